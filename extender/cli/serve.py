@@ -1,0 +1,27 @@
+"""`spotmix serve`."""
+
+import click
+
+from extender.cli.options import settings_from, settings_options
+
+
+@click.command()
+@settings_options
+def serve(config_file: str, **given: str | None) -> None:
+    """Run the scheduler extender until SIGTERM.
+
+    A flag wins over its environment variable, that over the file, that over the default. Attach it to a scheduler
+    with an `extenders` entry in its KubeSchedulerConfiguration: urlPrefix http://HOST:8888/scheduler, filterVerb
+    filter, prioritizeVerb prioritize, weight 15, nodeCacheCapable true.
+    """
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    import uvloop  # noqa: PLC0415 - likewise
+
+    from extender.runtime import serve as run  # noqa: PLC0415 - likewise
+    from extender.telemetry.logs import configure  # noqa: PLC0415 - likewise
+
+    settings = settings_from(config_file, given)
+    configure(settings.log.level, settings.log.format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings))

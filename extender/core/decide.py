@@ -1,0 +1,315 @@
+"""Where a pod may go: the decision of filter.
+
+`decide` is pure. What it returns in `events` has to be applied to the state before the next decision is made: a
+reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
+"""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from itertools import islice
+
+from msgspec import Struct
+
+from extender.core.classes import ON_DEMAND, SPOT
+from extender.core.fit import Needs
+from extender.core.nominate import choose_node
+from extender.core.objects import OwnerRef
+from extender.core.policy import Policy
+from extender.core.reasons import Reason
+from extender.core.records import NodeRecord, Pool, Reservation, Revision, Workload
+from extender.core.score import spread_over
+from extender.core.seats import first_unfilled
+from extender.core.state import ClusterState, Released
+from extender.core.waiting import Waiting
+from extender.core.workloads import Managed, Missing
+
+MIN_SAMPLE = 100
+"""The scheduler never samples fewer feasible nodes (`minFeasibleNodesToFind`): fewer offered are all there are."""
+
+REFUSALS = 3
+"""Nominated nodes that the scheduler may refuse before a class counts as having no room."""
+
+REFUSED_FOR = 60.0
+"""Seconds after which refused nodes are tried again."""
+
+
+class PodView(Struct, frozen=True):
+    """A pod as the scheduler shows it.
+
+    `unscheduled_since` is when PodScheduled last became False (seconds), or None. `needs` decodes the rest of the pod,
+    which most decisions never look at.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    owner: OwnerRef | None
+    nominated: str
+    unscheduled_since: float | None
+    needs: Callable[[], Needs]
+
+
+class Decision(Struct, frozen=True):
+    """The outcome for one pod.
+
+    `nodes` are the names that pass; None passes all that were offered, an empty tuple rejects them all with
+    `reason.text`. `events` are for `ClusterState.apply`. `wanted` is the class of the pod's seat, `capacity_class` the
+    one it was given, empty when none.
+    """
+
+    reason: Reason
+    nodes: Sequence[str] | None = None
+    workload: Workload | None = None
+    wanted: str = ""
+    capacity_class: str = ""
+    events: tuple[Reservation | Released | Waiting, ...] = ()
+
+
+def ordinal_of(name: str) -> int | None:
+    """The ordinal at the end of a StatefulSet pod's name."""
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
+    """Seats taken in a revision by class: bound pods and the reservations of others than `pod`."""
+    if revision is None:
+        return {}
+    filled = dict(revision.filled)
+    for uid, reservation in revision.reservations.items():
+        if uid != pod:
+            filled[reservation.capacity_class] = filled.get(reservation.capacity_class, 0) + 1
+    record = state.pods.get(pod)
+    if record is not None and record.counted and record.revision is revision:
+        filled[record.counted] -= 1
+    return filled
+
+
+def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: PodView) -> tuple[str, Reason]:
+    """The class of the seat that is a pod's own, and why."""
+    owner = managed.revision
+    if owner.kind == "StatefulSet":
+        ordinal = ordinal_of(pod.name)
+        if ordinal is not None and ordinal >= owner.first_ordinal:
+            return policy.seats.class_at(ordinal - owner.first_ordinal + 1), Reason.ORDINAL
+    revision = state.revisions.get(owner.uid)
+    filled = filled_seats(state, revision, pod.uid)
+    earlier = revision.reservations.get(pod.uid) if revision is not None else None
+    seat, capacity_class = first_unfilled(policy.seats, filled)
+    if (
+        earlier is not None
+        and not earlier.stand_in
+        and earlier.capacity_class != capacity_class
+        and managed.revision.replicas is not None
+    ):
+        # Its own earlier choice stands while that class still has an unfilled seat within T.
+        rank = filled.get(earlier.capacity_class, 0) + 1
+        own = policy.seats.seat_of(earlier.capacity_class, rank)
+        if own is not None and seat <= own <= managed.revision.replicas:
+            return earlier.capacity_class, Reason.SEAT
+    return capacity_class, Reason.SEAT
+
+
+class _Offer:
+    """What the scheduler offers, seen by class; knows how to cut a class's nodes to what is asked for."""
+
+    def __init__(self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int) -> None:
+        self.state = state
+        self.offered = offered
+        self.policy = managed.workload.policy
+        self.revision = state.revisions.get(managed.revision.uid)
+        self.replicas = managed.revision.replicas
+        self.pod = pod
+        self.limit = limit
+        self.pool_full = False
+
+    def nodes(self, capacity_class: str, now: float) -> tuple[Sequence[str], Pool | None]:
+        """The offered nodes of a class, at most `limit`; and the one pool they are in when the policy caps pools."""
+        known: Mapping[str, NodeRecord] = self.state.placeable.get(capacity_class, {})
+        if not known:
+            return (), None
+        cap = self.policy.max_per_pool
+        if cap is not None and capacity_class == SPOT:
+            return self._in_best_pool(known, cap.limit(self.replicas or 1), now)
+        if not self.limit or len(self.offered) <= self.limit:
+            return [name for name in self.offered if name in known], None
+        # Looking at a few times the limit is enough to spread over pools; where to start differs from pod to pod.
+        start = hash(self.pod.uid) % len(self.offered)
+        turned = (*self.offered[start:], *self.offered[:start])
+        found = list(islice((name for name in turned if name in known), 4 * self.limit))
+        if len(found) <= self.limit:
+            return found, None
+        return spread_over(self.state, self.revision, [known[name] for name in found], self.limit, now), None
+
+    def _in_best_pool(
+        self, known: Mapping[str, NodeRecord], cap: int, now: float
+    ) -> tuple[Sequence[str], Pool | None]:
+        held: dict[Pool, int] = {}
+        if self.revision is not None:
+            for record in self.revision.pods:
+                if record.counted == SPOT and record.node is not None and record.uid != self.pod.uid:
+                    held[record.node.pool] = held.get(record.node.pool, 0) + 1
+            for uid, reservation in self.revision.reservations.items():
+                if reservation.pool is not None and uid != self.pod.uid:
+                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
+        pools: dict[Pool, list[str]] = {}
+        for name in self.offered:
+            node = known.get(name)
+            if node is not None:
+                pools.setdefault(node.pool, []).append(name)
+        free = [pool for pool in pools if held.get(pool, 0) < cap]
+        self.pool_full = bool(pools) and not free
+        if not free:
+            return (), None
+        best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions(p, now), p))
+        return pools[best][: self.limit] if self.limit else pools[best], best
+
+    def elsewhere(self, capacity_class: str, refused: Container[str]) -> str:
+        """A node of the class that would fit and was not offered; empty when there is none, or all were offered."""
+        if len(self.offered) < MIN_SAMPLE:
+            return ""
+        known = self.state.placeable.get(capacity_class, {})
+        return choose_node(self.state, known.values(), set(self.offered), refused, self.pod.needs())
+
+
+def _stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
+    """Classes that may stand in for a class: `fallback` lets on-demand stand in for the others, `any` all for all."""
+    if policy.when_unsatisfiable == "wait":
+        return ()
+    if policy.when_unsatisfiable == "fallback":
+        return (ON_DEMAND,) if wanted != ON_DEMAND else ()
+    return tuple(c for c in policy.seats.classes if c != wanted)
+
+
+def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[str], now: float) -> Decision:
+    """Hold a pod on-demand whose owner is not known: its namespace and name may yet say that it is managed."""
+    known = state.placeable.get(ON_DEMAND, {})
+    nodes = [name for name in offered if name in known]
+    reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
+    return Decision(
+        Reason.OWNER_UNKNOWN, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND if nodes else "", events=(reservation,)
+    )
+
+
+def decide(
+    state: ClusterState, pod: PodView, owner: Managed | Missing | None, offered: Sequence[str], now: float, limit: int = 0
+) -> Decision:
+    """Choose the nodes a pod may go to.
+
+    Args:
+        state: the cluster, with every earlier decision's `events` applied.
+        pod: the pod.
+        owner: what `Workloads.resolve` says of it.
+        offered: names of the nodes that passed the scheduler's own filters.
+        now: seconds, of the clock of `ClusterState.apply`.
+        limit: most nodes to pass; 0 passes all of the class.
+    """
+    if owner is None or pod.owner is None:
+        return Decision(Reason.UNMANAGED)
+    if isinstance(owner, Missing):
+        return _held(state, pod, pod.owner, offered, now)
+    workload = owner.workload
+    policy = workload.policy
+    wanted, reason = wanted_class(state, owner, policy, pod)
+    if policy.mode == "audit":
+        return Decision(Reason.AUDIT, None, workload, wanted)
+    if workload.held:
+        reason = Reason.POLICY_INVALID
+    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
+
+
+class _Placement:
+    """One pod's way through wanted class, nodes that were not offered, stand-ins and waiting."""
+
+    def __init__(self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float) -> None:
+        self.pod, self.managed, self.offer, self.now = pod, managed, offer, now
+        self.policy = managed.workload.policy
+        self.before = state.waiting.get(pod.uid)
+
+    def choose(self, wanted: str, reason: Reason) -> Decision:
+        nodes, pool = self.offer.nodes(wanted, self.now)
+        if nodes:
+            return self._pass(nodes, wanted, wanted, reason, pool)
+        if len(self.offer.offered) == 1 and self.pod.nominated == self.offer.offered[0]:
+            # A nominated node is offered alone; the others follow if it is rejected.
+            return self._reject(wanted, Reason.WAIT_NOMINATED, self.before.node if self.before else "")
+        pool_full = self.offer.pool_full
+        node = "" if pool_full else self._nominee(wanted)
+        if node:
+            return self._reject(wanted, Reason.WAIT_SAMPLE, node)
+        waits_until = self._since(wanted) + self.policy.fallback_after
+        stand_ins = _stand_ins(self.policy, wanted)
+        if stand_ins and self.now < waits_until:
+            return self._reject(wanted, Reason.WAIT_FALLBACK, "", waits_until)
+        for stand_in in stand_ins:
+            nodes, pool = self.offer.nodes(stand_in, self.now)
+            if nodes:
+                return self._pass(nodes, wanted, stand_in, Reason.FALLBACK, pool)
+            node = self._nominee(stand_in)
+            if node:
+                return self._reject(wanted, Reason.WAIT_SAMPLE, node)
+        return self._reject(wanted, Reason.POOL_FULL if pool_full else Reason.WAIT_CLASS, "")
+
+    def _since(self, wanted: str) -> float:
+        """When the pod first lacked its class; what the scheduler wrote on the pod outlives a restart of ours."""
+        if self.before is not None and self.before.capacity_class == wanted:
+            return self.before.since
+        if self.before is None and self.pod.unscheduled_since is not None:
+            return min(self.pod.unscheduled_since, self.now)
+        return self.now
+
+    def _refused(self) -> frozenset[str]:
+        before = self.before
+        if before is None or not before.node:
+            return before.refused if before is not None and self.now < before.refused_until else frozenset()
+        refused = before.refused if self.now < before.refused_until else frozenset()
+        if self.pod.nominated == before.node:
+            # The scheduler tried it first, and it did not even come to us.
+            refused |= {before.node}
+        return refused
+
+    def _nominee(self, capacity_class: str) -> str:
+        refused = self._refused()
+        if len(refused) >= REFUSALS:
+            return ""
+        before = self.before
+        if before is not None and before.node and before.node not in refused and before.node not in self.offer.offered:
+            record = self.offer.state.placeable.get(capacity_class, {}).get(before.node)
+            if record is not None:
+                return before.node
+        return self.offer.elsewhere(capacity_class, refused)
+
+    def _pass(
+        self, nodes: Sequence[str], wanted: str, capacity_class: str, reason: Reason, pool: Pool | None
+    ) -> Decision:
+        return Decision(
+            reason, nodes, self.managed.workload, wanted, capacity_class, (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
+        )
+
+    def _reject(self, wanted: str, reason: Reason, node: str, wake_at: float = 0.0) -> Decision:
+        pod = self.pod
+        refused = self._refused()
+        before = self.before
+        until = before.refused_until if before is not None and refused == before.refused else self.now + REFUSED_FOR
+        waiting = Waiting(
+            pod.uid,
+            pod.namespace,
+            pod.name,
+            self.managed.revision.uid,
+            wanted,
+            reason,
+            self._since(wanted),
+            wake_at,
+            node,
+            refused,
+            until if refused else 0.0,
+        )
+        return Decision(
+            reason, (), self.managed.workload, wanted, "", (self._reservation(wanted, None), waiting)
+        )
+
+    def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:
+        pod = self.pod
+        owner = pod.owner
+        if owner is None:  # `decide` lets no such pod come here
+            raise AssertionError("a managed pod has an owner")
+        return Reservation(pod.uid, pod.namespace, owner, capacity_class, self.now, pool, stand_in)

@@ -1,0 +1,44 @@
+"""The one exception tree.
+
+::
+
+    SpotmixError
+    +-- ConfigError     a setting, flag, file or environment variable is wrong
+    +-- WireError       bytes from a peer are not what the contract says
+    +-- ApiError        the Kubernetes API refused a request, or could not be reached
+    +-- SandboxError    the control plane of the sandbox cannot be had, started or used
+
+Every text names the object, the field, the value seen and the likely fix; a foreign error is chained.
+"""
+
+
+class SpotmixError(Exception):
+    """Anything that Spotmix raises on purpose."""
+
+
+class ConfigError(SpotmixError):
+    """A setting is wrong; the text names where it came from (flag, environment, file)."""
+
+
+class WireError(SpotmixError):
+    """Bytes from a peer do not decode; the text names the field."""
+
+
+class SandboxError(SpotmixError):
+    """The sandbox's control plane cannot be had, started or used."""
+
+
+class ApiError(SpotmixError):
+    """The Kubernetes API answered with an error, or not at all.
+
+    Attributes:
+        status: HTTP status, 0 when no answer came.
+        reason: `metav1.Status.reason`, such as `NotFound`, or the transport error's name.
+        retry_after: seconds the server asked to wait, or None.
+    """
+
+    def __init__(self, text: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after

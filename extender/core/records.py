@@ -1,0 +1,103 @@
+"""The cluster state's own compact, mutable records.
+
+150,000 pods are kept, so a pod's record holds references to shared records and interned values only. Records compare
+by identity and stay out of the garbage collector: `state` takes their cycles apart when an object goes.
+"""
+
+from msgspec import Struct
+
+from extender.core.objects import Node, OwnerRef, Requests
+from extender.core.policy import ParsedPolicy, Policy
+
+Pool = tuple[str, str]
+"""A spot pool: instance type and zone."""
+
+
+class NodeRecord(Struct, eq=False, gc=False):
+    """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names."""
+
+    name: str
+    facts: Node | None
+    pods: "set[PodRecord]"
+    pool: Pool = ("", "")
+    cpu: int = 0
+    memory: int = 0
+    ephemeral: int = 0
+    extended: dict[str, int] | None = None
+
+    @property
+    def placeable(self) -> bool:
+        """Whether pods on it hold seats: it is known and not going away."""
+        return self.facts is not None and not self.facts.going_away
+
+
+class Reservation(Struct, frozen=True, gc=False):
+    """A seat held for a pod from the decision on. `at` is in seconds; `pool` is set where a pool cap made the choice.
+
+    `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept.
+    """
+
+    pod: str
+    namespace: str
+    owner: OwnerRef
+    capacity_class: str
+    at: float
+    pool: Pool | None = None
+    stand_in: bool = False
+
+
+class Revision(Struct, eq=False, gc=False):
+    """The pods of one controller (a ReplicaSet, StatefulSet, Job ..), counted alone.
+
+    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod.
+    """
+
+    owner: OwnerRef
+    namespace: str
+    pods: "set[PodRecord]"
+    filled: dict[str, int]
+    reservations: dict[str, Reservation]
+
+
+class PodRecord(Struct, eq=False, gc=False):
+    """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: NodeRecord | None
+    revision: Revision | None
+    requests: Requests
+    created: float
+    counted: str = ""
+    cost: str | None = None
+    terminating: bool = False
+    ready: bool = False
+
+
+class Workload(Struct, eq=False):
+    """The object that carries a policy: the root owner, or the Job of a CronJob.
+
+    `last_valid` is the policy that keeps applying while `parsed` is invalid.
+    """
+
+    uid: str
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    managed: bool
+    parsed: ParsedPolicy
+    last_valid: Policy | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force: as written, else the last valid one, else everything on-demand."""
+        if not self.parsed.valid and self.last_valid is not None:
+            return self.last_valid
+        return self.parsed.policy
+
+    @property
+    def held(self) -> bool:
+        """Whether the workload is held on-demand because its policy is invalid and never was valid."""
+        return not self.parsed.valid and self.last_valid is None

@@ -1,0 +1,291 @@
+"""The API client: bytes in, bytes out, over one aiohttp session.
+
+Decoding is the business of `extender.wire`; retries are the business of whoever knows what a request means.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from yarl import URL
+
+import extender
+from extender.core.errors import ApiError, ConfigError, WireError
+from extender.kube.connection import Connection, ConnectionSource
+from extender.kube.lines import LineSplitter
+
+# About ten watches hold one each; the rest serve bursts of patches and a simulated kubelet.
+MAX_CONNECTIONS = 100
+CONNECT_TIMEOUT = 10.0
+# The API server sends a bookmark at least every 75 s (a minute, jittered): beyond that something is wrong.
+WATCH_IDLE_TIMEOUT = 100.0
+# How often the loader is asked whether the token has expired, and a 401 may run an exec plugin again.
+TOKEN_CHECK_INTERVAL = 30.0
+MIN_RENEWAL_INTERVAL = 5.0
+RENEWAL_TIMEOUT = 60.0
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class _Details(Struct):
+    retryAfterSeconds: int | None = None  # noqa: N815 - as metav1.StatusDetails spells it
+
+
+class _Status(Struct):
+    message: str | None = None
+    reason: str | None = None
+    details: _Details | None = None
+
+
+_status_decoder = msgspec.json.Decoder(_Status)
+
+
+class _Credentials:
+    """The current connection; renewals run in a thread, once for however many callers wait for one."""
+
+    def __init__(self, source: ConnectionSource, clock: Callable[[], float]) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._checked = 0.0
+        self._renewed: float | None = None
+
+    async def load(self) -> None:
+        self._connection = await self._run(self._source.load)
+        self._checked = self._clock()
+
+    async def current(self) -> Connection:
+        if self._connection is None or self._clock() - self._checked >= TOKEN_CHECK_INTERVAL:
+            async with self._lock:
+                if self._connection is None or self._clock() - self._checked >= TOKEN_CHECK_INTERVAL:
+                    # Set first: a failing plugin is asked again after the interval, not at every request.
+                    self._checked = self._clock()
+                    try:
+                        self._connection = await self._run(self._source.refresh)
+                    except ConfigError:
+                        # The old token may still be good; if it is not, its 401 renews it or tells why not.
+                        if self._connection is None:
+                            raise
+        return self._connection
+
+    async def renew(self, refused: Connection) -> bool:
+        """Load anew because `refused` was; False when that was done so recently that it cannot help."""
+        async with self._lock:
+            if self._connection is not refused:
+                return True
+            now = self._clock()
+            if self._renewed is not None and now - self._renewed < MIN_RENEWAL_INTERVAL:
+                return False
+            self._renewed = now
+            self._connection = await self._run(self._source.load)
+            return True
+
+    async def _run(self, load: Callable[[], Connection]) -> Connection:
+        try:
+            async with asyncio.timeout(RENEWAL_TIMEOUT):
+                return await asyncio.to_thread(load)
+        except TimeoutError as error:
+            raise ConfigError(
+                f"{self._source.where}: no credential within {RENEWAL_TIMEOUT:.0f} s; "
+                "does the exec plugin wait for input?"
+            ) from error
+
+
+class ApiClient:
+    """A connection to one API server. Create it with `connect`, close it or use it as a context manager.
+
+    Safe for concurrent use by tasks of one event loop.
+    """
+
+    def __init__(self, source: ConnectionSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._credentials = _Credentials(source, clock)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "Accept": "application/json",
+                # Inflating a list costs us more than the network saves beside the API server.
+                "Accept-Encoding": "identity",
+                "User-Agent": f"spotmix/{extender.__version__}",
+            },
+            read_bufsize=2**18,
+        )
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
+        """Load the configuration; no request is made.
+
+        Args:
+            kubeconfig: path; without it `$KUBECONFIG`, `~/.kube/config`, then the pod's service account.
+            context: a context of the kubeconfig instead of its current one.
+
+        Raises:
+            ConfigError: no usable configuration; the text names the file, the field and the fix.
+        """
+        client = cls(await asyncio.to_thread(ConnectionSource, kubeconfig, context))
+        try:
+            await client._credentials.load()
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session; requests and watches under way end with `ApiError`."""
+        await self._session.close()
+
+    async def base_url(self) -> str:
+        """The API server's URL without a trailing slash."""
+        return (await self._credentials.current()).base_url
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        timeout: float = 30.0,  # noqa: ASYNC109 - it is aiohttp's total time limit, which also frees the connection
+    ) -> bytes:
+        """Make one request and give the answer's body.
+
+        Args:
+            method: HTTP verb.
+            path: absolute path, names in it already percent-encoded where they need it.
+            params: query parameters.
+            body: JSON bytes as they are, or a mapping to encode.
+            content_type: of the body.
+            timeout: seconds for the whole request.
+
+        Raises:
+            ApiError: the server refused (HTTP status), or was not reached (status 0).
+        """
+        data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
+        async with self._open(method, path, params, limit, data=data, content_type=content_type) as response:
+            return await response.read()
+
+    async def watch(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        idle_timeout: float = WATCH_IDLE_TIMEOUT,
+        on_open: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Watch a resource and give the raw lines, without newline, until the server ends the watch.
+
+        Wrap it in `contextlib.aclosing` when the loop may be left early.
+
+        Args:
+            path: the resource's list path.
+            params: query parameters; `watch=true` is added.
+            idle_timeout: seconds without a byte after which the connection counts as dead.
+            on_open: called when the server has accepted the watch.
+
+        Raises:
+            ApiError: the server refused, or the connection failed, fell silent or was cut within a line.
+        """
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=idle_timeout)
+        splitter = LineSplitter()
+        async with self._open("GET", path, {**params, "watch": "true"}, limit) as response:
+            if on_open is not None:
+                on_open()
+            try:
+                async for chunk in response.content.iter_any():
+                    for line in splitter.feed(chunk):
+                        yield line
+            except WireError as error:
+                raise ApiError(f"WATCH {path}: {error}", reason="LineTooLong") from error
+            if splitter.pending:
+                raise ApiError(f"WATCH {path}: the stream ended within a line", reason="Truncated")
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        limit: aiohttp.ClientTimeout,
+        *,
+        data: bytes | None = None,
+        content_type: str = "",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request, renewing credentials once after a 401; the answer given is below 300."""
+        retry = True
+        while True:
+            connection = await self._credentials_for(method, path)
+            headers = {"Content-Type": content_type} if data is not None else {}
+            if connection.authorization:
+                headers["Authorization"] = connection.authorization
+            try:
+                async with self._session.request(
+                    method,
+                    URL(connection.base_url + path, encoded=True).with_query(params),
+                    data=data,
+                    headers=headers,
+                    timeout=limit,
+                    allow_redirects=False,
+                    ssl=connection.tls or True,
+                    server_hostname=connection.server_name,
+                    proxy=connection.proxy,
+                ) as response:
+                    if response.status < 300:
+                        yield response
+                        return
+                    refusal = _refusal(method, path, response, await response.read())
+            except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                raise _unreached(method, path, connection, error) from error
+            if response.status != 401 or not retry:
+                raise refusal
+            retry = False
+            try:
+                if not await self._credentials.renew(connection):
+                    raise refusal
+            except ConfigError as error:
+                raise ApiError(f"{refusal}; {error}", status=401, reason=refusal.reason) from error
+
+    async def _credentials_for(self, method: str, path: str) -> Connection:
+        try:
+            return await self._credentials.current()
+        except ConfigError as error:
+            raise ApiError(f"{method} {path}: {error}", reason="NoCredentials") from error
+
+
+def _refusal(method: str, path: str, response: aiohttp.ClientResponse, body: bytes) -> ApiError:
+    """Make the error of an answer, from its metav1.Status where it holds one."""
+    try:
+        status = _status_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        status = _Status(message=body[:200].decode(errors="replace").strip())
+    retry_after: float | None = None
+    header = response.headers.get("Retry-After", "")
+    if header.isdecimal():
+        retry_after = float(header)
+    elif status.details and status.details.retryAfterSeconds:
+        retry_after = float(status.details.retryAfterSeconds)
+    reason = status.reason or response.reason or ""
+    text = f"{method} {path}: {response.status} {reason}: {status.message or 'no message'}"
+    return ApiError(text, status=response.status, reason=reason, retry_after=retry_after)
+
+
+def _unreached(method: str, path: str, connection: Connection, error: Exception) -> ApiError:
+    detail = str(error) or "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    name = type(error).__name__
+    return ApiError(f"{method} {path}: {connection.base_url}: {name}: {detail}", reason=name)

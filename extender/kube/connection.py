@@ -1,0 +1,227 @@
+"""How to reach and authenticate to the API server, as the official `kubernetes` package finds it.
+
+The official package is used for this alone: its loader knows kubeconfig files (several in `$KUBECONFIG`,
+contexts, inline data, client certificates, token files, exec plugins, OIDC) and the service account of a pod.
+Everything here blocks (it reads files and runs exec plugins): call it in a thread. `kubernetes` is imported
+on first use: it costs about 20 MiB and 200 ms beside aiohttp, which a process without API access should not
+pay.
+"""
+
+import ipaddress
+import os
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from extender.core.errors import ConfigError
+
+HOME_KUBECONFIG = "~/.kube/config"
+
+
+class Connection(Struct, frozen=True, eq=False):
+    """One way to talk to the API server; compared by identity, so that users of an old one can tell.
+
+    `base_url` has no trailing slash. `authorization` is the header's value, or empty. `tls` is None for http.
+    `server_name` overrides the name in SNI and certificate checks. `proxy` is an http(s) URL, or None.
+    """
+
+    base_url: str
+    authorization: str
+    tls: ssl.SSLContext | None
+    server_name: str | None
+    proxy: str | None
+
+
+class ConnectionSource:
+    """Finds the connection: a kubeconfig (argument, `$KUBECONFIG`, `~/.kube/config`), else the pod's account.
+
+    Every method blocks and raises `ConfigError` naming the file, the field and the fix.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._context = context
+        self._files = self._find(kubeconfig)
+        self._configuration: Any = None
+        self._connection: Connection | None = None
+        self._reread = False
+
+    @property
+    def where(self) -> str:
+        """What the connection was read from, for texts."""
+        return f"kubeconfig {self._files}" if self._files else "the pod's service account"
+
+    def load(self) -> Connection:
+        """Read everything anew, running exec plugins: the first time, and when the server refused us."""
+        from kubernetes import config as untyped  # noqa: PLC0415 - costly, see the module's docstring
+        from kubernetes.client import Configuration  # noqa: PLC0415 - likewise
+
+        config: Any = untyped
+        # An empty proxy keeps the class from taking one out of the environment without looking at NO_PROXY.
+        configuration = Configuration(host="", proxy="")
+        try:
+            if self._files:
+                config.load_kube_config(self._files, self._context, configuration)
+            else:
+                config.load_incluster_config(configuration)
+        # The loader indexes into whatever YAML it was given: any error means that this is no kubeconfig.
+        except Exception as error:
+            raise ConfigError(self._explain(error)) from error
+        user = self._user() if self._files else {}
+        if "exec" in user and not (configuration.api_key or configuration.cert_file):
+            command = user["exec"].get("command") if isinstance(user["exec"], dict) else None
+            raise ConfigError(
+                f"{self.where}: users[].user.exec: the plugin {command!r} gave no credential; run it by hand "
+                "to see why (its own error was logged), and check that it is on PATH"
+            )
+        # The loader reads a token file once and forgets it; a service account token behind it expires.
+        self._reread = "tokenFile" in user
+        self._configuration = configuration
+        self._connection = self._build(configuration)
+        return self._connection
+
+    def refresh(self) -> Connection:
+        """Give the connection with an unexpired token: the same object while nothing has changed."""
+        if self._connection is None or self._reread:
+            return self._unless_same(self._connection, self.load())
+        hook = self._configuration.refresh_api_key_hook
+        if hook is None:
+            return self._connection
+        try:
+            hook(self._configuration)
+        except Exception as error:
+            raise ConfigError(self._explain(error)) from error
+        authorization = self._configuration.api_key.get("BearerToken", "").strip()
+        if authorization != self._connection.authorization:
+            old = self._connection
+            self._connection = Connection(old.base_url, authorization, old.tls, old.server_name, old.proxy)
+        return self._connection
+
+    def _unless_same(self, old: Connection | None, new: Connection) -> Connection:
+        # A new TLS context means new connections: keep the old one while the token is the same.
+        if old is not None and (old.base_url, old.authorization) == (new.base_url, new.authorization):
+            self._connection = old
+            return old
+        return new
+
+    def _find(self, kubeconfig: str | None) -> str:
+        """Kubeconfig paths joined as in `$KUBECONFIG`, or empty for the pod's service account."""
+        if kubeconfig:
+            if not Path(kubeconfig).expanduser().is_file():
+                raise ConfigError(f"kubeconfig {kubeconfig}: no such file; give the path of a kubeconfig")
+            return kubeconfig
+        if listed := self._environ.get("KUBECONFIG", ""):
+            if not any(Path(part).expanduser().is_file() for part in listed.split(os.pathsep) if part):
+                raise ConfigError(f"$KUBECONFIG: no file at {listed!r}; correct the variable or unset it")
+            return listed
+        if Path(HOME_KUBECONFIG).expanduser().is_file():
+            return HOME_KUBECONFIG
+        if self._environ.get("KUBERNETES_SERVICE_HOST"):
+            if self._context:
+                raise ConfigError(
+                    f"context {self._context!r}: a pod's service account has none; give a kubeconfig"
+                )
+            return ""
+        raise ConfigError(
+            f"no way to reach a cluster: no kubeconfig was given, $KUBECONFIG is empty, {HOME_KUBECONFIG} "
+            "does not exist, and this is no pod (KUBERNETES_SERVICE_HOST is empty); give --kubeconfig"
+        )
+
+    def _explain(self, error: Exception) -> str:
+        detail = str(error) or type(error).__name__
+        if not self._files:
+            return f"{self.where}: {detail}; mount the token (automountServiceAccountToken: true)"
+        context = f", context {self._context!r}" if self._context else ""
+        return f"{self.where}{context}: {detail}; check it with `kubectl config view`"
+
+    def _user(self) -> Mapping[str, Any]:
+        """The `users[].user` entry of the chosen context; the loader does not expose it."""
+        import yaml  # noqa: PLC0415 - comes with the loader
+
+        merged: dict[str, dict[str, Any]] = {"contexts": {}, "users": {}}
+        current = ""
+        for part in self._files.split(os.pathsep):
+            path = Path(part).expanduser()
+            if not part or not path.is_file():
+                continue
+            document = yaml.safe_load(path.read_text()) or {}
+            # As the loader merges: the first definition of a name wins, the last current-context.
+            current = document.get("current-context", current)
+            for key, names in merged.items():
+                for item in document.get(key) or ():
+                    names.setdefault(item["name"], item.get(key[:-1]) or {})
+        context = merged["contexts"].get(self._context or current, {})
+        user = merged["users"].get(context.get("user", ""), {})
+        return user if isinstance(user, dict) else {}
+
+    def _build(self, configuration: Any) -> Connection:
+        base_url = configuration.host.rstrip("/")
+        url = urlsplit(base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ConfigError(
+                f"{self.where}: clusters[].cluster.server is {configuration.host!r}; "
+                "it must be an https:// or http:// URL"
+            )
+        proxy = configuration.proxy or _environment_proxy(url.scheme, url.hostname, url.netloc)
+        if proxy and urlsplit(proxy).scheme not in {"http", "https"}:
+            raise ConfigError(
+                f"{self.where}: proxy-url is {proxy!r}; only http:// and https:// proxies are supported, "
+                "unset it or choose such a proxy"
+            )
+        return Connection(
+            base_url=base_url,
+            authorization=configuration.api_key.get("BearerToken", "").strip(),
+            tls=self._tls(configuration) if url.scheme == "https" else None,
+            server_name=configuration.tls_server_name or None,
+            proxy=proxy or None,
+        )
+
+    def _tls(self, configuration: Any) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"{self.where}: certificate-authority {configuration.ssl_ca_cert} is no PEM certificate "
+                f"bundle ({error}); put the cluster's CA there"
+            ) from error
+        # Python 3.13 turned this on; the CAs of many clusters lack the authority key identifier it asks for.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if configuration.cert_file:
+            try:
+                context.load_cert_chain(configuration.cert_file, configuration.key_file or None)
+            except (OSError, ssl.SSLError) as error:
+                raise ConfigError(
+                    f"{self.where}: users[].user.client-certificate {configuration.cert_file} and client-key "
+                    f"{configuration.key_file} do not load ({error}); both must be PEM and belong together"
+                ) from error
+        return context
+
+
+def _environment_proxy(scheme: str, host: str, netloc: str) -> str:
+    """The proxy of the environment, with Go's rule that loopback is never proxied."""
+    if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        return ""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return "" if proxy and urllib.request.proxy_bypass(netloc) else proxy
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""Everything Spotmix follows in the cluster: the built-in resources, and owners of other kinds once met."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+from extender.core.errors import ApiError
+from extender.core.events import Event, Listed
+from extender.core.objects import OwnerRef
+from extender.kube.client import WATCH_IDLE_TIMEOUT
+from extender.kube.discovery import MAX_KINDS, Discovery, NotWatchable
+from extender.kube.limits import Backoff
+from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.reflector import Health, Reflector
+from extender.kube.resources import BUILT_IN, PODS, ApiResource
+from extender.wire.watch import Decoder
+
+# A follower that ran this long (seconds) is started again at once after a crash.
+CRASH_MEMORY = 60.0
+
+OnUnavailable = Callable[[str, str, str], None]
+"""Takes the group and kind of an owner that cannot be followed, and why. Must not raise."""
+
+
+class ClusterFeed:
+    """Runs a reflector for each resource, and keeps it running whatever happens.
+
+    Args:
+        api: the API client.
+        decoder_for: gives the decoder of a resource, built in or discovered.
+        sink: takes every event, on the event loop.
+        report: told of whatever goes wrong, by resource key.
+        on_unavailable: told of each owner kind that cannot be followed.
+        ports: time and chance.
+        built_in: what to follow from the start.
+        idle_timeout: seconds of silence after which a watch is opened anew.
+    """
+
+    def __init__(
+        self,
+        api: WatchApi,
+        decoder_for: Callable[[ApiResource], Decoder],
+        sink: Callable[[Event], None],
+        report: Report,
+        *,
+        on_unavailable: OnUnavailable | None = None,
+        ports: Ports | None = None,
+        built_in: Sequence[ApiResource] = BUILT_IN,
+        idle_timeout: float = WATCH_IDLE_TIMEOUT,
+    ) -> None:
+        self._api = api
+        self._decoder_for = decoder_for
+        self._sink = sink
+        self._report = report
+        self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
+        self._ports = ports or Ports()
+        self._idle_timeout = idle_timeout
+        self._discovery = Discovery(api, ports=self._ports)
+        self._built_in = {resource.key: self._reflector(resource) for resource in built_in}
+        self._met: dict[str, Reflector] = {}
+        self._kinds = {(resource.group, resource.kind) for resource in built_in}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start following the built-in resources, pods once all others are listed: then classes are known."""
+        for key, reflector in self._built_in.items():
+            self._spawn(key, partial(self._run, reflector))
+
+    def ensure(self, owner: OwnerRef) -> None:
+        """Follow the kind of `owner` from now on, if that is not done already.
+
+        Costs nothing for a known kind. Discovery and its retries go on in the background.
+        """
+        key = (owner.group, owner.kind)
+        if key in self._kinds:
+            return
+        if len(self._kinds) >= MAX_KINDS:
+            self._on_unavailable(owner.group, owner.kind, f"more than {MAX_KINDS} kinds of owners")
+            return
+        self._kinds.add(key)
+        self._spawn(f"{owner.api_version} {owner.kind}", partial(self._follow, owner.api_version, owner.kind))
+
+    def health(self) -> Mapping[str, Health]:
+        """Give a snapshot by resource key. A kind that cannot be followed is not in it."""
+        return {key: reflector.health() for key, reflector in (self._built_in | self._met).items()}
+
+    async def wait_synced(self) -> None:
+        """Return once every built-in resource has been listed."""
+        for reflector in self._built_in.values():
+            await reflector.synced.wait()
+
+    async def stop(self) -> None:
+        """End all watches and wait until they have ended."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _reflector(self, resource: ApiResource, *, optional: bool = False) -> Reflector:
+        return Reflector(
+            self._api,
+            resource,
+            self._decoder_for(resource),
+            self._sink,
+            self._report,
+            ports=self._ports,
+            idle_timeout=self._idle_timeout,
+            optional=optional,
+        )
+
+    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._supervise(name, run), name=f"follow {name}"))
+
+    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run `run` for ever: it does not end by itself, and a crash of it is reported and made good."""
+        backoff = Backoff(self._ports.uniform, base=1.0, cap=30.0)
+        while True:
+            started = self._ports.clock()
+            try:
+                await run()
+            except Exception as error:  # noqa: BLE001 - a bug in one follower must not end the others
+                # Nor may a bug in the report.
+                with contextlib.suppress(Exception):
+                    self._report(name, f"follower crashed, starting it again: {error!r}")
+            if self._ports.clock() - started >= CRASH_MEMORY:
+                backoff.reset()
+            await self._ports.sleep(backoff.next())
+
+    async def _run(self, reflector: Reflector) -> None:
+        if reflector.resource == PODS:
+            for other in self._built_in.values():
+                if other is not reflector:
+                    await other.synced.wait()
+        await reflector.run()
+
+    async def _follow(self, api_version: str, kind: str) -> None:
+        """Find a kind and follow it; whenever that is impossible, wait and try again."""
+        while True:
+            found = await self._discovery.find(api_version, kind)
+            if not isinstance(found, NotWatchable):
+                reflector = self._met[found.key] = self._reflector(found, optional=True)
+                try:
+                    await reflector.run()
+                except ApiError as error:
+                    if error.status == 404:
+                        # The kind was uninstalled, and its objects with it.
+                        self._sink(Listed(found.key, frozenset()))
+                    found = self._discovery.forget(found, str(error))
+                finally:
+                    del self._met[reflector.resource.key]
+            if isinstance(found, NotWatchable):
+                self._on_unavailable(api_version.rpartition("/")[0], kind, found.why)
+                await self._ports.sleep(max(1.0, found.retry_at - self._ports.clock()))

@@ -1,0 +1,165 @@
+"""Patches on pods, sent in the background: bounded, rate limited, newest value first."""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Literal
+
+from extender.core.errors import ApiError
+from extender.kube.limits import Backoff, TokenBucket, is_transient
+from extender.kube.patches import PodKey, PodPatches
+from extender.kube.ports import Ports, Report
+
+Kind = Literal["annotate", "nominate", "cost"]
+Value = Mapping[str, str | None] | str | int | None
+
+ATTEMPTS = 8
+
+
+class PatchQueue:
+    """Takes patches without waiting and sends them.
+
+    Two values for the same pod and kind become one: annotations merge, of the others the newest wins. Patches
+    of one pod and kind never overlap. A transient refusal is retried with back-off; a gone pod ends it.
+
+    Args:
+        patches: sends one patch.
+        report: told of patches given up.
+        ports: time and chance.
+        rate: patches per second over time.
+        burst: patches at once.
+        concurrency: requests in flight.
+        limit: patches waiting; beyond that new ones are refused.
+    """
+
+    def __init__(
+        self,
+        patches: PodPatches,
+        report: Report,
+        *,
+        ports: Ports | None = None,
+        rate: float = 100.0,
+        burst: int = 200,
+        concurrency: int = 16,
+        limit: int = 20_000,
+    ) -> None:
+        self._patches = patches
+        self._report = report
+        self._ports = ports or Ports()
+        self._bucket = TokenBucket(rate, burst, self._ports)
+        self._concurrency = concurrency
+        self._limit = limit
+        # Insertion order is the order of service.
+        self._waiting: OrderedDict[tuple[str, Kind], tuple[PodKey, Value]] = OrderedDict()
+        self._busy: set[tuple[str, Kind]] = set()
+        self._ready = asyncio.Semaphore(0)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._workers: list[asyncio.Task[None]] = []
+        self.sent = 0
+        self.given_up = 0
+
+    def start(self) -> None:
+        """Start sending."""
+        self._workers = [
+            asyncio.create_task(self._work(), name=f"patch pods {n}") for n in range(self._concurrency)
+        ]
+
+    def annotate(self, pod: PodKey, values: Mapping[str, str | None]) -> bool:
+        """Set annotations (None removes one); False when the queue is full or closed."""
+        return self._put(pod, "annotate", values)
+
+    def nominate(self, pod: PodKey, node: str) -> bool:
+        """Set the nominated node; False when the queue is full or closed."""
+        return self._put(pod, "nominate", node)
+
+    def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+        """Set the deletion cost (None removes it); False when the queue is full or closed."""
+        return self._put(pod, "cost", cost)
+
+    @property
+    def pending(self) -> int:
+        """Patches waiting or in flight."""
+        return len(self._waiting) + len(self._busy)
+
+    async def drain(self, timeout: float) -> int:  # noqa: ASYNC109 - cancelled requests must not outlive it
+        """Take no more, send what waits for at most `timeout` seconds, stop; the number left unsent."""
+        self._closed = True
+        if self._workers:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._idle.wait()
+        left = self.pending
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._workers = []
+        return left
+
+    def _put(self, pod: PodKey, kind: Kind, value: Value) -> bool:
+        key = (pod.uid, kind)
+        waiting = self._waiting.get(key)
+        if self._closed or (waiting is None and len(self._waiting) >= self._limit):
+            return False
+        if waiting is not None and isinstance(value, Mapping) and isinstance(waiting[1], Mapping):
+            value = {**waiting[1], **value}
+        self._waiting[key] = (pod, value)
+        self._idle.clear()
+        # A key in flight is picked up again by the worker that has it.
+        if waiting is None and key not in self._busy:
+            self._ready.release()
+        return True
+
+    async def _work(self) -> None:
+        while True:
+            await self._ready.acquire()
+            key = next(key for key in self._waiting if key not in self._busy)
+            self._busy.add(key)
+            try:
+                while key in self._waiting:
+                    await self._deliver(key)
+            except Exception as error:  # noqa: BLE001 - a bug in one patch must not end a worker
+                self._give_up(f"patch {key}: {error!r}")
+            finally:
+                self._busy.discard(key)
+                # Only after a bug: what came in meanwhile is anyone's now.
+                if key in self._waiting:
+                    self._ready.release()
+                if not self._waiting and not self._busy:
+                    self._idle.set()
+
+    async def _deliver(self, key: tuple[str, Kind]) -> None:
+        """Send the newest value of `key`, which may change while a retry is waited for."""
+        pod, value = self._waiting.pop(key)
+        backoff = Backoff(self._ports.uniform)
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._bucket.take()
+            if key in self._waiting:
+                pod, newer = self._waiting.pop(key)
+                if isinstance(newer, Mapping) and isinstance(value, Mapping):
+                    newer = {**value, **newer}
+                value = newer
+            try:
+                alive = await self._send(pod, key[1], value)
+            except ApiError as error:
+                if attempt == ATTEMPTS or not is_transient(error.status):
+                    self._give_up(str(error))
+                    return
+                await self._ports.sleep(backoff.next(error.retry_after))
+            else:
+                self.sent += alive
+                return
+
+    async def _send(self, pod: PodKey, kind: Kind, value: Value) -> bool:
+        if isinstance(value, Mapping):
+            return await self._patches.annotate(pod, value)
+        if kind == "nominate":
+            return await self._patches.nominate(pod, str(value))
+        return await self._patches.set_deletion_cost(pod, None if value is None else int(value))
+
+    def _give_up(self, text: str) -> None:
+        self.given_up += 1
+        with contextlib.suppress(Exception):
+            self._report("patches", text)

@@ -1,0 +1,260 @@
+"""List and watch of one resource, for ever.
+
+The reflector of client-go (`tools/cache/reflector.go`) reduced to what we need: it keeps no objects, only the
+version it has seen, and hands every change to a sink. What it must survive, each with a test: expired
+versions (410) at any point, deletes missed while it was away, servers that end a watch at once, connections
+that die without a word, objects that do not decode, a sink that raises.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from msgspec import Struct
+
+from extender.core.errors import ApiError, WireError
+from extender.core.events import Event, Gone, Listed, Upsert
+from extender.kube.client import WATCH_IDLE_TIMEOUT
+from extender.kube.limits import Backoff
+from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.resources import ApiResource
+from extender.kube.salvage import salvage_change, salvage_page
+from extender.wire.watch import Change, Decoder
+
+PAGE_SIZE = 200
+# An expired continue token means that the list took longer than etcd keeps versions: ask for bigger pages.
+PAGE_GROWTH = 4
+# The server ends a watch after a random time in this range (seconds), so that clients move among API servers.
+WATCH_SECONDS = (300.0, 600.0)
+# A watch that lived this long (seconds) was a success, whatever ended it.
+LIVED = 5.0
+# Refusals that say nothing about the version we watch from: repeating the list would not help.
+KEEP_VERSION = frozenset({401, 403, 408, 429})
+
+
+class Health(Struct, frozen=True):
+    """How well a resource is followed.
+
+    Attributes:
+        synced: a list has been completed.
+        last_contact: monotonic seconds of the last proof of freshness (list end, watch accepted, event,
+            bookmark), or None. A quiet resource has one about every minute.
+        failures: failed lists and watches since the start.
+        last_error: text of the last failure; empty again once a watch is accepted.
+        relists: lists after the first one.
+        events: objects taken from lists and watches.
+        undecodable: objects that did not decode; each was reported.
+    """
+
+    synced: bool = False
+    last_contact: float | None = None
+    failures: int = 0
+    last_error: str = ""
+    relists: int = 0
+    events: int = 0
+    undecodable: int = 0
+
+
+class _SinkError(Exception):
+    """The sink raised: what it holds is unknown until the next list."""
+
+
+class Reflector:
+    """Feeds `sink` with every object of one resource and every change of it, for as long as `run` runs.
+
+    Args:
+        api: the API client.
+        resource: what to follow.
+        decoder: decodes its lists and watch lines.
+        sink: takes each event, in order, on the event loop; a relist ends in `Listed`, so that deletes missed
+            meanwhile are made up for.
+        report: called with the resource's key and a text for whatever went wrong.
+        ports: time and chance.
+        page_size: objects per list page.
+        idle_timeout: seconds of silence after which a watch is opened anew.
+        optional: let `run` raise `ApiError` when the server says that the resource does not exist or is
+            forbidden.
+    """
+
+    def __init__(
+        self,
+        api: WatchApi,
+        resource: ApiResource,
+        decoder: Decoder,
+        sink: Callable[[Event], None],
+        report: Report,
+        *,
+        ports: Ports | None = None,
+        page_size: int = PAGE_SIZE,
+        idle_timeout: float = WATCH_IDLE_TIMEOUT,
+        optional: bool = False,
+    ) -> None:
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self._api = api
+        self._decoder = decoder
+        self._sink = sink
+        self._report = report
+        self._ports = ports or Ports()
+        self._page_size = page_size
+        self._idle_timeout = idle_timeout
+        self._optional = optional
+        self._backoff = Backoff(self._ports.uniform)
+        self._version = ""
+        self._expired_lists = 0
+        self._last_contact: float | None = None
+        self._failures = 0
+        self._last_error = ""
+        self._lists = 0
+        self._events = 0
+        self._undecodable = 0
+
+    def health(self) -> Health:
+        """Give a snapshot."""
+        return Health(
+            synced=self.synced.is_set(),
+            last_contact=self._last_contact,
+            failures=self._failures,
+            last_error=self._last_error,
+            relists=max(0, self._lists - 1),
+            events=self._events,
+            undecodable=self._undecodable,
+        )
+
+    async def run(self) -> None:
+        """Follow the resource until cancelled.
+
+        Raises:
+            ApiError: the resource is `optional` and the server does not let us list it.
+        """
+        while True:
+            started = self._ports.clock()
+            retry_after: float | None = None
+            try:
+                if not self._version:
+                    await self._list()
+                    started = self._ports.clock()
+                await self._watch()
+            except ApiError as error:
+                if self._optional and not self._version and error.status in {403, 404}:
+                    raise
+                retry_after = error.retry_after
+                self._failed(error)
+            except (_SinkError, WireError) as error:
+                self._version = ""
+                self._failed(error)
+            except Exception:
+                # A bug: whoever runs us again starts from a list, not from the line that broke us.
+                self._version = ""
+                raise
+            # Only a watch that lived counts as a success: one that ends at once is retried ever more slowly.
+            if self._version and self._ports.clock() - started >= LIVED:
+                self._backoff.reset()
+            await self._ports.sleep(self._backoff.next(retry_after))
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        self._last_error = str(error)
+        expired = isinstance(error, ApiError) and error.status == 410
+        if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in KEEP_VERSION:
+            self._version = ""
+        if not expired:
+            self._report(self.resource.key, str(error))
+
+    def _contact(self) -> None:
+        self._last_contact = self._ports.clock()
+
+    def _opened(self) -> None:
+        self._last_error = ""
+        self._contact()
+
+    def _emit(self, event: Event) -> None:
+        try:
+            self._sink(event)
+        except Exception as error:
+            raise _SinkError(
+                f"{self.resource.key}: the state did not take {type(event).__name__}: {error!r}"
+            ) from error
+
+    async def _list(self) -> None:
+        # No resourceVersion: the most recent state. An older one could be from before a watch we already saw.
+        params = {"limit": str(self._page_size * PAGE_GROWTH**self._expired_lists)}
+        uids: set[str] = set()
+        while True:
+            try:
+                body = await self._api.request("GET", self.resource.path, params=params)
+            except ApiError as error:
+                if error.status == 410:
+                    self._expired_lists = min(self._expired_lists + 1, 4)
+                raise
+            try:
+                page = self._decoder.page(body)
+            except WireError as error:
+                page, lost = salvage_page(body, self._decoder, error)
+                uids.update(lost)
+                self._undecodable += len(lost)
+                self._report(self.resource.key, f"{len(lost)} listed objects do not decode; first: {error}")
+            del body
+            # Let others run between the two halves of the work on a page.
+            await asyncio.sleep(0)
+            for item in page.objects:
+                self._emit(Upsert(item))
+                uids.add(item.uid)
+            self._events += len(page.objects)
+            if not page.token:
+                break
+            params["continue"] = page.token
+        self._emit(Listed(self.resource.key, frozenset(uids)))
+        self._version = page.resource_version
+        self._expired_lists = 0
+        self._lists += 1
+        self._contact()
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        params = {
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(int(self._ports.uniform(*WATCH_SECONDS))),
+        }
+        lines = self._api.watch(
+            self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened
+        )
+        async with aclosing(lines):
+            async for line in lines:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        """Apply one line of the watch."""
+        try:
+            change = self._decoder.change(line)
+        except WireError as error:
+            self._take_undecodable(line, error)
+            return
+        if change.type == "ERROR":
+            raise _refused(self.resource, change)
+        self._contact()
+        if change.object is not None:
+            if change.type == "DELETED":
+                self._emit(Gone(self.resource.key, change.object.uid))
+            else:
+                self._emit(Upsert(change.object))
+            self._events += 1
+        if change.resource_version:
+            self._version = change.resource_version
+
+    def _take_undecodable(self, line: bytes, error: WireError) -> None:
+        """Go on after a bad object; a delete needs no more than its uid."""
+        salvaged = salvage_change(line, error)
+        self._undecodable += 1
+        self._report(self.resource.key, f"a watched object does not decode: {error}")
+        self._contact()
+        if salvaged.type == "DELETED" and salvaged.uid:
+            self._emit(Gone(self.resource.key, salvaged.uid))
+        if salvaged.resource_version:
+            self._version = salvaged.resource_version
+
+
+def _refused(resource: ApiResource, change: Change) -> ApiError:
+    text = f"WATCH {resource.path}: the server ended it with {change.code}: {change.message}"
+    return ApiError(text, status=change.code, reason="Expired" if change.code == 410 else "WatchError")

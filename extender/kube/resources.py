@@ -1,0 +1,39 @@
+"""The resources Spotmix watches: their keys, paths and kinds."""
+
+from msgspec import Struct
+
+
+class ApiResource(Struct, frozen=True):
+    """One listable and watchable resource of the API.
+
+    `key` names it everywhere else (`pods`, `replicasets.apps`); `path` is its list over all namespaces.
+    """
+
+    key: str
+    path: str
+    group: str
+    version: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """As objects of it write it: `v1`, `apps/v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+def api_resource(group: str, version: str, plural: str, kind: str) -> ApiResource:
+    """Make a resource; `group` is empty for the core group."""
+    prefix = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    return ApiResource(f"{plural}.{group}" if group else plural, f"{prefix}/{plural}", group, version, kind)
+
+
+NODES = api_resource("", "v1", "nodes", "Node")
+PODS = api_resource("", "v1", "pods", "Pod")
+NAMESPACES = api_resource("", "v1", "namespaces", "Namespace")
+DEPLOYMENTS = api_resource("apps", "v1", "deployments", "Deployment")
+REPLICASETS = api_resource("apps", "v1", "replicasets", "ReplicaSet")
+STATEFULSETS = api_resource("apps", "v1", "statefulsets", "StatefulSet")
+JOBS = api_resource("batch", "v1", "jobs", "Job")
+
+# Pods come last: an event of a pod is judged by its node, namespace and owners.
+BUILT_IN = (NODES, NAMESPACES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, JOBS, PODS)

@@ -1,0 +1,361 @@
+"""Wires core, kube, servers and telemetry together: the only place that knows them all."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from extender.core.decide import Decision, PodView
+from extender.core.errors import ConfigError, SpotmixError
+from extender.core.events import Event, Gone, Unavailable, Upsert
+from extender.core.objects import EMPTY, Owner, Pod
+from extender.core.policy import parse_duration
+from extender.core.reasons import Reason
+from extender.core.seatcost import costs_to_write
+from extender.core.state import ClusterState, Wake
+from extender.core.waiting import Waiting
+from extender.core.workloads import Managed, PolicyChanged, PolicyRules
+from extender.kube.client import ApiClient
+from extender.kube.informers import ClusterFeed
+from extender.kube.patches import PodKey, PodPatches
+from extender.kube.queue import PatchQueue
+from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.waker import Waker
+from extender.servers.extender import Extender
+from extender.servers.http import ExtenderApp, HealthApp
+from extender.servers.owners import OwnerGate
+from extender.servers.server import HttpServer, bind
+from extender.servers.tls import ReloadingTls
+from extender.settings import Settings, default_annotations, split_address
+from extender.telemetry.logs import logger
+from extender.telemetry.metrics import Gauges, Metrics, Reading
+from extender.wire.objects_v1 import Decoders
+from extender.wire.schedule import schedule_fault
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+DRAIN_SECONDS = 5.0
+HOUSEKEEPING_SECONDS = 5.0
+
+
+def own_namespace() -> tuple[str, ...]:
+    """The namespace this process runs in, when it runs in a pod."""
+    with contextlib.suppress(OSError):
+        return (NAMESPACE_FILE.read_text(encoding="utf-8").strip(),)
+    return ()
+
+
+def policy_rules(settings: Settings) -> PolicyRules:
+    """How policies are read under these settings."""
+    return PolicyRules(
+        schedule_fault,
+        settings.policy.prefixes,
+        default_annotations(settings) or EMPTY,
+        frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespace())),
+    )
+
+
+class Runtime:
+    """One `spotmix serve`.
+
+    Args:
+        settings: the configuration.
+        client: a connected API client; it is closed at the end.
+    """
+
+    def __init__(self, settings: Settings, client: ApiClient) -> None:
+        self.settings = settings
+        self.log = logger("spotmix")
+        self.metrics = Metrics()
+        self._client = client
+        self._stopping = False
+        self._synced = False
+        self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
+        decoders = Decoders(settings.classes, settings.policy.prefixes)
+        self.feed = ClusterFeed(
+            client,
+            lambda resource: decoders.make(resource.key, resource.api_version, resource.kind),
+            self._sink,
+            self._report,
+            on_unavailable=self._unavailable,
+        )
+        patches = PodPatches(client)
+        self._wakes = PatchQueue(patches, self._report)
+        self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate)
+        self._recorder = EventRecorder(client, self._report)
+        self._waker = Waker(
+            self._wakes,
+            f"{settings.policy.prefixes[0]}/wake",
+            lambda how: self.metrics.wakes.labels(how).inc(),
+            time.time,
+        )
+        self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
+        self._tls = self._make_tls()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[HttpServer] = []
+        self.extender_address = self.metrics_address = ("", 0)
+        self.metrics.registry.register(Gauges(self._gauges))
+
+    def _make_tls(self) -> ReloadingTls | None:
+        tls = self.settings.extender.tls
+        return ReloadingTls(tls.cert, tls.key, tls.client_ca) if tls.cert else None
+
+    # Facts from the cluster
+
+    def _sink(self, event: Event) -> None:
+        self.state.apply(event, time.time())
+        if isinstance(event, Upsert):
+            if isinstance(event.object, Pod):
+                self._waker.seen(event.object)
+            elif isinstance(event.object, Owner):
+                self._gate.arrived(event.object.uid)
+        elif isinstance(event, Gone) and event.resource == "pods":
+            self._waker.forget(event.uid)
+        if self.state.effects:
+            self._take_effects()
+
+    def _take_effects(self) -> None:
+        effects, self.state.effects = self.state.effects, []
+        for effect in effects:
+            if isinstance(effect, Wake):
+                self._waker.wake(PodKey(effect.namespace, effect.name, effect.pod))
+            else:
+                self._policy_changed(effect)
+
+    def _policy_changed(self, change: PolicyChanged) -> None:
+        workload = change.workload
+        problems = () if change.gone else workload.parsed.problems
+        self.metrics.policy(workload, [p for p in problems if not p.warning])
+        for problem in problems:
+            self.log.warning(
+                "policy warning" if problem.warning else "policy invalid",
+                workload=f"{workload.kind} {workload.namespace}/{workload.name}",
+                problem=problem.text,
+            )
+            self._recorder.emit(
+                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
+                "PolicyWarning" if problem.warning else "PolicyInvalid",
+                "HoldOnDemand" if workload.held else "KeepPolicy",
+                problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
+                "Warning",
+            )
+
+    def _unavailable(self, group: str, kind: str, why: str) -> None:
+        self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
+        self.state.apply(Unavailable(group, kind), time.time())
+        self._gate.open()
+        self._take_effects()
+
+    def _report(self, source: str, text: str) -> None:
+        self.metrics.reports.labels(source).inc()
+        self.log.warning("api fault", source=source, fault=text)
+
+    # Decisions
+
+    def decided(self, pod: PodView, decision: Decision) -> None:
+        """See `servers.extender.Observer`."""
+        self.metrics.decisions.labels(str(decision.reason), decision.capacity_class).inc()
+        if decision.reason is Reason.UNMANAGED:
+            return
+        self.log.debug(
+            "decision",
+            pod=f"{pod.namespace}/{pod.name}",
+            workload=f"{decision.workload.kind} {decision.workload.name}" if decision.workload else "",
+            reason=str(decision.reason),
+            wanted=decision.wanted,
+            given=decision.capacity_class,
+            passed="all" if decision.nodes is None else len(decision.nodes),
+        )
+        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
+        if waiting is not None:
+            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
+        else:
+            self._waker.forget(pod.uid)
+
+    def failed(self, verb: str, text: str) -> None:
+        """See `servers.extender.Observer`."""
+        self.metrics.errors.labels(verb).inc()
+        self.log.warning("request failed", verb=verb, error=text)
+
+    # Readiness and metrics
+
+    def not_ready(self) -> list[str]:
+        """What is not ready, a line each."""
+        faults = ["shutting down"] if self._stopping else []
+        stale = parse_duration(self.settings.cache.stale_after)
+        now = time.monotonic()
+        for key, health in self.feed.health().items():
+            reason = f" ({health.last_error})" if health.last_error else ""
+            if not health.synced:
+                faults.append(f"{key}: not listed yet{reason}")
+            elif health.last_contact is not None and now - health.last_contact > stale:
+                faults.append(f"{key}: not heard of for {now - health.last_contact:.0f} s{reason}")
+        return faults
+
+    def _gauges(self) -> Iterable[Reading]:
+        health = self.feed.health()
+        now = time.monotonic()
+        resource = ("resource",)
+        yield "spotmix_cache_synced", "1 when the resource has been listed", resource, {
+            (key,): float(h.synced) for key, h in health.items()
+        }
+        yield "spotmix_cache_staleness_seconds", "Seconds since the resource was last heard of", resource, {
+            (key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None
+        }
+        for name, text in (
+            ("failures", "Failed lists and watches"),
+            ("relists", "Lists after the first one"),
+            ("events", "Objects taken from lists and watches"),
+            ("undecodable", "Objects that did not decode"),
+        ):
+            yield f"spotmix_cache_{name}", text, resource, {(key,): getattr(h, name) for key, h in health.items()}
+        waiting: dict[tuple[str, ...], float] = {
+            (str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))
+        }
+        for entry in self.state.waiting.all():
+            waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
+        yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting
+        yield "spotmix_reservations", "Seats held for pods not seen bound yet", (), {(): float(self.state.reserved)}
+        yield "spotmix_workloads", "Workloads under a policy", (), {(): float(len(self.state.workloads.by_uid))}
+        yield "spotmix_pods", "Pods known", (), {(): float(len(self.state.pods))}
+        yield "spotmix_nodes_placeable", "Nodes that are not going away", ("capacity_class",), {
+            (name,): float(len(nodes)) for name, nodes in self.state.placeable.items()
+        }
+
+    # Life
+
+    async def start(self) -> None:
+        """Listen, follow the cluster, answer.
+
+        Raises:
+            ConfigError: an address cannot be listened on.
+        """
+        settings = self.settings
+        extender = Extender(
+            self.state, self._gate, self, lambda: self._synced, time.time, settings.extender.max_candidates
+        )
+        extender_app = ExtenderApp(
+            extender,
+            settings.extender.max_body,
+            "/" + settings.extender.url_prefix.strip("/"),
+            time.perf_counter,
+            lambda verb, seconds: self.metrics.requests.labels(verb).observe(seconds),
+        )
+        listener = bind(*split_address(settings.extender.addr), "extender.addr")
+        try:
+            health_listener = bind(*split_address(settings.metrics.addr), "metrics.addr")
+        except ConfigError:
+            listener.close()
+            raise
+        front = HttpServer(extender_app, listener, self._tls.context if self._tls else None)
+        health = HttpServer(HealthApp(self.not_ready, self.metrics.render), health_listener)
+        self._servers = [front, health]
+        for server in self._servers:
+            await server.start()
+        self.extender_address, self.metrics_address = front.address, health.address
+        self.feed.start()
+        self._wakes.start()
+        self._costs.start()
+        self._recorder.start()
+        self._tasks = [
+            asyncio.create_task(self._become_synced(), name="sync"),
+            asyncio.create_task(self._housekeeping(), name="housekeeping"),
+        ]
+        if settings.scale_in.deletion_cost:
+            self._tasks.append(asyncio.create_task(self._seat_costs(), name="seat costs"))
+        self.log.info(
+            "serving",
+            extender="{}:{}".format(*self.extender_address),
+            metrics="{}:{}".format(*self.metrics_address),
+            tls=self._tls is not None,
+        )
+
+    async def _become_synced(self) -> None:
+        started = time.monotonic()
+        await self.feed.wait_synced()
+        # The state is long-lived and acyclic to the collector: leave it out of later collections.
+        gc.collect()
+        gc.freeze()
+        self._synced = True
+        self.log.info(
+            "synced",
+            seconds=round(time.monotonic() - started, 3),
+            nodes=len(self.state.nodes),
+            pods=len(self.state.pods),
+            workloads=len(self.state.workloads.by_uid),
+        )
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            self.state.expire(time.time())
+            if self._tls is not None:
+                try:
+                    if self._tls.reload():
+                        self.log.info("serving certificate read again")
+                except SpotmixError as error:
+                    self._report("tls", f"{error}; the last good certificate stays in force")
+
+    async def _seat_costs(self) -> None:
+        settle = parse_duration(self.settings.scale_in.settle)
+        workloads = self.state.workloads
+        while True:
+            await asyncio.sleep(settle)
+            if not self._synced:
+                continue
+            dirty, self.state.reseat = self.state.reseat, set()
+            for revision in dirty:
+                if revision.owner.kind != "ReplicaSet":
+                    continue
+                managed = workloads.resolve(revision.namespace, revision.owner)
+                if isinstance(managed, Managed) and managed.workload.policy.mode == "enforce":
+                    for pod, cost in costs_to_write(revision, managed.workload.policy.seats):
+                        self._costs.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost)
+
+    async def stop(self) -> None:
+        """Not ready any more, answer what is in flight, send what waits, end."""
+        self._stopping = True
+        self.log.info("stopping")
+        for server in self._servers[:1]:
+            await server.stop()
+        self._waker.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(
+            self._wakes.drain(DRAIN_SECONDS), self._costs.drain(DRAIN_SECONDS), self._recorder.drain(DRAIN_SECONDS)
+        )
+        await self.feed.stop()
+        for server in self._servers[1:]:
+            await server.stop()
+        await self._client.close()
+        self.log.info("stopped")
+
+
+def _consequence(change: PolicyChanged) -> str:
+    if change.workload.held:
+        return "all its pods are held on-demand until then"
+    return "its last valid policy keeps applying until then"
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: the kubeconfig, an address or a certificate cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await ApiClient.connect(settings.kubeconfig or None, settings.context or None)
+    try:
+        runtime = Runtime(settings, client)
+        await runtime.start()
+    except SpotmixError:
+        await client.close()
+        raise
+    await stop.wait()
+    await runtime.stop()

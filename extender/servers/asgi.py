@@ -1,0 +1,65 @@
+"""Raw ASGI: reads a body up to a limit and answers with a Content-Length.
+
+No framework on the hot path. Content-Length matters: kube-scheduler opens a new connection after a chunked answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+class BodyTooLargeError(Exception):
+    """The request's body is larger than allowed."""
+
+
+class ClientGoneError(Exception):
+    """The client went away before its request was complete."""
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request's body.
+
+    Raises:
+        BodyTooLargeError: it has, or announces, more than `limit` bytes.
+        ClientGoneError: the connection was lost.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise BodyTooLargeError
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise BodyTooLargeError
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise BodyTooLargeError
+    return b"".join(parts)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, content_type: bytes = JSON, extra: Mapping[bytes, bytes] | None = None
+) -> None:
+    """Send a whole answer."""
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    if extra:
+        headers.extend(extra.items())
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,130 @@
+"""The scheduler extender: bytes in, decision, bytes out."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from extender.core.decide import Decision, PodView, decide, wanted_class
+from extender.core.errors import WireError
+from extender.core.reasons import Reason
+from extender.core.score import relative_scores, score_nodes
+from extender.core.state import ClusterState
+from extender.core.workloads import NEVER_MANAGED, Managed, Missing
+from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
+
+
+class Owners(Protocol):
+    """Waits for owners the watch has not delivered yet."""
+
+    async def arrival(self, missing: Missing) -> bool:
+        """Return true when the state may know the owner now, false when it is not worth waiting any longer."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what was decided, to log, count, wake and nominate."""
+
+    def decided(self, pod: PodView, decision: Decision) -> None:
+        """A decision of filter was made and applied to the state."""
+        ...
+
+    def failed(self, verb: str, text: str) -> None:
+        """A request could not be answered as asked."""
+        ...
+
+
+class Extender:
+    """Answers filter and prioritize from the cluster state. One decision is made at a time, without an await in it.
+
+    Args:
+        state: the cluster state, kept current by others.
+        owners: see `Owners`.
+        observer: see `Observer`.
+        synced: whether the state holds a full list of everything that is watched.
+        clock: seconds since the epoch, as `state.apply` is given them.
+        limit: most nodes that pass filter for a managed pod; 0 passes all of the class.
+    """
+
+    def __init__(
+        self,
+        state: ClusterState,
+        owners: Owners,
+        observer: Observer,
+        synced: Callable[[], bool],
+        clock: Callable[[], float],
+        limit: int,
+    ) -> None:
+        self._state = state
+        self._owners = owners
+        self._observer = observer
+        self._synced = synced
+        self._clock = clock
+        self._limit = limit
+
+    async def filter(self, body: bytes) -> bytes:
+        """Answer a filter request; a failure is an answer with `Error`."""
+        try:
+            args = decode_args(body)
+            return await self._filter(args)
+        except WireError as error:
+            return self.filter_error(str(error))
+
+    def filter_error(self, text: str) -> bytes:
+        """Report a failure of filter."""
+        self._observer.failed("filter", text)
+        return encode_error(text)
+
+    async def _filter(self, args: ExtenderArgs) -> bytes:
+        pod, state = args.pod, self._state
+        if self._may_be_managed(pod) and not self._synced():
+            return self.filter_error(Reason.NOT_SYNCED.text)
+        owner = await self._resolve(pod)
+        if owner is None:
+            self._observer.decided(pod, Decision(Reason.UNMANAGED))
+            return args.all_pass()
+        now = self._clock()
+        decision = decide(state, pod, owner, args.offered(), now, self._limit)
+        for event in decision.events:
+            state.apply(event, now)
+        self._observer.decided(pod, decision)
+        if decision.nodes is None:
+            return args.all_pass()
+        return args.some_pass(decision.nodes) if decision.nodes else args.none_pass(decision.reason.text)
+
+    async def prioritize(self, body: bytes) -> bytes:
+        """Answer a prioritize request; its answer has no place for an error, so a failure prefers no node."""
+        try:
+            args = decode_args(body)
+            managed = self._state.workloads.resolve(args.pod.namespace, args.pod.owner)
+            if not isinstance(managed, Managed) or managed.workload.policy.mode == "audit":
+                return b"[]"
+            return self._scores(args, managed)
+        except WireError as error:
+            return self.prioritize_error(str(error))
+
+    def prioritize_error(self, text: str) -> bytes:
+        """Report a failure of prioritize."""
+        self._observer.failed("prioritize", text)
+        return b"[]"
+
+    def _scores(self, args: ExtenderArgs, managed: Managed) -> bytes:
+        state = self._state
+        revision = state.revisions.get(managed.revision.uid)
+        reservation = revision.reservations.get(args.pod.uid) if revision is not None else None
+        if reservation is not None:
+            wanted = reservation.capacity_class
+        else:
+            wanted, _ = wanted_class(state, managed, managed.workload.policy, args.pod)
+        return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
+
+    def _may_be_managed(self, pod: PodView) -> bool:
+        return (
+            pod.owner is not None
+            and pod.owner.kind not in NEVER_MANAGED
+            and pod.namespace not in self._state.workloads.rules.protected_namespaces
+        )
+
+    async def _resolve(self, pod: PodView) -> Managed | Missing | None:
+        while True:
+            owner = self._state.workloads.resolve(pod.namespace, pod.owner)
+            if not isinstance(owner, Missing) or not await self._owners.arrival(owner):
+                return owner

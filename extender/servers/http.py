@@ -1,0 +1,100 @@
+"""The two HTTP applications: the extender's, and health and metrics."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from extender.servers.asgi import (
+    TEXT,
+    BodyTooLargeError,
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    respond,
+)
+from extender.servers.extender import Extender
+
+Clock = Callable[[], float]
+Timer = Callable[[str, float], None]
+Verb = Callable[[bytes], Awaitable[bytes]]
+
+
+class ExtenderApp:
+    """`POST <prefix>/filter` and `POST <prefix>/prioritize`.
+
+    Args:
+        extender: answers the verbs.
+        max_body: largest request body in bytes; a larger one is answered 200 with `Error`.
+        prefix: path prefix, the `urlPrefix` of the scheduler's configuration.
+        clock: seconds, monotonic.
+        timer: is given the verb and the seconds a request took.
+    """
+
+    def __init__(self, extender: Extender, max_body: int, prefix: str, clock: Clock, timer: Timer) -> None:
+        self._routes: Mapping[str, tuple[str, Verb, Callable[[str], bytes]]] = {
+            f"{prefix}/filter": ("filter", extender.filter, extender.filter_error),
+            f"{prefix}/prioritize": ("prioritize", extender.prioritize, extender.prioritize_error),
+        }
+        self._max_body = max_body
+        self._clock = clock
+        self._timer = timer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        route = self._routes.get(scope["path"])
+        if route is None:
+            paths = ", ".join(self._routes)
+            await respond(send, 404, f"no such path; this extender serves {paths}\n".encode(), TEXT)
+            return
+        if scope["method"] != "POST":
+            await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
+            return
+        verb, answer, error = route
+        started = self._clock()
+        try:
+            body = await read_body(scope, receive, self._max_body)
+        except ClientGoneError:
+            return
+        except BodyTooLargeError:
+            text = f"spotmix: the request is larger than {self._max_body} bytes; raise extender.maxBody or use nodeCacheCapable"
+            # What is left of the body is not read, so the connection cannot be used again.
+            await respond(send, 200, error(text), extra={b"connection": b"close"})
+            return
+        try:
+            result = await answer(body)
+        except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
+            result = error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
+        await respond(send, 200, result)
+        self._timer(verb, self._clock() - started)
+
+
+class HealthApp:
+    """`GET /livez`, `/readyz` and `/metrics`.
+
+    Args:
+        not_ready: names what is not ready, one line each; empty when ready.
+        metrics: renders the metrics and their content type.
+    """
+
+    def __init__(self, not_ready: Callable[[], list[str]], metrics: Callable[[], tuple[bytes, str]]) -> None:
+        self._not_ready = not_ready
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        if path not in ("/livez", "/readyz", "/metrics"):
+            await respond(send, 404, b"no such path; try /livez, /readyz or /metrics\n", TEXT)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await respond(send, 405, b"only GET is served here\n", TEXT, {b"allow": b"GET, HEAD"})
+        elif path == "/metrics":
+            body, content_type = self._metrics()
+            await respond(send, 200, body, content_type.encode())
+        elif path == "/readyz" and (faults := self._not_ready()):
+            await respond(send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT)
+        else:
+            await respond(send, 200, b"ok\n", TEXT)

@@ -1,0 +1,311 @@
+"""Every setting: its name in the file, its flag and environment variable, unit, default and effect.
+
+Flag > environment > file > default. The file is YAML, versioned, and refuses unknown keys::
+
+    apiVersion: spotmix.io/v1alpha1
+    kind: SpotmixConfiguration
+    extender:
+      addr: 0.0.0.0:8888
+
+`extender.addr` is `--extender-addr` and `SPOTMIX_EXTENDER_ADDR`. Values of lists and maps are given to flags and
+environment variables as YAML (`[spotmix.io]`).
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct, field
+
+from extender.core.classes import ClassRules
+from extender.core.errors import ConfigError
+from extender.core.policy import Layer, parse_duration, parse_policy
+from extender.wire.schedule import schedule_fault
+
+API_VERSION = "spotmix.io/v1alpha1"
+KIND = "SpotmixConfiguration"
+
+# The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
+_NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
+
+
+def _duration(text: str) -> Any:
+    return Meta(description=text, extra={"unit": "duration"})
+
+
+def _doc(text: str, flag: str = "") -> Any:
+    return Meta(description=text, extra={"flag": flag} if flag else None)
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A section of the file."""
+
+
+class TlsSettings(_Section, frozen=True):
+    """Serving the extender by HTTPS. Files are read again when they change."""
+
+    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
+    key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
+    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
+
+
+class ExtenderSettings(_Section, frozen=True):
+    """The scheduler extender."""
+
+    addr: Annotated[str, _doc("address:port that the extender listens on")] = "0.0.0.0:8888"
+    url_prefix: Annotated[str, _doc("path before /filter and /prioritize")] = "/scheduler"
+    max_body: Annotated[int, _doc("largest request body in bytes"), Meta(ge=1024)] = 16 * 1024 * 1024
+    max_candidates: Annotated[
+        int,
+        _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
+        Meta(ge=0),
+    ] = 100
+    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
+    reservation_ttl: Annotated[
+        str, _duration("how long a seat is held for a pod that the watch never delivers")
+    ] = "15m"
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+
+class MetricsSettings(_Section, frozen=True):
+    """Health and metrics."""
+
+    addr: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:8080"
+
+
+class LogSettings(_Section, frozen=True):
+    """Logs, on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _doc("least severe level that is logged; debug has a line per decision on a managed pod"),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "console"], _doc("json, console, or auto: console on a terminal, else json")
+    ] = "auto"
+
+
+class CacheSettings(_Section, frozen=True):
+    """The watch on the cluster."""
+
+    page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
+    stale_after: Annotated[
+        str, _duration("a resource not heard of for longer makes the process not ready")
+    ] = "2m"
+
+
+class ScaleInSettings(_Section, frozen=True):
+    """Scale-in that keeps the split."""
+
+    deletion_cost: Annotated[
+        bool, _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first")
+    ] = True
+    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "0.3s"
+    rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
+
+
+class PolicySettings(_Section, frozen=True):
+    """How workloads' annotations are read."""
+
+    prefixes: Annotated[
+        tuple[str, ...], _doc("annotation and label prefixes, ours first; an earlier one wins"), Meta(min_length=1)
+    ] = ("spotmix.io", "spotalis.io")
+    defaults: Annotated[
+        dict[str, str | int],
+        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
+    ] = field(default_factory=dict)
+    protected_namespaces: Annotated[
+        tuple[str, ...], _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in")
+    ] = ("kube-system",)
+
+
+class Settings(_Section, frozen=True):
+    """The whole configuration."""
+
+    kubeconfig: Annotated[
+        str, _doc("kubeconfig file; empty tries $KUBECONFIG, ~/.kube/config, then the pod's service account")
+    ] = ""
+    context: Annotated[str, _doc("context of the kubeconfig; empty takes its current one")] = ""
+    extender: ExtenderSettings = field(default_factory=ExtenderSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    classes: Annotated[
+        ClassRules, _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ...")
+    ] = field(default_factory=ClassRules)
+
+
+class Leaf(Struct, frozen=True):
+    """One setting: `path` in the file, flag, environment variable, type, default and effect."""
+
+    path: tuple[str, ...]
+    flag: str
+    env: str
+    type: Any
+    default: Any
+    text: str
+    duration: bool
+
+
+def _kebab(name: str) -> str:
+    return "".join("-" + c.lower() if c.isupper() else c for c in name)
+
+
+def _leaves(struct: type[Struct], path: tuple[str, ...]) -> Iterator[Leaf]:
+    hints = get_type_hints(struct, include_extras=True)
+    for info in msgspec.structs.fields(struct):
+        hint, metas = hints[info.name], []
+        if get_origin(hint) is Annotated:
+            hint, *metas = get_args(hint)
+        here = (*path, info.encode_name)
+        if isinstance(hint, type) and issubclass(hint, _Section):
+            yield from _leaves(hint, here)
+            continue
+        extra = {k: v for m in metas if m.extra for k, v in m.extra.items()}
+        default = info.default if info.default is not msgspec.NODEFAULT else info.default_factory()
+        yield Leaf(
+            here,
+            "--" + extra.get("flag", "-".join(_kebab(part) for part in here)),
+            "SPOTMIX_" + "_".join(_kebab(part).replace("-", "_").upper() for part in here),
+            hint,
+            default,
+            next((m.description for m in metas if m.description), ""),
+            extra.get("unit") == "duration",
+        )
+
+
+LEAVES: tuple[Leaf, ...] = tuple(_leaves(Settings, ()))
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def _from_text(leaf: Leaf, text: str, origin: str) -> Any:
+    """The value of a flag or environment variable."""
+    if leaf.type is str or get_origin(leaf.type) is Literal:
+        value: Any = text
+    else:
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{origin}: {text!r} is not YAML: {error}") from error
+    try:
+        return msgspec.to_builtins(msgspec.convert(value, leaf.type))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {text!r} is wrong: {error}; {leaf.text}") from error
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration file {path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path}: is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"configuration file {path}: is no mapping; start with apiVersion: {API_VERSION}")
+    for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+        seen = tree.pop(key, None)
+        if seen != wanted:
+            raise ConfigError(f"configuration file {path}: {key} is {seen!r}; write {key}: {wanted}")
+    return tree
+
+
+def load_settings(
+    file: str = "", flags: Mapping[tuple[str, ...], str] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Merge flags, environment, file and defaults.
+
+    Args:
+        file: the YAML file; empty takes `SPOTMIX_CONFIG`, if set.
+        flags: values by `Leaf.path`, as written on the command line.
+        environ: the environment; the process's own when None.
+
+    Raises:
+        ConfigError: names the flag, variable or file, the key and the value seen.
+    """
+    environ = os.environ if environ is None else environ
+    flags = flags or {}
+    file = file or environ.get("SPOTMIX_CONFIG", "")
+    tree: dict[str, Any] = {}
+    if file:
+        # Checked alone first, so that a fault is told of the file and not of what overrides it.
+        tree = msgspec.to_builtins(_convert(_read_file(file), f"configuration file {file}"))
+    known = {leaf.env for leaf in LEAVES} | {"SPOTMIX_CONFIG"}
+    for name in environ:
+        if name.startswith("SPOTMIX_") and name not in known and not _NOT_OURS.match(name):
+            raise ConfigError(f"environment variable {name} is no setting; `spotmix config show --help` lists them")
+    for leaf in LEAVES:
+        if leaf.path in flags:
+            _put(tree, leaf.path, _from_text(leaf, flags[leaf.path], f"flag {leaf.flag}"))
+        elif leaf.env in environ:
+            _put(tree, leaf.path, _from_text(leaf, environ[leaf.env], f"environment variable {leaf.env}"))
+    return _convert(tree, "configuration")
+
+
+def _convert(tree: dict[str, Any], origin: str) -> Settings:
+    try:
+        settings = msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {error}") from error
+    for leaf in LEAVES:
+        if leaf.duration:
+            _check_duration(origin, leaf, settings)
+    for name, address in (("extender.addr", settings.extender.addr), ("metrics.addr", settings.metrics.addr)):
+        try:
+            split_address(address)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {name}: {error}") from error
+    tls = settings.extender.tls
+    if bool(tls.cert) != bool(tls.key):
+        raise ConfigError(f"{origin}: extender.tls has only one of cert and key; give both, or neither for plain HTTP")
+    if tls.client_ca and not tls.cert:
+        raise ConfigError(f"{origin}: extender.tls.clientCa needs cert and key: clients show certificates by TLS only")
+    layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
+    problems = parse_policy([layer], settings.policy.prefixes, schedule_fault).problems
+    if problems:
+        raise ConfigError("; ".join(problem.text for problem in problems))
+    return settings
+
+
+def default_annotations(settings: Settings) -> dict[str, str]:
+    """`policy.defaults` as the annotations of a workload would have them."""
+    prefix = settings.policy.prefixes[0]
+    return {f"{prefix}/{key}": str(value) for key, value in settings.policy.defaults.items()}
+
+
+def _check_duration(origin: str, leaf: Leaf, settings: Settings) -> None:
+    value: Any = msgspec.to_builtins(settings)
+    for part in leaf.path:
+        value = value[part]
+    try:
+        parse_duration(value)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}") from error
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`, `:port` or `[v6]:port`.
+
+    Raises:
+        ValueError: it is none; the text says what to write.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{address!r} is no address; write host:port, such as 0.0.0.0:8888")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def render_settings(settings: Settings) -> str:
+    """The configuration as a YAML file that `load_settings` reads back."""
+    tree = {"apiVersion": API_VERSION, "kind": KIND, **msgspec.to_builtins(settings)}
+    return yaml.safe_dump(tree, sort_keys=False, width=110)

@@ -1,0 +1,101 @@
+"""Prometheus metrics. Every series that can be known exists from the start, so that a rate has a first point."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from extender.core.classes import ON_DEMAND, SPOT
+from extender.core.policy import Problem
+from extender.core.reasons import Reason
+from extender.core.records import Workload
+
+_LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_OBJECT = ("kind", "namespace", "name")
+
+
+Reading = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
+"""Metric name, help, label names, values by label values."""
+
+
+class Gauges(Collector):
+    """Values that are read when they are asked for.
+
+    Args:
+        read: gives the readings.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """See `Collector`."""
+        for name, text, labels, values in self._read():
+            family = GaugeMetricFamily(name, text, labels=labels)
+            for key, value in values.items():
+                family.add_metric(key, value)
+            yield family
+
+
+class Metrics:
+    """The metrics of one process, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.decisions = Counter(
+            "spotmix_decisions",
+            "Decisions of filter by reason and the capacity class given; class is empty when none was given",
+            ("reason", "capacity_class"),
+            registry=self.registry,
+        )
+        self.requests = Histogram(
+            "spotmix_extender_request_seconds",
+            "Time to answer a request of the scheduler",
+            ("verb",),
+            buckets=_LATENCIES,
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "spotmix_extender_errors", "Requests answered with an error", ("verb",), registry=self.registry
+        )
+        self.reports = Counter(
+            "spotmix_api_faults", "Faults in talking to the Kubernetes API", ("source",), registry=self.registry
+        )
+        self.wakes = Counter(
+            "spotmix_wakes", "Patches that make the scheduler try a pod again", ("how",), registry=self.registry
+        )
+        self.invalid = Gauge(
+            "spotmix_policy_invalid",
+            "1 for each annotation or label that is wrong",
+            (*_OBJECT, "key"),
+            registry=self.registry,
+        )
+        self._invalid_keys: dict[str, set[str]] = {}
+        for reason in Reason:
+            for capacity_class in ("", SPOT, ON_DEMAND):
+                self.decisions.labels(str(reason), capacity_class)
+        for verb in ("filter", "prioritize"):
+            self.requests.labels(verb)
+            self.errors.labels(verb)
+        for how in ("annotate", "nominate"):
+            self.wakes.labels(how)
+
+    def policy(self, workload: Workload, problems: Iterable[Problem]) -> None:
+        """Set the series of a workload's wrong keys, and remove those that are right again."""
+        keys = {problem.key for problem in problems}
+        where = (workload.kind, workload.namespace, workload.name)
+        for key in self._invalid_keys.get(workload.uid, set()) - keys:
+            self.invalid.remove(*where, key)
+        for key in keys:
+            self.invalid.labels(*where, key).set(1)
+        if keys:
+            self._invalid_keys[workload.uid] = keys
+        else:
+            self._invalid_keys.pop(workload.uid, None)
+
+    def render(self) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4

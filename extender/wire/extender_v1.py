@@ -1,0 +1,241 @@
+"""Requests and answers of a scheduler extender (`k8s.io/kube-scheduler/extender/v1`, Kubernetes 1.36).
+
+The Go structs have no json tags, so keys are capitalised; Go decodes any casing, and the casings in use are accepted
+here. An answer carries what the scheduler needs and no more: absent keys decode to nil there.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from extender.core.decide import PodView
+from extender.core.errors import WireError
+from extender.core.fit import Needs, Requirement, Toleration
+from extender.wire.kube_v1 import Condition, Metadata, OwnerReference, PodSpec, pod_requests
+
+
+class _Meta(Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    owner_references: list[OwnerReference] | None = None
+
+
+class _Status(Struct, rename="camel"):
+    nominated_node_name: str | None = None
+    conditions: list[Condition] | None = None
+
+
+class _Pod(Struct):
+    metadata: _Meta
+    status: _Status = _Status()
+
+
+class _Args(Struct, rename={"pod": "Pod", "nodes": "Nodes", "names": "NodeNames"}):
+    pod: _Pod | None = None
+    nodes: Raw | None = None
+    names: Raw | None = None
+
+
+class _LowerArgs(Struct, rename={"names": "nodeNames", "names_lower": "nodenames"}):
+    pod: _Pod | None = None
+    nodes: Raw | None = None
+    names: Raw | None = None
+    names_lower: Raw | None = None
+
+
+class _NamedNode(Struct):
+    metadata: Metadata
+
+
+class _NodeList(Struct):
+    items: list[Raw] | None = None
+
+
+class _Expression(Struct, gc=False):
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class _Term(Struct, rename="camel", gc=False):
+    match_expressions: list[_Expression] | None = None
+    match_fields: list[_Expression] | None = None
+
+
+class _Selector(Struct, rename="camel", gc=False):
+    node_selector_terms: list[_Term] | None = None
+
+
+class _NodeAffinity(Struct, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}):
+    required: _Selector | None = None
+
+
+class _Affinity(Struct, rename="camel", gc=False):
+    node_affinity: _NodeAffinity | None = None
+
+
+class _Toleration(Struct, gc=False):
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+
+
+class _FullSpec(PodSpec, rename="camel"):
+    node_selector: dict[str, str] | None = None
+    affinity: _Affinity | None = None
+    tolerations: list[_Toleration] | None = None
+
+
+class _FullPod(Struct):
+    spec: _FullSpec = _FullSpec()
+
+
+class _FullArgs(Struct, rename={"pod": "Pod", "lower": "pod"}):
+    pod: _FullPod | None = None
+    lower: _FullPod | None = None
+
+
+_args = msgspec.json.Decoder(_Args)
+_lower_args = msgspec.json.Decoder(_LowerArgs)
+_full_args = msgspec.json.Decoder(_FullArgs)
+_names = msgspec.json.Decoder(list[str])
+_node_list = msgspec.json.Decoder(_NodeList)
+_named_node = msgspec.json.Decoder(_NamedNode)
+_encode = msgspec.json.Encoder().encode
+
+
+class ExtenderArgs:
+    """A decoded request. Names and nodes stay raw until they are asked for: an unmanaged pod's never are."""
+
+    def __init__(self, pod: PodView, names: Raw | None, nodes: Raw | None) -> None:
+        self.pod = pod
+        self._raw_names = names
+        self._raw_nodes = nodes
+        self._items: dict[str, Raw] = {}
+
+    def offered(self) -> Sequence[str]:
+        """The names of the offered nodes.
+
+        Raises:
+            WireError: NodeNames or Nodes.items are not what the contract says.
+        """
+        try:
+            if self._raw_names is not None:
+                return _names.decode(self._raw_names)
+            if self._raw_nodes is not None:
+                items = _node_list.decode(self._raw_nodes).items or []
+                self._items = {_named_node.decode(item).metadata.name: item for item in items}
+        except ValueError as error:
+            raise WireError(f"spotmix: {_where(self._raw_names)} does not decode: {error}") from error
+        return list(self._items)
+
+    def all_pass(self) -> bytes:
+        """The answer that gives every offered node back as it came."""
+        if self._raw_names is not None:
+            return b'{"NodeNames":%b}' % bytes(self._raw_names)
+        return b'{"Nodes":%b}' % bytes(self._raw_nodes or b"null")
+
+    def some_pass(self, names: Sequence[str]) -> bytes:
+        """The answer that lets these nodes pass. The others are in no map: the scheduler takes them as unresolvable."""
+        if self._raw_names is not None:
+            return b'{"NodeNames":%b}' % _encode(names)
+        return b'{"Nodes":{"items":[%b]}}' % b",".join(bytes(self._items[name]) for name in names)
+
+    def none_pass(self, text: str) -> bytes:
+        """The answer that lets none pass, each for the same constant reason."""
+        failed = _encode(dict.fromkeys(self.offered(), text))
+        empty = b'"NodeNames":[]' if self._raw_names is not None else b'"Nodes":{"items":[]}'
+        return b'{%b,"FailedAndUnresolvableNodes":%b}' % (empty, failed)
+
+
+def _where(names: Raw | None) -> str:
+    return "NodeNames" if names is not None else "Nodes"
+
+
+def _present(*raws: Raw | None) -> Raw | None:
+    return next((raw for raw in raws if raw is not None and bytes(raw[:4]) != b"null"), None)
+
+
+def decode_args(body: bytes) -> ExtenderArgs:
+    """Decode the request of filter and prioritize.
+
+    Raises:
+        WireError: the body is not an ExtenderArgs; the text names the field.
+    """
+    try:
+        args = _args.decode(body)
+        pod, names, nodes = args.pod, _present(args.names), _present(args.nodes)
+        if pod is None or (names is None and nodes is None):
+            lower = _lower_args.decode(body)
+            pod = pod or lower.pod
+            names = names if names is not None else _present(lower.names, lower.names_lower)
+            nodes = nodes if nodes is not None else _present(lower.nodes)
+    except ValueError as error:
+        raise WireError(f"spotmix: the request does not decode: {error}") from error
+    if pod is None:
+        raise WireError("spotmix: the request has no Pod; is this a scheduler's ExtenderArgs?")
+    if names is None and nodes is None:
+        raise WireError("spotmix: the request has neither NodeNames nor Nodes; is this a scheduler's ExtenderArgs?")
+    return ExtenderArgs(_pod_view(pod, body), names, nodes)
+
+
+def _pod_view(pod: _Pod, body: bytes) -> PodView:
+    meta, status = pod.metadata, pod.status
+    if not meta.uid or not meta.name:
+        raise WireError("spotmix: Pod.metadata has no name or no uid")
+    since = None
+    for condition in status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
+            since = condition.last_transition_time.timestamp()
+    owner = Metadata(owner_references=pod.metadata.owner_references).controller()
+    return PodView(
+        meta.uid, meta.namespace, meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
+    )
+
+
+def _needs_of(body: bytes) -> Callable[[], Needs]:
+    def needs() -> Needs:
+        try:
+            args = _full_args.decode(body)
+            pod = args.pod or args.lower
+            return _to_needs(pod.spec) if pod is not None else Needs()
+        except ValueError as error:
+            raise WireError(f"spotmix: Pod.spec does not decode: {error}") from error
+
+    return needs
+
+
+def _to_needs(spec: _FullSpec) -> Needs:
+    required = spec.affinity.node_affinity.required if spec.affinity and spec.affinity.node_affinity else None
+    terms = None
+    if required is not None:
+        terms = tuple(
+            (*_requirements(term.match_expressions, field=False), *_requirements(term.match_fields, field=True))
+            for term in required.node_selector_terms or ()
+        )
+    return Needs(
+        pod_requests(spec),
+        spec.node_selector or {},
+        terms,
+        tuple(
+            Toleration(t.key or "", t.operator or "Equal", t.value or "", t.effect or "")
+            for t in spec.tolerations or ()
+        ),
+    )
+
+
+def _requirements(expressions: list[_Expression] | None, *, field: bool) -> Iterable[Requirement]:
+    return (Requirement(e.key, e.operator, tuple(e.values or ()), field) for e in expressions or ())
+
+
+def encode_error(text: str) -> bytes:
+    """A filter answer that reports a failure: only with status 200 does the scheduler read it."""
+    return _encode({"Error": text})
+
+
+def encode_scores(scores: Sequence[tuple[str, int]]) -> bytes:
+    """A HostPriorityList; nodes that are left out score 0."""
+    return _encode([{"Host": name, "Score": score} for name, score in scores])

@@ -1,0 +1,230 @@
+"""The API client: what it sends, how it fails, and how it keeps its credentials."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from fake_api import FakeApi, Fault, VirtualTime, write_kubeconfig
+
+from extender.core.errors import ApiError, ConfigError
+from extender.kube.client import MERGE_PATCH, MIN_RENEWAL_INTERVAL, TOKEN_CHECK_INTERVAL, ApiClient
+from extender.kube.connection import ConnectionSource
+
+
+def guard(api: FakeApi, *tokens: str) -> None:
+    """Let `/x` answer only those who know one of the tokens; the list can be changed by the test."""
+    accepted = {f"Bearer {token}" for token in tokens}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") not in accepted:
+            return Fault(401, "Unauthorized").response()
+        return web.json_response({})
+
+    api.handlers["/x"] = handler
+
+
+def plugin(path: Path, *, body: str = "", expires: str = "") -> dict[str, Any]:
+    """An exec plugin that gives a new token (`token-1`, `token-2`, ..) at each call and counts its calls."""
+    status = "{'token': f'token-{n}'" + (f", 'expirationTimestamp': '{expires}'" if expires else "") + "}"
+    path.write_text(
+        "import json, pathlib\n"
+        f"count = pathlib.Path({str(path)!r}).with_suffix('.count')\n"
+        "n = int(count.read_text()) + 1 if count.exists() else 1\n"
+        "count.write_text(str(n))\n"
+        f"{body}\n"
+        "print(json.dumps({'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential', "
+        f"'status': {status}}}))\n"
+    )
+    command = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": [str(path)],
+    }
+    return {"exec": command}
+
+
+def calls(path: Path) -> int:
+    return int(path.with_suffix(".count").read_text())
+
+
+async def connect(kubeconfig: str, time: VirtualTime) -> ApiClient:
+    client = ApiClient(ConnectionSource(kubeconfig), clock=lambda: time.now)
+    await client._credentials.load()
+    return client
+
+
+async def test_a_request_carries_body_token_and_parameters(api: FakeApi, tmp_path: Path) -> None:
+    guard(api, "secret")
+    kubeconfig = write_kubeconfig(tmp_path / "config", api.url, {"token": "secret"})
+    async with await ApiClient.connect(kubeconfig) as client:
+        answer = await client.request(
+            "PATCH", "/x", params={"a": "b c="}, body={"k": 1}, content_type=MERGE_PATCH
+        )
+        assert answer == b"{}"
+        assert await client.request("POST", "/x", body=b"[2]") == b"{}"
+        assert await client.base_url() == api.url
+    method, _, query, headers, body = api.seen[0]
+    assert (method, query, body) == ("PATCH", {"a": "b c="}, b'{"k":1}')
+    assert headers["Content-Type"] == MERGE_PATCH
+    assert headers["Authorization"] == "Bearer secret"
+    assert api.seen[1][4] == b"[2]"
+
+
+async def test_a_refusal_names_verb_path_reason_and_message(api: FakeApi, tmp_path: Path) -> None:
+    async def busy(_request: web.Request) -> web.StreamResponse:
+        return Fault(429, "TooManyRequests", {"Retry-After": "3"}, "the eviction budget").response()
+
+    async def broken(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=502, text="<html>bad gateway</html>")
+
+    async def later(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"reason": "ServerTimeout", "details": {"retryAfterSeconds": 2}}, status=504)
+
+    api.handlers |= {"/busy": busy, "/broken": broken, "/later": later}
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        with pytest.raises(
+            ApiError, match=r"^POST /busy: 429 TooManyRequests: the eviction budget$"
+        ) as caught:
+            await client.request("POST", "/busy")
+        assert (caught.value.status, caught.value.reason, caught.value.retry_after) == (
+            429,
+            "TooManyRequests",
+            3,
+        )
+        with pytest.raises(
+            ApiError, match="GET /broken: 502 Bad Gateway: <html>bad gateway</html>"
+        ) as caught:
+            await client.request("GET", "/broken")
+        assert caught.value.retry_after is None
+        with pytest.raises(ApiError) as caught:
+            await client.request("GET", "/later")
+        assert caught.value.retry_after == 2
+
+
+async def test_no_server_is_status_zero_with_its_cause(tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", url)) as client:
+            with pytest.raises(ApiError, match=f"GET /x: {url}: ClientConnectorError") as caught:
+                await client.request("GET", "/x")
+    assert caught.value.status == 0
+    assert caught.value.__cause__ is not None
+
+
+async def test_no_answer_in_time_is_status_zero(api: FakeApi, tmp_path: Path) -> None:
+    over = asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return web.Response()
+
+    api.handlers["/x"] = slow
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        with pytest.raises(ApiError, match="TimeoutError") as caught:
+            await client.request("GET", "/x", timeout=0.05)
+    over.set()
+    assert caught.value.status == 0
+
+
+async def test_a_closed_client_refuses(api: FakeApi, tmp_path: Path) -> None:
+    client = await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url))
+    await client.close()
+    with pytest.raises(ApiError, match="Session is closed"):
+        await client.request("GET", "/x")
+
+
+async def test_a_401_runs_the_exec_plugin_once_for_many_callers(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    script = tmp_path / "plugin.py"
+    guard(api, "token-2")
+    async with await connect(write_kubeconfig(tmp_path / "config", api.url, plugin(script)), time) as client:
+        assert await asyncio.gather(*(client.request("GET", "/x") for _ in range(20))) == [b"{}"] * 20
+    assert calls(script) == 2
+
+
+async def test_a_lasting_401_fails_and_does_not_run_the_plugin_every_time(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    script = tmp_path / "plugin.py"
+    guard(api)
+    async with await connect(write_kubeconfig(tmp_path / "config", api.url, plugin(script)), time) as client:
+        for _ in range(5):
+            with pytest.raises(ApiError, match="401 Unauthorized"):
+                await client.request("GET", "/x")
+        assert calls(script) == 2
+        time.now += MIN_RENEWAL_INTERVAL
+        with pytest.raises(ApiError, match="401 Unauthorized"):
+            await client.request("GET", "/x")
+        assert calls(script) == 3
+
+
+async def test_an_expired_token_is_renewed_before_it_is_refused(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    script = tmp_path / "plugin.py"
+    guard(api, "token-1", "token-2")
+    user = plugin(script, expires="2020-01-01T00:00:00Z")
+    async with await connect(write_kubeconfig(tmp_path / "config", api.url, user), time) as client:
+        await asyncio.gather(*(client.request("GET", "/x") for _ in range(10)))
+        assert calls(script) == 1
+        time.now += TOKEN_CHECK_INTERVAL
+        await asyncio.gather(*(client.request("GET", "/x") for _ in range(10)))
+        assert calls(script) == 2
+    assert api.seen[-1][3]["Authorization"] == "Bearer token-2"
+
+
+async def test_the_event_loop_runs_while_the_plugin_does(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    """The plugin ends only once the event loop has answered it."""
+    asked = asyncio.Event()
+
+    async def hello(_request: web.Request) -> web.StreamResponse:
+        asked.set()
+        return web.Response()
+
+    api.handlers["/hello"] = hello
+    guard(api, "token-1")
+    opener = "urllib.request.build_opener(urllib.request.ProxyHandler({}))"
+    body = f"import urllib.request; {opener}.open('{api.url}/hello', timeout=20)"
+    user = plugin(tmp_path / "plugin.py", body=body)
+    async with await connect(write_kubeconfig(tmp_path / "config", api.url, user), time) as client:
+        assert asked.is_set()
+        await client.request("GET", "/x")
+
+
+async def test_a_token_file_is_read_again(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    guard(api, "first", "second")
+    kubeconfig = write_kubeconfig(tmp_path / "config", api.url, {"tokenFile": str(token)})
+    async with await connect(kubeconfig, time) as client:
+        await client.request("GET", "/x")
+        token.write_text("second\n")
+        time.now += TOKEN_CHECK_INTERVAL
+        await client.request("GET", "/x")
+    assert [headers["Authorization"] for *_, headers, _ in api.seen] == ["Bearer first", "Bearer second"]
+
+
+async def test_a_plugin_that_fails_later_leaves_the_old_token(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    guard(api, "first")
+    token = tmp_path / "token"
+    token.write_text("first")
+    kubeconfig = write_kubeconfig(tmp_path / "config", api.url, {"tokenFile": str(token)})
+    async with await connect(kubeconfig, time) as client:
+        token.unlink()
+        time.now += TOKEN_CHECK_INTERVAL
+        await client.request("GET", "/x")
+        guard(api, "second")
+        with pytest.raises(ApiError, match="401 Unauthorized") as caught:
+            await client.request("GET", "/x")
+    assert isinstance(caught.value.__cause__, ConfigError)
+    assert str(token) in str(caught.value)

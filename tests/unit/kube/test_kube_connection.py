@@ -1,0 +1,169 @@
+"""Finding the API server: every way a configuration can be given, and be wrong."""
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_api import write_kubeconfig
+
+from extender.core.errors import ConfigError
+from extender.kube import connection
+from extender.kube.connection import ConnectionSource
+
+URL = "https://127.0.0.1:6443"
+
+
+@pytest.fixture(autouse=True)
+def _no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "inside.example")
+
+
+def test_a_named_file_must_exist() -> None:
+    with pytest.raises(ConfigError, match="kubeconfig /no/such: no such file"):
+        ConnectionSource("/no/such")
+
+
+def test_the_variable_must_name_a_file() -> None:
+    with pytest.raises(ConfigError, match=r"\$KUBECONFIG: no file at '/no/such'"):
+        ConnectionSource(environ={"KUBECONFIG": "/no/such"})
+
+
+def test_nothing_at_all_says_what_was_tried() -> None:
+    with pytest.raises(ConfigError, match=r"no kubeconfig was given.*~/.kube/config.*--kubeconfig"):
+        ConnectionSource(environ={})
+
+
+def test_a_pod_without_its_token_says_how_to_mount_it() -> None:
+    source = ConnectionSource(environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})
+    with pytest.raises(ConfigError, match=r"service account.*automountServiceAccountToken"):
+        source.load()
+    with pytest.raises(ConfigError, match="context 'x'"):
+        ConnectionSource(None, "x", environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})
+
+
+def test_the_home_file_is_used_when_there_is_one() -> None:
+    home = Path(os.environ["HOME"]) / ".kube"
+    home.mkdir(parents=True)
+    write_kubeconfig(home / "config", URL)
+    assert ConnectionSource(environ={"KUBERNETES_SERVICE_HOST": "x"}).load().base_url == URL
+
+
+def test_files_of_the_variable_are_merged(tmp_path: Path) -> None:
+    first = write_kubeconfig(tmp_path / "a", URL, {"token": "one"})
+    second = write_kubeconfig(tmp_path / "b", "https://127.0.0.2:6443/", {"token": "two"})
+    loaded = ConnectionSource(environ={"KUBECONFIG": f"{first}{os.pathsep}{second}"}).load()
+    assert (loaded.base_url, loaded.authorization) == (URL, "Bearer one")
+
+
+def test_tls_settings_are_taken_over(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "insecure-skip-tls-verify": True,
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://127.0.0.1:8",
+    }
+    loaded = ConnectionSource(write_kubeconfig(tmp_path / "config", URL + "/", **options)).load()
+    assert loaded.base_url == URL
+    assert loaded.tls is not None
+    assert loaded.tls.verify_mode == ssl.CERT_NONE
+    assert loaded.server_name == "kubernetes"
+    assert loaded.proxy == "http://127.0.0.1:8"
+
+
+@pytest.mark.parametrize(
+    ("server", "proxy"),
+    [
+        (URL, None),
+        ("https://[::1]:6443", None),
+        ("https://localhost:6443", None),
+        ("https://inside.example:6443", None),
+        ("https://outside.example:6443", "http://127.0.0.1:1"),
+        ("http://outside.example:6443", None),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used_as_go_would(
+    tmp_path: Path, server: str, proxy: str | None
+) -> None:
+    loaded = ConnectionSource(write_kubeconfig(tmp_path / "config", server)).load()
+    assert loaded.proxy == proxy
+    assert (loaded.tls is None) == server.startswith("http:")
+
+
+def test_basic_authentication(tmp_path: Path) -> None:
+    loaded = ConnectionSource(
+        write_kubeconfig(tmp_path / "config", URL, {"username": "a", "password": "b"})
+    ).load()
+    assert loaded.authorization == "Basic YTpi"
+
+
+def test_the_connection_stays_the_same_while_nothing_changes(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    source = ConnectionSource(
+        write_kubeconfig(tmp_path / "config", URL, {"tokenFile": str(tmp_path / "token")})
+    )
+    first = source.load()
+    assert source.refresh() is first
+    (tmp_path / "token").write_text("u")
+    assert source.refresh().authorization == "Bearer u"
+    static = ConnectionSource(write_kubeconfig(tmp_path / "static", URL))
+    assert static.load() is static.refresh()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "text"),
+    [
+        ({"certificate-authority-data": "bm90IGEgY2VydA=="}, {}, "certificate-authority .* is no PEM"),
+        ({"certificate-authority": "/no/such"}, {}, "File does not exist: /no/such"),
+        (
+            {},
+            {"client-certificate-data": "eA==", "client-key-data": "eA=="},
+            "client-certificate .* do not load",
+        ),
+        ({}, {"tokenFile": "/no/such"}, "/no/such"),
+        ({"proxy-url": "socks5://127.0.0.1:1"}, {}, "proxy-url is 'socks5://127.0.0.1:1'"),
+        (
+            {},
+            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such"}},
+            "user.exec: the plugin '/no/such' gave no credential",
+        ),
+    ],
+)
+def test_a_bad_field_is_named(
+    tmp_path: Path, cluster: dict[str, str], user: dict[str, str], text: str
+) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "config", URL, user, **cluster)
+    with pytest.raises(ConfigError, match=text) as caught:
+        ConnectionSource(kubeconfig).load()
+    assert kubeconfig in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "empty"),
+        ("[]", "check it with"),
+        ("{a: b", "check it with"),
+        ("{contexts: [], clusters: [], users: []}", "current-context"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig(tmp_path: Path, content: str, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=text):
+        ConnectionSource(str(path)).load()
+
+
+def test_an_unknown_context_and_a_bad_url(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "config", "127.0.0.1:6443")
+    with pytest.raises(ConfigError, match=r"context 'other'.*contexts"):
+        ConnectionSource(kubeconfig, "other").load()
+    with pytest.raises(ConfigError, match=r"cluster.server is '127.0.0.1:6443'"):
+        ConnectionSource(kubeconfig).load()
+
+
+def test_addresses() -> None:
+    assert connection._is_address("::1")
+    assert not connection._is_address("example")

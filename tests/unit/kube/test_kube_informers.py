@@ -1,0 +1,289 @@
+"""Discovery, and the feed that keeps all reflectors running."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from fake_api import FakeApi, FakeResource, Fault, Store, ThingDecoder, VirtualTime, thing, write_kubeconfig
+
+from extender.core.events import Event
+from extender.core.objects import OwnerRef
+from extender.kube.client import ApiClient
+from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, UNAVAILABLE_SECONDS, Discovery, NotWatchable
+from extender.kube.informers import ClusterFeed
+from extender.kube.ports import Ports
+from extender.kube.resources import BUILT_IN, PODS, ApiResource
+from extender.wire.watch import Decoder, Page
+
+ROLLOUTS = ApiResource(
+    "rollouts.argoproj.io", "/apis/argoproj.io/v1alpha1/rollouts", "argoproj.io", "v1alpha1", "Rollout"
+)
+ROLLOUT = OwnerRef("uid-r", "argoproj.io/v1alpha1", "Rollout", "r")
+
+
+def document(api: FakeApi, path: str, body: Any) -> None:
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        return body.response() if isinstance(body, Fault) else web.json_response(body)
+
+    api.handlers[path] = handler
+
+
+def serve_rollouts(api: FakeApi, version: str = "v1alpha1") -> FakeResource:
+    kinds = [
+        {"name": "rollouts/scale", "kind": "Rollout", "verbs": ["list", "watch"]},
+        {"name": "rollouts", "kind": "Rollout", "verbs": ["get", "list", "watch"]},
+        {"name": "templates", "kind": "Template", "verbs": ["get"]},
+    ]
+    document(api, f"/apis/argoproj.io/{version}", {"resources": kinds})
+    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": version}})
+    return api.resource(f"/apis/argoproj.io/{version}/rollouts")
+
+
+@asynccontextmanager
+async def client_of(api: FakeApi, tmp_path: Path) -> AsyncIterator[ApiClient]:
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        yield client
+
+
+async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    serve_rollouts(api)
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        found = await asyncio.gather(*(discovery.find("argoproj.io/v1alpha1", "Rollout") for _ in range(5)))
+        assert set(found) == {ROLLOUTS}
+        assert ROLLOUTS.api_version == "argoproj.io/v1alpha1"
+        assert [path for _, path, *_ in api.seen] == ["/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
+        assert await discovery.find("v1", "Pod") == PODS
+        assert PODS.api_version == "v1"
+
+
+async def test_another_served_version_will_do(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    serve_rollouts(api, "v1")
+    async with client_of(api, tmp_path) as client:
+        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        assert isinstance(found, ApiResource)
+        assert (found.key, found.path) == ("rollouts.argoproj.io", "/apis/argoproj.io/v1/rollouts")
+
+
+async def test_a_core_kind_is_found(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    verbs = ["list", "watch"]
+    resources = [{"name": "replicationcontrollers", "kind": "ReplicationController", "verbs": verbs}]
+    document(api, "/api/v1", {"resources": resources})
+    api.resource("/api/v1/replicationcontrollers")
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        found = await discovery.find("v1", "ReplicationController")
+        assert isinstance(found, ApiResource)
+        assert found.key == "replicationcontrollers"
+        missing = await discovery.find("v1", "Nothing")
+        assert isinstance(missing, NotWatchable)
+        assert missing.why == "no such kind in core"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "expected"),
+    [
+        ({"resources": []}, "Rollout", ("no such kind in argoproj.io", UNAVAILABLE_SECONDS)),
+        ({"resources": None}, "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
+        (
+            {"resources": [{"name": "templates", "kind": "Template", "verbs": ["get"]}]},
+            "Template",
+            ("no such kind", UNAVAILABLE_SECONDS),
+        ),
+        (Fault(404), "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
+        (Fault(403, "Forbidden"), "Rollout", ("Forbidden", UNAVAILABLE_SECONDS)),
+        (Fault(503), "Rollout", ("503", TRANSIENT_SECONDS)),
+        (Fault(429, headers={"Retry-After": "40"}), "Rollout", ("429", 40.0)),
+        ([1], "Rollout", ("does not decode", TRANSIENT_SECONDS)),
+    ],
+)
+async def test_a_failure_is_typed_cached_and_tried_again_in_time(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, body: Any, kind: str, expected: tuple[str, float]
+) -> None:
+    why, seconds = expected
+    document(api, "/apis/argoproj.io/v1alpha1", body)
+    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": "v1alpha1"}})
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        found = await discovery.find("argoproj.io/v1alpha1", kind)
+        assert isinstance(found, NotWatchable)
+        assert why in found.why
+        assert found.retry_at == time.now + seconds
+        before = len(api.seen)
+        time.now += seconds - 1
+        assert await discovery.find("argoproj.io/v1alpha1", kind) is found
+        assert len(api.seen) == before
+        serve_rollouts(api)
+        time.now += 1
+        await discovery.find("argoproj.io/v1alpha1", "Rollout")
+        assert len(api.seen) > before
+
+
+async def test_a_kind_we_may_not_list_is_not_watchable(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    serve_rollouts(api).list_faults.append(Fault(403, "Forbidden"))
+    async with client_of(api, tmp_path) as client:
+        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        assert isinstance(found, NotWatchable)
+
+
+async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        discovery._known |= {("g", str(n)): PODS for n in range(MAX_KINDS)}
+        found = await discovery.find("invented/v1", "Thing")
+        assert isinstance(found, NotWatchable)
+        assert api.seen == []
+
+
+class World:
+    """A feed on a fake server whose resources hold one thing each."""
+
+    def __init__(self, api: FakeApi, client: ApiClient, time: VirtualTime) -> None:
+        self.store = Store()
+        self.reports: list[tuple[str, str]] = []
+        self.unavailable: list[tuple[str, str, str]] = []
+        self.told = asyncio.Event()
+        self.order: list[str] = []
+        self.resources = {resource.key: api.resource(resource.path) for resource in BUILT_IN}
+        for key, resource in self.resources.items():
+            resource.items = [thing(key)]
+        ports = Ports(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
+        self.time = time
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.feed = ClusterFeed(
+            client,
+            self.decoder_for,
+            self.sink,
+            lambda key, text: self.reports.append((key, text)),
+            on_unavailable=self.on_unavailable,
+            ports=ports,
+        )
+
+    def decoder_for(self, _resource: ApiResource) -> Decoder:
+        return ThingDecoder()
+
+    def sink(self, event: Event) -> None:
+        self.order.append(type(event).__name__ + str(getattr(event, "resource", "")))
+        self.store(event)
+
+    def on_unavailable(self, group: str, kind: str, why: str) -> None:
+        self.unavailable.append((group, kind, why))
+        self.told.set()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.gate.wait()
+        await self.time.sleep(seconds)
+
+    async def synced(self) -> None:
+        async with asyncio.timeout(10):
+            await self.feed.wait_synced()
+
+
+@pytest.fixture
+async def world(api: FakeApi, tmp_path: Path, time: VirtualTime) -> AsyncIterator[World]:
+    async with client_of(api, tmp_path) as client:
+        world = World(api, client, time)
+        try:
+            yield world
+        finally:
+            await world.feed.stop()
+
+
+async def test_pods_are_listed_last(world: World) -> None:
+    world.resources["jobs.batch"].list_faults += [Fault(500), Fault(500)]
+    world.feed.start()
+    await world.synced()
+    assert world.order[-2:] == ["Upsert", "Listedpods"]
+    assert world.order.count("Upsert") == len(BUILT_IN)
+    health = world.feed.health()
+    assert set(health) == {resource.key for resource in BUILT_IN}
+    assert all(resource.synced for resource in health.values())
+    assert health["jobs.batch"].failures == 2
+
+
+async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
+    rollouts = serve_rollouts(api)
+    rollouts.items = [thing("rollout")]
+    world.feed.start()
+    await world.synced()
+    for _ in range(3):
+        world.feed.ensure(ROLLOUT)
+    world.feed.ensure(OwnerRef("uid", "apps/v1", "ReplicaSet", "known"))
+    await world.store.until("rollout")  # a list of another resource drops what the store knew
+    async with asyncio.timeout(10):
+        await rollouts.hanging.wait()
+    assert len(rollouts.watches) == 1
+    assert world.feed.health()["rollouts.argoproj.io"].synced
+
+
+async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
+    api: FakeApi, world: World
+) -> None:
+    world.gate.clear()
+    world.feed.ensure(ROLLOUT)
+    async with asyncio.timeout(10):
+        await world.told.wait()
+        assert world.unavailable[0][:2] == ("argoproj.io", "Rollout")
+        assert "404" in world.unavailable[0][2]
+        rollouts = serve_rollouts(api)
+        world.gate.set()
+        await rollouts.hanging.wait()
+    assert UNAVAILABLE_SECONDS in world.time.slept
+
+
+async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(
+    api: FakeApi, world: World
+) -> None:
+    rollouts = serve_rollouts(api)
+    rollouts.items = [thing("rollout")]
+    # Discovery probes, the reflector lists; then the watch has expired and the kind is no more.
+    rollouts.list_faults += [None, None, Fault(404)]
+    rollouts.watch_scripts.append(Fault(410))
+    world.feed.ensure(ROLLOUT)
+    async with asyncio.timeout(10):
+        await world.told.wait()
+    assert "rollouts.argoproj.io" not in world.feed.health() or rollouts.hanging.is_set()
+    assert "Listedrollouts.argoproj.io" in world.order
+    assert world.order.count("Listedrollouts.argoproj.io") >= 2
+    async with asyncio.timeout(10):
+        await rollouts.hanging.wait()
+
+
+async def test_too_many_kinds_are_refused(world: World) -> None:
+    world.feed._kinds |= {("g", str(n)) for n in range(MAX_KINDS)}
+    world.feed.ensure(ROLLOUT)
+    assert world.unavailable[0][2] == f"more than {MAX_KINDS} kinds of owners"
+
+
+async def test_a_crash_is_reported_and_made_good(world: World) -> None:
+    class Faulty(ThingDecoder):
+        crashes = 2
+
+        def page(self, data: bytes) -> Page:
+            if Faulty.crashes:
+                Faulty.crashes -= 1
+                raise ZeroDivisionError
+            return super().page(data)
+
+    world.feed._built_in["nodes"]._decoder = Faulty()
+    world.feed.start()
+    await world.synced()
+    assert [key for key, _ in world.reports] == ["nodes", "nodes"]
+    assert "ZeroDivisionError" in world.reports[0][1]
+    # The first restarts wait one and two seconds at most.
+    assert {1.0, 2.0} <= set(world.time.slept)
+
+
+async def test_stop_ends_every_watch(world: World) -> None:
+    before = asyncio.all_tasks()
+    world.feed.start()
+    await world.synced()
+    await world.feed.stop()
+    assert not [task for task in asyncio.all_tasks() - before if task.get_name().startswith("follow")]

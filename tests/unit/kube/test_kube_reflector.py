@@ -1,0 +1,343 @@
+"""The reflector against every fault of a server and a network that it must survive."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from fake_api import (
+    CUT,
+    HANG,
+    FakeApi,
+    FakeResource,
+    Fault,
+    Store,
+    ThingDecoder,
+    VirtualTime,
+    bookmark,
+    error_line,
+    line,
+    thing,
+    write_kubeconfig,
+)
+
+from extender.core.errors import ApiError
+from extender.core.events import Event, Gone, Listed
+from extender.kube.client import ApiClient
+from extender.kube.reflector import Reflector
+from extender.kube.resources import NAMESPACES
+
+
+class World:
+    """A reflector of namespaces with all that is around it."""
+
+    def __init__(self, resource: FakeResource, time: VirtualTime) -> None:
+        self.resource = resource
+        self.time = time
+        self.store = Store()
+        self.reports: list[str] = []
+        self.reflector: Reflector
+
+    async def settled(self) -> None:
+        """Wait until all scripts are played and a watch hangs."""
+        async with asyncio.timeout(10):
+            await self.resource.hanging.wait()
+            # The server hangs before the client has read the headers.
+            while self.reflector.health().last_error:  # noqa: ASYNC110 - nobody sets an event for it
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def follow(
+    api: FakeApi,
+    tmp_path: Path,
+    time: VirtualTime,
+    script: Callable[[FakeResource, Store], None],
+    **options: float,
+) -> AsyncIterator[World]:
+    world = World(api.resource(NAMESPACES.path), time)
+    script(world.resource, world.store)
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        world.reflector = Reflector(
+            client,
+            NAMESPACES,
+            ThingDecoder(),
+            world.store,
+            lambda _key, text: world.reports.append(text),
+            ports=time.ports(),
+            **options,  # type: ignore[arg-type]
+        )
+        task = asyncio.create_task(world.reflector.run())
+        try:
+            yield world
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_pages_are_applied_then_the_watch_goes_on_from_the_list(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing(f"n{i}") for i in range(5)]
+        resource.watch_scripts.append(
+            [line("ADDED", thing("new", 11)), line("DELETED", thing("n0", 12)), HANG]
+        )
+
+    async with follow(api, tmp_path, time, script, page_size=2) as world:
+        await world.store.until("n1", "n2", "n3", "n4", "new")
+        assert [q.get("continue") for q in world.resource.lists] == [None, "2", "4"]
+        query = world.resource.watches[0]
+        assert query["resourceVersion"] == "10"
+        assert query["allowWatchBookmarks"] == "true"
+        assert 300 <= int(query["timeoutSeconds"]) <= 600
+        listed = [event for event in world.store.events if isinstance(event, Listed)]
+        assert listed == [Listed("namespaces", frozenset(f"uid-n{i}" for i in range(5)))]
+        health = world.reflector.health()
+        assert health.synced
+        assert (health.relists, health.failures, health.last_error, health.events) == (0, 0, "", 7)
+        assert health.last_contact == time.now
+
+
+async def test_a_disconnect_resumes_from_the_last_version_without_a_list(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [
+            [line("ADDED", thing("a", 11)), CUT],
+            [bookmark(20)],
+            [line("ADDED", thing("b", 21)), line("MODIFIED", thing("a", 22))[:30], CUT],
+            [HANG],
+        ]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        assert [q["resourceVersion"] for q in world.resource.watches] == ["10", "11", "20", "21"]
+        assert len(world.resource.lists) == 1
+        assert set(world.store.names.values()) == {"a", "b"}
+        # The watch that the server ended in good order is no failure.
+        assert world.reflector.health().failures == 2
+
+
+@pytest.mark.parametrize("expiry", [[error_line(410)], Fault(410, "Expired")])
+async def test_an_expired_watch_lists_again_and_loses_no_delete(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, expiry: Fault | list[bytes | str]
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing("kept"), thing("deleted")]
+        resource.watch_scripts += [expiry, [HANG]]
+
+        original = resource._watch
+
+        async def watch(request: web.Request) -> web.StreamResponse:
+            resource.items = [thing("kept"), thing("added")]
+            resource.version = 50
+            return await original(request)
+
+        resource._watch = watch  # type: ignore[method-assign]  # time passes just before the watch
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        assert set(world.store.names.values()) == {"kept", "added"}
+        assert [q["resourceVersion"] for q in world.resource.watches] == ["10", "50"]
+        assert world.reflector.health().relists == 1
+        # Nothing went wrong: an expired version is the protocol.
+        assert world.reports == []
+
+
+async def test_an_expired_continue_token_starts_the_list_over_with_bigger_pages(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing(f"n{i}") for i in range(5)]
+        resource.list_faults += [None, Fault(410, "Expired")]
+
+    async with follow(api, tmp_path, time, script, page_size=2) as world:
+        await world.settled()
+        assert [(q["limit"], q.get("continue")) for q in world.resource.lists] == [
+            ("2", None),
+            ("2", "2"),
+            ("8", None),
+        ]
+        assert len(world.store.names) == 5
+        assert len([e for e in world.store.events if isinstance(e, Listed)]) == 1
+
+
+async def test_retry_after_is_respected(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.list_faults += [Fault(429, "TooManyRequests", {"Retry-After": "7"})]
+        resource.watch_scripts += [Fault(429, "TooManyRequests", {"Retry-After": "9"}), [HANG]]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        first, second = time.slept
+        assert 7 <= first < 8
+        assert 9 <= second < 10
+        # Throttled is not expired: the watch is tried again from where it was.
+        assert len(world.resource.lists) == 2
+
+
+async def test_server_errors_back_off_and_keep_the_version(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [Fault(500, "InternalError") for _ in range(10)]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        assert len(world.resource.lists) == 1
+        assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10])
+        assert "GET /api/v1/namespaces: 500 InternalError: told to" in world.reports[0]
+        assert world.reflector.health().failures == 10
+        assert world.reflector.health().last_error == ""
+
+
+async def test_a_watch_that_ends_at_once_is_no_tight_loop(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [[] for _ in range(50)]
+        resource.watch_scripts += [[line("ADDED", thing("x", 11 + i))] for i in range(50)]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        elapsed = sum(time.slept)
+        assert len(world.resource.watches) == 101
+        assert len(world.resource.lists) == 1
+        assert 101 / elapsed < 0.12, "at most one attempt in ten seconds or so once the back-off has grown"
+
+
+async def test_a_watch_that_lived_resets_the_backoff(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [[], [], [], [line("ADDED", thing("x", 11))], [], [HANG]]
+
+    async with follow(api, tmp_path, time, script) as world:
+        sink = world.store
+
+        def slow(event: Event) -> None:
+            sink(event)
+            # The event takes its time: the watch lives for a minute.
+            if not isinstance(event, Listed):
+                time.now += 60
+
+        world.reflector._sink = slow
+        await world.settled()
+        assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.1, 0.2])
+
+
+async def test_a_refused_connection_is_retried_until_the_server_is_back(time: VirtualTime) -> None:
+    refused: list[str] = []
+
+    class Dead:
+        async def request(self, *_args: object, **_options: object) -> bytes:
+            if len(refused) > 5:
+                raise asyncio.CancelledError
+            raise ApiError("connection refused", reason="ClientConnectorError")
+
+    reflector = Reflector(
+        Dead(),  # type: ignore[arg-type]
+        NAMESPACES,
+        ThingDecoder(),
+        Store(),
+        lambda _key, text: refused.append(text),
+        ports=time.ports(),
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await reflector.run()
+    assert not reflector.health().synced
+    assert reflector.health().last_error == "connection refused"
+    assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
+
+
+async def test_undecodable_objects_cost_only_themselves(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing("a"), thing("bad", bad=True), thing("b"), thing("c")]
+        resource.watch_scripts.append(
+            [
+                line("MODIFIED", thing("bad", 11, bad=True)),
+                line("DELETED", thing("a", 12, bad=True)),
+                line("ADDED", thing("d", 13)),
+                HANG,
+            ]
+        )
+
+    async with follow(api, tmp_path, time, script, page_size=3) as world:
+        await world.store.until("b", "c", "d")
+        listed = next(e for e in world.store.events if isinstance(e, Listed))
+        # It exists: what is known of it from before stays.
+        assert "uid-bad" in listed.uids
+        assert Gone("namespaces", "uid-a") in world.store.events
+        health = world.reflector.health()
+        assert health.undecodable == 3
+        assert health.relists == 0
+        assert all("spec.bad" in text for text in world.reports)
+
+
+async def test_garbage_on_the_wire_lists_again(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [[b"this is no JSON\n"]]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        assert world.reflector.health().relists == 1
+        assert "watch line" in world.reports[0]
+
+
+async def test_a_raising_sink_is_reported_and_made_good_by_a_list(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, store: Store) -> None:
+        resource.items = [thing("a"), thing("b")]
+        store.fail = [KeyError("oops")]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.store.until("a", "b")
+        await world.settled()
+        assert "the state did not take Upsert: KeyError('oops')" in world.reports[0]
+        assert len(world.resource.lists) == 2
+
+
+async def test_a_line_of_two_mebibytes_arrives_whole(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    big = thing("big", 11)
+    big["padding"] = "x" * 2**21
+
+    def script(resource: FakeResource, _store: Store) -> None:
+        data = line("ADDED", big)
+        resource.watch_scripts.append([data[:100_000], data[100_000:-1], b"\n" + bookmark(12), HANG])
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.store.until("big")
+
+
+async def test_a_silent_connection_is_opened_anew(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    async with follow(api, tmp_path, time, lambda _r, _s: None, idle_timeout=0.05) as world:
+        async with asyncio.timeout(10):
+            while len(world.resource.watches) < 3:
+                world.resource.hanging.clear()
+                await world.resource.hanging.wait()
+        assert len(world.resource.lists) == 1
+        assert "SocketTimeoutError" in world.reports[0]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_an_optional_resource_gives_up_when_it_may_not_be_listed(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, status: int
+) -> None:
+    resource = api.resource(NAMESPACES.path)
+    resource.list_faults.append(Fault(status))
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        reflector = Reflector(
+            client,
+            NAMESPACES,
+            ThingDecoder(),
+            Store(),
+            lambda _k, _t: None,
+            ports=time.ports(),
+            optional=True,
+        )
+        with pytest.raises(ApiError, match=str(status)):
+            await reflector.run()

@@ -1,0 +1,346 @@
+"""What we write: patches on pods, the queue that sends them, and Events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from fake_api import VirtualTime
+
+from extender.core.errors import ApiError
+from extender.kube.limits import TokenBucket
+from extender.kube.patches import DELETION_COST, PodKey, PodPatches, is_gone
+from extender.kube.ports import Ports
+from extender.kube.queue import ATTEMPTS, PatchQueue
+from extender.kube.recorder import WINDOW, EventRecorder, Regarding
+
+POD = PodKey("shop", "web-1", "uid-1")
+REGARDING = Regarding("Pod", "v1", "shop", "web-1", "uid-1")
+
+
+class Recording:
+    """Stands for the API: keeps requests, fails as told, and lets a test hold answers back."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, Mapping[str, str] | None, Any, str]] = []
+        self.faults: list[ApiError | None] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.flying = 0
+        self.most = 0
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        self.requests.append((method, path, params, body, content_type))
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        await self.gate.wait()
+        await asyncio.sleep(0)
+        self.flying -= 1
+        fault = self.faults.pop(0) if self.faults else None
+        if fault:
+            raise fault
+        return b"{}"
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [request[3] for request in self.requests]
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Let others run until something is true."""
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def api() -> Recording:
+    return Recording()
+
+
+async def test_patches_carry_the_uid_and_the_manager(api: Recording) -> None:
+    patches = PodPatches(api)
+    assert await patches.annotate(POD, {"spotmix.io/seat": "3", "old": None})
+    assert await patches.nominate(POD, "node-1")
+    assert await patches.set_deletion_cost(POD, -5)
+    assert await patches.set_deletion_cost(POD, None)
+    path = "/api/v1/namespaces/shop/pods/web-1"
+    assert [(r[0], r[1], r[2]) for r in api.requests] == [
+        ("PATCH", path, {"fieldManager": "spotmix"}),
+        ("PATCH", path + "/status", {"fieldManager": "spotmix"}),
+        ("PATCH", path, {"fieldManager": "spotmix-seat"}),
+        ("PATCH", path, {"fieldManager": "spotmix-seat"}),
+    ]
+    assert api.bodies == [
+        {"metadata": {"annotations": {"spotmix.io/seat": "3", "old": None}, "uid": "uid-1"}},
+        {"status": {"nominatedNodeName": "node-1"}, "metadata": {"uid": "uid-1"}},
+        {"metadata": {"annotations": {DELETION_COST: "-5"}, "uid": "uid-1"}},
+        {"metadata": {"annotations": {DELETION_COST: None}, "uid": "uid-1"}},
+    ]
+    assert {r[4] for r in api.requests} == {"application/merge-patch+json"}
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (ApiError("x", status=404), True),
+        (ApiError("x", status=409), True),
+        (ApiError("Pod is invalid: metadata.uid: field is immutable", status=422), True),
+        (ApiError("Pod is invalid: metadata.annotations", status=422), False),
+        (ApiError("x", status=403), False),
+        (ApiError("x", status=0), False),
+    ],
+)
+async def test_gone_is_an_answer_and_not_an_error(api: Recording, error: ApiError, *, gone: bool) -> None:
+    api.faults = [error]
+    assert is_gone(error) == gone
+    if gone:
+        assert not await PodPatches(api).nominate(POD, "n")
+    else:
+        with pytest.raises(ApiError):
+            await PodPatches(api).nominate(POD, "n")
+
+
+Start = Callable[..., PatchQueue]
+
+
+@pytest.fixture
+async def queue_of(api: Recording, time: VirtualTime) -> AsyncIterator[tuple[Start, list[str]]]:
+    reports: list[str] = []
+    made: list[PatchQueue] = []
+
+    def make(**options: Any) -> PatchQueue:
+        queue = PatchQueue(
+            PodPatches(api), lambda _name, text: reports.append(text), ports=time.ports(), **options
+        )
+        queue.start()
+        made.append(queue)
+        return queue
+
+    yield make, reports
+    for queue in made:
+        await queue.drain(0)
+
+
+async def test_many_values_become_one_patch(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    queue = queue_of[0]()
+    for cost in range(10):
+        assert queue.set_deletion_cost(POD, cost)
+    queue.annotate(POD, {"a": "1", "b": "1"})
+    queue.annotate(POD, {"b": "2", "c": None})
+    queue.nominate(POD, "n1")
+    queue.nominate(POD, "n2")
+    assert queue.pending == 3
+    assert await queue.drain(10) == 0
+    assert [body.get("status") or body["metadata"]["annotations"] for body in api.bodies] == [
+        {DELETION_COST: "9"},
+        {"a": "1", "b": "2", "c": None},
+        {"nominatedNodeName": "n2"},
+    ]
+    assert queue.sent == 3
+    assert not queue.nominate(POD, "n3"), "a drained queue takes nothing"
+
+
+async def test_concurrency_and_size_are_bounded(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    queue = queue_of[0](concurrency=4, limit=30)
+    api.gate.clear()
+    taken = [queue.set_deletion_cost(PodKey("shop", f"p{n}", f"u{n}"), n) for n in range(50)]
+    assert sum(taken) == 30
+    assert queue.set_deletion_cost(PodKey("shop", "p0", "u0"), 7), "a newer value of a waiting one fits"
+    api.gate.set()
+    assert await queue.drain(10) == 0
+    assert api.most == 4
+    assert len(api.requests) == 30
+
+
+async def test_a_value_that_comes_in_flight_is_sent_after_and_never_beside(
+    api: Recording, queue_of: tuple[Start, list[str]]
+) -> None:
+    queue = queue_of[0]()
+    api.gate.clear()
+    queue.set_deletion_cost(POD, 1)
+    await until(lambda: bool(api.requests))
+    queue.set_deletion_cost(POD, 2)
+    queue.set_deletion_cost(POD, 3)
+    api.gate.set()
+    assert await queue.drain(10) == 0
+    assert [body["metadata"]["annotations"][DELETION_COST] for body in api.bodies] == ["1", "3"]
+    assert api.most == 1
+
+
+async def test_transient_errors_are_retried_with_the_newest_value(
+    api: Recording, time: VirtualTime, queue_of: tuple[Start, list[str]]
+) -> None:
+    queue = queue_of[0]()
+    api.faults = [ApiError("x", status=500), ApiError("x", status=429, retry_after=5), ApiError("x")]
+    queue.annotate(POD, {"a": "1"})
+    await until(lambda: bool(api.requests))
+    queue.annotate(POD, {"b": "2"})
+    assert await queue.drain(10) == 0
+    assert api.bodies[0]["metadata"]["annotations"] == {"a": "1"}
+    assert api.bodies[-1]["metadata"]["annotations"] == {"a": "1", "b": "2"}
+    assert len(api.requests) == 4
+    assert time.slept == pytest.approx([0.1, 5.2, 0.4])
+    assert (queue.sent, queue.given_up) == (1, 0)
+
+
+async def test_what_cannot_succeed_is_given_up(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    make, reports = queue_of
+    queue = make()
+    api.faults = [ApiError("no rights", status=403)]
+    queue.nominate(POD, "n")
+    await until(lambda: not queue.pending)
+    api.faults = [ApiError("away")] * ATTEMPTS
+    queue.nominate(POD, "n")
+    await until(lambda: not queue.pending)
+    api.faults = [ApiError("gone", status=404)]
+    queue.nominate(POD, "n")
+    assert await queue.drain(10) == 0
+    assert reports == ["no rights", "away"]
+    assert (queue.sent, queue.given_up) == (0, 2)
+
+
+async def test_a_bug_costs_one_patch(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    make, reports = queue_of
+    queue = make(concurrency=1)
+    api.faults = [ZeroDivisionError("bug")]  # type: ignore[list-item]  # what the API never raises
+    queue.nominate(POD, "n")
+    queue.annotate(POD, {"a": "1"})
+    assert await queue.drain(10) == 0
+    assert "bug" in reports[0]
+    assert len(api.requests) == 2
+
+
+async def test_drain_gives_up_in_time_and_says_what_is_left(
+    api: Recording, queue_of: tuple[Start, list[str]]
+) -> None:
+    queue = queue_of[0](concurrency=2)
+    api.gate.clear()
+    for n in range(5):
+        queue.nominate(PodKey("shop", f"p{n}", f"u{n}"), "n")
+    assert await queue.drain(0.01) == 5
+
+
+async def test_the_rate_is_limited(time: VirtualTime, queue_of: tuple[Start, list[str]]) -> None:
+    queue = queue_of[0](rate=10.0, burst=5, concurrency=1)
+    start = time.now
+    for n in range(25):
+        queue.nominate(PodKey("shop", f"p{n}", f"u{n}"), "n")
+    assert await queue.drain(10) == 0
+    assert time.now - start == pytest.approx(2.0)
+
+
+async def test_a_bucket_fills_up_to_its_burst(time: VirtualTime) -> None:
+    bucket = TokenBucket(1.0, 2, time.ports())
+    time.now += 100
+    for _ in range(3):
+        await bucket.take()
+    assert time.slept == [1.0]
+
+
+class Events:
+    """A recorder with what it needs."""
+
+    def __init__(self, api: Recording, ports: Ports, **options: Any) -> None:
+        self.reports: list[str] = []
+        berlin = timezone(timedelta(hours=2))
+        self.recorder = EventRecorder(
+            api,
+            lambda _name, text: self.reports.append(text),
+            ports=ports,
+            now=lambda: datetime(2026, 3, 1, 14, 30, 15, 250, tzinfo=berlin),
+            **options,
+        )
+        self.recorder.start()
+
+    def emit(self, note: str = "No spot node has room.", regarding: Regarding = REGARDING) -> None:
+        self.recorder.emit(regarding, "NoRoom", "Placing", note, "Warning")
+
+
+async def test_an_event_has_all_that_the_api_asks_for(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports())
+    events.emit()
+    events.emit(regarding=Regarding("Node", "v1", "", "Node_1", "uid-n"))
+    assert await events.recorder.drain(10) == 0
+    method, path, _, body, _ = api.requests[0]
+    assert (method, path) == ("POST", "/apis/events.k8s.io/v1/namespaces/shop/events")
+    assert json.loads(json.dumps(body))["regarding"] == {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "namespace": "shop",
+        "name": "web-1",
+        "uid": "uid-1",
+    }
+    assert body["eventTime"] == "2026-03-01T12:30:15.000250Z"
+    assert body["reportingController"] == "spotmix.io/extender"
+    assert body["reportingInstance"]
+    assert (body["reason"], body["action"], body["type"]) == ("NoRoom", "Placing", "Warning")
+    assert body["metadata"]["name"].startswith("web-1.")
+    assert api.requests[1][1] == "/apis/events.k8s.io/v1/namespaces/default/events"
+    assert api.bodies[1]["metadata"]["namespace"] == "default"
+    assert api.bodies[1]["metadata"]["name"].startswith("node-1.")
+    assert events.recorder.posted == 2
+
+
+async def test_repeats_within_the_window_are_dropped(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports())
+    for _ in range(5):
+        events.emit()
+    events.emit("another note")
+    time.now += WINDOW
+    events.emit()
+    assert await events.recorder.drain(10) == 0
+    assert len(api.requests) == 3
+    assert len(events.recorder._seen) == 1, "what is older than the window is forgotten"
+
+
+async def test_a_long_note_is_cut_between_characters(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports())
+    events.emit("x" + "ä" * 1000)
+    await events.recorder.drain(10)
+    assert len(api.bodies[0]["note"].encode()) == 1023
+
+
+async def test_a_full_queue_drops_and_counts(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports(), limit=3)
+    for n in range(10):
+        events.emit(str(n))
+    await events.recorder.drain(10)
+    assert (len(api.requests), events.recorder.dropped) == (3, 7)
+
+
+async def test_the_rate_of_events_is_limited(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports(), rate=1.0, burst=5)
+    start = time.now
+    for n in range(15):
+        events.emit(str(n))
+    await events.recorder.drain(10)
+    assert time.now - start == pytest.approx(10.0)
+
+
+async def test_a_refused_event_is_reported_and_may_come_again(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports())
+    api.faults = [ApiError("x", status=503), ApiError("no such namespace", status=404)]
+    events.emit()
+    await until(lambda: bool(events.reports))
+    assert events.reports == ["no such namespace"]
+    api.faults = [ApiError("x"), ApiError("it did arrive", status=409)]
+    events.emit()
+    assert await events.recorder.drain(10) == 0
+    assert (events.recorder.posted, events.recorder.dropped) == (1, 1)
+
+
+async def test_a_recorder_that_never_started_drains_at_once(api: Recording) -> None:
+    recorder = EventRecorder(api, lambda _name, _text: None, now=lambda: datetime.now(UTC))
+    recorder.emit(REGARDING, "Reason", "Action", "note")
+    assert await recorder.drain(10) == 1
