@@ -67,7 +67,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, client: ApiClient) -> None:
         self.settings = settings
-        self.log = logger("spotmix")
+        self.log = logger()
         self.metrics = Metrics()
         self._client = client
         self._stopping = False
@@ -354,7 +354,7 @@ async def serve(settings: Settings) -> None:
     try:
         runtime = Runtime(settings, client)
         await runtime.start()
-    except SpotmixError:
+    except BaseException:
         await client.close()
         raise
     await stop.wait()

@@ -204,7 +204,7 @@ class ApiClient:
         """
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=idle_timeout)
         splitter = LineSplitter()
-        async with self._open("GET", path, {**params, "watch": "true"}, limit) as response:
+        async with self._open("WATCH", path, {**params, "watch": "true"}, limit) as response:
             if on_open is not None:
                 on_open()
             try:
@@ -227,7 +227,10 @@ class ApiClient:
         data: bytes | None = None,
         content_type: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request, renewing credentials once after a 401; the answer given is below 300."""
+        """Send a request, renewing credentials once after a 401; the answer given is below 300.
+
+        `method` is for texts too: WATCH is sent as GET.
+        """
         retry = True
         while True:
             connection = await self._credentials_for(method, path)
@@ -236,7 +239,7 @@ class ApiClient:
                 headers["Authorization"] = connection.authorization
             try:
                 async with self._session.request(
-                    method,
+                    "GET" if method == "WATCH" else method,
                     URL(connection.base_url + path, encoded=True).with_query(params),
                     data=data,
                     headers=headers,
@@ -286,6 +289,11 @@ def _refusal(method: str, path: str, response: aiohttp.ClientResponse, body: byt
 
 
 def _unreached(method: str, path: str, connection: Connection, error: Exception) -> ApiError:
-    detail = str(error) or "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        detail = "the connection was cut within the answer"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        detail = str(error.os_error)
+    else:
+        detail = str(error) or "no answer in time"
     name = type(error).__name__
     return ApiError(f"{method} {path}: {connection.base_url}: {name}: {detail}", reason=name)

@@ -13,7 +13,9 @@ from extender.kube.resources import BUILT_IN, ApiResource, api_resource
 
 # A kind that does not exist, or is forbidden to us, may be installed or granted later.
 UNAVAILABLE_SECONDS = 300.0
-TRANSIENT_SECONDS = 10.0
+# A starting API server forbids too, until it knows its roles.
+FORBIDDEN_SECONDS = 60.0
+TRANSIENT_SECONDS = 5.0
 # ownerReferences are free text to whoever may create a pod: bound what they make us remember.
 MAX_KINDS = 500
 
@@ -37,10 +39,14 @@ class _Group(Struct, rename="camel"):
 
 
 class NotWatchable(Struct, frozen=True):
-    """Why a kind cannot be followed, and when to ask again (monotonic seconds)."""
+    """Why a kind cannot be followed, and when to ask again (monotonic seconds).
+
+    `missing` means that the server knows no such kind.
+    """
 
     why: str
     retry_at: float
+    missing: bool = False
 
 
 class Discovery:
@@ -70,11 +76,9 @@ class Discovery:
                 self._known[key] = known
             return known
 
-    def forget(self, resource: ApiResource, why: str) -> NotWatchable:
+    def forget(self, resource: ApiResource) -> None:
         """Take back a find: the server no longer lets us list it."""
-        known = self._unavailable(why, UNAVAILABLE_SECONDS)
-        self._known[resource.group, resource.kind] = known
-        return known
+        self._known.pop((resource.group, resource.kind), None)
 
     async def _ask(self, group: str, version: str, kind: str) -> ApiResource | NotWatchable:
         try:
@@ -85,11 +89,13 @@ class Discovery:
                 if preferred != version:
                     found = await self._in_version(group, preferred, kind)
             if found is None:
-                return self._unavailable(f"no such kind in {group or 'core'}", UNAVAILABLE_SECONDS)
+                return self._missing(group)
             # Discovery lists resources that our role may not read: ask for one object before following them.
             await self._api.request("GET", found.path, params={"limit": "1"})
         except ApiError as error:
-            seconds = TRANSIENT_SECONDS if is_transient(error.status) else UNAVAILABLE_SECONDS
+            if error.status == 404:
+                return self._missing(group)
+            seconds = TRANSIENT_SECONDS if is_transient(error.status) else FORBIDDEN_SECONDS
             return self._unavailable(str(error), max(seconds, error.retry_after or 0.0))
         except msgspec.DecodeError as error:
             return self._unavailable(f"the discovery document does not decode: {error}", TRANSIENT_SECONDS)
@@ -109,6 +115,10 @@ class Discovery:
             if resource.kind == kind and "/" not in resource.name and followed:
                 return api_resource(group, version, resource.name, kind)
         return None
+
+    def _missing(self, group: str) -> NotWatchable:
+        why = f"no such kind in API group {group!r}" if group else "no such kind in the core API"
+        return NotWatchable(why, self._ports.clock() + UNAVAILABLE_SECONDS, missing=True)
 
     def _unavailable(self, why: str, seconds: float) -> NotWatchable:
         return NotWatchable(why, self._ports.clock() + seconds)

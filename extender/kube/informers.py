@@ -9,7 +9,7 @@ from extender.core.errors import ApiError
 from extender.core.events import Event, Listed
 from extender.core.objects import OwnerRef
 from extender.kube.client import WATCH_IDLE_TIMEOUT
-from extender.kube.discovery import MAX_KINDS, Discovery, NotWatchable
+from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.reflector import Health, Reflector
@@ -136,19 +136,25 @@ class ClusterFeed:
 
     async def _follow(self, api_version: str, kind: str) -> None:
         """Find a kind and follow it; whenever that is impossible, wait and try again."""
+        followed = ""
         while True:
             found = await self._discovery.find(api_version, kind)
-            if not isinstance(found, NotWatchable):
-                reflector = self._met[found.key] = self._reflector(found, optional=True)
-                try:
-                    await reflector.run()
-                except ApiError as error:
-                    if error.status == 404:
-                        # The kind was uninstalled, and its objects with it.
-                        self._sink(Listed(found.key, frozenset()))
-                    found = self._discovery.forget(found, str(error))
-                finally:
-                    del self._met[reflector.resource.key]
             if isinstance(found, NotWatchable):
+                if found.missing and followed:
+                    # The kind was uninstalled, and its objects with it.
+                    self._sink(Listed(followed, frozenset()))
+                    followed = ""
                 self._on_unavailable(api_version.rpartition("/")[0], kind, found.why)
                 await self._ports.sleep(max(1.0, found.retry_at - self._ports.clock()))
+                continue
+            followed = found.key
+            reflector = self._met[followed] = self._reflector(found, optional=True)
+            try:
+                await reflector.run()
+            except ApiError as error:
+                self._report(followed, str(error))
+            finally:
+                del self._met[followed]
+            # Ask discovery before believing that it is gone.
+            self._discovery.forget(found)
+            await self._ports.sleep(TRANSIENT_SECONDS)

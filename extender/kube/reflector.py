@@ -72,8 +72,8 @@ class Reflector:
         ports: time and chance.
         page_size: objects per list page.
         idle_timeout: seconds of silence after which a watch is opened anew.
-        optional: let `run` raise `ApiError` when the server says that the resource does not exist or is
-            forbidden.
+        optional: let `run` raise `ApiError` when the server says that the resource does not exist, or it was
+            forbidden from the start.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Reflector:
                     started = self._ports.clock()
                 await self._watch()
             except ApiError as error:
-                if self._optional and not self._version and error.status in {403, 404}:
+                if self._optional and not self._version and self._gone(error.status):
                     raise
                 retry_after = error.retry_after
                 self._failed(error)
@@ -151,6 +151,10 @@ class Reflector:
             if self._version and self._ports.clock() - started >= LIVED:
                 self._backoff.reset()
             await self._ports.sleep(self._backoff.next(retry_after))
+
+    def _gone(self, status: int) -> bool:
+        # A starting API server may refuse for want of its roles: what could be listed once is waited for.
+        return status == 404 or (status == 403 and not self.synced.is_set())
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

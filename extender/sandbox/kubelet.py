@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from extender.core.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
-from extender.sandbox.podstatus import RUN_FOR, START_AFTER, Pod, ended, running
+from extender.sandbox.podstatus import RUN_FOR, START_AFTER, Metadata, Pod, ended, running
 
 # Only pods with a node: the pending ones are the scheduler's business and would cost a decode per change.
 _BOUND = "spec.nodeName!="
@@ -36,15 +36,26 @@ class _Stage(enum.IntEnum):
     GOING = 4
 
 
+_PODS = ("ADDED", "MODIFIED", "DELETED")
+
 _Action = Callable[[], Awaitable[None]]
 
 
 class _Event(Struct):
     type: str
-    object: Pod
+    object: msgspec.Raw
 
 
-_decoder = msgspec.json.Decoder(_Event)
+class _Other(Struct):
+    """What a bookmark or an error carries: hardly anything of a pod."""
+
+    metadata: Metadata = Metadata()
+    code: int = 0
+
+
+_event_decoder = msgspec.json.Decoder(_Event)
+_pod_decoder = msgspec.json.Decoder(Pod)
+_other_decoder = msgspec.json.Decoder(_Other)
 
 
 class SimKubelet:
@@ -91,6 +102,8 @@ class SimKubelet:
         self._tasks += [
             asyncio.create_task(self._work(), name=f"kubelet-{number}") for number in range(self._concurrency)
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._died)
         return self
 
     async def __aexit__(
@@ -101,6 +114,10 @@ class SimKubelet:
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(result, Exception) and error is None:
                 raise result
+
+    def _died(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.problems.append(f"{task.get_name()} died of {type(error).__name__}: {error}")
 
     def fail_node(self, name: str) -> None:
         """Let a node fall silent: pods on it neither start, end nor go until `revive_node`."""
@@ -231,22 +248,27 @@ class SimKubelet:
         unseen = set(self._stages)
         async with contextlib.aclosing(self._api.watch("/api/v1/pods", params)) as lines:
             async for line in lines:
-                event = _decoder.decode(line)
-                metadata = event.object.metadata
-                if event.type == "ERROR":
-                    raise ApiError("WATCH /api/v1/pods: ended by the server", status=event.object.code)
-                if event.type == "DELETED":
-                    self._forget(metadata.uid)
-                elif event.type != "BOOKMARK":
-                    unseen.discard(metadata.uid)
-                    self._see(event.object)
-                elif _INITIAL_END in (metadata.annotations or {}):
-                    replay = False
-                    # Their DELETED events came while nobody listened.
-                    for uid in unseen:
-                        self._forget(uid)
+                event = _event_decoder.decode(line)
+                if event.type in _PODS:
+                    pod = _pod_decoder.decode(event.object)
+                    version = pod.metadata.resource_version
+                    unseen.discard(pod.metadata.uid)
+                    if event.type == "DELETED":
+                        self._forget(pod.metadata.uid)
+                    else:
+                        self._see(pod)
+                else:
+                    other = _other_decoder.decode(event.object)
+                    version = other.metadata.resource_version
+                    if event.type == "ERROR":
+                        raise ApiError("WATCH /api/v1/pods: ended by the server", status=other.code)
+                    if _INITIAL_END in (other.metadata.annotations or {}):
+                        replay = False
+                        # Their DELETED events came while nobody listened.
+                        for uid in unseen:
+                            self._forget(uid)
                 if not replay:
-                    self._version = metadata.resource_version
+                    self._version = version
 
     def _forget(self, uid: str) -> None:
         self._stages.pop(uid, None)

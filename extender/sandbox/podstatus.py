@@ -56,12 +56,11 @@ class Status(Struct, rename="camel", frozen=True):
 
 
 class Pod(Struct, frozen=True):
-    """A pod, or in a watch's bookmark or error an object with other fields."""
+    """A bound pod."""
 
     metadata: Metadata = Metadata()
     spec: Spec = Spec()
     status: Status = Status()
-    code: int = 0
 
     def path(self) -> str:
         """Return the path of the pod in the API."""

@@ -35,7 +35,7 @@ def configure(level: Level, style: Format) -> None:
     root.setLevel(max(LEVELS[level], logging.WARNING))
 
 
-def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose lines carry `logger=name`."""
-    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """The process's logger."""
+    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return bound

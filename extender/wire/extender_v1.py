@@ -15,85 +15,88 @@ from extender.core.fit import Needs, Requirement, Toleration
 from extender.wire.kube_v1 import Condition, Metadata, OwnerReference, PodSpec, pod_requests
 
 
-class _Meta(Struct, rename="camel"):
+class _Meta(Struct, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
     uid: str = ""
     owner_references: list[OwnerReference] | None = None
 
 
-class _Status(Struct, rename="camel"):
+class _Status(Struct, frozen=True, rename="camel"):
     nominated_node_name: str | None = None
     conditions: list[Condition] | None = None
 
 
-class _Pod(Struct):
+class _Pod(Struct, frozen=True):
     metadata: _Meta
     status: _Status = _Status()
 
 
-class _Args(Struct, rename={"pod": "Pod", "nodes": "Nodes", "names": "NodeNames"}):
+_ABSENT = Raw()
+
+
+class _Args(Struct, frozen=True, rename={"pod": "Pod", "nodes": "Nodes", "names": "NodeNames"}):
     pod: _Pod | None = None
-    nodes: Raw | None = None
-    names: Raw | None = None
+    nodes: Raw = _ABSENT
+    names: Raw = _ABSENT
 
 
-class _LowerArgs(Struct, rename={"names": "nodeNames", "names_lower": "nodenames"}):
+class _LowerArgs(Struct, frozen=True, rename={"names": "nodeNames", "names_lower": "nodenames"}):
     pod: _Pod | None = None
-    nodes: Raw | None = None
-    names: Raw | None = None
-    names_lower: Raw | None = None
+    nodes: Raw = _ABSENT
+    names: Raw = _ABSENT
+    names_lower: Raw = _ABSENT
 
 
-class _NamedNode(Struct):
+class _NamedNode(Struct, frozen=True):
     metadata: Metadata
 
 
-class _NodeList(Struct):
+class _NodeList(Struct, frozen=True):
     items: list[Raw] | None = None
 
 
-class _Expression(Struct, gc=False):
+class _Expression(Struct, frozen=True, gc=False):
     key: str = ""
     operator: str = ""
     values: list[str] | None = None
 
 
-class _Term(Struct, rename="camel", gc=False):
+class _Term(Struct, frozen=True, rename="camel", gc=False):
     match_expressions: list[_Expression] | None = None
     match_fields: list[_Expression] | None = None
 
 
-class _Selector(Struct, rename="camel", gc=False):
+class _Selector(Struct, frozen=True, rename="camel", gc=False):
     node_selector_terms: list[_Term] | None = None
 
 
-class _NodeAffinity(Struct, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}):
+class _NodeAffinity(Struct, frozen=True, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}):
     required: _Selector | None = None
 
 
-class _Affinity(Struct, rename="camel", gc=False):
+class _Affinity(Struct, frozen=True, rename="camel", gc=False):
     node_affinity: _NodeAffinity | None = None
 
 
-class _Toleration(Struct, gc=False):
+class _Toleration(Struct, frozen=True, gc=False):
     key: str | None = None
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
 
 
-class _FullSpec(PodSpec, rename="camel"):
+class _FullSpec(PodSpec, frozen=True, rename="camel"):
     node_selector: dict[str, str] | None = None
     affinity: _Affinity | None = None
     tolerations: list[_Toleration] | None = None
 
 
-class _FullPod(Struct):
+class _FullPod(Struct, frozen=True):
     spec: _FullSpec = _FullSpec()
 
 
-class _FullArgs(Struct, rename={"pod": "Pod", "lower": "pod"}):
+class _FullArgs(Struct, frozen=True, rename={"pod": "Pod", "lower": "pod"}):
     pod: _FullPod | None = None
     lower: _FullPod | None = None
 
@@ -155,8 +158,9 @@ def _where(names: Raw | None) -> str:
     return "NodeNames" if names is not None else "Nodes"
 
 
-def _present(*raws: Raw | None) -> Raw | None:
-    return next((raw for raw in raws if raw is not None and bytes(raw[:4]) != b"null"), None)
+def _present(*raws: Raw) -> Raw | None:
+    """The first that is there and not null; msgspec does not decode `Raw | None`."""
+    return next((raw for raw in raws if len(memoryview(raw)) and bytes(memoryview(raw)[:4]) != b"null"), None)
 
 
 def decode_args(body: bytes) -> ExtenderArgs:

@@ -16,7 +16,7 @@ from extender.core.quantity import parse_quantity
 Quantities = dict[str, str | int | float]
 
 
-class OwnerReference(Struct, rename="camel", gc=False):
+class OwnerReference(Struct, frozen=True, rename="camel", gc=False):
     """`metadata.ownerReferences[]`."""
 
     uid: str
@@ -26,7 +26,7 @@ class OwnerReference(Struct, rename="camel", gc=False):
     controller: bool | None = None
 
 
-class Metadata(Struct, rename="camel"):
+class Metadata(Struct, frozen=True, rename="camel"):
     """`metadata`."""
 
     uid: str = ""
@@ -51,20 +51,20 @@ class Metadata(Struct, rename="camel"):
         return self.creation_timestamp.timestamp() if self.creation_timestamp else 0.0
 
 
-class Resources(Struct, gc=False):
+class Resources(Struct, frozen=True, gc=False):
     """`resources`."""
 
     requests: Quantities | None = None
 
 
-class Container(Struct, rename="camel", gc=False):
+class Container(Struct, frozen=True, rename="camel", gc=False):
     """A container or init container."""
 
     resources: Resources | None = None
     restart_policy: str | None = None
 
 
-class Condition(Struct, rename="camel", gc=False):
+class Condition(Struct, frozen=True, rename="camel", gc=False):
     """A condition of a node or pod."""
 
     type: str = ""
@@ -73,7 +73,7 @@ class Condition(Struct, rename="camel", gc=False):
     last_transition_time: datetime | None = None
 
 
-class PodSpec(Struct, rename="camel", gc=False):
+class PodSpec(Struct, frozen=True, rename="camel", gc=False):
     """What a pod asks for. `resources` at pod level override the sum of its containers (KEP-2837)."""
 
     node_name: str | None = None
@@ -83,7 +83,7 @@ class PodSpec(Struct, rename="camel", gc=False):
     resources: Resources | None = None
 
 
-class PodStatus(Struct, rename="camel", gc=False):
+class PodStatus(Struct, frozen=True, rename="camel", gc=False):
     """How a pod is."""
 
     phase: str | None = None
@@ -91,7 +91,7 @@ class PodStatus(Struct, rename="camel", gc=False):
     nominated_node_name: str | None = None
 
 
-class RawPod(Struct):
+class RawPod(Struct, frozen=True):
     """A pod."""
 
     metadata: Metadata
@@ -99,7 +99,7 @@ class RawPod(Struct):
     status: PodStatus = PodStatus()
 
 
-class RawTaint(Struct, gc=False):
+class RawTaint(Struct, frozen=True, gc=False):
     """`spec.taints[]`."""
 
     key: str = ""
@@ -111,21 +111,21 @@ class RawTaint(Struct, gc=False):
         return Taint(self.key, self.value or "", self.effect)
 
 
-class NodeSpec(Struct, gc=False):
+class NodeSpec(Struct, frozen=True, gc=False):
     """What was configured for a node."""
 
     unschedulable: bool | None = None
     taints: list[RawTaint] | None = None
 
 
-class NodeStatus(Struct, gc=False):
+class NodeStatus(Struct, frozen=True, gc=False):
     """What a node offers."""
 
     allocatable: Quantities | None = None
     conditions: list[Condition] | None = None
 
 
-class RawNode(Struct):
+class RawNode(Struct, frozen=True):
     """A node."""
 
     metadata: Metadata
@@ -133,13 +133,13 @@ class RawNode(Struct):
     status: NodeStatus = NodeStatus()
 
 
-class Ordinals(Struct, gc=False):
+class Ordinals(Struct, frozen=True, gc=False):
     """`spec.ordinals` of a StatefulSet."""
 
     start: int | None = None
 
 
-class OwnerSpec(Struct, gc=False):
+class OwnerSpec(Struct, frozen=True, gc=False):
     """What every kind of workload may say about its size. A custom kind may mean anything by `replicas`."""
 
     replicas: Any = None
@@ -148,13 +148,13 @@ class OwnerSpec(Struct, gc=False):
     ordinals: Ordinals | None = None
 
 
-class OwnerStatus(Struct, gc=False):
+class OwnerStatus(Struct, frozen=True, gc=False):
     """How far a Job is."""
 
     succeeded: int | None = None
 
 
-class RawOwner(Struct):
+class RawOwner(Struct, frozen=True):
     """A workload object of any kind."""
 
     metadata: Metadata
@@ -162,13 +162,13 @@ class RawOwner(Struct):
     status: OwnerStatus = OwnerStatus()
 
 
-class RawNamespace(Struct):
+class RawNamespace(Struct, frozen=True):
     """A namespace."""
 
     metadata: Metadata
 
 
-class ListMeta(Struct, rename={"resource_version": "resourceVersion", "token": "continue"}):
+class ListMeta(Struct, frozen=True, rename={"resource_version": "resourceVersion", "token": "continue"}):
     """`metadata` of a list."""
 
     resource_version: str = ""

@@ -26,22 +26,22 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 R = TypeVar("R", bound=RawPod | RawNode | RawOwner | RawNamespace)
 
 
-class _Status(Struct):
+class _Status(Struct, frozen=True):
     code: int = 0
     message: str = ""
     metadata: ListMeta = ListMeta()
 
 
-class _Line(Struct):
+class _Line(Struct, frozen=True):
     type: str
     object: msgspec.Raw
 
 
-class _VersionOnly(Struct):
+class _VersionOnly(Struct, frozen=True):
     metadata: Metadata
 
 
-class _Pages(Struct, Generic[R]):
+class _Pages(Struct, Generic[R], frozen=True):
     items: list[R] | None = None
     metadata: ListMeta = ListMeta()
 

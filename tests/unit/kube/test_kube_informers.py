@@ -13,7 +13,14 @@ from fake_api import FakeApi, FakeResource, Fault, Store, ThingDecoder, VirtualT
 from extender.core.events import Event
 from extender.core.objects import OwnerRef
 from extender.kube.client import ApiClient
-from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, UNAVAILABLE_SECONDS, Discovery, NotWatchable
+from extender.kube.discovery import (
+    FORBIDDEN_SECONDS,
+    MAX_KINDS,
+    TRANSIENT_SECONDS,
+    UNAVAILABLE_SECONDS,
+    Discovery,
+    NotWatchable,
+)
 from extender.kube.informers import ClusterFeed
 from extender.kube.ports import Ports
 from extender.kube.resources import BUILT_IN, PODS, ApiResource
@@ -49,102 +56,11 @@ async def client_of(api: FakeApi, tmp_path: Path) -> AsyncIterator[ApiClient]:
         yield client
 
 
-async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
-    serve_rollouts(api)
-    async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
-        found = await asyncio.gather(*(discovery.find("argoproj.io/v1alpha1", "Rollout") for _ in range(5)))
-        assert set(found) == {ROLLOUTS}
-        assert ROLLOUTS.api_version == "argoproj.io/v1alpha1"
-        assert [path for _, path, *_ in api.seen] == ["/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
-        assert await discovery.find("v1", "Pod") == PODS
-        assert PODS.api_version == "v1"
-
-
-async def test_another_served_version_will_do(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
-    serve_rollouts(api, "v1")
-    async with client_of(api, tmp_path) as client:
-        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
-        assert isinstance(found, ApiResource)
-        assert (found.key, found.path) == ("rollouts.argoproj.io", "/apis/argoproj.io/v1/rollouts")
-
-
-async def test_a_core_kind_is_found(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
-    verbs = ["list", "watch"]
-    resources = [{"name": "replicationcontrollers", "kind": "ReplicationController", "verbs": verbs}]
-    document(api, "/api/v1", {"resources": resources})
-    api.resource("/api/v1/replicationcontrollers")
-    async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
-        found = await discovery.find("v1", "ReplicationController")
-        assert isinstance(found, ApiResource)
-        assert found.key == "replicationcontrollers"
-        missing = await discovery.find("v1", "Nothing")
-        assert isinstance(missing, NotWatchable)
-        assert missing.why == "no such kind in core"
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "expected"),
-    [
-        ({"resources": []}, "Rollout", ("no such kind in argoproj.io", UNAVAILABLE_SECONDS)),
-        ({"resources": None}, "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
-        (
-            {"resources": [{"name": "templates", "kind": "Template", "verbs": ["get"]}]},
-            "Template",
-            ("no such kind", UNAVAILABLE_SECONDS),
-        ),
-        (Fault(404), "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
-        (Fault(403, "Forbidden"), "Rollout", ("Forbidden", UNAVAILABLE_SECONDS)),
-        (Fault(503), "Rollout", ("503", TRANSIENT_SECONDS)),
-        (Fault(429, headers={"Retry-After": "40"}), "Rollout", ("429", 40.0)),
-        ([1], "Rollout", ("does not decode", TRANSIENT_SECONDS)),
-    ],
-)
-async def test_a_failure_is_typed_cached_and_tried_again_in_time(
-    api: FakeApi, tmp_path: Path, time: VirtualTime, body: Any, kind: str, expected: tuple[str, float]
-) -> None:
-    why, seconds = expected
-    document(api, "/apis/argoproj.io/v1alpha1", body)
-    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": "v1alpha1"}})
-    async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
-        found = await discovery.find("argoproj.io/v1alpha1", kind)
-        assert isinstance(found, NotWatchable)
-        assert why in found.why
-        assert found.retry_at == time.now + seconds
-        before = len(api.seen)
-        time.now += seconds - 1
-        assert await discovery.find("argoproj.io/v1alpha1", kind) is found
-        assert len(api.seen) == before
-        serve_rollouts(api)
-        time.now += 1
-        await discovery.find("argoproj.io/v1alpha1", "Rollout")
-        assert len(api.seen) > before
-
-
-async def test_a_kind_we_may_not_list_is_not_watchable(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
-    serve_rollouts(api).list_faults.append(Fault(403, "Forbidden"))
-    async with client_of(api, tmp_path) as client:
-        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
-        assert isinstance(found, NotWatchable)
-
-
-async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
-    async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
-        discovery._known |= {("g", str(n)): PODS for n in range(MAX_KINDS)}
-        found = await discovery.find("invented/v1", "Thing")
-        assert isinstance(found, NotWatchable)
-        assert api.seen == []
-
-
 class World:
     """A feed on a fake server whose resources hold one thing each."""
 
     def __init__(self, api: FakeApi, client: ApiClient, time: VirtualTime) -> None:
+        self.client = client
         self.store = Store()
         self.reports: list[tuple[str, str]] = []
         self.unavailable: list[tuple[str, str, str]] = []
@@ -196,6 +112,98 @@ async def world(api: FakeApi, tmp_path: Path, time: VirtualTime) -> AsyncIterato
             await world.feed.stop()
 
 
+async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    serve_rollouts(api)
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        found = await asyncio.gather(*(discovery.find("argoproj.io/v1alpha1", "Rollout") for _ in range(5)))
+        assert set(found) == {ROLLOUTS}
+        assert ROLLOUTS.api_version == "argoproj.io/v1alpha1"
+        assert [path for _, path, *_ in api.seen] == ["/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
+        assert await discovery.find("v1", "Pod") == PODS
+        assert PODS.api_version == "v1"
+
+
+async def test_another_served_version_will_do(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    serve_rollouts(api, "v1")
+    async with client_of(api, tmp_path) as client:
+        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        assert isinstance(found, ApiResource)
+        assert (found.key, found.path) == ("rollouts.argoproj.io", "/apis/argoproj.io/v1/rollouts")
+
+
+async def test_a_core_kind_is_found(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    verbs = ["list", "watch"]
+    resources = [{"name": "replicationcontrollers", "kind": "ReplicationController", "verbs": verbs}]
+    document(api, "/api/v1", {"resources": resources})
+    api.resource("/api/v1/replicationcontrollers")
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        found = await discovery.find("v1", "ReplicationController")
+        assert isinstance(found, ApiResource)
+        assert found.key == "replicationcontrollers"
+        missing = await discovery.find("v1", "Nothing")
+        assert isinstance(missing, NotWatchable)
+        assert missing.why == "no such kind in the core API"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "expected"),
+    [
+        ({"resources": []}, "Rollout", ("no such kind in API group 'argoproj.io'", UNAVAILABLE_SECONDS)),
+        ({"resources": None}, "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
+        (
+            {"resources": [{"name": "templates", "kind": "Template", "verbs": ["get"]}]},
+            "Template",
+            ("no such kind", UNAVAILABLE_SECONDS),
+        ),
+        (Fault(404), "Rollout", ("no such kind", UNAVAILABLE_SECONDS)),
+        (Fault(403, "Forbidden"), "Rollout", ("Forbidden", FORBIDDEN_SECONDS)),
+        (Fault(503), "Rollout", ("503", TRANSIENT_SECONDS)),
+        (Fault(429, headers={"Retry-After": "40"}), "Rollout", ("429", 40.0)),
+        ([1], "Rollout", ("does not decode", TRANSIENT_SECONDS)),
+    ],
+)
+async def test_a_failure_is_typed_cached_and_tried_again_in_time(
+    world: World, api: FakeApi, body: Any, kind: str, expected: tuple[str, float]
+) -> None:
+    why, seconds = expected
+    time = world.time
+    document(api, "/apis/argoproj.io/v1alpha1", body)
+    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": "v1alpha1"}})
+    discovery = Discovery(world.client, ports=time.ports())
+    found = await discovery.find("argoproj.io/v1alpha1", kind)
+    assert isinstance(found, NotWatchable)
+    assert why in found.why
+    assert found.retry_at == time.now + seconds
+    before = len(api.seen)
+    time.now += seconds - 1
+    assert await discovery.find("argoproj.io/v1alpha1", kind) is found
+    assert len(api.seen) == before
+    serve_rollouts(api)
+    time.now += 1
+    await discovery.find("argoproj.io/v1alpha1", "Rollout")
+    assert len(api.seen) > before
+
+
+async def test_a_kind_we_may_not_list_is_not_watchable(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    serve_rollouts(api).list_faults.append(Fault(403, "Forbidden"))
+    async with client_of(api, tmp_path) as client:
+        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        assert isinstance(found, NotWatchable)
+
+
+async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, ports=time.ports())
+        discovery._known |= {("g", str(n)): PODS for n in range(MAX_KINDS)}
+        found = await discovery.find("invented/v1", "Thing")
+        assert isinstance(found, NotWatchable)
+        assert api.seen == []
+
+
 async def test_pods_are_listed_last(world: World) -> None:
     world.resources["jobs.batch"].list_faults += [Fault(500), Fault(500)]
     world.feed.start()
@@ -231,7 +239,7 @@ async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
     async with asyncio.timeout(10):
         await world.told.wait()
         assert world.unavailable[0][:2] == ("argoproj.io", "Rollout")
-        assert "404" in world.unavailable[0][2]
+        assert "no such kind" in world.unavailable[0][2]
         rollouts = serve_rollouts(api)
         world.gate.set()
         await rollouts.hanging.wait()
@@ -243,17 +251,35 @@ async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(
 ) -> None:
     rollouts = serve_rollouts(api)
     rollouts.items = [thing("rollout")]
-    # Discovery probes, the reflector lists; then the watch has expired and the kind is no more.
+    rollouts.watch_scripts.append(Fault(410))
+    world.gate.clear()
+    world.feed.ensure(ROLLOUT)
+    await world.store.until("rollout")
+    # The watch expires, and until it is followed up the kind is uninstalled.
+    served = dict(api.handlers)
+    async with asyncio.timeout(10):
+        while not rollouts.watches:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+        api.handlers.clear()
+        world.gate.set()
+        await world.told.wait()
+    assert world.store.names == {}
+    assert TRANSIENT_SECONDS in world.time.slept, "not believed at once"
+    api.handlers.update(served)
+    await world.store.until("rollout")
+
+
+async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world: World) -> None:
+    rollouts = serve_rollouts(api)
+    rollouts.items = [thing("rollout")]
+    # Discovery probes, the reflector lists, its watch expires, and the second list fails.
     rollouts.list_faults += [None, None, Fault(404)]
     rollouts.watch_scripts.append(Fault(410))
     world.feed.ensure(ROLLOUT)
     async with asyncio.timeout(10):
-        await world.told.wait()
-    assert "rollouts.argoproj.io" not in world.feed.health() or rollouts.hanging.is_set()
-    assert "Listedrollouts.argoproj.io" in world.order
-    assert world.order.count("Listedrollouts.argoproj.io") >= 2
-    async with asyncio.timeout(10):
         await rollouts.hanging.wait()
+    assert world.unavailable == []
+    assert set(world.store.names.values()) == {"rollout"}
 
 
 async def test_too_many_kinds_are_refused(world: World) -> None:

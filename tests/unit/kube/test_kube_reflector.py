@@ -189,7 +189,7 @@ async def test_server_errors_back_off_and_keep_the_version(
         await world.settled()
         assert len(world.resource.lists) == 1
         assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10])
-        assert "GET /api/v1/namespaces: 500 InternalError: told to" in world.reports[0]
+        assert "WATCH /api/v1/namespaces: 500 InternalError: told to" in world.reports[0]
         assert world.reflector.health().failures == 10
         assert world.reflector.health().last_error == ""
 

@@ -1,0 +1,5 @@
+"""`python -m extender` is `spotmix`."""
+
+from extender.cli import main
+
+main()

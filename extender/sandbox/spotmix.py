@@ -1,0 +1,65 @@
+"""`spotmix serve` as a component of the sandbox, and the scheduler configuration that attaches it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from extender.sandbox.controlplane import ADMIN_GROUP, ControlPlane
+from extender.sandbox.ports import LOOPBACK, free_port
+from extender.sandbox.probes import http_probe
+from extender.sandbox.process import Component
+
+WEIGHT = 15
+"""At 13 and more our preference outweighs all in-tree scores together."""
+
+
+def scheduler_config(url: str, profiles: Sequence[Mapping[str, Any]] = (), **extender: Any) -> dict[str, Any]:
+    """A KubeSchedulerConfiguration with an extender at `url`; `extender` overrides fields of its stanza."""
+    stanza = {
+        "urlPrefix": url,
+        "filterVerb": "filter",
+        "prioritizeVerb": "prioritize",
+        "weight": WEIGHT,
+        "nodeCacheCapable": True,
+        "httpTimeout": "5s",
+        "ignorable": False,
+        **extender,
+    }
+    return {"extenders": [stanza], **({"profiles": list(profiles)} if profiles else {})}
+
+
+class SpotmixServe(Component):
+    """A `spotmix serve` of this installation, on loopback ports that it keeps over restarts.
+
+    Attributes:
+        url: the `urlPrefix` of the extender.
+        metrics_url: base address of /livez, /readyz and /metrics.
+    """
+
+    metrics_url: str
+
+    def __init__(self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "") -> None:
+        """Describe the process; `start` starts it and returns once it is ready.
+
+        Args:
+            plane: a running control plane.
+            flags: further flags of `spotmix serve`.
+            name: what it and its log file are called.
+            user: whom it is to the API server; empty is a user with all rights.
+        """
+        extender, metrics = free_port(), free_port()
+        self.metrics_url = f"http://{LOOPBACK}:{metrics}"
+        kubeconfig = plane.write_kubeconfig(user or "spotmix", () if user else (ADMIN_GROUP,))
+        super().__init__(
+            name,
+            [
+                sys.executable,
+                *("-m", "extender", "serve", "--kubeconfig", str(kubeconfig)),
+                *("--extender-addr", f"{LOOPBACK}:{extender}", "--metrics-addr", f"{LOOPBACK}:{metrics}"),
+                *flags,
+            ],
+            directory=plane.directory,
+            log_path=plane.directory / f"{name}.log",
+            probe=http_probe(f"{self.metrics_url}/readyz"),
+            url=f"http://{LOOPBACK}:{extender}/scheduler",
+        )

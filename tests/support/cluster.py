@@ -1,0 +1,173 @@
+"""Workloads on a sandbox, and what became of them: counted by the node a pod is bound to."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from extender.core.errors import ApiError
+from extender.kube.client import ApiClient
+
+ENABLED = {"spotmix.io/enabled": "true"}
+PATHS = {
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
+}
+T = TypeVar("T")
+
+
+async def eventually(
+    check: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str, seconds: float = 60.0
+) -> T:
+    """Poll `check` until `good`; at the deadline the last value seen is the failure's text."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = await check()
+        if good(value):
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s, last seen {value!r}"
+        await asyncio.sleep(0.1)
+
+
+def policy(**keys: Any) -> dict[str, str]:
+    """Annotations: `spot_percentage=70` is `spotmix.io/spot-percentage: "70"`."""
+    return {f"spotmix.io/{key.replace('_', '-')}": str(value) for key, value in keys.items()}
+
+
+def pod_template(labels: Mapping[str, str], cpu: str = "10m", **spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "sim", "resources": {"requests": {"cpu": cpu, "memory": "16Mi"}}}
+    return {
+        "metadata": {"labels": dict(labels)},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0, **spec},
+    }
+
+
+class Cluster:
+    """One namespace of a sandbox."""
+
+    def __init__(self, api: ApiClient, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
+
+    async def create_namespace(
+        self, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+    ) -> None:
+        metadata = {"name": self.namespace, "labels": labels or {}, "annotations": annotations or {}}
+        await self.api.request("POST", "/api/v1/namespaces", body={"metadata": metadata})
+
+    def path(self, kind: str, name: str = "") -> str:
+        return PATHS[kind].format(self.namespace) + (f"/{name}" if name else "")
+
+    async def create(
+        self,
+        kind: str,
+        name: str,
+        spec: Mapping[str, Any],
+        annotations: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        metadata = {
+            "name": name,
+            "labels": ENABLED if labels is None else labels,
+            "annotations": annotations or {},
+        }
+        await self.api.request("POST", self.path(kind), body={"metadata": metadata, "spec": spec})
+
+    async def deployment(
+        self,
+        name: str,
+        replicas: int,
+        annotations: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        strategy: Mapping[str, Any] | None = None,
+        **pod: Any,
+    ) -> None:
+        spec = {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": pod_template({"app": name}, **pod),
+        }
+        if strategy:
+            spec["strategy"] = strategy
+        await self.create("Deployment", name, spec, annotations, labels)
+
+    async def patch(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
+        await self.api.request(
+            "PATCH", self.path(kind, name), body=patch, content_type="application/merge-patch+json"
+        )
+
+    async def scale(self, kind: str, name: str, replicas: int) -> None:
+        await self.patch(kind, name, {"spec": {"replicas": replicas}})
+
+    async def annotate(self, kind: str, name: str, annotations: Mapping[str, str | None]) -> None:
+        await self.patch(kind, name, {"metadata": {"annotations": annotations}})
+
+    async def pods(self, app: str = "") -> list[dict[str, Any]]:
+        """Live pods: not terminating, not ended."""
+        params = {"labelSelector": f"app={app}"} if app else {}
+        body = await self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/pods", params=params)
+        return [
+            pod
+            for pod in json.loads(body)["items"]
+            if "deletionTimestamp" not in pod["metadata"]
+            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        ]
+
+    async def classes(self) -> dict[str, str]:
+        """Node name to capacity class."""
+        body = await self.api.request("GET", "/api/v1/nodes")
+        return {
+            node["metadata"]["name"]: node["metadata"]["labels"].get("karpenter.sh/capacity-type", "on-demand")
+            for node in json.loads(body)["items"]
+        }
+
+    async def split(self, app: str, by: Callable[[dict[str, Any]], str] | None = None) -> dict[Any, int]:
+        """Live pods by the class of their node; an unbound pod is `pending`. `by` makes the key (by(pod), class)."""
+        classes = await self.classes()
+        counts: Counter[Any] = Counter()
+        for pod in await self.pods(app):
+            node = pod["spec"].get("nodeName")
+            where = classes.get(node, "gone") if node else "pending"
+            counts[(by(pod), where) if by else where] += 1
+        return dict(counts)
+
+    async def expect(self, app: str, seconds: float = 60.0, **wanted: int) -> None:
+        """Wait until the split is exactly `wanted` (`on_demand` is on-demand), and nothing else."""
+        target = {key.replace("_", "-"): count for key, count in wanted.items() if count}
+        await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
+
+    async def ready(self, app: str, count: int, seconds: float = 60.0) -> None:
+        """Wait until exactly `count` pods are live, and all of them Ready."""
+
+        async def states() -> list[bool]:
+            return [is_ready(pod) for pod in await self.pods(app)]
+
+        await eventually(states, lambda s: len(s) == count and all(s), f"{app}: {count} ready", seconds)
+
+    async def events(self, reason: str) -> list[dict[str, Any]]:
+        body = await self.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events")
+        return [event for event in json.loads(body)["items"] if event.get("reason") == reason]
+
+    async def delete(self) -> None:
+        """Delete the namespace, without waiting for it to be gone."""
+        try:
+            await self.api.request("DELETE", f"/api/v1/namespaces/{self.namespace}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+
+
+def scheduled_message(pod: Mapping[str, Any]) -> str:
+    """The text of a pod's PodScheduled=False condition."""
+    conditions: Sequence[Mapping[str, str]] = pod["status"].get("conditions", ())
+    return next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"), "")
