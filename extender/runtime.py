@@ -11,13 +11,13 @@ from pathlib import Path
 from extender.core.decide import Decision, PodView
 from extender.core.errors import ConfigError, SpotmixError
 from extender.core.events import Event, Gone, Unavailable, Upsert
-from extender.core.objects import EMPTY, Owner, Pod
+from extender.core.objects import EMPTY, Owner, OwnerRef, Pod
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
 from extender.core.seatcost import costs_to_write
 from extender.core.state import ClusterState, Wake
 from extender.core.waiting import Waiting
-from extender.core.workloads import Managed, PolicyChanged, PolicyRules
+from extender.core.workloads import NEVER_MANAGED, Managed, PolicyChanged, PolicyRules
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed
 from extender.kube.patches import PodKey, PodPatches
@@ -107,14 +107,22 @@ class Runtime:
     def _sink(self, event: Event) -> None:
         self.state.apply(event, time.time())
         if isinstance(event, Upsert):
-            if isinstance(event.object, Pod):
-                self._waker.seen(event.object)
-            elif isinstance(event.object, Owner):
-                self._gate.arrived(event.object.uid)
+            thing = event.object
+            if isinstance(thing, Pod):
+                self._waker.seen(thing)
+                self._meet(thing.owner)
+            elif isinstance(thing, Owner):
+                self._gate.arrived(thing.uid)
+                self._meet(thing.owner)
         elif isinstance(event, Gone) and event.resource == "pods":
             self._waker.forget(event.uid)
         if self.state.effects:
             self._take_effects()
+
+    def _meet(self, owner: OwnerRef | None) -> None:
+        """Follow a kind from the first reference to it on, so that its objects are known when pods come."""
+        if owner is not None and owner.kind not in NEVER_MANAGED:
+            self.feed.ensure(owner)
 
     def _take_effects(self) -> None:
         effects, self.state.effects = self.state.effects, []

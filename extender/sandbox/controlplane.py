@@ -1,6 +1,7 @@
 """The control plane: four components on loopback, from nothing to ready in seconds, and gone without a trace."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -215,6 +216,7 @@ class ControlPlane:
             components.apiserver(
                 assets / "kube-apiserver", ports[0], self._credentials, self._apiserver_flags
             ),
+            env={**os.environ, **components.APISERVER_ENV},
             # It would wait up to a minute for watches that clients never end; requests under way need far less.
             stop_grace=1.0,
         )
@@ -236,9 +238,9 @@ class ControlPlane:
         self.scheduler = self._new_scheduler(DEFAULT_SCHEDULER, self._scheduler_config, None)
 
     def _component(
-        self, name: str, port: int, path: str, command: Sequence[str | Path], stop_grace: float = 5.0
+        self, name: str, port: int, path: str, command: Sequence[str | Path], **more: Any
     ) -> Component:
-        return Component(name, command, stop_grace=stop_grace, **self._serving(name, port, path))
+        return Component(name, command, **self._serving(name, port, path), **more)
 
     def _serving(self, name: str, port: int, path: str) -> dict[str, Any]:
         url = f"https://{LOOPBACK}:{port}"

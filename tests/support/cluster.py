@@ -17,6 +17,7 @@ PATHS = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "ReplicationController": "/api/v1/namespaces/{}/replicationcontrollers",
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
 }
 T = TypeVar("T")
@@ -71,13 +72,19 @@ class Cluster:
         spec: Mapping[str, Any],
         annotations: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        owner: Mapping[str, Any] | None = None,
     ) -> None:
         metadata = {
             "name": name,
             "labels": ENABLED if labels is None else labels,
             "annotations": annotations or {},
+            "ownerReferences": [owner] if owner else [],
         }
         await self.api.request("POST", self.path(kind), body={"metadata": metadata, "spec": spec})
+
+    async def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.api.request("GET", self.path(kind, name)))
+        return found
 
     async def deployment(
         self,
@@ -119,12 +126,15 @@ class Cluster:
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
 
+    async def nodes(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = json.loads(await self.api.request("GET", "/api/v1/nodes"))["items"]
+        return items
+
     async def classes(self) -> dict[str, str]:
         """Node name to capacity class."""
-        body = await self.api.request("GET", "/api/v1/nodes")
         return {
             node["metadata"]["name"]: node["metadata"]["labels"].get("karpenter.sh/capacity-type", "on-demand")
-            for node in json.loads(body)["items"]
+            for node in await self.nodes()
         }
 
     async def split(self, app: str, by: Callable[[dict[str, Any]], str] | None = None) -> dict[Any, int]:

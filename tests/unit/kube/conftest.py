@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from fake_api import FakeApi, VirtualTime, fake_api
+from unit.kube.fake_api import FakeApi, VirtualTime, fake_api
 
 
 @pytest.fixture

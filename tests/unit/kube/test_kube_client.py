@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_api import FakeApi, Fault, VirtualTime, write_kubeconfig
+from unit.kube.fake_api import FakeApi, Fault, VirtualTime, write_kubeconfig
 
 from extender.core.errors import ApiError, ConfigError
 from extender.kube.client import MERGE_PATCH, MIN_RENEWAL_INTERVAL, TOKEN_CHECK_INTERVAL, ApiClient

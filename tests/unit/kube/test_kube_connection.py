@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_api import write_kubeconfig
+from unit.kube.fake_api import write_kubeconfig
 
 from extender.core.errors import ConfigError
 from extender.kube import connection

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_api import FakeApi, FakeResource, Fault, Store, ThingDecoder, VirtualTime, thing, write_kubeconfig
+from unit.kube.fake_api import (
+    FakeApi,
+    FakeResource,
+    Fault,
+    Store,
+    ThingDecoder,
+    VirtualTime,
+    thing,
+    write_kubeconfig,
+)
 
 from extender.core.events import Event
 from extender.core.objects import OwnerRef

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from fake_api import (
+from unit.kube.fake_api import (
     CUT,
     HANG,
     FakeApi,

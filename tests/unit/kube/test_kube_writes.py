@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from fake_api import VirtualTime
+from unit.kube.fake_api import VirtualTime
 
 from extender.core.errors import ApiError
 from extender.kube.limits import TokenBucket

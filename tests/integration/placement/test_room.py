@@ -1,0 +1,145 @@
+"""What happens when a class has no room, has room that was not offered, or loses it."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from support.cluster import Cluster, eventually, policy, scheduled_message
+from support.stage import ZONES, Stage, open_stage, standard_nodes
+
+from extender.core.reasons import Reason
+from extender.sandbox import create_nodes, node_pool, terminate_node
+
+pytestmark = [pytest.mark.controlplane]
+
+
+@contextlib.asynccontextmanager
+async def opened(*, spot: int, on_demand: int) -> AsyncIterator[tuple[Stage, Cluster]]:
+    """A stage with so many nodes of each class, and a namespace; no scheduler error may be ours."""
+    async with open_stage(standard_nodes(spot, on_demand)) as stage, stage.namespace() as cluster:
+        yield stage, cluster
+        assert stage.scheduler_errors() == []
+
+
+async def waiting_for(cluster: Cluster, app: str, reason: Reason, count: int) -> None:
+    """Wait until so many pods are Pending with our constant reason in their PodScheduled condition."""
+
+    async def messages() -> list[str]:
+        return [scheduled_message(p) for p in await cluster.pods(app) if not p["spec"].get("nodeName")]
+
+    await eventually(
+        messages, lambda seen: len(seen) == count and all(reason.text in m for m in seen), f"{count} wait: {reason}"
+    )
+
+
+async def test_without_spot_nodes_fallback_runs_on_demand_and_wait_waits_for_one() -> None:
+    async with opened(spot=0, on_demand=4) as (stage, cluster):
+        await cluster.deployment("falls-back", 6, policy(spot_percentage=50))
+        await cluster.expect("falls-back", on_demand=6)
+        await cluster.deployment("waits", 6, policy(spot_percentage=50, when_unsatisfiable="wait"))
+        await cluster.expect("waits", on_demand=3, pending=3)
+        await waiting_for(cluster, "waits", Reason.WAIT_CLASS, 3)
+        await create_nodes(stage.api, node_pool(1, capacity_class="spot", zones=ZONES))
+        await cluster.expect("waits", spot=3, on_demand=3)
+        await cluster.ready("waits", 6)
+
+
+async def test_fallback_after_waits_so_long_and_no_longer() -> None:
+    async with opened(spot=0, on_demand=4) as (_, cluster):
+        started = time.monotonic()
+        await cluster.deployment("web", 4, policy(spot_percentage=50, fallback_after="3s"))
+        await cluster.expect("web", on_demand=2, pending=2)
+        await waiting_for(cluster, "web", Reason.WAIT_FALLBACK, 2)
+        await cluster.expect("web", on_demand=4)
+        # The scheduler alone would have tried again after minutes; its back-off may add a second or two.
+        assert time.monotonic() - started >= 3.0
+        await cluster.ready("web", 4)
+
+
+async def test_a_policy_edit_wakes_the_pods_that_wait() -> None:
+    async with opened(spot=0, on_demand=4) as (_, cluster):
+        await cluster.deployment("web", 4, policy(spot_percentage=50, when_unsatisfiable="wait"))
+        await waiting_for(cluster, "web", Reason.WAIT_CLASS, 2)
+        await cluster.annotate("Deployment", "web", policy(when_unsatisfiable="fallback"))
+        await cluster.expect("web", seconds=30, on_demand=4)
+
+
+async def test_any_lets_spot_stand_in_and_fallback_does_not() -> None:
+    async with opened(spot=3, on_demand=0) as (_, cluster):
+        await cluster.deployment("any", 4, policy(spot_percentage=50, when_unsatisfiable="any"))
+        await cluster.expect("any", spot=4)
+        await cluster.deployment("floor", 4, policy(spot_percentage=50, min_on_demand=2))
+        await cluster.expect("floor", spot=2, pending=2)
+        await waiting_for(cluster, "floor", Reason.WAIT_CLASS, 2)
+
+
+async def test_full_spot_nodes_are_no_room() -> None:
+    async with opened(spot=0, on_demand=4) as (stage, cluster):
+        await create_nodes(stage.api, node_pool(2, capacity_class="spot", zones=ZONES, pods=2))
+        await cluster.deployment("web", 10, policy(spot_percentage=100))
+        await cluster.expect("web", spot=4, on_demand=6)
+
+
+async def test_few_spot_nodes_among_many_are_found_outside_the_sample() -> None:
+    nodes = node_pool(294, capacity_class="on-demand", zones=ZONES) + node_pool(6, capacity_class="spot", zones=ZONES)
+    async with open_stage(nodes) as stage, stage.namespace() as cluster:
+        await cluster.deployment("web", 20, policy(spot_percentage=50, min_on_demand=2))
+        await cluster.deployment("all", 20, policy(spot_percentage=100))
+        await cluster.expect("web", spot=10, on_demand=10)
+        await cluster.expect("all", spot=20)
+        assert stage.scheduler_errors() == []
+        assert stage.metric('spotmix_decisions_total{capacity_class="on-demand",reason="fallback"}') == 0
+
+
+async def test_a_terminated_spot_node_is_replaced_by_policy() -> None:
+    async with opened(spot=3, on_demand=3) as (stage, cluster):
+        await cluster.deployment("web", 10, policy(spot_percentage=60, min_on_demand=2))
+        await cluster.expect("web", spot=6, on_demand=4)
+        await cluster.ready("web", 10)
+        busy = next(
+            pod["spec"]["nodeName"] for pod in await cluster.pods("web") if "spot" in pod["spec"]["nodeName"]
+        )
+        await terminate_node(stage.api, busy, notice=0.5)
+        await cluster.expect("web", spot=6, on_demand=4)
+        assert busy not in {pod["spec"]["nodeName"] for pod in await cluster.pods("web")}
+
+
+async def test_the_scheduler_may_send_whole_nodes() -> None:
+    async with open_stage(nodeCacheCapable=False) as stage, stage.namespace() as cluster:
+        await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1))
+        await cluster.deployment("plain", 3, labels={})
+        await cluster.expect("web", spot=7, on_demand=3)
+        await cluster.ready("plain", 3)
+        assert stage.scheduler_errors() == []
+
+
+async def test_two_schedulers_share_one_truth() -> None:
+    async with open_stage() as stage, stage.namespace() as cluster:
+        config = json.loads(json.dumps({"extenders": [_stanza(stage)]}))
+        await stage.plane.start_scheduler("second", config)
+        # One workload whose pods go to either scheduler in turn: half of them by a second ReplicaSet of its kind.
+        names = [f"web-{n}" for n in range(6)]
+        await asyncio.gather(
+            *(
+                cluster.deployment(
+                    name, 20, policy(spot_percentage=65), schedulerName="second" if n % 2 else "default-scheduler"
+                )
+                for n, name in enumerate(names)
+            )
+        )
+        for name in names:
+            await cluster.expect(name, spot=13, on_demand=7)
+        assert stage.scheduler_errors() == []
+
+
+def _stanza(stage: Stage) -> dict[str, object]:
+    return {
+        "urlPrefix": stage.spotmix.url,
+        "filterVerb": "filter",
+        "prioritizeVerb": "prioritize",
+        "weight": 15,
+        "nodeCacheCapable": True,
+    }

@@ -1,0 +1,92 @@
+"""A whole stage: control plane, simulated nodes and kubelet, `spotmix serve`, attached to the default scheduler."""
+
+import contextlib
+import itertools
+import re
+import urllib.request
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from support.cluster import Cluster
+
+from extender.kube.client import ApiClient
+from extender.sandbox import ControlPlane, SimKubelet, SimNode, create_nodes, node_pool
+from extender.sandbox.spotmix import SpotmixServe, scheduler_config
+
+ZONES = ("a", "b", "c")
+# kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
+_ERROR = re.compile(r"^[EF]\d{4} ")
+_NOT_OURS = ("reflector.go", "leaderelection", "connection refused", "event_broadcaster", "failed to list", "the object has been modified")
+
+
+def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
+    return node_pool(spot, capacity_class="spot", zones=ZONES, instance_types=("m.large", "c.large")) + node_pool(
+        on_demand, capacity_class="on-demand", zones=ZONES
+    )
+
+
+class Stage:
+    """What a test has: see the module."""
+
+    def __init__(self, plane: ControlPlane, api: ApiClient, kubelet: SimKubelet, spotmix: SpotmixServe) -> None:
+        self.plane = plane
+        self.api = api
+        self.kubelet = kubelet
+        self.spotmix = spotmix
+        self._numbers = itertools.count()
+        self._log_offset = 0
+
+    @contextlib.asynccontextmanager
+    async def namespace(
+        self, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None
+    ) -> AsyncIterator[Cluster]:
+        """A namespace of the test's own; its pods go at the end."""
+        cluster = Cluster(self.api, f"test-{next(self._numbers)}")
+        await cluster.create_namespace(labels, annotations)
+        try:
+            yield cluster
+        finally:
+            await cluster.delete()
+
+    def scheduler_errors(self) -> list[str]:
+        """Error lines in the scheduler's log since the last call that tell of more than the API server's absence."""
+        with self.plane.scheduler.log_path.open("rb") as log:
+            log.seek(self._log_offset)
+            text = log.read().decode(errors="replace")
+            self._log_offset = log.tell()
+        return [line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)]
+
+    def metric(self, line_start: str) -> float | None:
+        """The value of the metric line that starts so; None when there is none."""
+        with urllib.request.urlopen(f"{self.spotmix.metrics_url}/metrics", timeout=5) as response:  # noqa: S310 - http on loopback
+            for line in response.read().decode().splitlines():
+                if line.startswith(line_start):
+                    return float(line.rsplit(" ", 1)[1])
+        return None
+
+
+@contextlib.asynccontextmanager
+async def open_stage(
+    nodes: Sequence[SimNode] | None = None, flags: Sequence[str] = (), **extender: Any
+) -> AsyncIterator[Stage]:
+    """Open a stage.
+
+    Args:
+        nodes: the simulated nodes; the standard ones when None.
+        flags: further flags of `spotmix serve`.
+        extender: fields of the extender's stanza in the scheduler's configuration.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        plane = await stack.enter_async_context(ControlPlane())
+        api = await stack.enter_async_context(await plane.connect())
+        kubelet = await stack.enter_async_context(SimKubelet(api))
+        await create_nodes(api, standard_nodes() if nodes is None else nodes)
+        spotmix = SpotmixServe(plane, "--log-level", "debug", *flags)
+        stack.push_async_callback(spotmix.stop)
+        await spotmix.start()
+        await plane.scheduler.restart(scheduler_config(spotmix.url, **extender))
+        stage = Stage(plane, api, kubelet, spotmix)
+        stage.scheduler_errors()
+        yield stage
+        spotmix.check()
+        plane.check()
