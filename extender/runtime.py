@@ -143,7 +143,9 @@ class Runtime:
                 problem=problem.text,
             )
             self._recorder.emit(
-                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
+                Regarding(
+                    workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid
+                ),
                 "PolicyWarning" if problem.warning else "PolicyInvalid",
                 "HoldOnDemand" if workload.held else "KeepPolicy",
                 problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
@@ -206,31 +208,55 @@ class Runtime:
         health = self.feed.health()
         now = time.monotonic()
         resource = ("resource",)
-        yield "spotmix_cache_synced", "1 when the resource has been listed", resource, {
-            (key,): float(h.synced) for key, h in health.items()
-        }
-        yield "spotmix_cache_staleness_seconds", "Seconds since the resource was last heard of", resource, {
-            (key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None
-        }
+        yield (
+            "spotmix_cache_synced",
+            "1 when the resource has been listed",
+            resource,
+            {(key,): float(h.synced) for key, h in health.items()},
+        )
+        yield (
+            "spotmix_cache_staleness_seconds",
+            "Seconds since the resource was last heard of",
+            resource,
+            {(key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None},
+        )
         for name, text in (
             ("failures", "Failed lists and watches"),
             ("relists", "Lists after the first one"),
             ("events", "Objects taken from lists and watches"),
             ("undecodable", "Objects that did not decode"),
         ):
-            yield f"spotmix_cache_{name}", text, resource, {(key,): getattr(h, name) for key, h in health.items()}
+            yield (
+                f"spotmix_cache_{name}",
+                text,
+                resource,
+                {(key,): getattr(h, name) for key, h in health.items()},
+            )
         waiting: dict[tuple[str, ...], float] = {
             (str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))
         }
         for entry in self.state.waiting.all():
             waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
         yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting
-        yield "spotmix_reservations", "Seats held for pods not seen bound yet", (), {(): float(self.state.reserved)}
-        yield "spotmix_workloads", "Workloads under a policy", (), {(): float(len(self.state.workloads.by_uid))}
+        yield (
+            "spotmix_reservations",
+            "Seats held for pods not seen bound yet",
+            (),
+            {(): float(self.state.reserved)},
+        )
+        yield (
+            "spotmix_workloads",
+            "Workloads under a policy",
+            (),
+            {(): float(len(self.state.workloads.by_uid))},
+        )
         yield "spotmix_pods", "Pods known", (), {(): float(len(self.state.pods))}
-        yield "spotmix_nodes_placeable", "Nodes that are not going away", ("capacity_class",), {
-            (name,): float(len(nodes)) for name, nodes in self.state.placeable.items()
-        }
+        yield (
+            "spotmix_nodes_placeable",
+            "Nodes that are not going away",
+            ("capacity_class",),
+            {(name,): float(len(nodes)) for name, nodes in self.state.placeable.items()},
+        )
 
     # Life
 
@@ -333,7 +359,9 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(
-            self._wakes.drain(DRAIN_SECONDS), self._costs.drain(DRAIN_SECONDS), self._recorder.drain(DRAIN_SECONDS)
+            self._wakes.drain(DRAIN_SECONDS),
+            self._costs.drain(DRAIN_SECONDS),
+            self._recorder.drain(DRAIN_SECONDS),
         )
         await self.feed.stop()
         for server in self._servers[1:]:

@@ -30,7 +30,9 @@ API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
 
 # The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
-_NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
+_NOT_OURS = re.compile(
+    r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$"
+)
 
 
 def _duration(text: str) -> Any:
@@ -48,9 +50,13 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
 class TlsSettings(_Section, frozen=True):
     """Serving the extender by HTTPS. Files are read again when they change."""
 
-    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
+    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = (
+        ""
+    )
     key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
-    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
+    client_ca: Annotated[
+        str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")
+    ] = ""
 
 
 class ExtenderSettings(_Section, frozen=True):
@@ -64,7 +70,9 @@ class ExtenderSettings(_Section, frozen=True):
         _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
         Meta(ge=0),
     ] = 100
-    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
+    owner_wait: Annotated[
+        str, _duration("how long a decision waits for an owner the watch has not delivered")
+    ] = "0.1s"
     reservation_ttl: Annotated[
         str, _duration("how long a seat is held for a pod that the watch never delivers")
     ] = "15m"
@@ -102,9 +110,12 @@ class ScaleInSettings(_Section, frozen=True):
     """Scale-in that keeps the split."""
 
     deletion_cost: Annotated[
-        bool, _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first")
+        bool,
+        _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
     ] = True
-    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "0.3s"
+    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = (
+        "0.3s"
+    )
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
 
 
@@ -112,14 +123,19 @@ class PolicySettings(_Section, frozen=True):
     """How workloads' annotations are read."""
 
     prefixes: Annotated[
-        tuple[str, ...], _doc("annotation and label prefixes, ours first; an earlier one wins"), Meta(min_length=1)
+        tuple[str, ...],
+        _doc("annotation and label prefixes, ours first; an earlier one wins"),
+        Meta(min_length=1),
     ] = ("spotmix.io", "spotalis.io")
     defaults: Annotated[
         dict[str, str | int],
-        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
+        _doc(
+            'annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'
+        ),
     ] = field(default_factory=dict)
     protected_namespaces: Annotated[
-        tuple[str, ...], _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in")
+        tuple[str, ...],
+        _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in"),
     ] = ("kube-system",)
 
 
@@ -137,7 +153,8 @@ class Settings(_Section, frozen=True):
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     classes: Annotated[
-        ClassRules, _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ...")
+        ClassRules,
+        _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ..."),
     ] = field(default_factory=ClassRules)
 
 
@@ -198,10 +215,14 @@ def _from_text(leaf: Leaf, text: str, origin: str) -> Any:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"{origin}: {text!r} is not YAML: {error}") from error
+    tree: dict[str, Any] = {}
+    _put(tree, leaf.path, value)
     try:
-        return msgspec.to_builtins(msgspec.convert(value, leaf.type))
+        settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {text!r} is wrong: {error}; {leaf.text}") from error
+    _check_values(settings, origin)
+    return value
 
 
 def _read_file(path: str) -> dict[str, Any]:
@@ -221,7 +242,9 @@ def _read_file(path: str) -> dict[str, Any]:
 
 
 def load_settings(
-    file: str = "", flags: Mapping[tuple[str, ...], str] | None = None, environ: Mapping[str, str] | None = None
+    file: str = "",
+    flags: Mapping[tuple[str, ...], str] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Merge flags, environment, file and defaults.
 
@@ -243,13 +266,17 @@ def load_settings(
     known = {leaf.env for leaf in LEAVES} | {"SPOTMIX_CONFIG"}
     for name in environ:
         if name.startswith("SPOTMIX_") and name not in known and not _NOT_OURS.match(name):
-            raise ConfigError(f"environment variable {name} is no setting; `spotmix config show --help` lists them")
+            raise ConfigError(
+                f"environment variable {name} is no setting; `spotmix config show --help` lists them"
+            )
     for leaf in LEAVES:
         if leaf.path in flags:
             _put(tree, leaf.path, _from_text(leaf, flags[leaf.path], f"flag {leaf.flag}"))
         elif leaf.env in environ:
             _put(tree, leaf.path, _from_text(leaf, environ[leaf.env], f"environment variable {leaf.env}"))
-    return _convert(tree, "configuration")
+    settings = _convert(tree, "configuration")
+    _check_tls(settings.extender.tls)
+    return settings
 
 
 def _convert(tree: dict[str, Any], origin: str) -> Settings:
@@ -257,6 +284,12 @@ def _convert(tree: dict[str, Any], origin: str) -> Settings:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {error}") from error
+    _check_values(settings, origin)
+    return settings
+
+
+def _check_values(settings: Settings, origin: str) -> None:
+    """Check what a type does not say, each setting for itself."""
     for leaf in LEAVES:
         if leaf.duration:
             _check_duration(origin, leaf, settings)
@@ -265,16 +298,18 @@ def _convert(tree: dict[str, Any], origin: str) -> Settings:
             split_address(address)
         except ValueError as error:
             raise ConfigError(f"{origin}: {name}: {error}") from error
-    tls = settings.extender.tls
-    if bool(tls.cert) != bool(tls.key):
-        raise ConfigError(f"{origin}: extender.tls has only one of cert and key; give both, or neither for plain HTTP")
-    if tls.client_ca and not tls.cert:
-        raise ConfigError(f"{origin}: extender.tls.clientCa needs cert and key: clients show certificates by TLS only")
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     problems = parse_policy([layer], settings.policy.prefixes, schedule_fault).problems
     if problems:
         raise ConfigError("; ".join(problem.text for problem in problems))
-    return settings
+
+
+def _check_tls(tls: TlsSettings) -> None:
+    """Check what belongs together, which may come from different places."""
+    if bool(tls.cert) != bool(tls.key):
+        raise ConfigError("extender.tls has only one of cert and key; give both, or neither for plain HTTP")
+    if tls.client_ca and not tls.cert:
+        raise ConfigError("extender.tls.clientCa needs cert and key: clients show certificates by TLS only")
 
 
 def default_annotations(settings: Settings) -> dict[str, str]:
@@ -290,7 +325,9 @@ def _check_duration(origin: str, leaf: Leaf, settings: Settings) -> None:
     try:
         parse_duration(value)
     except ValueError as error:
-        raise ConfigError(f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}") from error
+        raise ConfigError(
+            f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}"
+        ) from error
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -35,7 +35,11 @@ def settings_options(command: F) -> F:
         metavar = "DURATION" if leaf.duration else None
         command = click.option(leaf.flag, _parameter(leaf), help=_help(leaf), metavar=metavar)(command)
     return click.option(
-        "--config", "config_file", default="", metavar="FILE", help="YAML configuration file. [SPOTMIX_CONFIG]"
+        "--config",
+        "config_file",
+        default="",
+        metavar="FILE",
+        help="YAML configuration file. [SPOTMIX_CONFIG]",
     )(command)
 
 

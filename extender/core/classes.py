@@ -118,7 +118,9 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
                 return rule.capacity_class
         return self.default_class
 
-    def going_away(self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool) -> str:
+    def going_away(
+        self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool
+    ) -> str:
         """The marker that says a node is going away, or an empty string."""
         if deleting:
             return "deletionTimestamp"

@@ -6,6 +6,7 @@ reservation counts from the moment it is made, whether or not the watch has deli
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import islice
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -112,7 +113,9 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
 class _Offer:
     """What the scheduler offers, seen by class; knows how to cut a class's nodes to what is asked for."""
 
-    def __init__(self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int) -> None:
+    def __init__(
+        self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int
+    ) -> None:
         self.state = state
         self.offered = offered
         self.policy = managed.workload.policy
@@ -121,54 +124,73 @@ class _Offer:
         self.pod = pod
         self.limit = limit
         self.pool_full = False
+        self._held: dict[Pool, int] | None = None
 
     def nodes(self, capacity_class: str, now: float) -> tuple[Sequence[str], Pool | None]:
         """The offered nodes of a class, at most `limit`; and the one pool they are in when the policy caps pools."""
         known: Mapping[str, NodeRecord] = self.state.placeable.get(capacity_class, {})
         if not known:
             return (), None
-        cap = self.policy.max_per_pool
-        if cap is not None and capacity_class == SPOT:
-            return self._in_best_pool(known, cap.limit(self.replicas or 1), now)
+        if self.policy.max_per_pool is not None and capacity_class == SPOT:
+            return self._in_best_pool(known, now)
         if not self.limit or len(self.offered) <= self.limit:
             return [name for name in self.offered if name in known], None
         # Looking at a few times the limit is enough to spread over pools; where to start differs from pod to pod.
-        start = hash(self.pod.uid) % len(self.offered)
+        start = crc32(self.pod.uid.encode()) % len(self.offered)
         turned = (*self.offered[start:], *self.offered[:start])
         found = list(islice((name for name in turned if name in known), 4 * self.limit))
         if len(found) <= self.limit:
             return found, None
         return spread_over(self.state, self.revision, [known[name] for name in found], self.limit, now), None
 
-    def _in_best_pool(
-        self, known: Mapping[str, NodeRecord], cap: int, now: float
-    ) -> tuple[Sequence[str], Pool | None]:
-        held: dict[Pool, int] = {}
-        if self.revision is not None:
-            for record in self.revision.pods:
-                if record.counted == SPOT and record.node is not None and record.uid != self.pod.uid:
-                    held[record.node.pool] = held.get(record.node.pool, 0) + 1
-            for uid, reservation in self.revision.reservations.items():
-                if reservation.pool is not None and uid != self.pod.uid:
-                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
+    def _in_best_pool(self, known: Mapping[str, NodeRecord], now: float) -> tuple[Sequence[str], Pool | None]:
         pools: dict[Pool, list[str]] = {}
         for name in self.offered:
             node = known.get(name)
             if node is not None:
                 pools.setdefault(node.pool, []).append(name)
-        free = [pool for pool in pools if held.get(pool, 0) < cap]
+        free = [pool for pool in pools if self._pool_takes(pool)]
         self.pool_full = bool(pools) and not free
         if not free:
             return (), None
+        held = self._pods_by_pool()
         best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions(p, now), p))
         return pools[best][: self.limit] if self.limit else pools[best], best
 
+    def _pods_by_pool(self) -> dict[Pool, int]:
+        """How many other spot pods of the revision each pool holds, seen or reserved."""
+        if self._held is None:
+            held: dict[Pool, int] = {}
+            self._held = held
+            if self.revision is not None:
+                for record in self.revision.pods:
+                    if record.counted == SPOT and record.node is not None and record.uid != self.pod.uid:
+                        held[record.node.pool] = held.get(record.node.pool, 0) + 1
+                for uid, reservation in self.revision.reservations.items():
+                    if reservation.pool is not None and uid != self.pod.uid:
+                        held[reservation.pool] = held.get(reservation.pool, 0) + 1
+        return self._held
+
+    def _pool_takes(self, pool: Pool) -> bool:
+        cap = self.policy.max_per_pool
+        return cap is None or self._pods_by_pool().get(pool, 0) < cap.limit(self.replicas or 1)
+
+    def takes(self, capacity_class: str, node: NodeRecord) -> bool:
+        """Whether the pool cap, if there is one, lets the pod go to a node of the class."""
+        return capacity_class != SPOT or self._pool_takes(node.pool)
+
+    def pool_of(self, node: str) -> Pool | None:
+        """The pool of a node if it counts towards the pool cap."""
+        record = self.state.placeable.get(SPOT, {}).get(node)
+        return record.pool if record is not None and self.policy.max_per_pool is not None else None
+
     def elsewhere(self, capacity_class: str, refused: Container[str]) -> str:
-        """A node of the class that would fit and was not offered; empty when there is none, or all were offered."""
+        """A node of the class that would fit and was not offered; empty if there is none, or all were offered."""
         if len(self.offered) < MIN_SAMPLE:
             return ""
         known = self.state.placeable.get(capacity_class, {})
-        return choose_node(self.state, known.values(), set(self.offered), refused, self.pod.needs())
+        nodes = (node for node in known.values() if self.takes(capacity_class, node))
+        return choose_node(self.state, nodes, set(self.offered), refused, self.pod.needs())
 
 
 def _stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
@@ -185,13 +207,20 @@ def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[
     known = state.placeable.get(ON_DEMAND, {})
     nodes = [name for name in offered if name in known]
     reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
-    return Decision(
-        Reason.OWNER_UNKNOWN, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND if nodes else "", events=(reservation,)
-    )
+    reason = Reason.OWNER_UNKNOWN
+    if nodes:
+        return Decision(reason, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND, events=(reservation,))
+    waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now)
+    return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting))
 
 
 def decide(
-    state: ClusterState, pod: PodView, owner: Managed | Missing | None, offered: Sequence[str], now: float, limit: int = 0
+    state: ClusterState,
+    pod: PodView,
+    owner: Managed | Missing | None,
+    offered: Sequence[str],
+    now: float,
+    limit: int = 0,
 ) -> Decision:
     """Choose the nodes a pod may go to.
 
@@ -214,13 +243,17 @@ def decide(
         return Decision(Reason.AUDIT, None, workload, wanted)
     if workload.held:
         reason = Reason.POLICY_INVALID
-    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
+    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(
+        wanted, reason
+    )
 
 
 class _Placement:
     """One pod's way through wanted class, nodes that were not offered, stand-ins and waiting."""
 
-    def __init__(self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float) -> None:
+    def __init__(
+        self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float
+    ) -> None:
         self.pod, self.managed, self.offer, self.now = pod, managed, offer, now
         self.policy = managed.workload.policy
         self.before = state.waiting.get(pod.uid)
@@ -233,7 +266,7 @@ class _Placement:
             # A nominated node is offered alone; the others follow if it is rejected.
             return self._reject(wanted, Reason.WAIT_NOMINATED, self.before.node if self.before else "")
         pool_full = self.offer.pool_full
-        node = "" if pool_full else self._nominee(wanted)
+        node = self._nominee(wanted)
         if node:
             return self._reject(wanted, Reason.WAIT_SAMPLE, node)
         waits_until = self._since(wanted) + self.policy.fallback_after
@@ -272,9 +305,14 @@ class _Placement:
         if len(refused) >= REFUSALS:
             return ""
         before = self.before
-        if before is not None and before.node and before.node not in refused and before.node not in self.offer.offered:
+        if (
+            before is not None
+            and before.node
+            and before.node not in refused
+            and before.node not in self.offer.offered
+        ):
             record = self.offer.state.placeable.get(capacity_class, {}).get(before.node)
-            if record is not None:
+            if record is not None and self.offer.takes(capacity_class, record):
                 return before.node
         return self.offer.elsewhere(capacity_class, refused)
 
@@ -282,14 +320,23 @@ class _Placement:
         self, nodes: Sequence[str], wanted: str, capacity_class: str, reason: Reason, pool: Pool | None
     ) -> Decision:
         return Decision(
-            reason, nodes, self.managed.workload, wanted, capacity_class, (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
+            reason,
+            nodes,
+            self.managed.workload,
+            wanted,
+            capacity_class,
+            (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
         )
 
     def _reject(self, wanted: str, reason: Reason, node: str, wake_at: float = 0.0) -> Decision:
         pod = self.pod
         refused = self._refused()
         before = self.before
-        until = before.refused_until if before is not None and refused == before.refused else self.now + REFUSED_FOR
+        until = (
+            before.refused_until
+            if before is not None and refused == before.refused
+            else self.now + REFUSED_FOR
+        )
         waiting = Waiting(
             pod.uid,
             pod.namespace,
@@ -298,13 +345,14 @@ class _Placement:
             wanted,
             reason,
             self._since(wanted),
-            wake_at,
+            # Nobody else tells when the refused nodes may be tried again.
+            wake_at or (until if refused and not node else 0.0),
             node,
             refused,
             until if refused else 0.0,
         )
         return Decision(
-            reason, (), self.managed.workload, wanted, "", (self._reservation(wanted, None), waiting)
+            reason, (), self.managed.workload, wanted, "", (self._reservation(wanted, self.offer.pool_of(node)), waiting)
         )
 
     def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:

@@ -18,7 +18,11 @@ def _nominated(state: ClusterState) -> dict[str, int]:
 
 
 def choose_node(
-    state: ClusterState, nodes: Iterable[NodeRecord], offered: Container[str], refused: Container[str], needs: Needs
+    state: ClusterState,
+    nodes: Iterable[NodeRecord],
+    offered: Container[str],
+    refused: Container[str],
+    needs: Needs,
 ) -> str:
     """The node with the fewest pods that would fit, was not offered and was not refused; empty when there is none.
 

@@ -103,7 +103,8 @@ class ParsedPolicy(Struct, frozen=True):
 
 
 T = TypeVar("T")
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+# At most nine digits each: a longer number is a slip, and would overflow a timer.
+_DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?")
 
 
 class _BadValueError(ValueError):
@@ -121,7 +122,9 @@ def parse_duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if not match or not text:
-        raise _BadValueError("is not a duration", 'write hours, minutes and seconds, such as "30s", "5m" or "1h30m"')
+        raise _BadValueError(
+            "is not a duration", 'write hours, minutes and seconds, such as "30s", "5m" or "1h30m"'
+        )
     hours, minutes, seconds = match.groups(default="0")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
@@ -147,7 +150,9 @@ def _pool_cap(text: str) -> PoolCap:
     else:
         cap = PoolCap(_replicas(text))
     if cap.amount == 0:
-        raise _BadValueError("leaves no room in any pool", 'write at least 1 or "1%", or "max-spot: 0" for no spot at all')
+        raise _BadValueError(
+            "leaves no room in any pool", 'write at least 1 or "1%", or "max-spot: 0" for no spot at all'
+        )
     return cap
 
 
@@ -219,12 +224,19 @@ class _Reader:
         zone = self.find("timezone")
         seconds = self.read("disruption-duration", parse_duration, 0.0)
         if schedule and not duration:
-            self.drop("disruption-schedule", schedule, "has no duration", "add disruption-duration, such as \"2h\"")
+            self.drop(
+                "disruption-schedule", schedule, "has no duration", 'add disruption-duration, such as "2h"'
+            )
         if duration and not schedule:
-            self.drop("disruption-duration", duration, "has no schedule", 'add disruption-schedule, such as "0 2 * * *"')
+            self.drop(
+                "disruption-duration",
+                duration,
+                "has no schedule",
+                'add disruption-schedule, such as "0 2 * * *"',
+            )
         cron, name = (schedule[2].strip() if schedule else ""), (zone[2].strip() if zone else "UTC")
         if schedule or zone:
-            fault = check(cron or "* * * * *", name)
+            fault = check(cron if schedule else "* * * * *", name)
             if fault:
                 culprit = zone if zone and "time zone" in fault else schedule or zone
                 if culprit:
@@ -245,14 +257,20 @@ class _Reader:
                 if full.startswith(own) and key not in known:
                     near = difflib.get_close_matches(key, KEYS, 1)
                     fix = f"did you mean {own}{near[0]}?" if near else "known keys are " + ", ".join(KEYS)
-                    self.problems.append(Problem(layer.source, full, value, "is not a key", fix, warning=True))
+                    self.problems.append(
+                        Problem(layer.source, full, value, "is not a key", fix, warning=True)
+                    )
                 elif full == own + ENABLED:
                     self.problems.append(
-                        Problem(layer.source, full, value, "is an annotation", "write it as a label", warning=True)
+                        Problem(
+                            layer.source, full, value, "is an annotation", "write it as a label", warning=True
+                        )
                     )
 
 
-def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedule: ScheduleCheck) -> ParsedPolicy:
+def parse_policy(
+    layers: Sequence[Layer], prefixes: Sequence[str], check_schedule: ScheduleCheck
+) -> ParsedPolicy:
     """Parse the policy of a workload.
 
     Args:

@@ -34,7 +34,6 @@ class Reason(Enum):
     WAIT_SAMPLE = "wait-sample", "spotmix: a node of its capacity class exists but was not offered"
     WAIT_NOMINATED = "wait-nominated", "spotmix: the nominated node is not of its capacity class"
     POOL_FULL = "pool-full", "spotmix: every spot pool holds its most replicas of this workload"
-    GOING_AWAY = "going-away", "spotmix: node is going away"
 
     # Errors
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
@@ -42,3 +41,9 @@ class Reason(Enum):
     def __str__(self) -> str:
         """The label, as metrics and logs show it."""
         return str(self.value)
+
+
+GIVES_A_CLASS = frozenset(
+    {Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID}
+)
+"""Reasons with which a pod is given nodes of a class."""

@@ -13,6 +13,8 @@ from extender.core.seats import Seats
 
 BASE = 1_000_000
 BAND = 100_000
+BEYOND = BAND // 2
+"""Where the seats begin of pods whose class has no further seat for ever."""
 
 
 def seat_in(cost: str | None) -> int | None:
@@ -31,20 +33,26 @@ def cost_of(seat: int) -> int:
 def costs_to_write(revision: Revision, seats: Seats) -> Iterator[tuple[PodRecord, int]]:
     """The pods whose cost has to change, with the cost.
 
-    The pods of a class sit on its seats in the order they took them; one that leaves moves those behind it up.
+    The k pods of a class sit on its first k seats. A pod that sits on one of them stays there, so one that leaves
+    moves at most one other; the rest take the free seats, older pods first.
     """
-    by_class: dict[str, list[tuple[int, float, str, PodRecord]]] = {}
-    total = len(revision.pods)
+    by_class: dict[str, list[PodRecord]] = {}
     for pod in revision.pods:
         if pod.counted:
+            by_class.setdefault(pod.counted, []).append(pod)
+    for capacity_class, pods in by_class.items():
+        # A class with fewer seats for ever (0 %, a cap): those without one leave before all others.
+        free = {
+            min(seats.seat_of(capacity_class, rank) or BEYOND + rank, BAND - 1): None
+            for rank in range(1, len(pods) + 1)
+        }
+        standing: list[PodRecord] = []
+        for pod in sorted(pods, key=lambda p: (p.created, p.uid)):
             held = seat_in(pod.cost)
-            by_class.setdefault(pod.counted, []).append((held or BAND, pod.created, pod.uid, pod))
-    for capacity_class, sitting in by_class.items():
-        sitting.sort(key=lambda entry: entry[:3])
-        for rank, (held, _, _, pod) in enumerate(sitting, start=1):
-            if pod.cost is not None and held == BAND:
-                continue
-            # A class with fewer seats for ever (0 %, a cap): those without one leave before all others.
-            seat = seats.seat_of(capacity_class, rank) or total + rank
-            if seat != held:
+            if held in free:
+                del free[held]
+            else:
+                standing.append(pod)
+        for pod, seat in zip(standing, free, strict=False):
+            if pod.cost is None or seat_in(pod.cost) is not None:
                 yield pod, cost_of(seat)

@@ -127,8 +127,8 @@ class ApportionedSeats(Struct, frozen=True):
                 return share.capacity_class
         weighted = [s for s in open_shares if s.weight > 0]
         if not weighted:
-            # Every weighted class is at its cap: the first class takes the rest, as on-demand does with two.
-            return self.shares[0].capacity_class
+            # Every weighted class is at its cap: the first open one takes the rest, as on-demand does with two.
+            return (open_shares or self.shares)[0].capacity_class
         # Exact fractions by cross-multiplication; `max` keeps the first of equals.
         best = weighted[0]
         for share in weighted[1:]:
@@ -163,9 +163,11 @@ class ApportionedSeats(Struct, frozen=True):
             return None
         total = sum(s.weight for s in self.shares)
         floors = sum(s.floor for s in self.shares)
-        # With its weight alone a class reaches `rank` within rank * total / weight seats and the others' floors.
+        # With its weight alone a class reaches `rank` within rank * total / weight seats and the others' floors; the
+        # one that takes the rest, once the others are at their caps.
         weight = max(share.weight, 1)
-        bound = floors + len(self.shares) + (rank + 1) * max(1, -(-total // weight)) + rank
+        caps = sum(s.cap or 0 for s in self.shares)
+        bound = floors + caps + len(self.shares) + (rank + 1) * max(1, -(-total // weight)) + rank
         seen = 0
         for seat, name in enumerate(self._sequence(bound), start=1):
             seen += name == capacity_class

@@ -13,6 +13,7 @@ from msgspec import Struct
 from extender.core.classes import SPOT
 from extender.core.events import Event, Gone, Listed, Unavailable, Upsert
 from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
+from extender.core.reasons import Reason
 from extender.core.records import NodeRecord, PodRecord, Pool, Reservation, Revision
 from extender.core.waiting import Waiting, WaitingPods
 from extender.core.workloads import PolicyChanged, PolicyRules, Workloads
@@ -88,11 +89,12 @@ class ClusterState:
                     self._remove(resource, uid)
             case Unavailable(group=group, kind=kind):
                 self._policies_changed(self.workloads.mark_unavailable(group, kind))
+                self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
             case Reservation():
                 self._reserve(event)
             case Released(pod=uid):
                 self._release(uid)
-            case Waiting():
+            case Waiting(pod=uid) if not self.is_gone(uid):
                 self.waiting.add(event)
 
     def expire(self, now: float) -> None:
@@ -134,12 +136,19 @@ class ClusterState:
         ):
             # Adopted or orphaned: it counts elsewhere from now on.
             self._remove_pod(pod.uid)
-            del self._gone[pod.uid]
+            self._gone.pop(pod.uid, None)
             record = None
         if record is None:
             revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
             record = PodRecord(
-                pod.uid, intern(pod.namespace), pod.name, None, revision, pod.requests, pod.created, cost=pod.cost
+                pod.uid,
+                intern(pod.namespace),
+                pod.name,
+                None,
+                revision,
+                pod.requests,
+                pod.created,
+                cost=pod.cost,
             )
             self.pods[pod.uid] = record
             if revision is not None:
@@ -232,7 +241,11 @@ class ClusterState:
             self._node_uids.pop(old.uid, None)
         if node.going_away and (old is None or not old.going_away) and node.capacity_class == SPOT:
             self._interruptions[record.pool] = (self.interruptions(record.pool, now) + 1.0, now)
-        moved = old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
+        moved = (
+            old is None
+            or old.capacity_class != node.capacity_class
+            or bool(old.going_away) != bool(node.going_away)
+        )
         if moved:
             if old is not None:
                 self.placeable.get(old.capacity_class, {}).pop(node.name, None)
@@ -263,17 +276,19 @@ class ClusterState:
     def _upsert_owner(self, owner: Owner) -> None:
         old = self.workloads.owners.get(owner.uid)
         self._policies_changed(self.workloads.upsert_owner(owner))
-        if old is None or old.replicas != owner.replicas:
-            revision = self.revisions.get(owner.uid)
-            if revision is not None:
-                self._wake(revision)
+        if old is None:
+            # Pods may wait for it to be known, those of its children too.
+            for revision in self._revisions_of(owner.uid):
+                self._wake(self.waiting.of_revision(revision.owner.uid))
+        elif old.replicas != owner.replicas:
+            self._wake(self.waiting.of_revision(owner.uid))
 
     def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
         for change in changes:
             self.effects.append(change)
             for revision in self._revisions_of(change.workload.uid):
                 self.reseat.add(revision)
-                self._wake(revision)
+                self._wake(self.waiting.of_revision(revision.owner.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:
         for uid in (workload, *self.workloads.children.get(workload, ())):
@@ -281,9 +296,8 @@ class ClusterState:
             if revision is not None:
                 yield revision
 
-    def _wake(self, revision: Revision) -> None:
-        for waiting in self.waiting.of_revision(revision.owner.uid):
-            self.effects.append(Wake(waiting.pod, waiting.namespace, waiting.name))
+    def _wake(self, pods: Iterable[Waiting]) -> None:
+        self.effects.extend(Wake(waiting.pod, waiting.namespace, waiting.name) for waiting in pods)
 
     def revision(self, owner: OwnerRef, namespace: str) -> Revision:
         """The revision of the pods that `owner` controls, made when met for the first time."""
@@ -312,9 +326,13 @@ class ClusterState:
     def _reserve(self, reservation: Reservation) -> None:
         pod = reservation.pod
         record = self.pods.get(pod)
-        if self.is_gone(pod) or (record is not None and record.node is not None and record.node.facts is not None):
+        if self.is_gone(pod) or (
+            record is not None and record.node is not None and record.node.facts is not None
+        ):
             return
         revision = self.revision(reservation.owner, reservation.namespace)
+        if self._reserved.get(pod, revision) is not revision:
+            self._release(pod)
         revision.reservations[pod] = reservation
         self._reserved[pod] = revision
 
@@ -323,4 +341,3 @@ class ClusterState:
         if revision is not None:
             del revision.reservations[pod]
             self._drop_if_empty(revision)
-

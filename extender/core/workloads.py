@@ -1,11 +1,20 @@
 """Which workload a pod belongs to, and under which policy: owner chains, opt-in, inheritance."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from extender.core.objects import EMPTY, Namespace, Owner, OwnerRef
-from extender.core.policy import ENABLED, Layer, ParsedPolicy, Policy, Problem, ScheduleCheck, parse_enabled, parse_policy
+from extender.core.policy import (
+    ENABLED,
+    Layer,
+    ParsedPolicy,
+    Policy,
+    Problem,
+    ScheduleCheck,
+    parse_enabled,
+    parse_policy,
+)
 from extender.core.records import Workload
 
 NEVER_MANAGED = frozenset({"DaemonSet", "Node"})
@@ -87,7 +96,11 @@ class Workloads:
     def _is_copy(self, owner: Owner) -> bool:
         """A ReplicaSet carries a stale copy of its owner's annotations: while that can be read, it alone is asked."""
         above = owner.owner
-        return owner.kind == "ReplicaSet" and above is not None and (above.group, above.kind) not in self.unavailable
+        return (
+            owner.kind == "ReplicaSet"
+            and above is not None
+            and (above.group, above.kind) not in self.unavailable
+        )
 
     def mark_unavailable(self, group: str, kind: str) -> Iterable[PolicyChanged]:
         """Owners of this kind cannot be read: their children carry the policy."""
@@ -105,31 +118,44 @@ class Workloads:
         """Take in an owner; return the policies that changed."""
         old = self.owners.get(owner.uid)
         self.owners[owner.uid] = owner
-        if old is None and owner.owner is not None:
+        if old is not None and old.owner != owner.owner:
+            self._unlink(old)
+        if owner.owner is not None and (old is None or old.owner != owner.owner):
             self.children[owner.owner.uid] = (*self.children.get(owner.owner.uid, ()), owner.uid)
         if old is not None and _same_settings(old, owner):
             return ()
-        if self._is_copy(owner):
-            return ()
         self.unavailable.discard((owner.group, owner.kind))
-        changes = list(self._evaluate(owner))
-        if owner.kind == "CronJob" and (old is not None or owner.labels or owner.annotations):
-            # A Job inherits from its CronJob; the children of other kinds carry no policy of their own.
-            children = self.children.get(owner.uid, ())
-            changes.extend(change for child in children for change in self._evaluate(self.owners[child]))
-        return changes
+        return list(self._evaluate_tree(owner))
+
+    def _evaluate_tree(self, owner: Owner, depth: int = 0) -> Iterator[PolicyChanged]:
+        """Judge an owner anew, and what inherits from it: a CronJob's Jobs, a StatefulSet that a custom kind owns."""
+        if self._is_copy(owner):
+            yield from self._forget(owner.uid)
+            return
+        yield from self._evaluate(owner)
+        if depth < _MAX_CHAIN:
+            for child in self.children.get(owner.uid, ()):
+                yield from self._evaluate_tree(self.owners[child], depth + 1)
+
+    def _forget(self, uid: str) -> Iterable[PolicyChanged]:
+        workload = self.by_uid.pop(uid, None)
+        return (PolicyChanged(workload, gone=True),) if workload is not None else ()
+
+    def _unlink(self, owner: Owner) -> None:
+        if owner.owner is None:
+            return
+        rest = tuple(child for child in self.children.get(owner.owner.uid, ()) if child != owner.uid)
+        if rest:
+            self.children[owner.owner.uid] = rest
+        else:
+            self.children.pop(owner.owner.uid, None)
 
     def remove_owner(self, uid: str) -> Iterable[PolicyChanged]:
         """Forget an owner."""
         owner = self.owners.pop(uid, None)
-        if owner is not None and owner.owner is not None:
-            rest = tuple(child for child in self.children.get(owner.owner.uid, ()) if child != uid)
-            if rest:
-                self.children[owner.owner.uid] = rest
-            else:
-                self.children.pop(owner.owner.uid, None)
-        workload = self.by_uid.pop(uid, None)
-        return (PolicyChanged(workload, gone=True),) if workload is not None else ()
+        if owner is not None:
+            self._unlink(owner)
+        return self._forget(uid)
 
     def upsert_namespace(self, namespace: Namespace) -> Iterable[PolicyChanged]:
         """Take in a namespace; return the policies that changed."""
@@ -161,7 +187,9 @@ class Workloads:
         layers: list[tuple[Layer, Mapping[str, str]]] = []
         holder: Owner | None = owner
         while holder is not None and len(layers) < _MAX_CHAIN:
-            layers.append((Layer(f"{holder.kind} {holder.namespace}/{holder.name}", holder.annotations), holder.labels))
+            layers.append(
+                (Layer(f"{holder.kind} {holder.namespace}/{holder.name}", holder.annotations), holder.labels)
+            )
             holder = self.owners.get(holder.owner.uid) if holder.owner else None
         namespace = self.namespaces.get(owner.namespace)
         if namespace is not None:
@@ -177,7 +205,9 @@ class Workloads:
                 enabled = parse_enabled(value)
                 if enabled is None:
                     fix = 'write the label as "true" or "false"'
-                    return True, Problem(layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix)
+                    return True, Problem(
+                        layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix
+                    )
                 return enabled, None
         return False, None
 
@@ -186,12 +216,11 @@ class Workloads:
         managed, problem = self._opted_in(layers)
         old = self.by_uid.get(owner.uid)
         if not managed:
-            if old is None:
-                return ()
-            del self.by_uid[owner.uid]
-            return (PolicyChanged(old, gone=True),)
+            return self._forget(owner.uid)
         parsed = parse_policy(
-            [*(layer for layer, _ in layers), self._default_layer], self.rules.prefixes, self.rules.check_schedule
+            [*(layer for layer, _ in layers), self._default_layer],
+            self.rules.prefixes,
+            self.rules.check_schedule,
         )
         if problem is not None:
             parsed = ParsedPolicy(Policy(mode=parsed.policy.mode), (problem, *parsed.problems))

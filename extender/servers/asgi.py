@@ -14,6 +14,9 @@ Send = Callable[[Message], Awaitable[None]]
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
+# How many times the limit is read of a body that is too large.
+_PATIENCE = 4
+
 
 class BodyTooLargeError(Exception):
     """The request's body is larger than allowed."""
@@ -26,36 +29,37 @@ class ClientGoneError(Exception):
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The request's body.
 
+    One that is too large is read to its end and forgotten, within reason: most clients hear an answer only once they
+    have sent all, and a reset instead if the connection is closed before.
+
     Raises:
-        BodyTooLargeError: it has, or announces, more than `limit` bytes.
+        BodyTooLargeError: it has more than `limit` bytes.
         ClientGoneError: the connection was lost.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise BodyTooLargeError
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > limit:
-            raise BodyTooLargeError
-        return body
-    parts = [body]
-    size = len(body)
-    while message.get("more_body"):
+    announced = next((int(v) for n, v in scope["headers"] if n == b"content-length" and v.isdigit()), 0)
+    parts: list[bytes] = []
+    size = 0
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise BodyTooLargeError
+            parts.clear()
+        if not message.get("more_body") or max(size, announced) > _PATIENCE * limit:
+            break
+    if max(size, announced) > limit:
+        raise BodyTooLargeError
     return b"".join(parts)
 
 
 async def respond(
-    send: Send, status: int, body: bytes, content_type: bytes = JSON, extra: Mapping[bytes, bytes] | None = None
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes = JSON,
+    extra: Mapping[bytes, bytes] | None = None,
 ) -> None:
     """Send a whole answer."""
     headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]

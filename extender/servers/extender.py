@@ -114,7 +114,9 @@ class Extender:
             wanted = reservation.capacity_class
         else:
             wanted, _ = wanted_class(state, managed, managed.workload.policy, args.pod)
-        return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
+        return encode_scores(
+            relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock()))
+        )
 
     def _may_be_managed(self, pod: PodView) -> bool:
         return (

@@ -20,7 +20,9 @@ class OwnerGate:
         clock: monotonic seconds.
     """
 
-    def __init__(self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]
+    ) -> None:
         self._ensure = ensure
         self._patience = patience
         self._clock = clock

@@ -61,7 +61,9 @@ def bind(host: str, port: int, what: str) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         fix = f"choose another with {what}" if port else "check the host"
-        raise ConfigError(f"{what} {host}:{port} cannot be listened on: {error.strerror or error}; {fix}") from error
+        raise ConfigError(
+            f"{what} {host}:{port} cannot be listened on: {error.strerror or error}; {fix}"
+        ) from error
 
 
 class HttpServer:
@@ -74,7 +76,9 @@ class HttpServer:
         grace: seconds that requests in flight have to end on `stop`.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None, grace: int = 10) -> None:
+    def __init__(
+        self, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None, grace: int = 10
+    ) -> None:
         self._listener = listener
         config = uvicorn.Config(
             app,
@@ -114,4 +118,3 @@ class HttpServer:
         if self._task is not None:
             await self._task
         self._listener.close()
-

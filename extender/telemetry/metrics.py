@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.policy import Problem
-from extender.core.reasons import Reason
+from extender.core.reasons import GIVES_A_CLASS, Reason
 from extender.core.records import Workload
 
 _LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -43,6 +43,8 @@ class Metrics:
     """The metrics of one process, on a registry of their own."""
 
     def __init__(self) -> None:
+        # A creation time for each series doubles their number and tells nothing that `up` does not.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.decisions = Counter(
@@ -62,10 +64,16 @@ class Metrics:
             "spotmix_extender_errors", "Requests answered with an error", ("verb",), registry=self.registry
         )
         self.reports = Counter(
-            "spotmix_api_faults", "Faults in talking to the Kubernetes API", ("source",), registry=self.registry
+            "spotmix_api_faults",
+            "Faults in talking to the Kubernetes API",
+            ("source",),
+            registry=self.registry,
         )
         self.wakes = Counter(
-            "spotmix_wakes", "Patches that make the scheduler try a pod again", ("how",), registry=self.registry
+            "spotmix_wakes",
+            "Patches that make the scheduler try a pod again",
+            ("how",),
+            registry=self.registry,
         )
         self.invalid = Gauge(
             "spotmix_policy_invalid",
@@ -73,9 +81,9 @@ class Metrics:
             (*_OBJECT, "key"),
             registry=self.registry,
         )
-        self._invalid_keys: dict[str, set[str]] = {}
+        self._invalid: dict[tuple[str, str, str], tuple[str, set[str]]] = {}
         for reason in Reason:
-            for capacity_class in ("", SPOT, ON_DEMAND):
+            for capacity_class in (SPOT, ON_DEMAND) if reason in GIVES_A_CLASS else ("",):
                 self.decisions.labels(str(reason), capacity_class)
         for verb in ("filter", "prioritize"):
             self.requests.labels(verb)
@@ -87,14 +95,18 @@ class Metrics:
         """Set the series of a workload's wrong keys, and remove those that are right again."""
         keys = {problem.key for problem in problems}
         where = (workload.kind, workload.namespace, workload.name)
-        for key in self._invalid_keys.get(workload.uid, set()) - keys:
+        uid, before = self._invalid.get(where, (workload.uid, set()))
+        if uid != workload.uid and not keys:
+            # A namesake made since has taken the series over.
+            return
+        for key in before - keys:
             self.invalid.remove(*where, key)
         for key in keys:
             self.invalid.labels(*where, key).set(1)
         if keys:
-            self._invalid_keys[workload.uid] = keys
+            self._invalid[where] = (workload.uid, keys)
         else:
-            self._invalid_keys.pop(workload.uid, None)
+            self._invalid.pop(where, None)
 
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type."""

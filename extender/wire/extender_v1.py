@@ -16,9 +16,9 @@ from extender.wire.kube_v1 import Condition, Metadata, OwnerReference, PodSpec, 
 
 
 class _Meta(Struct, frozen=True, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
+    name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
     owner_references: list[OwnerReference] | None = None
 
 
@@ -29,9 +29,10 @@ class _Status(Struct, frozen=True, rename="camel"):
 
 class _Pod(Struct, frozen=True):
     metadata: _Meta
-    status: _Status = _Status()
+    status: _Status | None = None
 
 
+_NO_STATUS = _Status()
 _ABSENT = Raw()
 
 
@@ -71,7 +72,9 @@ class _Selector(Struct, frozen=True, rename="camel", gc=False):
     node_selector_terms: list[_Term] | None = None
 
 
-class _NodeAffinity(Struct, frozen=True, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}):
+class _NodeAffinity(
+    Struct, frozen=True, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}
+):
     required: _Selector | None = None
 
 
@@ -93,7 +96,7 @@ class _FullSpec(PodSpec, frozen=True, rename="camel"):
 
 
 class _FullPod(Struct, frozen=True):
-    spec: _FullSpec = _FullSpec()
+    spec: _FullSpec | None = None
 
 
 class _FullArgs(Struct, frozen=True, rename={"pod": "Pod", "lower": "pod"}):
@@ -177,26 +180,37 @@ def decode_args(body: bytes) -> ExtenderArgs:
             pod = pod or lower.pod
             names = names if names is not None else _present(lower.names, lower.names_lower)
             nodes = nodes if nodes is not None else _present(lower.nodes)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"spotmix: the request does not decode: {error}") from error
     if pod is None:
         raise WireError("spotmix: the request has no Pod; is this a scheduler's ExtenderArgs?")
     if names is None and nodes is None:
-        raise WireError("spotmix: the request has neither NodeNames nor Nodes; is this a scheduler's ExtenderArgs?")
+        raise WireError(
+            "spotmix: the request has neither NodeNames nor Nodes; is this a scheduler's ExtenderArgs?"
+        )
+    # What passes untouched is given back as it came, so at least its kind is looked at.
+    if names is not None and bytes(memoryview(names)[:1]) != b"[":
+        raise WireError("spotmix: NodeNames is not a list")
+    if names is None and nodes is not None and bytes(memoryview(nodes)[:1]) != b"{":
+        raise WireError("spotmix: Nodes is not a NodeList")
     return ExtenderArgs(_pod_view(pod, body), names, nodes)
 
 
 def _pod_view(pod: _Pod, body: bytes) -> PodView:
-    meta, status = pod.metadata, pod.status
+    meta, status = pod.metadata, pod.status or _NO_STATUS
     if not meta.uid or not meta.name:
         raise WireError("spotmix: Pod.metadata has no name or no uid")
     since = None
     for condition in status.conditions or ():
-        if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
+        if (
+            condition.type == "PodScheduled"
+            and condition.status == "False"
+            and condition.last_transition_time
+        ):
             since = condition.last_transition_time.timestamp()
     owner = Metadata(owner_references=pod.metadata.owner_references).controller()
     return PodView(
-        meta.uid, meta.namespace, meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
+        meta.uid, meta.namespace or "", meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
     )
 
 
@@ -205,7 +219,7 @@ def _needs_of(body: bytes) -> Callable[[], Needs]:
         try:
             args = _full_args.decode(body)
             pod = args.pod or args.lower
-            return _to_needs(pod.spec) if pod is not None else Needs()
+            return _to_needs(pod.spec) if pod is not None and pod.spec is not None else Needs()
         except ValueError as error:
             raise WireError(f"spotmix: Pod.spec does not decode: {error}") from error
 
@@ -217,7 +231,10 @@ def _to_needs(spec: _FullSpec) -> Needs:
     terms = None
     if required is not None:
         terms = tuple(
-            (*_requirements(term.match_expressions, field=False), *_requirements(term.match_fields, field=True))
+            (
+                *_requirements(term.match_expressions, field=False),
+                *_requirements(term.match_fields, field=True),
+            )
             for term in required.node_selector_terms or ()
         )
     return Needs(

@@ -8,7 +8,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from extender.core.objects import OwnerRef, Requests, Taint
 from extender.core.quantity import parse_quantity
@@ -160,6 +160,13 @@ class RawOwner(Struct, frozen=True):
     metadata: Metadata
     spec: OwnerSpec = OwnerSpec()
     status: OwnerStatus = OwnerStatus()
+
+
+class RawCustomOwner(Struct, frozen=True):
+    """A workload object of a kind that is not built in: its `spec` may be anything."""
+
+    metadata: Metadata
+    spec: Raw = Raw()
 
 
 class RawNamespace(Struct, frozen=True):

@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from extender.core.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.errors import WireError
-from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, Pod
+from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, Pod, group_of
 from extender.wire.kube_v1 import (
     ListMeta,
     Metadata,
+    OwnerSpec,
+    RawCustomOwner,
     RawNamespace,
     RawNode,
     RawOwner,
@@ -23,7 +25,9 @@ from extender.wire.kube_v1 import (
 from extender.wire.watch import Change, Page
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-R = TypeVar("R", bound=RawPod | RawNode | RawOwner | RawNamespace)
+_BUILT_IN_GROUPS = ("", "apps", "batch")
+_owner_spec = msgspec.json.Decoder(OwnerSpec)
+R = TypeVar("R", bound=RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace)
 
 
 class _Status(Struct, frozen=True):
@@ -62,7 +66,11 @@ class ObjectDecoder(Generic[R]):
         """See `Decoder.page`."""
         try:
             page = self._page.decode(data)
-            return Page([self._convert(raw) for raw in page.items or ()], page.metadata.resource_version, page.metadata.token)
+            return Page(
+                [self._convert(raw) for raw in page.items or ()],
+                page.metadata.resource_version,
+                page.metadata.token,
+            )
         except ValueError as error:
             raise WireError(f"list of {self._resource} does not decode: {error}") from error
 
@@ -137,8 +145,8 @@ def to_node(raw: RawNode, rules: ClassRules) -> Node:
 
 def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]) -> Owner:
     meta, spec = raw.metadata, raw.spec
-    replicas = spec.replicas if isinstance(spec.replicas, int) else None
-    if kind == "Job":
+    replicas = spec.replicas if type(spec.replicas) is int and spec.replicas >= 0 else None
+    if kind == "Job" and group_of(api_version) == "batch":
         replicas = spec.parallelism if spec.parallelism is not None else 1
         if spec.completions is not None:
             replicas = max(0, min(replicas, spec.completions - (raw.status.succeeded or 0)))
@@ -157,6 +165,17 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
     )
 
 
+def _to_custom_owner(
+    raw: RawCustomOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]
+) -> Owner:
+    try:
+        spec = _owner_spec.decode(raw.spec)
+    except ValueError:
+        # It means something else by the names we know.
+        spec = OwnerSpec()
+    return _to_owner(RawOwner(raw.metadata, spec), resource, api_version, kind, prefixes)
+
+
 class Decoders:
     """Makes the decoder of a resource: `key` is its name, with the group when it has one (`replicasets.apps`)."""
 
@@ -166,7 +185,13 @@ class Decoders:
 
     def make(
         self, key: str, api_version: str, kind: str
-    ) -> ObjectDecoder[RawPod] | ObjectDecoder[RawNode] | ObjectDecoder[RawNamespace] | ObjectDecoder[RawOwner]:
+    ) -> (
+        ObjectDecoder[RawPod]
+        | ObjectDecoder[RawNode]
+        | ObjectDecoder[RawNamespace]
+        | ObjectDecoder[RawOwner]
+        | ObjectDecoder[RawCustomOwner]
+    ):
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""
         prefixes = self._prefixes
         if key == "pods":
@@ -184,4 +209,8 @@ class Decoders:
                     _under(prefixes, raw.metadata.annotations),
                 ),
             )
-        return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
+        if group_of(api_version) in _BUILT_IN_GROUPS:
+            return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
+        return ObjectDecoder(
+            key, RawCustomOwner, lambda raw: _to_custom_owner(raw, key, api_version, kind, prefixes)
+        )

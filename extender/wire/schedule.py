@@ -16,7 +16,7 @@ def schedule_fault(cron: str, timezone: str) -> str:
         return "is not a cron expression of five fields"
     try:
         next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
-    except CronSimError as error:
+    except (CronSimError, ValueError) as error:
         return f"is not a cron expression ({error})"
     except StopIteration:
         return "is a cron expression that never matches"

@@ -133,7 +133,9 @@ class Cluster:
     async def classes(self) -> dict[str, str]:
         """Node name to capacity class."""
         return {
-            node["metadata"]["name"]: node["metadata"]["labels"].get("karpenter.sh/capacity-type", "on-demand")
+            node["metadata"]["name"]: node["metadata"]["labels"].get(
+                "karpenter.sh/capacity-type", "on-demand"
+            )
             for node in await self.nodes()
         }
 
@@ -150,7 +152,9 @@ class Cluster:
     async def expect(self, app: str, seconds: float = 60.0, **wanted: int) -> None:
         """Wait until the split is exactly `wanted` (`on_demand` is on-demand), and nothing else."""
         target = {key.replace("_", "-"): count for key, count in wanted.items() if count}
-        await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
+        await eventually(
+            lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds
+        )
 
     async def ready(self, app: str, count: int, seconds: float = 60.0) -> None:
         """Wait until exactly `count` pods are live, and all of them Ready."""
@@ -180,4 +184,7 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 def scheduled_message(pod: Mapping[str, Any]) -> str:
     """The text of a pod's PodScheduled=False condition."""
     conditions: Sequence[Mapping[str, str]] = pod["status"].get("conditions", ())
-    return next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"), "")
+    return next(
+        (c.get("message", "") for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"),
+        "",
+    )

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from support.cluster import Cluster
@@ -16,19 +16,28 @@ from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
 _ERROR = re.compile(r"^[EF]\d{4} ")
-_NOT_OURS = ("reflector.go", "leaderelection", "connection refused", "event_broadcaster", "failed to list", "the object has been modified")
+_NOT_OURS = (
+    "reflector.go",
+    "leaderelection",
+    "connection refused",
+    "event_broadcaster",
+    "failed to list",
+    "the object has been modified",
+)
 
 
 def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
-    return node_pool(spot, capacity_class="spot", zones=ZONES, instance_types=("m.large", "c.large")) + node_pool(
-        on_demand, capacity_class="on-demand", zones=ZONES
-    )
+    return node_pool(
+        spot, capacity_class="spot", zones=ZONES, instance_types=("m.large", "c.large")
+    ) + node_pool(on_demand, capacity_class="on-demand", zones=ZONES)
 
 
 class Stage:
     """What a test has: see the module."""
 
-    def __init__(self, plane: ControlPlane, api: ApiClient, kubelet: SimKubelet, spotmix: SpotmixServe) -> None:
+    def __init__(
+        self, plane: ControlPlane, api: ApiClient, kubelet: SimKubelet, spotmix: SpotmixServe
+    ) -> None:
         self.plane = plane
         self.api = api
         self.kubelet = kubelet
@@ -54,7 +63,9 @@ class Stage:
             log.seek(self._log_offset)
             text = log.read().decode(errors="replace")
             self._log_offset = log.tell()
-        return [line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)]
+        return [
+            line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)
+        ]
 
     def metric(self, line_start: str) -> float | None:
         """The value of the metric line that starts so; None when there is none."""
@@ -67,13 +78,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    nodes: Sequence[SimNode] | None = None, flags: Sequence[str] = (), **extender: Any
+    nodes: Sequence[SimNode] | None = None,
+    flags: Sequence[str] = (),
+    scheduler: Mapping[str, Any] | None = None,
+    **extender: Any,
 ) -> AsyncIterator[Stage]:
     """Open a stage.
 
     Args:
         nodes: the simulated nodes; the standard ones when None.
         flags: further flags of `spotmix serve`.
+        scheduler: further fields of the scheduler's configuration.
         extender: fields of the extender's stanza in the scheduler's configuration.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -84,7 +99,7 @@ async def open_stage(
         spotmix = SpotmixServe(plane, "--log-level", "debug", *flags)
         stack.push_async_callback(spotmix.stop)
         await spotmix.start()
-        await plane.scheduler.restart(scheduler_config(spotmix.url, **extender))
+        await plane.scheduler.restart({**scheduler_config(spotmix.url, **extender), **(scheduler or {})})
         stage = Stage(plane, api, kubelet, spotmix)
         stage.scheduler_errors()
         yield stage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from support.cluster import eventually, policy
+from support.cluster import Cluster, eventually, policy
 from support.stage import open_stage, standard_nodes
 
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes
@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.controlplane]
 async def test_the_extender_is_killed_in_a_burst() -> None:
     async with open_stage() as stage, stage.namespace() as cluster:
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
-        await asyncio.gather(*(cluster.deployment(n, 40, policy(spot_percentage=p)) for n, p in wanted.items()))
+        await asyncio.gather(
+            *(cluster.deployment(n, 40, policy(spot_percentage=p)) for n, p in wanted.items())
+        )
 
         async def bound() -> int:
             return sum(bool(pod["spec"].get("nodeName")) for pod in await cluster.pods())
@@ -38,7 +40,9 @@ async def test_the_extender_is_killed_in_a_burst() -> None:
 async def test_the_api_server_restarts_in_a_burst() -> None:
     async with open_stage() as stage, stage.namespace() as cluster:
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
-        await asyncio.gather(*(cluster.deployment(n, 20, policy(spot_percentage=p)) for n, p in wanted.items()))
+        await asyncio.gather(
+            *(cluster.deployment(n, 20, policy(spot_percentage=p)) for n, p in wanted.items())
+        )
 
         async def bound() -> int:
             return sum(bool(pod["spec"].get("nodeName")) for pod in await cluster.pods())
@@ -48,15 +52,6 @@ async def test_the_api_server_restarts_in_a_burst() -> None:
         for name, percentage in wanted.items():
             spot = 20 * percentage // 100
             await cluster.expect(name, seconds=90, spot=spot, on_demand=20 - spot)
-
-
-async def test_two_schedulers_on_one_workload() -> None:
-    async with open_stage() as stage, stage.namespace() as cluster:
-        await stage.plane.start_scheduler("second", scheduler_config(stage.spotmix.url, [{"schedulerName": "second"}]))
-        await stage.plane.controller_manager.stop()
-        await cluster.deployment("web", 60, policy(spot_percentage=65))
-        await stage.plane.controller_manager.start()
-        await cluster.expect("web", spot=39, on_demand=21)
 
 
 async def test_https_with_client_certificates(tmp_path: Path) -> None:
@@ -73,8 +68,6 @@ async def test_https_with_client_certificates(tmp_path: Path) -> None:
             url = spotmix.url.replace("http:", "https:")
             tls = {"caFile": str(ca), "certFile": str(client.cert), "keyFile": str(client.key)}
             await plane.scheduler.restart(scheduler_config(url, enableHTTPS=True, tlsConfig=tls))
-            from support.cluster import Cluster  # noqa: PLC0415 - only this test has no stage
-
             cluster = Cluster(api, "tls")
             await cluster.create_namespace()
             await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1))

@@ -36,10 +36,14 @@ async def seats_written(cluster: Cluster, app: str, replicas: int) -> None:
     """Wait until each of the pods carries a seat of its own."""
 
     async def seats() -> list[int | None]:
-        return [seat_in(p["metadata"].get("annotations", {}).get(DELETION_COST)) for p in await cluster.pods(app)]
+        return [
+            seat_in(p["metadata"].get("annotations", {}).get(DELETION_COST)) for p in await cluster.pods(app)
+        ]
 
     wanted = list(range(1, replicas + 1))
-    await eventually(seats, lambda s: None not in s and sorted(n for n in s if n) == wanted, f"{app}: seats written")
+    await eventually(
+        seats, lambda s: None not in s and sorted(n for n in s if n) == wanted, f"{app}: seats written"
+    )
 
 
 async def test_scaling_out_and_in_keeps_the_split(cluster: Cluster) -> None:
@@ -83,7 +87,9 @@ async def test_rolling_update_is_exact_and_never_below_the_floor(cluster: Cluste
         return revisions
 
     def done(revisions: Mapping[str, list[str]]) -> bool:
-        return len(revisions) == 1 and not before & set(revisions) and len(next(iter(revisions.values()))) == 12
+        return (
+            len(revisions) == 1 and not before & set(revisions) and len(next(iter(revisions.values()))) == 12
+        )
 
     revisions = await eventually(progress, done, "rollout")
     new = next(iter(revisions.values()))
@@ -112,7 +118,11 @@ async def test_statefulset_takes_the_seats_of_its_ordinals(cluster: Cluster) -> 
 
 
 async def test_job_splits_its_parallel_pods(cluster: Cluster) -> None:
-    spec = {"parallelism": 10, "completions": 10, "template": pod_template({"app": "batch"}, restartPolicy="Never")}
+    spec = {
+        "parallelism": 10,
+        "completions": 10,
+        "template": pod_template({"app": "batch"}, restartPolicy="Never"),
+    }
     await cluster.create("Job", "batch", spec, policy(spot_percentage=50))
     await cluster.expect("batch", spot=5, on_demand=5)
 
@@ -174,8 +184,13 @@ async def test_pool_cap_is_exact_in_a_burst(cluster: Cluster) -> None:
     await cluster.deployment("web", 12, policy(spot_percentage=100, max_per_pool=2))
     await cluster.expect("web", spot=12)
     body = await cluster.nodes()
-    pools = {n["metadata"]["name"]: (n["metadata"]["labels"]["node.kubernetes.io/instance-type"],
-                                     n["metadata"]["labels"]["topology.kubernetes.io/zone"]) for n in body}
+    pools = {
+        n["metadata"]["name"]: (
+            n["metadata"]["labels"]["node.kubernetes.io/instance-type"],
+            n["metadata"]["labels"]["topology.kubernetes.io/zone"],
+        )
+        for n in body
+    }
     counts: dict[tuple[str, str], int] = {}
     for pod in await cluster.pods("web"):
         pool = pools[pod["spec"]["nodeName"]]
