@@ -38,6 +38,7 @@ from extender.wire.schedule import schedule_fault
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DRAIN_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 5.0
+REPORT_SECONDS = 10.0
 
 
 def own_namespace() -> tuple[str, ...]:
@@ -70,6 +71,7 @@ class Runtime:
         self.log = logger()
         self.metrics = Metrics()
         self._client = client
+        self._reported: dict[str, float] = {}
         self._stopping = False
         self._synced = False
         self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
@@ -80,6 +82,7 @@ class Runtime:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
+            page_size=settings.cache.page_size,
         )
         patches = PodPatches(client)
         self._wakes = PatchQueue(patches, self._report)
@@ -160,15 +163,28 @@ class Runtime:
 
     def _report(self, source: str, text: str) -> None:
         self.metrics.reports.labels(source).inc()
-        self.log.warning("api fault", source=source, fault=text)
+        now = time.monotonic()
+        if now - self._reported.get(source, -REPORT_SECONDS) >= REPORT_SECONDS:
+            # An API server that is away is told of by every watch, at every attempt.
+            self._reported[source] = now
+            self.log.warning("api fault", source=source, fault=text)
 
     # Decisions
 
     def decided(self, pod: PodView, decision: Decision) -> None:
         """See `servers.extender.Observer`."""
-        self.metrics.decisions.labels(str(decision.reason), decision.capacity_class).inc()
+        self.metrics.decided(decision.reason, decision.capacity_class)
         if decision.reason is Reason.UNMANAGED:
             return
+        if self.settings.log.level == "debug":
+            self._log_decision(pod, decision)
+        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
+        if waiting is not None:
+            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
+        else:
+            self._waker.forget(pod.uid)
+
+    def _log_decision(self, pod: PodView, decision: Decision) -> None:
         self.log.debug(
             "decision",
             pod=f"{pod.namespace}/{pod.name}",
@@ -178,11 +194,6 @@ class Runtime:
             given=decision.capacity_class,
             passed="all" if decision.nodes is None else len(decision.nodes),
         )
-        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
-        if waiting is not None:
-            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
-        else:
-            self._waker.forget(pod.uid)
 
     def failed(self, verb: str, text: str) -> None:
         """See `servers.extender.Observer`."""

@@ -103,7 +103,7 @@ class CacheSettings(_Section, frozen=True):
     page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
     stale_after: Annotated[
         str, _duration("a resource not heard of for longer makes the process not ready")
-    ] = "2m"
+    ] = "3m"
 
 
 class ScaleInSettings(_Section, frozen=True):

@@ -12,7 +12,7 @@ from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi
-from extender.kube.reflector import Health, Reflector
+from extender.kube.reflector import PAGE_SIZE, Health, Reflector
 from extender.kube.resources import BUILT_IN, PODS, ApiResource
 from extender.wire.watch import Decoder
 
@@ -35,6 +35,7 @@ class ClusterFeed:
         ports: time and chance.
         built_in: what to follow from the start.
         idle_timeout: seconds of silence after which a watch is opened anew.
+        page_size: objects per list page.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ClusterFeed:
         ports: Ports | None = None,
         built_in: Sequence[ApiResource] = BUILT_IN,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         self._api = api
         self._decoder_for = decoder_for
@@ -56,6 +58,7 @@ class ClusterFeed:
         self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
         self._ports = ports or Ports()
         self._idle_timeout = idle_timeout
+        self._page_size = page_size
         self._discovery = Discovery(api, ports=self._ports)
         self._built_in = {resource.key: self._reflector(resource) for resource in built_in}
         self._met: dict[str, Reflector] = {}
@@ -105,6 +108,7 @@ class ClusterFeed:
             self._sink,
             self._report,
             ports=self._ports,
+            page_size=self._page_size,
             idle_timeout=self._idle_timeout,
             optional=optional,
         )

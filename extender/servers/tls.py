@@ -49,7 +49,11 @@ class ReloadingTls:
     def _load(self) -> ssl.SSLContext:
         cert, key, client_ca = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # A resumed session skips the verification of the client, and so would outlive its CA: no tickets, and where
+        # clients are verified no TLS 1.2, whose resumption Python cannot switch off.
+        context.minimum_version = ssl.TLSVersion.TLSv1_3 if client_ca else ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
         try:
             context.load_cert_chain(cert, key)
         except (OSError, ssl.SSLError) as error:

@@ -81,6 +81,7 @@ class Metrics:
             (*_OBJECT, "key"),
             registry=self.registry,
         )
+        self._decided: dict[tuple[Reason, str], Counter] = {}
         self._invalid: dict[tuple[str, str, str], tuple[str, set[str]]] = {}
         for reason in Reason:
             for capacity_class in (SPOT, ON_DEMAND) if reason in GIVES_A_CLASS else ("",):
@@ -90,6 +91,14 @@ class Metrics:
             self.errors.labels(verb)
         for how in ("annotate", "nominate"):
             self.wakes.labels(how)
+
+    def decided(self, reason: Reason, capacity_class: str) -> None:
+        """Count a decision; the series is looked up once, for this is on the path of every pod."""
+        counter = self._decided.get((reason, capacity_class))
+        if counter is None:
+            counter = self.decisions.labels(str(reason), capacity_class)
+            self._decided[(reason, capacity_class)] = counter
+        counter.inc()
 
     def policy(self, workload: Workload, problems: Iterable[Problem]) -> None:
         """Set the series of a workload's wrong keys, and remove those that are right again."""

@@ -1,0 +1,3 @@
+module spotmix.io/bench/goextender
+
+go 1.21

@@ -1,0 +1,188 @@
+"""Where the control plane's binaries come from, in order, and that the cache is never half filled."""
+
+import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from extender.core.errors import SandboxError
+from extender.sandbox import versions
+from extender.sandbox.assets import cache_home, fill, find_assets, host_platform, missing_binaries
+from extender.sandbox.gobuild import module_directory
+from extender.sandbox.progress import Progress
+
+
+def put_binaries(folder: Path, names: tuple[str, ...] = versions.BINARIES) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+
+def cache_in(home: Path) -> Path:
+    return home / "spotmix" / "controlplane" / f"{versions.KUBERNETES}-{host_platform()}"
+
+
+def quiet() -> Progress:
+    return Progress(io.StringIO())
+
+
+def test_pins_are_those_of_the_go_module() -> None:
+    text = (module_directory() / "go.mod").read_text()
+    wanted = f"k8s.io/kubernetes {versions.KUBERNETES} "
+    assert wanted in text
+    assert f"go.etcd.io/etcd/server/v3 {versions.ETCD} " in text
+    go = next(line.split()[1] for line in text.splitlines() if line.startswith("go "))
+    assert tuple(map(int, go.split(".")[:2])) == versions.GO_MINIMUM
+    wheel = tuple(map(int, versions.GO_WHEEL.split("==")[1].split(".")))
+    assert wheel >= tuple(map(int, go.split(".")))
+
+
+def test_every_pinned_checksum_is_one() -> None:
+    assert all(len(digest) == 64 and int(digest, 16) >= 0 for digest in versions.SHA256.values())
+
+
+def test_kubebuilder_assets_come_first(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "given")
+    put_binaries(cache_in(tmp_path))
+    environ = {"KUBEBUILDER_ASSETS": str(tmp_path / "given"), "XDG_CACHE_HOME": str(tmp_path)}
+    assert find_assets(environ=environ) == tmp_path / "given"
+
+
+def test_incomplete_kubebuilder_assets_are_passed_over_for_the_cache(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "given", ("etcd", "kube-apiserver"))
+    put_binaries(cache_in(tmp_path))
+    environ = {"KUBEBUILDER_ASSETS": str(tmp_path / "given"), "XDG_CACHE_HOME": str(tmp_path)}
+    assert find_assets(environ=environ) == cache_in(tmp_path)
+
+
+def test_cache_is_the_users_without_xdg() -> None:
+    assert cache_home({}) == Path.home() / ".cache" / "spotmix"
+
+
+def test_a_file_that_cannot_run_is_missing(tmp_path: Path) -> None:
+    put_binaries(tmp_path)
+    (tmp_path / "etcd").chmod(0o644)
+    assert missing_binaries(tmp_path) == ["etcd"]
+
+
+def test_the_failure_tells_what_each_way_said_and_what_helps(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "given", ("etcd", "kube-apiserver"))
+    environ = {"KUBEBUILDER_ASSETS": str(tmp_path / "given"), "XDG_CACHE_HOME": str(tmp_path)}
+    with pytest.raises(SandboxError) as caught:
+        find_assets(environ=environ, download=True, build=False, progress=quiet())
+    text = str(caught.value)
+    assert "no kube-controller-manager, kube-scheduler" in text
+    assert "not there" in text
+    assert "no SHA-256 is pinned for" in text
+    assert "build from source: switched off" in text
+    assert "set KUBEBUILDER_ASSETS" in text
+
+
+def test_download_can_be_switched_off_by_environment(tmp_path: Path) -> None:
+    environ = {"XDG_CACHE_HOME": str(tmp_path), "SPOTMIX_SANDBOX_DOWNLOAD": "0"}
+    with pytest.raises(SandboxError, match="SPOTMIX_SANDBOX_DOWNLOAD=0"):
+        find_assets(environ=environ, build=False, progress=quiet())
+
+
+def filled(make: Callable[[Path], None], cache: Path) -> Path:
+    return fill(cache, make, quiet(), threading.Event())
+
+
+def test_filling_makes_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "deep" / "cache"
+    assert filled(put_binaries, cache) == cache
+    assert missing_binaries(cache) == []
+    assert sorted(path.name for path in cache.parent.iterdir()) == [".cache.lock", "cache"]
+
+
+@pytest.mark.parametrize("made", [(), ("etcd",)])
+def test_a_failed_filling_leaves_nothing(tmp_path: Path, made: tuple[str, ...]) -> None:
+    def make(folder: Path) -> None:
+        put_binaries(folder, made)
+        if not made:
+            raise SandboxError("no luck")
+
+    with pytest.raises(SandboxError):
+        filled(make, tmp_path / "cache")
+    assert [path.name for path in tmp_path.iterdir()] == [".cache.lock"]
+
+
+def test_an_incomplete_cache_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "cache", ("etcd", "kubectl"))
+    filled(put_binaries, tmp_path / "cache")
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == sorted(versions.BINARIES)
+
+
+def test_an_incomplete_cache_stays_when_it_cannot_be_replaced(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "cache", ("etcd",))
+    with pytest.raises(SandboxError, match="it made no etcd"):
+        filled(lambda _: None, tmp_path / "cache")
+    assert (tmp_path / "cache" / "etcd").exists()
+
+
+def test_what_a_killed_filling_left_is_swept(tmp_path: Path) -> None:
+    put_binaries(tmp_path / ".cache.0123.tmp", ("etcd",))
+    filled(put_binaries, tmp_path / "cache")
+    assert not (tmp_path / ".cache.0123.tmp").exists()
+
+
+def test_two_fillings_at_once_make_it_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        begun.set()
+        assert go_on.wait(10)
+        put_binaries(folder)
+
+    first = threading.Thread(target=filled, args=(make, tmp_path / "cache"))
+    first.start()
+    assert begun.wait(10)
+    second = threading.Thread(target=filled, args=(make, tmp_path / "cache"))
+    second.start()
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert len(made) == 1
+    assert missing_binaries(tmp_path / "cache") == []
+
+
+def test_waiting_for_another_filling_can_be_given_up(tmp_path: Path) -> None:
+    stop = threading.Event()
+    seen: list[SandboxError] = []
+
+    def wait() -> None:
+        try:
+            fill(tmp_path / "cache", put_binaries, quiet(), stop)
+        except SandboxError as error:
+            seen.append(error)
+
+    def make(folder: Path) -> None:
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        stop.set()
+        waiter.join(10)
+        put_binaries(folder)
+
+    filled(make, tmp_path / "cache")
+    assert "given up" in str(seen[0])
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SandboxError, match="cannot be filled"):
+        filled(put_binaries, tmp_path / "file" / "cache")
+
+
+def test_plain_progress_prints_steps_and_now_and_then_how_far_it_is() -> None:
+    stream = io.StringIO()
+    with Progress(stream, interval=3600) as progress:
+        progress.step("first [x]")
+        progress.update("not yet due")
+    with Progress(stream, interval=0) as progress:
+        progress.update("due")
+    assert stream.getvalue() == "first [x]\ndue\n"
