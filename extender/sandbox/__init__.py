@@ -1,9 +1,9 @@
 """A Kubernetes control plane on loopback with simulated nodes and a simulated kubelet, without containers.
 
 What may live here: getting and running the four real binaries (etcd, kube-apiserver, kube-controller-manager,
-kube-scheduler), and everything that pretends to be a machine. It may use `kube`, `wire`, `core` and `settings`;
-nothing below the command line uses it. Tests, the demo and the benchmarks are its users, and so is anyone who
-wants to try a policy before a cluster has it.
+kube-scheduler), and everything that pretends to be a machine. It may use `kube`, `wire`, `core` and
+`settings`; nothing below the command line uses it. Tests, the demo and the benchmarks are its users, and so
+is anyone who wants to try a policy before a cluster has it.
 
 ::
 
@@ -20,9 +20,9 @@ wants to try a policy before a cluster has it.
             ...  # create Deployments with api.request(...); their pods are bound, Ready, and go when deleted
             await plane.apiserver.restart()  # the same port; clients and the kubelet carry on
             await plane.controller_manager.stop()
-            await second.restart({"extenders": [{"urlPrefix": "http://127.0.0.1:8888", "filterVerb": "filter"}]})
+            await second.restart({"extenders": [{"urlPrefix": url, "filterVerb": "filter"}]})
             print(second.log_path, second.log_tail())
-            await terminate_node(api, "spot-3", notice=2.0)  # marker taint, then the node and its pods are gone
+            await terminate_node(api, "spot-3", notice=2.0)  # marker taint, then all is gone
             limited = plane.write_kubeconfig("spotmix", groups=("ops",))  # any user, no rights but RBAC's
 
 Leaving the block stops the four and removes the run directory. The components die with the thread that

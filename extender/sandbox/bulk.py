@@ -10,7 +10,10 @@ DEFAULT_CONCURRENCY = 32
 
 
 async def bulk(
-    items: Iterable[Item], action: Callable[[Item], Awaitable[object]], *, concurrency: int = DEFAULT_CONCURRENCY
+    items: Iterable[Item],
+    action: Callable[[Item], Awaitable[object]],
+    *,
+    concurrency: int = DEFAULT_CONCURRENCY,
 ) -> int:
     """Run `action` for every item and return how many there were.
 

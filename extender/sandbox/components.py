@@ -1,8 +1,8 @@
 """The command lines of the four binaries, tuned for a cluster whose machines are simulated.
 
-They listen on loopback or on Unix sockets only. Authorization is RBAC as in a real cluster. What a real cluster
-does to protect itself from thousands of clients is off or wide, so that a burst of simulated pods is not slowed by
-throttles that measure nothing here.
+They listen on loopback or on Unix sockets only. Authorization is RBAC as in a real cluster. What a real
+cluster does to protect itself from thousands of clients is off or wide, so that a burst of simulated pods is
+not slowed by throttles that measure nothing here.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ _ETCD_CLIENT = "unix://etcd:2379"
 _ETCD_PEER = "unix://etcd:2380"
 ETCD_SOCKET_FILE = "etcd:2379"
 
-# ServiceAccount would refuse pods of a namespace whose account is not there yet; the other one taints every new
-# node until a controller that is off here takes the taint away.
+# ServiceAccount would refuse pods of a namespace whose account is not there yet; the other one taints every
+# new node until a controller that is off here takes the taint away.
 _ADMISSION_OFF = ("ServiceAccount", "TaintNodesByCondition")
 
 CONTROLLERS = (
@@ -53,7 +53,7 @@ CLIENT_BURST = 1000
 
 
 def etcd(binary: Path, run: Path) -> list[str | Path]:
-    """Return etcd's command line: data in the run directory, Unix sockets, no fsync (the data dies with the run)."""
+    """Return etcd's command line: Unix sockets, and no fsync, as the data dies with the run."""
     return [
         binary,
         "--name=sandbox",
@@ -124,9 +124,7 @@ def controller_manager(
     ]
 
 
-def scheduler(
-    binary: Path, port: int, credentials: Credentials, kubeconfig: Path, config: Path
-) -> list[str | Path]:
+def scheduler(binary: Path, port: int, credentials: Credentials, kubeconfig: Path, config: Path) -> list[str | Path]:
     """Return kube-scheduler's command line; what it decides with is in its configuration file."""
     return [
         binary,

@@ -1,8 +1,9 @@
-"""The control plane: four components on loopback, from nothing to ready in seconds, and gone without a trace."""
+"""The control plane: four components on loopback, ready in seconds, and gone without a trace."""
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,9 +32,21 @@ class Scheduler(Component):
         config_path: the completed KubeSchedulerConfiguration.
     """
 
-    config_path: Path
-    _kubeconfig: Path
-    _scheduler_name: str | None
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        config_path: Path,
+        kubeconfig: Path,
+        scheduler_name: str | None,
+        **component: Any,
+    ) -> None:
+        """Describe it; see `Component`, and `schedulerconfig` for the last two of its own arguments."""
+        super().__init__(name, command, **component)
+        self.config_path = config_path
+        self._kubeconfig = kubeconfig
+        self._scheduler_name = scheduler_name
 
     def configure(self, config: SchedulerConfig) -> None:
         """Write the configuration that the next start reads."""
@@ -51,8 +64,8 @@ class ControlPlane:
     """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, as an asynchronous context manager.
 
     Attributes:
-        etcd, apiserver, controller_manager, scheduler: the components, once entered; each can be stopped, started
-            and restarted. The last two exist but do not run when they were not asked for.
+        etcd, apiserver, controller_manager, scheduler: the components, once entered; each can be stopped,
+            started and restarted. The last two exist but do not run when they were not asked for.
         kubeconfig: path of a kubeconfig with all rights.
         directory: the run directory: logs, kubeconfigs, configurations, data.
         url: the API server's address.
@@ -109,7 +122,7 @@ class ControlPlane:
             SandboxError: the binaries cannot be had, or a component did not get ready.
         """
         if self._assets is None:
-            self._assets = await asyncio.to_thread(find_assets)
+            self._assets = await _find_assets()
         try:
             self._prepare(self._assets)
             await self.etcd.start()
@@ -183,7 +196,8 @@ class ControlPlane:
         """Start one more kube-scheduler and wait until it is ready.
 
         Args:
-            name: what it is called here and, when the configuration has no profiles, the `schedulerName` it serves.
+            name: what it is called here and, when the configuration has no profiles, the `schedulerName` it
+                serves.
             config: KubeSchedulerConfiguration, see `schedulerconfig`.
 
         Raises:
@@ -213,11 +227,10 @@ class ControlPlane:
             "kube-apiserver",
             ports[0],
             "/readyz",
-            components.apiserver(
-                assets / "kube-apiserver", ports[0], self._credentials, self._apiserver_flags
-            ),
+            components.apiserver(assets / "kube-apiserver", ports[0], self._credentials, self._apiserver_flags),
             env={**os.environ, **components.APISERVER_ENV},
-            # It would wait up to a minute for watches that clients never end; requests under way need far less.
+            # It would wait up to a minute for watches that clients never end; requests under way need far
+            # less.
             stop_grace=1.0,
         )
         # Its controllers share its identity instead of an account each, so it has to be able to do anything.
@@ -237,9 +250,7 @@ class ControlPlane:
         self._scheduler_kubeconfig = self.write_kubeconfig("system:kube-scheduler")
         self.scheduler = self._new_scheduler(DEFAULT_SCHEDULER, self._scheduler_config, None)
 
-    def _component(
-        self, name: str, port: int, path: str, command: Sequence[str | Path], **more: Any
-    ) -> Component:
+    def _component(self, name: str, port: int, path: str, command: Sequence[str | Path], **more: Any) -> Component:
         return Component(name, command, **self._serving(name, port, path), **more)
 
     def _serving(self, name: str, port: int, path: str) -> dict[str, Any]:
@@ -262,10 +273,23 @@ class ControlPlane:
             self._scheduler_kubeconfig,
             config_path,
         )
-        scheduler = Scheduler(name, command, **self._serving(name, port, "/readyz"))
-        scheduler.config_path = config_path
-        scheduler._kubeconfig = self._scheduler_kubeconfig
-        scheduler._scheduler_name = scheduler_name
+        scheduler = Scheduler(
+            name,
+            command,
+            config_path=config_path,
+            kubeconfig=self._scheduler_kubeconfig,
+            scheduler_name=scheduler_name,
+            **self._serving(name, port, "/readyz"),
+        )
         scheduler.configure(config)
         self._schedulers[name] = scheduler
         return scheduler
+
+
+async def _find_assets() -> Path:
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(find_assets, stop=stop)
+    finally:
+        # Cancelled, nobody waits for the thread but the end of the event loop; it shall not build on.
+        stop.set()

@@ -1,15 +1,15 @@
 """Keys, certificates and kubeconfig files of one control plane.
 
-One certificate authority signs the serving certificate of all components and a client certificate for each user:
-a certificate's common name is the user, its organizations are the groups. So a kubeconfig for any user can be
-written at any time, and RBAC alone decides what that user may do.
+One certificate authority signs the serving certificate of all components and a client certificate for each
+user: a certificate's common name is the user, its organizations are the groups. So a kubeconfig for any user
+can be written at any time, and RBAC alone decides what that user may do.
 
-The API server verifies the client's certificate anew at every request. The authority's key is RSA, because that
-takes a fraction of the time of an elliptic curve's verification, which was a fifth of all its work.
+The API server verifies the client's certificate anew at every request. The authority's key is RSA, because
+that takes a fraction of the time of an elliptic curve's verification, which was a fifth of all its work.
 """
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from extender.sandbox.ports import LOOPBACK
 
 _DNS_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-_LIFETIME = datetime.timedelta(days=365)
+_LIFETIME = dt.timedelta(days=365)
 # A clock that was just stepped back must not make a fresh certificate "not yet valid".
-_BACKDATED = datetime.timedelta(hours=1)
+_BACKDATED = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,7 @@ class Credentials:
         }
         return _write(path, yaml.safe_dump(document, sort_keys=False).encode())
 
-    def _issue(
-        self, subject: x509.Name, purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]
-    ) -> KeyPair:
+    def _issue(self, subject: x509.Name, purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._ca_key.public_key())
         builder = (
@@ -155,7 +153,7 @@ def _self_signed(name: x509.Name, key: rsa.RSAPrivateKey | ec.EllipticCurvePriva
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -1,7 +1,8 @@
 """One simulated kubelet for all nodes: bound pods become Ready, deleted pods go, batch pods complete.
 
-It makes one request for a pod that starts and one for a pod that goes. All else it knows from one watch of the
-bound pods. Its own writes come back on that watch and are told from news by the stage it remembers for each pod.
+It makes one request for a pod that starts and one for a pod that goes. All else it knows from one watch of
+the bound pods. Its own writes come back on that watch and are told from news by the stage it remembers for
+each pod.
 """
 
 import asyncio
@@ -79,8 +80,10 @@ class SimKubelet:
 
         Args:
             api: a client with rights to watch and delete pods and to patch their status; not closed here.
-            start_delay: seconds from binding to Ready; a pod's annotation `sandbox.spotmix.io/start-after` wins.
-            termination_delay: seconds from the deletion timestamp to the pod's end, whatever its grace period.
+            start_delay: seconds from binding to Ready; a pod's annotation `sandbox.spotmix.io/start-after`
+                wins.
+            termination_delay: seconds from the deletion timestamp to the pod's end, whatever its grace
+                period.
             concurrency: requests under way at a time.
         """
         self.started = 0
@@ -184,7 +187,7 @@ class SimKubelet:
             # Somebody, as a Job's controller, wants to see how it ended before it lets the pod go.
             await self._patch_status(pod, ended(pod, exit_code=_EXIT_TERMINATED))
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.metadata.uid}}
-        if await self._request("DELETE", pod, pod.path(), body, "application/json"):
+        if await self._request("DELETE", pod.path(), body, "application/json"):
             self.removed += 1
 
     def _still(self, pod: Pod, stage: _Stage) -> bool:
@@ -198,9 +201,9 @@ class SimKubelet:
     async def _patch_status(self, pod: Pod, patch: dict[str, Any]) -> bool:
         # The UID in the patch makes the server refuse (409) when another pod has taken the name.
         body = {"metadata": {"uid": pod.metadata.uid}, **patch}
-        return await self._request("PATCH", pod, f"{pod.path()}/status", body, MERGE_PATCH)
+        return await self._request("PATCH", f"{pod.path()}/status", body, MERGE_PATCH)
 
-    async def _request(self, method: str, pod: Pod, path: str, body: dict[str, Any], content_type: str) -> bool:
+    async def _request(self, method: str, path: str, body: dict[str, Any], content_type: str) -> bool:
         """Send until the server has decided; whether it agreed."""
         delay = _RETRY_FIRST
         while True:

@@ -34,12 +34,8 @@ class _Platform:
 
 
 _PLATFORMS: Mapping[str, _Platform] = {
-    "karpenter": _Platform(
-        {"karpenter.sh/capacity-type": "spot"}, {"karpenter.sh/capacity-type": "on-demand"}
-    ),
-    "eks": _Platform(
-        {"eks.amazonaws.com/capacityType": "SPOT"}, {"eks.amazonaws.com/capacityType": "ON_DEMAND"}
-    ),
+    "karpenter": _Platform({"karpenter.sh/capacity-type": "spot"}, {"karpenter.sh/capacity-type": "on-demand"}),
+    "eks": _Platform({"eks.amazonaws.com/capacityType": "SPOT"}, {"eks.amazonaws.com/capacityType": "ON_DEMAND"}),
     "gke": _Platform(
         {"cloud.google.com/gke-spot": "true", "cloud.google.com/gke-provisioning": "spot"},
         {"cloud.google.com/gke-provisioning": "standard"},
@@ -159,7 +155,8 @@ def node_pool(
         capacity_class: of all of them.
         prefix: of the names; the class when None.
         zones: taken in turn.
-        instance_types: the next one after each round of zones, so that every pool (type x zone) gets its share.
+        instance_types: the next one after each round of zones, so that every pool (type x zone) gets its
+            share.
         start: number of the first.
         **shape: further fields of `SimNode`, the same for all.
     """
@@ -211,9 +208,7 @@ async def remove_taint(api: ApiClient, name: str, key: str) -> None:
     await _change_taints(api, name, lambda taints: [each for each in taints if each["key"] != key])
 
 
-async def terminate_node(
-    api: ApiClient, name: str, *, notice: float = 0.0, marker: Taint | None = SPOT_NOTICE
-) -> None:
+async def terminate_node(api: ApiClient, name: str, *, notice: float = 0.0, marker: Taint | None = SPOT_NOTICE) -> None:
     """Take a node away as a cloud takes back spot capacity; return when it and its pods are gone.
 
     The pods' objects go last, as they do in a cluster: their node is gone before anyone has cleaned up.

@@ -1,6 +1,6 @@
 """Pods as a kubelet sees them, and the status it writes for them."""
 
-import datetime
+import datetime as dt
 import re
 from typing import Any
 
@@ -126,8 +126,8 @@ def ended(pod: Pod, *, exit_code: int) -> dict[str, Any]:
 
 
 def _conditions(now: str, *, ready: bool, reason: str | None) -> list[dict[str, Any]]:
-    # A merge patch replaces the list, so the scheduler's own condition is repeated. One request, and no need for
-    # the server to merge by key.
+    # A merge patch replaces the list, so the scheduler's own condition is repeated. One request, and no need
+    # for the server to merge by key.
     state = "True" if ready else "False"
     told = {"reason": reason} if reason else {}
     return [
@@ -151,4 +151,4 @@ def _container(container: Container, state: dict[str, Any], *, ready: bool) -> d
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,9 +1,9 @@
 """Loopback ports that stay ours while a component restarts.
 
-A port that is merely looked up is free only until somebody else takes it, and the API server is restarted on its
-own port in the middle of traffic. So the port is bound here with SO_REUSEPORT and never listened on: nobody else
-gets it, neither another sandbox nor an outgoing connection, while the component binds the same port with
-`--permit-port-sharing` and receives every connection, being the only listener.
+A port that is merely looked up is free only until somebody else takes it, and the API server is restarted on
+its own port in the middle of traffic. So the port is bound here with SO_REUSEPORT and never listened on:
+nobody else gets it, neither another sandbox nor an outgoing connection, while the component binds the same
+port with `--permit-port-sharing` and receives every connection, being the only listener.
 """
 
 import contextlib

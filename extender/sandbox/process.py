@@ -1,12 +1,12 @@
 """A component: one child process that is started, known to be ready, stopped, and never left behind.
 
 Three things end a component. An orderly `stop`. The kernel, through PR_SET_PDEATHSIG, when the *thread* that
-started it ends, which covers `kill -9` of the owner and a crash of the interpreter; so start components from a
-thread that lives as long as they shall, as the main thread does. And the wrapper itself, when the owner died
-before that signal was armed.
+started it ends, which covers `kill -9` of the owner and a crash of the interpreter; so start components from
+a thread that lives as long as they shall, as the main thread does. And the wrapper itself, when the owner
+died before that signal was armed.
 
-Every component leads a session and process group of its own: a Ctrl-C at the terminal reaches the owner alone,
-which then stops them in order, and what a component forks can be killed with it.
+Every component leads a session and process group of its own: a Ctrl-C at the terminal reaches the owner
+alone, which then stops them in order, and what a component forks can be killed with it.
 """
 
 import asyncio
@@ -28,8 +28,9 @@ Probe = Callable[[], Awaitable[str]]
 _POLL = 0.03
 _LOG_LINES = 15
 
-# Runs in the child between fork and exec of the real program, as a program of its own: code that Python runs in
-# a forked child (preexec_fn) may deadlock when the owner has threads. prctl(1, 9) is PR_SET_PDEATHSIG, SIGKILL.
+# Runs in the child between fork and exec of the real program, as a program of its own: code that Python runs
+# in a forked child (preexec_fn) may deadlock when the owner has threads. prctl(1, 9) is PR_SET_PDEATHSIG,
+# SIGKILL.
 _WRAPPER = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
@@ -37,6 +38,11 @@ if os.getppid() != int(sys.argv[1]):
     os._exit(125)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+
+
+def dies_with_us(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs `command` and has it killed when this thread ends."""
+    return [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *command]
 
 
 class Component:
@@ -104,7 +110,8 @@ class Component:
         """Start the process and wait until it is ready.
 
         Raises:
-            SandboxError: it ended, or was not ready in time; it is stopped and the text carries its last log lines.
+            SandboxError: it ended, or was not ready in time; it is stopped and the text carries its last log
+                lines.
         """
         if self.running:
             raise SandboxError(f"{self.name} runs already (pid {self.pid}); stop it first")
@@ -129,7 +136,7 @@ class Component:
             if not kill and process.poll() is None:
                 self._signal(signal.SIGTERM)
                 deadline = time.monotonic() + self._stop_grace
-                while process.poll() is None and time.monotonic() < deadline:
+                while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (no event tells)
                     await asyncio.sleep(_POLL)
         finally:
             self.kill()
@@ -157,17 +164,18 @@ class Component:
         return "\n".join(text.splitlines()[-lines:]) or "(empty log)"
 
     def check(self) -> None:
-        """Raise SandboxError, with exit code and last log lines, if the process ended without being stopped."""
+        """Raise SandboxError, with exit code and last log lines, if the process ended by itself."""
         code = self.exit_code
         if code is not None:
             raise SandboxError(f"{self.name} ended with {_ending(code)}; its log ends:\n{self.log_tail()}")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        wrapped = [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *self._command]
+        if not os.access(self._command[0], os.X_OK):
+            raise SandboxError(f"{self.name} cannot be started: {self._command[0]} is not a program")
         try:
             with self.log_path.open("ab") as log:
                 return subprocess.Popen(  # noqa: S603 (our own command line, no shell)
-                    wrapped,
+                    dies_with_us(self._command),
                     cwd=self._directory,
                     env=self._env,
                     stdin=subprocess.DEVNULL,

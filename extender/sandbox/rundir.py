@@ -1,7 +1,7 @@
 """Run directories: one for each control plane, removed with it, and swept after an owner that was killed.
 
-A run directory `run-XXXX` has a file `run-XXXX.lock` beside it, which its owner holds locked. The kernel lets the
-lock go when the owner dies, so a lock that can be taken marks a directory that nobody needs.
+A run directory `run-XXXX` has a file `run-XXXX.lock` beside it, which its owner holds locked. The kernel
+lets the lock go when the owner dies, so a lock that can be taken marks a directory that nobody needs.
 """
 
 import contextlib
@@ -103,7 +103,7 @@ def _take(path: Path) -> int | None:
     with contextlib.suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Between our open and our lock a sweep may have unlinked the file: then we hold a lock on nothing.
-        if os.stat(lock).st_ino == path.stat().st_ino:
+        if os.fstat(lock).st_ino == path.stat().st_ino:
             return lock
     os.close(lock)
     return None

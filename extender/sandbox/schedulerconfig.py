@@ -13,14 +13,14 @@ API_VERSION = "kubescheduler.config.k8s.io/v1"
 KIND = "KubeSchedulerConfiguration"
 
 SchedulerConfig = Mapping[str, Any] | str | None
-"""A mapping, YAML text, or None for the stock scheduler. All of it may be left out but what the caller wants."""
+"""A mapping, YAML text, or None for the stock scheduler. What the caller does not care about is left out."""
 
 
 def complete(config: SchedulerConfig, kubeconfig: Path, scheduler_name: str | None) -> dict[str, Any]:
     """Return the configuration that kube-scheduler is started with.
 
-    `clientConnection.kubeconfig` is ours and leader election is off whatever the caller says; the client's limits
-    are widened unless the caller sets them.
+    `clientConnection.kubeconfig` is ours and leader election is off whatever the caller says; the client's
+    limits are widened unless the caller sets them.
 
     Args:
         config: what the caller wants.

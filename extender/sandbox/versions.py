@@ -25,8 +25,8 @@ BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler
 SHA256: Mapping[str, str] = MappingProxyType({})
 """SHA-256, in hex, of each artefact of the official releases, keyed by its path below the base URL.
 
-It is empty: the published checksums could not be fetched and verified where this table was written, and a checksum
-that was not verified is worse than none. A download whose checksum is neither here nor in the file that
+It is empty: the published checksums could not be fetched and verified where this table was written, and a
+checksum that was not verified is worse than none. A download whose checksum is neither here nor in the file that
 `SPOTMIX_SANDBOX_SHA256` names is refused, and the next way (a build from source, which go.sum pins) is taken.
 Kubernetes publishes `<binary>.sha256` beside each binary and etcd a `SHA256SUMS` beside its archives.
 """
