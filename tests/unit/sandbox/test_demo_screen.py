@@ -32,7 +32,9 @@ def rolling_out() -> Snapshot:
         PodFact("b", "new", "s1", True, True, ""),
         PodFact("c", "new", "d1", True, True, ""),
         PodFact("d", "new", "s2", True, True, ""),
-        PodFact("e", "new", "", False, False, "0/3 nodes are available: 3 spotmix: waits for a node of its capacity class."),
+        PodFact(
+            "e", "new", "", False, False, "0/3 nodes are available: 3 spotmix: waits for a node of its capacity class."
+        ),
     ]
     nodes = [node("s1", SPOT), node("s2", SPOT, "karpenter.sh/disrupted"), node("d1", ON_DEMAND)]
     return Snapshot(1.0, facts, {each.name: each for each in nodes}, owners)
