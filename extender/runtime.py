@@ -146,9 +146,7 @@ class Runtime:
                 problem=problem.text,
             )
             self._recorder.emit(
-                Regarding(
-                    workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid
-                ),
+                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
                 "PolicyWarning" if problem.warning else "PolicyInvalid",
                 "HoldOnDemand" if workload.held else "KeepPolicy",
                 problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
@@ -243,9 +241,7 @@ class Runtime:
                 resource,
                 {(key,): getattr(h, name) for key, h in health.items()},
             )
-        waiting: dict[tuple[str, ...], float] = {
-            (str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))
-        }
+        waiting: dict[tuple[str, ...], float] = {(str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))}
         for entry in self.state.waiting.all():
             waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
         yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting

@@ -30,9 +30,7 @@ API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
 
 # The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
-_NOT_OURS = re.compile(
-    r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$"
-)
+_NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
 
 
 def _duration(text: str) -> Any:
@@ -50,13 +48,9 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
 class TlsSettings(_Section, frozen=True):
     """Serving the extender by HTTPS. Files are read again when they change."""
 
-    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = (
-        ""
-    )
+    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
     key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
-    client_ca: Annotated[
-        str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")
-    ] = ""
+    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
 
 
 class ExtenderSettings(_Section, frozen=True):
@@ -70,12 +64,10 @@ class ExtenderSettings(_Section, frozen=True):
         _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
         Meta(ge=0),
     ] = 100
-    owner_wait: Annotated[
-        str, _duration("how long a decision waits for an owner the watch has not delivered")
-    ] = "0.1s"
-    reservation_ttl: Annotated[
-        str, _duration("how long a seat is held for a pod that the watch never delivers")
-    ] = "15m"
+    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
+    reservation_ttl: Annotated[str, _duration("how long a seat is held for a pod that the watch never delivers")] = (
+        "15m"
+    )
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 
@@ -101,9 +93,7 @@ class CacheSettings(_Section, frozen=True):
     """The watch on the cluster."""
 
     page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
-    stale_after: Annotated[
-        str, _duration("a resource not heard of for longer makes the process not ready")
-    ] = "3m"
+    stale_after: Annotated[str, _duration("a resource not heard of for longer makes the process not ready")] = "3m"
 
 
 class ScaleInSettings(_Section, frozen=True):
@@ -113,9 +103,7 @@ class ScaleInSettings(_Section, frozen=True):
         bool,
         _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
     ] = True
-    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = (
-        "0.3s"
-    )
+    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "0.3s"
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
 
 
@@ -129,9 +117,7 @@ class PolicySettings(_Section, frozen=True):
     ] = ("spotmix.io", "spotalis.io")
     defaults: Annotated[
         dict[str, str | int],
-        _doc(
-            'annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'
-        ),
+        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
     ] = field(default_factory=dict)
     protected_namespaces: Annotated[
         tuple[str, ...],
@@ -266,9 +252,7 @@ def load_settings(
     known = {leaf.env for leaf in LEAVES} | {"SPOTMIX_CONFIG"}
     for name in environ:
         if name.startswith("SPOTMIX_") and name not in known and not _NOT_OURS.match(name):
-            raise ConfigError(
-                f"environment variable {name} is no setting; `spotmix config show --help` lists them"
-            )
+            raise ConfigError(f"environment variable {name} is no setting; `spotmix config show --help` lists them")
     for leaf in LEAVES:
         if leaf.path in flags:
             _put(tree, leaf.path, _from_text(leaf, flags[leaf.path], f"flag {leaf.flag}"))
@@ -325,9 +309,7 @@ def _check_duration(origin: str, leaf: Leaf, settings: Settings) -> None:
     try:
         parse_duration(value)
     except ValueError as error:
-        raise ConfigError(
-            f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}"
-        ) from error
+        raise ConfigError(f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}") from error
 
 
 def split_address(address: str) -> tuple[str, int]:

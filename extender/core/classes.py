@@ -18,7 +18,7 @@ ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io
 
 
 class ClassRule(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A node with label `label` (and, when `values` are given, one of them, compared without case) is of `capacity_class`.
+    """A node with label `label`, of one of `values` (in any case) if there are some, is of `capacity_class`.
 
     The first rule that matches wins.
     """
@@ -118,9 +118,7 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
                 return rule.capacity_class
         return self.default_class
 
-    def going_away(
-        self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool
-    ) -> str:
+    def going_away(self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool) -> str:
         """The marker that says a node is going away, or an empty string."""
         if deleting:
             return "deletionTimestamp"

@@ -113,9 +113,7 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
 class _Offer:
     """What the scheduler offers, seen by class; knows how to cut a class's nodes to what is asked for."""
 
-    def __init__(
-        self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int
-    ) -> None:
+    def __init__(self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int) -> None:
         self.state = state
         self.offered = offered
         self.policy = managed.workload.policy
@@ -214,7 +212,7 @@ def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[
     return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting))
 
 
-def decide(
+def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     state: ClusterState,
     pod: PodView,
     owner: Managed | Missing | None,
@@ -243,17 +241,13 @@ def decide(
         return Decision(Reason.AUDIT, None, workload, wanted)
     if workload.held:
         reason = Reason.POLICY_INVALID
-    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(
-        wanted, reason
-    )
+    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
 
 
 class _Placement:
     """One pod's way through wanted class, nodes that were not offered, stand-ins and waiting."""
 
-    def __init__(
-        self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float
-    ) -> None:
+    def __init__(self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float) -> None:
         self.pod, self.managed, self.offer, self.now = pod, managed, offer, now
         self.policy = managed.workload.policy
         self.before = state.waiting.get(pod.uid)
@@ -305,12 +299,7 @@ class _Placement:
         if len(refused) >= REFUSALS:
             return ""
         before = self.before
-        if (
-            before is not None
-            and before.node
-            and before.node not in refused
-            and before.node not in self.offer.offered
-        ):
+        if before is not None and before.node and before.node not in refused and before.node not in self.offer.offered:
             record = self.offer.state.placeable.get(capacity_class, {}).get(before.node)
             if record is not None and self.offer.takes(capacity_class, record):
                 return before.node
@@ -332,11 +321,7 @@ class _Placement:
         pod = self.pod
         refused = self._refused()
         before = self.before
-        until = (
-            before.refused_until
-            if before is not None and refused == before.refused
-            else self.now + REFUSED_FOR
-        )
+        until = before.refused_until if before is not None and refused == before.refused else self.now + REFUSED_FOR
         waiting = Waiting(
             pod.uid,
             pod.namespace,
@@ -352,7 +337,12 @@ class _Placement:
             until if refused else 0.0,
         )
         return Decision(
-            reason, (), self.managed.workload, wanted, "", (self._reservation(wanted, self.offer.pool_of(node)), waiting)
+            reason,
+            (),
+            self.managed.workload,
+            wanted,
+            "",
+            (self._reservation(wanted, self.offer.pool_of(node)), waiting),
         )
 
     def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:

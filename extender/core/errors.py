@@ -37,9 +37,7 @@ class ApiError(SpotmixError):
         retry_after: seconds the server asked to wait, or None.
     """
 
-    def __init__(
-        self, text: str, *, status: int = 0, reason: str = "", retry_after: float | None = None
-    ) -> None:
+    def __init__(self, text: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.reason = reason

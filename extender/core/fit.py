@@ -111,6 +111,4 @@ def admits(node: NodeRecord, needs: Needs) -> bool:
     labels = facts.labels
     if any(labels.get(key) != value for key, value in needs.node_selector.items()):
         return False
-    return needs.terms is None or any(
-        term and all(r.matches(facts.name, labels) for r in term) for term in needs.terms
-    )
+    return needs.terms is None or any(term and all(r.matches(facts.name, labels) for r in term) for term in needs.terms)

@@ -122,9 +122,7 @@ def parse_duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if not match or not text:
-        raise _BadValueError(
-            "is not a duration", 'write hours, minutes and seconds, such as "30s", "5m" or "1h30m"'
-        )
+        raise _BadValueError("is not a duration", 'write hours, minutes and seconds, such as "30s", "5m" or "1h30m"')
     hours, minutes, seconds = match.groups(default="0")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
@@ -199,7 +197,7 @@ class _Reader:
             self.problems.append(Problem(layer.source, full, value, *error.args))
             return default
 
-    def drop(self, key: str, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
+    def drop(self, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
         layer, full, value = found
         self.problems.append(Problem(layer.source, full, value, fault, fix))
 
@@ -208,7 +206,7 @@ class _Reader:
         floor, base = self.find("min-on-demand"), self.find("on-demand-base")
         if floor and base:
             if floor[0] is base[0]:
-                self.drop("on-demand-base", base, f"and {floor[1]} exclude each other", "keep one of the two")
+                self.drop(base, f"and {floor[1]} exclude each other", "keep one of the two")
                 return 0, 0
             if self.layers.index(floor[0]) < self.layers.index(base[0]):
                 base = None
@@ -224,12 +222,9 @@ class _Reader:
         zone = self.find("timezone")
         seconds = self.read("disruption-duration", parse_duration, 0.0)
         if schedule and not duration:
-            self.drop(
-                "disruption-schedule", schedule, "has no duration", 'add disruption-duration, such as "2h"'
-            )
+            self.drop(schedule, "has no duration", 'add disruption-duration, such as "2h"')
         if duration and not schedule:
             self.drop(
-                "disruption-duration",
                 duration,
                 "has no schedule",
                 'add disruption-schedule, such as "0 2 * * *"',
@@ -245,7 +240,7 @@ class _Reader:
                         if culprit is zone
                         else 'write five cron fields, such as "0 2 * * 1-5"'
                     )
-                    self.drop("disruption-schedule", culprit, fault, fix)
+                    self.drop(culprit, fault, fix)
         return cron, seconds, name
 
     def unknown_keys(self) -> None:
@@ -257,20 +252,14 @@ class _Reader:
                 if full.startswith(own) and key not in known:
                     near = difflib.get_close_matches(key, KEYS, 1)
                     fix = f"did you mean {own}{near[0]}?" if near else "known keys are " + ", ".join(KEYS)
-                    self.problems.append(
-                        Problem(layer.source, full, value, "is not a key", fix, warning=True)
-                    )
+                    self.problems.append(Problem(layer.source, full, value, "is not a key", fix, warning=True))
                 elif full == own + ENABLED:
                     self.problems.append(
-                        Problem(
-                            layer.source, full, value, "is an annotation", "write it as a label", warning=True
-                        )
+                        Problem(layer.source, full, value, "is an annotation", "write it as a label", warning=True)
                     )
 
 
-def parse_policy(
-    layers: Sequence[Layer], prefixes: Sequence[str], check_schedule: ScheduleCheck
-) -> ParsedPolicy:
+def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedule: ScheduleCheck) -> ParsedPolicy:
     """Parse the policy of a workload.
 
     Args:

@@ -5,6 +5,7 @@ here would make every attempt trigger the next.
 """
 
 from enum import Enum
+from typing import Self
 
 
 class Reason(Enum):
@@ -12,7 +13,7 @@ class Reason(Enum):
 
     text: str
 
-    def __new__(cls, value: str, text: str) -> "Reason":
+    def __new__(cls, value: str, text: str) -> Self:
         """Attach the text to the member."""
         member = object.__new__(cls)
         member._value_ = value
@@ -43,7 +44,5 @@ class Reason(Enum):
         return str(self.value)
 
 
-GIVES_A_CLASS = frozenset(
-    {Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID}
-)
+GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Reasons with which a pod is given nodes of a class."""

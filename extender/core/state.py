@@ -66,7 +66,9 @@ class ClusterState:
 
     # Events
 
-    def apply(self, event: Event | Reservation | Released | Waiting, now: float) -> None:
+    def apply(  # noqa: C901 - a case for each event
+        self, event: Event | Reservation | Released | Waiting, now: float
+    ) -> None:
         """Take in what happened. What others must do about it is appended to `effects`.
 
         Args:
@@ -209,6 +211,8 @@ class ClusterState:
     def _recount(self, record: PodRecord) -> None:
         """Count the pod under the class of its node, or not at all; a pod that is counted needs no reservation."""
         revision, node = record.revision, record.node
+        if record.terminating or (node is not None and node.facts is not None):
+            self._release(record.uid)
         if revision is None:
             return
         counted = ""
@@ -222,8 +226,6 @@ class ClusterState:
                 filled[counted] = filled.get(counted, 0) + 1
             record.counted = counted
             self.reseat.add(revision)
-        if record.terminating or (node is not None and node.facts is not None):
-            self._release(record.uid)
 
     # Nodes
 
@@ -242,9 +244,7 @@ class ClusterState:
         if node.going_away and (old is None or not old.going_away) and node.capacity_class == SPOT:
             self._interruptions[record.pool] = (self.interruptions(record.pool, now) + 1.0, now)
         moved = (
-            old is None
-            or old.capacity_class != node.capacity_class
-            or bool(old.going_away) != bool(node.going_away)
+            old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
         )
         if moved:
             if old is not None:
@@ -326,9 +326,7 @@ class ClusterState:
     def _reserve(self, reservation: Reservation) -> None:
         pod = reservation.pod
         record = self.pods.get(pod)
-        if self.is_gone(pod) or (
-            record is not None and record.node is not None and record.node.facts is not None
-        ):
+        if self.is_gone(pod) or (record is not None and record.node is not None and record.node.facts is not None):
             return
         revision = self.revision(reservation.owner, reservation.namespace)
         if self._reserved.get(pod, revision) is not revision:

@@ -96,11 +96,7 @@ class Workloads:
     def _is_copy(self, owner: Owner) -> bool:
         """A ReplicaSet carries a stale copy of its owner's annotations: while that can be read, it alone is asked."""
         above = owner.owner
-        return (
-            owner.kind == "ReplicaSet"
-            and above is not None
-            and (above.group, above.kind) not in self.unavailable
-        )
+        return owner.kind == "ReplicaSet" and above is not None and (above.group, above.kind) not in self.unavailable
 
     def mark_unavailable(self, group: str, kind: str) -> Iterable[PolicyChanged]:
         """Owners of this kind cannot be read: their children carry the policy."""
@@ -187,9 +183,7 @@ class Workloads:
         layers: list[tuple[Layer, Mapping[str, str]]] = []
         holder: Owner | None = owner
         while holder is not None and len(layers) < _MAX_CHAIN:
-            layers.append(
-                (Layer(f"{holder.kind} {holder.namespace}/{holder.name}", holder.annotations), holder.labels)
-            )
+            layers.append((Layer(f"{holder.kind} {holder.namespace}/{holder.name}", holder.annotations), holder.labels))
             holder = self.owners.get(holder.owner.uid) if holder.owner else None
         namespace = self.namespaces.get(owner.namespace)
         if namespace is not None:
@@ -205,9 +199,7 @@ class Workloads:
                 enabled = parse_enabled(value)
                 if enabled is None:
                     fix = 'write the label as "true" or "false"'
-                    return True, Problem(
-                        layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix
-                    )
+                    return True, Problem(layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix)
                 return enabled, None
         return False, None
 

@@ -128,9 +128,7 @@ class ConnectionSource:
             return HOME_KUBECONFIG
         if self._environ.get("KUBERNETES_SERVICE_HOST"):
             if self._context:
-                raise ConfigError(
-                    f"context {self._context!r}: a pod's service account has none; give a kubeconfig"
-                )
+                raise ConfigError(f"context {self._context!r}: a pod's service account has none; give a kubeconfig")
             return ""
         raise ConfigError(
             f"no way to reach a cluster: no kubeconfig was given, $KUBECONFIG is empty, {HOME_KUBECONFIG} "

@@ -17,9 +17,7 @@ class Backoff:
 
     __slots__ = ("_attempt", "_base", "_cap", "_uniform")
 
-    def __init__(
-        self, uniform: Callable[[float, float], float], base: float = 0.1, cap: float = 10.0
-    ) -> None:
+    def __init__(self, uniform: Callable[[float, float], float], base: float = 0.1, cap: float = 10.0) -> None:
         self._uniform = uniform
         self._base = base
         self._cap = cap

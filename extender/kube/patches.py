@@ -46,9 +46,7 @@ class PodPatches:
     async def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None removes it."""
         value = None if cost is None else str(cost)
-        return await self._patch(
-            pod, {"metadata": {"annotations": {DELETION_COST: value}}}, manager=SEAT_FIELD_MANAGER
-        )
+        return await self._patch(pod, {"metadata": {"annotations": {DELETION_COST: value}}}, manager=SEAT_FIELD_MANAGER)
 
     async def _patch(
         self, pod: PodKey, patch: dict[str, Any], *, subresource: str = "", manager: str = FIELD_MANAGER

@@ -63,9 +63,7 @@ class PatchQueue:
 
     def start(self) -> None:
         """Start sending."""
-        self._workers = [
-            asyncio.create_task(self._work(), name=f"patch pods {n}") for n in range(self._concurrency)
-        ]
+        self._workers = [asyncio.create_task(self._work(), name=f"patch pods {n}") for n in range(self._concurrency)]
 
     def annotate(self, pod: PodKey, values: Mapping[str, str | None]) -> bool:
         """Set annotations (None removes one); False when the queue is full or closed."""

@@ -221,9 +221,7 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(self._ports.uniform(*WATCH_SECONDS))),
         }
-        lines = self._api.watch(
-            self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened
-        )
+        lines = self._api.watch(self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened)
         async with aclosing(lines):
             async for line in lines:
                 self._take(line)

@@ -1,1 +1,4 @@
-"""What others connect to: the extender, health and metrics. Imports `wire` and `core` alone; ports come from runtime."""
+"""What others connect to: the extender, health and metrics.
+
+Imports `wire` and `core` alone; ports come from runtime.
+"""

@@ -44,7 +44,7 @@ class Extender:
         limit: most nodes that pass filter for a managed pod; 0 passes all of the class.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
         self,
         state: ClusterState,
         owners: Owners,
@@ -114,9 +114,7 @@ class Extender:
             wanted = reservation.capacity_class
         else:
             wanted, _ = wanted_class(state, managed, managed.workload.policy, args.pod)
-        return encode_scores(
-            relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock()))
-        )
+        return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
 
     def _may_be_managed(self, pod: PodView) -> bool:
         return (

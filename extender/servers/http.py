@@ -58,7 +58,8 @@ class ExtenderApp:
         except ClientGoneError:
             return
         except BodyTooLargeError:
-            text = f"spotmix: the request is larger than {self._max_body} bytes; raise extender.maxBody or use nodeCacheCapable"
+            limit = f"spotmix: the request is larger than {self._max_body} bytes"
+            text = f"{limit}; raise extender.maxBody or use nodeCacheCapable"
             # Not all of the body may have been read, so the connection cannot be used again.
             await respond(send, 200, error(text), extra={b"connection": b"close"})
             return
@@ -95,8 +96,6 @@ class HealthApp:
             body, content_type = self._metrics()
             await respond(send, 200, body, content_type.encode())
         elif path == "/readyz" and (faults := self._not_ready()):
-            await respond(
-                send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT
-            )
+            await respond(send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT)
         else:
             await respond(send, 200, b"ok\n", TEXT)

@@ -20,9 +20,7 @@ class OwnerGate:
         clock: monotonic seconds.
     """
 
-    def __init__(
-        self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]) -> None:
         self._ensure = ensure
         self._patience = patience
         self._clock = clock

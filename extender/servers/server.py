@@ -58,12 +58,13 @@ def bind(host: str, port: int, what: str) -> socket.socket:
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+        # Accepted connections inherit it; asyncio sets it on sockets of its own making alone.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         fix = f"choose another with {what}" if port else "check the host"
-        raise ConfigError(
-            f"{what} {host}:{port} cannot be listened on: {error.strerror or error}; {fix}"
-        ) from error
+        raise ConfigError(f"{what} {host}:{port} cannot be listened on: {error.strerror or error}; {fix}") from error
+    return listener
 
 
 class HttpServer:
@@ -76,9 +77,7 @@ class HttpServer:
         grace: seconds that requests in flight have to end on `stop`.
     """
 
-    def __init__(
-        self, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None, grace: int = 10
-    ) -> None:
+    def __init__(self, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None, grace: int = 10) -> None:
         self._listener = listener
         config = uvicorn.Config(
             app,
@@ -107,7 +106,7 @@ class HttpServer:
     async def start(self) -> None:
         """Serve from now on."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
-        while not self._server.started and not self._task.done():
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.001)
         if self._task.done():
             self._task.result()

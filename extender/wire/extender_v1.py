@@ -163,7 +163,7 @@ def _where(names: Raw | None) -> str:
 
 def _present(*raws: Raw) -> Raw | None:
     """The first that is there and not null; msgspec does not decode `Raw | None`."""
-    return next((raw for raw in raws if len(memoryview(raw)) and bytes(memoryview(raw)[:4]) != b"null"), None)
+    return next((raw for raw in raws if memoryview(raw) and bytes(memoryview(raw)[:4]) != b"null"), None)
 
 
 def decode_args(body: bytes) -> ExtenderArgs:
@@ -185,9 +185,7 @@ def decode_args(body: bytes) -> ExtenderArgs:
     if pod is None:
         raise WireError("spotmix: the request has no Pod; is this a scheduler's ExtenderArgs?")
     if names is None and nodes is None:
-        raise WireError(
-            "spotmix: the request has neither NodeNames nor Nodes; is this a scheduler's ExtenderArgs?"
-        )
+        raise WireError("spotmix: the request has neither NodeNames nor Nodes; is this a scheduler's ExtenderArgs?")
     # What passes untouched is given back as it came, so at least its kind is looked at.
     if names is not None and bytes(memoryview(names)[:1]) != b"[":
         raise WireError("spotmix: NodeNames is not a list")
@@ -202,11 +200,7 @@ def _pod_view(pod: _Pod, body: bytes) -> PodView:
         raise WireError("spotmix: Pod.metadata has no name or no uid")
     since = None
     for condition in status.conditions or ():
-        if (
-            condition.type == "PodScheduled"
-            and condition.status == "False"
-            and condition.last_transition_time
-        ):
+        if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
             since = condition.last_transition_time.timestamp()
     owner = Metadata(owner_references=pod.metadata.owner_references).controller()
     return PodView(

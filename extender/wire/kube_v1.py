@@ -212,9 +212,7 @@ def to_requests(amounts: dict[str, int]) -> Requests:
             if name not in ("cpu", "memory", "ephemeral-storage", "pods") and amount
         )
     )
-    requests = Requests(
-        amounts.get("cpu", 0), amounts.get("memory", 0), amounts.get("ephemeral-storage", 0), extended
-    )
+    requests = Requests(amounts.get("cpu", 0), amounts.get("memory", 0), amounts.get("ephemeral-storage", 0), extended)
     if len(_interned) > 10_000:
         _interned.clear()
     return _interned.setdefault(requests, requests)

@@ -51,7 +51,7 @@ class _Pages(Struct, Generic[R], frozen=True):
 
 
 class ObjectDecoder(Generic[R]):
-    """A `wire.watch.Decoder`: decodes to `raw` and converts with `convert`; objects of a bad shape raise `WireError`."""
+    """A `wire.watch.Decoder`: decodes to `raw`, converts with `convert`; objects of a bad shape raise `WireError`."""
 
     def __init__(self, resource: str, raw: type[R], convert: Callable[[R], Object]) -> None:
         self._resource = resource
@@ -211,6 +211,4 @@ class Decoders:
             )
         if group_of(api_version) in _BUILT_IN_GROUPS:
             return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
-        return ObjectDecoder(
-            key, RawCustomOwner, lambda raw: _to_custom_owner(raw, key, api_version, kind, prefixes)
-        )
+        return ObjectDecoder(key, RawCustomOwner, lambda raw: _to_custom_owner(raw, key, api_version, kind, prefixes))

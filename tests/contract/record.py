@@ -30,7 +30,7 @@ LATE = "late"
 
 
 class Recorder:
-    """An extender that keeps the first request of each sort; it lets all nodes pass, but none for a `late` pod until it is nominated."""
+    """Keeps the first request of each sort; lets all nodes pass, but none for a `late` pod until it is nominated."""
 
     def __init__(self) -> None:
         self.mode = ""
@@ -88,7 +88,12 @@ async def create_workloads(api: ApiClient, cluster: Cluster) -> None:
     await cluster.create_namespace()
     await cluster.deployment("deployment", 1)
     template = pod_template({"app": "statefulset"})
-    spec = {"replicas": 1, "serviceName": "db", "selector": {"matchLabels": {"app": "statefulset"}}, "template": template}
+    spec = {
+        "replicas": 1,
+        "serviceName": "db",
+        "selector": {"matchLabels": {"app": "statefulset"}},
+        "template": template,
+    }
     await cluster.create("StatefulSet", "statefulset", spec)
     await cluster.create("Job", "job", {"template": pod_template({"app": "job"}, restartPolicy="Never")})
     await cluster.deployment(LATE, 1)

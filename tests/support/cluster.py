@@ -72,6 +72,7 @@ class Cluster:
         spec: Mapping[str, Any],
         annotations: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        *,
         owner: Mapping[str, Any] | None = None,
     ) -> None:
         metadata = {
@@ -105,9 +106,7 @@ class Cluster:
         await self.create("Deployment", name, spec, annotations, labels)
 
     async def patch(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
-        await self.api.request(
-            "PATCH", self.path(kind, name), body=patch, content_type="application/merge-patch+json"
-        )
+        await self.api.request("PATCH", self.path(kind, name), body=patch, content_type="application/merge-patch+json")
 
     async def scale(self, kind: str, name: str, replicas: int) -> None:
         await self.patch(kind, name, {"spec": {"replicas": replicas}})
@@ -133,9 +132,7 @@ class Cluster:
     async def classes(self) -> dict[str, str]:
         """Node name to capacity class."""
         return {
-            node["metadata"]["name"]: node["metadata"]["labels"].get(
-                "karpenter.sh/capacity-type", "on-demand"
-            )
+            node["metadata"]["name"]: node["metadata"]["labels"].get("karpenter.sh/capacity-type", "on-demand")
             for node in await self.nodes()
         }
 
@@ -152,9 +149,7 @@ class Cluster:
     async def expect(self, app: str, seconds: float = 60.0, **wanted: int) -> None:
         """Wait until the split is exactly `wanted` (`on_demand` is on-demand), and nothing else."""
         target = {key.replace("_", "-"): count for key, count in wanted.items() if count}
-        await eventually(
-            lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds
-        )
+        await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
 
     async def ready(self, app: str, count: int, seconds: float = 60.0) -> None:
         """Wait until exactly `count` pods are live, and all of them Ready."""

@@ -7,11 +7,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from support.cluster import Cluster
-
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, SimNode, create_nodes, node_pool
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
+from support.cluster import Cluster
 
 ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
@@ -27,17 +26,15 @@ _NOT_OURS = (
 
 
 def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
-    return node_pool(
-        spot, capacity_class="spot", zones=ZONES, instance_types=("m.large", "c.large")
-    ) + node_pool(on_demand, capacity_class="on-demand", zones=ZONES)
+    return node_pool(spot, capacity_class="spot", zones=ZONES, instance_types=("m.large", "c.large")) + node_pool(
+        on_demand, capacity_class="on-demand", zones=ZONES
+    )
 
 
 class Stage:
     """What a test has: see the module."""
 
-    def __init__(
-        self, plane: ControlPlane, api: ApiClient, kubelet: SimKubelet, spotmix: SpotmixServe
-    ) -> None:
+    def __init__(self, plane: ControlPlane, api: ApiClient, kubelet: SimKubelet, spotmix: SpotmixServe) -> None:
         self.plane = plane
         self.api = api
         self.kubelet = kubelet
@@ -63,9 +60,7 @@ class Stage:
             log.seek(self._log_offset)
             text = log.read().decode(errors="replace")
             self._log_offset = log.tell()
-        return [
-            line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)
-        ]
+        return [line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)]
 
     def metric(self, line_start: str) -> float | None:
         """The value of the metric line that starts so; None when there is none."""

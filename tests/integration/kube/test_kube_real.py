@@ -37,9 +37,7 @@ CRD = {
                 "name": "v1alpha1",
                 "served": True,
                 "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                },
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
             }
         ],
     },
@@ -175,9 +173,7 @@ async def test_a_custom_owner_is_discovered_followed_and_given_up(client: ApiCli
         feed.ensure(OwnerRef("u", "argoproj.io/v1alpha1", "Rollout", "r"))
         await seen.until(lambda names: "r" in names)
         assert feed.health()["rollouts.argoproj.io"].synced
-        await client.request(
-            "DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rollouts.argoproj.io"
-        )
+        await client.request("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rollouts.argoproj.io")
         await seen.until(lambda names: "r" not in names)
         async with asyncio.timeout(30):
             assert (await told)[:2] == ("argoproj.io", "Rollout")

@@ -23,9 +23,7 @@ pytestmark = [pytest.mark.controlplane]
 async def test_the_extender_is_killed_in_a_burst() -> None:
     async with open_stage() as stage, stage.namespace() as cluster:
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
-        await asyncio.gather(
-            *(cluster.deployment(n, 40, policy(spot_percentage=p)) for n, p in wanted.items())
-        )
+        await asyncio.gather(*(cluster.deployment(n, 40, policy(spot_percentage=p)) for n, p in wanted.items()))
 
         async def bound() -> int:
             return sum(bool(pod["spec"].get("nodeName")) for pod in await cluster.pods())
@@ -40,9 +38,7 @@ async def test_the_extender_is_killed_in_a_burst() -> None:
 async def test_the_api_server_restarts_in_a_burst() -> None:
     async with open_stage() as stage, stage.namespace() as cluster:
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
-        await asyncio.gather(
-            *(cluster.deployment(n, 20, policy(spot_percentage=p)) for n, p in wanted.items())
-        )
+        await asyncio.gather(*(cluster.deployment(n, 20, policy(spot_percentage=p)) for n, p in wanted.items()))
 
         async def bound() -> int:
             return sum(bool(pod["spec"].get("nodeName")) for pod in await cluster.pods())

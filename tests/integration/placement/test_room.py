@@ -144,9 +144,7 @@ async def test_a_terminated_spot_node_is_replaced_by_policy() -> None:
         await cluster.deployment("web", 10, policy(spot_percentage=60, min_on_demand=2))
         await cluster.expect("web", spot=6, on_demand=4)
         await cluster.ready("web", 10)
-        busy = next(
-            pod["spec"]["nodeName"] for pod in await cluster.pods("web") if "spot" in pod["spec"]["nodeName"]
-        )
+        busy = next(pod["spec"]["nodeName"] for pod in await cluster.pods("web") if "spot" in pod["spec"]["nodeName"])
         await terminate_node(stage.api, busy, notice=0.5)
         await cluster.expect("web", spot=6, on_demand=4)
         assert busy not in {pod["spec"]["nodeName"] for pod in await cluster.pods("web")}

@@ -24,9 +24,7 @@ async def test_deployment_lands_on_its_split(cluster: Cluster) -> None:
 
 async def test_ten_deployments_at_once_are_each_exact(cluster: Cluster) -> None:
     percentages = {f"web-{n}": 10 * n + 5 for n in range(10)}
-    await asyncio.gather(
-        *(cluster.deployment(name, 20, policy(spot_percentage=p)) for name, p in percentages.items())
-    )
+    await asyncio.gather(*(cluster.deployment(name, 20, policy(spot_percentage=p)) for name, p in percentages.items()))
     for name, percentage in percentages.items():
         spot = 20 * percentage // 100
         await cluster.expect(name, spot=spot, on_demand=20 - spot)
@@ -36,14 +34,10 @@ async def seats_written(cluster: Cluster, app: str, replicas: int) -> None:
     """Wait until each of the pods carries a seat of its own."""
 
     async def seats() -> list[int | None]:
-        return [
-            seat_in(p["metadata"].get("annotations", {}).get(DELETION_COST)) for p in await cluster.pods(app)
-        ]
+        return [seat_in(p["metadata"].get("annotations", {}).get(DELETION_COST)) for p in await cluster.pods(app)]
 
     wanted = list(range(1, replicas + 1))
-    await eventually(
-        seats, lambda s: None not in s and sorted(n for n in s if n) == wanted, f"{app}: seats written"
-    )
+    await eventually(seats, lambda s: None not in s and sorted(n for n in s if n) == wanted, f"{app}: seats written")
 
 
 async def test_scaling_out_and_in_keeps_the_split(cluster: Cluster) -> None:
@@ -87,9 +81,7 @@ async def test_rolling_update_is_exact_and_never_below_the_floor(cluster: Cluste
         return revisions
 
     def done(revisions: Mapping[str, list[str]]) -> bool:
-        return (
-            len(revisions) == 1 and not before & set(revisions) and len(next(iter(revisions.values()))) == 12
-        )
+        return len(revisions) == 1 and not before & set(revisions) and len(next(iter(revisions.values()))) == 12
 
     revisions = await eventually(progress, done, "rollout")
     new = next(iter(revisions.values()))

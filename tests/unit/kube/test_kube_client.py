@@ -61,9 +61,7 @@ async def test_a_request_carries_body_token_and_parameters(api: FakeApi, tmp_pat
     guard(api, "secret")
     kubeconfig = write_kubeconfig(tmp_path / "config", api.url, {"token": "secret"})
     async with await ApiClient.connect(kubeconfig) as client:
-        answer = await client.request(
-            "PATCH", "/x", params={"a": "b c="}, body={"k": 1}, content_type=MERGE_PATCH
-        )
+        answer = await client.request("PATCH", "/x", params={"a": "b c="}, body={"k": 1}, content_type=MERGE_PATCH)
         assert answer == b"{}"
         assert await client.request("POST", "/x", body=b"[2]") == b"{}"
         assert await client.base_url() == api.url
@@ -86,18 +84,14 @@ async def test_a_refusal_names_verb_path_reason_and_message(api: FakeApi, tmp_pa
 
     api.handlers |= {"/busy": busy, "/broken": broken, "/later": later}
     async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
-        with pytest.raises(
-            ApiError, match=r"^POST /busy: 429 TooManyRequests: the eviction budget$"
-        ) as caught:
+        with pytest.raises(ApiError, match=r"^POST /busy: 429 TooManyRequests: the eviction budget$") as caught:
             await client.request("POST", "/busy")
         assert (caught.value.status, caught.value.reason, caught.value.retry_after) == (
             429,
             "TooManyRequests",
             3,
         )
-        with pytest.raises(
-            ApiError, match="GET /broken: 502 Bad Gateway: <html>bad gateway</html>"
-        ) as caught:
+        with pytest.raises(ApiError, match="GET /broken: 502 Bad Gateway: <html>bad gateway</html>") as caught:
             await client.request("GET", "/broken")
         assert caught.value.retry_after is None
         with pytest.raises(ApiError) as caught:
@@ -179,9 +173,7 @@ async def test_an_expired_token_is_renewed_before_it_is_refused(
     assert api.seen[-1][3]["Authorization"] == "Bearer token-2"
 
 
-async def test_the_event_loop_runs_while_the_plugin_does(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_the_event_loop_runs_while_the_plugin_does(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     """The plugin ends only once the event loop has answered it."""
     asked = asyncio.Event()
 
@@ -212,9 +204,7 @@ async def test_a_token_file_is_read_again(api: FakeApi, tmp_path: Path, time: Vi
     assert [headers["Authorization"] for *_, headers, _ in api.seen] == ["Bearer first", "Bearer second"]
 
 
-async def test_a_plugin_that_fails_later_leaves_the_old_token(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_a_plugin_that_fails_later_leaves_the_old_token(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     guard(api, "first")
     token = tmp_path / "token"
     token.write_text("first")

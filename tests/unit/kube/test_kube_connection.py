@@ -84,26 +84,20 @@ def test_tls_settings_are_taken_over(tmp_path: Path) -> None:
         ("http://outside.example:6443", None),
     ],
 )
-def test_the_proxy_of_the_environment_is_used_as_go_would(
-    tmp_path: Path, server: str, proxy: str | None
-) -> None:
+def test_the_proxy_of_the_environment_is_used_as_go_would(tmp_path: Path, server: str, proxy: str | None) -> None:
     loaded = ConnectionSource(write_kubeconfig(tmp_path / "config", server)).load()
     assert loaded.proxy == proxy
     assert (loaded.tls is None) == server.startswith("http:")
 
 
 def test_basic_authentication(tmp_path: Path) -> None:
-    loaded = ConnectionSource(
-        write_kubeconfig(tmp_path / "config", URL, {"username": "a", "password": "b"})
-    ).load()
+    loaded = ConnectionSource(write_kubeconfig(tmp_path / "config", URL, {"username": "a", "password": "b"})).load()
     assert loaded.authorization == "Basic YTpi"
 
 
 def test_the_connection_stays_the_same_while_nothing_changes(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t")
-    source = ConnectionSource(
-        write_kubeconfig(tmp_path / "config", URL, {"tokenFile": str(tmp_path / "token")})
-    )
+    source = ConnectionSource(write_kubeconfig(tmp_path / "config", URL, {"tokenFile": str(tmp_path / "token")}))
     first = source.load()
     assert source.refresh() is first
     (tmp_path / "token").write_text("u")
@@ -131,9 +125,7 @@ def test_the_connection_stays_the_same_while_nothing_changes(tmp_path: Path) -> 
         ),
     ],
 )
-def test_a_bad_field_is_named(
-    tmp_path: Path, cluster: dict[str, str], user: dict[str, str], text: str
-) -> None:
+def test_a_bad_field_is_named(tmp_path: Path, cluster: dict[str, str], user: dict[str, str], text: str) -> None:
     kubeconfig = write_kubeconfig(tmp_path / "config", URL, user, **cluster)
     with pytest.raises(ConfigError, match=text) as caught:
         ConnectionSource(kubeconfig).load()

@@ -195,9 +195,7 @@ async def test_a_failure_is_typed_cached_and_tried_again_in_time(
     assert len(api.seen) > before
 
 
-async def test_a_kind_we_may_not_list_is_not_watchable(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_a_kind_we_may_not_list_is_not_watchable(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     serve_rollouts(api).list_faults.append(Fault(403, "Forbidden"))
     async with client_of(api, tmp_path) as client:
         found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
@@ -240,9 +238,7 @@ async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
     assert world.feed.health()["rollouts.argoproj.io"].synced
 
 
-async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
-    api: FakeApi, world: World
-) -> None:
+async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(api: FakeApi, world: World) -> None:
     world.gate.clear()
     world.feed.ensure(ROLLOUT)
     async with asyncio.timeout(10):
@@ -255,9 +251,7 @@ async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
     assert UNAVAILABLE_SECONDS in world.time.slept
 
 
-async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(
-    api: FakeApi, world: World
-) -> None:
+async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(api: FakeApi, world: World) -> None:
     rollouts = serve_rollouts(api)
     rollouts.items = [thing("rollout")]
     rollouts.watch_scripts.append(Fault(410))

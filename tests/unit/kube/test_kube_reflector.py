@@ -82,9 +82,7 @@ async def test_pages_are_applied_then_the_watch_goes_on_from_the_list(
 ) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.items = [thing(f"n{i}") for i in range(5)]
-        resource.watch_scripts.append(
-            [line("ADDED", thing("new", 11)), line("DELETED", thing("n0", 12)), HANG]
-        )
+        resource.watch_scripts.append([line("ADDED", thing("new", 11)), line("DELETED", thing("n0", 12)), HANG])
 
     async with follow(api, tmp_path, time, script, page_size=2) as world:
         await world.store.until("n1", "n2", "n3", "n4", "new")
@@ -179,9 +177,7 @@ async def test_retry_after_is_respected(api: FakeApi, tmp_path: Path, time: Virt
         assert len(world.resource.lists) == 2
 
 
-async def test_server_errors_back_off_and_keep_the_version(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_server_errors_back_off_and_keep_the_version(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.watch_scripts += [Fault(500, "InternalError") for _ in range(10)]
 
@@ -194,9 +190,7 @@ async def test_server_errors_back_off_and_keep_the_version(
         assert world.reflector.health().last_error == ""
 
 
-async def test_a_watch_that_ends_at_once_is_no_tight_loop(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_a_watch_that_ends_at_once_is_no_tight_loop(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.watch_scripts += [[] for _ in range(50)]
         resource.watch_scripts += [[line("ADDED", thing("x", 11 + i))] for i in range(50)]
@@ -251,9 +245,7 @@ async def test_a_refused_connection_is_retried_until_the_server_is_back(time: Vi
     assert time.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
 
 
-async def test_undecodable_objects_cost_only_themselves(
-    api: FakeApi, tmp_path: Path, time: VirtualTime
-) -> None:
+async def test_undecodable_objects_cost_only_themselves(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.items = [thing("a"), thing("bad", bad=True), thing("b"), thing("c")]
         resource.watch_scripts.append(

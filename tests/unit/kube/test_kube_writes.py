@@ -120,9 +120,7 @@ async def queue_of(api: Recording, time: VirtualTime) -> AsyncIterator[tuple[Sta
     made: list[PatchQueue] = []
 
     def make(**options: Any) -> PatchQueue:
-        queue = PatchQueue(
-            PodPatches(api), lambda _name, text: reports.append(text), ports=time.ports(), **options
-        )
+        queue = PatchQueue(PodPatches(api), lambda _name, text: reports.append(text), ports=time.ports(), **options)
         queue.start()
         made.append(queue)
         return queue
@@ -221,9 +219,7 @@ async def test_a_bug_costs_one_patch(api: Recording, queue_of: tuple[Start, list
     assert len(api.requests) == 2
 
 
-async def test_drain_gives_up_in_time_and_says_what_is_left(
-    api: Recording, queue_of: tuple[Start, list[str]]
-) -> None:
+async def test_drain_gives_up_in_time_and_says_what_is_left(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
     queue = queue_of[0](concurrency=2)
     api.gate.clear()
     for n in range(5):

@@ -1,0 +1,178 @@
+"""Objects of a cluster in a line each, and a world that is scheduled without a scheduler."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from extender.core.decide import Decision, PodView, decide
+from extender.core.events import Gone, Upsert
+from extender.core.fit import Needs
+from extender.core.objects import EMPTY, Namespace, Node, Owner, OwnerRef, Pod, Requests, Taint
+from extender.core.records import Workload
+from extender.core.state import ClusterState, Wake
+from extender.core.workloads import Managed, PolicyRules
+from extender.wire.schedule import schedule_fault
+
+ENABLED = {"spotmix.io/enabled": "true"}
+RULES = PolicyRules(schedule_fault)
+SPOT, ON_DEMAND = "spot", "on-demand"
+ROOM = Requests(cpu=64_000, memory=1 << 40, ephemeral=1 << 40)
+
+
+def keys(**values: Any) -> dict[str, str]:
+    """Annotations: `spot_percentage=70` is `spotmix.io/spot-percentage: "70"`."""
+    return {f"spotmix.io/{key.replace('_', '-')}": str(value) for key, value in values.items()}
+
+
+def make_node(name: str, capacity_class: str = SPOT, **fields: Any) -> Node:
+    given: dict[str, Any] = {
+        "uid": f"uid-{name}",
+        "name": name,
+        "capacity_class": capacity_class,
+        "instance_type": "m.large",
+        "zone": "a",
+        "going_away": "",
+        "unschedulable": False,
+        "taints": (),
+        "labels": EMPTY,
+        "allocatable": ROOM,
+        "max_pods": 1000,
+    }
+    return Node(**{**given, **fields})
+
+
+def make_pod(uid: str, owner: OwnerRef | None = None, node: str = "", **fields: Any) -> Pod:
+    given: dict[str, Any] = {
+        "uid": uid,
+        "namespace": "shop",
+        "name": uid,
+        "node": node,
+        "owner": owner,
+        "terminating": False,
+        "ended": False,
+        "ready": bool(node),
+        "unscheduled": False,
+        "nominated": "",
+        "cost": None,
+        "created": 0.0,
+        "requests": Requests(cpu=100),
+    }
+    return Pod(**{**given, **fields})
+
+
+RESOURCES = {
+    "Deployment": ("deployments.apps", "apps/v1"),
+    "ReplicaSet": ("replicasets.apps", "apps/v1"),
+    "StatefulSet": ("statefulsets.apps", "apps/v1"),
+    "Job": ("jobs.batch", "batch/v1"),
+    "CronJob": ("cronjobs.batch", "batch/v1"),
+    "Rollout": ("rollouts.argoproj.io", "argoproj.io/v1alpha1"),
+    "Database": ("databases.example.org", "example.org/v1"),
+}
+
+
+def make_owner(kind: str, name: str, replicas: int | None = None, **fields: Any) -> Owner:
+    resource, api_version = RESOURCES[kind]
+    given: dict[str, Any] = {
+        "uid": f"uid-{kind}-{name}",
+        "resource": resource,
+        "api_version": api_version,
+        "kind": kind,
+        "namespace": "shop",
+        "name": name,
+        "owner": None,
+        "labels": EMPTY,
+        "annotations": EMPTY,
+        "replicas": replicas,
+    }
+    return Owner(**{**given, **fields})
+
+
+def ref(owner: Owner) -> OwnerRef:
+    return OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
+
+
+def make_view(uid: str, owner: OwnerRef | None, needs: Needs | None = None, **fields: Any) -> PodView:
+    given: dict[str, Any] = {
+        "uid": uid,
+        "namespace": "shop",
+        "name": uid,
+        "owner": owner,
+        "nominated": "",
+        "unscheduled_since": None,
+        "needs": lambda: needs or Needs(Requests(cpu=100)),
+    }
+    return PodView(**{**given, **fields})
+
+
+class World:
+    """A cluster state with a clock, and shortcuts to change it and to schedule against it."""
+
+    def __init__(self, rules: PolicyRules = RULES, ttl: float = 900.0) -> None:
+        self.state = ClusterState(rules, ttl)
+        self.now = 1000.0
+        self._numbers = itertools.count()
+
+    def up(self, *objects: Node | Pod | Owner | Namespace) -> None:
+        for thing in objects:
+            self.state.apply(Upsert(thing), self.now)
+
+    def gone(self, resource: str, uid: str) -> None:
+        self.state.apply(Gone(resource, uid), self.now)
+
+    def nodes(self, spot: int = 0, on_demand: int = 0, **fields: Any) -> list[str]:
+        """Add nodes `spot-0` and so on; the names of all that were added."""
+        made = [make_node(f"spot-{i}", SPOT, **fields) for i in range(spot)]
+        made += [make_node(f"on-demand-{i}", ON_DEMAND, **fields) for i in range(on_demand)]
+        self.up(*made)
+        return [node.name for node in made]
+
+    def deployment(self, name: str, replicas: int, labels: Mapping[str, str] | None = None, **policy: Any) -> OwnerRef:
+        """Add an enabled Deployment with one ReplicaSet; the reference that its pods carry."""
+        top = make_owner(
+            "Deployment", name, replicas, labels=ENABLED if labels is None else labels, annotations=keys(**policy)
+        )
+        rs = make_owner("ReplicaSet", f"{name}-1", replicas, owner=ref(top))
+        self.up(top, rs)
+        return ref(rs)
+
+    def annotate(self, name: str, replicas: int, **policy: Any) -> None:
+        self.up(make_owner("Deployment", name, replicas, labels=ENABLED, annotations=keys(**policy)))
+
+    def workload(self, owner: OwnerRef) -> Workload:
+        managed = self.state.workloads.resolve("shop", owner)
+        assert isinstance(managed, Managed)
+        return managed.workload
+
+    def decide(self, view: PodView, offered: Sequence[str], limit: int = 0) -> Decision:
+        """Filter, as the extender does: the decision's events are applied at once."""
+        owner = self.state.workloads.resolve(view.namespace, view.owner)
+        decision = decide(self.state, view, owner, offered, self.now, limit)
+        for event in decision.events:
+            self.state.apply(event, self.now)
+        return decision
+
+    def place(self, owner: OwnerRef, offered: Sequence[str], **fields: Any) -> tuple[Pod, Decision]:
+        """Decide on a new pod; the pod as it will be seen bound to the first node that passed, if one did."""
+        uid = fields.pop("uid", f"pod-{next(self._numbers)}")
+        decision = self.decide(make_view(uid, owner, **fields), offered)
+        node = (decision.nodes or offered)[0] if decision.nodes is None or decision.nodes else ""
+        return make_pod(uid, owner, node, name=fields.get("name", uid)), decision
+
+    def split(self, owner: OwnerRef) -> dict[str, int]:
+        """Seats filled by class, bound or reserved."""
+        revision = self.state.revisions.get(owner.uid)
+        if revision is None:
+            return {}
+        filled = Counter(revision.filled)
+        filled.update(r.capacity_class for r in revision.reservations.values())
+        return {name: count for name, count in filled.items() if count}
+
+    def woken(self) -> set[str]:
+        """The pods that effects asked to wake since the last call."""
+        effects, self.state.effects = self.state.effects, []
+        return {effect.pod for effect in effects if isinstance(effect, Wake)}
+
+
+NO_SCHEDULE = Taint("dedicated", "db", "NoSchedule")

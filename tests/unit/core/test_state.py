@@ -1,0 +1,190 @@
+import pytest
+from support.doubles import World, keys, make_node, make_owner, make_pod, ref
+
+from extender.core.events import Gone, Listed, Upsert
+from extender.core.objects import Namespace
+from extender.core.reasons import Reason
+from extender.core.records import Reservation
+from extender.core.state import _TOMBSTONES, ClusterState
+from extender.core.waiting import Waiting
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def wait(world: World, pod: str, revision: str, reason: Reason = Reason.WAIT_CLASS) -> None:
+    world.state.apply(Waiting(pod, "shop", pod, revision, "spot", reason, world.now), world.now)
+
+
+def test_pods_may_come_before_their_nodes(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner, "spot-0"))
+    assert world.split(owner) == {}
+    world.nodes(spot=1)
+    assert world.split(owner) == {"spot": 1}
+
+
+def test_a_reservation_holds_until_the_node_of_the_binding_is_known(world: World) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    pod, _ = world.place(owner, ["spot-0"])
+    world.gone("nodes", "uid-spot-0")
+    world.up(pod)
+    assert (world.split(owner), world.state.reserved) == ({"spot": 1}, 1)
+    world.nodes(spot=1)
+    assert (world.split(owner), world.state.reserved) == ({"spot": 1}, 0)
+
+
+def test_a_node_that_changes_class_takes_its_pods_along(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    world.up(make_node("spot-0", "on-demand"))
+    assert world.split(owner) == {"on-demand": 1}
+    assert set(world.state.placeable["on-demand"]) == {"spot-0"}
+    assert not world.state.placeable["spot"]
+
+
+def test_pods_on_a_node_that_goes_away_hold_no_seat_until_the_alarm_is_withdrawn(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    world.nodes(spot=1, going_away="deletionTimestamp")
+    assert world.split(owner) == {}
+    world.nodes(spot=1)
+    assert world.split(owner) == {"spot": 1}
+
+
+def test_a_relist_forgets_what_was_deleted_unseen_and_keeps_what_is_reserved(world: World) -> None:
+    owner = world.deployment("web", 3, spot_percentage=100)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"), make_pod("p2", owner, "spot-0"))
+    world.place(owner, ["spot-0"], uid="p3")
+    world.state.apply(Listed("pods", frozenset({"p1"})), world.now)
+    assert set(world.state.pods) == {"p1"}
+    assert world.split(owner) == {"spot": 2}
+
+
+def test_lists_of_owners_and_namespaces_forget_their_own_kind_only(world: World) -> None:
+    world.deployment("web", 1)
+    world.up(make_owner("StatefulSet", "db", 1), Namespace("uid-shop", "shop", {}, {}))
+    world.state.apply(Listed("statefulsets.apps", frozenset()), world.now)
+    assert set(world.state.workloads.owners) == {"uid-Deployment-web", "uid-ReplicaSet-web-1"}
+    world.state.apply(Listed("namespaces", frozenset()), world.now)
+    assert not world.state.workloads.namespaces
+
+
+def test_an_adopted_pod_counts_for_its_new_owner(world: World) -> None:
+    old, new = world.deployment("old", 1), world.deployment("new", 1)
+    world.nodes(spot=1)
+    for owner in (None, old, new, None):
+        world.up(make_pod("p1", owner, "spot-0"))
+        assert world.split(old) == ({"spot": 1} if owner is old else {})
+        assert world.split(new) == ({"spot": 1} if owner is new else {})
+    assert not world.state.is_gone("p1")
+    assert len(world.state.nodes["spot-0"].pods) == 1
+
+
+def test_a_reservation_moves_with_its_owner(world: World) -> None:
+    old, new = world.deployment("old", 1), world.deployment("new", 1)
+    for owner in (old, new):
+        world.state.apply(Reservation("p1", "shop", owner, "spot", 0.0), 0.0)
+    assert (world.split(old), world.split(new)) == ({}, {"spot": 1})
+
+
+def test_what_comes_after_a_pods_end_is_ignored(world: World) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    world.gone("pods", "p1")
+    world.place(owner, ["spot-0"], uid="p1")
+    wait(world, "p1", owner.uid)
+    assert (world.split(owner), len(world.state.waiting)) == ({}, 0)
+    world.up(make_pod("p2", owner, terminating=True))
+    world.place(owner, ["spot-0"], uid="p2")
+    assert world.split(owner) == {}
+
+
+def test_tombstones_are_bounded(world: World) -> None:
+    for number in range(_TOMBSTONES + 10):
+        world.state.apply(Gone("pods", f"p{number}"), 0.0)
+    assert not world.state.is_gone("p0")
+    assert world.state.is_gone("p10")
+
+
+def test_reservations_of_pods_that_never_come_expire(world: World) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    world.up(make_pod("seen", owner))
+    for pod in ("seen", "unseen"):
+        world.place(owner, ["x"], uid=pod)
+    assert len(world.state.waiting) == 2
+    world.state.expire(world.now + 900)
+    assert world.state.reserved == 2
+    world.state.expire(world.now + 901)
+    assert world.split(owner) == {"spot": 1}
+    assert [w.pod for w in world.state.waiting.all()] == ["seen"]
+
+
+def test_a_changed_policy_wakes_those_that_wait(world: World) -> None:
+    owner, other = world.deployment("web", 2), world.deployment("other", 2)
+    world.up(make_pod("p1", owner), make_pod("p2", other))
+    wait(world, "p1", owner.uid)
+    wait(world, "p2", other.uid)
+    world.woken()
+    world.annotate("web", 2, spot_percentage=50)
+    assert world.woken() == {"p1"}
+    assert world.state.revisions[owner.uid] in world.state.reseat
+    world.annotate("web", 3, spot_percentage=50)
+    assert world.woken() == set()
+
+
+def test_a_namespaces_policy_wakes_them_too(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner))
+    wait(world, "p1", owner.uid)
+    world.woken()
+    world.up(Namespace("uid-shop", "shop", {}, keys(spot_percentage=50)))
+    assert world.woken() == {"p1"}
+
+
+def test_a_changed_replica_count_wakes_them(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner))
+    wait(world, "p1", owner.uid)
+    world.woken()
+    top = world.state.workloads.owners["uid-Deployment-web"]
+    world.up(make_owner("ReplicaSet", "web-1", 5, owner=ref(top)))
+    assert world.woken() == {"p1"}
+
+
+def test_a_pod_that_is_bound_waits_no_more(world: World) -> None:
+    owner = world.deployment("web", 2)
+    wait(world, "p1", owner.uid)
+    world.up(make_pod("p1", owner, "spot-0"))
+    assert len(world.state.waiting) == 0
+
+
+def test_interruptions_of_a_pool_decay(world: World) -> None:
+    state = ClusterState(world.state.workloads.rules, half_life=100.0)
+    pool = ("m.large", "a")
+    for name, away in (("n1", ""), ("n1", "taint"), ("n1", "other"), ("n2", "taint")):
+        state.apply(Upsert(make_node(name, going_away=away)), 0.0)
+    state.apply(Upsert(make_node("n3", "on-demand", going_away="taint")), 0.0)
+    assert state.interruptions(pool, 0.0) == 2.0
+    assert state.interruptions(pool, 100.0) == 1.0
+    assert state.interruptions(("c.large", "a"), 0.0) == 0.0
+
+
+def test_seats_are_judged_anew_when_a_cost_or_readiness_changes(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    revision = world.state.revisions[owner.uid]
+    for fields in ({"cost": "7"}, {"cost": "7", "ready": False}):
+        world.state.reseat.clear()
+        world.up(make_pod("p1", owner, "spot-0", **fields))
+        assert world.state.reseat == {revision}
+    world.state.reseat.clear()
+    world.up(make_pod("p1", owner, "spot-0", cost="7", ready=False))
+    assert not world.state.reseat

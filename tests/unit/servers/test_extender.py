@@ -1,0 +1,155 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.doubles import World, make_node, make_owner, ref
+from support.doubles_servers import Bench, Observer, run_virtually
+
+from extender.core.objects import OwnerRef
+from extender.core.reasons import Reason
+from extender.servers.extender import Extender
+from extender.servers.owners import OwnerGate
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def request(owner: OwnerRef | None, offered: list[str], uid: str = "p", namespace: str = "shop") -> bytes:
+    metadata: dict[str, Any] = {"name": uid, "namespace": namespace, "uid": uid}
+    if owner is not None:
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": owner.api_version,
+                "kind": owner.kind,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+            }
+        ]
+    return json.dumps({"Pod": {"metadata": metadata, "spec": {}, "status": {}}, "NodeNames": offered}).encode()
+
+
+async def ask(bench: Bench, verb: str, body: bytes) -> Any:
+    return json.loads(await getattr(bench.extender, verb)(body))
+
+
+async def test_filter_and_prioritize_agree_on_the_class(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=2, on_demand=2)
+    owner = bench.world.deployment("web", 2, spot_percentage=50)
+    answers = [await ask(bench, "filter", request(owner, offered, uid)) for uid in ("p1", "p2")]
+    assert answers == [{"NodeNames": ["on-demand-0", "on-demand-1"]}, {"NodeNames": ["spot-0", "spot-1"]}]
+    scores = await ask(bench, "prioritize", request(owner, offered, "p2"))
+    assert {entry["Host"] for entry in scores} == {"spot-0", "spot-1"}
+    # A pod that filter was not asked about is scored by the next free seat.
+    scores = await ask(bench, "prioritize", request(owner, offered, "p3"))
+    assert {entry["Host"] for entry in scores} == {"on-demand-0", "on-demand-1"}
+    assert [uid for uid, _ in bench.observer.decisions] == ["p1", "p2"]
+
+
+async def test_a_rejection_names_every_node_with_constant_text(bench: Bench) -> None:
+    offered = bench.world.nodes(on_demand=2)
+    owner = bench.world.deployment("web", 1, spot_percentage=100, when_unsatisfiable="wait")
+    assert await ask(bench, "filter", request(owner, offered)) == {
+        "NodeNames": [],
+        "FailedAndUnresolvableNodes": dict.fromkeys(offered, Reason.WAIT_CLASS.text),
+    }
+
+
+async def test_unmanaged_pods_get_their_nodes_back(bench: Bench) -> None:
+    offered = ["n1", "n2"]
+    for owner, namespace in (
+        (None, "shop"),
+        (OwnerRef("ds", "apps/v1", "DaemonSet", "agent"), "shop"),
+        (OwnerRef("rs", "apps/v1", "ReplicaSet", "dns"), "kube-system"),
+    ):
+        bench.synced = False
+        assert await ask(bench, "filter", request(owner, offered, namespace=namespace)) == {"NodeNames": offered}
+        assert await ask(bench, "prioritize", request(owner, offered, namespace=namespace)) == []
+    assert [decision.reason for _, decision in bench.observer.decisions] == [Reason.UNMANAGED] * 3
+
+
+async def test_until_all_is_listed_nothing_is_guessed(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1)
+    owner = bench.world.deployment("web", 1, spot_percentage=100)
+    bench.synced = False
+    assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_SYNCED.text}
+    assert bench.world.split(owner) == {}
+    assert bench.observer.faults == [("filter", Reason.NOT_SYNCED.text)]
+    bench.synced = True
+    assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": offered}
+
+
+async def test_audit_changes_nothing(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1, on_demand=1)
+    owner = bench.world.deployment("web", 1, spot_percentage=100, mode="audit")
+    assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": offered}
+    assert await ask(bench, "prioritize", request(owner, offered)) == []
+
+
+async def test_a_pod_of_an_owner_that_stays_away_is_held_on_demand(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1, on_demand=1)
+    owner = OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1")
+    assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": ["on-demand-0"]}
+    assert bench.observer.decisions[0][1].reason is Reason.OWNER_UNKNOWN
+    assert bench.owners.asked == 1
+    assert await ask(bench, "prioritize", request(owner, offered)) == []
+
+
+def test_an_owner_that_comes_in_time_is_waited_for() -> None:
+    async def main() -> None:
+        world, observer = World(), Observer()
+        loop = asyncio.get_running_loop()
+        gate = OwnerGate(lambda _ref: None, 0.1, loop.time)
+        extender = Extender(world.state, gate, observer, lambda: True, lambda: 0.0, 0)
+        offered = world.nodes(spot=1, on_demand=1)
+        labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
+        top = make_owner("Deployment", "web", 1, labels=labels, annotations=policy)
+        rs = make_owner("ReplicaSet", "web-1", 1, owner=ref(top))
+
+        def arrive(index: int) -> None:
+            world.up((rs, top)[index])
+            gate.arrived((rs, top)[index].uid)
+
+        loop.call_later(0.05, arrive, 0)
+        loop.call_later(0.12, arrive, 1)
+        answer = json.loads(await extender.filter(request(ref(rs), offered)))
+        assert answer == {"NodeNames": ["spot-0"]}
+        assert loop.time() == pytest.approx(0.12)
+
+    run_virtually(main)
+
+
+@given(st.binary(max_size=50))
+def test_bad_requests_are_answered(body: bytes) -> None:
+    async def main() -> None:
+        bench = Bench()
+        assert set(await ask(bench, "filter", body)) == {"Error"}
+        assert await ask(bench, "prioritize", body) == []
+        assert [verb for verb, _ in bench.observer.faults] == ["filter", "prioritize"]
+
+    run_virtually(main)
+
+
+async def test_faults_found_late_are_answered_too(bench: Bench) -> None:
+    bench.world.nodes(on_demand=1)
+    bench.world.up(*(make_node(f"n{number}") for number in range(3)))
+    owner = bench.world.deployment("web", 1, spot_percentage=100)
+    body = json.loads(request(owner, [f"on-demand-{number}" for number in range(100)]))
+    body["Pod"]["spec"] = {"containers": 5}
+    answer = await ask(bench, "filter", json.dumps(body).encode())
+    assert "Pod.spec does not decode" in answer["Error"]
+    body["NodeNames"] = [1]
+    assert "NodeNames does not decode" in (await ask(bench, "filter", json.dumps(body).encode()))["Error"]
+    assert await ask(bench, "prioritize", json.dumps(body).encode()) == []
+
+
+async def test_going_away_nodes_score_nothing(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=2)
+    bench.world.up(make_node("spot-1", going_away="taint"))
+    owner = bench.world.deployment("web", 1, spot_percentage=100)
+    assert [entry["Host"] for entry in await ask(bench, "prioritize", request(owner, offered))] == ["spot-0"]

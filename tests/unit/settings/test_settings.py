@@ -1,0 +1,216 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from extender.core.classes import ClassRule
+from extender.core.errors import ConfigError
+from extender.settings import API_VERSION, KIND, LEAVES, Settings, load_settings, render_settings, split_address
+
+FILE = """
+apiVersion: spotmix.io/v1alpha1
+kind: SpotmixConfiguration
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "spotmix.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def value(settings: Settings, path: tuple[str, ...]) -> Any:
+    tree = yaml.safe_load(render_settings(settings))
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def test_defaults() -> None:
+    assert load_settings(environ={}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("path", "env", "texts", "values"),
+    [
+        (("extender", "addr"), "SPOTMIX_EXTENDER_ADDR", (":1", ":2", ":3"), (":1", ":2", ":3")),
+        (("extender", "maxBody"), "SPOTMIX_EXTENDER_MAX_BODY", ("2000", "3000", "4000"), (2000, 3000, 4000)),
+        (("scaleIn", "rate"), "SPOTMIX_SCALE_IN_RATE", ("1.5", "2", "3"), (1.5, 2, 3)),
+        (
+            ("scaleIn", "deletionCost"),
+            "SPOTMIX_SCALE_IN_DELETION_COST",
+            ("false", "true", "false"),
+            (False, True, False),
+        ),
+        (("log", "level"), "SPOTMIX_LOG_LEVEL", ("debug", "error", "warning"), ("debug", "error", "warning")),
+        (("extender", "ownerWait"), "SPOTMIX_EXTENDER_OWNER_WAIT", ("1s", "2s", "3s"), ("1s", "2s", "3s")),
+        (
+            ("policy", "prefixes"),
+            "SPOTMIX_POLICY_PREFIXES",
+            ("[a.io]", "[b.io, c.io]", "[d.io]"),
+            (["a.io"], ["b.io", "c.io"], ["d.io"]),
+        ),
+        (
+            ("policy", "defaults"),
+            "SPOTMIX_POLICY_DEFAULTS",
+            ('{"spot-percentage": 10}', "{spot-percentage: 20%}", "{max-spot: 3}"),
+            ({"spot-percentage": 10}, {"spot-percentage": "20%"}, {"max-spot": 3}),
+        ),
+    ],
+)
+def test_flag_over_environment_over_file_over_default(
+    file: Path, path: tuple[str, ...], env: str, texts: tuple[str, str, str], values: tuple[Any, Any, Any]
+) -> None:
+    tree = yaml.safe_load(FILE)
+    inner: Any = yaml.safe_load(texts[0]) if path[-1] not in ("addr", "ownerWait") else texts[0]
+    for part in reversed(path):
+        inner = {part: inner}
+    file.write_text(yaml.safe_dump({**tree, **inner}))
+    assert value(load_settings(str(file), environ={}), path) == values[0]
+    environ = {env: texts[1], "SPOTMIX_CONFIG": str(file), "HOME": "x"}
+    assert value(load_settings(environ=environ), path) == values[1]
+    assert value(load_settings(flags={path: texts[2]}, environ=environ), path) == values[2]
+    # What is not named keeps its default.
+    assert value(load_settings(str(file), environ=environ), ("metrics", "addr")) == "0.0.0.0:8080"
+
+
+def test_the_files_own_path_wins_over_its_variable(file: Path) -> None:
+    assert load_settings(str(file), environ={"SPOTMIX_CONFIG": "/nowhere"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "is no mapping"),
+        ("- a", "is no mapping"),
+        ("{", "is not YAML"),
+        ("\udcff", "is not YAML"),
+        ("kind: SpotmixConfiguration", "apiVersion is None; write apiVersion: spotmix.io/v1alpha1"),
+        ("apiVersion: spotmix.io/v1\nkind: x", "apiVersion is 'spotmix.io/v1'"),
+        (f"apiVersion: {API_VERSION}\nkind: Pod", "kind is 'Pod'; write kind: SpotmixConfiguration"),
+        (FILE + "extnder: {}", "unknown field `extnder`"),
+        (FILE + "extender: {adr: x}", "unknown field `adr`"),
+        (FILE + "extender: {tls: {cret: x}}", r"unknown field `cret` - at `\$.extender.tls`"),
+        (FILE + "classes: {extraRules: [{label: a, capacityClass: spot, value: b}]}", "unknown field `value`"),
+        (FILE + "extender: null", "Expected `object`, got `null`"),
+        (FILE + "extender: {maxBody: 16Mi}", r"Expected `int`, got `str` - at `\$.extender.maxBody`"),
+        (FILE + "extender: {maxBody: 1}", ">= 1024"),
+        (FILE + "log: {level: loud}", "Invalid enum value 'loud'"),
+        (FILE + "cache: {staleAfter: 5 minutes}", "cache.staleAfter='5 minutes' is not a duration; write"),
+        (FILE + "metrics: {addr: nine}", "metrics.addr: 'nine' is no address; write host:port"),
+        (FILE + "policy: {prefixes: []}", "length >= 1"),
+        (FILE + "policy: {defaults: {spot-percentage: 101}}", "policy.defaults: spotmix.io/spot-percentage='101'"),
+        (FILE + "policy: {defaults: {spot-percentag: 10}}", "did you mean spotmix.io/spot-percentage"),
+        (FILE + "1: 2", "Expected `str`"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(file: Path, content: str, text: str) -> None:
+    file.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=text) as caught:
+        load_settings(str(file), environ={})
+    assert str(caught.value).startswith(f"configuration file {file}: ")
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match=r"configuration file /nowhere\.yaml: cannot be read: No such file"):
+        load_settings("/nowhere.yaml", environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SPOTMIX_EXTENDER_MAX_BODY", "many"),
+        ("SPOTMIX_EXTENDER_MAX_BODY", "1"),
+        ("SPOTMIX_EXTENDER_MAX_BODY", ""),
+        ("SPOTMIX_CACHE_PAGE_SIZE", "5001"),
+        ("SPOTMIX_SCALE_IN_RATE", "0"),
+        ("SPOTMIX_SCALE_IN_DELETION_COST", "perhaps"),
+        ("SPOTMIX_LOG_FORMAT", "xml"),
+        ("SPOTMIX_EXTENDER_ADDR", "8888"),
+        ("SPOTMIX_METRICS_ADDR", "host:99999"),
+        ("SPOTMIX_EXTENDER_OWNER_WAIT", "100ms"),
+        ("SPOTMIX_EXTENDER_RESERVATION_TTL", "9" * 400 + "s"),
+        ("SPOTMIX_POLICY_PREFIXES", "spotmix.io"),
+        ("SPOTMIX_POLICY_DEFAULTS", "{spot-percentage: [}"),
+        ("SPOTMIX_POLICY_DEFAULTS", "{spot-percentage: most}"),
+        ("SPOTMIX_CLASSES", "{defaultClas: spot}"),
+    ],
+)
+def test_a_wrong_value_names_where_it_comes_from(name: str, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ={name: text})
+    assert str(caught.value).startswith(f"environment variable {name}: ")
+    leaf = next(leaf for leaf in LEAVES if leaf.env == name)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(flags={leaf.path: text}, environ={})
+    assert str(caught.value).startswith(f"flag {leaf.flag}: ")
+
+
+def test_unknown_variables_are_errors_and_service_links_are_not() -> None:
+    with pytest.raises(ConfigError, match="environment variable SPOTMIX_EXTENDER_ADRR is no setting"):
+        load_settings(environ={"SPOTMIX_EXTENDER_ADRR": ":1"})
+    links = {
+        "SPOTMIX_SERVICE_HOST": "10.0.0.1",
+        "SPOTMIX_SERVICE_PORT": "8888",
+        "SPOTMIX_SERVICE_PORT_EXTENDER": "8888",
+        "SPOTMIX_PORT": "tcp://10.0.0.1:8888",
+        "SPOTMIX_PORT_8888_TCP": "tcp://10.0.0.1:8888",
+        "SPOTMIX_PORT_8888_TCP_PROTO": "tcp",
+        "SPOTMIX_EXTENDER_SERVICE_HOST": "10.0.0.2",
+        "SPOTMIX_EXTENDER_PORT_8080_TCP_ADDR": "10.0.0.2",
+        "SPOTMIX_SANDBOX_DIR": "x",
+        "OTHER": "y",
+    }
+    assert load_settings(environ=links) == Settings()
+    assert not {leaf.env for leaf in LEAVES} & set(links)
+
+
+def test_certificate_and_key_may_come_from_different_places(file: Path) -> None:
+    file.write_text(FILE + "extender: {tls: {cert: c.pem}}")
+    tls = load_settings(str(file), environ={"SPOTMIX_EXTENDER_TLS_KEY": "k.pem"}).extender.tls
+    assert (tls.cert, tls.key) == ("c.pem", "k.pem")
+    with pytest.raises(ConfigError, match="only one of cert and key"):
+        load_settings(str(file), environ={})
+    with pytest.raises(ConfigError, match="clientCa needs cert and key"):
+        load_settings(flags={("extender", "tls", "clientCa"): "ca.pem"}, environ={})
+
+
+def test_what_is_rendered_is_read_back(file: Path) -> None:
+    given = load_settings(
+        environ={
+            "SPOTMIX_CLASSES": "{defaultClass: spot, extraRules: [{label: a, capacityClass: spot, values: [b]}]}",
+            "SPOTMIX_POLICY_DEFAULTS": "{mode: audit, max-spot: 3}",
+            "SPOTMIX_EXTENDER_TLS_CERT": "c",
+            "SPOTMIX_EXTENDER_TLS_KEY": "k",
+        }
+    )
+    assert given.classes.extra_rules == (ClassRule("a", "spot", ("b",)),)
+    for settings in (Settings(), given):
+        text = render_settings(settings)
+        assert text.startswith(f"apiVersion: {API_VERSION}\nkind: {KIND}\n")
+        file.write_text(text)
+        assert load_settings(str(file), environ={}) == settings
+
+
+def test_every_setting_has_a_text_and_names_of_its_own() -> None:
+    assert all(leaf.text for leaf in LEAVES)
+    for names in ([leaf.flag for leaf in LEAVES], [leaf.env for leaf in LEAVES], [leaf.path for leaf in LEAVES]):
+        assert len(set(names)) == len(names)
+    flags = {leaf.flag for leaf in LEAVES}
+    assert {"--extender-addr", "--metrics-addr", "--kubeconfig", "--tls-cert", "--tls-key", "--client-ca"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [("0.0.0.0:80", ("0.0.0.0", 80)), (":80", ("0.0.0.0", 80)), ("[::1]:80", ("::1", 80)), ("host:0", ("host", 0))],
+)
+def test_addresses(address: str, parts: tuple[str, int]) -> None:
+    assert split_address(address) == parts
+
+
+@pytest.mark.parametrize("address", ["", "80", "host", "host:", "host:port", "host:65536", "host:-1"])
+def test_no_addresses(address: str) -> None:
+    with pytest.raises(ValueError, match="is no address; write host:port"):
+        split_address(address)

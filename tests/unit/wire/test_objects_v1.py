@@ -1,0 +1,257 @@
+import json
+from typing import Any
+
+import pytest
+
+from extender.core.classes import ClassRules
+from extender.core.errors import WireError
+from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests, Taint
+from extender.wire.objects_v1 import Decoders
+
+DECODERS = Decoders(ClassRules(), ("spotmix.io", "spotalis.io"))
+KINDS = {
+    "pods": ("v1", "Pod"),
+    "nodes": ("v1", "Node"),
+    "namespaces": ("v1", "Namespace"),
+    "deployments.apps": ("apps/v1", "Deployment"),
+    "replicasets.apps": ("apps/v1", "ReplicaSet"),
+    "statefulsets.apps": ("apps/v1", "StatefulSet"),
+    "jobs.batch": ("batch/v1", "Job"),
+    "jobs.batch.volcano.sh": ("batch.volcano.sh/v1alpha1", "Job"),
+    "rollouts.argoproj.io": ("argoproj.io/v1alpha1", "Rollout"),
+}
+META = {
+    "name": "x",
+    "namespace": "shop",
+    "uid": "u",
+    "resourceVersion": "7",
+    "creationTimestamp": "2026-01-01T00:00:00Z",
+}
+
+
+def decode(resource: str, **thing: Any) -> Any:
+    decoder = DECODERS.make(resource, *KINDS[resource])
+    line = json.dumps({"type": "ADDED", "object": {"metadata": META, **thing}}).encode()
+    change = decoder.change(line)
+    assert (change.type, change.resource_version) == ("ADDED", "7")
+    return change.object
+
+
+def owner(resource: str, **thing: Any) -> Owner:
+    found = decode(resource, **thing)
+    assert isinstance(found, Owner)
+    return found
+
+
+def test_a_pod() -> None:
+    refs = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "rs", "controller": True}]
+    pod = decode(
+        "pods",
+        metadata={
+            **META,
+            "annotations": {"controller.kubernetes.io/pod-deletion-cost": "12", "other": "y"},
+            "ownerReferences": refs,
+            "deletionTimestamp": "2026-01-01T00:00:05Z",
+        },
+        spec={"nodeName": "n1", "containers": [{"resources": {"requests": {"cpu": "1", "nvidia.com/gpu": 2}}}]},
+        status={
+            "phase": "Running",
+            "nominatedNodeName": "n2",
+            "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}],
+        },
+    )
+    assert pod == Pod(
+        "u", "shop", "x", "n1", OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1"),
+        terminating=True, ended=False, ready=True, unscheduled=False, nominated="n2", cost="12", created=1767225600.0,
+        requests=Requests(1000, extended=(("nvidia.com/gpu", 2),)),
+    )  # fmt: skip
+
+
+def test_a_pod_with_nothing_said() -> None:
+    pod = decode(
+        "pods",
+        metadata={**META, "ownerReferences": None, "annotations": None, "labels": None, "creationTimestamp": None},
+        spec={"nodeName": None, "containers": None},
+        status={"phase": None, "conditions": None, "nominatedNodeName": None},
+    )
+    assert pod == Pod(
+        "u", "shop", "x", "", None, terminating=False, ended=False, ready=False, unscheduled=False, nominated="",
+        cost=None, created=0.0, requests=Requests(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phase", "scheduled", "ended", "unscheduled"),
+    [("Pending", "False", False, True), ("Succeeded", "True", True, False), ("Failed", "True", True, False)],
+)
+def test_the_states_of_a_pod(phase: str, scheduled: str, ended: bool, unscheduled: bool) -> None:
+    pod = decode("pods", status={"phase": phase, "conditions": [{"type": "PodScheduled", "status": scheduled}]})
+    assert (pod.ended, pod.unscheduled) == (ended, unscheduled)
+
+
+def requests(**cpu: str) -> dict[str, Any]:
+    return {"resources": {"requests": cpu}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ({"containers": [requests(cpu="100m"), requests(cpu="200m", memory="1Mi")]}, Requests(300, 1 << 20)),
+        # An init container needs more than all that run later.
+        ({"containers": [requests(cpu="1")], "initContainers": [requests(cpu="3"), requests(cpu="2")]}, Requests(3000)),
+        # A sidecar runs on beside the containers and beside later init containers, not earlier ones.
+        (
+            {
+                "containers": [requests(cpu="1")],
+                "initContainers": [
+                    requests(cpu="2"),
+                    {**requests(cpu="500m"), "restartPolicy": "Always"},
+                    requests(cpu="1800m"),
+                ],
+            },
+            Requests(2300),
+        ),
+        (
+            {"containers": [requests(cpu="1")], "initContainers": [{**requests(cpu="1"), "restartPolicy": "Always"}]},
+            Requests(2000),
+        ),
+        ({"containers": [requests(cpu="1")], "overhead": {"cpu": "250m", "memory": "10"}}, Requests(1250, 10)),
+        (
+            {"containers": [requests(cpu="1", memory="5")], **requests(cpu="3"), "overhead": {"cpu": "250m"}},
+            Requests(3250, 5),
+        ),
+        (
+            {"containers": [{"resources": {"requests": {"cpu": 2, "memory": 1.5, "hugepages-2Mi": "0"}}}]},
+            Requests(2000, 2),
+        ),
+        (
+            {"containers": [requests(**{"ephemeral-storage": "1k", "example.org/a": "1"})]},
+            Requests(0, 0, 1000, (("example.org/a", 1),)),
+        ),
+    ],
+)
+def test_requests_as_the_scheduler_counts_them(spec: dict[str, Any], wanted: Requests) -> None:
+    assert decode("pods", spec=spec).requests == wanted
+
+
+def test_equal_requests_are_one_object() -> None:
+    spec = {"containers": [requests(cpu="123m")]}
+    assert decode("pods", spec=spec).requests is decode("pods", spec=spec).requests
+
+
+def test_a_node() -> None:
+    labels = {
+        "karpenter.sh/capacity-type": "spot",
+        "node.kubernetes.io/instance-type": "m.large",
+        "topology.kubernetes.io/zone": "a",
+    }
+    node = decode(
+        "nodes",
+        metadata={**META, "labels": labels},
+        spec={"unschedulable": True, "taints": [{"key": "dedicated", "effect": "NoSchedule"}]},
+        status={
+            "allocatable": {"cpu": "7910m", "memory": "31Gi", "pods": "110", "ephemeral-storage": "95Gi"},
+            "conditions": [{"type": "Terminating", "status": "True", "reason": "TerminationRequested"}],
+        },
+    )
+    assert node == Node(
+        "u", "x", "spot", "m.large", "a", "Terminating", True, (Taint("dedicated", "", "NoSchedule"),), labels,
+        Requests(7910, 31 << 30, 95 << 30), 110,
+    )  # fmt: skip
+
+
+def test_a_node_with_nothing_said() -> None:
+    node = decode("nodes", spec={"taints": None}, status={"allocatable": None, "conditions": None})
+    assert (node.capacity_class, node.going_away, node.max_pods, node.taints) == ("on-demand", "", 0, ())
+    deleted = decode("nodes", metadata={**META, "deletionTimestamp": "2026-01-01T00:00:00Z"})
+    assert deleted.going_away == "deletionTimestamp"
+
+
+def test_a_namespace_keeps_our_keys_only() -> None:
+    marks = {"spotmix.io/enabled": "true", "spotalis.io/x": "y", "spotmix.io.example.org/z": "no", "team": "a"}
+    ours = {"spotmix.io/enabled": "true", "spotalis.io/x": "y"}
+    namespace = decode("namespaces", metadata={**META, "labels": marks, "annotations": marks})
+    assert namespace == Namespace("u", "x", ours, ours)
+    assert decode("namespaces") == Namespace("u", "x", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec", "status", "replicas"),
+    [
+        ("deployments.apps", {"replicas": 3, "template": {"spec": {}}}, {"replicas": 9}, 3),
+        ("deployments.apps", {}, {}, None),
+        ("deployments.apps", {"replicas": None}, {}, None),
+        ("jobs.batch", {"parallelism": 10}, {}, 10),
+        ("jobs.batch", {}, {}, 1),
+        ("jobs.batch", {"parallelism": 10, "completions": 12, "suspend": True}, {"succeeded": 5}, 7),
+        ("jobs.batch", {"parallelism": 3, "completions": 12}, {"succeeded": None}, 3),
+        ("jobs.batch", {"completions": 1}, {"succeeded": 4}, 0),
+        ("jobs.batch.volcano.sh", {"minAvailable": 3, "parallelism": 5}, {}, None),
+        ("rollouts.argoproj.io", {"replicas": 4}, {}, 4),
+        ("rollouts.argoproj.io", {"replicas": "four"}, {}, None),
+        ("rollouts.argoproj.io", {"replicas": True}, {}, None),
+        ("rollouts.argoproj.io", {"replicas": -1}, {}, None),
+        ("rollouts.argoproj.io", {"replicas": {"min": 1}}, "Healthy", None),
+        ("rollouts.argoproj.io", None, None, None),
+        ("rollouts.argoproj.io", ["a"], ["b"], None),
+        ("rollouts.argoproj.io", {"parallelism": "odd", "ordinals": [1]}, {"succeeded": "all"}, None),
+    ],
+)
+def test_how_many_replicas_an_owner_asks_for(resource: str, spec: Any, status: Any, replicas: int | None) -> None:
+    assert owner(resource, spec=spec, status=status).replicas == replicas
+
+
+def test_an_owner() -> None:
+    refs = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d", "controller": True}]
+    found = owner(
+        "replicasets.apps",
+        metadata={
+            **META,
+            "annotations": {"spotmix.io/max-spot": "3", "deployment.kubernetes.io/revision": "1"},
+            "ownerReferences": refs,
+        },
+    )
+    assert found == Owner(
+        "u", "replicasets.apps", "apps/v1", "ReplicaSet", "shop", "x", OwnerRef("d", "apps/v1", "Deployment", "web"),
+        {}, {"spotmix.io/max-spot": "3"},
+    )  # fmt: skip
+    assert found.owner is not None
+    assert (found.group, found.owner.group) == ("apps", "apps")
+    assert owner("statefulsets.apps", spec={"replicas": 2, "ordinals": {"start": 5}}).first_ordinal == 5
+    assert owner("rollouts.argoproj.io").replicas is None
+
+
+def test_pages_and_bookmarks_and_errors() -> None:
+    decoder = DECODERS.make("pods", *KINDS["pods"])
+    items = [{"metadata": {"name": f"p{n}", "uid": f"u{n}"}} for n in range(3)]
+    page = decoder.page(json.dumps({"metadata": {"resourceVersion": "9", "continue": "more"}, "items": items}).encode())
+    assert ([p.name for p in page.objects if isinstance(p, Pod)], page.resource_version, page.token) == (
+        ["p0", "p1", "p2"],
+        "9",
+        "more",
+    )
+    empty = decoder.page(b'{"metadata":{},"items":null}')
+    assert (empty.objects, empty.resource_version, empty.token) == ([], "", "")
+    bookmark = decoder.change(
+        b'{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"11"},"spec":{"containers":null}}}'
+    )
+    assert (bookmark.type, bookmark.object, bookmark.resource_version) == ("BOOKMARK", None, "11")
+    error = decoder.change(b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}')
+    assert (error.type, error.code, error.message) == ("ERROR", 410, "too old")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[]", b"\xff", b'{"type":"ADDED","object":{}}', b'{"type":"ADDED","object":{"metadata":{"uid":7}}}'],
+)
+def test_bad_lines_name_the_resource(data: bytes) -> None:
+    decoder = DECODERS.make("pods", *KINDS["pods"])
+    with pytest.raises(WireError, match="watch event of pods does not decode"):
+        decoder.change(data)
+
+
+def test_bad_pages_name_the_resource() -> None:
+    decoder = DECODERS.make("nodes", *KINDS["nodes"])
+    bad = {"metadata": META, "status": {"allocatable": {"cpu": "much"}}}
+    with pytest.raises(WireError, match="list of nodes does not decode: 'much' is not a resource quantity"):
+        decoder.page(json.dumps({"metadata": {}, "items": [bad]}).encode())
