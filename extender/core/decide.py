@@ -5,7 +5,7 @@ reservation counts from the moment it is made, whether or not the watch has deli
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from zlib import crc32
 
 from msgspec import Struct
@@ -76,9 +76,11 @@ def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> di
     if revision is None:
         return {}
     filled = dict(revision.filled)
-    for uid, reservation in revision.reservations.items():
-        if uid != pod:
-            filled[reservation.capacity_class] = filled.get(reservation.capacity_class, 0) + 1
+    for capacity_class, count in revision.reserved.items():
+        filled[capacity_class] = filled.get(capacity_class, 0) + count
+    own = revision.reservations.get(pod)
+    if own is not None:
+        filled[own.capacity_class] -= 1
     record = state.pods.get(pod)
     if record is not None and record.counted and record.revision is revision:
         filled[record.counted] -= 1
@@ -133,13 +135,14 @@ class _Offer:
             return self._in_best_pool(known, now)
         if not self.limit or len(self.offered) <= self.limit:
             return [name for name in self.offered if name in known], None
-        # Looking at a few times the limit is enough to spread over pools; where to start differs from pod to pod.
+        # Twice the limit is enough to choose from: the scheduler offers zones in turn. Where to start differs from pod
+        # to pod.
         start = crc32(self.pod.uid.encode()) % len(self.offered)
-        turned = (*self.offered[start:], *self.offered[:start])
-        found = list(islice((name for name in turned if name in known), 4 * self.limit))
+        turned = chain(self.offered[start:], self.offered[:start])
+        found = list(islice(filter(known.__contains__, turned), 2 * self.limit))
         if len(found) <= self.limit:
             return found, None
-        return spread_over(self.state, self.revision, [known[name] for name in found], self.limit, now), None
+        return spread_over(self.state, self.revision, known, found, self.limit, now), None
 
     def _in_best_pool(self, known: Mapping[str, NodeRecord], now: float) -> tuple[Sequence[str], Pool | None]:
         pools: dict[Pool, list[str]] = {}

@@ -4,22 +4,29 @@
 by identity and stay out of the garbage collector: `state` takes their cycles apart when an object goes.
 """
 
+from typing import TypeVar
+
 from msgspec import Struct
 
 from extender.core.objects import Node, OwnerRef, Requests
 from extender.core.policy import ParsedPolicy, Policy
 
+K = TypeVar("K")
 Pool = tuple[str, str]
 """A spot pool: instance type and zone."""
 
 
 class NodeRecord(Struct, eq=False, gc=False):
-    """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names."""
+    """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names.
+
+    `group` is one string for class and pool, equal for nodes that differ only by name: a string's hash is kept.
+    """
 
     name: str
     facts: Node | None
     pods: "set[PodRecord]"
     pool: Pool = ("", "")
+    group: str = ""
     cpu: int = 0
     memory: int = 0
     ephemeral: int = 0
@@ -46,10 +53,31 @@ class Reservation(Struct, frozen=True, gc=False):
     stand_in: bool = False
 
 
+class Siblings(Struct, eq=False, gc=False):
+    """How many seated pods of a revision each pool and each node (by name) holds; no entry is 0."""
+
+    pools: dict[Pool, int]
+    nodes: dict[str, int]
+
+    def add(self, node: NodeRecord, count: int) -> None:
+        """Count `count` pods more on a node, or fewer when negative."""
+        _count(self.pools, node.pool, count)
+        _count(self.nodes, node.name, count)
+
+
+def _count(held: dict[K, int], key: K, count: int) -> None:
+    left = held.get(key, 0) + count
+    if left:
+        held[key] = left
+    else:
+        held.pop(key, None)
+
+
 class Revision(Struct, eq=False, gc=False):
     """The pods of one controller (a ReplicaSet, StatefulSet, Job ..), counted alone.
 
-    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod.
+    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod, and `reserved` counts
+    them by class. `spread` is made when it is first asked for, and kept current from then on.
     """
 
     owner: OwnerRef
@@ -57,6 +85,18 @@ class Revision(Struct, eq=False, gc=False):
     pods: "set[PodRecord]"
     filled: dict[str, int]
     reservations: dict[str, Reservation]
+    reserved: dict[str, int]
+    spread: Siblings | None = None
+
+    @property
+    def siblings(self) -> Siblings:
+        """Where its seated pods are."""
+        if self.spread is None:
+            self.spread = Siblings({}, {})
+            for pod in self.pods:
+                if pod.counted and pod.node is not None:
+                    self.spread.add(pod.node, 1)
+        return self.spread
 
 
 class PodRecord(Struct, eq=False, gc=False):

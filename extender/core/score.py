@@ -11,92 +11,111 @@ A node that is going away scores 0. Siblings are the pods of the same revision. 
 another, so the least of them is taken off all and zeros are left out of the answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice, zip_longest
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
-from extender.core.records import NodeRecord, Pool, Revision
+from extender.core.records import NodeRecord, Pool, Revision, Siblings
 from extender.core.state import ClusterState
 
 CLASS_POINTS, POOL_POINTS, NODE_POINTS, HEALTH_POINTS = 4, 3, 2, 1
 
 
 class Parts(Struct, frozen=True, gc=False):
-    """The parts of one node's score."""
+    """The parts of one node's score; `total` is their sum, 0-10."""
 
     capacity_class: int = 0
     pool: int = 0
     node: int = 0
     health: int = 0
+    total: int = 0
 
-    @property
-    def total(self) -> int:
-        """The sum, 0-10."""
-        return self.capacity_class + self.pool + self.node + self.health
+    def __post_init__(self) -> None:
+        """Add up once: nodes of a pool share their parts."""
+        force_setattr(self, "total", self.capacity_class + self.pool + self.node + self.health)
 
 
-def siblings(revision: Revision | None) -> tuple[dict[Pool, int], dict[str, int]]:
-    """How many pods of a revision each pool and each node holds."""
-    pools: dict[Pool, int] = {}
-    nodes: dict[str, int] = {}
-    for record in revision.pods if revision is not None else ():
-        node = record.node
-        if node is not None and not record.terminating:
-            pools[node.pool] = pools.get(node.pool, 0) + 1
-            nodes[node.name] = nodes.get(node.name, 0) + 1
-    return pools, nodes
+_NOTHING = Parts()
+_NOWHERE = Siblings({}, {})
 
 
 def score_nodes(
     state: ClusterState, revision: Revision | None, wanted: str, names: Iterable[str], now: float
 ) -> dict[str, Parts]:
     """The parts of the score of each node, by name; unknown nodes score nothing."""
-    pools, nodes = siblings(revision)
-    most = max(pools.values(), default=0)
+    held = revision.siblings if revision is not None else _NOWHERE
+    most = max(held.pools.values(), default=0)
+
+    def parts(record: NodeRecord, capacity_class: str) -> Parts:
+        return Parts(
+            CLASS_POINTS if capacity_class == wanted else 0,
+            POOL_POINTS * (most - held.pools.get(record.pool, 0)) // most if most else POOL_POINTS,
+            max(0, NODE_POINTS - held.nodes.get(record.name, 0)),
+            HEALTH_POINTS if _healthy(state, record.pool, now) else 0,
+        )
+
     result: dict[str, Parts] = {}
-    health: dict[Pool, int] = {}
+    # Nodes of one class and pool without siblings are alike.
+    alike: dict[str, Parts] = {}
     for name in names:
         record = state.nodes.get(name)
-        if record is None or record.facts is None or not record.placeable:
-            result[name] = Parts()
-            continue
-        pool = record.pool
-        if pool not in health:
-            health[pool] = HEALTH_POINTS if state.interruptions(pool, now) < 0.5 else 0
-        result[name] = Parts(
-            CLASS_POINTS if record.facts.capacity_class == wanted else 0,
-            POOL_POINTS * (most - pools.get(pool, 0)) // most if most else POOL_POINTS,
-            max(0, NODE_POINTS - nodes.get(name, 0)),
-            health[pool],
-        )
+        if record is None or record.facts is None or record.facts.going_away:
+            result[name] = _NOTHING
+        elif name in held.nodes:
+            result[name] = parts(record, record.facts.capacity_class)
+        else:
+            known = alike.get(record.group)
+            if known is None:
+                known = alike[record.group] = parts(record, record.facts.capacity_class)
+            result[name] = known
     return result
+
+
+def _healthy(state: ClusterState, pool: Pool, now: float) -> bool:
+    return state.interruptions(pool, now) < 0.5
 
 
 def relative_scores(parts: dict[str, Parts]) -> list[tuple[str, int]]:
     """Scores above the least one, as (node, points)."""
-    totals = [(name, part.total) for name, part in parts.items()]
-    least = min((total for _, total in totals), default=0)
-    return [(name, total - least) for name, total in totals if total > least]
+    least = min((part.total for part in parts.values()), default=0)
+    return [(name, part.total - least) for name, part in parts.items() if part.total > least]
 
 
-def spread_over(
-    state: ClusterState, revision: Revision | None, records: Sequence[NodeRecord], limit: int, now: float
+def spread_over(  # noqa: PLR0917 - inputs, each of a type of its own
+    state: ClusterState,
+    revision: Revision | None,
+    known: Mapping[str, NodeRecord],
+    names: Sequence[str],
+    limit: int,
+    now: float,
 ) -> list[str]:
-    """At most `limit` of the nodes: evenly over pools, emptier pools and nodes without siblings first."""
-    pools, nodes = siblings(revision)
-    by_pool: dict[Pool, list[NodeRecord]] = {}
-    for record in records:
-        by_pool.setdefault(record.pool, []).append(record)
-    for members in by_pool.values():
-        if nodes:
-            members.sort(key=lambda r: nodes.get(r.name, 0))
-    order = sorted(by_pool, key=lambda p: (pools.get(p, 0), state.interruptions(p, now) >= 0.5))
-    chosen: list[str] = []
-    rank = 0
-    while len(chosen) < limit:
-        row = [by_pool[pool][rank].name for pool in order if rank < len(by_pool[pool])]
-        if not row:
-            break
-        chosen.extend(row)
-        rank += 1
-    return chosen[:limit]
+    """At most `limit` of the nodes `names`: evenly over pools, emptier pools and nodes without siblings first.
+
+    `known` has the records of all of them.
+    """
+    held = revision.siblings if revision is not None else _NOWHERE
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[known[name].group].append(name)
+
+    def rank(members: list[str]) -> tuple[int, bool]:
+        pool = known[members[0]].pool
+        return held.pools.get(pool, 0), not _healthy(state, pool, now)
+
+    rows = sorted(groups.values(), key=rank)
+    if held.nodes:
+        rows = [_free_first(row, held.nodes) for row in rows]
+    # The rows are of unequal length; no node's name is empty.
+    in_turn = filter(None, chain.from_iterable(zip_longest(*rows)))
+    return list(islice(in_turn, limit))
+
+
+def _free_first(names: list[str], held: Mapping[str, int]) -> list[str]:
+    taken = [name for name in names if name in held]
+    if not taken:
+        return names
+    taken.sort(key=held.__getitem__)
+    return [name for name in names if name not in held] + taken

@@ -69,20 +69,12 @@ class TwoClassSeats(Struct, frozen=True, gc=False):
         return SPOT if self.spot(seat) > self.spot(seat - 1) else ON_DEMAND
 
     def seat_of(self, capacity_class: str, rank: int) -> int | None:
-        """See `Seats.seat_of`; found by bisection, as both counts are monotone in T."""
+        """See `Seats.seat_of`; in closed form for spot, for on-demand by bisection, as its count is monotone in T."""
         if capacity_class == SPOT:
             if self.percentage == 0 or (self.cap is not None and rank > self.cap):
                 return None
-            # spot(T) >= rank holds from here on: the share, the floor and the cap each allow it.
-            high = max(self.base + -(-rank * 100 // self.percentage), rank + self.floor)
-            low = rank
-            while low < high:
-                middle = (low + high) // 2
-                if self.spot(middle) >= rank:
-                    high = middle
-                else:
-                    low = middle + 1
-            return low
+            # The least T at which the share reaches `rank`, and at which the floor leaves room for it.
+            return max(self.base + -(-rank * 100 // self.percentage), rank + self.floor)
         if capacity_class != ON_DEMAND:
             return None
         # on_demand(T) = T - spot(T) >= T * (100 - P) / 100 grows without bound unless P is 100 without a cap.

@@ -184,13 +184,14 @@ class ClusterState:
         if record is None:
             return
         revision, node = record.revision, record.node
+        record.terminating = True
+        self._recount(record)
         if node is not None:
             self._charge(record, -1)
             node.pods.discard(record)
             record.node = None
             if node.facts is None and not node.pods:
                 self.nodes.pop(node.name, None)
-        self._recount(record)
         if revision is not None:
             revision.pods.discard(record)
             record.revision = None
@@ -224,6 +225,8 @@ class ClusterState:
                 filled[record.counted] -= 1
             if counted:
                 filled[counted] = filled.get(counted, 0) + 1
+            if revision.spread is not None and node is not None and bool(counted) != bool(record.counted):
+                revision.spread.add(node, 1 if counted else -1)
             record.counted = counted
             self.reseat.add(revision)
 
@@ -237,7 +240,13 @@ class ClusterState:
         else:
             old = record.facts
         record.facts = node
-        record.pool = (intern(node.instance_type), intern(node.zone))
+        pool = (intern(node.instance_type), intern(node.zone))
+        if pool != record.pool:
+            record.pool = pool
+            for pod in record.pods:
+                if pod.revision is not None:
+                    pod.revision.spread = None
+        record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")
         self._node_uids[node.uid] = node.name
         if old is not None and old.uid != node.uid:
             self._node_uids.pop(old.uid, None)
@@ -268,6 +277,8 @@ class ClusterState:
 
     def interruptions(self, pool: Pool, now: float) -> float:
         """Interruptions of a pool, each halved in weight every half-life."""
+        if not self._interruptions:
+            return 0.0
         value, at = self._interruptions.get(pool, (0.0, now))
         return value * 0.5 ** (max(0.0, now - at) / self._half_life) if value else 0.0
 
@@ -303,7 +314,7 @@ class ClusterState:
         """The revision of the pods that `owner` controls, made when met for the first time."""
         revision = self.revisions.get(owner.uid)
         if revision is None:
-            revision = self.revisions[owner.uid] = Revision(owner, intern(namespace), set(), {}, {})
+            revision = self.revisions[owner.uid] = Revision(owner, intern(namespace), set(), {}, {}, {})
         return revision
 
     def _drop_if_empty(self, revision: Revision) -> None:
@@ -328,14 +339,16 @@ class ClusterState:
         record = self.pods.get(pod)
         if self.is_gone(pod) or (record is not None and record.node is not None and record.node.facts is not None):
             return
+        # First, since giving an earlier one back may leave its revision empty and drop it.
+        self._release(pod)
         revision = self.revision(reservation.owner, reservation.namespace)
-        if self._reserved.get(pod, revision) is not revision:
-            self._release(pod)
         revision.reservations[pod] = reservation
+        revision.reserved[reservation.capacity_class] = revision.reserved.get(reservation.capacity_class, 0) + 1
         self._reserved[pod] = revision
 
     def _release(self, pod: str) -> None:
         revision = self._reserved.pop(pod, None)
         if revision is not None:
-            del revision.reservations[pod]
+            reservation = revision.reservations.pop(pod)
+            revision.reserved[reservation.capacity_class] -= 1
             self._drop_if_empty(revision)
