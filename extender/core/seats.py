@@ -10,6 +10,7 @@ drift all follow from it. Seats are numbered from 1 and run on beyond T: a pod t
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct
@@ -81,16 +82,22 @@ class TwoClassSeats(Struct, frozen=True, gc=False):
         if self.percentage == 100 and self.cap is None:
             fixed = max(self.base, self.floor)
             return rank if rank <= fixed else None
-        low, high = rank, rank
-        while high - self.spot(high) < rank:
-            high *= 2
-        while low < high:
-            middle = (low + high) // 2
-            if middle - self.spot(middle) >= rank:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        return _on_demand_seat(self, rank)
+
+
+@lru_cache(maxsize=8192)
+def _on_demand_seat(seats: TwoClassSeats, rank: int) -> int:
+    """The least T with `rank` on-demand seats; a burst of a workload asks for neighbouring ranks again and again."""
+    low, high = rank, rank
+    while high - seats.spot(high) < rank:
+        high *= 2
+    while low < high:
+        middle = (low + high) // 2
+        if middle - seats.spot(middle) >= rank:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 class ClassShare(Struct, frozen=True, gc=False):
