@@ -1,0 +1,113 @@
+"""A fake API server in a process of its own: pages of a synthetic cluster, and watches that say what they are told.
+
+    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS
+
+It answers the lists and watches of `spotmix serve` and takes its patches without effect. `POST /bench/pods` sends
+the lines of its body to all who watch pods. `GET /bench/made` says how many seconds it took to make list pages; the
+next page is made while the client works on the last one, so little of that is waited for.
+"""
+
+import asyncio
+import sys
+import time
+from urllib.parse import parse_qsl, urlsplit
+
+import uvloop
+
+from bench.cluster import Cluster
+from extender.sandbox.ports import LOOPBACK
+
+_OK = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+_CHUNK = 64 * 1024
+
+
+class FakeApi:
+    """Serves one synthetic cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._watchers: set[asyncio.StreamWriter] = set()
+        self._ready: dict[tuple[str, int], bytes] = {}
+        self._made = 0.0
+
+    async def serve(self, port: int) -> None:
+        """Serve for ever."""
+        server = await asyncio.start_server(self._connection, LOOPBACK, port, limit=2**20)
+        await server.serve_forever()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lines = head.split("\r\n")
+                method, target, _ = lines[0].split(" ", 2)
+                headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                url = urlsplit(target)
+                query = dict(parse_qsl(url.query))
+                resource = url.path.rpartition("/")[2]
+                if query.get("watch") == "true":
+                    await self._watch(resource, reader, writer)
+                    return
+                answer = await self._answer(method, url.path, resource, query, body)
+                writer.write(_OK % (b"200 OK", len(answer)) + answer)
+                await writer.drain()
+                if method == "GET" and "limit" in query:
+                    self._prepare(resource, int(query.get("continue", "0")) + int(query["limit"]), int(query["limit"]))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._watchers.discard(writer)
+            writer.close()
+
+    async def _answer(self, method: str, path: str, resource: str, query: dict[str, str], body: bytes) -> bytes:
+        if path == "/bench/pods":
+            await self._push(body)
+            return b"{}"
+        if path == "/bench/made":
+            return b"%.3f" % self._made
+        if method != "GET":
+            return b"{}"
+        start, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
+        self._prepare(resource, start, limit)
+        return self._ready.pop((resource, start))
+
+    def _prepare(self, resource: str, start: int, limit: int) -> None:
+        """Make a page, unless that is done."""
+        total = self._cluster.count(resource)
+        if (resource, start) in self._ready or (start and start >= total):
+            return
+        began = time.perf_counter()
+        items = b",".join(self._cluster.listed(resource, start, limit))
+        more = b'"continue":"%d",' % (start + limit) if start + limit < total else b""
+        page = b'{"kind":"List","apiVersion":"v1","metadata":{%b"resourceVersion":"1000"},"items":[%b]}' % (more, items)
+        self._ready[resource, start] = page
+        self._made += time.perf_counter() - began
+
+    async def _watch(self, resource: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_STREAM)
+        await writer.drain()
+        if resource == "pods":
+            self._watchers.add(writer)
+        await reader.read()
+
+    async def _push(self, body: bytes) -> None:
+        for start in range(0, len(body), _CHUNK):
+            piece = body[start : start + _CHUNK]
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+            for writer in self._watchers:
+                writer.write(chunk)
+            await asyncio.gather(*(writer.drain() for writer in self._watchers))
+
+
+def main() -> None:
+    """Serve the cluster of the command line until killed."""
+    port, nodes, workloads, replicas, pods = map(int, sys.argv[1:])
+    api = FakeApi(Cluster(nodes, workloads, replicas, pods))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(api.serve(port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The programs under test as child processes that never outlive the benchmark, and what they cost.
+
+Every child is a `Component` of the sandbox: the kernel kills it when this process ends, however that happens.
+"""
+
+import asyncio
+import os
+import re
+import ssl
+import sys
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from extender.sandbox.ports import LOOPBACK, free_port
+from extender.sandbox.probes import http_probe
+from extender.sandbox.process import READY, Component, Probe
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tcp_probe(port: int) -> Probe:
+    """A probe that is content when the port accepts a connection."""
+
+    async def probe() -> str:
+        try:
+            _, writer = await asyncio.open_connection(LOOPBACK, port)
+        except OSError as error:
+            return str(error)
+        writer.close()
+        return READY
+
+    return probe
+
+
+@asynccontextmanager
+async def running(component: Component) -> AsyncIterator[Component]:
+    """Start a component, and stop it at the end of the block."""
+    await component.start()
+    try:
+        yield component
+    finally:
+        await component.stop()
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for logs and kubeconfigs of one benchmark."""
+    return tempfile.TemporaryDirectory(prefix="spotmix-bench-")
+
+
+def environment() -> dict[str, str]:
+    """Our environment without settings of Spotmix, and with this package importable."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SPOTMIX_")}
+    return {**kept, "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(ROOT)))}
+
+
+def python(name: str, module: str, arguments: Sequence[str], folder: Path, port: int) -> Component:
+    """`python -m module arguments` that is ready when it listens on `port`."""
+    return Component(
+        name,
+        [sys.executable, "-m", module, *arguments],
+        directory=folder,
+        log_path=folder / f"{name}.log",
+        probe=tcp_probe(port),
+        url=f"http://{LOOPBACK}:{port}",
+        env=environment(),
+        start_timeout=120.0,
+    )
+
+
+class Serve(Component):
+    """`spotmix serve` as users run it, against the API server at `api` (plain HTTP, no credentials).
+
+    Attributes:
+        port: of the extender.
+        metrics_url: address of the metrics.
+    """
+
+    port: int
+    metrics_url: str
+
+    def __init__(self, name: str, folder: Path, api: str, *flags: str) -> None:
+        self.port, metrics = free_port(), free_port()
+        self.metrics_url = f"http://{LOOPBACK}:{metrics}"
+        kubeconfig = folder / f"{name}.kubeconfig"
+        kubeconfig.write_text(
+            "apiVersion: v1\nkind: Config\ncurrent-context: bench\n"
+            f"clusters: [{{name: bench, cluster: {{server: '{api}'}}}}]\n"
+            "users: [{name: bench, user: {token: bench}}]\n"
+            "contexts: [{name: bench, context: {cluster: bench, user: bench}}]\n"
+        )
+        super().__init__(
+            name,
+            [
+                sys.executable,
+                *("-m", "extender", "serve", "--kubeconfig", str(kubeconfig), "--log-format", "json"),
+                *("--extender-addr", f"{LOOPBACK}:{self.port}", "--metrics-addr", f"{LOOPBACK}:{self.metrics_port}"),
+                *flags,
+            ],
+            directory=folder,
+            log_path=folder / f"{name}.log",
+            probe=http_probe(f"{self.metrics_url}/readyz"),
+            url=f"http://{LOOPBACK}:{self.port}/scheduler",
+            env=environment(),
+            start_timeout=180.0,
+        )
+
+    @property
+    def metrics_port(self) -> int:
+        """Port of the metrics."""
+        return int(self.metrics_url.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used: CPU seconds, resident memory now and at its peak (MB, 10^6 bytes)."""
+
+    cpu: float
+    rss: float
+    peak: float
+
+
+def usage(pid: int | None) -> Usage:
+    """Read it from /proc; zeros for a process that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return Usage(0.0, 0.0, 0.0)
+    memory = {
+        name: int(size) * 1024 / 1e6 for name, size in re.findall(r"^(VmRSS|VmHWM):\s+(\d+)", status, re.MULTILINE)
+    }
+    cpu = (int(fields[11]) + int(fields[12])) / TICKS
+    return Usage(cpu, memory.get("VmRSS", 0.0), memory.get("VmHWM", 0.0))
+
+
+async def metrics(url: str) -> Mapping[str, float]:
+    """Every sample of a Prometheus exposition: `name{labels}` to value."""
+
+    samples: dict[str, float] = {}
+    for line in (await asyncio.to_thread(fetch, f"{url}/metrics")).splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            samples[name] = float(value)
+    return samples
+
+
+def fetch(url: str, context: ssl.SSLContext | None = None) -> str:
+    """GET a page of a program that we started."""
+    with urllib.request.urlopen(url, context=context, timeout=60) as answer:  # noqa: S310 - we made the address
+        body: bytes = answer.read()
+        return body.decode()
+
+
+async def events_taken(serve: Serve) -> float:
+    """How many events about pods a `spotmix serve` has taken in."""
+    return (await metrics(serve.metrics_url))['spotmix_cache_events{resource="pods"}']
+
+
+async def until_taken(serve: Serve, count: float) -> None:
+    """Wait until it has taken in that many."""
+    while await events_taken(serve) < count:  # noqa: ASYNC110 - it is another process
+        await asyncio.sleep(0.01)

@@ -1,0 +1,189 @@
+"""How long the state of a large cluster takes to load, what it weighs, and what an event costs.
+
+The real `spotmix serve` lists a synthetic cluster from a fake API server in another process: seconds are from the
+start of the process to ready, memory is the kernel's. Then changes of pods come by its watch as fast as it takes them:
+CPU time per event is that of the whole way from the socket on. A second process loads the same cluster into the state
+without I/O and times decoding and applying alone, and the garbage collector's pauses.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.client import Connection
+from bench.cluster import Cluster
+from bench.programs import (
+    Serve,
+    Usage,
+    environment,
+    events_taken,
+    fetch,
+    python,
+    running,
+    scratch,
+    until_taken,
+    usage,
+)
+from bench.report import Bench, Target
+from extender.sandbox.ports import free_port
+
+NAME = "scale"
+LOAD, EVENT = Target("<=", 15.0), Target("<=", 50.0)
+PING = 0.01
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A cluster, and what memory it may take."""
+
+    nodes: int
+    workloads: int
+    replicas: int
+    memory: Target
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.workloads * self.replicas:,} pods, {self.workloads:,} workloads, {self.nodes:,} nodes"
+
+
+SIZES = (Size(500, 1000, 10, Target("<=", 100.0)), Size(5000, 10_000, 15, Target("<=", 220.0)))
+QUICK = (Size(50, 100, 10, Target("<=", 100.0)),)
+
+
+class _Stalls:
+    """Asks /livez again and again: the longest answer is how long the event loop was busy with something else."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._longest = 0.0
+
+    async def watch(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            began = time.perf_counter()
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(fetch, f"{self._url}/livez")
+            self._longest = max(self._longest, (time.perf_counter() - began) * 1e3)
+            await asyncio.sleep(PING)
+
+    def longest(self) -> float:
+        """Milliseconds, since the last call."""
+        longest, self._longest = self._longest, 0.0
+        return longest
+
+
+async def _events(cluster: Cluster, api: Connection, serve: Serve, count: int) -> float:
+    """Deliver changes of pods by the watch; return when all are applied, with the seconds it took."""
+    before = await events_taken(serve)
+    bodies = []
+    for start in range(0, count, CHUNK):
+        lines = []
+        for number in range(start, min(start + CHUNK, count)):
+            pod = number * 7919 % cluster.pods
+            workload, rank = pod % cluster.workloads, pod // cluster.workloads
+            body = cluster.pod(workload, pod, cluster.place(workload, rank), version=number + 2, ready=number % 2 == 1)
+            lines.append(b'{"type":"MODIFIED","object":%b}\n' % body)
+        bodies.append(api.message("/bench/pods", b"".join(lines)))
+    began = time.perf_counter()
+    for body in bodies:
+        await asyncio.to_thread(api.exchange, body)
+    await until_taken(serve, before + count)
+    return time.perf_counter() - began
+
+
+async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
+    """The real process."""
+    cluster = Cluster(size.nodes, size.workloads, size.replicas)
+    async with AsyncExitStack() as stack:
+        port = free_port()
+        arguments = [str(n) for n in (port, size.nodes, size.workloads, size.replicas, cluster.pods)]
+        api = await stack.enter_async_context(running(python("fakeapi", "bench.fakeapi", arguments, folder, port)))
+        serve = Serve("spotmix", folder, api.url)
+        began = time.perf_counter()
+        await stack.enter_async_context(running(serve))
+        seconds = time.perf_counter() - began
+        loaded = usage(serve.pid)
+        control = stack.enter_context(Connection(api.url))
+        made = float(await asyncio.to_thread(control.exchange, control.message("/bench/made", b"")))
+        stalls = _Stalls(serve.metrics_url)
+        watcher = asyncio.create_task(stalls.watch())
+        stack.callback(watcher.cancel)
+        await asyncio.sleep(3.0)
+        settled, stall = usage(serve.pid), stalls.longest()
+        took = await _events(cluster, control, serve, count)
+        busy, used, busy_stall = usage(serve.pid), usage(serve.pid).cpu - settled.cpu, stalls.longest()
+    who = "spotmix serve"
+    bench.add(
+        *(NAME, f"start to ready, {size.text}", who, seconds, "s"),
+        target=LOAD,
+        note=f"CPU {loaded.cpu:.1f} s; the fake API server made pages for {made:.1f} s meanwhile",
+    )
+    worst: Usage = max(loaded, settled, busy, key=lambda each: each.rss)
+    bench.add(
+        *(NAME, f"resident memory, {size.text}", who, worst.rss, "MB"),
+        target=size.memory,
+        note=f"ready {loaded.rss:.0f}, 3 s later {settled.rss:.0f}, after {count:,} events {busy.rss:.0f}, "
+        f"peak {busy.peak:.0f}",
+    )
+    bench.add(
+        *(NAME, f"a pod event from the watch, {size.text}", who, used / count * 1e6, "us CPU"),
+        note=f"{count / took:,.0f} events/s taken, the readiness questions of this benchmark included",
+    )
+    bench.add(
+        *(NAME, f"longest stall, {size.text}", who, stall, "ms"),
+        note=f"of /livez in the 3 s after ready; {busy_stall:.0f} ms in the burst of events",
+    )
+
+
+async def _state(bench: Bench, size: Size, count: int) -> None:
+    """The state alone."""
+    arguments = [str(n) for n in (size.nodes, size.workloads, size.replicas, count)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.statechild", *arguments), env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError(f"the state's process ended with {process.returncode}")
+    seen = json.loads(output)
+    who = "state alone"
+    for what, key in (("a pod event, decoded and applied", "event_us"), ("a pod event, applied", "apply_us")):
+        mean, p50, p99 = seen[key]
+        target = EVENT if key == "event_us" else None
+        note = f"p99 {p99:.1f}, mean {mean:.1f} us"
+        bench.add(NAME, f"{what}, {size.text}, p50", who, p50, "us", target=target, note=note)
+    bench.add(
+        *(NAME, f"load, {size.text}", who, seen["decode_s"] + seen["apply_s"], "s"),
+        note=f"decode {seen['decode_s']:.2f}, apply {seen['apply_s']:.2f} s; {seen['rss_mb']:.0f} MB",
+    )
+    bench.add(
+        *(NAME, f"longest gc pause, {size.text}", who, seen["gc_events_ms"], "ms"),
+        note=f"in events; load {seen['gc_load_ms']:.1f}, full before freeze {seen['gc_full_ms']:.1f}, "
+        f"full after {seen['gc_frozen_ms']:.1f}",
+    )
+
+
+async def run(bench: Bench) -> None:
+    """Measure and report."""
+    count = bench.size(20_000, 1000)
+    sizes = QUICK if bench.quick else SIZES
+    with bench.progress() as progress:
+        task = progress.add_task("state", total=2 * len(sizes))
+        for size in sizes:
+            with scratch() as folder:
+                progress.update(task, description=f"state: {size.text}")
+                await _process(bench, size, Path(folder), count)
+                progress.advance(task)
+                await _state(bench, size, count)
+                progress.advance(task)
