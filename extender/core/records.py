@@ -76,8 +76,8 @@ def _count(held: dict[K, int], key: K, count: int) -> None:
 class Revision(Struct, eq=False, gc=False):
     """The pods of one controller (a ReplicaSet, StatefulSet, Job ..), counted alone.
 
-    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod, and `reserved` counts
-    them by class. `spread` is made when it is first asked for, and kept current from then on.
+    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod, and `reserved`
+    counts them by class. `spread` is made when it is first asked for, and kept current from then on.
     """
 
     owner: OwnerRef

@@ -240,13 +240,7 @@ class ClusterState:
         else:
             old = record.facts
         record.facts = node
-        pool = (intern(node.instance_type), intern(node.zone))
-        if pool != record.pool:
-            record.pool = pool
-            for pod in record.pods:
-                if pod.revision is not None:
-                    pod.revision.spread = None
-        record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")
+        _place(record, node)
         self._node_uids[node.uid] = node.name
         if old is not None and old.uid != node.uid:
             self._node_uids.pop(old.uid, None)
@@ -352,3 +346,14 @@ class ClusterState:
             reservation = revision.reservations.pop(pod)
             revision.reserved[reservation.capacity_class] -= 1
             self._drop_if_empty(revision)
+
+
+def _place(record: NodeRecord, node: Node) -> None:
+    """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
+    pool = (intern(node.instance_type), intern(node.zone))
+    if pool != record.pool:
+        record.pool = pool
+        for pod in record.pods:
+            if pod.revision is not None:
+                pod.revision.spread = None
+    record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")

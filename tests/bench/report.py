@@ -140,11 +140,6 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def median(values: Sequence[float]) -> float:
-    """The median."""
-    return quantile(values, 0.5)
-
-
 def quantile(values: Sequence[float], share: float) -> float:
     """The value below which `share` of `values` lie (nearest rank)."""
     ordered = sorted(values)

@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from rich.progress import Progress
 
 from bench import goextender
 from bench.programs import metrics, running, usage
-from bench.report import Bench, Target, median, spread
+from bench.report import Bench, Target, spread
 from bench.workloads import PODS, Fleet, Workload, add_nodes, nodes
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
@@ -138,7 +139,7 @@ def _fleet(api: ApiClient, pods: int) -> Fleet:
 async def run(bench: Bench) -> None:
     """Measure and report."""
     sizes = (bench.size(1000, 60), bench.size(5000, 200))
-    loops, pods = bench.size(2, 1), bench.size(1000, 100)
+    loops, pods = bench.size(3, 1), bench.size(1000, 100)
     binary = await goextender.build(bench)
     async with control_plane() as (plane, api):
         folder = plane.directory

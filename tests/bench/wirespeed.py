@@ -13,6 +13,7 @@ import time
 from collections import deque
 from contextlib import AsyncExitStack
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -20,7 +21,7 @@ from bench import goextender
 from bench.client import Connection
 from bench.cluster import Cluster
 from bench.programs import Serve, events_taken, python, running, scratch, until_taken
-from bench.report import Bench, Target, median, quantile, spread
+from bench.report import Bench, Target, quantile, spread
 from extender.sandbox.ports import free_port
 
 NAME = "wire"
