@@ -14,15 +14,15 @@ from extender.core.events import Event, Gone, Unavailable, Upsert
 from extender.core.objects import EMPTY, Owner, OwnerRef, Pod
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
-from extender.core.seatcost import costs_to_write
 from extender.core.state import ClusterState, Wake
 from extender.core.waiting import Waiting
-from extender.core.workloads import NEVER_MANAGED, Managed, PolicyChanged, PolicyRules
+from extender.core.workloads import NEVER_MANAGED, PolicyChanged, PolicyRules
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed
 from extender.kube.patches import PodKey, PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp, HealthApp
@@ -304,8 +304,6 @@ class Runtime:
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
         ]
-        if settings.scale_in.deletion_cost:
-            self._tasks.append(asyncio.create_task(self._seat_costs(), name="seat costs"))
         self.log.info(
             "serving",
             extender="{}:{}".format(*self.extender_address),
@@ -320,6 +318,9 @@ class Runtime:
         gc.collect()
         gc.freeze()
         self._synced = True
+        if self.settings.scale_in.deletion_cost:
+            seats = SeatWriter(self.state, self._costs, parse_duration(self.settings.scale_in.settle))
+            self._tasks.append(asyncio.create_task(seats.run(), name="seat costs"))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),
@@ -338,22 +339,6 @@ class Runtime:
                         self.log.info("serving certificate read again")
                 except SpotmixError as error:
                     self._report("tls", f"{error}; the last good certificate stays in force")
-
-    async def _seat_costs(self) -> None:
-        settle = parse_duration(self.settings.scale_in.settle)
-        workloads = self.state.workloads
-        while True:
-            await asyncio.sleep(settle)
-            if not self._synced:
-                continue
-            dirty, self.state.reseat = self.state.reseat, set()
-            for revision in dirty:
-                if revision.owner.kind != "ReplicaSet":
-                    continue
-                managed = workloads.resolve(revision.namespace, revision.owner)
-                if isinstance(managed, Managed) and managed.workload.policy.mode == "enforce":
-                    for pod, cost in costs_to_write(revision, managed.workload.policy.seats):
-                        self._costs.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost)
 
     async def stop(self) -> None:
         """Not ready any more, answer what is in flight, send what waits, end."""

@@ -103,7 +103,7 @@ class ScaleInSettings(_Section, frozen=True):
         bool,
         _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
     ] = True
-    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "0.3s"
+    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "2s"
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
 
 

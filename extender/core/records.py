@@ -112,7 +112,6 @@ class PodRecord(Struct, eq=False, gc=False):
     counted: str = ""
     cost: str | None = None
     terminating: bool = False
-    ready: bool = False
 
 
 class Workload(Struct, eq=False):

@@ -159,8 +159,8 @@ class ClusterState:
             self._charge(record, -1)
             record.requests = pod.requests
             self._charge(record, +1)
-        if pod.cost != record.cost or pod.ready != record.ready:
-            record.cost, record.ready = pod.cost, pod.ready
+        if pod.cost != record.cost:
+            record.cost = pod.cost
             if record.revision is not None:
                 self.reseat.add(record.revision)
         record.terminating = pod.terminating

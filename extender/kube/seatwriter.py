@@ -1,0 +1,91 @@
+"""Writes seats on pods as deletion costs, once their revision has come to rest.
+
+While a burst is being placed every pod would be patched in the middle of it, at the API server's and the scheduler's
+expense, and for nothing: the costs are needed when the revision is scaled in.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from extender.core.records import Revision
+from extender.core.seatcost import costs_to_write
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed
+from extender.kube.patches import PodKey
+
+# A revision that never rests is written all the same after this many times the settling time.
+PATIENCE = 10
+# Revisions looked at between two looks at the event loop.
+BATCH = 50
+
+
+class CostQueue(Protocol):
+    """Takes costs to be written; `PatchQueue` is one."""
+
+    def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+        """Set the deletion cost; False when there is no room."""
+        ...
+
+
+class SeatWriter:
+    """See the module.
+
+    Args:
+        state: the cluster; its `reseat` names the revisions that changed.
+        queue: sends the patches.
+        settle: seconds a revision must be unchanged.
+        clock: monotonic seconds.
+        sleep: waits seconds.
+    """
+
+    def __init__(
+        self,
+        state: ClusterState,
+        queue: CostQueue,
+        settle: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._state = state
+        self._queue = queue
+        self._settle = settle
+        self._clock = clock
+        self._sleep = sleep
+        self._changed: dict[Revision, tuple[float, float]] = {}
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._sleep(max(0.05, self._settle / 4))
+            await self.write_settled()
+
+    async def write_settled(self) -> None:
+        """Write the revisions that have come to rest; what the queue has no room for waits for the next time."""
+        now = self._clock()
+        changed, self._state.reseat = self._state.reseat, set()
+        for revision in changed:
+            if revision.owner.kind == "ReplicaSet":
+                first, _ = self._changed.get(revision, (now, now))
+                self._changed[revision] = (first, now)
+        settled = [
+            revision
+            for revision, (first, last) in self._changed.items()
+            if now - last >= self._settle or now - first >= PATIENCE * self._settle
+        ]
+        for count, revision in enumerate(settled, start=1):
+            if not self._write(revision):
+                return
+            del self._changed[revision]
+            if count % BATCH == 0:
+                await self._sleep(0)
+
+    def _write(self, revision: Revision) -> bool:
+        managed = self._state.workloads.resolve(revision.namespace, revision.owner)
+        if not isinstance(managed, Managed) or managed.workload.policy.mode != "enforce":
+            return True
+        return all(
+            self._queue.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost)
+            for pod, cost in costs_to_write(revision, managed.workload.policy.seats)
+        )
