@@ -50,4 +50,4 @@ bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
 
 clean: ## remove the environment and build folders (the control plane's cache stays)
-	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks dist
+	rm -rf .venv tests/bench/.build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks dist
