@@ -241,7 +241,8 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     policy = workload.policy
     wanted, reason = wanted_class(state, owner, policy, pod)
     if policy.mode == "audit":
-        return Decision(Reason.AUDIT, None, workload, wanted)
+        # Enforced until a moment ago, it may hold a seat or wait.
+        return Decision(Reason.AUDIT, None, workload, wanted, events=(Released(pod.uid),))
     if workload.held:
         reason = Reason.POLICY_INVALID
     return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)

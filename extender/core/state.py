@@ -23,7 +23,7 @@ _NO_REQUESTS = Requests()
 
 
 class Released(Struct, frozen=True, gc=False):
-    """The reservation of a pod is given back."""
+    """The reservation of a pod is given back, and it waits no more."""
 
     pod: str
 
@@ -96,6 +96,7 @@ class ClusterState:
                 self._reserve(event)
             case Released(pod=uid):
                 self._release(uid)
+                self.waiting.drop(uid)
             case Waiting(pod=uid) if not self.is_gone(uid):
                 self.waiting.add(event)
 

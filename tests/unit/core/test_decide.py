@@ -178,6 +178,17 @@ def test_audit_passes_all_and_reserves_nothing(world: World) -> None:
     assert world.split(owner) == {}
 
 
+def test_a_pod_that_waits_gives_its_seat_back_when_its_workload_goes_to_audit(world: World) -> None:
+    offered = world.nodes(on_demand=1)
+    owner = world.deployment("web", 2, spot_percentage=100, when_unsatisfiable="wait")
+    view = make_view("p", owner)
+    assert world.decide(view, offered).reason is Reason.WAIT_CLASS
+    assert world.state.reserved == len(world.state.waiting) == 1
+    world.annotate("web", 2, spot_percentage=100, mode="audit")
+    assert world.decide(view, offered).reason is Reason.AUDIT
+    assert world.state.reserved == len(world.state.waiting) == 0
+
+
 @pytest.mark.parametrize("policy", [{"spot_percentage": "x"}, {"spot_percentage": 70, "mode": "?"}])
 def test_an_invalid_policy_holds_all_on_demand(world: World, policy: dict[str, Any]) -> None:
     offered = world.nodes(spot=1, on_demand=1)
