@@ -11,11 +11,11 @@ from msgspec import Struct
 from extender.core.errors import ApiError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.ports import Api
+from extender.wire.kube_v1 import DELETION_COST
 
 FIELD_MANAGER = "spotmix"
 # Its own manager, so that managedFields tell our cost from one that a user wrote.
 SEAT_FIELD_MANAGER = "spotmix-seat"
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 class PodKey(Struct, frozen=True, gc=False):

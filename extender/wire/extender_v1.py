@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from extender.core.decide import PodView
 from extender.core.errors import WireError
 from extender.core.fit import Needs, Requirement, Toleration
-from extender.wire.kube_v1 import Condition, Metadata, OwnerReference, PodSpec, pod_requests
+from extender.wire.kube_v1 import Identity, Metadata, OwnerReference, PodSpec, TimedCondition, pod_requests
 
 
 class _Meta(Struct, frozen=True, rename="camel"):
@@ -24,7 +24,7 @@ class _Meta(Struct, frozen=True, rename="camel"):
 
 class _Status(Struct, frozen=True, rename="camel"):
     nominated_node_name: str | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[TimedCondition] | None = None
 
 
 class _Pod(Struct, frozen=True):
@@ -226,7 +226,7 @@ def _pod_view(pod: _Pod, body: bytes) -> PodView:
     for condition in status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
             since = condition.last_transition_time.timestamp()
-    owner = Metadata(owner_references=pod.metadata.owner_references).controller()
+    owner = Identity(owner_references=pod.metadata.owner_references).controller()
     return PodView(
         meta.uid, meta.namespace or "", meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
     )

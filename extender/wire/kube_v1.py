@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from extender.core.objects import OwnerRef, Requests, Taint
 from extender.core.quantity import parse_quantity
 
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 Quantities = dict[str, str | int | float]
 
 
@@ -26,8 +27,8 @@ class OwnerReference(Struct, frozen=True, rename="camel", gc=False):
     controller: bool | None = None
 
 
-class Metadata(Struct, frozen=True, rename="camel"):
-    """`metadata`."""
+class Identity(Struct, frozen=True, rename="camel"):
+    """`metadata` without labels and annotations: a cluster's pods have many of them, and hardly any is used."""
 
     uid: str = ""
     name: str = ""
@@ -35,8 +36,6 @@ class Metadata(Struct, frozen=True, rename="camel"):
     resource_version: str = ""
     creation_timestamp: datetime | None = None
     deletion_timestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
 
     def controller(self) -> OwnerRef | None:
@@ -49,6 +48,25 @@ class Metadata(Struct, frozen=True, rename="camel"):
     def created(self) -> float:
         """Seconds since the epoch, 0 when absent."""
         return self.creation_timestamp.timestamp() if self.creation_timestamp else 0.0
+
+
+class Metadata(Identity, frozen=True, rename="camel"):
+    """`metadata`."""
+
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class PodAnnotations(Struct, frozen=True, gc=False, rename={"cost": DELETION_COST}):
+    """The one annotation of a pod that is used."""
+
+    cost: str | None = None
+
+
+class PodMetadata(Identity, frozen=True, rename="camel"):
+    """`metadata` of a pod."""
+
+    annotations: PodAnnotations | None = None
 
 
 class Resources(Struct, frozen=True, gc=False):
@@ -64,12 +82,17 @@ class Container(Struct, frozen=True, rename="camel", gc=False):
     restart_policy: str | None = None
 
 
-class Condition(Struct, frozen=True, rename="camel", gc=False):
+class Condition(Struct, frozen=True, gc=False):
     """A condition of a node or pod."""
 
     type: str = ""
     status: str = ""
     reason: str | None = None
+
+
+class TimedCondition(Condition, frozen=True, rename="camel", gc=False):
+    """A condition with the time of its last change."""
+
     last_transition_time: datetime | None = None
 
 
@@ -94,7 +117,7 @@ class PodStatus(Struct, frozen=True, rename="camel", gc=False):
 class RawPod(Struct, frozen=True):
     """A pod."""
 
-    metadata: Metadata
+    metadata: PodMetadata
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 

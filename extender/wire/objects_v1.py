@@ -11,8 +11,8 @@ from extender.core.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules,
 from extender.core.errors import WireError
 from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, Pod, group_of
 from extender.wire.kube_v1 import (
+    Identity,
     ListMeta,
-    Metadata,
     OwnerSpec,
     RawCustomOwner,
     RawNamespace,
@@ -24,7 +24,6 @@ from extender.wire.kube_v1 import (
 )
 from extender.wire.watch import Change, Page
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _BUILT_IN_GROUPS = ("", "apps", "batch")
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
 R = TypeVar("R", bound=RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace)
@@ -42,7 +41,7 @@ class _Line(Struct, frozen=True):
 
 
 class _VersionOnly(Struct, frozen=True):
-    metadata: Metadata
+    metadata: Identity
 
 
 class _Pages(Struct, Generic[R], frozen=True):
@@ -116,7 +115,7 @@ def to_pod(raw: RawPod) -> Pod:
         ready=ready,
         unscheduled=unscheduled,
         nominated=status.nominated_node_name or "",
-        cost=meta.annotations.get(DELETION_COST) if meta.annotations else None,
+        cost=meta.annotations.cost if meta.annotations else None,
         created=meta.created(),
         requests=pod_requests(raw.spec),
     )

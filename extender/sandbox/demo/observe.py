@@ -15,8 +15,8 @@ from extender.core.errors import ApiError
 from extender.core.objects import Node, Owner
 from extender.kube.client import ApiClient
 from extender.sandbox.demo.facts import PREFIX, REVISION, PodFact, Snapshot
-from extender.wire.kube_v1 import Metadata
-from extender.wire.objects_v1 import DELETION_COST, Decoders
+from extender.wire.kube_v1 import DELETION_COST, Metadata
+from extender.wire.objects_v1 import Decoders
 
 POLLS_PER_SECOND = 5
 _PATIENCE = 10.0  # seconds without an answer before the demo gives up

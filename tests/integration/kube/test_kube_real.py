@@ -15,10 +15,11 @@ from extender.core.objects import Namespace, Object, OwnerRef
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.discovery import Discovery, NotWatchable
 from extender.kube.informers import ClusterFeed
-from extender.kube.patches import DELETION_COST, PodKey, PodPatches
+from extender.kube.patches import PodKey, PodPatches
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.kube.resources import BUILT_IN, PODS, ApiResource
 from extender.sandbox import ControlPlane
+from extender.wire.kube_v1 import DELETION_COST
 from extender.wire.watch import Change, Page
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]

@@ -9,7 +9,7 @@ from support.cluster import ENABLED, Cluster, eventually, is_ready, pod_template
 from support.stage import Stage
 
 from extender.core.seatcost import seat_in
-from extender.wire.objects_v1 import DELETION_COST
+from extender.wire.kube_v1 import DELETION_COST
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 

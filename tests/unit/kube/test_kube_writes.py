@@ -11,10 +11,11 @@ from unit.kube.fake_api import VirtualTime
 
 from extender.core.errors import ApiError
 from extender.kube.limits import TokenBucket
-from extender.kube.patches import DELETION_COST, PodKey, PodPatches, is_gone
+from extender.kube.patches import PodKey, PodPatches, is_gone
 from extender.kube.ports import Ports
 from extender.kube.queue import ATTEMPTS, PatchQueue
 from extender.kube.recorder import WINDOW, EventRecorder, Regarding
+from extender.wire.kube_v1 import DELETION_COST
 
 POD = PodKey("shop", "web-1", "uid-1")
 REGARDING = Regarding("Pod", "v1", "shop", "web-1", "uid-1")
