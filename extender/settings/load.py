@@ -1,15 +1,4 @@
-"""Every setting: its name in the file, its flag and environment variable, unit, default and effect.
-
-Flag > environment > file > default. The file is YAML, versioned, and refuses unknown keys::
-
-    apiVersion: spotmix.io/v1alpha1
-    kind: SpotmixConfiguration
-    extender:
-      addr: 0.0.0.0:8888
-
-`extender.addr` is `--extender-addr` and `SPOTMIX_EXTENDER_ADDR`. Values of lists and maps are given to flags and
-environment variables as YAML (`[spotmix.io]`).
-"""
+"""Every setting's flag and environment variable, and merging them with the file: see the package's docstring."""
 
 import os
 import re
@@ -19,11 +8,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct, field
+from msgspec import Struct
 
-from extender.core.classes import ClassRules
 from extender.core.errors import ConfigError
 from extender.core.policy import Layer, parse_duration, parse_policy
+from extender.settings.sections import Section, Settings, TlsSettings
 from extender.wire.schedule import schedule_fault
 
 API_VERSION = "spotmix.io/v1alpha1"
@@ -31,117 +20,6 @@ KIND = "SpotmixConfiguration"
 
 # The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
 _NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
-
-
-def _duration(text: str) -> Any:
-    return Meta(description=text, extra={"unit": "duration"})
-
-
-def _doc(text: str, flag: str = "") -> Any:
-    return Meta(description=text, extra={"flag": flag} if flag else None)
-
-
-class _Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A section of the file."""
-
-
-class TlsSettings(_Section, frozen=True):
-    """Serving the extender by HTTPS. Files are read again when they change."""
-
-    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
-    key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
-    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
-
-
-class ExtenderSettings(_Section, frozen=True):
-    """The scheduler extender."""
-
-    addr: Annotated[str, _doc("address:port that the extender listens on")] = "0.0.0.0:8888"
-    url_prefix: Annotated[str, _doc("path before /filter and /prioritize")] = "/scheduler"
-    max_body: Annotated[int, _doc("largest request body in bytes"), Meta(ge=1024)] = 16 * 1024 * 1024
-    max_candidates: Annotated[
-        int,
-        _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
-        Meta(ge=0),
-    ] = 100
-    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
-    reservation_ttl: Annotated[str, _duration("how long a seat is held for a pod that the watch never delivers")] = (
-        "15m"
-    )
-    tls: TlsSettings = field(default_factory=TlsSettings)
-
-
-class MetricsSettings(_Section, frozen=True):
-    """Health and metrics."""
-
-    addr: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:8080"
-
-
-class LogSettings(_Section, frozen=True):
-    """Logs, on standard error."""
-
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        _doc("least severe level that is logged; debug has a line per decision on a managed pod"),
-    ] = "info"
-    format: Annotated[
-        Literal["auto", "json", "console"], _doc("json, console, or auto: console on a terminal, else json")
-    ] = "auto"
-
-
-class CacheSettings(_Section, frozen=True):
-    """The watch on the cluster."""
-
-    page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
-    stale_after: Annotated[str, _duration("a resource not heard of for longer makes the process not ready")] = "3m"
-
-
-class ScaleInSettings(_Section, frozen=True):
-    """Scale-in that keeps the split."""
-
-    deletion_cost: Annotated[
-        bool,
-        _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
-    ] = True
-    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "2s"
-    rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
-
-
-class PolicySettings(_Section, frozen=True):
-    """How workloads' annotations are read."""
-
-    prefixes: Annotated[
-        tuple[str, ...],
-        _doc("annotation and label prefixes, ours first; an earlier one wins"),
-        Meta(min_length=1),
-    ] = ("spotmix.io", "spotalis.io")
-    defaults: Annotated[
-        dict[str, str | int],
-        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
-    ] = field(default_factory=dict)
-    protected_namespaces: Annotated[
-        tuple[str, ...],
-        _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in"),
-    ] = ("kube-system",)
-
-
-class Settings(_Section, frozen=True):
-    """The whole configuration."""
-
-    kubeconfig: Annotated[
-        str, _doc("kubeconfig file; empty tries $KUBECONFIG, ~/.kube/config, then the pod's service account")
-    ] = ""
-    context: Annotated[str, _doc("context of the kubeconfig; empty takes its current one")] = ""
-    extender: ExtenderSettings = field(default_factory=ExtenderSettings)
-    metrics: MetricsSettings = field(default_factory=MetricsSettings)
-    log: LogSettings = field(default_factory=LogSettings)
-    cache: CacheSettings = field(default_factory=CacheSettings)
-    scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
-    policy: PolicySettings = field(default_factory=PolicySettings)
-    classes: Annotated[
-        ClassRules,
-        _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ..."),
-    ] = field(default_factory=ClassRules)
 
 
 class Leaf(Struct, frozen=True):
@@ -167,7 +45,7 @@ def _leaves(struct: type[Struct], path: tuple[str, ...]) -> Iterator[Leaf]:
         if get_origin(hint) is Annotated:
             hint, *metas = get_args(hint)
         here = (*path, info.encode_name)
-        if isinstance(hint, type) and issubclass(hint, _Section):
+        if isinstance(hint, type) and issubclass(hint, Section):
             yield from _leaves(hint, here)
             continue
         extra = {k: v for m in metas if m.extra for k, v in m.extra.items()}

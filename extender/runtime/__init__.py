@@ -5,7 +5,6 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from extender.core.decide import Decision, PodView
@@ -24,6 +23,7 @@ from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.gauges import readings
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp, HealthApp
 from extender.servers.owners import OwnerGate
@@ -31,7 +31,7 @@ from extender.servers.server import HttpServer, bind
 from extender.servers.tls import ReloadingTls
 from extender.settings import Settings, default_annotations, split_address
 from extender.telemetry.logs import logger
-from extender.telemetry.metrics import Gauges, Metrics, Reading
+from extender.telemetry.metrics import Gauges, Metrics
 from extender.wire.objects_v1 import Decoders
 from extender.wire.schedule import schedule_fault
 
@@ -99,7 +99,7 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
-        self.metrics.registry.register(Gauges(self._gauges))
+        self.metrics.registry.register(Gauges(lambda: readings(self.feed, self.state, time.monotonic())))
 
     def _make_tls(self) -> ReloadingTls | None:
         tls = self.settings.extender.tls
@@ -212,58 +212,6 @@ class Runtime:
             elif health.last_contact is not None and now - health.last_contact > stale:
                 faults.append(f"{key}: not heard of for {now - health.last_contact:.0f} s{reason}")
         return faults
-
-    def _gauges(self) -> Iterable[Reading]:
-        health = self.feed.health()
-        now = time.monotonic()
-        resource = ("resource",)
-        yield (
-            "spotmix_cache_synced",
-            "1 when the resource has been listed",
-            resource,
-            {(key,): float(h.synced) for key, h in health.items()},
-        )
-        yield (
-            "spotmix_cache_staleness_seconds",
-            "Seconds since the resource was last heard of",
-            resource,
-            {(key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None},
-        )
-        for name, text in (
-            ("failures", "Failed lists and watches"),
-            ("relists", "Lists after the first one"),
-            ("events", "Objects taken from lists and watches"),
-            ("undecodable", "Objects that did not decode"),
-        ):
-            yield (
-                f"spotmix_cache_{name}",
-                text,
-                resource,
-                {(key,): getattr(h, name) for key, h in health.items()},
-            )
-        waiting: dict[tuple[str, ...], float] = {(str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))}
-        for entry in self.state.waiting.all():
-            waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
-        yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting
-        yield (
-            "spotmix_reservations",
-            "Seats held for pods not seen bound yet",
-            (),
-            {(): float(self.state.reserved)},
-        )
-        yield (
-            "spotmix_workloads",
-            "Workloads under a policy",
-            (),
-            {(): float(len(self.state.workloads.by_uid))},
-        )
-        yield "spotmix_pods", "Pods known", (), {(): float(len(self.state.pods))}
-        yield (
-            "spotmix_nodes_placeable",
-            "Nodes that are not going away",
-            ("capacity_class",),
-            {(name,): float(len(nodes)) for name, nodes in self.state.placeable.items()},
-        )
 
     # Life
 

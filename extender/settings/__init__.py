@@ -1,0 +1,36 @@
+"""Every setting: its name in the file, its flag and environment variable, unit, default and effect.
+
+Flag > environment > file > default. The file is YAML, versioned, and refuses unknown keys::
+
+    apiVersion: spotmix.io/v1alpha1
+    kind: SpotmixConfiguration
+    extender:
+      addr: 0.0.0.0:8888
+
+`extender.addr` is `--extender-addr` and `SPOTMIX_EXTENDER_ADDR`. Values of lists and maps are given to flags and
+environment variables as YAML (`[spotmix.io]`).
+"""
+
+from extender.settings.load import (
+    API_VERSION,
+    KIND,
+    LEAVES,
+    Leaf,
+    default_annotations,
+    load_settings,
+    render_settings,
+    split_address,
+)
+from extender.settings.sections import Settings
+
+__all__ = [
+    "API_VERSION",
+    "KIND",
+    "LEAVES",
+    "Leaf",
+    "Settings",
+    "default_annotations",
+    "load_settings",
+    "render_settings",
+    "split_address",
+]

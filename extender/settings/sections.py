@@ -1,0 +1,118 @@
+"""The sections of the configuration file: each setting with its unit, default and effect."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from extender.core.classes import ClassRules
+
+
+def _duration(text: str) -> Any:
+    return Meta(description=text, extra={"unit": "duration"})
+
+
+def _doc(text: str, flag: str = "") -> Any:
+    return Meta(description=text, extra={"flag": flag} if flag else None)
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A section of the file."""
+
+
+class TlsSettings(Section, frozen=True):
+    """Serving the extender by HTTPS. Files are read again when they change."""
+
+    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
+    key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
+    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
+
+
+class ExtenderSettings(Section, frozen=True):
+    """The scheduler extender."""
+
+    addr: Annotated[str, _doc("address:port that the extender listens on")] = "0.0.0.0:8888"
+    url_prefix: Annotated[str, _doc("path before /filter and /prioritize")] = "/scheduler"
+    max_body: Annotated[int, _doc("largest request body in bytes"), Meta(ge=1024)] = 16 * 1024 * 1024
+    max_candidates: Annotated[
+        int,
+        _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
+        Meta(ge=0),
+    ] = 100
+    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
+    reservation_ttl: Annotated[str, _duration("how long a seat is held for a pod that the watch never delivers")] = (
+        "15m"
+    )
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+
+class MetricsSettings(Section, frozen=True):
+    """Health and metrics."""
+
+    addr: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:8080"
+
+
+class LogSettings(Section, frozen=True):
+    """Logs, on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _doc("least severe level that is logged; debug has a line per decision on a managed pod"),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "console"], _doc("json, console, or auto: console on a terminal, else json")
+    ] = "auto"
+
+
+class CacheSettings(Section, frozen=True):
+    """The watch on the cluster."""
+
+    page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
+    stale_after: Annotated[str, _duration("a resource not heard of for longer makes the process not ready")] = "3m"
+
+
+class ScaleInSettings(Section, frozen=True):
+    """Scale-in that keeps the split."""
+
+    deletion_cost: Annotated[
+        bool,
+        _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
+    ] = True
+    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "2s"
+    rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
+
+
+class PolicySettings(Section, frozen=True):
+    """How workloads' annotations are read."""
+
+    prefixes: Annotated[
+        tuple[str, ...],
+        _doc("annotation and label prefixes, ours first; an earlier one wins"),
+        Meta(min_length=1),
+    ] = ("spotmix.io", "spotalis.io")
+    defaults: Annotated[
+        dict[str, str | int],
+        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
+    ] = field(default_factory=dict)
+    protected_namespaces: Annotated[
+        tuple[str, ...],
+        _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in"),
+    ] = ("kube-system",)
+
+
+class Settings(Section, frozen=True):
+    """The whole configuration."""
+
+    kubeconfig: Annotated[
+        str, _doc("kubeconfig file; empty tries $KUBECONFIG, ~/.kube/config, then the pod's service account")
+    ] = ""
+    context: Annotated[str, _doc("context of the kubeconfig; empty takes its current one")] = ""
+    extender: ExtenderSettings = field(default_factory=ExtenderSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    classes: Annotated[
+        ClassRules,
+        _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ..."),
+    ] = field(default_factory=ClassRules)
