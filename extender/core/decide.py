@@ -139,10 +139,10 @@ class _Offer:
         # to pod.
         start = crc32(self.pod.uid.encode()) % len(self.offered)
         turned = chain(self.offered[start:], self.offered[:start])
-        found = list(islice(filter(known.__contains__, turned), 2 * self.limit))
+        found = list(islice(filter(None, map(known.get, turned)), 2 * self.limit))
         if len(found) <= self.limit:
-            return found, None
-        return spread_over(self.state, self.revision, known, found, self.limit, now), None
+            return [record.name for record in found], None
+        return spread_over(self.state, self.revision, found, self.limit, now), None
 
     def _in_best_pool(self, known: Mapping[str, NodeRecord], now: float) -> tuple[Sequence[str], Pool | None]:
         pools: dict[Pool, list[str]] = {}

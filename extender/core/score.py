@@ -12,7 +12,7 @@ another, so the least of them is taken off all and zeros are left out of the ans
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice, zip_longest
 
 from msgspec import Struct
@@ -84,38 +84,23 @@ def relative_scores(parts: dict[str, Parts]) -> list[tuple[str, int]]:
     return [(name, part.total - least) for name, part in parts.items() if part.total > least]
 
 
-def spread_over(  # noqa: PLR0917 - inputs, each of a type of its own
-    state: ClusterState,
-    revision: Revision | None,
-    known: Mapping[str, NodeRecord],
-    names: Sequence[str],
-    limit: int,
-    now: float,
+def spread_over(
+    state: ClusterState, revision: Revision | None, found: Sequence[NodeRecord], limit: int, now: float
 ) -> list[str]:
-    """At most `limit` of the nodes `names`: evenly over pools, emptier pools and nodes without siblings first.
-
-    `known` has the records of all of them.
+    """The names of at most `limit` of the nodes `found`: evenly over pools, emptier pools and nodes without siblings
+    first.
     """
     held = revision.siblings if revision is not None else _NOWHERE
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        groups[known[name].group].append(name)
-
-    def rank(members: list[str]) -> tuple[int, bool]:
-        pool = known[members[0]].pool
-        return held.pools.get(pool, 0), not _healthy(state, pool, now)
-
-    rows = sorted(groups.values(), key=rank)
-    if held.nodes:
-        rows = [_free_first(row, held.nodes) for row in rows]
-    # The rows are of unequal length; no node's name is empty.
+    groups: defaultdict[str, list[NodeRecord]] = defaultdict(list)
+    for record in found:
+        groups[record.group].append(record)
+    for group in {state.nodes[name].group for name in held.nodes} & groups.keys():
+        groups[group].sort(key=lambda record: held.nodes.get(record.name, 0))
+    rows = list(groups.values())
+    if state.interrupted:
+        rows.sort(key=lambda row: not _healthy(state, row[0].pool, now))
+    if held.pools:
+        rows.sort(key=lambda row: held.pools.get(row[0].pool, 0))
+    # The rows are of unequal length.
     in_turn = filter(None, chain.from_iterable(zip_longest(*rows)))
-    return list(islice(in_turn, limit))
-
-
-def _free_first(names: list[str], held: Mapping[str, int]) -> list[str]:
-    taken = [name for name in names if name in held]
-    if not taken:
-        return names
-    taken.sort(key=held.__getitem__)
-    return [name for name in names if name not in held] + taken
+    return [record.name for record in islice(in_turn, limit)]

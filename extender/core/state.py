@@ -270,6 +270,11 @@ class ClusterState:
         if not record.pods:
             del self.nodes[record.name]
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether any interruption is remembered."""
+        return bool(self._interruptions)
+
     def interruptions(self, pool: Pool, now: float) -> float:
         """Interruptions of a pool, each halved in weight every half-life."""
         if not self._interruptions:

@@ -230,7 +230,7 @@ class Runtime:
             settings.extender.max_body,
             "/" + settings.extender.url_prefix.strip("/"),
             time.perf_counter,
-            lambda verb, seconds: self.metrics.requests.labels(verb).observe(seconds),
+            self.metrics.answered,
         )
         listener = bind(*split_address(settings.extender.addr), "extender.addr")
         try:

@@ -86,11 +86,15 @@ class Metrics:
         for reason in Reason:
             for capacity_class in (SPOT, ON_DEMAND) if reason in GIVES_A_CLASS else ("",):
                 self.decisions.labels(str(reason), capacity_class)
-        for verb in ("filter", "prioritize"):
-            self.requests.labels(verb)
+        self._timed = {verb: self.requests.labels(verb) for verb in ("filter", "prioritize")}
+        for verb in self._timed:
             self.errors.labels(verb)
         for how in ("annotate", "nominate"):
             self.wakes.labels(how)
+
+    def answered(self, verb: str, seconds: float) -> None:
+        """Observe how long a request took."""
+        self._timed[verb].observe(seconds)
 
     def decided(self, reason: Reason, capacity_class: str) -> None:
         """Count a decision; the series is looked up once, for this is on the path of every pod."""

@@ -1,23 +1,25 @@
 """Filter and prioritize over HTTP: Spotmix against an ordinary Go extender.
 
 Both run as processes of their own and hold the same 5,000 nodes; Spotmix is the real `spotmix serve`, synced from a
-fake API server. One client on one keep-alive connection sends the same requests to all in turn (A B C A B C ..), each
+fake API server. One client on one keep-alive connection sends the same requests to all in turn (A B C B C A ..), each
 with a new pod of 4 KB and 500 or 5,000 node names, from windows of the cluster that turn as the scheduler's do.
 Prioritize is sent what the server's own filter passed, as the scheduler does, and all names as well. Between the timed
 stretches the pods that Spotmix has placed come back to it as bound, and old ones as deleted, so that seats are really
-taken and state does not grow. Ratios are of medians over all rounds.
+taken and state does not grow. Ratios are of medians over all rounds. Cores are kept awake (see `awake`), and for
+comparison left to sleep in some rounds more.
 """
 
 import random
 import time
 from collections import deque
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
 from bench import goextender
+from bench.awake import awake
 from bench.client import Connection
 from bench.cluster import Cluster
 from bench.programs import Serve, events_taken, python, running, scratch, until_taken
@@ -103,15 +105,19 @@ def _timed(connection: Connection, path: str, bodies: list[bytes]) -> tuple[list
 class _Run:
     """The rounds of one size."""
 
-    def __init__(self, bench: Bench, followers: _Followers, requests: _Requests, size: int) -> None:
+    def __init__(self, bench: Bench, followers: _Followers, requests: _Requests, size: int, *, asleep: bool) -> None:
         self._bench, self._followers, self._requests, self._size = bench, followers, requests, size
+        self._asleep = asleep
         self.times: dict[tuple[str, str], list[list[float]]] = {}
         self.answers: dict[str, int] = {}
 
-    async def round(self, servers: dict[str, Connection], count: int, first: int) -> None:
-        """One stretch of every server."""
+    async def round(self, servers: dict[str, Connection], number: int, count: int, first: int) -> None:
+        """One stretch of every server, in another order each round."""
         pods = range(first, first + count)
-        for name, connection in servers.items():
+        turn = number % len(servers)
+        order = list(servers.items())
+        bound: dict[int, str] = {}
+        for name, connection in order[turn:] + order[:turn]:
             managed = name != UNMANAGED
             bodies = [self._requests.body(pod, managed=managed) for pod in pods]
             times, answers = _timed(connection, "/filter", bodies)
@@ -126,8 +132,9 @@ class _Run:
             if name != LEAN:
                 self._keep("prioritize", name, _timed(connection, "/prioritize", bodies)[0])
             if name == ALL:
-                # Both Spotmix servers have placed these pods by now.
-                await self._followers.settle({pod: names[0] for pod, names in zip(pods, passed, strict=True)})
+                bound = {pod: names[0] for pod, names in zip(pods, passed, strict=True)}
+        # Both Spotmix servers have placed these pods by now.
+        await self._followers.settle(bound)
 
     def _keep(self, what: str, name: str, times: list[float]) -> None:
         self.times.setdefault((what, name), []).append(times)
@@ -143,6 +150,8 @@ class _Run:
         """Add the figures."""
         medians = {key: median([t for each in rounds for t in each]) for key, rounds in self.times.items()}
         for (what, name), rounds in sorted(self.times.items(), key=lambda item: item[0][0]):
+            if self._asleep and what != "filter":
+                continue
             times = [t for each in rounds for t in each]
             note = f"p99 {quantile(times, 0.99):,.0f} us; {spread([median(each) for each in rounds])}"
             if what == "filter":
@@ -153,13 +162,15 @@ class _Run:
                 note += f"; {medians[what, name] / lean:.2f}x lean"
             self._bench.add(
                 NAME,
-                f"{what}, {self._size:,} names, p50",
+                f"{what}, {self._size:,} names, p50" + (", idle cores" if self._asleep else ""),
                 name,
                 medians[what, name],
                 "us",
                 against=NAIVE if ours and peer else "",
                 ratio=medians[what, name] / peer if ours and peer else None,
-                target=TARGETS[self._size] if what == "filter" and name == CAPPED and peer else None,
+                target=TARGETS[self._size]
+                if what == "filter" and name == CAPPED and peer and not self._asleep
+                else None,
                 note=note,
             )
 
@@ -193,15 +204,22 @@ async def run(bench: Bench) -> None:
             servers = {name: stack.enter_context(Connection(url)) for name, url in urls.items()}
             followers = _Followers(cluster, stack.enter_context(Connection(api.url)), serves)
             pod = 0
-            runs = {size: _Run(bench, followers, _Requests(cluster, size), size) for size in SIZES}
-            with bench.progress() as progress:
-                task = progress.add_task("filter and prioritize", total=(rounds + 1) * len(SIZES))
-                for number in range(rounds + 1):
-                    for size, each in runs.items():
-                        await each.round(servers, counts[size], pod)
-                        pod += counts[size]
-                        progress.advance(task)
-                        if number == 0:
-                            each.times.clear()  # the first round only warms up
-    for each in runs.values():
+            every: list[_Run] = []
+            for asleep, repeats in ((False, rounds), (True, bench.size(4, 1))):
+                runs = {
+                    size: _Run(bench, followers, _Requests(cluster, size), size, asleep=asleep)
+                    for size in (SIZES[:1] if asleep else SIZES)
+                }
+                every += runs.values()
+                with nullcontext() if asleep else awake(), bench.progress() as progress:
+                    what = "filter, idle cores" if asleep else "filter and prioritize"
+                    task = progress.add_task(what, total=(repeats + 1) * len(runs))
+                    for number in range(repeats + 1):
+                        for size, each in runs.items():
+                            await each.round(servers, number, counts[size], pod)
+                            pod += counts[size]
+                            progress.advance(task)
+                            if number == 0:
+                                each.times.clear()  # the first round only warms up
+    for each in every:
         each.report()

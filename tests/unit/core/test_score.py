@@ -65,8 +65,8 @@ def test_spreading_prefers_emptier_pools_healthy_pools_and_nodes_without_sibling
     names = ["a1", "a2", "b1", "b2", "c1", "c2"]
     world.up(*(make_node(name, zone=name[0]) for name in names))
     siblings = revision(world, ("p1", "a1"), ("p2", "b1"), ("p3", "b2"))
-    known = world.state.nodes
-    assert spread_over(world.state, siblings, known, names, 4, world.now) == ["c1", "a2", "b1", "c2"]
-    assert len(spread_over(world.state, siblings, known, names, 100, world.now)) == 6
+    found = [world.state.nodes[name] for name in names]
+    assert spread_over(world.state, siblings, found, 4, world.now) == ["c1", "a2", "b1", "c2"]
+    assert len(spread_over(world.state, siblings, found, 100, world.now)) == 6
     world.up(make_node("b3", zone="b", going_away="taint"))
-    assert spread_over(world.state, None, known, names, 3, world.now) == ["a1", "c1", "b1"]
+    assert spread_over(world.state, None, found, 3, world.now) == ["a1", "c1", "b1"]
