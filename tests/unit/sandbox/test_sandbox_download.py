@@ -21,22 +21,26 @@ from extender.sandbox.versions import ETCD, KUBERNETES
 PLATFORM = "linux-amd64"
 ARCHIVE = f"etcd-{ETCD}-{PLATFORM}"
 ETCD_PATH = f"{ETCD}/{ARCHIVE}.tar.gz"
-APISERVER_PATH = f"{KUBERNETES}/bin/linux/amd64/kube-apiserver"
+SERVER_PATH = f"{KUBERNETES}/kubernetes-server-{PLATFORM}.tar.gz"
+NAMES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
-def archive(member: str, content: bytes) -> bytes:
+def archive(**members: bytes) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        entry = tarfile.TarInfo(member)
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
+        for member, content in members.items():
+            entry = tarfile.TarInfo(member)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
 
 
 def release() -> dict[str, bytes]:
-    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-    files = {f"{KUBERNETES}/bin/linux/amd64/{name}": f"the {name}".encode() for name in names}
-    return files | {ETCD_PATH: archive(f"{ARCHIVE}/etcd", b"the etcd")}
+    server = {f"kubernetes/server/bin/{name}": f"the {name}".encode() for name in NAMES}
+    return {
+        SERVER_PATH: archive(**{"kubernetes/LICENSES": b"", "kubernetes/server/bin/kubelet": b"big"}, **server),
+        ETCD_PATH: archive(**{f"{ARCHIVE}/etcd": b"the etcd"}),
+    }
 
 
 @contextlib.contextmanager
@@ -66,86 +70,80 @@ def serving(files: Mapping[str, bytes], truncated: frozenset[str] = frozenset())
             thread.join()
 
 
-def releases(url: str, sums: Path | None, stop: threading.Event | None = None) -> Releases:
+def releases(url: str, pinned: Mapping[str, bytes], stop: threading.Event | None = None) -> Releases:
+    """Downloads from `url` that expect the archives `pinned`."""
     environ = {"SPOTMIX_SANDBOX_KUBERNETES_URL": url, "SPOTMIX_SANDBOX_ETCD_URL": url + "/"}
-    if sums is not None:
-        environ["SPOTMIX_SANDBOX_SHA256"] = str(sums)
-    return Releases(PLATFORM, environ, Progress(io.StringIO()), stop or threading.Event())
+    checksums = {
+        SERVER_PATH: f"sha512:{hashlib.sha512(pinned[SERVER_PATH]).hexdigest()}",
+        ETCD_PATH: f"sha256:{hashlib.sha256(pinned[ETCD_PATH]).hexdigest()}",
+    }
+    return Releases(PLATFORM, environ, Progress(io.StringIO()), stop or threading.Event(), checksums)
 
 
-def checksums(folder: Path, files: Mapping[str, bytes], *, short: bool = False) -> Path:
-    path = folder / "SHA256SUMS"
-    named = {name.rsplit("/", 1)[1] if short else name: content for name, content in files.items()}
-    path.write_text("".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in named.items()))
-    return path
-
-
-@pytest.mark.parametrize("short", [False, True])
-def test_a_verified_release_is_unpacked_and_executable(tmp_path: Path, short: bool) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    with serving(release()) as url:
-        releases(url, checksums(tmp_path, release(), short=short)).fetch(out)
-    assert missing_binaries(out) == []
-    assert (out / "etcd").read_bytes() == b"the etcd"
-    assert (out / "kube-scheduler").read_bytes() == b"the kube-scheduler"
-
-
-def test_an_artefact_without_a_checksum_is_not_even_asked_for(tmp_path: Path) -> None:
+def test_a_verified_release_is_unpacked_and_executable(tmp_path: Path) -> None:
     files = release()
-    sums = checksums(tmp_path, {name: files[name] for name in files if name != APISERVER_PATH})
-    with pytest.raises(SandboxError, match=f"no SHA-256 is pinned for {APISERVER_PATH},"):
-        releases(f"http://127.0.0.1:{free_port()}", sums).fetch(tmp_path)
+    with serving(files) as url:
+        releases(url, files).fetch(tmp_path)
+    assert missing_binaries(tmp_path) == []
+    assert (tmp_path / "etcd").read_bytes() == b"the etcd"
+    assert (tmp_path / "kube-scheduler").read_bytes() == b"the kube-scheduler"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(("etcd", *NAMES))
 
 
-def test_another_checksum_is_refused_with_both(tmp_path: Path) -> None:
-    sums = checksums(tmp_path, release())
-    with serving(release() | {APISERVER_PATH: b"something else"}) as url, pytest.raises(SandboxError) as caught:
-        releases(url, sums).fetch(tmp_path)
-    assert hashlib.sha256(b"something else").hexdigest() in str(caught.value)
-    assert hashlib.sha256(b"the kube-apiserver").hexdigest() in str(caught.value)
-    assert not (tmp_path / "kube-apiserver").exists()
+@pytest.mark.parametrize("path", [SERVER_PATH, ETCD_PATH])
+def test_another_checksum_is_refused_with_both(tmp_path: Path, path: str) -> None:
+    good = release()
+    with serving(good | {path: b"something else"}) as url, pytest.raises(SandboxError) as caught:
+        releases(url, good).fetch(tmp_path)
+    algorithm = hashlib.sha512 if path == SERVER_PATH else hashlib.sha256
+    assert algorithm(b"something else").hexdigest() in str(caught.value)
+    assert algorithm(good[path]).hexdigest() in str(caught.value)
+    assert not (tmp_path / ("kube-apiserver" if path == SERVER_PATH else "etcd")).exists()
+
+
+def test_what_is_pinned_is_what_a_release_has_to_be(tmp_path: Path) -> None:
+    mirrors = ("SPOTMIX_SANDBOX_KUBERNETES_URL", "SPOTMIX_SANDBOX_ETCD_URL")
+    with serving(release()) as url, pytest.raises(SandboxError, match=r"its SHA256 is .* as pinned"):
+        Releases(PLATFORM, dict.fromkeys(mirrors, url), Progress(io.StringIO()), threading.Event()).fetch(tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with serving({}) as url, pytest.raises(SandboxError, match=f"{ETCD_PATH}: HTTP 404"):
-        releases(url, checksums(tmp_path, release())).fetch(tmp_path)
+        releases(url, release()).fetch(tmp_path)
 
 
 def test_a_download_that_ends_early_is_told_from_a_wrong_one(tmp_path: Path) -> None:
-    with serving(release(), frozenset({ETCD_PATH})) as url, pytest.raises(SandboxError, match=r"ended after \d+ of"):
-        releases(url, checksums(tmp_path, release())).fetch(tmp_path)
+    files = release()
+    with serving(files, frozenset({ETCD_PATH})) as url, pytest.raises(SandboxError, match=r"ended after \d+ of"):
+        releases(url, files).fetch(tmp_path)
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="refused"):
-        releases(f"http://127.0.0.1:{free_port()}", checksums(tmp_path, release())).fetch(tmp_path)
+        releases(f"http://127.0.0.1:{free_port()}", release()).fetch(tmp_path)
 
 
 def test_an_archive_without_the_file_is_refused(tmp_path: Path) -> None:
-    files = release() | {ETCD_PATH: archive("other", b"")}
-    with serving(files) as url, pytest.raises(SandboxError, match="cannot be unpacked"):
-        releases(url, checksums(tmp_path, files)).fetch(tmp_path)
+    files = release() | {ETCD_PATH: archive(other=b"")}
+    with serving(files) as url, pytest.raises(SandboxError, match=f"no {ARCHIVE}/etcd in it"):
+        releases(url, files).fetch(tmp_path)
 
 
-def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
-    files = release() | {ETCD_PATH: b"<html>"}
+@pytest.mark.parametrize("content", [b"<html>", release()[ETCD_PATH][:40]])
+def test_an_archive_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    files = release() | {ETCD_PATH: content}
     with serving(files) as url, pytest.raises(SandboxError, match="cannot be unpacked"):
-        releases(url, checksums(tmp_path, files)).fetch(tmp_path)
+        releases(url, files).fetch(tmp_path)
 
 
 def test_other_schemes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="only https:// and http://"):
-        releases("file:///tmp", checksums(tmp_path, release())).fetch(tmp_path)
-
-
-def test_a_checksum_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match=r"SPOTMIX_SANDBOX_SHA256=.*cannot be read"):
-        releases("http://127.0.0.1:1", tmp_path / "none").fetch(tmp_path)
+        releases("file:///tmp", release()).fetch(tmp_path)
 
 
 def test_it_can_be_given_up(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    with serving(release()) as url, pytest.raises(SandboxError, match="given up"):
-        releases(url, checksums(tmp_path, release()), stop).fetch(tmp_path)
+    files = release()
+    with serving(files) as url, pytest.raises(SandboxError, match="given up"):
+        releases(url, files, stop).fetch(tmp_path)
