@@ -7,6 +7,7 @@ import click
 from extender import __version__
 from extender.cli.config import config
 from extender.cli.sandbox import sandbox
+from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
 from extender.core.errors import SpotmixError
 
@@ -19,12 +20,14 @@ def cli() -> None:
     \b
     Try it without a cluster:   spotmix sandbox demo
     Run the scheduler extender: spotmix serve
+    Attach it to a scheduler:   spotmix scheduler-config inject FILE
     See the configuration:      spotmix config show
     """
 
 
 cli.add_command(serve)
 cli.add_command(config)
+cli.add_command(scheduler_config)
 cli.add_command(sandbox)
 
 

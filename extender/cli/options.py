@@ -1,6 +1,6 @@
 """Every setting as a command-line option."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -31,7 +31,17 @@ def _parameter(leaf: Leaf) -> str:
 
 def settings_options(command: F) -> F:
     """Give a command `--config` and an option for each setting."""
-    for leaf in reversed(LEAVES):
+    return _with_options(command, LEAVES)
+
+
+def options_of(*sections: str) -> Callable[[F], F]:
+    """Give a command `--config` and an option for each setting of some sections, such as `extender.tls`."""
+    leaves = [leaf for leaf in LEAVES if any(f"{'.'.join(leaf.path)}.".startswith(f"{s}.") for s in sections)]
+    return lambda command: _with_options(command, leaves)
+
+
+def _with_options(command: F, leaves: Sequence[Leaf]) -> F:
+    for leaf in reversed(leaves):
         metavar = "DURATION" if leaf.duration else None
         command = click.option(leaf.flag, _parameter(leaf), help=_help(leaf), metavar=metavar)(command)
     return click.option(
@@ -44,10 +54,10 @@ def settings_options(command: F) -> F:
 
 
 def settings_from(config_file: str, given: dict[str, str | None]) -> Settings:
-    """The settings of a command that was decorated with `settings_options`.
+    """The settings of a command that was decorated with `settings_options` or `options_of`.
 
     Raises:
         ConfigError: a flag, variable or the file is wrong.
     """
-    flags = {leaf.path: value for leaf in LEAVES if (value := given[_parameter(leaf)]) is not None}
+    flags = {leaf.path: value for leaf in LEAVES if (value := given.get(_parameter(leaf))) is not None}
     return load_settings(config_file, flags)

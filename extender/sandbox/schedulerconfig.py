@@ -8,9 +8,7 @@ import yaml
 
 from extender.core.errors import SandboxError
 from extender.sandbox.components import CLIENT_BURST, CLIENT_QPS
-
-API_VERSION = "kubescheduler.config.k8s.io/v1"
-KIND = "KubeSchedulerConfiguration"
+from extender.wire.schedulerconfig import API_VERSION, KIND
 
 SchedulerConfig = Mapping[str, Any] | str | None
 """A mapping, YAML text, or None for the stock scheduler. What the caller does not care about is left out."""

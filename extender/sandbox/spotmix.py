@@ -8,23 +8,12 @@ from extender.sandbox.controlplane import ADMIN_GROUP, ControlPlane
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
-
-WEIGHT = 15
-"""At 13 and more our preference outweighs all in-tree scores together."""
+from extender.wire.schedulerconfig import Stanza
 
 
 def scheduler_config(url: str, profiles: Sequence[Mapping[str, Any]] = (), **extender: Any) -> dict[str, Any]:
     """A KubeSchedulerConfiguration with an extender at `url`; `extender` overrides fields of its stanza."""
-    stanza = {
-        "urlPrefix": url,
-        "filterVerb": "filter",
-        "prioritizeVerb": "prioritize",
-        "weight": WEIGHT,
-        "nodeCacheCapable": True,
-        "httpTimeout": "5s",
-        "ignorable": False,
-        **extender,
-    }
+    stanza = {**Stanza(url_prefix=url).entry(), **extender}
     return {"extenders": [stanza], **({"profiles": list(profiles)} if profiles else {})}
 
 

@@ -22,6 +22,7 @@ from extender.settings.load import (
     split_address,
 )
 from extender.settings.sections import Settings
+from extender.settings.stanza import stanza_from
 
 __all__ = [
     "API_VERSION",
@@ -33,4 +34,5 @@ __all__ = [
     "load_settings",
     "render_settings",
     "split_address",
+    "stanza_from",
 ]

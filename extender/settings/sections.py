@@ -99,6 +99,28 @@ class PolicySettings(Section, frozen=True):
     ] = ("kube-system",)
 
 
+class SchedulerConfigSettings(Section, frozen=True):
+    """Our entry in a scheduler's configuration, where Spotmix writes it. Paths are on the scheduler's machine."""
+
+    url_prefix: Annotated[
+        str,
+        _doc("http:// or https:// address of the extender as the scheduler reaches it; empty is made of extender.addr"),
+    ] = ""
+    weight: Annotated[
+        int, _doc("what our scores are multiplied by; above 12 they outweigh the scheduler's own"), Meta(ge=1, le=1000)
+    ] = 15
+    node_cache_capable: Annotated[
+        bool, _doc("the scheduler sends names instead of nodes; false makes nodes look empty to its own scoring")
+    ] = True
+    http_timeout: Annotated[str, _duration("how long the scheduler waits for an answer")] = "5s"
+    ignorable: Annotated[bool, _doc("true: pods are placed anywhere while Spotmix is away; false: they wait")] = False
+    ca_file: Annotated[str, _doc("PEM file of the CA that signed the extender's certificate; needed with https")] = ""
+    ca_data: Annotated[str, _doc("the CA itself, as PEM or its base64; wins over caFile")] = ""
+    cert_file: Annotated[str, _doc("PEM file of the client certificate that the scheduler shows")] = ""
+    key_file: Annotated[str, _doc("PEM file of its private key")] = ""
+    server_name: Annotated[str, _doc("name in the extender's certificate, where it is not the host of urlPrefix")] = ""
+
+
 class Settings(Section, frozen=True):
     """The whole configuration."""
 
@@ -112,6 +134,7 @@ class Settings(Section, frozen=True):
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    scheduler_config: SchedulerConfigSettings = field(default_factory=SchedulerConfigSettings)
     classes: Annotated[
         ClassRules,
         _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ..."),
