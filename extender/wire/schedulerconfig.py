@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from extender.wire.yamltree import Node, fault
+from extender.wire.yamltree import Node, documents, expect_json, fault
 
 GROUP = "kubescheduler.config.k8s.io"
 API_VERSION = f"{GROUP}/v1"
@@ -99,9 +99,21 @@ class Stanza(Struct, frozen=True, kw_only=True):
         return entry
 
 
-def mentioned(text: str) -> bool:
-    """Whether a text may hold a KubeSchedulerConfiguration; what does not is not worth parsing."""
-    return _MENTIONED.search(text) is not None
+def read(text: str) -> tuple[list[Node], list[Node]]:
+    """The documents of a text without byte order mark, and those of them that are a configuration.
+
+    A text that names no KubeSchedulerConfiguration is not parsed, whatever it is, and has none of either.
+
+    Raises:
+        WireError: the text is invalid, or a configuration is; see `is_configuration`.
+    """
+    if not _MENTIONED.search(text):
+        return [], []
+    roots = documents(text)
+    known = [root for root in roots if is_configuration(root)]
+    if known:
+        expect_json(text)
+    return roots, known
 
 
 def is_configuration(root: Node) -> bool:

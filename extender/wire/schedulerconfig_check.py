@@ -14,13 +14,12 @@ from extender.wire.schedulerconfig import (
     alike,
     entries,
     go_seconds,
-    is_configuration,
-    mentioned,
     own_entry,
+    read,
     text_of,
 )
 from extender.wire.schedulerconfig_weights import in_tree_scores
-from extender.wire.yamltree import Node, documents
+from extender.wire.yamltree import Node
 
 Severity = Literal["error", "warning", "info"]
 
@@ -59,8 +58,7 @@ def check(text: str, stanza: Stanza, own_scheduler_name: str = DEFAULT_SCHEDULER
     Raises:
         WireError: the text is invalid or of another version; see `is_configuration`.
     """
-    roots = documents(text.removeprefix("\ufeff")) if mentioned(text) else []
-    configurations = [root for root in roots if is_configuration(root)]
+    roots, configurations = read(text.removeprefix("\ufeff"))
     if not configurations:
         return [Finding("error", 1, "kind", f"there is no {KIND} here; give the file of kube-scheduler --config")]
     findings = [finding for root in configurations for finding in _check(root, stanza, own_scheduler_name)]

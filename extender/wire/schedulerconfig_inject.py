@@ -6,9 +6,9 @@ from typing import Any
 from msgspec import Struct
 
 from extender.core.errors import WireError
-from extender.wire.schedulerconfig import Stanza, entries, go_seconds, is_configuration, mentioned, own_entry
+from extender.wire.schedulerconfig import Stanza, entries, go_seconds, is_configuration, own_entry, read
 from extender.wire.yamledit import Edits
-from extender.wire.yamltree import Node, documents, fault
+from extender.wire.yamltree import Node, fault
 
 
 class Injection(Struct, frozen=True):
@@ -43,8 +43,7 @@ def injected(text: str, stanza: Stanza) -> Injection:
     """
     bom = text[: text.startswith("\ufeff")]
     body = text[len(bom) :]
-    roots = documents(body) if mentioned(body) else []
-    known = [root for root in roots if is_configuration(root)]
+    roots, known = read(body)
     edits = Edits(body)
     changes = [change for root in known for change in _put(edits, root, stanza)]
     if not changes:
@@ -115,7 +114,7 @@ def _shown(value: Any) -> str:
 def _verify(before: list[Node], result: str, stanza: Stanza) -> None:
     """Read the edited text again: our entries are right, and nothing else has changed."""
     try:
-        after = documents(result)
+        after, _ = read(result)
         safe = len(after) == len(before) and all(
             _kept(old, new, stanza) for old, new in zip(before, after, strict=True)
         )

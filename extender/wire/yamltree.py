@@ -168,20 +168,24 @@ def _hint(text: str, mark: yaml.Mark | None) -> str:
     return "check the indentation, quotes and brackets there"
 
 
-def is_json(text: str) -> bool:
-    """Whether a text is a JSON document."""
-    if not text.lstrip().startswith("{"):
-        return False
+def expect_json(text: str) -> None:
+    """Check a text that `documents` has read: kube-scheduler takes all that begins with a brace for JSON.
+
+    Raises:
+        WireError: it begins so, and is no JSON.
+    """
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+        if text.lstrip().startswith("{"):
+            json.loads(text, parse_int=str)
+    except json.JSONDecodeError as error:
+        what = f"begins with a brace, so that kube-scheduler reads JSON, but is none: {error.msg}"
+        where = f"line {error.lineno}, column {error.colno}"
+        raise WireError(f"{where}: {what}; write JSON, or YAML without the outer braces") from error
 
 
 def _scannable(text: str) -> str:
     """The text for a YAML scanner, at the same positions: JSON may escape surrogates, which YAML may not."""
-    return _SURROGATE.sub(r"\\u0041", text) if "\\u" in text and is_json(text) else text
+    return _SURROGATE.sub(r"\\u0041", text) if text.lstrip().startswith("{") else text
 
 
 class _Builder:

@@ -255,6 +255,7 @@ def test_what_is_no_such_configuration_is_left_alone(text: str) -> None:
         (HEAD + "extenders:\n- httpTimeout: 5 s\n", r'extenders\[0\].httpTimeout is "5 s"; write a duration, such as'),
         (HEAD + "extenders:\n- tlsConfig: on\n", r"extenders\[0\].tlsConfig is on; write a mapping"),
         (HEAD + "extenders:\n- managedResources: {}\n", r"extenders\[0\].managedResources is a mapping; write a list"),
+        (f"{{kind: {KIND}, apiVersion: {API_VERSION}}}", "line 1, column 2: begins with a brace, .* write JSON"),
         (HEAD + "kind: x\n", "line 3, column 1: kind stands twice, first in line 2; remove one"),
         (HEAD + "extenders:\n\t- a\n", "line 4, column 1: is not YAML: .*indent with spaces"),
         (HEAD + "#" * 2**18, "characters; no more than"),
@@ -331,7 +332,7 @@ def texts(draw: st.DrawFn) -> str:
         allow_unicode=draw(st.booleans()),
         default_flow_style=style == "flow",
         indent=draw(st.sampled_from([2, 4])),
-        explicit_start=draw(st.booleans()),
+        explicit_start=style == "flow" or draw(st.booleans()),
         width=10**6,
     )
     if style == "block":
