@@ -6,7 +6,7 @@ import click
 
 from extender.cli.options import options_of, settings_from
 from extender.cli.scheduler_config_render import SECTIONS
-from extender.wire.schedulerconfig_check import Finding
+from extender.wire.schedulerconfig_scheduler import Finding
 
 PIPE_WIDTH = 160
 """Columns of the table where there is no terminal to fit it to."""

@@ -25,6 +25,7 @@ _DURATION = re.compile(r"[-+]?((\d{1,19}(\.\d{0,19})?|\.\d{1,19})(ns|us|µs|μs|
 _PART = re.compile(r"(\d[\d.]*|\.\d+)([a-zµμ]+)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+MAX_EXTENDERS = 500
 FIELDS: Mapping[str, type] = {
     "urlPrefix": str,
     "filterVerb": str,
@@ -150,6 +151,10 @@ def entries(root: Node) -> list[Node]:
         return []
     if extenders.kind != "sequence":
         raise fault(extenders, "extenders", f"is {extenders.seen}; write a list, such as - urlPrefix: http://host/path")
+    if len(extenders.items) > MAX_EXTENDERS:
+        raise fault(
+            extenders, "extenders", f"has {len(extenders.items)} entries; no more than {MAX_EXTENDERS} are read"
+        )
     for index, item in enumerate(extenders.items):
         if item.target.kind != "mapping":
             what = f"is {item.seen}; write a mapping that starts with urlPrefix, or remove it"

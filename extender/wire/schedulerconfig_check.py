@@ -2,9 +2,6 @@
 
 import difflib
 from collections.abc import Iterator
-from typing import Literal
-
-from msgspec import Struct
 
 from extender.wire.schedulerconfig import (
     DEFAULT_SCHEDULER,
@@ -18,10 +15,9 @@ from extender.wire.schedulerconfig import (
     read,
     text_of,
 )
+from extender.wire.schedulerconfig_scheduler import Finding, connection, leader_election, own_pods, sample
 from extender.wire.schedulerconfig_weights import in_tree_scores
 from extender.wire.yamltree import Node
-
-Severity = Literal["error", "warning", "info"]
 
 MAX_SCORE = 10
 """The highest score of a node; the scheduler multiplies it by weight and by 10."""
@@ -29,22 +25,6 @@ SHORT_SECONDS = 1.0
 LONG_SECONDS = 30.0
 MAX_UNKNOWN = 20
 """Most unknown fields that are named of an entry."""
-
-
-class Finding(Struct, frozen=True):
-    """Something worth knowing about a configuration.
-
-    Attributes:
-        severity: error: it does not do what it is there for; warning: it may hurt; info: a choice that was made.
-        line: 1-based line it stands in, or of what lacks it.
-        field: path of the field, such as `extenders[0].weight`.
-        text: what happens because of it, and what to do.
-    """
-
-    severity: Severity
-    line: int
-    field: str
-    text: str
 
 
 def check(text: str, stanza: Stanza, own_scheduler_name: str = DEFAULT_SCHEDULER) -> list[Finding]:
@@ -83,7 +63,8 @@ def _check(root: Node, stanza: Stanza, own_scheduler_name: str) -> Iterator[Find
     yield from _binders(found, own[1] if own else None)
     for index, entry in enumerate(found):
         yield from _unknown_fields(index, entry)
-    yield from _leader_election(root)
+    yield from leader_election(root)
+    yield from connection(root)
     if own is None:
         node = root.find("extenders") or root
         text = "Spotmix is not among them, so it is never asked; `spotmix scheduler-config inject` adds it"
@@ -101,8 +82,8 @@ def _check(root: Node, stanza: Stanza, own_scheduler_name: str) -> Iterator[Find
     yield from _weight(root, entry, path)
     yield from _transport(entry, path)
     yield from _availability(entry, path)
-    yield from _sample(root)
-    yield from _profiles(root, entry, own_scheduler_name)
+    yield from sample(root)
+    yield from own_pods(root, _flag(entry, "ignorable"), own_scheduler_name)
 
 
 def _line(entry: Node, field: str) -> int:
@@ -234,63 +215,3 @@ def _availability(entry: Node, path: str) -> Iterator[Finding]:
     else:
         text = "is false: while Spotmix is away no pod of this scheduler is placed; splits stay exact"
     yield Finding("info", _line(entry, "ignorable"), f"{path}.ignorable", text)
-
-
-def _sample(root: Node) -> Iterator[Finding]:
-    profiles = root.find("profiles")
-    places = [("percentageOfNodesToScore", root)]
-    places += [
-        (f"profiles[{index}].percentageOfNodesToScore", item.target)
-        for index, item in enumerate(profiles.items if profiles else ())
-    ]
-    for path, place in places:
-        node = place.find("percentageOfNodesToScore")
-        percentage = node.scalar if node is not None else None
-        if percentage == 100 or (percentage is None and place is not root):
-            continue
-        if not percentage:
-            said = "is not set: from 100 nodes up the scheduler offers a sample, of many nodes a smaller share"
-        else:
-            said = (
-                f"is {percentage}: from 100 nodes up the scheduler offers that many percent of the nodes, at least 100"
-            )
-        text = f"{said}; a class outside of it is reached by nomination, an attempt later; 100 offers all and is slower"
-        yield Finding("info", node.line if node else root.line, path, text)
-
-
-def _profiles(root: Node, entry: Node, own_scheduler_name: str) -> Iterator[Finding]:
-    names = profile_names(root)
-    line = _line(root, "profiles")
-    if len(names) > 1:
-        text = f"{', '.join(names)} share all extenders: Spotmix is asked about the pods of each"
-        yield Finding("info", line, "profiles", text)
-    if own_scheduler_name not in names:
-        return
-    if _flag(entry, "ignorable"):
-        text = (
-            f"Spotmix's own pods are placed by {own_scheduler_name}, which goes on without Spotmix as it is ignorable"
-        )
-        yield Finding("info", line, "profiles", text)
-        return
-    text = (
-        f"{own_scheduler_name} places Spotmix's own pods too: once all are gone none comes back, as it waits for them; "
-        "set ignorable: true, give those pods another schedulerName, or run Spotmix as a static pod"
-    )
-    yield Finding("warning", line, "profiles", text)
-
-
-def profile_names(root: Node) -> list[str]:
-    """The schedulerNames a configuration serves."""
-    profiles = root.find("profiles")
-    names = [text_of(item.target, "schedulerName") for item in (profiles.items if profiles else ())]
-    return [name or DEFAULT_SCHEDULER for name in names] or [DEFAULT_SCHEDULER]
-
-
-def _leader_election(root: Node) -> Iterator[Finding]:
-    election = root.find("leaderElection")
-    off = election is not None and (node := election.find("leaderElect")) is not None and node.scalar is False
-    named = election is not None and text_of(election, "resourceName") not in ("", "kube-scheduler")
-    if off or named or DEFAULT_SCHEDULER in profile_names(root):
-        return
-    text = "elects by the Lease kube-scheduler, the cluster's own scheduler's, and waits for it for ever; name another"
-    yield Finding("error", (election or root).line, "leaderElection.resourceName", text)

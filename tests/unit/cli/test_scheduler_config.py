@@ -137,14 +137,14 @@ def test_check_fails_on_errors_alone(runner: CliRunner, file: Path) -> None:
     missing = run(runner, "check", file)
     assert missing.exit_code == 1
     assert "Spotmix is not among them" in missing.stdout
-    assert missing.stdout.endswith(f"{file}: errors: 1, warnings: 0, infos: 0\n")
+    assert missing.stdout.endswith(f"{file}: errors: 1, warnings: 1, infos: 0\n")
     file.write_text(inject(TEXT, STANZA))
     deadlock = run(runner, "check", file)
     assert deadlock.exit_code == 0
     assert "places Spotmix's own pods too" in deadlock.stdout
-    assert "warnings: 1" in deadlock.stdout
+    assert "warnings: 2" in deadlock.stdout
     elsewhere = run(runner, "check", file, "--own-scheduler-name", "other")
-    assert "warnings: 0" in elsewhere.stdout
+    assert "warnings: 1" in elsewhere.stdout
 
 
 @pytest.mark.parametrize("command", ["inject", "check"])

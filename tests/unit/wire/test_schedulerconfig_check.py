@@ -6,8 +6,9 @@ import yaml
 
 from extender.core.errors import WireError
 from extender.wire.schedulerconfig import API_VERSION, KIND, Stanza
-from extender.wire.schedulerconfig_check import Finding, check
+from extender.wire.schedulerconfig_check import check
 from extender.wire.schedulerconfig_render import render
+from extender.wire.schedulerconfig_scheduler import Finding
 
 HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"
 STANZA = Stanza(url_prefix="http://127.0.0.1:8888/scheduler")
@@ -15,6 +16,7 @@ SECURE = Stanza(url_prefix="https://127.0.0.1:8888/scheduler", enable_https=True
 OTHER = {"urlPrefix": "http://other", "bindVerb": "bind"}
 QUIET = {
     "percentageOfNodesToScore": 100,
+    "clientConnection": {"kubeconfig": "/k"},
     "profiles": [{"schedulerName": "spotmix"}],
     "leaderElection": {"leaderElect": False},
 }
@@ -148,6 +150,11 @@ def test_several_extenders(extenders: list[dict[str, Any]], wanted: Found) -> No
         ({"leaderElection": {"resourceName": "kube-scheduler"}}, {("error", "leaderElection.resourceName")}),
         ({"leaderElection": {"resourceName": "spotmix"}}, set()),
         ({"leaderElection": None, "profiles": None}, {("warning", "profiles")}),
+        ({"clientConnection": None}, set()),
+        (
+            {"clientConnection": {"qps": 5}, "profiles": None},
+            {("warning", "profiles"), ("warning", "clientConnection.kubeconfig")},
+        ),
     ],
 )
 def test_the_scheduler_around_it(fields: dict[str, Any], wanted: Found) -> None:

@@ -258,6 +258,7 @@ def test_what_is_no_such_configuration_is_left_alone(text: str) -> None:
         (f"{{kind: {KIND}, apiVersion: {API_VERSION}}}", "line 1, column 2: begins with a brace, .* write JSON"),
         (HEAD + "kind: x\n", "line 3, column 1: kind stands twice, first in line 2; remove one"),
         (HEAD + "extenders:\n\t- a\n", "line 4, column 1: is not YAML: .*indent with spaces"),
+        (HEAD + "extenders:\n" + "- {}\n" * 501, "extenders has 501 entries; no more than 500 are read"),
         (HEAD + "#" * 2**18, "characters; no more than"),
     ],
 )
