@@ -39,14 +39,14 @@ class Reader:
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig))
 
-    def read(self, text: str) -> tuple[dict[str, Any] | None, str]:
+    def read(self, text: str, *flags: str) -> tuple[dict[str, Any] | None, str]:
         """What the scheduler makes of a configuration, defaults included, or None; and what it logged."""
         given, seen = self._folder / "config.yaml", self._folder / "seen.yaml"
         seen.unlink(missing_ok=True)
         given.write_bytes(
             text.replace("clientConnection: {}", f"clientConnection: {{kubeconfig: {self.kubeconfig}}}").encode()
         )
-        command = [str(self._binary), f"--config={given}", f"--write-config-to={seen}", "--secure-port=0"]
+        command = [str(self._binary), f"--config={given}", f"--write-config-to={seen}", "--secure-port=0", *flags]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         return (yaml.safe_load(seen.read_text()) if done.returncode == 0 else None), done.stderr
 
@@ -79,6 +79,14 @@ def test_the_scheduler_reads_in_a_rendered_configuration_what_we_wrote(reader: R
         assert seen["leaderElection"]["resourceName"] == "a-scheduler"
         # The scheduler writes no field that has its default.
         assert seen["extenders"] == [{k: v for k, v in stanza.entry().items() if v is not False}]
+
+
+def test_beside_a_file_kubeadms_kubeconfig_flag_does_not_count_and_its_election_flag_does(reader: Reader) -> None:
+    text = HEAD + CLIENT + "leaderElection: {leaderElect: false}\n"
+    seen, log = reader.read(inject(text, PLAIN), "--kubeconfig=/nowhere", "--leader-elect=true")
+    assert seen is not None, log
+    assert seen["clientConnection"]["kubeconfig"] == str(reader.kubeconfig)
+    assert seen["leaderElection"]["leaderElect"] is True
 
 
 CLIENT = "clientConnection: {}\n"
