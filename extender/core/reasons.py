@@ -38,6 +38,8 @@ class Reason(Enum):
 
     # Errors
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
+    NOT_LEADER = "not-leader", "spotmix: this replica is not the leader"
+    TAKING_OVER = "taking-over", "spotmix: this replica is the leader and not ready to decide yet"
 
     def __str__(self) -> str:
         """The label, as metrics and logs show it."""

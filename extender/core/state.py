@@ -107,6 +107,12 @@ class ClusterState:
                 self._release(pod)
                 self.waiting.drop(pod)
 
+    def depose(self) -> None:
+        """Another replica decided meanwhile: what was decided here, and not seen bound since, counts no more."""
+        for pod in (*self._reserved, *(waiting.pod for waiting in self.waiting.all())):
+            self._release(pod)
+            self.waiting.drop(pod)
+
     def _known(self, resource: str) -> Iterable[str]:
         if resource == "pods":
             return list(self.pods)
@@ -328,6 +334,10 @@ class ClusterState:
     def reserved(self) -> int:
         """The number of live reservations."""
         return len(self._reserved)
+
+    def reserved_since(self, start: float) -> list[str]:
+        """The pods whose live reservation was made, or made anew, at `start` (seconds) or later."""
+        return [pod for pod, revision in self._reserved.items() if revision.reservations[pod].at >= start]
 
     def is_gone(self, pod: str) -> bool:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""

@@ -93,6 +93,19 @@ class ClusterFeed:
         for reflector in self._built_in.values():
             await reflector.synced.wait()
 
+    async def fresh_version(self) -> str:
+        """The resourceVersion of the store at this moment.
+
+        Raises:
+            ApiError: the server refused, or was not reached.
+        """
+        body = await self._api.request("GET", PODS.path, params={"limit": "1"})
+        return self._decoder_for(PODS).page(body).resource_version
+
+    async def catch_up(self, version: str, patience: float) -> None:
+        """Return once every pod is known as it was at `version`; see `Reflector.reach`."""
+        await self._built_in[PODS.key].reach(version, patience)
+
     async def stop(self) -> None:
         """End all watches and wait until they have ended."""
         tasks, self._tasks = self._tasks, []

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from extender.core.errors import ApiError
@@ -31,6 +31,7 @@ class PatchQueue:
         burst: patches at once.
         concurrency: requests in flight.
         limit: patches waiting; beyond that new ones are refused.
+        allowed: asked right before a patch is sent; while it says no, patches are dropped.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class PatchQueue:
         burst: int = 200,
         concurrency: int = 16,
         limit: int = 20_000,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._patches = patches
         self._report = report
@@ -50,6 +52,7 @@ class PatchQueue:
         self._bucket = TokenBucket(rate, burst, self._ports)
         self._concurrency = concurrency
         self._limit = limit
+        self._allowed = allowed
         # Insertion order is the order of service.
         self._waiting: OrderedDict[tuple[str, Kind], tuple[PodKey, Value]] = OrderedDict()
         self._busy: set[tuple[str, Kind]] = set()
@@ -139,6 +142,8 @@ class PatchQueue:
                 if isinstance(newer, Mapping) and isinstance(value, Mapping):
                     newer = {**value, **newer}
                 value = newer
+            if not self._allowed():
+                return
             try:
                 alive = await self._send(pod, key[1], value)
             except ApiError as error:

@@ -101,6 +101,8 @@ class Reflector:
         self._optional = optional
         self._backoff = Backoff(self._ports.uniform)
         self._version = ""
+        self._progress: asyncio.Event | None = None
+        self._watching: asyncio.Timeout | None = None
         self._expired_lists = 0
         self._last_contact: float | None = None
         self._failures = 0
@@ -151,6 +153,31 @@ class Reflector:
             if self._version and self._ports.clock() - started >= LIVED:
                 self._backoff.reset()
             await self._ports.sleep(self._backoff.next(retry_after))
+
+    async def reach(self, version: str, patience: float) -> None:
+        """Return once the sink has been given all that happened up to `version`, a resourceVersion of the whole store.
+
+        A watch is in order, so its next event or bookmark proves it, and so does a list. When neither comes within
+        `patience` seconds, because nothing happens or because the watch is dead, the resource is listed anew.
+        """
+        while not _covers(self._version, version):
+            progress = self._progress = asyncio.Event()
+            try:
+                async with asyncio.timeout(patience):
+                    await progress.wait()
+            except TimeoutError:
+                self._list_anew()
+
+    def _list_anew(self) -> None:
+        """Break the watch off, if there is one: a list that is under way, or comes, does as well."""
+        if self._watching is not None:
+            self._version = ""
+            self._watching.reschedule(asyncio.get_running_loop().time())
+
+    def _progressed(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     def _gone(self, status: int) -> bool:
         # A starting API server may refuse for want of its roles: what could be listed once is waited for.
@@ -213,6 +240,7 @@ class Reflector:
         self._expired_lists = 0
         self._lists += 1
         self._contact()
+        self._progressed()
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -222,9 +250,15 @@ class Reflector:
             "timeoutSeconds": str(int(self._ports.uniform(*WATCH_SECONDS))),
         }
         lines = self._api.watch(self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened)
-        async with aclosing(lines):
-            async for line in lines:
-                self._take(line)
+        try:
+            # A timeout without a time: `reach` may set one.
+            async with asyncio.timeout(None) as self._watching, aclosing(lines):
+                async for line in lines:
+                    self._take(line)
+        except TimeoutError:
+            self._version = ""
+        finally:
+            self._watching = None
 
     def _take(self, line: bytes) -> None:
         """Apply one line of the watch."""
@@ -244,6 +278,7 @@ class Reflector:
             self._events += 1
         if change.resource_version:
             self._version = change.resource_version
+            self._progressed()
 
     def _take_undecodable(self, line: bytes, error: WireError) -> None:
         """Go on after a bad object; a delete needs no more than its uid."""
@@ -255,6 +290,11 @@ class Reflector:
             self._emit(Gone(self.resource.key, salvaged.uid))
         if salvaged.resource_version:
             self._version = salvaged.resource_version
+
+
+def _covers(seen: str, wanted: str) -> bool:
+    """Whether one resourceVersion is as new as another (they are comparable since KEP-5504, and always were)."""
+    return seen.isdecimal() and wanted.isdecimal() and int(seen) >= int(wanted)
 
 
 def _refused(resource: ApiResource, change: Change) -> ApiError:

@@ -29,6 +29,9 @@ class Waker:
         annotation: key of the annotation that wakes a pod.
         counted: is told how a pod was woken: `annotate` or `nominate`.
         clock: seconds since the epoch, the clock of the decisions.
+
+    Attributes:
+        unscheduled: the pods that the scheduler has given up for now, by UID.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Waker:
         self._clock = clock
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._nominees: dict[str, tuple[PodKey, str]] = {}
+        self.unscheduled: dict[str, PodKey] = {}
 
     def rejected(self, waiting: Waiting, *, written: bool) -> None:
         """A pod was rejected; `written` says that PodScheduled=False is on it already."""
@@ -51,8 +55,13 @@ class Waker:
         elif waiting.wake_at:
             self._later(pod.uid, waiting.wake_at - self._clock() + MARGIN, lambda: self.wake(pod))
 
+    def gone(self, uid: str) -> None:
+        """A pod was deleted."""
+        self.unscheduled.pop(uid, None)
+        self.forget(uid)
+
     def forget(self, uid: str) -> None:
-        """A pod was passed, or is gone."""
+        """A pod was passed."""
         timer = self._timers.pop(uid, None)
         if timer is not None:
             timer.cancel()
@@ -60,6 +69,10 @@ class Waker:
 
     def seen(self, pod: Pod) -> None:
         """The watch delivered a pod."""
+        if pod.unscheduled and not (pod.node or pod.terminating or pod.ended):
+            self.unscheduled[pod.uid] = PodKey(pod.namespace, pod.name, pod.uid)
+        else:
+            self.unscheduled.pop(pod.uid, None)
         if pod.uid in self._timers:
             if pod.node or pod.terminating or pod.ended:
                 self.forget(pod.uid)

@@ -1,11 +1,10 @@
 """Wires core, kube, servers and telemetry together: the only place that knows them all."""
 
 import asyncio
-import contextlib
 import gc
 import signal
 import time
-from pathlib import Path
+from collections.abc import Iterable
 
 from extender.core.decide import Decision, PodView
 from extender.core.errors import ConfigError, SpotmixError
@@ -15,15 +14,19 @@ from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState, Wake
 from extender.core.waiting import Waiting
-from extender.core.workloads import NEVER_MANAGED, PolicyChanged, PolicyRules
+from extender.core.workloads import NEVER_MANAGED, PolicyRules
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed
 from extender.kube.patches import PodKey, PodPatches
 from extender.kube.queue import PatchQueue
-from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.duties import Duties
 from extender.runtime.gauges import readings
+from extender.runtime.leadership import Leadership
+from extender.runtime.policies import PolicyReports
+from extender.runtime.whoami import own_namespace
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp, HealthApp
 from extender.servers.owners import OwnerGate
@@ -31,21 +34,13 @@ from extender.servers.server import HttpServer, bind
 from extender.servers.tls import ReloadingTls
 from extender.settings import Settings, default_annotations, split_address
 from extender.telemetry.logs import logger
-from extender.telemetry.metrics import Gauges, Metrics
+from extender.telemetry.metrics import Gauges, Metrics, Reading
 from extender.wire.objects_v1 import Decoders
 from extender.wire.schedule import schedule_fault
 
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DRAIN_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 5.0
 REPORT_SECONDS = 10.0
-
-
-def own_namespace() -> tuple[str, ...]:
-    """The namespace this process runs in, when it runs in a pod."""
-    with contextlib.suppress(OSError):
-        return (NAMESPACE_FILE.read_text(encoding="utf-8").strip(),)
-    return ()
 
 
 def policy_rules(settings: Settings) -> PolicyRules:
@@ -64,6 +59,9 @@ class Runtime:
     Args:
         settings: the configuration.
         client: a connected API client; it is closed at the end.
+
+    Raises:
+        ConfigError: something about this process is needed and not known.
     """
 
     def __init__(self, settings: Settings, client: ApiClient) -> None:
@@ -73,7 +71,6 @@ class Runtime:
         self._client = client
         self._reported: dict[str, float] = {}
         self._stopping = False
-        self._synced = False
         self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
@@ -84,10 +81,12 @@ class Runtime:
             on_unavailable=self._unavailable,
             page_size=settings.cache.page_size,
         )
+        self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         patches = PodPatches(client)
-        self._wakes = PatchQueue(patches, self._report)
-        self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate)
+        self._wakes = PatchQueue(patches, self._report, allowed=self._decides)
+        self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate, allowed=self._decides)
         self._recorder = EventRecorder(client, self._report)
+        self._policies = PolicyReports(self.state.workloads, self.metrics, self._recorder, self._decides)
         self._waker = Waker(
             self._wakes,
             f"{settings.policy.prefixes[0]}/wake",
@@ -99,7 +98,13 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
-        self.metrics.registry.register(Gauges(lambda: readings(self.feed, self.state, time.monotonic())))
+        self.metrics.registry.register(Gauges(self._readings))
+
+    def _decides(self) -> bool:
+        return self.leadership.decides
+
+    def _readings(self) -> Iterable[Reading]:
+        return readings(self.feed, self.state, self.leadership.leads, time.monotonic())
 
     def _make_tls(self) -> ReloadingTls | None:
         tls = self.settings.extender.tls
@@ -118,7 +123,7 @@ class Runtime:
                 self._gate.arrived(thing.uid)
                 self._meet(thing.owner)
         elif isinstance(event, Gone) and event.resource == "pods":
-            self._waker.forget(event.uid)
+            self._waker.gone(event.uid)
         if self.state.effects:
             self._take_effects()
 
@@ -133,25 +138,7 @@ class Runtime:
             if isinstance(effect, Wake):
                 self._waker.wake(PodKey(effect.namespace, effect.name, effect.pod))
             else:
-                self._policy_changed(effect)
-
-    def _policy_changed(self, change: PolicyChanged) -> None:
-        workload = change.workload
-        problems = () if change.gone else workload.parsed.problems
-        self.metrics.policy(workload, [p for p in problems if not p.warning])
-        for problem in problems:
-            self.log.warning(
-                "policy warning" if problem.warning else "policy invalid",
-                workload=f"{workload.kind} {workload.namespace}/{workload.name}",
-                problem=problem.text,
-            )
-            self._recorder.emit(
-                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
-                "PolicyWarning" if problem.warning else "PolicyInvalid",
-                "HoldOnDemand" if workload.held else "KeepPolicy",
-                problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
-                "Warning",
-            )
+                self._policies.changed(effect)
 
     def _unavailable(self, group: str, kind: str, why: str) -> None:
         self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
@@ -223,7 +210,12 @@ class Runtime:
         """
         settings = self.settings
         extender = Extender(
-            self.state, self._gate, self, lambda: self._synced, time.time, settings.extender.max_candidates
+            self.state,
+            self._gate,
+            self,
+            self.leadership.obstacle,
+            time.time,
+            settings.extender.max_candidates,
         )
         extender_app = ExtenderApp(
             extender,
@@ -231,6 +223,7 @@ class Runtime:
             "/" + settings.extender.url_prefix.strip("/"),
             time.perf_counter,
             self.metrics.answered,
+            self.leadership.stays,
         )
         listener = bind(*split_address(settings.extender.addr), "extender.addr")
         try:
@@ -248,6 +241,7 @@ class Runtime:
         self._wakes.start()
         self._costs.start()
         self._recorder.start()
+        self.leadership.start()
         self._tasks = [
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
@@ -265,10 +259,9 @@ class Runtime:
         # The state is long-lived and acyclic to the collector: leave it out of later collections.
         gc.collect()
         gc.freeze()
-        self._synced = True
-        if self.settings.scale_in.deletion_cost:
-            seats = SeatWriter(self.state, self._costs, parse_duration(self.settings.scale_in.settle))
-            self._tasks.append(asyncio.create_task(seats.run(), name="seat costs"))
+        scale_in = self.settings.scale_in
+        seats = SeatWriter(self.state, self._costs, parse_duration(scale_in.settle)) if scale_in.deletion_cost else None
+        self.leadership.synced(Duties(self.state, self._waker, self._policies, seats))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),
@@ -289,9 +282,10 @@ class Runtime:
                     self._report("tls", f"{error}; the last good certificate stays in force")
 
     async def stop(self) -> None:
-        """Not ready any more, answer what is in flight, send what waits, end."""
+        """Not ready any more, hand over, answer what is in flight, send what waits, end."""
         self._stopping = True
         self.log.info("stopping")
+        await self.leadership.resign()
         for server in self._servers[:1]:
             await server.stop()
         self._waker.stop()
@@ -308,12 +302,6 @@ class Runtime:
             await server.stop()
         await self._client.close()
         self.log.info("stopped")
-
-
-def _consequence(change: PolicyChanged) -> str:
-    if change.workload.held:
-        return "all its pods are held on-demand until then"
-    return "its last valid policy keeps applying until then"
 
 
 async def serve(settings: Settings) -> None:

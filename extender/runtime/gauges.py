@@ -8,8 +8,9 @@ from extender.kube.informers import ClusterFeed
 from extender.telemetry.metrics import Reading
 
 
-def readings(feed: ClusterFeed, state: ClusterState, now: float) -> Iterable[Reading]:
+def readings(feed: ClusterFeed, state: ClusterState, leads: bool, now: float) -> Iterable[Reading]:
     """Gauges of the caches and the state; `now` is monotonic seconds."""
+    yield "spotmix_leader", "1 while this replica holds the lease, or needs none", (), {(): float(leads)}
     health = feed.health()
     resource = ("resource",)
     yield (

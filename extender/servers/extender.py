@@ -39,7 +39,7 @@ class Extender:
         state: the cluster state, kept current by others.
         owners: see `Owners`.
         observer: see `Observer`.
-        synced: whether the state holds a full list of everything that is watched.
+        obstacle: why no decision on a managed pod may be made now (NOT_SYNCED, NOT_LEADER, TAKING_OVER), or None.
         clock: seconds since the epoch, as `state.apply` is given them.
         limit: most nodes that pass filter for a managed pod; 0 passes all of the class.
     """
@@ -49,14 +49,14 @@ class Extender:
         state: ClusterState,
         owners: Owners,
         observer: Observer,
-        synced: Callable[[], bool],
+        obstacle: Callable[[], Reason | None],
         clock: Callable[[], float],
         limit: int,
     ) -> None:
         self._state = state
         self._owners = owners
         self._observer = observer
-        self._synced = synced
+        self._obstacle = obstacle
         self._clock = clock
         self._limit = limit
 
@@ -75,9 +75,13 @@ class Extender:
 
     async def _filter(self, args: ExtenderArgs) -> bytes:
         pod, state = args.pod, self._state
-        if self._may_be_managed(pod) and not self._synced():
+        if self._may_be_managed(pod) and self._obstacle() is Reason.NOT_SYNCED:
             return self.filter_error(Reason.NOT_SYNCED.text)
         owner = await self._resolve(pod)
+        # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
+        obstacle = self._obstacle() if owner is not None else None
+        if obstacle is not None:
+            return self.filter_error(obstacle.text)
         if owner is None:
             self._observer.decided(pod, Decision(Reason.UNMANAGED))
             return args.all_pass()
@@ -95,7 +99,7 @@ class Extender:
         try:
             args = decode_args(body)
             managed = self._state.workloads.resolve(args.pod.namespace, args.pod.owner)
-            if not isinstance(managed, Managed) or managed.workload.policy.mode == "audit":
+            if not isinstance(managed, Managed) or managed.workload.policy.mode == "audit" or self._obstacle():
                 return b"[]"
             return self._scores(args, managed)
         except WireError as error:

@@ -18,6 +18,8 @@ Clock = Callable[[], float]
 Timer = Callable[[str, float], None]
 Verb = Callable[[bytes], Awaitable[bytes]]
 
+CLOSE: Mapping[bytes, bytes] = {b"connection": b"close"}
+
 
 class ExtenderApp:
     """`POST <prefix>/filter` and `POST <prefix>/prioritize`.
@@ -28,9 +30,19 @@ class ExtenderApp:
         prefix: path prefix, the `urlPrefix` of the scheduler's configuration.
         clock: seconds, monotonic.
         timer: is given the verb and the seconds a request took.
+        stay: whether clients shall keep their connections. A replica that is not the leader gives up each after its
+            answer, so that the scheduler's next one goes through the Service to the leader.
     """
 
-    def __init__(self, extender: Extender, max_body: int, prefix: str, clock: Clock, timer: Timer) -> None:
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
+        self,
+        extender: Extender,
+        max_body: int,
+        prefix: str,
+        clock: Clock,
+        timer: Timer,
+        stay: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._routes: Mapping[str, tuple[str, Verb, Callable[[str], bytes]]] = {
             f"{prefix}/filter": ("filter", extender.filter, extender.filter_error),
             f"{prefix}/prioritize": ("prioritize", extender.prioritize, extender.prioritize_error),
@@ -38,6 +50,7 @@ class ExtenderApp:
         self._max_body = max_body
         self._clock = clock
         self._timer = timer
+        self._stay = stay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,13 +74,13 @@ class ExtenderApp:
             limit = f"spotmix: the request is larger than {self._max_body} bytes"
             text = f"{limit}; raise extender.maxBody or use nodeCacheCapable"
             # Not all of the body may have been read, so the connection cannot be used again.
-            await respond(send, 200, error(text), extra={b"connection": b"close"})
+            await respond(send, 200, error(text), extra=CLOSE)
             return
         try:
             result = await answer(body)
         except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
             result = error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
-        await respond(send, 200, result)
+        await respond(send, 200, result, extra=None if self._stay() else CLOSE)
         self._timer(verb, self._clock() - started)
 
 

@@ -81,6 +81,53 @@ class ScaleInSettings(Section, frozen=True):
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
 
 
+_DNS_NAME = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+
+
+class LeaderElectionSettings(Section, frozen=True):
+    """Which of several replicas decides. The times are those of client-go, and so are their defaults."""
+
+    enabled: Annotated[bool, _doc("run as one of several replicas, of which the holder of a Lease decides")] = False
+    name: Annotated[str, _doc("name of the Lease"), Meta(min_length=1, pattern=_DNS_NAME)] = "spotmix"
+    namespace: Annotated[
+        str, _doc("namespace of the Lease; empty takes the pod's own ($POD_NAMESPACE)"), Meta(pattern=_DNS_NAME)
+    ] = ""
+    identity: Annotated[
+        str, _doc("what this replica is called in the Lease; empty takes $POD_NAME, else host name and process id")
+    ] = ""
+    lease_duration: Annotated[str, _duration("how long others wait for a leader that renews no more")] = "15s"
+    renew_deadline: Annotated[str, _duration("how long the leader decides without a renewal that succeeded")] = "10s"
+    retry_period: Annotated[str, _duration("how long between two attempts to get or renew the Lease")] = "2s"
+
+
+class CertificateSettings(Section, frozen=True):
+    """The webhook's serving certificate, made and renewed by Spotmix itself."""
+
+    secret: Annotated[
+        str,
+        _doc("Secret in the own namespace that holds CA and certificate; empty makes none"),
+        Meta(pattern=_DNS_NAME),
+    ] = ""
+    service: Annotated[
+        str, _doc("Service that the API server calls; its DNS names go into the certificate"), Meta(pattern=_DNS_NAME)
+    ] = "spotmix"
+    dns_names: Annotated[tuple[str, ...], _doc("further DNS names of the certificate")] = ()
+    ip_addresses: Annotated[tuple[str, ...], _doc("IP addresses of the certificate")] = ()
+    configurations: Annotated[
+        tuple[str, ...],
+        _doc("names of the Mutating- and ValidatingWebhookConfigurations whose caBundle is kept current"),
+    ] = ()
+    validity: Annotated[str, _duration("how long a certificate is valid")] = "2160h"
+    ca_validity: Annotated[str, _duration("how long a CA is valid")] = "87600h"
+    renew_before: Annotated[str, _duration("how long before its end a certificate is replaced")] = "720h"
+
+
+class WebhookSettings(Section, frozen=True):
+    """The admission webhook."""
+
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+
+
 class PolicySettings(Section, frozen=True):
     """How workloads' annotations are read."""
 
@@ -133,6 +180,8 @@ class Settings(Section, frozen=True):
     log: LogSettings = field(default_factory=LogSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
+    leader_election: LeaderElectionSettings = field(default_factory=LeaderElectionSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     scheduler_config: SchedulerConfigSettings = field(default_factory=SchedulerConfigSettings)
     classes: Annotated[

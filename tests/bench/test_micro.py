@@ -102,7 +102,7 @@ class Silent:
 
 def serve(loaded: Loaded, limit: int) -> Extender:
     silent = Silent()
-    return Extender(loaded.state, silent, silent, lambda: True, time.time, limit)
+    return Extender(loaded.state, silent, silent, lambda: None, time.time, limit)
 
 
 def answer(verb: Callable[[bytes], object], body: bytes) -> bytes:

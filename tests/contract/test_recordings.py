@@ -141,7 +141,7 @@ async def test_unmanaged_pods_get_all_nodes_back(path: Path) -> None:
 @pytest.mark.parametrize("path", FILTERS, ids=lambda path: path.stem)
 async def test_before_all_is_known_it_is_an_error(path: Path) -> None:
     bench = Bench()
-    bench.synced = False
+    bench.obstacle = Reason.NOT_SYNCED
     body, request = load(path)
     result = await ask_filter(bench, body)
     if "-bare-" in path.name:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from extender.core.decide import Decision, PodView
+from extender.core.reasons import Reason
 from extender.core.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
@@ -106,13 +107,19 @@ class Bench:
         self.world = World()
         self.owners = NoOwners()
         self.observer = Observer()
-        self.synced = True
+        self.obstacle: Reason | None = None
+        self.stay = True
         self.times: list[str] = []
         self.extender = Extender(
-            self.world.state, self.owners, self.observer, lambda: self.synced, lambda: self.world.now, 100
+            self.world.state, self.owners, self.observer, lambda: self.obstacle, lambda: self.world.now, 100
         )
         self.app = ExtenderApp(
-            self.extender, LIMIT, "/scheduler", lambda: 0.0, lambda verb, _seconds: self.times.append(verb)
+            self.extender,
+            LIMIT,
+            "/scheduler",
+            lambda: 0.0,
+            lambda verb, _seconds: self.times.append(verb),
+            lambda: self.stay,
         )
 
 

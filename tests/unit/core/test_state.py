@@ -187,3 +187,18 @@ def test_seats_are_judged_anew_when_a_cost_changes(world: World) -> None:
     world.state.reseat.clear()
     world.up(make_pod("p1", owner, "spot-0", cost="7", ready=False))
     assert not world.state.reseat
+
+
+def test_what_a_deposed_leader_decided_counts_no_more(world: World) -> None:
+    owner = world.deployment("web", 4, spot_percentage=100)
+    world.nodes(spot=1)
+    bound, _ = world.place(owner, ["spot-0"])
+    world.up(bound)
+    world.place(owner, ["spot-0"])
+    world.now += 10
+    late, _ = world.place(owner, ["spot-0"])
+    wait(world, "p9", owner.uid)
+    assert world.state.reserved_since(world.now) == [late.uid]
+    assert len(world.state.reserved_since(world.now - 10)) == 2
+    world.state.depose()
+    assert (world.split(owner), world.state.reserved, len(world.state.waiting)) == ({"spot": 1}, 0, 0)

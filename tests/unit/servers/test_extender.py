@@ -10,6 +10,7 @@ from support.doubles_servers import Bench, Observer, run_virtually
 
 from extender.core.objects import OwnerRef
 from extender.core.reasons import Reason
+from extender.core.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.owners import OwnerGate
 
@@ -67,21 +68,46 @@ async def test_unmanaged_pods_get_their_nodes_back(bench: Bench) -> None:
         (OwnerRef("ds", "apps/v1", "DaemonSet", "agent"), "shop"),
         (OwnerRef("rs", "apps/v1", "ReplicaSet", "dns"), "kube-system"),
     ):
-        bench.synced = False
+        bench.obstacle = Reason.NOT_SYNCED
         assert await ask(bench, "filter", request(owner, offered, namespace=namespace)) == {"NodeNames": offered}
         assert await ask(bench, "prioritize", request(owner, offered, namespace=namespace)) == []
     assert [decision.reason for _, decision in bench.observer.decisions] == [Reason.UNMANAGED] * 3
 
 
-async def test_until_all_is_listed_nothing_is_guessed(bench: Bench) -> None:
+@pytest.mark.parametrize("obstacle", [Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER])
+async def test_what_must_not_be_decided_is_not_guessed(bench: Bench, obstacle: Reason) -> None:
     offered = bench.world.nodes(spot=1)
     owner = bench.world.deployment("web", 1, spot_percentage=100)
-    bench.synced = False
-    assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_SYNCED.text}
+    bench.obstacle = obstacle
+    assert await ask(bench, "filter", request(owner, offered)) == {"Error": obstacle.text}
+    assert await ask(bench, "prioritize", request(owner, offered)) == []
     assert bench.world.split(owner) == {}
-    assert bench.observer.faults == [("filter", Reason.NOT_SYNCED.text)]
-    bench.synced = True
+    assert bench.observer.faults == [("filter", obstacle.text)]
+    bench.obstacle = None
     assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": offered}
+
+
+async def test_a_follower_knows_whom_nobody_manages(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1)
+    owner = bench.world.deployment("web", 1, labels={})
+    bench.obstacle = Reason.NOT_LEADER
+    assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": offered}
+    bench.obstacle = Reason.NOT_SYNCED
+    assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_SYNCED.text}
+
+
+async def test_leadership_lost_while_an_owner_is_waited_for_is_seen(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1)
+
+    class Slow:
+        async def arrival(self, missing: Missing) -> bool:  # noqa: ARG002 - the port's signature
+            bench.obstacle = Reason.NOT_LEADER
+            return False
+
+    state = bench.world.state
+    bench.extender = Extender(state, Slow(), bench.observer, lambda: bench.obstacle, lambda: 0.0, 0)
+    owner = OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1")
+    assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_LEADER.text}
 
 
 async def test_audit_changes_nothing(bench: Bench) -> None:
@@ -105,7 +131,7 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
         world, observer = World(), Observer()
         loop = asyncio.get_running_loop()
         gate = OwnerGate(lambda _ref: None, 0.1, loop.time)
-        extender = Extender(world.state, gate, observer, lambda: True, lambda: 0.0, 0)
+        extender = Extender(world.state, gate, observer, lambda: None, lambda: 0.0, 0)
         offered = world.nodes(spot=1, on_demand=1)
         labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
         top = make_owner("Deployment", "web", 1, labels=labels, annotations=policy)

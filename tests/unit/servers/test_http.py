@@ -43,6 +43,15 @@ async def test_one_connection_serves_many_requests(client: Client, bench: Bench)
     assert bench.times == ["filter", "prioritize"] * 20
 
 
+async def test_a_follower_gives_each_connection_up(server: HttpServer, bench: Bench) -> None:
+    bench.stay = False
+    async with connected(server) as client:
+        answer = await client.send("POST", FILTER, BODY)
+        assert (answer.status, answer.json()) == (200, {"NodeNames": ["n1"]})
+        assert answer.headers["connection"] == "close"
+        assert await client.reader.read() == b""
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

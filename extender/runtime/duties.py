@@ -1,0 +1,45 @@
+"""What only the replica does that decides: it writes on pods, wakes them and posts Events."""
+
+import asyncio
+
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed
+from extender.kube.seatwriter import SeatWriter
+from extender.kube.waker import Waker
+from extender.runtime.policies import PolicyReports
+
+
+class Duties:
+    """See the module.
+
+    Args:
+        state: the cluster.
+        waker: makes the scheduler try pods again.
+        policies: tells of policies that are wrong.
+        seats: writes deletion costs; None when they are not to be written.
+    """
+
+    def __init__(self, state: ClusterState, waker: Waker, policies: PolicyReports, seats: SeatWriter | None) -> None:
+        self._state = state
+        self._waker = waker
+        self._policies = policies
+        self._seats = seats
+
+    async def perform(self) -> None:
+        """Perform them until cancelled."""
+        self._policies.announce()
+        self._wake_unscheduled()
+        try:
+            if self._seats is not None:
+                await self._seats.run()
+            await asyncio.Event().wait()
+        finally:
+            self._waker.stop()
+
+    def _wake_unscheduled(self) -> None:
+        """Have the pods tried again that were rejected before: what they wait for died with whoever rejected them."""
+        for pod in list(self._waker.unscheduled.values()):
+            record = self._state.pods.get(pod.uid)
+            owner = record.revision.owner if record is not None and record.revision is not None else None
+            if isinstance(self._state.workloads.resolve(pod.namespace, owner), Managed):
+                self._waker.wake(pod)

@@ -1,0 +1,212 @@
+"""Which of several replicas decides: the holder of the Lease, once it knows all that its predecessor did.
+
+A follower knows the cluster as well as the leader does, but for the reservations of pods that are on their way to a
+node. A leader that ends in order waits until those are bound before it gives the Lease away. One that is killed has had
+`leaseDuration` less `renewDeadline` for that when another takes over. The new leader then makes sure that its watch has
+delivered every pod up to now, and decides.
+"""
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from extender.core.errors import ApiError, WireError
+from extender.core.policy import parse_duration
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+from extender.kube.client import ApiClient
+from extender.kube.informers import ClusterFeed
+from extender.kube.lease import Elector, LeaseLock
+from extender.kube.limits import Backoff
+from extender.kube.ownpod import OwnPod
+from extender.kube.ports import Ports, Report
+from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
+from extender.settings.sections import LeaderElectionSettings
+from extender.telemetry.logs import logger
+from extender.wire.lease_v1 import micro_time
+
+# How long the watch may take to deliver what there is before pods are listed anew (seconds).
+CATCH_UP = 2.0
+# How long a leader that ends waits for the pods it let pass last to be bound (seconds).
+BINDING = 3.0
+LABELLING = 1.0
+ATTEMPTS = 5
+_POLL = 0.05
+_POD_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+class Work(Protocol):
+    """What only the leader does."""
+
+    async def perform(self) -> None:
+        """Do it until cancelled."""
+        ...
+
+
+class Leadership:
+    """See the module. Without leader election the process leads as soon as it is synced, and until it ends.
+
+    Args:
+        settings: of the election.
+        client: a connected API client.
+        feed: what the state is kept current by.
+        state: holds the reservations.
+        report: told of whatever goes wrong.
+
+    Raises:
+        ConfigError: the namespace of the Lease is not known.
+    """
+
+    def __init__(
+        self,
+        settings: LeaderElectionSettings,
+        client: ApiClient,
+        feed: ClusterFeed,
+        state: ClusterState,
+        report: Report,
+    ) -> None:
+        self._feed = feed
+        self._state = state
+        self._report = report
+        self._log = logger()
+        self._elector: Elector | None = None
+        self._pod: OwnPod | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._synced = self._ready = self._resigned = False
+        if settings.enabled:
+            namespace = settings.namespace or needed_namespace("leaderElection", " or leaderElection.namespace")
+            lock = LeaseLock(
+                namespace,
+                settings.name,
+                settings.identity or identity(),
+                parse_duration(settings.lease_duration),
+                parse_duration(settings.renew_deadline),
+                parse_duration(settings.retry_period),
+            )
+            self._elector = Elector(client, lock, report)
+            if pod_name() and own_namespace():
+                self._pod = OwnPod(client, own_namespace()[0], pod_name(), report)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica holds the Lease now; always true without leader election."""
+        return not self._resigned and (self._elector is None or self._elector.leader)
+
+    def obstacle(self) -> Reason | None:
+        """Why no decision may be made now; None when it may."""
+        if not self._synced:
+            return Reason.NOT_SYNCED
+        if not self.leads:
+            return Reason.NOT_LEADER
+        return None if self._ready else Reason.TAKING_OVER
+
+    @property
+    def decides(self) -> bool:
+        """Whether this replica decides now."""
+        return self.obstacle() is None
+
+    def stays(self) -> bool:
+        """Whether clients are at the right replica."""
+        return not self._synced or self.leads
+
+    def start(self) -> None:
+        """Take the leader's label off the own pod, which may carry it since before a crash."""
+        if self._pod is not None:
+            self._tasks.append(asyncio.create_task(self._pod.run(), name="own pod"))
+
+    def synced(self, work: Work) -> None:
+        """The state is complete: compete for the Lease, and do the leader's work while it is ours."""
+        self._synced = True
+
+        async def lead() -> None:
+            await self._lead(work)
+
+        run = self._alone(work) if self._elector is None else self._elector.run(lead)
+        self._tasks.append(asyncio.create_task(run, name="leadership"))
+
+    async def resign(self) -> None:
+        """Decide no more, and hand over."""
+        if self._elector is not None:
+            decided, self._resigned = self.decides, True
+            if self._pod is not None:
+                self._pod.leads(leads=False)
+                await self._pod.written(LABELLING)
+            if decided:
+                await self._see_bound()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._elector is not None:
+            await self._elector.release()
+
+    async def _alone(self, work: Work) -> None:
+        self._ready = True
+        await work.perform()
+
+    async def _lead(self, work: Work) -> None:
+        """One term."""
+        elector = self._elector
+        if elector is None:  # `synced` runs this for an elector alone
+            raise AssertionError("a term without a Lease")
+        self._log.info("leader", after=elector.former)
+        try:
+            await self._take_over()
+            if not elector.resumed:
+                self._state.depose()
+            self._ready = True
+            if self._pod is not None:
+                self._pod.leads(leads=True)
+            self._log.info("deciding")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._depose(elector.former))
+                group.create_task(work.perform())
+        finally:
+            self._ready = False
+            if self._pod is not None:
+                self._pod.leads(leads=False)
+            self._log.info("leader no more")
+
+    async def _take_over(self) -> None:
+        """Know every pod as it was after the term began."""
+        backoff = Backoff(Ports().uniform, cap=1.0)
+        while True:
+            try:
+                version = await self._fresh_version()
+            except (ApiError, WireError) as error:
+                self._report("leadership", str(error))
+                await asyncio.sleep(backoff.next())
+            else:
+                break
+        await self._feed.catch_up(version, CATCH_UP)
+
+    async def _fresh_version(self) -> str:
+        """A resourceVersion of now. A write of our own on a pod is best: the watch will tell of it at once."""
+        if self._pod is not None:
+            try:
+                return await self._pod.begin_term(micro_time(datetime.now(UTC)))
+            except ApiError as error:
+                self._report("own pod", str(error))
+        return await self._feed.fresh_version()
+
+    async def _depose(self, former: str) -> None:
+        """Take the label off the pod that led before: if its node is lost, nobody else will."""
+        if self._pod is None or former == self._pod.name or not _POD_NAME.fullmatch(former):
+            return
+        backoff = Backoff(Ports().uniform)
+        for _ in range(ATTEMPTS):
+            try:
+                await self._pod.depose(former)
+            except ApiError as error:
+                self._report("own pod", str(error))
+                await asyncio.sleep(backoff.next(error.retry_after))
+            else:
+                return
+
+    async def _see_bound(self) -> None:
+        """Wait for the pods that passed a moment ago: the next leader counts them only once they are bound."""
+        passed = set(self._state.reserved_since(time.time() - BINDING))
+        deadline = time.monotonic() + BINDING
+        while passed.intersection(self._state.reserved_since(0.0)) and time.monotonic() < deadline:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(_POLL)

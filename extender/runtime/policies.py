@@ -1,0 +1,64 @@
+"""Tells of policies that are wrong: metrics and logs on every replica, Events from the one that decides."""
+
+from collections.abc import Callable
+
+from extender.core.workloads import PolicyChanged, Workloads
+from extender.kube.recorder import EventRecorder, Regarding
+from extender.telemetry.logs import logger
+from extender.telemetry.metrics import Metrics
+
+
+class PolicyReports:
+    """See the module.
+
+    Args:
+        workloads: all that have a policy.
+        metrics: takes the series of wrong keys.
+        recorder: posts Events.
+        decides: whether this replica decides, and so speaks for all.
+    """
+
+    def __init__(
+        self, workloads: Workloads, metrics: Metrics, recorder: EventRecorder, decides: Callable[[], bool]
+    ) -> None:
+        self._workloads = workloads
+        self._metrics = metrics
+        self._recorder = recorder
+        self._decides = decides
+        self._log = logger()
+
+    def changed(self, change: PolicyChanged) -> None:
+        """A policy was read for the first time, changed, or went with its workload."""
+        workload = change.workload
+        problems = () if change.gone else workload.parsed.problems
+        self._metrics.policy(workload, [p for p in problems if not p.warning])
+        for problem in problems:
+            self._log.warning(
+                "policy warning" if problem.warning else "policy invalid",
+                workload=f"{workload.kind} {workload.namespace}/{workload.name}",
+                problem=problem.text,
+            )
+        if self._decides():
+            self._post(change)
+
+    def announce(self) -> None:
+        """Post the Events of all that is wrong now: whoever decided before may not have come to it."""
+        for workload in list(self._workloads.by_uid.values()):
+            self._post(PolicyChanged(workload))
+
+    def _post(self, change: PolicyChanged) -> None:
+        workload = change.workload
+        for problem in () if change.gone else workload.parsed.problems:
+            self._recorder.emit(
+                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
+                "PolicyWarning" if problem.warning else "PolicyInvalid",
+                "HoldOnDemand" if workload.held else "KeepPolicy",
+                problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
+                "Warning",
+            )
+
+
+def _consequence(change: PolicyChanged) -> str:
+    if change.workload.held:
+        return "all its pods are held on-demand until then"
+    return "its last valid policy keeps applying until then"

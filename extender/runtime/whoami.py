@@ -1,0 +1,45 @@
+"""Who this process is: the pod it runs in, as the downward API and the service account tell it."""
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+from extender.core.errors import ConfigError
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace() -> tuple[str, ...]:
+    """The namespace this process runs in, when it runs in a pod: `$POD_NAMESPACE`, else the service account's."""
+    named = os.environ.get("POD_NAMESPACE", "")
+    if named:
+        return (named,)
+    with contextlib.suppress(OSError):
+        return (NAMESPACE_FILE.read_text(encoding="utf-8").strip(),)
+    return ()
+
+
+def needed_namespace(what: str, fix: str) -> str:
+    """The namespace this process runs in.
+
+    Args:
+        what: the setting that needs it.
+        fix: what to do when it is not known, beside setting `$POD_NAMESPACE`.
+
+    Raises:
+        ConfigError: it is not known.
+    """
+    for namespace in own_namespace():
+        return namespace
+    raise ConfigError(f"{what} needs the own namespace, and this is no pod: set POD_NAMESPACE{fix}")
+
+
+def pod_name() -> str:
+    """`$POD_NAME`; empty outside of a pod."""
+    return os.environ.get("POD_NAME", "")
+
+
+def identity() -> str:
+    """A name for this process that no other has at the same time."""
+    return pod_name() or f"{socket.gethostname()}_{os.getpid()}"
