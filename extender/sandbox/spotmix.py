@@ -1,5 +1,6 @@
 """`spotmix serve` as a component of the sandbox, and the scheduler configuration that attaches it."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ class SpotmixServe(Component):
 
     metrics_url: str
 
-    def __init__(self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "") -> None:
+    def __init__(self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "", **env: str) -> None:
         """Describe the process; `start` starts it and returns once it is ready.
 
         Args:
@@ -35,6 +36,7 @@ class SpotmixServe(Component):
             flags: further flags of `spotmix serve`.
             name: what it and its log file are called.
             user: whom it is to the API server; empty is a user with all rights.
+            env: further environment variables.
         """
         extender, metrics = free_port(), free_port()
         self.metrics_url = f"http://{LOOPBACK}:{metrics}"
@@ -50,5 +52,6 @@ class SpotmixServe(Component):
             directory=plane.directory,
             log_path=plane.directory / f"{name}.log",
             probe=http_probe(f"{self.metrics_url}/readyz"),
+            env={**os.environ, **env},
             url=f"http://{LOOPBACK}:{extender}/scheduler",
         )
