@@ -101,7 +101,7 @@ class Reflector:
         self._optional = optional
         self._backoff = Backoff(self._ports.uniform)
         self._version = ""
-        self._progress: asyncio.Event | None = None
+        self._progressed: asyncio.Event | None = None
         self._watching: asyncio.Timeout | None = None
         self._expired_lists = 0
         self._last_contact: float | None = None
@@ -161,23 +161,31 @@ class Reflector:
         `patience` seconds, because nothing happens or because the watch is dead, the resource is listed anew.
         """
         while not _covers(self._version, version):
-            progress = self._progress = asyncio.Event()
             try:
                 async with asyncio.timeout(patience):
-                    await progress.wait()
+                    await self._progress()
             except TimeoutError:
-                self._list_anew()
+                # Without a watch a list is under way, or comes, and will do as well.
+                if self._watching is not None:
+                    await self._list_anew(self._watching)
+                    return
 
-    def _list_anew(self) -> None:
-        """Break the watch off, if there is one: a list that is under way, or comes, does as well."""
-        if self._watching is not None:
-            self._version = ""
-            self._watching.reschedule(asyncio.get_running_loop().time())
+    async def _list_anew(self, watching: asyncio.Timeout) -> None:
+        lists = self._lists
+        watching.reschedule(asyncio.get_running_loop().time())
+        while self._lists == lists:
+            await self._progress()
 
-    def _progressed(self) -> None:
-        if self._progress is not None:
-            self._progress.set()
-            self._progress = None
+    async def _progress(self) -> None:
+        """Return once the version is another."""
+        self._progressed = self._progressed or asyncio.Event()
+        await self._progressed.wait()
+
+    def _advance(self, version: str) -> None:
+        self._version = version
+        if self._progressed is not None:
+            self._progressed.set()
+            self._progressed = None
 
     def _gone(self, status: int) -> bool:
         # A starting API server may refuse for want of its roles: what could be listed once is waited for.
@@ -236,11 +244,10 @@ class Reflector:
                 break
             params["continue"] = page.token
         self._emit(Listed(self.resource.key, frozenset(uids)))
-        self._version = page.resource_version
         self._expired_lists = 0
         self._lists += 1
+        self._advance(page.resource_version)
         self._contact()
-        self._progressed()
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -277,8 +284,7 @@ class Reflector:
                 self._emit(Upsert(change.object))
             self._events += 1
         if change.resource_version:
-            self._version = change.resource_version
-            self._progressed()
+            self._advance(change.resource_version)
 
     def _take_undecodable(self, line: bytes, error: WireError) -> None:
         """Go on after a bad object; a delete needs no more than its uid."""
@@ -289,7 +295,7 @@ class Reflector:
         if salvaged.type == "DELETED" and salvaged.uid:
             self._emit(Gone(self.resource.key, salvaged.uid))
         if salvaged.resource_version:
-            self._version = salvaged.resource_version
+            self._advance(salvaged.resource_version)
 
 
 def _covers(seen: str, wanted: str) -> bool:

@@ -16,12 +16,10 @@ from extender.core.errors import ApiError, WireError
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
-from extender.kube.client import ApiClient
-from extender.kube.informers import ClusterFeed
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod
-from extender.kube.ports import Ports, Report
+from extender.kube.ports import Ports, Report, WatchApi
 from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
 from extender.settings.sections import LeaderElectionSettings
 from extender.telemetry.logs import logger
@@ -35,6 +33,18 @@ LABELLING = 1.0
 ATTEMPTS = 5
 _POLL = 0.05
 _POD_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+class Followed(Protocol):
+    """What the state is kept current by; `ClusterFeed` is one."""
+
+    async def fresh_version(self) -> str:
+        """Give the resourceVersion of the store at this moment; raises `ApiError`."""
+        ...
+
+    async def catch_up(self, version: str, patience: float) -> None:
+        """Return once every pod is known as it was at `version`."""
+        ...
 
 
 class Work(Protocol):
@@ -51,9 +61,10 @@ class Leadership:
     Args:
         settings: of the election.
         client: a connected API client.
-        feed: what the state is kept current by.
+        feed: see `Followed`.
         state: holds the reservations.
         report: told of whatever goes wrong.
+        ports: time and chance.
 
     Raises:
         ConfigError: the namespace of the Lease is not known.
@@ -62,14 +73,17 @@ class Leadership:
     def __init__(
         self,
         settings: LeaderElectionSettings,
-        client: ApiClient,
-        feed: ClusterFeed,
+        client: WatchApi,
+        feed: Followed,
         state: ClusterState,
         report: Report,
+        *,
+        ports: Ports | None = None,
     ) -> None:
         self._feed = feed
         self._state = state
         self._report = report
+        self._ports = ports or Ports()
         self._log = logger()
         self._elector: Elector | None = None
         self._pod: OwnPod | None = None
@@ -85,9 +99,9 @@ class Leadership:
                 parse_duration(settings.renew_deadline),
                 parse_duration(settings.retry_period),
             )
-            self._elector = Elector(client, lock, report)
+            self._elector = Elector(client, lock, report, ports=self._ports)
             if pod_name() and own_namespace():
-                self._pod = OwnPod(client, own_namespace()[0], pod_name(), report)
+                self._pod = OwnPod(client, own_namespace()[0], pod_name(), report, ports=self._ports)
 
     @property
     def leads(self) -> bool:
@@ -170,13 +184,13 @@ class Leadership:
 
     async def _take_over(self) -> None:
         """Know every pod as it was after the term began."""
-        backoff = Backoff(Ports().uniform, cap=1.0)
+        backoff = Backoff(self._ports.uniform, cap=1.0)
         while True:
             try:
                 version = await self._fresh_version()
             except (ApiError, WireError) as error:
                 self._report("leadership", str(error))
-                await asyncio.sleep(backoff.next())
+                await self._ports.sleep(backoff.next())
             else:
                 break
         await self._feed.catch_up(version, CATCH_UP)
@@ -194,19 +208,19 @@ class Leadership:
         """Take the label off the pod that led before: if its node is lost, nobody else will."""
         if self._pod is None or former == self._pod.name or not _POD_NAME.fullmatch(former):
             return
-        backoff = Backoff(Ports().uniform)
+        backoff = Backoff(self._ports.uniform)
         for _ in range(ATTEMPTS):
             try:
                 await self._pod.depose(former)
             except ApiError as error:
                 self._report("own pod", str(error))
-                await asyncio.sleep(backoff.next(error.retry_after))
+                await self._ports.sleep(backoff.next(error.retry_after))
             else:
                 return
 
     async def _see_bound(self) -> None:
         """Wait for the pods that passed a moment ago: the next leader counts them only once they are bound."""
         passed = set(self._state.reserved_since(time.time() - BINDING))
-        deadline = time.monotonic() + BINDING
-        while passed.intersection(self._state.reserved_since(0.0)) and time.monotonic() < deadline:  # noqa: ASYNC110 - rare
-            await asyncio.sleep(_POLL)
+        deadline = self._ports.clock() + BINDING
+        while passed.intersection(self._state.reserved_since(0.0)) and self._ports.clock() < deadline:
+            await self._ports.sleep(_POLL)

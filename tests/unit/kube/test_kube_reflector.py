@@ -333,3 +333,53 @@ async def test_an_optional_resource_gives_up_when_it_may_not_be_listed(
         )
         with pytest.raises(ApiError, match=str(status)):
             await reflector.run()
+
+
+async def test_what_the_watch_delivers_reaches_a_version(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    sent = asyncio.Event()
+
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing("a")]
+
+        async def watch(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await sent.wait()
+            await response.write(line("ADDED", thing("b", 11)))
+            await response.write(bookmark(30))
+            await resource.over.wait()
+            return response
+
+        resource._watch = watch  # type: ignore[method-assign]  # it tells nothing for a while
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.store.until("a")
+        async with asyncio.timeout(10):
+            await world.reflector.synced.wait()
+            await world.reflector.reach("10", 0.0)
+            reached = [asyncio.create_task(world.reflector.reach(version, 60)) for version in ("11", "25")]
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in reached)
+            sent.set()
+            await asyncio.gather(*reached)
+        assert set(world.store.names.values()) == {"a", "b"}
+        assert len(world.resource.lists) == 1
+
+
+@pytest.mark.parametrize("version", ["20", "opaque"])
+async def test_a_version_that_no_event_reaches_is_reached_by_a_list(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, version: str
+) -> None:
+    async with follow(api, tmp_path, time, lambda _r, _s: None) as world:
+        await world.settled()
+        world.resource.hanging.clear()
+        world.resource.items = [thing("missed")]
+        world.resource.version = 20
+        async with asyncio.timeout(10):
+            await world.reflector.reach(version, 0.01)
+        assert set(world.store.names.values()) == {"missed"}
+        # Nothing went wrong, and the watch goes on from the list.
+        await world.settled()
+        assert len(world.resource.lists) == 2
+        assert world.reports == []
+        assert world.resource.watches[-1]["resourceVersion"] == "20"

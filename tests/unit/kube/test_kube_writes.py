@@ -341,3 +341,16 @@ async def test_a_recorder_that_never_started_drains_at_once(api: Recording) -> N
     recorder = EventRecorder(api, lambda _name, _text: None, now=lambda: datetime.now(UTC))
     recorder.emit(REGARDING, "Reason", "Action", "note")
     assert await recorder.drain(10) == 1
+
+
+async def test_who_may_not_write_sends_nothing(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    allowed = False
+    queue = queue_of[0](allowed=lambda: allowed)
+    queue.set_deletion_cost(POD, 1)
+    while queue.pending:  # noqa: ASYNC110 - nobody tells of what was dropped
+        await asyncio.sleep(0)
+    allowed = True
+    queue.nominate(POD, "n1")
+    assert await queue.drain(10) == 0
+    assert [body.get("status") for body in api.bodies] == [{"nominatedNodeName": "n1"}]
+    assert queue_of[1] == []

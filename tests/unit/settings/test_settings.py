@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,42 @@ def test_certificate_and_key_may_come_from_different_places(file: Path) -> None:
         load_settings(str(file), environ={})
     with pytest.raises(ConfigError, match="clientCa needs cert and key"):
         load_settings(flags={("extender", "tls", "clientCa"): "ca.pem"}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"leaseDuration": "10s"}, "renewDeadline='10s' is not below leaderElection.leaseDuration='10s'"),
+        ({"retryPeriod": "9s"}, "retryPeriod='9s' times 1.2 is not below leaderElection.renewDeadline='10s'"),
+        ({"retryPeriod": "0"}, "retryPeriod has to be above 0"),
+        ({"leaseDuration": "0.9s", "renewDeadline": "0.5s", "retryPeriod": "0.1s"}, "leaseDuration at least 1s"),
+        ({"name": "Spot_Mix"}, "matching regex"),
+        ({"name": ""}, "length >= 1"),
+        ({"namespace": "a/b"}, "matching regex"),
+        ({"identitee": "x"}, "unknown field `identitee`"),
+    ],
+)
+def test_the_times_of_an_election_have_to_fit(file: Path, given: dict[str, str], text: str) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "leaderElection": given}))
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        load_settings(str(file), environ={})
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"renewBefore": "2160h"}, "renewBefore='2160h' is not between 0 and webhook.certificates.validity='2160h'"),
+        ({"renewBefore": "0"}, "renewBefore='0' is not between 0"),
+        ({"caValidity": "2880h"}, "caValidity='2880h' is not above validity and renewBefore together"),
+        ({"ipAddresses": ["localhost"]}, "ipAddresses: 'localhost' is no IP address"),
+        ({"secret": "tls", "service": ""}, "names no service, dnsNames or ipAddresses"),
+        ({"secret": "../x"}, "matching regex"),
+    ],
+)
+def test_the_times_of_certificates_have_to_fit(file: Path, given: dict[str, Any], text: str) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "webhook": {"certificates": given}}))
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        load_settings(str(file), environ={})
 
 
 def test_what_is_rendered_is_read_back(file: Path) -> None:

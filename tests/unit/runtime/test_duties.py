@@ -1,0 +1,59 @@
+"""What a new leader does about pods and policies that its predecessor left."""
+
+import asyncio
+from typing import Any
+
+from support.doubles import ENABLED, World, keys, make_owner, make_pod
+from support.doubles_kube import Client, Objects
+
+from extender.kube.patches import PodKey, PodPatches
+from extender.kube.queue import PatchQueue
+from extender.kube.recorder import EventRecorder
+from extender.kube.waker import Waker
+from extender.runtime.duties import Duties
+from extender.runtime.policies import PolicyReports
+from extender.telemetry.metrics import Metrics
+
+
+def unscheduled(uid: str, owner: Any, **fields: Any) -> Any:
+    return make_pod(uid, owner, unscheduled=True, **fields)
+
+
+async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again() -> None:
+    world, client, reports = World(), Client(Objects()), list[str]()
+    web, plain = world.deployment("web", 9), world.deployment("plain", 9, labels={})
+    world.up(make_owner("Deployment", "bad", 1, labels=ENABLED, annotations=keys(spot_percentage="most")))
+    queue = PatchQueue(PodPatches(client), lambda _name, text: reports.append(text))
+    recorder = EventRecorder(client, lambda _name, text: reports.append(text))
+    woken: list[str] = []
+    waker = Waker(queue, "spotmix.io/wake", woken.append, lambda: 0.0)
+    pods = [
+        unscheduled("waits", web),
+        unscheduled("placed-since", web),
+        unscheduled("deleted-since", web),
+        unscheduled("ends", web, terminating=True),
+        make_pod("queued", web),
+        unscheduled("unmanaged", plain),
+        unscheduled("bare", None),
+    ]
+    for pod in pods:
+        client.objects.put(f"/api/v1/namespaces/shop/pods/{pod.uid}", {"metadata": {"name": pod.uid, "uid": pod.uid}})
+        world.up(pod)
+        waker.seen(pod)
+    waker.seen(make_pod("placed-since", web, "n1", unscheduled=True))
+    waker.gone("deleted-since")
+    decides = False
+    policies = PolicyReports(world.state.workloads, Metrics(), recorder, lambda: decides)
+    task = asyncio.create_task(Duties(world.state, waker, policies, None).perform())
+    queue.start()
+    recorder.start()
+    await asyncio.sleep(0)
+    assert (await queue.drain(10), await recorder.drain(10)) == (0, 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [path for method, path in client.seen if method == "PATCH"] == ["/api/v1/namespaces/shop/pods/waits"]
+    assert woken == ["annotate"]
+    (event,) = (o for path, o in client.objects.stored.items() if "/events/" in path)
+    assert (event["reason"], event["regarding"]["name"]) == ("PolicyInvalid", "bad")
+    assert set(waker.unscheduled.values()) == {PodKey("shop", uid, uid) for uid in ("waits", "unmanaged", "bare")}
+    assert reports == []
