@@ -22,6 +22,7 @@ from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.certificate import ServingCertificate
 from extender.runtime.duties import Duties
 from extender.runtime.gauges import readings
 from extender.runtime.leadership import Leadership
@@ -95,6 +96,7 @@ class Runtime:
         )
         self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._tls = self._make_tls()
+        self.webhook_certificate = ServingCertificate.of(settings.webhook.certificates, client, self._report)
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
@@ -104,7 +106,9 @@ class Runtime:
         return self.leadership.decides
 
     def _readings(self) -> Iterable[Reading]:
-        return readings(self.feed, self.state, self.leadership.leads, time.monotonic())
+        served = {"extender": self._tls, "webhook": self.webhook_certificate}
+        ends = {name: certificate.ends for name, certificate in served.items() if certificate is not None}
+        return readings(self.feed, self.state, self.leadership.leads, ends, time.monotonic())
 
     def _make_tls(self) -> ReloadingTls | None:
         tls = self.settings.extender.tls
@@ -198,6 +202,8 @@ class Runtime:
                 faults.append(f"{key}: not listed yet{reason}")
             elif health.last_contact is not None and now - health.last_contact > stale:
                 faults.append(f"{key}: not heard of for {now - health.last_contact:.0f} s{reason}")
+        if self.webhook_certificate is not None:
+            faults += self.webhook_certificate.faults()
         return faults
 
     # Life
@@ -246,6 +252,8 @@ class Runtime:
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
         ]
+        if self.webhook_certificate is not None:
+            self._tasks.append(asyncio.create_task(self.webhook_certificate.run(), name="webhook certificate"))
         self.log.info(
             "serving",
             extender="{}:{}".format(*self.extender_address),

@@ -1,6 +1,6 @@
 """What /metrics reads off the state at each scrape."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
@@ -8,9 +8,25 @@ from extender.kube.informers import ClusterFeed
 from extender.telemetry.metrics import Reading
 
 
-def readings(feed: ClusterFeed, state: ClusterState, leads: bool, now: float) -> Iterable[Reading]:
-    """Gauges of the caches and the state; `now` is monotonic seconds."""
+def readings(
+    feed: ClusterFeed, state: ClusterState, leads: bool, certificates: Mapping[str, float | None], now: float
+) -> Iterable[Reading]:
+    """Gauges of the caches and the state.
+
+    Args:
+        feed: what is followed.
+        state: the cluster.
+        leads: whether this replica leads.
+        certificates: when each serving certificate ends, in seconds since the epoch.
+        now: monotonic seconds.
+    """
     yield "spotmix_leader", "1 while this replica holds the lease, or needs none", (), {(): float(leads)}
+    yield (
+        "spotmix_certificate_expiry_timestamp_seconds",
+        "When the serving certificate ends, in seconds since the epoch",
+        ("certificate",),
+        {(name,): end for name, end in certificates.items() if end is not None},
+    )
     health = feed.health()
     resource = ("resource",)
     yield (

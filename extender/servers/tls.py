@@ -1,17 +1,68 @@
-"""Serving certificates that are read again when their files change, without a restart or a dropped connection."""
+"""Serving certificates that are exchanged without a restart or a dropped connection.
+
+Each handshake is handed to the newest good context; connections from before live on.
+"""
 
 import os
 import ssl
 from pathlib import Path
 
 from extender.core.errors import ConfigError
+from extender.pki.x509 import first_ends
 
 
-class ReloadingTls:
-    """An SSL context whose certificate, key and client CA follow their files.
+class ServedCertificate:
+    """An SSL context for a server, and the contexts it hands handshakes to.
 
-    Each handshake is handed to the newest good context, so a client CA can be taken back, not only added. Files that
-    are half written or wrong keep the last good ones in force.
+    Attributes:
+        context: for the server; it stays the same.
+        ends: until when the certificate that is served is valid, in seconds since the epoch; None while there is none.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        self.ends: float | None = None
+        self._current: ssl.SSLContext | None = None
+        context.sni_callback = self._choose
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        # Called for every handshake, with or without a server name.
+        if self._current is None:
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        connection.context = self._current
+        return None
+
+
+class MemoryTls(ServedCertificate):
+    """A certificate that never was a file. Until `load` was called, handshakes are refused."""
+
+    def __init__(self) -> None:
+        super().__init__(_context(verifies=False))
+
+    def load(self, cert: bytes, key: bytes) -> None:
+        """Serve a certificate chain and its key, both PEM, from the next handshake on.
+
+        Raises:
+            ConfigError: they cannot be used; what was served before stays.
+        """
+        context = _context(verifies=False)
+        try:
+            ends = first_ends(cert)
+            # OpenSSL's binding reads files only. This one is in memory, has no name and is gone when it is closed.
+            with open(os.memfd_create("certificate"), "wb") as file:  # noqa: PTH123 - it has no path
+                file.write(cert + b"\n" + key)
+                file.flush()
+                context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+        except (OSError, ValueError, ssl.SSLError) as error:
+            raise ConfigError(f"tls.crt and tls.key cannot be served: they are no PEM pair: {error}") from error
+        self._current, self.ends = context, ends
+
+
+class ReloadingTls(ServedCertificate):
+    """A certificate, key and client CA that follow their files.
+
+    A client CA can be taken back, not only added. Files that are half written or wrong keep the last good ones in
+    force.
 
     Args:
         cert: PEM file of the certificate chain.
@@ -25,13 +76,9 @@ class ReloadingTls:
     def __init__(self, cert: str, key: str, client_ca: str = "") -> None:
         self._files = (cert, key, client_ca)
         self._stamp = self._stamps()
-        self._current = self._load()
-        self.context = self._load()
-        self.context.sni_callback = self._choose
-
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        # Called for every handshake, with or without a server name.
-        connection.context = self._current
+        # How clients are verified is not handed over with a handshake.
+        super().__init__(self._load())
+        self._current, self.ends = self._load(), self._ends()
 
     def _stamps(self) -> tuple[tuple[int, int, int], ...]:
         # Secrets are mounted as symlinks that are swapped: the inode tells even when time and size do not.
@@ -48,12 +95,7 @@ class ReloadingTls:
 
     def _load(self) -> ssl.SSLContext:
         cert, key, client_ca = self._files
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # A resumed session skips the verification of the client, and so would outlive its CA: no tickets, and where
-        # clients are verified no TLS 1.2, whose resumption Python cannot switch off.
-        context.minimum_version = ssl.TLSVersion.TLSv1_3 if client_ca else ssl.TLSVersion.TLSv1_2
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+        context = _context(verifies=bool(client_ca))
         try:
             context.load_cert_chain(cert, key)
         except (OSError, ssl.SSLError) as error:
@@ -77,6 +119,24 @@ class ReloadingTls:
         stamp = self._stamps()
         if stamp == self._stamp:
             return False
-        self._current = self._load()
+        self._current, self.ends = self._load(), self._ends()
         self._stamp = stamp
         return True
+
+    def _ends(self) -> float | None:
+        try:
+            return first_ends(Path(self._files[0]).read_bytes())
+        except (OSError, ValueError):
+            # It was good a moment ago; it is being replaced, and the next look will tell.
+            return None
+
+
+def _context(*, verifies: bool) -> ssl.SSLContext:
+    """A server's context, as yet without a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # A resumed session skips the verification of the client, and so would outlive its CA: no tickets, and where
+    # clients are verified no TLS 1.2, whose resumption Python cannot switch off.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if verifies else ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    return context

@@ -1,4 +1,5 @@
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ from support.certificates import Authority, Pair
 from support.doubles_servers import connected, running
 
 from extender.core.errors import ConfigError
+from extender.pki.x509 import Names, issue, issue_ca, write_certificates, write_key
 from extender.servers.http import HealthApp
 from extender.servers.server import HttpServer
-from extender.servers.tls import ReloadingTls
+from extender.servers.tls import MemoryTls, ReloadingTls
 
 HOSTS = ("127.0.0.1",)
 
@@ -156,6 +158,61 @@ async def test_half_written_files_keep_the_last_good_ones(server: HttpServer, tl
     with pytest.raises(ConfigError, match=r"server\.key is no file"):
         tls.reload()
     assert await admitted(server, old)
+
+
+def issued(now: float, validity: float = 60.0) -> tuple[bytes, bytes, bytes]:
+    """CA, certificate and key in PEM, as we make them."""
+    ca = issue_ca(now, 10 * validity)
+    cert, key = issue(ca, Names(("web.shop.svc",), HOSTS), now, validity)
+    return write_certificates([ca.cert]), write_certificates([cert]), write_key(key)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_from_memory_is_served_and_exchanged(version: ssl.TLSVersion) -> None:
+    tls = MemoryTls()
+    async with running(HealthApp(list, lambda: (b"", "")), tls.context) as server:
+        first, second = issued(time.time()), issued(time.time(), 90.0)
+        clients = []
+        for ca, _, _ in (first, second):
+            client = ssl.create_default_context(cadata=ca.decode())
+            client.verify_flags |= ssl.VERIFY_X509_STRICT
+            client.minimum_version = client.maximum_version = version
+            clients.append(client)
+        # Refused while there is none.
+        assert tls.ends is None
+        assert not await admitted(server, clients[0])
+        tls.load(*first[1:])
+        assert await admitted(server, clients[0])
+        assert not await admitted(server, clients[1])
+        async with connected(server, clients[0]) as kept:
+            tls.load(*second[1:])
+            assert await admitted(server, clients[1])
+            assert not await admitted(server, clients[0])
+            assert (await kept.send("GET", "/livez")).status == 200
+        ends = tls.ends
+        for cert, key in ((first[1], second[2]), (b"", second[2]), (second[1], b""), (b"x", b"x")):
+            with pytest.raises(ConfigError, match=r"tls\.crt and tls\.key cannot be served"):
+                tls.load(cert, key)
+        assert tls.ends == ends
+        assert await admitted(server, clients[1])
+
+
+def test_nothing_is_left_of_a_certificate_from_memory() -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    MemoryTls().load(*issued(time.time())[1:])
+    with pytest.raises(ConfigError):
+        MemoryTls().load(b"x", b"x")
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+
+
+def test_the_end_of_a_file_is_known(files: Files) -> None:
+    tls = files.tls()
+    assert tls.ends == pytest.approx(time.time() + 3600, abs=60)
+    _, cert, key = issued(time.time(), 7200.0)
+    files.server.cert.write_bytes(cert)
+    files.server.key.write_bytes(key)
+    assert tls.reload()
+    assert tls.ends == pytest.approx(time.time() + 7200, abs=60)
 
 
 def test_files_that_cannot_be_used_are_told_at_the_start(files: Files) -> None:

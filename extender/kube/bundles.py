@@ -1,0 +1,99 @@
+"""Keeps the CA bundle of webhook configurations as it shall be, whoever changes it.
+
+Replicas that have not yet heard of a new bundle must not put the old one back. So the bundle is read anew *after* the
+configuration was found to differ, and the patch carries the version of the configuration that was read before.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from extender.core.errors import ApiError
+from extender.kube.changes import wait_for_change
+from extender.kube.ports import Ports, WatchApi
+from extender.wire.certificates_v1 import bundle_fields, decode_configuration
+
+COLLECTIONS = tuple(
+    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations" for kind in ("mutating", "validating")
+)
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+# A configuration is looked at this often (seconds) even if nothing tells that it has changed.
+LOOK = 60.0
+
+
+class Bundles:
+    """See the module.
+
+    Args:
+        api: the API client.
+        newest: reads the bundle anew; empty when there is none to be written.
+        ports: time and chance.
+    """
+
+    def __init__(self, api: WatchApi, newest: Callable[[], Awaitable[bytes]], ports: Ports) -> None:
+        self._api = api
+        self._newest = newest
+        self._ports = ports
+        self._bundle = b""
+        self._changed = asyncio.Event()
+        # What each configuration holds, as far as known; one that does not exist is not here.
+        self._held: dict[str, frozenset[bytes]] = {}
+        self._unknown: set[str] = set()
+
+    def tenders(self, names: Sequence[str]) -> list[Callable[[], Awaitable[None]]]:
+        """Give a function for each configuration, to be called for ever: it looks, mends, and waits."""
+        paths = [(collection, name) for name in names for collection in COLLECTIONS]
+        self._unknown = {f"{collection}/{name}" for collection, name in paths}
+        return [partial(self._tend, collection, name) for collection, name in paths]
+
+    def changed(self, bundle: bytes) -> None:
+        """The bundle is another."""
+        self._bundle = bundle
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def trust(self, bundle: bytes) -> bool:
+        """Whether every configuration that exists is known to hold this bundle."""
+        return not self._unknown and all(held <= {bundle} for held in self._held.values())
+
+    async def _tend(self, collection: str, name: str) -> None:
+        path, changed = f"{collection}/{name}", self._changed
+        version = await self._mend(path)
+        waits = [
+            asyncio.ensure_future(wait_for_change(self._api, collection, name, version, LOOK)),
+            asyncio.ensure_future(changed.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _mend(self, path: str) -> str:
+        """Have the configuration hold the bundle; its version, empty when it does not exist."""
+        try:
+            found = decode_configuration(await self._api.request("GET", path))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._held.pop(path, None)
+            self._unknown.discard(path)
+            return ""
+        bundle = self._bundle
+        if any(held != bundle for held in found.bundles.values()):
+            bundle = await self._newest()
+        wrong = [name for name, held in found.bundles.items() if held != bundle]
+        if wrong and bundle:
+            fields = bundle_fields(wrong, bundle, found.version)
+            try:
+                body = await self._api.request("PATCH", path, body=fields, content_type=STRATEGIC_MERGE_PATCH)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                # Changed meanwhile, so the wait for a change ends at once.
+                return found.version
+            found = decode_configuration(body)
+        self._held[path] = frozenset(found.bundles.values())
+        self._unknown.discard(path)
+        return found.version

@@ -1,0 +1,94 @@
+"""The webhook's serving certificate, made and renewed by ourselves: what keeps it, joined with what serves it.
+
+::
+
+    certificate = ServingCertificate.of(settings.webhook.certificates, client, report)
+    server = HttpServer(app, listener, certificate.context)
+    task = asyncio.create_task(certificate.run())
+    certificate.faults()  # for readiness
+    certificate.ends      # for the metric
+"""
+
+import ssl
+from typing import Self
+
+from extender.core.policy import parse_duration
+from extender.kube.certificates import CertificateKeeper, Place, Serving
+from extender.kube.ports import Ports, Report, WatchApi
+from extender.pki.rotation import Rules
+from extender.pki.x509 import Names, service_names
+from extender.runtime.whoami import needed_namespace
+from extender.servers.tls import MemoryTls
+from extender.settings.sections import CertificateSettings
+from extender.telemetry.logs import logger
+
+# Replicas act at different times: up to this share of `renewBefore` later than it says.
+SPREAD = 0.1
+
+
+class ServingCertificate:
+    """See the module.
+
+    Args:
+        api: the API client.
+        place: the Secret, and the configurations that its CA goes into.
+        rules: what certificates shall be like.
+        report: told of whatever goes wrong.
+        ports: time and chance.
+
+    Attributes:
+        context: for the server; the newest certificate is chosen at each handshake.
+    """
+
+    def __init__(
+        self, api: WatchApi, place: Place, rules: Rules, report: Report, *, ports: Ports | None = None
+    ) -> None:
+        self._tls = MemoryTls()
+        self._log = logger()
+        self.context: ssl.SSLContext = self._tls.context
+        self._keeper = CertificateKeeper(
+            api,
+            place,
+            rules,
+            self._serve,
+            report,
+            told=lambda text: self._log.info("certificates", done=text),
+            ports=ports,
+        )
+
+    @classmethod
+    def of(cls, settings: CertificateSettings, api: WatchApi, report: Report) -> Self | None:
+        """Make one as the settings say; None when they name no Secret.
+
+        Raises:
+            ConfigError: the namespace of the Secret is not known.
+        """
+        if not settings.secret:
+            return None
+        namespace = needed_namespace("webhook.certificates.secret", "")
+        names = service_names(settings.service, namespace) if settings.service else ()
+        rules = Rules(
+            Names((*names, *settings.dns_names), settings.ip_addresses),
+            parse_duration(settings.validity),
+            parse_duration(settings.ca_validity),
+            parse_duration(settings.renew_before),
+            1.0 - Ports().uniform(0.0, SPREAD),
+        )
+        return cls(api, Place(namespace, settings.secret, settings.configurations), rules, report)
+
+    @property
+    def ends(self) -> float | None:
+        """Until when the certificate that is served is valid, in seconds since the epoch; None while there is none."""
+        return self._tls.ends
+
+    def faults(self) -> list[str]:
+        """Why no valid certificate is served, a line each; empty when one is."""
+        return self._keeper.faults()
+
+    async def run(self) -> None:
+        """Follow the Secret, renew what is due and keep the configurations' CA bundle, until cancelled."""
+        await self._keeper.run()
+
+    def _serve(self, serving: Serving) -> None:
+        self._tls.load(serving.cert, serving.key)
+        self._log.info("serving certificate", ends=int(serving.ends))
