@@ -143,6 +143,27 @@ async def test_the_feed_follows_a_cluster_through_a_restart_of_its_api_server(
         await client.request("DELETE", f"{PODS_PATH}/after", params={"gracePeriodSeconds": "0"})
 
 
+async def test_the_feed_catches_up_with_a_version_of_now(client: ApiClient) -> None:
+    seen = Seen()
+    feed = ClusterFeed(client, lambda _resource: NameDecoder(), seen, print)
+    feed.start()
+    try:
+        async with asyncio.timeout(30):
+            await feed.wait_synced()
+            # A pod tells at once; when nothing happens, a list does.
+            await create_pod(client, "marker")
+            version = json.loads(await client.request("GET", f"{PODS_PATH}/marker"))["metadata"]["resourceVersion"]
+            await feed.catch_up(version, 20)
+            assert "marker" in seen.names.values()
+            relists = feed.health()["pods"].relists
+            await client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": "later"}})
+            await feed.catch_up(await feed.fresh_version(), 0.1)
+            assert feed.health()["pods"].relists == relists + 1
+    finally:
+        await feed.stop()
+        await client.request("DELETE", f"{PODS_PATH}/marker", params={"gracePeriodSeconds": "0"})
+
+
 async def test_a_custom_owner_is_discovered_followed_and_given_up(client: ApiClient) -> None:
     seen = Seen()
     told: asyncio.Future[tuple[str, str, str]] = asyncio.get_running_loop().create_future()
