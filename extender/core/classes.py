@@ -118,6 +118,16 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
                 return rule.capacity_class
         return self.default_class
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the rules ask about, in the order in which they do."""
+        return tuple(dict.fromkeys(rule.label for rule in (*self.extra_rules, *self.rules)))
+
+    @property
+    def going_away_keys(self) -> frozenset[str]:
+        """The keys of the taints that say a node is going away."""
+        return frozenset((*self.extra_going_away_taints, *self.going_away_taints))
+
     def going_away(self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool) -> str:
         """The marker that says a node is going away, or an empty string."""
         if deleting:

@@ -203,6 +203,14 @@ def _stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
     return tuple(c for c in policy.seats.classes if c != wanted)
 
 
+def may_run_on(policy: Policy, capacity_class: str) -> bool:
+    """Say whether pods of a workload can come to run on a class: it has seats, or stands in for one that has."""
+    seats = policy.seats
+    return seats.seat_of(capacity_class, 1) is not None or any(
+        capacity_class in _stand_ins(policy, other) for other in seats.classes
+    )
+
+
 def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[str], now: float) -> Decision:
     """Hold a pod on-demand whose owner is not known: its namespace and name may yet say that it is managed."""
     known = state.placeable.get(ON_DEMAND, {})

@@ -56,7 +56,8 @@ class Requests(Struct, frozen=True, gc=False):
 class Node(Struct, frozen=True):
     """A node: its capacity class, where it is, what it offers, and whether it is going away.
 
-    `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty.
+    `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
+    labels, with their values, that class rules ask about, in the rules' order.
     """
 
     uid: str
@@ -70,6 +71,7 @@ class Node(Struct, frozen=True):
     labels: Mapping[str, str]
     allocatable: Requests
     max_pods: int
+    marks: tuple[tuple[str, str], ...] = ()
 
 
 class Pod(Struct, frozen=True, gc=False):

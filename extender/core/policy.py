@@ -6,7 +6,7 @@ report is complete. An invalid policy never leaves a pod unsteered: see `ParsedP
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from msgspec import Struct
@@ -30,9 +30,10 @@ KEYS = (
     "timezone",
     "max-moves-per-hour",
     "mode",
+    "scheduler-name",
 )
 # Keys under our prefix that say something else than the policy, or that we write ourselves.
-OTHER_KEYS = ("enabled", "scheduler-name", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
+OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
 MAX_REPLICAS = 10_000
 
 ScheduleCheck = Callable[[str, str], str]
@@ -51,7 +52,10 @@ class PoolCap(Struct, frozen=True, gc=False):
 
 
 class Policy(Struct, frozen=True, gc=False):
-    """What a workload's owner asks for. Durations are in seconds."""
+    """What a workload's owner asks for. Durations are in seconds.
+
+    `scheduler_name` is the scheduler its pods shall get; None says nothing, an empty text asks for the default one.
+    """
 
     seats: TwoClassSeats = TwoClassSeats()
     when_unsatisfiable: Unsatisfiable = "fallback"
@@ -62,6 +66,7 @@ class Policy(Struct, frozen=True, gc=False):
     timezone: str = "UTC"
     max_moves_per_hour: int = 6
     mode: Mode = "enforce"
+    scheduler_name: str | None = None
 
 
 class Layer(Struct, frozen=True, gc=False):
@@ -90,7 +95,8 @@ class Problem(Struct, frozen=True, gc=False):
 class ParsedPolicy(Struct, frozen=True):
     """The outcome of parsing.
 
-    `policy` is what to go by: as written when `valid`, else everything on-demand in the mode that was asked for.
+    `policy` is what to go by: as written when `valid`, else everything on-demand in the mode and by the scheduler that
+    were asked for.
     """
 
     policy: Policy
@@ -105,6 +111,9 @@ class ParsedPolicy(Struct, frozen=True):
 T = TypeVar("T")
 # At most nine digits each: a longer number is a slip, and would overflow a timer.
 _DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?")
+
+
+_SCHEDULER_NAME = re.compile(r"([A-Za-z0-9]([-_./A-Za-z0-9]{0,251}[A-Za-z0-9])?)?")
 
 
 class _BadValueError(ValueError):
@@ -164,9 +173,27 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _scheduler_name(text: str) -> str:
+    name = text.strip()
+    if not _SCHEDULER_NAME.fullmatch(name):
+        raise _BadValueError("is no scheduler's name and is ignored", 'write it as a profile has it, such as "spotmix"')
+    return name
+
+
 def parse_enabled(value: str) -> bool | None:
     """The opt-in label: true or false in any case; None when it is neither."""
     return {"true": True, "false": False}.get(value.strip().lower())
+
+
+def find_key(layers: Iterable[Layer], prefixes: Sequence[str], key: str) -> tuple[Layer, str, str] | None:
+    """The most specific layer that has `key` under one of `prefixes`, the full key, and its value."""
+    for layer in layers:
+        if layer.annotations:
+            for prefix in prefixes:
+                full = f"{prefix}/{key}"
+                if full in layer.annotations:
+                    return layer, full, layer.annotations[full]
+    return None
 
 
 class _Reader:
@@ -178,15 +205,9 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def find(self, key: str) -> tuple[Layer, str, str] | None:
-        for layer in self.layers:
-            if layer.annotations:
-                for prefix in self.prefixes:
-                    full = f"{prefix}/{key}"
-                    if full in layer.annotations:
-                        return layer, full, layer.annotations[full]
-        return None
+        return find_key(self.layers, self.prefixes, key)
 
-    def read(self, key: str, parse: Callable[[str], T], default: T) -> T:
+    def read(self, key: str, parse: Callable[[str], T], default: T, *, warning: bool = False) -> T:
         found = self.find(key)
         if found is None:
             return default
@@ -194,7 +215,8 @@ class _Reader:
         try:
             return parse(value)
         except _BadValueError as error:
-            self.problems.append(Problem(layer.source, full, value, *error.args))
+            fault, fix = error.args
+            self.problems.append(Problem(layer.source, full, value, fault, fix, warning))
             return default
 
     def drop(self, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
@@ -278,10 +300,12 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedul
     schedule, duration, zone = reader.window(check_schedule)
     moves = reader.read("max-moves-per-hour", _replicas, 6)
     mode = reader.read("mode", _one_of("enforce", "audit"), "enforce")
+    # Nothing else is wrong with a policy whose pods keep the scheduler they have.
+    scheduler = reader.read("scheduler-name", _scheduler_name, None, warning=True)
     reader.unknown_keys()
     problems = tuple(reader.problems)
     if any(not p.warning for p in problems):
-        return ParsedPolicy(Policy(mode="audit" if mode == "audit" else "enforce"), problems)
+        return ParsedPolicy(Policy(mode="audit" if mode == "audit" else "enforce", scheduler_name=scheduler), problems)
     return ParsedPolicy(
         Policy(
             seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
@@ -293,6 +317,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedul
             timezone=zone,
             max_moves_per_hour=moves,
             mode="audit" if mode == "audit" else "enforce",
+            scheduler_name=scheduler,
         ),
         problems,
     )

@@ -61,11 +61,12 @@ class Siblings(Struct, eq=False, gc=False):
 
     def add(self, node: NodeRecord, count: int) -> None:
         """Count `count` pods more on a node, or fewer when negative."""
-        _count(self.pools, node.pool, count)
-        _count(self.nodes, node.name, count)
+        tally(self.pools, node.pool, count)
+        tally(self.nodes, node.name, count)
 
 
-def _count(held: dict[K, int], key: K, count: int) -> None:
+def tally(held: dict[K, int], key: K, count: int) -> None:
+    """Count `count` more of `key`, or fewer when negative; what comes to 0 has no entry."""
     left = held.get(key, 0) + count
     if left:
         held[key] = left

@@ -10,6 +10,7 @@ from sys import intern
 
 from msgspec import Struct
 
+from extender.core.census import Census
 from extender.core.classes import SPOT
 from extender.core.events import Event, Gone, Listed, Unavailable, Upsert
 from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
@@ -54,6 +55,7 @@ class ClusterState:
         self.pods: dict[str, PodRecord] = {}
         self.revisions: dict[str, Revision] = {}
         self.placeable: dict[str, dict[str, NodeRecord]] = {}
+        self.census = Census()
         self.waiting = WaitingPods()
         self.effects: list[Effect] = []
         self.reseat: set[Revision] = set()
@@ -247,6 +249,7 @@ class ClusterState:
         else:
             old = record.facts
         record.facts = node
+        self.census.change(old, node)
         _place(record, node)
         self._node_uids[node.uid] = node.name
         if old is not None and old.uid != node.uid:
@@ -270,6 +273,7 @@ class ClusterState:
         if record is None or record.facts is None or record.facts.uid != uid:
             return
         self.placeable.get(record.facts.capacity_class, {}).pop(record.name, None)
+        self.census.change(record.facts, None)
         record.facts = None
         for pod in record.pods:
             self._recount(pod)

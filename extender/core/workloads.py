@@ -56,6 +56,32 @@ class PolicyChanged(Struct, frozen=True, gc=False):
     gone: bool = False
 
 
+Sayings = tuple[Layer, Mapping[str, str]]
+"""What an object says: its annotations, as a layer, and its labels."""
+
+
+def sayings(thing: Owner | Namespace) -> Sayings:
+    """What an object says about a policy."""
+    if isinstance(thing, Namespace):
+        return Layer(f"Namespace {thing.name}", thing.annotations), thing.labels
+    return Layer(f"{thing.kind} {thing.namespace}/{thing.name}", thing.annotations), thing.labels
+
+
+def opted_in(layers: Iterable[Sayings], prefixes: Iterable[str]) -> tuple[bool | None, Problem | None]:
+    """What the most specific opt-in label says, None when there is none; one that is wrong counts as opted in."""
+    for layer, labels in layers:
+        for prefix in prefixes:
+            value = labels.get(f"{prefix}/{ENABLED}")
+            if value is None:
+                continue
+            enabled = parse_enabled(value)
+            if enabled is None:
+                fix = 'write the label as "true" or "false"'
+                return True, Problem(layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix)
+            return enabled, None
+    return None, None
+
+
 class Workloads:
     """Owners and namespaces by UID, and the policy of each that can carry one."""
 
@@ -66,11 +92,15 @@ class Workloads:
         self.by_uid: dict[str, Workload] = {}
         self.children: dict[str, tuple[str, ...]] = {}
         self.unavailable: set[tuple[str, str]] = set()
-        self._default_layer = Layer("configuration policy.defaults", rules.defaults)
+        self.default_layer = Layer("configuration policy.defaults", rules.defaults)
+
+    def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
+        """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
+        return ref is not None and ref.kind not in NEVER_MANAGED and namespace not in self.rules.protected_namespaces
 
     def resolve(self, namespace: str, ref: OwnerRef | None) -> Managed | Missing | None:
         """The workload of a pod in `namespace` controlled by `ref`; None when it is not managed."""
-        if ref is None or namespace in self.rules.protected_namespaces or ref.kind in NEVER_MANAGED:
+        if ref is None or not self.may_manage(namespace, ref):
             return None
         revision = self.owners.get(ref.uid)
         if revision is None:
@@ -179,43 +209,31 @@ class Workloads:
             for change in self._evaluate(owner)
         ]
 
-    def _layers(self, owner: Owner) -> list[tuple[Layer, Mapping[str, str]]]:
-        layers: list[tuple[Layer, Mapping[str, str]]] = []
+    def _layers(self, owner: Owner) -> list[Sayings]:
+        layers: list[Sayings] = []
         holder: Owner | None = owner
         while holder is not None and len(layers) < _MAX_CHAIN:
-            layers.append((Layer(f"{holder.kind} {holder.namespace}/{holder.name}", holder.annotations), holder.labels))
+            layers.append(sayings(holder))
             holder = self.owners.get(holder.owner.uid) if holder.owner else None
         namespace = self.namespaces.get(owner.namespace)
         if namespace is not None:
-            layers.append((Layer(f"Namespace {namespace.name}", namespace.annotations), namespace.labels))
+            layers.append(sayings(namespace))
         return layers
-
-    def _opted_in(self, layers: list[tuple[Layer, Mapping[str, str]]]) -> tuple[bool, Problem | None]:
-        for layer, labels in layers:
-            for prefix in self.rules.prefixes:
-                value = labels.get(f"{prefix}/{ENABLED}")
-                if value is None:
-                    continue
-                enabled = parse_enabled(value)
-                if enabled is None:
-                    fix = 'write the label as "true" or "false"'
-                    return True, Problem(layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix)
-                return enabled, None
-        return False, None
 
     def _evaluate(self, owner: Owner) -> Iterable[PolicyChanged]:
         layers = self._layers(owner)
-        managed, problem = self._opted_in(layers)
+        managed, problem = opted_in(layers, self.rules.prefixes)
         old = self.by_uid.get(owner.uid)
         if not managed:
             return self._forget(owner.uid)
         parsed = parse_policy(
-            [*(layer for layer, _ in layers), self._default_layer],
+            [*(layer for layer, _ in layers), self.default_layer],
             self.rules.prefixes,
             self.rules.check_schedule,
         )
         if problem is not None:
-            parsed = ParsedPolicy(Policy(mode=parsed.policy.mode), (problem, *parsed.problems))
+            held = Policy(mode=parsed.policy.mode, scheduler_name=parsed.policy.scheduler_name)
+            parsed = ParsedPolicy(held, (problem, *parsed.problems))
         if old is not None and old.parsed == parsed:
             return ()
         workload = old or Workload(

@@ -1,13 +1,14 @@
 """Wires core, kube, servers and telemetry together: the only place that knows them all."""
 
 import asyncio
+import contextlib
 import gc
 import signal
 import time
 from collections.abc import Iterable
 
 from extender.core.decide import Decision, PodView
-from extender.core.errors import ConfigError, SpotmixError
+from extender.core.errors import SpotmixError
 from extender.core.events import Event, Gone, Unavailable, Upsert
 from extender.core.objects import EMPTY, Owner, OwnerRef, Pod
 from extender.core.policy import parse_duration
@@ -27,6 +28,7 @@ from extender.runtime.duties import Duties
 from extender.runtime.gauges import readings
 from extender.runtime.leadership import Leadership
 from extender.runtime.policies import PolicyReports
+from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp, HealthApp
@@ -62,7 +64,7 @@ class Runtime:
         client: a connected API client; it is closed at the end.
 
     Raises:
-        ConfigError: something about this process is needed and not known.
+        ConfigError: a certificate cannot be used, or something about this process is needed and not known.
     """
 
     def __init__(self, settings: Settings, client: ApiClient) -> None:
@@ -95,8 +97,11 @@ class Runtime:
             time.time,
         )
         self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
+        self._gates = [self._gate]
+        self._certificates: dict[str, ReloadingTls] = {}
         self._tls = self._make_tls()
-        self.webhook_certificate = ServingCertificate.of(settings.webhook.certificates, client, self._report)
+        self._own_certificate = ServingCertificate.of(settings.webhook.certificates, client, self._report)
+        self._webhook = self._make_webhook()
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
@@ -106,13 +111,37 @@ class Runtime:
         return self.leadership.decides
 
     def _readings(self) -> Iterable[Reading]:
-        served = {"extender": self._tls, "webhook": self.webhook_certificate}
-        ends = {name: certificate.ends for name, certificate in served.items() if certificate is not None}
+        ends = {name: tls.ends for name, tls in self._certificates.items()}
+        if self._own_certificate is not None:
+            ends["webhook"] = self._own_certificate.ends
         return readings(self.feed, self.state, self.leadership.leads, ends, time.monotonic())
 
     def _make_tls(self) -> ReloadingTls | None:
         tls = self.settings.extender.tls
-        return ReloadingTls(tls.cert, tls.key, tls.client_ca) if tls.cert else None
+        if not tls.cert:
+            return None
+        self._certificates["extender"] = reloading = ReloadingTls(tls.cert, tls.key, tls.client_ca)
+        return reloading
+
+    def _make_webhook(self) -> Webhook | None:
+        settings = self.settings.webhook
+        if not settings.enabled:
+            return None
+        if self._own_certificate is not None:
+            context = self._own_certificate.context
+        else:
+            self._certificates["webhook"] = files = ReloadingTls(settings.tls.cert, settings.tls.key)
+            context = files.context
+        webhook = Webhook(
+            self.settings,
+            self.state,
+            self.feed.ensure,
+            lambda: self.leadership.obstacle() is not Reason.NOT_SYNCED,
+            context,
+            self.metrics,
+        )
+        self._gates.append(webhook.gate)
+        return webhook
 
     # Facts from the cluster
 
@@ -124,7 +153,8 @@ class Runtime:
                 self._waker.seen(thing)
                 self._meet(thing.owner)
             elif isinstance(thing, Owner):
-                self._gate.arrived(thing.uid)
+                for gate in self._gates:
+                    gate.arrived(thing.uid)
                 self._meet(thing.owner)
         elif isinstance(event, Gone) and event.resource == "pods":
             self._waker.gone(event.uid)
@@ -147,7 +177,8 @@ class Runtime:
     def _unavailable(self, group: str, kind: str, why: str) -> None:
         self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
         self.state.apply(Unavailable(group, kind), time.time())
-        self._gate.open()
+        for gate in self._gates:
+            gate.open()
         self._take_effects()
 
     def _report(self, source: str, text: str) -> None:
@@ -202,8 +233,13 @@ class Runtime:
                 faults.append(f"{key}: not listed yet{reason}")
             elif health.last_contact is not None and now - health.last_contact > stale:
                 faults.append(f"{key}: not heard of for {now - health.last_contact:.0f} s{reason}")
-        if self.webhook_certificate is not None:
-            faults += self.webhook_certificate.faults()
+        faults += [
+            f"{server}: the certificate in {tls.source} is not valid any more; put a newer one there"
+            for server, tls in self._certificates.items()
+            if tls.ends is not None and tls.ends <= time.time()
+        ]
+        if self._own_certificate is not None:
+            faults += self._own_certificate.faults()
         return faults
 
     # Life
@@ -231,15 +267,14 @@ class Runtime:
             self.metrics.answered,
             self.leadership.stays,
         )
-        listener = bind(*split_address(settings.extender.addr), "extender.addr")
-        try:
-            health_listener = bind(*split_address(settings.metrics.addr), "metrics.addr")
-        except ConfigError:
-            listener.close()
-            raise
+        with contextlib.ExitStack() as opened:
+            listener = opened.enter_context(bind(*split_address(settings.extender.addr), "extender.addr"))
+            health_listener = opened.enter_context(bind(*split_address(settings.metrics.addr), "metrics.addr"))
+            webhook = [self._webhook.listen()] if self._webhook is not None else []
+            opened.pop_all()
         front = HttpServer(extender_app, listener, self._tls.context if self._tls else None)
         health = HttpServer(HealthApp(self.not_ready, self.metrics.render), health_listener)
-        self._servers = [front, health]
+        self._servers = [front, *webhook, health]
         for server in self._servers:
             await server.start()
         self.extender_address, self.metrics_address = front.address, health.address
@@ -252,13 +287,14 @@ class Runtime:
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
         ]
-        if self.webhook_certificate is not None:
-            self._tasks.append(asyncio.create_task(self.webhook_certificate.run(), name="webhook certificate"))
+        if self._own_certificate is not None:
+            self._tasks.append(asyncio.create_task(self._own_certificate.run(), name="webhook certificate"))
         self.log.info(
             "serving",
             extender="{}:{}".format(*self.extender_address),
             metrics="{}:{}".format(*self.metrics_address),
             tls=self._tls is not None,
+            webhook="{}:{}".format(*webhook[0].address) if webhook else "",
         )
 
     async def _become_synced(self) -> None:
@@ -282,19 +318,19 @@ class Runtime:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             self.state.expire(time.time())
-            if self._tls is not None:
+            for server, tls in self._certificates.items():
                 try:
-                    if self._tls.reload():
-                        self.log.info("serving certificate read again")
+                    if tls.reload():
+                        self.log.info("serving certificate read again", server=server)
                 except SpotmixError as error:
-                    self._report("tls", f"{error}; the last good certificate stays in force")
+                    self._report(f"{server} tls", f"{error}; the last good certificate stays in force")
 
     async def stop(self) -> None:
         """Not ready any more, hand over, answer what is in flight, send what waits, end."""
         self._stopping = True
         self.log.info("stopping")
         await self.leadership.resign()
-        for server in self._servers[:1]:
+        for server in self._servers[:-1]:
             await server.stop()
         self._waker.stop()
         for task in self._tasks:
@@ -306,7 +342,7 @@ class Runtime:
             self._recorder.drain(DRAIN_SECONDS),
         )
         await self.feed.stop()
-        for server in self._servers[1:]:
+        for server in self._servers[-1:]:
             await server.stop()
         await self._client.close()
         self.log.info("stopped")

@@ -8,7 +8,7 @@ from extender.core.errors import WireError
 from extender.core.reasons import Reason
 from extender.core.score import relative_scores, score_nodes
 from extender.core.state import ClusterState
-from extender.core.workloads import NEVER_MANAGED, Managed, Missing
+from extender.core.workloads import Managed, Missing
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
 
 
@@ -75,7 +75,7 @@ class Extender:
 
     async def _filter(self, args: ExtenderArgs) -> bytes:
         pod, state = args.pod, self._state
-        if self._may_be_managed(pod) and self._obstacle() is Reason.NOT_SYNCED:
+        if state.workloads.may_manage(pod.namespace, pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
             return self.filter_error(Reason.NOT_SYNCED.text)
         owner = await self._resolve(pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
@@ -119,13 +119,6 @@ class Extender:
         else:
             wanted, _ = wanted_class(state, managed, managed.workload.policy, args.pod)
         return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
-
-    def _may_be_managed(self, pod: PodView) -> bool:
-        return (
-            pod.owner is not None
-            and pod.owner.kind not in NEVER_MANAGED
-            and pod.namespace not in self._state.workloads.rules.protected_namespaces
-        )
 
     async def _resolve(self, pod: PodView) -> Managed | Missing | None:
         while True:

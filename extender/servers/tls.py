@@ -69,11 +69,15 @@ class ReloadingTls(ServedCertificate):
         key: PEM file of the private key.
         client_ca: PEM file of the CA that clients must show a certificate of; empty asks for none.
 
+    Attributes:
+        source: the certificate's file.
+
     Raises:
         ConfigError: the files cannot be used.
     """
 
     def __init__(self, cert: str, key: str, client_ca: str = "") -> None:
+        self.source = cert
         self._files = (cert, key, client_ca)
         self._stamp = self._stamps()
         # How clients are verified is not handed over with a handshake.

@@ -12,6 +12,7 @@ import yaml
 from msgspec import Struct
 
 from extender.core.errors import ConfigError
+from extender.core.mutate import parse_taint
 from extender.core.policy import Layer, parse_duration, parse_policy
 from extender.settings.sections import (
     CertificateSettings,
@@ -19,6 +20,7 @@ from extender.settings.sections import (
     Section,
     Settings,
     TlsSettings,
+    WebhookSettings,
 )
 from extender.wire.schedule import schedule_fault
 
@@ -150,6 +152,7 @@ def load_settings(
     _check_tls(settings.extender.tls)
     _check_election(settings.leader_election)
     _check_certificates(settings.webhook.certificates)
+    _check_webhook(settings.webhook)
     return settings
 
 
@@ -167,11 +170,16 @@ def _check_values(settings: Settings, origin: str) -> None:
     for leaf in LEAVES:
         if leaf.duration:
             _check_duration(origin, leaf, settings)
-    for name, address in (("extender.addr", settings.extender.addr), ("metrics.addr", settings.metrics.addr)):
+    for name, address in (
+        ("extender.addr", settings.extender.addr),
+        ("metrics.addr", settings.metrics.addr),
+        ("webhook.addr", settings.webhook.addr),
+    ):
         try:
             split_address(address)
         except ValueError as error:
             raise ConfigError(f"{origin}: {name}: {error}") from error
+    _check_taints(settings, origin)
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     problems = parse_policy([layer], settings.policy.prefixes, schedule_fault).problems
     if problems:
@@ -229,6 +237,29 @@ def _check_certificates(certificates: CertificateSettings) -> None:
             raise ConfigError(f"{section}.ipAddresses: {address!r} is no IP address") from error
     if certificates.secret and not (certificates.service or certificates.dns_names or certificates.ip_addresses):
         raise ConfigError(f"{section} names no service, dnsNames or ipAddresses: nobody could verify the certificate")
+
+
+def _check_webhook(webhook: WebhookSettings) -> None:
+    if bool(webhook.tls.cert) != bool(webhook.tls.key):
+        raise ConfigError("webhook.tls has only one of cert and key; give both")
+    if webhook.tls.cert and webhook.certificates.secret:
+        raise ConfigError("webhook.tls and webhook.certificates.secret exclude each other: keep one of the two")
+    if webhook.enabled and not (webhook.tls.cert or webhook.certificates.secret):
+        raise ConfigError(
+            "webhook.enabled needs a certificate: give webhook.tls.cert and webhook.tls.key, or name a Secret by "
+            "webhook.certificates.secret"
+        )
+
+
+def _check_taints(settings: Settings, origin: str) -> None:
+    name = f"{origin}: webhook.extraSpotTaints"
+    for text in settings.webhook.extra_spot_taints:
+        try:
+            taint = parse_taint(text)
+        except ValueError as error:
+            raise ConfigError(f"{name}: {error}") from error
+        if taint.key in settings.classes.going_away_keys:
+            raise ConfigError(f"{name}: {text!r} says that a node is going away; pods must not tolerate it")
 
 
 def default_annotations(settings: Settings) -> dict[str, str]:

@@ -122,10 +122,38 @@ class CertificateSettings(Section, frozen=True):
     renew_before: Annotated[str, _duration("how long before its end a certificate is replaced")] = "720h"
 
 
+class WebhookTlsSettings(Section, frozen=True):
+    """Files of the webhook's serving certificate. They are read again when they change."""
+
+    cert: Annotated[str, _doc("PEM file of the webhook's serving certificate")] = ""
+    key: Annotated[str, _doc("PEM file of its private key")] = ""
+
+
 class WebhookSettings(Section, frozen=True):
     """The admission webhook."""
 
+    enabled: Annotated[bool, _doc("serve the admission webhook")] = False
+    addr: Annotated[str, _doc("address:port that the webhook listens on, by HTTPS")] = "0.0.0.0:9443"
+    max_body: Annotated[int, _doc("largest review in bytes"), Meta(ge=1024)] = 3 * 1024 * 1024
+    tls: WebhookTlsSettings = field(default_factory=WebhookTlsSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    default_scheduler_name: Annotated[
+        str,
+        _doc("schedulerName of managed pods whose workload and Namespace name none; empty leaves them alone"),
+        Meta(max_length=253),
+    ] = ""
+    invalid_policies: Annotated[
+        Literal["warn", "deny"], _doc("what becomes of workloads with wrong annotations: warn about or deny them")
+    ] = "warn"
+    preference_weight: Annotated[
+        int,
+        _doc("weight of the preferred node affinity towards the class that is short; 0 adds none"),
+        Meta(ge=0, le=100),
+    ] = 50
+    extra_spot_taints: Annotated[
+        tuple[str, ...],
+        _doc("further taints of spot nodes, for pods to tolerate: key=value:effect, or key:effect for any value"),
+    ] = ()
 
 
 class PolicySettings(Section, frozen=True):

@@ -14,6 +14,9 @@ from extender.core.records import Workload
 
 _LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _OBJECT = ("kind", "namespace", "name")
+VERBS = ("filter", "prioritize")
+ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workloads")
+OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 
 
 Reading = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
@@ -55,13 +58,19 @@ class Metrics:
         )
         self.requests = Histogram(
             "spotmix_extender_request_seconds",
-            "Time to answer a request of the scheduler",
+            "Time to answer a request of the scheduler, or a review of the API server",
             ("verb",),
             buckets=_LATENCIES,
             registry=self.registry,
         )
         self.errors = Counter(
             "spotmix_extender_errors", "Requests answered with an error", ("verb",), registry=self.registry
+        )
+        self.admissions = Counter(
+            "spotmix_admissions",
+            "Objects that the API server asked about, by what became of them",
+            ("verb", "outcome"),
+            registry=self.registry,
         )
         self.reports = Counter(
             "spotmix_api_faults",
@@ -86,15 +95,20 @@ class Metrics:
         for reason in Reason:
             for capacity_class in (SPOT, ON_DEMAND) if reason in GIVES_A_CLASS else ("",):
                 self.decisions.labels(str(reason), capacity_class)
-        self._timed = {verb: self.requests.labels(verb) for verb in ("filter", "prioritize")}
-        for verb in self._timed:
+        self._timed = {verb: self.requests.labels(verb) for verb in (*VERBS, *ADMISSION_VERBS)}
+        for verb in VERBS:
             self.errors.labels(verb)
+        self._admitted = {(v, o): self.admissions.labels(v, o) for v in ADMISSION_VERBS for o in OUTCOMES}
         for how in ("annotate", "nominate"):
             self.wakes.labels(how)
 
     def answered(self, verb: str, seconds: float) -> None:
         """Observe how long a request took."""
         self._timed[verb].observe(seconds)
+
+    def admitted(self, verb: str, outcome: str) -> None:
+        """Count what became of an object."""
+        self._admitted[verb, outcome].inc()
 
     def decided(self, reason: Reason, capacity_class: str) -> None:
         """Count a decision; the series is looked up once, for this is on the path of every pod."""

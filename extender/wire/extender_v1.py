@@ -4,15 +4,16 @@ The Go structs have no json tags, so keys are capitalised; Go decodes any casing
 here. An answer carries what the scheduler needs and no more: absent keys decode to nil there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
 
 from extender.core.decide import PodView
 from extender.core.errors import WireError
-from extender.core.fit import Needs, Requirement, Toleration
+from extender.core.fit import Needs
 from extender.wire.kube_v1 import Identity, Metadata, OwnerReference, PodSpec, TimedCondition, pod_requests
+from extender.wire.podspec_v1 import Affinity, RawToleration
 
 
 class _Meta(Struct, frozen=True, rename="camel"):
@@ -62,42 +63,10 @@ class _NodeList(Struct, frozen=True):
     items: list[Raw] | None = None
 
 
-class _Expression(Struct, frozen=True, gc=False):
-    key: str = ""
-    operator: str = ""
-    values: list[str] | None = None
-
-
-class _Term(Struct, frozen=True, rename="camel", gc=False):
-    match_expressions: list[_Expression] | None = None
-    match_fields: list[_Expression] | None = None
-
-
-class _Selector(Struct, frozen=True, rename="camel", gc=False):
-    node_selector_terms: list[_Term] | None = None
-
-
-class _NodeAffinity(
-    Struct, frozen=True, gc=False, rename={"required": "requiredDuringSchedulingIgnoredDuringExecution"}
-):
-    required: _Selector | None = None
-
-
-class _Affinity(Struct, frozen=True, rename="camel", gc=False):
-    node_affinity: _NodeAffinity | None = None
-
-
-class _Toleration(Struct, frozen=True, gc=False):
-    key: str | None = None
-    operator: str | None = None
-    value: str | None = None
-    effect: str | None = None
-
-
 class _FullSpec(PodSpec, frozen=True, rename="camel"):
     node_selector: dict[str, str] | None = None
-    affinity: _Affinity | None = None
-    tolerations: list[_Toleration] | None = None
+    affinity: Affinity | None = None
+    tolerations: list[RawToleration] | None = None
 
 
 class _FullPod(Struct, frozen=True):
@@ -248,26 +217,13 @@ def _to_needs(spec: _FullSpec) -> Needs:
     required = spec.affinity.node_affinity.required if spec.affinity and spec.affinity.node_affinity else None
     terms = None
     if required is not None:
-        terms = tuple(
-            (
-                *_requirements(term.match_expressions, field=False),
-                *_requirements(term.match_fields, field=True),
-            )
-            for term in required.node_selector_terms or ()
-        )
+        terms = tuple(term.requirements() for term in required.node_selector_terms or ())
     return Needs(
         pod_requests(spec),
         spec.node_selector or {},
         terms,
-        tuple(
-            Toleration(t.key or "", t.operator or "Equal", t.value or "", t.effect or "")
-            for t in spec.tolerations or ()
-        ),
+        tuple(t.toleration() for t in spec.tolerations or ()),
     )
-
-
-def _requirements(expressions: list[_Expression] | None, *, field: bool) -> Iterable[Requirement]:
-    return (Requirement(e.key, e.operator, tuple(e.values or ()), field) for e in expressions or ())
 
 
 def encode_error(text: str) -> bytes:

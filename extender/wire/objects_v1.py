@@ -1,6 +1,6 @@
 """Decoders of list pages and watch lines to the core's objects, one per watched resource."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from sys import intern
 from typing import Generic, TypeVar
 
@@ -88,7 +88,7 @@ class ObjectDecoder(Generic[R]):
             raise WireError(f"watch event of {self._resource} does not decode: {error}") from error
 
 
-def _under(prefixes: tuple[str, ...], values: dict[str, str] | None) -> Mapping[str, str]:
+def under(prefixes: tuple[str, ...], values: dict[str, str] | None) -> Mapping[str, str]:
     """The entries whose key is under one of `prefixes` (with their slash); the shared empty mapping for none."""
     if not values:
         return EMPTY
@@ -121,8 +121,8 @@ def to_pod(raw: RawPod) -> Pod:
     )
 
 
-def to_node(raw: RawNode, rules: ClassRules) -> Node:
-    """The core's view of a node, classified by `rules`."""
+def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
+    """The core's view of a node, classified by `rules`, which ask about the labels `asked`."""
     labels = {intern(k): intern(v) for k, v in (raw.metadata.labels or {}).items()}
     taints = tuple(t.taint() for t in raw.spec.taints or ())
     conditions = [NodeCondition(c.type, c.status, c.reason or "") for c in raw.status.conditions or ()]
@@ -139,6 +139,7 @@ def to_node(raw: RawNode, rules: ClassRules) -> Node:
         labels=labels,
         allocatable=offered,
         max_pods=max_pods,
+        marks=tuple((label, labels[label]) for label in asked if label in labels),
     )
 
 
@@ -157,16 +158,17 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         namespace=intern(meta.namespace),
         name=meta.name,
         owner=meta.controller(),
-        labels=_under(prefixes, meta.labels),
-        annotations=_under(prefixes, meta.annotations),
+        labels=under(prefixes, meta.labels),
+        annotations=under(prefixes, meta.annotations),
         replicas=replicas,
         first_ordinal=(spec.ordinals.start or 0) if spec.ordinals else 0,
     )
 
 
-def _to_custom_owner(
+def to_custom_owner(
     raw: RawCustomOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]
 ) -> Owner:
+    """The core's view of an object whose `spec` may be anything; `prefixes` are those of our keys, with their slash."""
     try:
         spec = _owner_spec.decode(raw.spec)
     except ValueError:
@@ -196,7 +198,8 @@ class Decoders:
         if key == "pods":
             return ObjectDecoder(key, RawPod, to_pod)
         if key == "nodes":
-            return ObjectDecoder(key, RawNode, lambda raw: to_node(raw, self._rules))
+            asked = self._rules.labels
+            return ObjectDecoder(key, RawNode, lambda raw: to_node(raw, self._rules, asked))
         if key == "namespaces":
             return ObjectDecoder(
                 key,
@@ -204,10 +207,10 @@ class Decoders:
                 lambda raw: Namespace(
                     raw.metadata.uid,
                     raw.metadata.name,
-                    _under(prefixes, raw.metadata.labels),
-                    _under(prefixes, raw.metadata.annotations),
+                    under(prefixes, raw.metadata.labels),
+                    under(prefixes, raw.metadata.annotations),
                 ),
             )
         if group_of(api_version) in _BUILT_IN_GROUPS:
             return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
-        return ObjectDecoder(key, RawCustomOwner, lambda raw: _to_custom_owner(raw, key, api_version, kind, prefixes))
+        return ObjectDecoder(key, RawCustomOwner, lambda raw: to_custom_owner(raw, key, api_version, kind, prefixes))

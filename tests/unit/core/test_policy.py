@@ -62,6 +62,9 @@ def test_nothing_said_is_all_on_demand() -> None:
         ),
         (keys(max_moves_per_hour="0"), Policy(max_moves_per_hour=0)),
         (keys(mode="audit"), Policy(mode="audit")),
+        (keys(scheduler_name=" spotmix "), Policy(scheduler_name="spotmix")),
+        (keys(scheduler_name="example.org/My_scheduler-2"), Policy(scheduler_name="example.org/My_scheduler-2")),
+        (keys(scheduler_name=""), Policy(scheduler_name="")),
     ],
 )
 def test_valid(annotations: dict[str, str], wanted: Policy) -> None:
@@ -145,6 +148,7 @@ VALUES = {
     "timezone": ("Europe/Berlin", "Asia/Tokyo", "UTC"),
     "max-moves-per-hour": ("1", "2", "3"),
     "mode": ("audit", "enforce", "audit"),
+    "scheduler-name": ("first", "second", "third"),
 }
 
 
@@ -208,6 +212,18 @@ def test_unknown_keys_are_warnings_with_a_suggestion() -> None:
     assert "did you mean spotmix.io/spot-percentage?" in texts[0]
     assert "known keys are spot-percentage, " in texts[1]
     assert all(p.warning for p in parsed.problems)
+
+
+@pytest.mark.parametrize("name", ["my scheduler", "-", "a" * 254, "a\nb"])
+def test_what_is_no_schedulers_name_is_ignored_with_a_warning(name: str) -> None:
+    parsed = parse(keys(scheduler_name=name, spot_percentage=50), keys(scheduler_name="general"))
+    assert (parsed.valid, parsed.policy) == (True, Policy(TwoClassSeats(50)))
+    assert "is no scheduler's name and is ignored; write it as" in parsed.problems[0].text
+
+
+def test_an_invalid_policy_keeps_the_scheduler() -> None:
+    parsed = parse(keys(scheduler_name="spotmix", spot_percentage="half", mode="audit"))
+    assert (parsed.valid, parsed.policy) == (False, Policy(mode="audit", scheduler_name="spotmix"))
 
 
 def test_enabled_as_an_annotation_is_a_warning() -> None:

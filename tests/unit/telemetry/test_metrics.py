@@ -3,7 +3,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from extender.core.policy import ParsedPolicy, Policy, Problem
 from extender.core.reasons import Reason
 from extender.core.records import Workload
-from extender.telemetry.metrics import Gauges, Metrics
+from extender.telemetry.metrics import ADMISSION_VERBS, OUTCOMES, Gauges, Metrics
 
 
 def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -32,7 +32,11 @@ def test_every_series_is_there_from_the_start() -> None:
     assert {labels[1] for labels in decisions} == {str(reason) for reason in Reason}
     assert set(decisions.values()) == {0.0}
     assert set(series(metrics, "spotmix_extender_errors_total")) == {("filter",), ("prioritize",)}
-    assert set(series(metrics, "spotmix_extender_request_seconds_count")) == {("filter",), ("prioritize",)}
+    verbs = {("filter",), ("prioritize",), *((verb,) for verb in ADMISSION_VERBS)}
+    assert set(series(metrics, "spotmix_extender_request_seconds_count")) == verbs
+    admissions = series(metrics, "spotmix_admissions_total")
+    assert set(admissions) == {(outcome, verb) for verb in ADMISSION_VERBS for outcome in OUTCOMES}
+    assert set(admissions.values()) == {0.0}
     assert set(series(metrics, "spotmix_wakes_total")) == {("annotate",), ("nominate",)}
 
 

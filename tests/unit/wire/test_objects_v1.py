@@ -156,7 +156,7 @@ def test_a_node() -> None:
     )
     assert node == Node(
         "u", "x", "spot", "m.large", "a", "Terminating", True, (Taint("dedicated", "", "NoSchedule"),), labels,
-        Requests(7910, 31 << 30, 95 << 30), 110,
+        Requests(7910, 31 << 30, 95 << 30), 110, (("karpenter.sh/capacity-type", "spot"),),
     )  # fmt: skip
 
 

@@ -1,0 +1,40 @@
+"""How nodes of each class are marked, counted: what tells a class, and which taints keep pods off spot nodes.
+
+Kept by the state as nodes come, change and go, so that asking costs as much as there are different nodes, not nodes.
+Only nodes that are not going away count.
+"""
+
+from collections.abc import Iterable
+
+from extender.core.classes import SPOT
+from extender.core.objects import Node, Taint
+from extender.core.records import tally
+
+Marks = tuple[tuple[str, str], ...]
+"""The labels of a node that class rules ask about, with their values."""
+
+
+class Census:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._marks: dict[tuple[str, Marks], int] = {}
+        self._taints: dict[Taint, int] = {}
+
+    def change(self, old: Node | None, new: Node | None) -> None:
+        """Count `new` in place of `old`."""
+        for node, sign in ((old, -1), (new, +1)):
+            if node is None or node.going_away:
+                continue
+            tally(self._marks, (node.capacity_class, node.marks), sign)
+            if node.capacity_class == SPOT:
+                for taint in node.taints:
+                    tally(self._taints, taint, sign)
+
+    def marks(self) -> Iterable[tuple[str, Marks]]:
+        """Each capacity class with the marks that nodes of it have, in every combination there is."""
+        return self._marks.keys()
+
+    def spot_taints(self) -> Iterable[Taint]:
+        """The taints on spot nodes."""
+        return self._taints.keys()

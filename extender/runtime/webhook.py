@@ -1,0 +1,102 @@
+"""The admission webhook of one process: its application over the cluster state, and its listener."""
+
+import ssl
+import time
+from collections.abc import Callable
+
+from extender.core.errors import ConfigError, WireError
+from extender.core.mutate import MutationRules, parse_taint
+from extender.core.objects import OwnerRef
+from extender.core.policy import parse_duration
+from extender.core.state import ClusterState
+from extender.servers.admission import PATIENCE, Admission
+from extender.servers.owners import OwnerGate
+from extender.servers.server import HttpServer, bind
+from extender.servers.webhook import WebhookApp
+from extender.settings import Settings, split_address, stanza_from
+from extender.telemetry.logs import logger
+from extender.telemetry.metrics import Metrics
+
+
+def injector(settings: Settings) -> Callable[[str], str]:
+    """What gives the text of a scheduler's configuration our extender; see `servers.admission.Admission`."""
+
+    def injected(text: str) -> str:
+        from extender.wire.schedulerconfig_inject import inject  # noqa: PLC0415 - few processes ever need it
+
+        try:
+            return inject(text, stanza_from(settings))
+        except ConfigError as error:
+            raise WireError(f"spotmix's own settings do not say how it is reached: {error}") from error
+
+    return injected
+
+
+def mutation_rules(settings: Settings) -> MutationRules:
+    """What pods get under these settings."""
+    webhook = settings.webhook
+    return MutationRules(
+        settings.classes,
+        webhook.default_scheduler_name,
+        webhook.preference_weight,
+        tuple(parse_taint(text) for text in webhook.extra_spot_taints),
+    )
+
+
+class Webhook:
+    """See the module. It is the observer of its own application.
+
+    Args:
+        settings: the configuration.
+        state: the cluster state.
+        ensure: sees to it that owners of a kind are watched.
+        synced: whether the state holds a full list of everything that is watched.
+        context: of the listener, with the serving certificate.
+        metrics: counts reviews.
+    """
+
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
+        self,
+        settings: Settings,
+        state: ClusterState,
+        ensure: Callable[[OwnerRef], None],
+        synced: Callable[[], bool],
+        context: ssl.SSLContext,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings.webhook
+        self._metrics = metrics
+        self._log = logger()
+        # Its own, as the API server waits less long than the scheduler may.
+        self.gate = OwnerGate(ensure, min(PATIENCE, parse_duration(settings.extender.owner_wait)), time.monotonic)
+        self._context = context
+        self._admission = Admission(
+            state,
+            self.gate,
+            synced,
+            mutation_rules(settings),
+            injector(settings),
+            self._settings.invalid_policies == "deny",
+            time.monotonic,
+        )
+
+    def listen(self) -> HttpServer:
+        """The server, listening; it is yet to be started.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        app = WebhookApp(self._admission, self._settings.max_body, time.perf_counter, self)
+        return HttpServer(app, bind(*split_address(self._settings.addr), "webhook.addr"), self._context)
+
+    def answered(self, verb: str, seconds: float) -> None:
+        """See `AdmissionObserver`."""
+        self._metrics.answered(verb, seconds)
+
+    def admitted(self, verb: str, outcome: str) -> None:
+        """See `AdmissionObserver`."""
+        self._metrics.admitted(verb, outcome)
+
+    def failed(self, verb: str, text: str) -> None:
+        """See `AdmissionObserver`."""
+        self._log.warning("review failed", verb=verb, error=text)

@@ -1,0 +1,180 @@
+"""The admission webhook: what becomes of a pod, a scheduler's configuration or a workload before it is written."""
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from extender.core.advice import examine
+from extender.core.errors import WireError
+from extender.core.mutate import MutationRules, mutate
+from extender.core.objects import Namespace, Owner
+from extender.core.policy import parse_enabled
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed, Missing
+from extender.servers.extender import Owners
+from extender.wire.admission_v1 import (
+    Patch,
+    PodReview,
+    data_patches,
+    decode_config_map,
+    decode_pod,
+    decode_workload,
+    encode_answer,
+)
+
+# The API server gives a webhook 2 s in all. A pod may have to wait twice: for its owner, and for that one's.
+PATIENCE = 0.6
+_LEFT = "the object is left as it is"
+
+
+class Verdict(Struct, frozen=True):
+    """What becomes of an object. `denied` is why it is refused; `failed`: it was not looked at as it should be."""
+
+    uid: str
+    patches: tuple[Patch, ...] = ()
+    warnings: tuple[str, ...] = ()
+    denied: str | None = None
+    failed: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """In a word: failed, denied, mutated, warned or unchanged."""
+        if self.failed:
+            return "failed"
+        if self.denied is not None:
+            return "denied"
+        if self.patches:
+            return "mutated"
+        return "warned" if self.warnings else "unchanged"
+
+    def encoded(self) -> bytes:
+        """The answer to the API server."""
+        return encode_answer(self.uid, patches=self.patches, warnings=self.warnings, denied=self.denied)
+
+
+def failure(uid: str, fault: str) -> Verdict:
+    """Let an object pass unchanged because something went wrong, and say so."""
+    text = fault if fault.startswith("spotmix: ") else f"spotmix: {fault}"
+    return Verdict(uid, warnings=(f"{text}; {_LEFT}",), failed=True)
+
+
+class Admission:
+    """Answers reviews from the cluster state, and changes nothing of it: a review may be a dry run or come twice.
+
+    Args:
+        state: the cluster state, kept current by others.
+        owners: waits for owners the watch has not delivered yet, `PATIENCE` at most.
+        synced: whether the state holds a full list of everything that is watched.
+        rules: what pods get.
+        inject: gives the text of a scheduler's configuration our extender; gives any other text back as it is.
+            Raises `WireError` for a configuration that is invalid.
+        deny: refuse what is wrong with a workload instead of warning about it.
+        clock: monotonic seconds.
+    """
+
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
+        self,
+        state: ClusterState,
+        owners: Owners,
+        synced: Callable[[], bool],
+        rules: MutationRules,
+        inject: Callable[[str], str],
+        deny: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._owners = owners
+        self._synced = synced
+        self._rules = rules
+        self._inject = inject
+        self._deny = deny
+        self._clock = clock
+
+    async def mutate_pod(self, body: bytes) -> Verdict:
+        """Give a pod of a managed workload what it needs to be placed.
+
+        Raises:
+            WireError: the body is no review of a pod.
+        """
+        review = decode_pod(body)
+        draft, workloads = review.draft, self._state.workloads
+        if draft is None or not workloads.may_manage(draft.pod.namespace, draft.pod.owner):
+            return Verdict(review.uid)
+        if not self._synced():
+            return failure(review.uid, Reason.NOT_SYNCED.text)
+        owner = await self._resolve(review)
+        if isinstance(owner, Missing):
+            return failure(review.uid, f"{owner.ref.kind} {owner.ref.name}, which controls the pod, is not known yet")
+        if owner is None:
+            return Verdict(review.uid)
+        mutation = mutate(self._state, owner, draft, self._rules)
+        return Verdict(review.uid, tuple(review.patches(mutation)))
+
+    async def _resolve(self, review: PodReview) -> Managed | Missing | None:
+        draft = review.draft
+        if draft is None:
+            return None
+        deadline = self._clock() + PATIENCE
+        while True:
+            owner = self._state.workloads.resolve(draft.pod.namespace, draft.pod.owner)
+            # Waiting makes its kind be watched from now on, which a dry run has no business to do.
+            if not isinstance(owner, Missing) or review.dry_run or self._clock() > deadline:
+                return owner
+            if not await self._owners.arrival(owner):
+                return owner
+
+    async def mutate_scheduler_config(self, body: bytes) -> Verdict:
+        """Put our extender into the scheduler configurations of a ConfigMap that asks for it.
+
+        Raises:
+            WireError: the body is no review of a ConfigMap.
+        """
+        review = decode_config_map(body)
+        prefixes = self._state.workloads.rules.prefixes
+        if not any(parse_enabled(review.labels.get(f"{prefix}/inject-extender", "")) for prefix in prefixes):
+            return Verdict(review.uid)
+        changed = {}
+        for key, value in review.data.items():
+            try:
+                # A large one takes a second to read.
+                injected = await asyncio.to_thread(self._inject, value)
+            except WireError as error:
+                return Verdict(review.uid, denied=f"ConfigMap {review.name}: data[{key!r}]: {error}")
+            if injected != value:
+                changed[key] = injected
+        return Verdict(review.uid, tuple(data_patches(changed)))
+
+    async def validate_workload(self, body: bytes) -> Verdict:
+        """Say what is wrong or pointless in the labels and annotations of an object that may carry a policy.
+
+        Raises:
+            WireError: the body is no review.
+        """
+        workloads = self._state.workloads
+        rules = workloads.rules
+        review = decode_workload(body, rules.prefixes)
+        new = review.new
+        if new is None or _silent(new) or _same_words(review.old, new):
+            return Verdict(review.uid)
+        home = new.name if isinstance(new, Namespace) else new.namespace
+        if home in rules.protected_namespaces:
+            return Verdict(review.uid)
+        namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
+        problems = examine(new, namespace, workloads.default_layer, rules)
+        wrong = [problem.text for problem in problems if not problem.warning]
+        doubtful = [problem.text for problem in problems if problem.warning]
+        if wrong and self._deny:
+            return Verdict(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong))
+        return Verdict(review.uid, warnings=(*wrong, *doubtful))
+
+
+def _silent(thing: Owner | Namespace) -> bool:
+    """Whether an object says nothing of its own: a controller made it of its owner's words, or no key is ours."""
+    controlled = isinstance(thing, Owner) and thing.owner is not None
+    return controlled or not (thing.labels or thing.annotations)
+
+
+def _same_words(old: Owner | Namespace | None, new: Owner | Namespace) -> bool:
+    return old is not None and old.labels == new.labels and old.annotations == new.annotations

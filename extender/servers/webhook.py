@@ -1,0 +1,115 @@
+"""The webhook's HTTP application. Whatever goes wrong, no pod is refused for it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from extender.core.errors import WireError
+from extender.servers.admission import Admission, Verdict, failure
+from extender.servers.asgi import (
+    TEXT,
+    BodyTooLargeError,
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    respond,
+)
+from extender.wire.admission_v1 import read_uid
+
+Review = Callable[[bytes], Awaitable[Verdict]]
+
+
+class AdmissionObserver(Protocol):
+    """Is told of every review, to count, time and log. `verb` is `mutate-pods` and so on."""
+
+    def answered(self, verb: str, seconds: float) -> None:
+        """A request was answered, within so many seconds."""
+        ...
+
+    def admitted(self, verb: str, outcome: str) -> None:
+        """An object was mutated, left unchanged, warned about, denied; or failed to be looked at."""
+        ...
+
+    def failed(self, verb: str, text: str) -> None:
+        """A request could not be answered as asked."""
+        ...
+
+
+class WebhookApp:
+    """`POST /mutate/pods`, `/mutate/scheduler-configs` and `/validate/workloads`.
+
+    A failure is answered with an allowed object and a warning. Where not even the uid of the request can be read, the
+    status tells the API server to go by its failurePolicy.
+
+    Args:
+        admission: answers the reviews.
+        max_body: largest request body in bytes.
+        clock: seconds, monotonic.
+        observer: see `AdmissionObserver`.
+    """
+
+    def __init__(
+        self, admission: Admission, max_body: int, clock: Callable[[], float], observer: AdmissionObserver
+    ) -> None:
+        self._routes: Mapping[str, tuple[str, Review]] = {
+            "/mutate/pods": ("mutate-pods", admission.mutate_pod),
+            "/mutate/scheduler-configs": ("mutate-scheduler-configs", admission.mutate_scheduler_config),
+            "/validate/workloads": ("validate-workloads", admission.validate_workload),
+        }
+        self._max_body = max_body
+        self._clock = clock
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        route = self._routes.get(scope["path"])
+        if route is None:
+            paths = ", ".join(self._routes)
+            await respond(send, 404, f"no such path; this webhook serves {paths}\n".encode(), TEXT)
+            return
+        if scope["method"] != "POST":
+            await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
+            return
+        verb, review = route
+        started = self._clock()
+        try:
+            body = await read_body(scope, receive, self._max_body)
+        except ClientGoneError:
+            return
+        except BodyTooLargeError:
+            text = f"spotmix: the review is larger than {self._max_body} bytes; raise webhook.maxBody"
+            self._failed(verb, text)
+            # Not all of the body may have been read, so the connection cannot be used again.
+            await respond(send, 413, f"{text}\n".encode(), TEXT, {b"connection": b"close"})
+            return
+        verdict, fault = await self._verdict(review, body)
+        if verdict is None:
+            self._failed(verb, fault)
+            await respond(send, 400, f"{fault}\n".encode(), TEXT)
+        else:
+            if verdict.failed:
+                self._observer.failed(verb, fault)
+            self._observer.admitted(verb, verdict.outcome)
+            await respond(send, 200, verdict.encoded())
+        self._observer.answered(verb, self._clock() - started)
+
+    def _failed(self, verb: str, fault: str) -> None:
+        self._observer.failed(verb, fault)
+        self._observer.admitted(verb, "failed")
+
+    @staticmethod
+    async def _verdict(review: Review, body: bytes) -> tuple[Verdict | None, str]:
+        """The verdict, None when there is no uid to answer to; and what went wrong."""
+        try:
+            verdict = await review(body)
+        except WireError as error:
+            fault = str(error)
+        except Exception as error:  # noqa: BLE001 - no input may end the process; the fault is told in the answer
+            fault = f"spotmix: internal error: {type(error).__name__}: {error}"
+        else:
+            return verdict, "; ".join(verdict.warnings) if verdict.failed else ""
+        uid = read_uid(body)
+        return (failure(uid, fault) if uid else None), fault
