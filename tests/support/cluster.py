@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from extender.core.classes import ClassRules
 from extender.core.errors import ApiError
 from extender.kube.client import ApiClient
 
 ENABLED = {"spotmix.io/enabled": "true"}
+RULES = ClassRules()
 PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
@@ -131,10 +133,7 @@ class Cluster:
 
     async def classes(self) -> dict[str, str]:
         """Node name to capacity class."""
-        return {
-            node["metadata"]["name"]: node["metadata"]["labels"].get("karpenter.sh/capacity-type", "on-demand")
-            for node in await self.nodes()
-        }
+        return {node["metadata"]["name"]: RULES.class_of(node["metadata"]["labels"]) for node in await self.nodes()}
 
     async def split(self, app: str, by: Callable[[dict[str, Any]], str] | None = None) -> dict[Any, int]:
         """Live pods by the class of their node; an unbound pod is `pending`. `by` makes the key (by(pod), class)."""

@@ -1,0 +1,157 @@
+"""The admission webhook of a `spotmix serve` on a sandbox, registered with the real API server over TLS."""
+
+import base64
+import contextlib
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from extender.kube.client import ApiClient
+from extender.sandbox import ControlPlane, SimNode
+from extender.sandbox.ports import LOOPBACK, free_port
+from extender.sandbox.spotmix import scheduler_config
+from support.certificates import Authority
+from support.cluster import eventually, pod_template
+from support.stage import Stage, open_stage
+
+SECOND = "second"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations"
+_WORKLOADS = [("apps", ["deployments", "statefulsets", "replicasets"]), ("batch", ["jobs", "cronjobs"])]
+
+
+class Hook:
+    """Where a webhook listens, and the certificate that it and the API server know it by.
+
+    Args:
+        folder: for the certificate.
+        port: to listen on; a free one when 0.
+    """
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.port = port or free_port()
+        self.url = f"https://{LOOPBACK}:{self.port}"
+        authority = Authority(f"webhook {self.port}")
+        self.ca = authority.write(folder / f"webhook-{self.port}-ca.pem")
+        self.pair = authority.issue(folder, f"webhook-{self.port}", (LOOPBACK,))
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags of `spotmix serve`."""
+        return [
+            "--webhook-enabled=true",
+            f"--webhook-addr={LOOPBACK}:{self.port}",
+            f"--webhook-tls-cert={self.pair.cert}",
+            f"--webhook-tls-key={self.pair.key}",
+        ]
+
+    def webhook(self, name: str, path: str, rules: Sequence[tuple[str, Sequence[str]]], **more: Any) -> dict[str, Any]:
+        """An entry of a webhook configuration; `rules` are pairs of group and resources."""
+        return {
+            "name": f"{name}.spotmix.io",
+            "clientConfig": {
+                "url": f"{self.url}{path}",
+                "caBundle": base64.b64encode(self.ca.read_bytes()).decode(),
+            },
+            "rules": [
+                {
+                    "apiGroups": [group],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": list(resources),
+                }
+                for group, resources in rules
+            ],
+            "admissionReviewVersions": ["v1"],
+            "failurePolicy": "Ignore",
+            "timeoutSeconds": 2,
+            "sideEffects": "None",
+            **more,
+        }
+
+    async def register(self, api: ApiClient, name: str = "spotmix", **more: Any) -> None:
+        """Create the webhook configurations; `more` are fields of each webhook."""
+        again = {"reinvocationPolicy": "IfNeeded", **more}
+        labelled = {"objectSelector": {"matchLabels": {"spotmix.io/inject-extender": "true"}}}
+        mutating = [
+            self.webhook("pods", "/mutate/pods", [("", ["pods"])], **again),
+            self.webhook("configs", "/mutate/scheduler-configs", [("", ["configmaps"])], **again, **labelled),
+        ]
+        validating = [
+            self.webhook("workloads", "/validate/workloads", [*_WORKLOADS, ("", ["namespaces"])], **more),
+        ]
+        for kind, webhooks in (("mutating", mutating), ("validating", validating)):
+            body = {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": f"{kind.capitalize()}WebhookConfiguration",
+                "metadata": {"name": name},
+                "webhooks": webhooks,
+            }
+            await api.request("POST", CONFIGURATIONS.format(kind), body=body)
+
+
+async def called(api: ApiClient, metric: Any, namespace: str = "default") -> None:
+    """Wait until the API server calls the webhook: dry runs, until it has counted them.
+
+    Args:
+        api: a client.
+        metric: gives the value of the metric line that starts so.
+        namespace: where to try.
+    """
+    pod = pod_template({"app": "probe"})
+    pod["metadata"]["name"] = "probe"
+    deployment = {
+        "metadata": {"name": "probe"},
+        "spec": {"selector": {"matchLabels": {"app": "probe"}}, "template": pod_template({"app": "probe"})},
+    }
+
+    async def counted() -> tuple[bool, ...]:
+        for path, body in (
+            (f"/api/v1/namespaces/{namespace}/pods", pod),
+            (f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment),
+        ):
+            await api.request("POST", path, params={"dryRun": "All"}, body=body)
+        return tuple(
+            bool(metric(f'spotmix_admissions_total{{outcome="unchanged",verb="{verb}"}}'))
+            for verb in ("mutate-pods", "validate-workloads")
+        )
+
+    await eventually(counted, all, "the API server calls the webhook")
+
+
+@contextlib.asynccontextmanager
+async def open_hooked_stage(
+    folder: Path, nodes: Sequence[SimNode] | None = None, flags: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
+    """Open a stage with the webhook at work and a second scheduler, named `second`, that is attached to Spotmix too.
+
+    Args:
+        folder: for certificates.
+        nodes: the simulated nodes; the standard ones when None.
+        flags: further flags of `spotmix serve`.
+    """
+    hook = Hook(folder)
+    # As long as it may be: a pod that is admitted before its owner is known on a slow machine would be left as it is.
+    async with open_stage(nodes, [*hook.flags, "--extender-owner-wait=0.6s", *flags]) as stage:
+        await hook.register(stage.api)
+        await stage.plane.start_scheduler(SECOND, scheduler_config(stage.spotmix.url))
+        await called(stage.api, stage.metric)
+        yield stage
+
+
+def post_with_warnings(plane: ControlPlane, path: str, body: Mapping[str, Any]) -> tuple[int, list[str], str]:
+    """Status, Warning headers, which kubectl prints, and the body of the answer to a POST."""
+    credentials = plane._credentials
+    context = ssl.create_default_context(cafile=str(credentials.ca_path))
+    context.load_cert_chain(credentials.probe)
+    request = urllib.request.Request(  # noqa: S310 - https on loopback
+        plane.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:  # noqa: S310 - likewise
+            return answer.status, answer.headers.get_all("Warning") or [], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get_all("Warning") or [], error.read().decode()
