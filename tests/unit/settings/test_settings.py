@@ -137,6 +137,11 @@ def test_a_file_that_is_not_there() -> None:
         ("SPOTMIX_POLICY_DEFAULTS", "{spot-percentage: [}"),
         ("SPOTMIX_POLICY_DEFAULTS", "{spot-percentage: most}"),
         ("SPOTMIX_CLASSES", "{defaultClas: spot}"),
+        ("SPOTMIX_WEBHOOK_ADDR", "9443"),
+        ("SPOTMIX_WEBHOOK_PREFERENCE_WEIGHT", "101"),
+        ("SPOTMIX_WEBHOOK_INVALID_POLICIES", "ignore"),
+        ("SPOTMIX_WEBHOOK_EXTRA_SPOT_TAINTS", "[spot]"),
+        ("SPOTMIX_WEBHOOK_EXTRA_SPOT_TAINTS", "[karpenter.sh/disrupted:NoSchedule]"),
     ],
 )
 def test_a_wrong_value_names_where_it_comes_from(name: str, text: str) -> None:
@@ -214,6 +219,16 @@ def test_the_times_of_certificates_have_to_fit(file: Path, given: dict[str, Any]
         load_settings(str(file), environ={})
 
 
+def test_a_webhook_needs_a_certificate(file: Path) -> None:
+    file.write_text(FILE + "webhook: {enabled: true, tls: {cert: c.pem}}")
+    webhook = load_settings(str(file), environ={"SPOTMIX_WEBHOOK_TLS_KEY": "k.pem"}).webhook
+    assert (webhook.enabled, webhook.tls.cert, webhook.tls.key) == (True, "c.pem", "k.pem")
+    with pytest.raises(ConfigError, match=r"webhook\.tls has only one of cert and key"):
+        load_settings(str(file), environ={})
+    with pytest.raises(ConfigError, match=r"webhook\.enabled needs a certificate: give webhook\.tls\.cert"):
+        load_settings(environ={"SPOTMIX_WEBHOOK_ENABLED": "true"})
+
+
 def test_what_is_rendered_is_read_back(file: Path) -> None:
     given = load_settings(
         environ={
@@ -221,6 +236,7 @@ def test_what_is_rendered_is_read_back(file: Path) -> None:
             "SPOTMIX_POLICY_DEFAULTS": "{mode: audit, max-spot: 3}",
             "SPOTMIX_EXTENDER_TLS_CERT": "c",
             "SPOTMIX_EXTENDER_TLS_KEY": "k",
+            "SPOTMIX_WEBHOOK_EXTRA_SPOT_TAINTS": "[spot=true:NoSchedule, cheap:NoExecute]",
         }
     )
     assert given.classes.extra_rules == (ClassRule("a", "spot", ("b",)),)

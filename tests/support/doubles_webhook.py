@@ -1,0 +1,86 @@
+"""The webhook over a world, with doubles around it."""
+
+from typing import Any
+
+from extender.core.errors import WireError
+from extender.core.mutate import MutationRules
+from extender.core.workloads import PolicyRules
+from extender.servers.admission import Admission, Verdict
+from extender.servers.webhook import WebhookApp
+from support.doubles import ON_DEMAND, RULES, SPOT, World, make_node
+from support.doubles_servers import LIMIT, NoOwners
+from support.reviews import encoded
+
+LABEL = "karpenter.sh/capacity-type"
+CONFIG = "kind: KubeSchedulerConfiguration\n"
+INJECTED = CONFIG + "extenders: [ours]\n"
+
+
+def inject(text: str) -> str:
+    """Stands for what puts our extender in: marks a configuration once, refuses one that says `wrong`."""
+    if "wrong" in text:
+        raise WireError("line 2: extenders is wrong; write a list")
+    if "broken" in text:
+        raise RuntimeError("a bug")
+    return INJECTED if text == CONFIG else text
+
+
+class HookBench:
+    """A webhook with a labelled node of each class, and what it has told its observer."""
+
+    def __init__(
+        self, *, deny: bool = False, rules: PolicyRules = RULES, mutation: MutationRules | None = None
+    ) -> None:
+        self.world = World(rules)
+        for name in (SPOT, ON_DEMAND):
+            self.world.up(make_node(name, name, marks=((LABEL, name),)))
+        self.owners = NoOwners()
+        self.synced = True
+        self.admission = Admission(
+            self.world.state,
+            self.owners,
+            lambda: self.synced,
+            mutation or MutationRules(),
+            inject,
+            deny,
+            lambda: self.world.now,
+        )
+        self.app = WebhookApp(self.admission, LIMIT, lambda: 0.0, self)
+        self.timed: list[str] = []
+        self.outcomes: list[tuple[str, str]] = []
+        self.faults: list[tuple[str, str]] = []
+
+    def answered(self, verb: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.timed.append(verb)
+
+    def admitted(self, verb: str, outcome: str) -> None:
+        self.outcomes.append((verb, outcome))
+
+    def failed(self, verb: str, text: str) -> None:
+        self.faults.append((verb, text))
+
+    async def pod(self, thing: Any, **request: Any) -> Verdict:
+        return await self.admission.mutate_pod(encoded(thing, **request))
+
+    async def config(
+        self, data: dict[str, str] | None, labels: dict[str, str] | None = None, **request: Any
+    ) -> Verdict:
+        thing = {"metadata": {"name": "config", "labels": labels}, "data": data}
+        return await self.admission.mutate_scheduler_config(encoded(thing, "ConfigMap", **request))
+
+    async def workload(self, thing: Any, kind: str = "Deployment", group: str = "apps", **request: Any) -> Verdict:
+        return await self.admission.validate_workload(encoded(thing, kind, group, **request))
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer to a POST, without a server."""
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app({"type": "http", "path": path, "method": "POST", "headers": []}, receive, send)
+        return sent[0]["status"], sent[1]["body"]
