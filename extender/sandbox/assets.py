@@ -12,7 +12,7 @@ import platform
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from extender.core.errors import SandboxError
@@ -45,9 +45,9 @@ def cache_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spotmix"
 
 
-def missing_binaries(folder: Path) -> list[str]:
-    """Return which of the four are not in the folder, or not executable."""
-    return [name for name in BINARIES if not os.access(folder / name, os.X_OK) or not (folder / name).is_file()]
+def missing_binaries(folder: Path, wanted: Sequence[str] = BINARIES) -> list[str]:
+    """Return which of the wanted programs are not in the folder, or not executable."""
+    return [name for name in wanted if not os.access(folder / name, os.X_OK) or not (folder / name).is_file()]
 
 
 def find_assets(
@@ -115,23 +115,36 @@ def find_assets(
     )
 
 
-def fill(cache: Path, make: Callable[[Path], None], progress: Progress, stop: threading.Event) -> Path:
+def fill(
+    cache: Path,
+    make: Callable[[Path], None],
+    progress: Progress,
+    stop: threading.Event,
+    wanted: Sequence[str] = BINARIES,
+) -> Path:
     """Fill the cache folder with what `make` puts into the folder it is given, unless another process has.
 
+    Args:
+        cache: the folder.
+        make: puts the wanted programs into the folder it is given.
+        progress: where to show that another process is waited for.
+        stop: gives that up when it is set.
+        wanted: names of the programs.
+
     Raises:
-        SandboxError: `make` failed, left a binary out, or the disk refused; the cache is as before.
+        SandboxError: `make` failed, left a program out, or the disk refused; the cache is as before.
     """
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with _locked(cache.parent / f".{cache.name}.lock", progress, stop):
-            if not missing_binaries(cache):
+            if not missing_binaries(cache, wanted):
                 return cache
             _sweep(cache)
             work = cache.parent / f".{cache.name}.{secrets.token_hex(4)}.tmp"
             work.mkdir()
             try:
                 make(work)
-                missing = missing_binaries(work)
+                missing = missing_binaries(work, wanted)
                 if missing:
                     raise SandboxError(f"it made no {', '.join(missing)}")
                 if cache.exists():
@@ -160,7 +173,7 @@ def _locked(path: Path, progress: Progress, stop: threading.Event) -> Iterator[N
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                progress.update("waiting for another process that fills the cache with a control plane")
+                progress.update("waiting for another process that fills the cache")
                 if stop.wait(_LOCK_POLL):
                     raise SandboxError("given up while another process filled the cache") from None
         yield

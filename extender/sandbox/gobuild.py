@@ -48,31 +48,34 @@ class GoBuild:
         Raises:
             SandboxError: no Go can be had, or the build failed; the text ends with what Go said.
         """
-        module = module_directory()
-        go = self.find_go()
         self._progress.step(
-            f"building Kubernetes {KUBERNETES} and etcd from source with {go};"
-            " this takes five to ten minutes on two cores, once"
+            f"building Kubernetes {KUBERNETES} and etcd from source; this takes five to ten minutes on two cores, once"
         )
         major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
         stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
         linked = " ".join(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in stamps.items())
-        command = [
-            str(go),
-            "build",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            f"-s -w {linked}",
-            "-o",
-            f"{folder}/",
-            "tool",
-        ]
+        self.compile(module_directory(), folder, "tool", linked)
+        # Go names a program after the last folder of its path, go.etcd.io/etcd/server/v3.
+        (folder / "server").rename(folder / "etcd")
+
+    def compile(self, module: Path, folder: Path, packages: str, linked: str = "") -> None:
+        """Build programs of a Go module into `folder`.
+
+        Args:
+            module: folder with its go.mod and go.sum, which are taken as they are.
+            folder: where the programs go.
+            packages: what to build, as `go build` takes it: `tool`, `.`.
+            linked: further flags for the linker.
+
+        Raises:
+            SandboxError: no Go can be had, or the build failed; the text ends with what Go said.
+        """
+        go = self.find_go()
+        flags = f"-s -w {linked}".strip()
+        command = [str(go), "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{folder}/", packages]
         # Plain binaries that need no C compiler to build; the toolchain is the one chosen here.
         env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
         self._run(command, "building", cwd=module, env=env)
-        # Go names a program after the last folder of its path, go.etcd.io/etcd/server/v3.
-        (folder / "server").rename(folder / "etcd")
 
     def find_go(self) -> Path:
         """Return a Go that is new enough, from PATH or from the wheel.

@@ -1,0 +1,55 @@
+{{- /* The configuration file of `spotmix serve`: what users may set, and over it what the chart decides. */ -}}
+{{- define "spotmix.config" -}}
+{{- $name := include "spotmix.fullname" . -}}
+{{- $owned := dict
+      "apiVersion" "spotmix.io/v1alpha1"
+      "kind" "SpotmixConfiguration"
+      "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
+      "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress))
+      "leaderElection" (dict "enabled" .Values.leaderElection.enabled)
+      "schedulerConfig" (include "spotmix.schedulerConfig" . | fromYaml)
+      "webhook" (dict "enabled" .Values.webhook.enabled) -}}
+{{- if .Values.extender.tls.secretName -}}
+{{- $_ := set $owned.extender "tls" (dict "cert" "/etc/spotmix/extender-tls/tls.crt" "key" "/etc/spotmix/extender-tls/tls.key") -}}
+{{- end -}}
+{{- if .Values.leaderElection.enabled -}}
+{{- $_ := set $owned "leaderElection" (mergeOverwrite (deepCopy .Values.leaderElection) (dict "name" $name)) -}}
+{{- end -}}
+{{- if .Values.webhook.enabled -}}
+{{- $_ := set $owned "webhook" (include "spotmix.webhookConfig" . | fromYaml) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) $owned) -}}
+{{- end -}}
+
+{{- define "spotmix.schedulerConfig" -}}
+urlPrefix: {{ include "spotmix.urlPrefix" . }}
+{{- with .Values.extender.tls.secretName }}
+caFile: {{ include "spotmix.extenderCaFile" $ }}
+{{- end }}
+{{ toYaml .Values.schedulerConfig }}
+{{- end -}}
+
+{{- define "spotmix.webhookConfig" -}}
+enabled: true
+addr: {{ printf "%s:%v" .Values.listenAddress .Values.webhook.port | quote }}
+invalidPolicies: {{ .Values.webhook.invalidPolicies }}
+defaultSchedulerName: {{ .Values.webhook.defaultSchedulerName | quote }}
+{{- if not (kindIs "invalid" .Values.webhook.preferenceWeight) }}
+preferenceWeight: {{ .Values.webhook.preferenceWeight }}
+{{- end }}
+{{- if eq .Values.webhook.certificates.source "selfMade" }}
+certificates:
+  secret: {{ include "spotmix.tlsSecret" . }}
+  service: {{ include "spotmix.fullname" . }}-webhook
+  configurations: [{{ include "spotmix.fullname" . }}]
+  {{- range $key, $value := .Values.webhook.certificates.selfMade }}
+  {{- if not (kindIs "invalid" $value) }}
+  {{ $key }}: {{ $value }}
+  {{- end }}
+  {{- end }}
+{{- else }}
+tls:
+  cert: /etc/spotmix/webhook-tls/tls.crt
+  key: /etc/spotmix/webhook-tls/tls.key
+{{- end }}
+{{- end -}}

@@ -1,0 +1,167 @@
+{{- define "spotmix.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* At most 40 characters, so that every name made of it is a valid one. */ -}}
+{{- define "spotmix.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "spotmix.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "spotmix.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "spotmix.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "spotmix.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "spotmix.podLabels" -}}
+{{ include "spotmix.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: spotmix
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "spotmix.labels" -}}
+{{ include "spotmix.podLabels" . }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- /* Metadata of a namespaced object: list of the root, the name's suffix and the component. */ -}}
+{{- define "spotmix.metadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "spotmix.fullname" $root }}{{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "spotmix.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ index . 2 }}
+{{- end -}}
+
+{{- /* Likewise of a cluster-scoped one. */ -}}
+{{- define "spotmix.clusterMetadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "spotmix.fullname" $root }}{{ index . 1 }}
+labels:
+  {{- include "spotmix.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ index . 2 }}
+{{- end -}}
+
+{{- define "spotmix.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "spotmix.fullname" .) -}}
+{{- end -}}
+
+{{- /* List of image values and default tag. */ -}}
+{{- define "spotmix.image" -}}
+{{- $image := index . 0 -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository ($image.tag | default (index . 1)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "spotmix.schedulerTag" -}}
+{{- /* Vendors add to the version they are based on: v1.34.2-eks-1-34. */ -}}
+{{- regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
+{{- end -}}
+
+{{- define "spotmix.tlsSecret" -}}
+{{- if eq .Values.webhook.certificates.source "existingSecret" -}}
+{{- .Values.webhook.certificates.existingSecret.name -}}
+{{- else -}}
+{{- include "spotmix.fullname" . }}-webhook-tls
+{{- end -}}
+{{- end -}}
+
+{{- define "spotmix.urlPrefix" -}}
+{{- $scheme := ternary "https" "http" (ne .Values.extender.tls.secretName "") -}}
+{{- printf "%s://%s-extender.%s.svc:%v/scheduler" $scheme (include "spotmix.fullname" .) .Release.Namespace .Values.extender.port -}}
+{{- end -}}
+
+{{- /* Path of the CA in this chart's scheduler pods; a scheduler elsewhere has to have it there too. */ -}}
+{{- define "spotmix.extenderCaFile" -}}/etc/spotmix/extender-ca/ca.crt{{- end -}}
+
+{{- define "spotmix.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "spotmix.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- /* Where pods go: list of the root, the values (affinity, nodeSelector, ...) and the component. */ -}}
+{{- define "spotmix.placement" -}}
+{{- $root := index . 0 -}}
+{{- $values := index . 1 -}}
+{{- $component := index . 2 -}}
+# Never by our own extender: it would wait for itself.
+schedulerName: default-scheduler
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+affinity:
+  {{- if $values.affinity }}
+  {{- toYaml $values.affinity | nindent 2 }}
+  {{- else }}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "spotmix.selectorLabels" $root | nindent 14 }}
+              app.kubernetes.io/component: {{ $component }}
+  {{- end }}
+{{- if $root.Values.topologySpreadConstraints.enabled }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "spotmix.selectorLabels" $root | nindent 8 }}
+        app.kubernetes.io/component: {{ $component }}
+{{- end }}
+{{- end -}}
+
+{{- define "spotmix.podDisruptionBudget" -}}
+{{- $root := index . 0 -}}
+{{- $budget := index . 1 -}}
+{{- $component := index . 3 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "spotmix.metadata" (list $root (index . 2) $component) | nindent 2 }}
+spec:
+  {{- if kindIs "invalid" $budget.minAvailable }}
+  maxUnavailable: {{ $budget.maxUnavailable }}
+  {{- else }}
+  minAvailable: {{ $budget.minAvailable }}
+  {{- end }}
+  # A pod that is not ready protects nobody: let it go.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "spotmix.selectorLabels" $root | nindent 6 }}
+      app.kubernetes.io/component: {{ $component }}
+{{- end -}}
