@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 STAY ?=
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane demo test test-fast lint types layers format bench clean
+.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -22,6 +23,9 @@ venv: $(READY) ## set up the environment in .venv
 
 controlplane: $(READY) ## find or build etcd and the Kubernetes binaries; the last line is their folder
 	@$(BIN)/spotmix sandbox assets
+
+tools: $(READY) ## build what the tests of deploy/ use: helm, and a reader of kind's configurations
+	@PYTHONPATH=tests $(BIN)/python -m support.tools
 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up
 	@$(BIN)/spotmix sandbox demo $(if $(STAY),--stay)
@@ -41,13 +45,29 @@ format: $(READY) ## let ruff put the code into shape
 	@$(BIN)/ruff check --fix .
 
 test-fast: lint types layers ## all that needs no control plane
-	@$(BIN)/python -m pytest -m 'not controlplane'
+	@$(BIN)/python -m pytest -m 'not controlplane and not tools'
 
-test: lint types layers controlplane ## everything, on a real control plane too
+test: lint types layers controlplane tools ## everything, on a real control plane too
 	@$(BIN)/python -m pytest
 
 bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
+
+manifests: $(READY) ## write deploy/manifests anew from the chart
+	@PYTHONPATH=tests $(BIN)/python -m support.manifests
+
+image: ## build the container image spotmix:VERSION; needs docker
+	docker build -f deploy/docker/Dockerfile -t spotmix:$(VERSION) .
+
+kind-up: image ## a cluster in containers, Spotmix attached to its default scheduler; needs docker, kind, kubectl and helm
+	kind create cluster --config kind-config.yaml
+	kind load docker-image --name spotmix spotmix:$(VERSION)
+	helm upgrade --install spotmix deploy/helm/spotmix --namespace spotmix-system --create-namespace \
+		--kube-context kind-spotmix --values deploy/kind/values.yaml --wait --timeout 5m
+	kubectl --context kind-spotmix get nodes -L karpenter.sh/capacity-type,topology.kubernetes.io/zone
+
+kind-down: ## remove that cluster
+	kind delete cluster --name spotmix
 
 clean: ## remove the environment and build folders (the control plane's cache stays)
 	rm -rf .venv tests/bench/.build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks dist

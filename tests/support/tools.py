@@ -41,3 +41,8 @@ def _built(name: str, packages: str) -> Path:
 
             fill(cache, make, progress, stop, (name,))
     return cache / name
+
+
+if __name__ == "__main__":
+    for path in (helm(), kindconfig()):
+        print(path)

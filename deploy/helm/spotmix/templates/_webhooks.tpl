@@ -25,11 +25,12 @@ matchPolicy: Equivalent
 {{- end -}}
 {{- /* It can only exclude: the label that opts in may be on the workload alone, which a Namespace's labels do not tell. */ -}}
 {{- define "spotmix.webhookNamespaces" -}}
+{{- $protected := dig "policy" "protectedNamespaces" list .Values.config -}}
 namespaceSelector:
   matchExpressions:
     - key: kubernetes.io/metadata.name
       operator: NotIn
-      values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
+      values: {{ append (concat .Values.webhook.excludedNamespaces $protected) .Release.Namespace | uniq | toJson }}
     {{- with .Values.webhook.namespaceMatchExpressions }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -1,0 +1,253 @@
+"""What the chart renders, under every value set, and what it refuses to."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from support.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_templates, run_helm, template
+from support.chartvalues import PEM, VALUE_SETS
+from support.manifests import MANIFESTS, render
+
+from extender.settings import LEAVES
+
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
+
+RECOMMENDED = {"name", "instance", "version", "component", "part-of", "managed-by"}
+
+
+@pytest.fixture(params=VALUE_SETS)
+def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return template(VALUE_SETS[request.param])
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_helm_lint_finds_nothing(name: str) -> None:
+    said = run_helm("lint", str(CHART), "--strict", "--namespace", NAMESPACE, values=VALUE_SETS[name])
+    assert "0 chart(s) failed" in said
+
+
+def test_every_object_has_the_recommended_labels_and_a_name_of_its_own(objects: list[dict[str, Any]]) -> None:
+    seen = set()
+    for each in objects:
+        labels = each["metadata"]["labels"]
+        assert {f"app.kubernetes.io/{label}" for label in RECOMMENDED} <= set(labels), each["metadata"]["name"]
+        key = (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        assert key not in seen
+        seen.add(key)
+
+
+def test_our_own_pods_wait_for_nothing_of_ours(objects: list[dict[str, Any]]) -> None:
+    for _, pod in pod_templates(objects):
+        assert pod["spec"]["schedulerName"] == "default-scheduler"
+    for each in objects:
+        for webhook in each.get("webhooks", ()):
+            assert webhook["failurePolicy"] == "Ignore"
+            assert webhook["timeoutSeconds"] == 2
+            assert webhook["sideEffects"] == "None"
+            assert webhook["matchPolicy"] == "Equivalent"
+            if "namespaceSelector" in webhook:
+                excluded = webhook["namespaceSelector"]["matchExpressions"][0]
+                assert excluded["key"] == "kubernetes.io/metadata.name"
+                assert {NAMESPACE, "kube-system"} <= set(excluded["values"])
+            else:
+                assert webhook["objectSelector"] == {"matchLabels": {"spotmix.io/inject-extender": "true"}}
+
+
+def test_no_rule_is_wide_and_secrets_are_named(objects: list[dict[str, Any]]) -> None:
+    for each in objects:
+        for rule in each.get("rules", ()) if each["kind"] in ("Role", "ClusterRole") else ():
+            assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
+            if "secrets" in rule["resources"]:
+                assert rule["resourceNames"] == [pick(objects, "Secret", rule["resourceNames"][0])["metadata"]["name"]]
+        if each["kind"].endswith("RoleBinding"):
+            assert each["roleRef"]["name"] != "cluster-admin"
+
+
+def test_containers_have_no_rights(objects: list[dict[str, Any]]) -> None:
+    for _, pod in pod_templates(objects):
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        assert pod["spec"]["securityContext"]["runAsUser"] == 65532
+        assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["spec"]["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {"startupProbe", "livenessProbe", "readinessProbe", "resources"} <= set(container)
+
+
+def test_services_and_volumes_point_at_what_is_there(objects: list[dict[str, Any]]) -> None:
+    labels = [pod["metadata"]["labels"] for _, pod in pod_templates(objects)]
+    ports = {p["name"] for _, pod in pod_templates(objects) for c in pod["spec"]["containers"] for p in c["ports"]}
+    for each in objects:
+        if each["kind"] == "Service":
+            selector = {k: v for k, v in each["spec"]["selector"].items() if k != "spotmix.io/leader"}
+            assert sum(selector.items() <= given.items() for given in labels) == 1
+            assert {port["targetPort"] for port in each["spec"]["ports"]} <= ports
+        for webhook in each.get("webhooks", ()):
+            service = webhook["clientConfig"]["service"]
+            assert pick(objects, "Service", service["name"])["spec"]["ports"][0]["port"] == service["port"]
+    for _, pod in pod_templates(objects):
+        mounted = {mount["name"] for c in pod["spec"]["containers"] for mount in c["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
+        for volume in pod["spec"]["volumes"]:
+            if "configMap" in volume:
+                pick(objects, "ConfigMap", volume["configMap"]["name"])
+
+
+def test_a_changed_configuration_is_a_rollout() -> None:
+    before = dict(pod_templates(template()))
+    after = dict(pod_templates(template({"config": {"log": {"level": "debug"}}, "schedulerConfig": {"weight": 16}})))
+    for name, pod in before.items():
+        assert pod["metadata"]["annotations"] != after[name]["metadata"]["annotations"]
+
+
+def test_the_leader_alone_is_asked_by_schedulers_and_all_replicas_by_the_api_server() -> None:
+    objects = template()
+    assert pick(objects, "Service", "spotmix-extender")["spec"]["selector"]["spotmix.io/leader"] == "true"
+    assert "spotmix.io/leader" not in pick(objects, "Service", "spotmix-webhook")["spec"]["selector"]
+    alone = template(VALUE_SETS["no webhook, one replica"])
+    assert "spotmix.io/leader" not in pick(alone, "Service", "spotmix-extender")["spec"]["selector"]
+
+
+def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject() -> None:
+    objects = template(VALUE_SETS["certificates of one's own"])
+    told = yaml.safe_load(pick(objects, "ConfigMap")["data"]["config.yaml"])["schedulerConfig"]
+    scheduler = yaml.safe_load(pick(objects, "ConfigMap", "spotmix-scheduler")["data"]["scheduler-config.yaml"])
+    (stanza,) = scheduler["extenders"]
+    assert told == {
+        "urlPrefix": "https://spotmix-extender.spotmix-system.svc:8888/scheduler",
+        "weight": stanza["weight"],
+        "ignorable": stanza["ignorable"],
+        "httpTimeout": stanza["httpTimeout"],
+        "caFile": stanza["tlsConfig"]["caFile"],
+    }
+    assert stanza["urlPrefix"] == told["urlPrefix"]
+    assert stanza["enableHTTPS"] is True
+    assert stanza["nodeCacheCapable"] is True
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"),
+    [("v1.34.2-eks-113cf36", "v1.34.2"), ("v1.33.5-gke.1162000", "v1.33.5"), ("v1.35.0", "v1.35.0")],
+)
+def test_the_second_scheduler_is_of_the_clusters_version(version: str, tag: str) -> None:
+    objects = template({}, "--kube-version", version)
+    pod = dict(pod_templates(objects))["spotmix-scheduler"]
+    assert pod["spec"]["containers"][0]["image"] == f"registry.k8s.io/kube-scheduler:{tag}"
+
+
+def test_an_old_cluster_is_refused() -> None:
+    with pytest.raises(HelmError, match="requires kubeVersion: >=1.30"):
+        template({}, "--kube-version", "v1.29.9")
+
+
+GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
+    "two that decide": ({"leaderElection": {"enabled": False}}, "would not know each other's reservations"),
+    "budget for one": ({"replicas": 1}, "podDisruptionBudget.enabled with replicas 1 would block"),
+    "budget for one scheduler": ({"scheduler": {"replicas": 1}}, "scheduler.podDisruptionBudget.enabled with"),
+    "budget of 0": ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable is 0, which blocks every node"),
+    "budget of 0 %": ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable is 0%, which blocks"),
+    "budget of all": (
+        {"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": 2}},
+        "minAvailable 2 of replicas 2 blocks every node drain",
+    ),
+    "budget of more than half": (
+        {"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": "51%"}},
+        "minAvailable 51% of replicas 2 blocks",
+    ),
+    "two budgets": ({"podDisruptionBudget": {"minAvailable": 1}}, r"both maxUnavailable \(1\) and minAvailable \(1\)"),
+    "no budget": ({"podDisruptionBudget": {"maxUnavailable": None}}, "neither maxUnavailable nor minAvailable"),
+    "webhook without certificates": (
+        {"webhook": {"certificates": {"source": "existingSecret"}}},
+        "the webhook would have no certificate",
+    ),
+    "webhook nobody trusts": (
+        {"webhook": {"certificates": {"source": "existingSecret", "existingSecret": {"name": "mine"}}}},
+        "existingSecret.caBundle is empty",
+    ),
+    "self-made and a Secret": (
+        {"webhook": {"certificates": {"existingSecret": {"name": "mine", "caBundle": PEM}}}},
+        "source is selfMade: certificates can have one source",
+    ),
+    "self-made and cert-manager": (
+        {"webhook": {"certificates": {"certManager": {"issuerRef": {"name": "corporate"}}}}},
+        "source is selfMade: certificates can have one source",
+    ),
+    "the default scheduler's name": (
+        {"scheduler": {"schedulerName": "default-scheduler"}},
+        "both would bind the same pods",
+    ),
+    "a scheduler's other name": ({"scheduler": {"profile": {"schedulerName": "x"}}}, "decided by scheduler.schedulerN"),
+    "a scheduler's other extenders": ({"scheduler": {"config": {"extenders": []}}}, "scheduler.config.extenders is"),
+    "the extender's other address": ({"config": {"extender": {"addr": ":1"}}}, "config.extender.addr is decided by"),
+    "one port for two": ({"webhook": {"port": 8888}}, "webhook.port and extender.port are both 8888"),
+    "the port of health": ({"extender": {"port": 8080}}, "extender.port is 8080, the port of metrics"),
+    "a closed network": (
+        {"networkPolicy": {"enabled": True}, "scheduler": {"enabled": False}},
+        "lets no scheduler reach the extender",
+    ),
+    "no account": ({"serviceAccount": {"create": False}}, "name the account to use"),
+}
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_what_would_hurt_is_refused_with_the_reason(name: str) -> None:
+    values, text = GUARDS[name]
+    with pytest.raises(HelmError, match=text):
+        template(values)
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+def test_it_wants_a_namespace_of_its_own(namespace: str) -> None:
+    with pytest.raises(HelmError, match=f"namespace {namespace}: Spotmix manages no pods of the namespace it runs in"):
+        template(namespace=namespace)
+
+
+BAD_VALUES: dict[str, tuple[Mapping[str, Any], str]] = {
+    "unknown": ({"replica": 2}, "additional properties 'replica' not allowed"),
+    "unknown below": ({"webhook": {"enable": True}}, "at '/webhook': additional properties 'enable' not allowed"),
+    "number": ({"replicas": "two"}, "at '/replicas': got string, want integer"),
+    "too few": ({"replicas": 0}, "at '/replicas': minimum: got 0, want 1"),
+    "word": ({"webhook": {"invalidPolicies": "refuse"}}, "value must be one of 'warn', 'deny'"),
+    "duration": ({"leaderElection": {"leaseDuration": "15"}}, "at '/leaderElection/leaseDuration': '15' does not"),
+    "setting": ({"config": {"policy": {"prefix": "a"}}}, "at '/config/policy': additional properties 'prefix'"),
+    "section": ({"config": {"webhook": {}}}, "at '/config': additional properties 'webhook' not allowed"),
+    "kube-system": ({"webhook": {"excludedNamespaces": []}}, "at '/webhook/excludedNamespaces'"),
+    "all resources": ({"rbac": {"extraOwners": [{"apiGroup": "a.b", "resources": ["*"]}]}}, "resources/0"),
+    "no group": ({"rbac": {"extraOwners": [{"resources": ["a"]}]}}, "missing property 'apiGroup'"),
+    "digest": ({"image": {"digest": "0123"}}, "at '/image/digest'"),
+    "no PEM": ({"webhook": {"certificates": {"existingSecret": {"caBundle": "MIIB"}}}}, "existingSecret/caBundle"),
+    "low port": ({"webhook": {"port": 443}}, "at '/webhook/port': minimum: got 443, want 1,024"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_VALUES)
+def test_the_schema_names_what_is_wrong(name: str) -> None:
+    values, text = BAD_VALUES[name]
+    with pytest.raises(HelmError) as caught:
+        template(values)
+    assert text in str(caught.value)
+
+
+def test_every_setting_can_be_given_or_is_decided_by_the_chart() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    given = yaml.safe_load(pick(template(VALUE_SETS["cert-manager"]), "ConfigMap")["data"]["config.yaml"])
+    decided = {"kubeconfig", "context", *given} - {"extender"}
+    for leaf in LEAVES:
+        node = schema["properties"]["config"]
+        for part in leaf.path if leaf.path[0] not in decided else ():
+            if "properties" in node:
+                assert part in node["properties"], f"values.schema.json: config knows no {'.'.join(leaf.path)}"
+                node = node["properties"][part]
+
+
+def test_the_plain_manifests_are_current() -> None:
+    assert sorted(path.name for path in MANIFESTS.iterdir()) == sorted(render())
+    for name, text in render().items():
+        assert (MANIFESTS / name).read_text() == text, f"{name} is not what the chart renders; run make manifests"
+        assert "Helm" not in text.replace("use Helm", "")
+        assert documents(text)[0]["kind"] == "Namespace"

@@ -1,0 +1,88 @@
+"""The chart meets a real API server: every object is accepted, and real helm installs, upgrades and uninstalls it."""
+
+import asyncio
+import base64
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+from support.chart import CHART, NAMESPACE, RELEASE, pick, pod_templates, run_helm, template
+from support.certificates import Authority
+from support.chartvalues import VALUE_SETS
+from support.cluster import eventually
+from support.manifests import MANIFESTS
+from support.objects import Objects, namespace
+
+from extender.sandbox import ControlPlane
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+async def test_every_object_is_accepted(objects: Objects, name: str) -> None:
+    await objects.apply(namespace(NAMESPACE, RESTRICTED))
+    rendered = template(VALUE_SETS[name])
+    for each in rendered:
+        accepted = await objects.apply(each, dry_run=True)
+        assert accepted["metadata"]["name"] == each["metadata"]["name"]
+    for deployment, pod in pod_templates(rendered):
+        # The namespace enforces the strictest of the Pod Security Standards; on Deployments that is a warning at most.
+        metadata = {**pod["metadata"], "name": deployment, "namespace": NAMESPACE}
+        await objects.apply({"apiVersion": "v1", "kind": "Pod", **pod, "metadata": metadata}, dry_run=True)
+
+
+@pytest.mark.parametrize("path", sorted(MANIFESTS.iterdir()), ids=lambda path: path.name)
+async def test_every_plain_manifest_is_accepted(objects: Objects, path: Path) -> None:
+    await objects.apply(namespace(NAMESPACE, RESTRICTED))
+    for each in yaml.safe_load_all(path.read_text()):
+        await objects.apply(each, dry_run=True)
+
+
+@pytest.mark.parametrize("server_side", ["true", "false"])
+async def test_install_upgrade_and_uninstall(
+    bare_plane: ControlPlane, objects: Objects, tmp_path: Path, server_side: str
+) -> None:
+    where = f"placement-{server_side}"
+    environ = {"KUBECONFIG": str(bare_plane.kubeconfig), "HOME": str(tmp_path)}
+
+    def helm(*arguments: str) -> str:
+        return run_helm(*arguments, "--namespace", where, environ=environ)
+
+    apply = ("--set", "fullnameOverride=placement", f"--server-side={server_side}")
+    said = await asyncio.to_thread(helm, "install", RELEASE, str(CHART), "--create-namespace", *apply)
+    assert f"kubectl -n {where} rollout status deployment/placement-scheduler" in said
+    rendered = template({"fullnameOverride": "placement"}, namespace=where)
+    for each in rendered:
+        assert await objects.get(each), f"{each['kind']} {each['metadata']['name']}"
+
+    # What `spotmix serve` puts there itself.
+    secret = pick(rendered, "Secret", "placement-webhook-tls")
+    data = {"ca.crt": base64.b64encode(b"ca").decode()}
+    await objects.patch(secret, {"data": data})
+    bundle = base64.b64encode(Authority("test CA").write(tmp_path / "ca.pem").read_bytes()).decode()
+    hooks = [each for each in rendered if "webhooks" in each]
+    for each in hooks:
+        count = len(each["webhooks"])
+        operations = [
+            {"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": bundle} for n in range(count)
+        ]
+        await objects.patch(each, operations, "application/json-patch+json")
+
+    await asyncio.to_thread(helm, "upgrade", RELEASE, str(CHART), *apply, "--set", "config.log.level=debug")
+    upgraded = await objects.get(pick(rendered, "ConfigMap", "placement"))
+    assert upgraded
+    assert "level: debug" in upgraded["data"]["config.yaml"]
+    kept = await objects.get(secret)
+    assert kept
+    assert kept["data"] == data
+    for each in hooks:
+        found = await objects.get(each)
+        assert found
+        assert [hook["clientConfig"].get("caBundle") for hook in found["webhooks"]] == [bundle] * len(each["webhooks"])
+
+    await asyncio.to_thread(helm, "uninstall", RELEASE)
+    for each in rendered:
+        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['kind']} goes")

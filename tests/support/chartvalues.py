@@ -1,0 +1,90 @@
+"""Value sets of the chart that tests render, each an installation that somebody would want."""
+
+from support.chart import Values
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+_PEER = {"ipBlock": {"cidr": "10.0.0.0/24"}}
+
+VALUE_SETS: dict[str, Values] = {
+    "default": {},
+    "control plane of one's own": {
+        "scheduler": {"enabled": False},
+        "extender": {"service": {"clusterIP": "10.96.0.88", "annotations": {"example.org/a": "b"}}},
+        "schedulerConfig": {"ignorable": True, "weight": 20, "httpTimeout": "2s"},
+        "networkPolicy": {"enabled": True, "extenderFrom": [_PEER]},
+    },
+    "cert-manager": {
+        "webhook": {"certificates": {"source": "certManager"}, "invalidPolicies": "deny"},
+    },
+    "cert-manager with an issuer that exists": {
+        "webhook": {
+            "certificates": {
+                "source": "certManager",
+                "certManager": {
+                    "issuerRef": {"name": "corporate", "kind": "ClusterIssuer", "group": "cert-manager.io"}
+                },
+            }
+        },
+    },
+    "certificates of one's own": {
+        "webhook": {"certificates": {"source": "existingSecret", "existingSecret": {"name": "mine", "caBundle": PEM}}},
+        "extender": {"tls": {"secretName": "extender-tls"}},
+    },
+    "no webhook, one replica": {
+        "webhook": {"enabled": False},
+        "replicas": 1,
+        "leaderElection": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "scheduler": {"replicas": 1, "podDisruptionBudget": {"enabled": False}},
+    },
+    "all that can be watched": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Scheduling"}},
+        "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}]},
+    },
+    "everything said": {
+        "fullnameOverride": "placement-of-pods-with-quite-a-long-name",
+        "replicas": 3,
+        "image": {"repository": "registry.example.org/team/spotmix", "digest": "sha256:" + "0" * 64},
+        "imagePullSecrets": [{"name": "pull"}],
+        "config": {
+            "extender": {"maxBody": 16777216, "maxCandidates": 0, "ownerWait": "0.2s", "reservationTtl": "10m"},
+            "log": {"level": "debug", "format": "json"},
+            "cache": {"pageSize": 500, "staleAfter": "2m"},
+            "scaleIn": {"deletionCost": False, "settle": "1s", "rate": 12.5},
+            "policy": {
+                "prefixes": ["spotmix.io"],
+                "defaults": {"min-on-demand": 1, "spot-percentage": "50"},
+                "protectedNamespaces": ["kube-system", "monitoring"],
+            },
+            "classes": {
+                "extraRules": [{"capacityClass": "spot", "label": "example.org/cheap", "values": ["yes"]}],
+                "extraGoingAwayTaints": ["example.org/leaving"],
+            },
+        },
+        "listenAddress": "[::]",
+        "webhook": {
+            "defaultSchedulerName": "cheap",
+            "preferenceWeight": 0,
+            "excludedNamespaces": ["kube-system", "payments"],
+            "namespaceMatchExpressions": [{"key": "example.org/frozen", "operator": "DoesNotExist"}],
+            "certificates": {"selfMade": {"validity": "720h", "renewBefore": "240h"}},
+        },
+        "scheduler": {
+            "schedulerName": "cheap",
+            "image": {"tag": "v1.35.1"},
+            "profile": {"percentageOfNodesToScore": 100},
+            "config": {"parallelism": 8},
+            "affinity": {"nodeAffinity": {}},
+        },
+        "rbac": {"extraOwners": [{"apiGroup": "argoproj.io", "resources": ["rollouts"]}]},
+        "serviceAccount": {"name": "placer", "annotations": {"example.org/role": "placer"}},
+        "podDisruptionBudget": {"maxUnavailable": None, "minAvailable": "50%"},
+        "priorityClassName": "system-cluster-critical",
+        "podAnnotations": {"example.org/a": "b"},
+        "podLabels": {"example.org/c": "d"},
+        "nodeSelector": {"karpenter.sh/capacity-type": "on-demand"},
+        "tolerations": [{"operator": "Exists"}],
+    },
+}

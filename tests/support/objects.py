@@ -1,0 +1,84 @@
+"""Any object of Kubernetes on an API server: where it belongs, applied, tried without effect, read, removed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import yaml
+
+from extender.core.errors import ApiError
+from extender.kube.client import MERGE_PATCH, ApiClient
+from support.cluster import eventually
+from support.tools import ROOT
+
+APPLY = "application/apply-patch+yaml"
+CRDS = ROOT / "tests" / "support" / "crds.yaml"
+Object = Mapping[str, Any]
+
+
+class Objects:
+    """Objects by what they say of themselves. What a group serves is asked once."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self._served: dict[str, list[dict[str, Any]]] = {}
+
+    async def path(self, thing: Object) -> str:
+        """The object's own address."""
+        version = thing["apiVersion"]
+        base = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        if base not in self._served:
+            self._served[base] = json.loads(await self.api.request("GET", base))["resources"]
+        found = next(r for r in self._served[base] if r["kind"] == thing["kind"] and "/" not in r["name"])
+        namespace = f"/namespaces/{thing['metadata']['namespace']}" if found["namespaced"] else ""
+        return f"{base}{namespace}/{found['name']}/{thing['metadata']['name']}"
+
+    async def apply(self, thing: Object, *, dry_run: bool = False) -> dict[str, Any]:
+        """Apply on the server's side; an unknown field is an error."""
+        params = {"fieldManager": "test", "force": "true", "fieldValidation": "Strict"}
+        if dry_run:
+            params["dryRun"] = "All"
+        body = json.dumps(thing).encode()
+        answer = await self.api.request("PATCH", await self.path(thing), params=params, body=body, content_type=APPLY)
+        applied: dict[str, Any] = json.loads(answer)
+        return applied
+
+    async def apply_all(self, things: Sequence[Object]) -> None:
+        for thing in things:
+            await self.apply(thing)
+
+    async def get(self, thing: Object) -> dict[str, Any] | None:
+        """The object as it is; None when it is not there."""
+        try:
+            found: dict[str, Any] = json.loads(await self.api.request("GET", await self.path(thing)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return found
+
+    async def patch(self, thing: Object, change: Any, content_type: str = MERGE_PATCH) -> None:
+        body = json.dumps(change).encode()
+        await self.api.request("PATCH", await self.path(thing), body=body, content_type=content_type)
+
+    async def delete(self, thing: Object) -> None:
+        await self.api.request("DELETE", await self.path(thing))
+
+
+async def install_crds(objects: Objects) -> None:
+    """Make the API server know the kinds of cert-manager and the Prometheus operator that the chart renders."""
+    definitions = list(yaml.safe_load_all(CRDS.read_text()))
+    await objects.apply_all(definitions)
+
+    async def established(definition: Object) -> bool:
+        found = await objects.get(definition) or {}
+        conditions = found.get("status", {}).get("conditions", ())
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+    for definition in definitions:
+        await eventually(partial(established, definition), bool, definition["metadata"]["name"])
+
+
+def namespace(name: str, labels: Mapping[str, str] | None = None) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}

@@ -1,0 +1,81 @@
+"""The container image, as far as it can be told without containers."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import yaml
+from support.tools import ROOT
+
+from extender import __version__
+
+DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
+
+
+def instructions(name: str) -> list[str]:
+    """Arguments of an instruction, of the last stage alone."""
+    text = DOCKERFILE.read_text().replace("\\\n", " ")
+    last = text[text.rindex("\nFROM ") :]
+    return re.findall(rf"^{name} (.*)$", last, re.MULTILINE)
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, "--no-color", DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_it_runs_without_a_shell_as_nobody_in_particular() -> None:
+    assert instructions("USER") == ["65532:65532"]
+    assert instructions("ENTRYPOINT") == ['["/opt/spotmix/bin/spotmix"]']
+    assert instructions("CMD") == ['["serve"]']
+    assert all(run.startswith("[") for run in instructions("RUN"))
+
+
+def test_versions_are_one() -> None:
+    chart = yaml.safe_load((ROOT / "deploy/helm/spotmix/Chart.yaml").read_text())
+    assert chart["appVersion"] == chart["version"] == __version__
+    assert f"spotmix:{__version__} " in DOCKERFILE.read_text()
+
+
+def context(target: Path) -> Path:
+    """Copy what .dockerignore lets into the build: here all that is named after a `!`."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in lines
+    for line in lines:
+        if line.startswith("!"):
+            source = ROOT / line[1:]
+            copy = target / line[1:]
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy)
+    return target
+
+
+def test_the_wheel_of_the_build_context_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = context(tmp_path / "src")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    wheel = [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run(wheel, check=True)
+    (built,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([*pip, "--python", str(python), "install", "--quiet", "--no-deps", str(built)], check=True)
+    # Dependencies are those of this environment; its own link to the sources is not followed from here.
+    site = Path(yaml.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    where = [python, "-c", "import extender; print(extender.__file__)"]
+    assert subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.startswith(
+        os.fspath(tmp_path)
+    )
+    done = subprocess.run(
+        [python.with_name("spotmix"), "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"spotmix, version {__version__}\n"
