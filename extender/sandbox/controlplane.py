@@ -22,6 +22,7 @@ from extender.sandbox.rundir import RunDirectory
 from extender.sandbox.schedulerconfig import SchedulerConfig, complete
 
 ADMIN_GROUP = "system:masters"
+SERVICE_ACCOUNT = "system:serviceaccount"
 DEFAULT_SCHEDULER = "kube-scheduler"
 
 
@@ -186,9 +187,11 @@ class ControlPlane:
 
         Args:
             user: user name; also a service account's, as `system:serviceaccount:NAMESPACE:NAME`.
-            groups: groups the user is in.
+            groups: groups the user is in, beside those that every service account is in.
             path: file to write; one named after the user in the run directory when None.
         """
+        if user.startswith(f"{SERVICE_ACCOUNT}:"):
+            groups = (f"{SERVICE_ACCOUNT}s", f"{SERVICE_ACCOUNT}s:{user.split(':')[2]}", *groups)
         path = path or self.directory / f"{user.replace(':', '-').replace('/', '-')}.kubeconfig"
         return self._credentials.write_kubeconfig(path, self.url, user, groups)
 

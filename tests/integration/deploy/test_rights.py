@@ -1,0 +1,212 @@
+"""`spotmix serve` with the chart's rights does all of its work; with each of them taken away, something fails."""
+
+import asyncio
+import contextlib
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from support.chart import NAMESPACE, pick, template
+from support.cluster import Cluster, eventually, pod_template, policy
+from support.objects import Objects, namespace
+from support.rights import Right, grant, logged, rights, service_account
+
+from extender.sandbox import ControlPlane, SimKubelet, create_nodes, node_pool
+from extender.sandbox.spotmix import SpotmixServe
+
+pytestmark = [
+    pytest.mark.controlplane,
+    pytest.mark.tools,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+]
+
+# As many nodes as a scheduler offers at least when there are more (see docs/explanation/placement.md).
+SAMPLE = 100
+# Runs of `spotmix serve` at once.
+AT_ONCE = 4
+
+
+class Scene:
+    """A cluster with a scheduler that does not ask us, and workloads that give us everything to do."""
+
+    def __init__(self, plane: ControlPlane, objects: Objects) -> None:
+        self.plane = plane
+        self.objects = objects
+        self.cluster = Cluster(objects.api, "shop")
+
+    async def set(self) -> None:
+        """Put up what gives work to each start anew."""
+        cluster = self.cluster
+        await cluster.create_namespace()
+        # Kinds that are followed once met.
+        selector = {"app": "controlled"}
+        await cluster.create(
+            "ReplicationController", "old", {"replicas": 1, "selector": selector, "template": pod_template(selector)}
+        )
+        job = {"template": pod_template({}, restartPolicy="Never")}
+        schedule = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}}
+        await cluster.create("CronJob", "nightly", schedule)
+        uid = (await cluster.get("CronJob", "nightly"))["metadata"]["uid"]
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": uid, "controller": True}
+        await cluster.create("Job", "tonight", job, owner=owner)
+        # An Event at each start.
+        await cluster.deployment("wrong", 0, policy(spot_percentage="lots"))
+        # Pods that wait for whoever asks about them.
+        await cluster.deployment("waiting", 1, policy(spot_percentage=100), schedulerName="nobody")
+
+    async def needs_costs(self, name: str) -> None:
+        """Have pods bound that carry no seat yet."""
+        await self.cluster.deployment(name, 3, policy(spot_percentage=50))
+        await self.cluster.ready(name, 3)
+
+    async def needs_nomination(self, serve: SpotmixServe) -> None:
+        """Ask about a pod that wants spot, with a sample that has none."""
+        pods = await eventually(partial(self.cluster.pods, "waiting"), bool, "a pod that waits")
+        offered = [name for name, kind in (await self.cluster.classes()).items() if kind == "on-demand"][:SAMPLE]
+        assert len(offered) == SAMPLE
+        await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
+
+    @contextlib.asynccontextmanager
+    async def serving(self, name: str, user: str, *flags: str) -> AsyncIterator[SpotmixServe]:
+        """A `spotmix serve` as this user, whether it gets ready or not."""
+        serve = SpotmixServe(self.plane, "--scale-in-settle", "0.1s", *flags, name=name, user=user)
+        start = asyncio.create_task(serve.start())
+        try:
+            yield serve
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await serve.stop(kill=True)
+
+
+def _post(url: str, body: Mapping[str, Any]) -> None:
+    with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=10) as answer:  # noqa: S310 - http on loopback
+        assert not json.loads(answer.read()).get("Error")
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http on loopback
+        text: str = answer.read().decode()
+        return text
+
+
+async def ready(serve: SpotmixServe) -> None:
+    await eventually(partial(logged, serve, "synced"), bool, f"{serve.name} is synced")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def scene() -> AsyncIterator[Scene]:
+    async with ControlPlane() as plane, await plane.connect() as api, SimKubelet(api):
+        objects = Objects(api)
+        await create_nodes(api, node_pool(SAMPLE, capacity_class="on-demand") + node_pool(2, capacity_class="spot"))
+        await objects.apply(namespace(NAMESPACE))
+        opened = Scene(plane, objects)
+        await opened.set()
+        yield opened
+        plane.check()
+
+
+async def test_the_charts_rights_are_enough(scene: Scene) -> None:
+    rendered = template()
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+    await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
+    async with scene.serving("enough", service_account("spotmix")) as serve:
+        await ready(serve)
+        await scene.needs_costs("with-costs")
+        await scene.needs_nomination(serve)
+
+        async def costs() -> list[str | None]:
+            pods = await scene.cluster.pods("with-costs")
+            key = "controller.kubernetes.io/pod-deletion-cost"
+            return [pod["metadata"].get("annotations", {}).get(key) for pod in pods]
+
+        async def nominated() -> list[str]:
+            return [pod["status"].get("nominatedNodeName", "") for pod in await scene.cluster.pods("waiting")]
+
+        async def followed() -> set[str]:
+            text = await asyncio.to_thread(_get, f"{serve.metrics_url}/metrics")
+            kinds = ("cronjobs.batch", "replicationcontrollers")
+            return {kind for kind in kinds if f'spotmix_cache_synced{{resource="{kind}"}} 1.0' in text}
+
+        await eventually(costs, lambda seen: len(seen) == 3 and all(seen), "seats are written")
+        await eventually(nominated, lambda seen: seen in (["spot-0"], ["spot-1"]), "a node is nominated")
+        await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
+        assert await eventually(partial(scene.cluster.events, "PolicyInvalid"), bool, "an Event")
+        assert await logged(serve, "forbidden") == []
+        assert await logged(serve, "api fault") == []
+
+
+Stimulus = Callable[[Scene, SpotmixServe], Awaitable[None]]
+
+
+async def nothing(_scene: Scene, _serve: SpotmixServe) -> None:
+    """A start is all it takes."""
+
+
+async def costs(scene: Scene, serve: SpotmixServe) -> None:
+    await ready(serve)
+    await scene.needs_costs("without-costs")
+
+
+async def nomination(scene: Scene, serve: SpotmixServe) -> None:
+    await ready(serve)
+    await scene.needs_nomination(serve)
+
+
+def _followed() -> dict[Right, Stimulus]:
+    resources = {
+        "": ("nodes", "namespaces", "pods", "replicationcontrollers"),
+        "apps": ("deployments", "replicasets", "statefulsets"),
+        "batch": ("jobs", "cronjobs"),
+    }
+    return {
+        Right(resource, verb, group): nothing
+        for group, names in resources.items()
+        for resource in names
+        for verb in ("list", "watch")
+    }
+
+
+# What makes the API server refuse, by the right that is taken away. A right of the chart without a row fails below.
+PROBES: dict[Right, Stimulus] = {
+    **_followed(),
+    Right("pods", "patch"): costs,
+    Right("pods/status", "patch"): nomination,
+    Right("events", "create", "events.k8s.io"): nothing,
+}
+
+
+_LEASES = partial(Right, "leases", group="coordination.k8s.io", local=True)
+_HOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+# Rights of leader election and of self-made certificates, which no probe asks for yet.
+AWAITED = {
+    _LEASES("create"),
+    *(_LEASES(verb, name="spotmix") for verb in ("get", "patch")),
+    *(Right("secrets", verb, name="spotmix-webhook-tls", local=True) for verb in ("get", "update")),
+    *(Right(hook, verb, "admissionregistration.k8s.io", "spotmix") for hook in _HOOKS for verb in ("get", "patch")),
+}
+
+
+async def test_every_right_has_a_probe() -> None:
+    rendered = template()
+    given = rights(pick(rendered, "ClusterRole")) | rights(pick(rendered, "Role"))
+    assert given == set(PROBES) | AWAITED
+
+
+async def test_no_right_is_spare(scene: Scene) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def missed(number: int, right: Right, stimulus: Stimulus) -> None:
+        user = await grant(scene.objects, f"without-{number}", set(PROBES) - {right})
+        # Others would write the costs that the one which may not shall want to write.
+        flags = () if stimulus is costs else ("--scale-in-deletion-cost", "false")
+        async with slots, scene.serving(f"without-{number}", user, *flags) as serve:
+            await stimulus(scene, serve)
+            await eventually(partial(logged, serve, right.refusal), bool, f"without {right} something fails")
+
+    await asyncio.gather(*(missed(number, *probe) for number, probe in enumerate(PROBES.items())))

@@ -1,0 +1,173 @@
+"""The chart's scheduler: the real kube-scheduler with the chart's configuration and rights."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from support.chart import NAMESPACE, pick, template
+from support.cluster import Cluster, eventually, policy
+from support.objects import Objects, namespace
+from support.rights import Right, grant, logged, rights, service_account
+from support.stage import standard_nodes
+
+from extender.sandbox import Component, ControlPlane, SimKubelet, create_nodes, components
+from extender.sandbox.spotmix import SpotmixServe
+
+pytestmark = [
+    pytest.mark.controlplane,
+    pytest.mark.tools,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+]
+
+ACCOUNT = "spotmix-scheduler"
+# A lease that its holder lost is soon to be had again.
+VALUES = {"scheduler": {"leaderElection": {"leaseDuration": "2s", "renewDeadline": "1s", "retryPeriod": "0.2s"}}}
+CLAIM = "/api/v1/namespaces/shop/persistentvolumeclaims"
+
+
+class Scene:
+    """A cluster with two classes of nodes, `spotmix serve`, and no scheduler but the default one."""
+
+    def __init__(self, plane: ControlPlane, objects: Objects, serve: SpotmixServe) -> None:
+        self.plane = plane
+        self.objects = objects
+        self.serve = serve
+        self.cluster = Cluster(objects.api, "shop")
+
+    @contextlib.asynccontextmanager
+    async def scheduler(self, name: str, user: str) -> AsyncIterator[Component]:
+        """The scheduler of the chart as this user, whether it gets ready or not."""
+        plane = self.plane
+        text = pick(template(VALUES), "ConfigMap", ACCOUNT)["data"]["scheduler-config.yaml"]
+        config = yaml.safe_load(text)
+        kubeconfig = plane.write_kubeconfig(user)
+        # What a pod has by itself: its account, and Service names that resolve.
+        config["clientConnection"] = {"kubeconfig": str(kubeconfig)}
+        config["extenders"][0]["urlPrefix"] = self.serve.url
+        path = plane.directory / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        assert plane._assets is not None
+        port = plane._ports.reserve()
+        command = components.scheduler(plane._assets / "kube-scheduler", port, plane._credentials, kubeconfig, path)
+        component = Component(name, command, **plane._serving(name, port, "/healthz"))
+        start = asyncio.create_task(component.start())
+        try:
+            yield component
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await component.stop()
+
+    async def needs_volumes(self) -> None:
+        """A pod whose volume has to be bound by the scheduler that places it."""
+        post = partial(self.objects.api.request, "POST")
+        storage_class = {
+            "metadata": {"name": "local"},
+            "provisioner": "kubernetes.io/no-provisioner",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        }
+        await post("/apis/storage.k8s.io/v1/storageclasses", body=storage_class)
+        size = {"storage": "1Gi"}
+        zone = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+        volume = {
+            "capacity": size,
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "local",
+            "local": {"path": "/data"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}},
+        }
+        await post("/api/v1/persistentvolumes", body={"metadata": {"name": "disk"}, "spec": volume})
+        claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": "local", "resources": {"requests": size}}
+        await post(CLAIM, body={"metadata": {"name": "data"}, "spec": claim})
+        mounted = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        await self.cluster.deployment("with-volume", 1, schedulerName="spotmix", volumes=mounted)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def scene() -> AsyncIterator[Scene]:
+    async with ControlPlane() as plane, await plane.connect() as api, SimKubelet(api):
+        objects = Objects(api)
+        await create_nodes(api, standard_nodes())
+        await objects.apply(namespace(NAMESPACE))
+        serve = SpotmixServe(plane)
+        try:
+            await serve.start()
+            opened = Scene(plane, objects, serve)
+            await opened.cluster.create_namespace()
+            yield opened
+            serve.check()
+            plane.check()
+        finally:
+            await serve.stop()
+
+
+def of_the_scheduler() -> list[dict[str, Any]]:
+    """Its account, roles and bindings."""
+    kinds = ("ServiceAccount", "ClusterRoleBinding", "Role", "RoleBinding")
+    component = "app.kubernetes.io/component"
+    return [
+        each
+        for each in template(VALUES)
+        if each["kind"] in kinds and each["metadata"]["labels"][component] == "scheduler"
+    ]
+
+
+async def holder(scene: Scene) -> str:
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": ACCOUNT, "namespace": NAMESPACE},
+    }
+    found = await scene.objects.get(lease)
+    return str(found["spec"].get("holderIdentity") or "") if found else ""
+
+
+async def test_two_replicas_place_exactly_and_one_takes_over(scene: Scene) -> None:
+    await scene.objects.apply_all(of_the_scheduler())
+    user = service_account(ACCOUNT)
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(scene.scheduler("first", user))
+        await eventually(partial(holder, scene), bool, "a scheduler leads")
+        await scene.cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1), schedulerName="spotmix")
+        await scene.cluster.expect("web", spot=7, on_demand=3)
+        second = await stack.enter_async_context(scene.scheduler("second", user))
+        await eventually(partial(logged, second, "attempting to acquire"), bool, "the second one waits")
+        before = await holder(scene)
+        await first.stop(kill=True)
+        await eventually(partial(holder, scene), lambda name: name not in ("", before), "the second one leads")
+        await scene.cluster.scale("Deployment", "web", 20)
+        await scene.cluster.expect("web", spot=14, on_demand=6)
+        for each in (first, second):
+            assert await logged(each, "forbidden") == []
+        assert await logged(first, "extension-apiserver-authentication") == []
+
+
+_LEASE = partial(Right, "leases", group="coordination.k8s.io", name=ACCOUNT, local=True)
+# What is taken away, a right of the Role or the role of a binding, and what the scheduler then cannot do.
+PROBES: dict[Right | str, str] = {
+    _LEASE("get"): _LEASE("get").refusal,
+    _LEASE("update"): _LEASE("update").refusal,
+    "system:kube-scheduler": 'cannot list resource "nodes"',
+    "system:volume-scheduler": 'cannot update resource "persistentvolumes"',
+    "extension-apiserver-authentication-reader": 'cannot list resource "configmaps" in API group ""',
+}
+
+
+async def test_no_right_of_the_scheduler_is_spare(scene: Scene) -> None:
+    things = of_the_scheduler()
+    own = rights(pick(things, "Role", ACCOUNT))
+    bound = [each for each in things if each["kind"].endswith("Binding") and each["roleRef"]["name"] != ACCOUNT]
+    assert {*own, *(each["roleRef"]["name"] for each in bound)} == set(PROBES)
+    await scene.needs_volumes()
+    for number, (taken, refusal) in enumerate(PROBES.items()):
+        name = f"scheduler-without-{number}"
+        kept = [each for each in bound if each["roleRef"]["name"] != taken]
+        user = await grant(scene.objects, name, own - {taken}, kept)
+        async with scene.scheduler(name, user) as scheduler:
+            await eventually(partial(logged, scheduler, refusal), bool, f"without {taken} something fails")
