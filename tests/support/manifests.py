@@ -1,13 +1,14 @@
 """deploy/manifests: the chart rendered for those who do not use Helm. `python -m support.manifests` writes them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from support.chart import NAMESPACE, template_text
+from support.chart import NAMESPACE, Values, template_text
 from support.tools import ROOT
 
 MANIFESTS = ROOT / "deploy" / "manifests"
 # Name of the file, what it is, values of the chart.
-VARIANTS = (
+VARIANTS: Sequence[tuple[str, str, Values]] = (
     ("spotmix.yaml", "Spotmix with a scheduler of its own", {}),
     (
         "spotmix-without-scheduler.yaml",
@@ -35,7 +36,7 @@ def render() -> dict[str, str]:
     return {name: _render(title, values) for name, title, values in VARIANTS}
 
 
-def _render(title: str, values: dict[str, dict[str, bool]]) -> str:
+def _render(title: str, values: Values) -> str:
     lines = [line.rstrip() for line in template_text(values).splitlines()]
     body = "\n".join(line for line in lines if line and not line.strip().startswith(_MARKS))
     return _HEAD.format(title=title, namespace=NAMESPACE) + body + "\n"

@@ -1,6 +1,5 @@
 """The container image, as far as it can be told without containers."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -71,11 +70,9 @@ def test_the_wheel_of_the_build_context_runs(tmp_path: Path, monkeypatch: pytest
     # Dependencies are those of this environment; its own link to the sources is not followed from here.
     site = Path(yaml.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", str(site))
-    where = [python, "-c", "import extender; print(extender.__file__)"]
-    assert subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.startswith(
-        os.fspath(tmp_path)
-    )
-    done = subprocess.run(
-        [python.with_name("spotmix"), "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"spotmix, version {__version__}\n"
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert said(str(python), "-c", "import extender; print(extender.__file__)").startswith(str(tmp_path))
+    assert said(str(python.with_name("spotmix")), "--version") == f"spotmix, version {__version__}\n"
