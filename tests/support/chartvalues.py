@@ -67,6 +67,7 @@ VALUE_SETS: dict[str, Values] = {
         "webhook": {
             "defaultSchedulerName": "cheap",
             "preferenceWeight": 0,
+            "extraSpotTaints": ["example.org/cheap=yes:NoSchedule", "example.org/leased:NoExecute"],
             "excludedNamespaces": ["kube-system", "payments"],
             "namespaceMatchExpressions": [{"key": "example.org/frozen", "operator": "DoesNotExist"}],
             "certificates": {"selfMade": {"validity": "720h", "renewBefore": "240h"}},

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from extender.sandbox import Component
 from support.chart import NAMESPACE, Object
 from support.objects import Objects
 
@@ -23,9 +22,9 @@ class Right:
     local: bool = False
 
     @property
-    def refusal(self) -> str:
-        """What the API server says without it."""
-        return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}"'
+    def kind(self) -> "Right":
+        """The right as a refusal tells of it: not where, and not on what object."""
+        return Right(self.resource, self.verb, self.group)
 
     def rule(self) -> dict[str, Any]:
         rule: dict[str, Any] = {"apiGroups": [self.group], "resources": [self.resource], "verbs": [self.verb]}
@@ -71,9 +70,3 @@ async def grant(objects: Objects, name: str, given: Iterable[Right], bound: Sequ
             thing["subjects"] = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
         await objects.apply(thing)
     return service_account(name)
-
-
-async def logged(component: Component, text: str) -> list[str]:
-    """Lines of a component's log with this text, their quotes as they were before JSON."""
-    lines = component.log_path.read_text().splitlines() if component.log_path.exists() else []
-    return [line for line in (line.replace('\\"', '"') for line in lines) if text in line]

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.audit import Audit
 from support.chart import NAMESPACE, pick, template
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.objects import Objects, namespace
-from support.rights import Right, grant, logged, rights, service_account
+from support.rights import Right, grant, rights, service_account
 
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes, node_pool
 from extender.sandbox.spotmix import SpotmixServe
@@ -35,9 +36,10 @@ AT_ONCE = 4
 class Scene:
     """A cluster with a scheduler that does not ask us, and workloads that give us everything to do."""
 
-    def __init__(self, plane: ControlPlane, objects: Objects) -> None:
+    def __init__(self, plane: ControlPlane, objects: Objects, audit: Audit) -> None:
         self.plane = plane
         self.objects = objects
+        self.audit = audit
         self.cluster = Cluster(objects.api, "shop")
 
     async def set(self) -> None:
@@ -96,17 +98,25 @@ def _get(url: str) -> str:
         return text
 
 
+def _log(serve: SpotmixServe) -> str:
+    return serve.log_path.read_text() if serve.log_path.exists() else ""
+
+
 async def ready(serve: SpotmixServe) -> None:
-    await eventually(partial(logged, serve, "synced"), bool, f"{serve.name} is synced")
+    async def synced() -> bool:
+        return '"synced"' in _log(serve)
+
+    await eventually(synced, bool, f"{serve.name} is synced")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene() -> AsyncIterator[Scene]:
-    async with ControlPlane() as plane, await plane.connect() as api, SimKubelet(api):
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    audit = Audit(tmp_path_factory.mktemp("audit"))
+    async with ControlPlane(apiserver_flags=audit.flags) as plane, await plane.connect() as api, SimKubelet(api):
         objects = Objects(api)
         await create_nodes(api, node_pool(SAMPLE, capacity_class="on-demand") + node_pool(2, capacity_class="spot"))
         await objects.apply(namespace(NAMESPACE))
-        opened = Scene(plane, objects)
+        opened = Scene(plane, objects, audit)
         await opened.set()
         yield opened
         plane.check()
@@ -138,8 +148,8 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
         await eventually(nominated, lambda seen: seen in (["spot-0"], ["spot-1"]), "a node is nominated")
         await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
         assert await eventually(partial(scene.cluster.events, "PolicyInvalid"), bool, "an Event")
-        assert await logged(serve, "forbidden") == []
-        assert await logged(serve, "api fault") == []
+        assert await scene.audit.refused(service_account("spotmix")) == set()
+        assert '"api fault"' not in _log(serve)
 
 
 async def test_rules_and_dashboards_ask_for_metrics_that_there_are(scene: Scene) -> None:
@@ -201,12 +211,13 @@ PROBES: dict[Right, Stimulus] = {
 
 _LEASES = partial(Right, "leases", group="coordination.k8s.io", local=True)
 _HOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+_KEEP = ("get", "watch", "patch")
 # Rights of leader election and of self-made certificates, which no probe asks for yet.
 AWAITED = {
     _LEASES("create"),
     *(_LEASES(verb, name="spotmix") for verb in ("get", "patch")),
-    *(Right("secrets", verb, name="spotmix-webhook-tls", local=True) for verb in ("get", "update")),
-    *(Right(hook, verb, "admissionregistration.k8s.io", "spotmix") for hook in _HOOKS for verb in ("get", "patch")),
+    *(Right("secrets", verb, name="spotmix-webhook-tls", local=True) for verb in _KEEP),
+    *(Right(hook, verb, "admissionregistration.k8s.io", "spotmix") for hook in _HOOKS for verb in _KEEP),
 }
 
 
@@ -225,6 +236,6 @@ async def test_no_right_is_spare(scene: Scene) -> None:
         flags = () if stimulus is costs else ("--scale-in-deletion-cost", "false")
         async with slots, scene.serving(f"without-{number}", user, *flags) as serve:
             await stimulus(scene, serve)
-            await eventually(partial(logged, serve, right.refusal), bool, f"without {right} something fails")
+            await eventually(partial(scene.audit.lacked, user, right), bool, f"without {right} something fails")
 
     await asyncio.gather(*(missed(number, *probe) for number, probe in enumerate(PROBES.items())))

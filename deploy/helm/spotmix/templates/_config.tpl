@@ -37,6 +37,9 @@ defaultSchedulerName: {{ .Values.webhook.defaultSchedulerName | quote }}
 {{- if not (kindIs "invalid" .Values.webhook.preferenceWeight) }}
 preferenceWeight: {{ .Values.webhook.preferenceWeight }}
 {{- end }}
+{{- with .Values.webhook.extraSpotTaints }}
+extraSpotTaints: {{ toJson . }}
+{{- end }}
 {{- if eq .Values.webhook.certificates.source "selfMade" }}
 certificates:
   secret: {{ include "spotmix.tlsSecret" . }}
