@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -68,9 +67,3 @@ def pod_templates(objects: Sequence[Object]) -> Iterator[tuple[str, Object]]:
     for each in objects:
         if each["kind"] == "Deployment":
             yield each["metadata"]["name"], each["spec"]["template"]
-
-
-def put_data(objects: Sequence[Object], name: str, folder: Path) -> None:
-    """Write the files of a ConfigMap."""
-    for key, text in pick(objects, "ConfigMap", name)["data"].items():
-        (folder / key).write_text(text)
