@@ -65,6 +65,10 @@ class Objects:
     async def delete(self, thing: Object) -> None:
         await self.api.request("DELETE", await self.path(thing))
 
+    async def delete_if_there(self, thing: Object) -> None:
+        if await self.get(thing) is not None:
+            await self.delete(thing)
+
 
 async def install_crds(objects: Objects) -> None:
     """Make the API server know the kinds of cert-manager and the Prometheus operator that the chart renders."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.chart import NAMESPACE, template
 from support.cluster import PATHS, eventually, pod_template
-from support.objects import Objects, namespace
 from support.counting_webhook import Reviews, redirected, reviews
+from support.objects import Objects, namespace
 
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane

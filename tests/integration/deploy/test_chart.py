@@ -1,7 +1,10 @@
 """What the chart renders, under every value set, and what it refuses to."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from support.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_temp
 from support.chartvalues import PEM, VALUE_SETS
 from support.manifests import MANIFESTS, render
 
-from extender.settings import LEAVES
+from extender.settings import LEAVES, load_settings
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
@@ -128,6 +131,31 @@ def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject() -> 
     assert stanza["urlPrefix"] == told["urlPrefix"]
     assert stanza["enableHTTPS"] is True
     assert stanza["nodeCacheCapable"] is True
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_the_program_reads_its_configuration_and_would_inject_nothing_else(name: str, tmp_path: Path) -> None:
+    objects = template(VALUE_SETS[name])
+    for each in objects:
+        if each["kind"] == "ConfigMap" and not each["metadata"]["name"].endswith("-dashboards"):
+            for key, text in each["data"].items():
+                (tmp_path / key).write_text(text)
+    config, scheduler = tmp_path / "config.yaml", tmp_path / "scheduler-config.yaml"
+    load_settings(str(config), environ={})
+    if scheduler.exists():
+        command = [
+            sys.executable,
+            "-m",
+            "extender",
+            "scheduler-config",
+            "inject",
+            "--diff",
+            "--config",
+            str(config),
+            str(scheduler),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(

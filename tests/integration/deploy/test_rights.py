@@ -6,6 +6,7 @@ import json
 import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,18 @@ pytestmark = [
 SAMPLE = 100
 # Runs of `spotmix serve` at once.
 AT_ONCE = 4
+
+
+LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "spotmix", "namespace": NAMESPACE},
+}
+ELECTION = ("--leader-election-enabled", "true")
+CERTIFICATES = (
+    *("--webhook-certificates-secret", "spotmix-webhook-tls"),
+    *("--webhook-certificates-configurations", "[spotmix]"),
+)
 
 
 class Scene:
@@ -74,10 +87,19 @@ class Scene:
         assert len(offered) == SAMPLE
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
 
+    async def as_installed(self) -> None:
+        """The Secret empty, the webhook configurations without a CA and nobody's Lease, as the chart leaves them."""
+        await self.objects.delete_if_there(LEASE)
+        for each in template():
+            if each["kind"] == "Secret" or "webhooks" in each:
+                await self.objects.delete_if_there(each)
+                await self.objects.apply(each)
+
     @contextlib.asynccontextmanager
     async def serving(self, name: str, user: str, *flags: str) -> AsyncIterator[SpotmixServe]:
         """A `spotmix serve` as this user, whether it gets ready or not."""
-        serve = SpotmixServe(self.plane, "--scale-in-settle", "0.1s", *flags, name=name, user=user)
+        pod = {"POD_NAME": name, "POD_NAMESPACE": NAMESPACE}
+        serve = SpotmixServe(self.plane, "--scale-in-settle", "0.1s", *flags, name=name, user=user, **pod)
         start = asyncio.create_task(serve.start())
         try:
             yield serve
@@ -122,11 +144,20 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
         plane.check()
 
 
+def stand_in(name: str) -> dict[str, Any]:
+    """A pod of ours that nobody runs."""
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": "stand-in"}}
+    spec = {**pod_template({})["spec"], "schedulerName": "nobody"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
 async def test_the_charts_rights_are_enough(scene: Scene) -> None:
     rendered = template()
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
-    async with scene.serving("enough", service_account("spotmix")) as serve:
+    await scene.as_installed()
+    await scene.objects.apply(stand_in("enough"))
+    async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES) as serve:
         await ready(serve)
         await scene.needs_costs("with-costs")
         await scene.needs_nomination(serve)
@@ -148,6 +179,17 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
         await eventually(nominated, lambda seen: seen in (["spot-0"], ["spot-1"]), "a node is nominated")
         await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
         assert await eventually(partial(scene.cluster.events, "PolicyInvalid"), bool, "an Event")
+
+        async def leads() -> bool:
+            pod = await scene.objects.get(stand_in("enough")) or {}
+            return bool(pod["metadata"]["labels"].get("spotmix.io/leader") == "true")
+
+        async def trusted() -> list[bool]:
+            hooks = [await scene.objects.get(each) or {} for each in rendered if "webhooks" in each]
+            return ["caBundle" in hook["clientConfig"] for each in hooks for hook in each["webhooks"]]
+
+        await eventually(leads, bool, "the leader is labelled")
+        await eventually(trusted, all, "the CA is known to the API server")
         assert await scene.audit.refused(service_account("spotmix")) == set()
         assert '"api fault"' not in _log(serve)
 
@@ -186,56 +228,67 @@ async def nomination(scene: Scene, serve: SpotmixServe) -> None:
     await scene.needs_nomination(serve)
 
 
-def _followed() -> dict[Right, Stimulus]:
+@dataclass(frozen=True)
+class Probe:
+    """What makes the API server refuse: flags of a start, and what happens then. `alone`: with things as installed."""
+
+    stimulus: Stimulus = nothing
+    # Others would write the costs that the one which may not shall want to write.
+    flags: tuple[str, ...] = ("--scale-in-deletion-cost", "false")
+    alone: bool = False
+
+
+def _followed() -> dict[Right, Probe]:
     resources = {
         "": ("nodes", "namespaces", "pods", "replicationcontrollers"),
         "apps": ("deployments", "replicasets", "statefulsets"),
         "batch": ("jobs", "cronjobs"),
     }
     return {
-        Right(resource, verb, group): nothing
+        Right(resource, verb, group): Probe()
         for group, names in resources.items()
         for resource in names
         for verb in ("list", "watch")
     }
 
 
-# What makes the API server refuse, by the right that is taken away. A right of the chart without a row fails below.
-PROBES: dict[Right, Stimulus] = {
-    **_followed(),
-    Right("pods", "patch"): costs,
-    Right("pods/status", "patch"): nomination,
-    Right("events", "create", "events.k8s.io"): nothing,
-}
-
-
 _LEASES = partial(Right, "leases", group="coordination.k8s.io", local=True)
 _HOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 _KEEP = ("get", "watch", "patch")
-# Rights of leader election and of self-made certificates, which no probe asks for yet.
-AWAITED = {
-    _LEASES("create"),
-    *(_LEASES(verb, name="spotmix") for verb in ("get", "patch")),
-    *(Right("secrets", verb, name="spotmix-webhook-tls", local=True) for verb in _KEEP),
-    *(Right(hook, verb, "admissionregistration.k8s.io", "spotmix") for hook in _HOOKS for verb in _KEEP),
+_ELECTED = Probe(flags=ELECTION, alone=True)
+_CERTIFIED = Probe(flags=CERTIFICATES, alone=True)
+# By the right that is taken away. A right of the chart without a row fails below.
+PROBES: dict[Right, Probe] = {
+    **_followed(),
+    Right("pods", "patch"): Probe(costs, flags=()),
+    Right("pods/status", "patch"): Probe(nomination),
+    Right("events", "create", "events.k8s.io"): Probe(),
+    _LEASES("create"): _ELECTED,
+    _LEASES("get", name="spotmix"): _ELECTED,
+    _LEASES("patch", name="spotmix"): _ELECTED,
+    **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
+    **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _CERTIFIED for hook in _HOOKS for verb in _KEEP},
 }
 
 
 async def test_every_right_has_a_probe() -> None:
     rendered = template()
-    given = rights(pick(rendered, "ClusterRole")) | rights(pick(rendered, "Role"))
-    assert given == set(PROBES) | AWAITED
+    assert rights(pick(rendered, "ClusterRole")) | rights(pick(rendered, "Role")) == set(PROBES)
 
 
 async def test_no_right_is_spare(scene: Scene) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def missed(number: int, right: Right, stimulus: Stimulus) -> None:
-        user = await grant(scene.objects, f"without-{number}", set(PROBES) - {right})
-        # Others would write the costs that the one which may not shall want to write.
-        flags = () if stimulus is costs else ("--scale-in-deletion-cost", "false")
-        async with slots, scene.serving(f"without-{number}", user, *flags) as serve:
-            await stimulus(scene, serve)
+    async def missed(number: int, right: Right, probe: Probe) -> None:
+        name = f"without-{number}"
+        user = await grant(scene.objects, name, set(PROBES) - {right})
+        async with slots, scene.serving(name, user, *probe.flags) as serve:
+            await probe.stimulus(scene, serve)
             await eventually(partial(scene.audit.lacked, user, right), bool, f"without {right} something fails")
 
-    await asyncio.gather(*(missed(number, *probe) for number, probe in enumerate(PROBES.items())))
+    probes = [(number, right, probe) for number, (right, probe) in enumerate(PROBES.items())]
+    await asyncio.gather(*(missed(*each) for each in probes if not each[2].alone))
+    for each in probes:
+        if each[2].alone:
+            await scene.as_installed()
+            await missed(*each)
