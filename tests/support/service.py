@@ -1,4 +1,4 @@
-"""What a Service does: each new connection goes to the pod that the selector picks at that moment."""
+"""What a Service does: each new connection goes to a pod that is picked at that moment."""
 
 import asyncio
 import contextlib
@@ -12,18 +12,17 @@ from extender.kube.client import ApiClient
 SELECTOR = "spotmix.io/leader=true"
 
 
-class LeaderService:
+class Service:
     """Forwards TCP connections on loopback; one that is open stays where it is, as conntrack has it.
 
     Args:
-        api: an API client.
-        namespace: where the pods are.
         ports: the loopback port behind each pod, by its name.
+
+    Attributes:
+        turns: the pods that were connected to, without repetitions.
     """
 
-    def __init__(self, api: ApiClient, namespace: str, ports: Mapping[str, int]) -> None:
-        self._api = api
-        self._namespace = namespace
+    def __init__(self, ports: Mapping[str, int]) -> None:
         self._ports = ports
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,15 +40,16 @@ class LeaderService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
-    def url(self) -> str:
+    def port(self) -> int:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/scheduler"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def selected(self) -> list[str]:
-        """Names of the pods that the selector picks."""
-        path = f"/api/v1/namespaces/{self._namespace}/pods"
-        body = await self._api.request("GET", path, params={"labelSelector": SELECTOR})
-        return [pod["metadata"]["name"] for pod in json.loads(body)["items"]]
+        """Names of the pods to try, in this order: every one in turn comes first."""
+        names = list(self._ports)
+        last = names.index(self.turns[-1]) + 1 if self.turns else 0
+        return names[last:] + names[:last]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -62,13 +62,20 @@ class LeaderService:
             writer.close()
             self._tasks.discard(task)
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for name in await self.selected():
+            with contextlib.suppress(OSError):
+                pair = await asyncio.open_connection("127.0.0.1", self._ports[name])
+                if self.turns[-1:] != [name]:
+                    self.turns.append(name)
+                return pair
+        return None
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        names = await self.selected()
-        if not names:
+        connected = await self._connect()
+        if connected is None:
             return
-        if self.turns[-1:] != names[:1]:
-            self.turns.append(names[0])
-        there, back = await asyncio.open_connection("127.0.0.1", self._ports[names[0]])
+        there, back = connected
         try:
             directions = [asyncio.ensure_future(_pump(reader, back)), asyncio.ensure_future(_pump(there, writer))]
             # Whoever closes, closes both: HTTP has no use for half of a connection.
@@ -78,6 +85,31 @@ class LeaderService:
             await asyncio.gather(*directions, return_exceptions=True)
         finally:
             back.close()
+
+
+class LeaderService(Service):
+    """The extender's, which selects the leader alone.
+
+    Args:
+        api: an API client.
+        namespace: where the pods are.
+        ports: see `Service`.
+    """
+
+    def __init__(self, api: ApiClient, namespace: str, ports: Mapping[str, int]) -> None:
+        super().__init__(ports)
+        self._api = api
+        self._namespace = namespace
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/scheduler"
+
+    async def selected(self) -> list[str]:
+        """Names of the pods that the selector picks."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        body = await self._api.request("GET", path, params={"labelSelector": SELECTOR})
+        return [pod["metadata"]["name"] for pod in json.loads(body)["items"]]
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

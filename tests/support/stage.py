@@ -31,6 +31,13 @@ def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
     )
 
 
+def metric_lines(serve: SpotmixServe) -> list[str]:
+    """What /metrics says, a line each."""
+    with urllib.request.urlopen(f"{serve.metrics_url}/metrics", timeout=5) as response:  # noqa: S310 - http on loopback
+        text: str = response.read().decode()
+    return text.splitlines()
+
+
 class Stage:
     """What a test has: see the module."""
 
@@ -64,11 +71,8 @@ class Stage:
 
     def metric(self, line_start: str) -> float | None:
         """The value of the metric line that starts so; None when there is none."""
-        with urllib.request.urlopen(f"{self.spotmix.metrics_url}/metrics", timeout=5) as response:  # noqa: S310 - http on loopback
-            for line in response.read().decode().splitlines():
-                if line.startswith(line_start):
-                    return float(line.rsplit(" ", 1)[1])
-        return None
+        line = next((line for line in metric_lines(self.spotmix) if line.startswith(line_start)), None)
+        return float(line.rsplit(" ", 1)[1]) if line is not None else None
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimNode
@@ -19,34 +19,50 @@ from support.cluster import eventually, pod_template
 from support.stage import Stage, open_stage
 
 SECOND = "second"
+NO_TIMES: Mapping[str, str] = {}
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations"
 _WORKLOADS = [("apps", ["deployments", "statefulsets", "replicasets"]), ("batch", ["jobs", "cronjobs"])]
 
 
 class Hook:
-    """Where a webhook listens, and the certificate that it and the API server know it by.
+    """Where a webhook is found, and how the API server knows it.
 
     Args:
-        folder: for the certificate.
-        port: to listen on; a free one when 0.
+        port: that the API server calls, on loopback.
+        ca: PEM of the CA of its certificate; empty when Spotmix itself makes it known.
+        flags: of `spotmix serve`, about the certificate.
     """
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self.port = port or free_port()
-        self.url = f"https://{LOOPBACK}:{self.port}"
-        authority = Authority(f"webhook {self.port}")
-        self.ca = authority.write(folder / f"webhook-{self.port}-ca.pem")
-        self.pair = authority.issue(folder, f"webhook-{self.port}", (LOOPBACK,))
+    def __init__(self, port: int, ca: bytes = b"", flags: Sequence[str] = ()) -> None:
+        self.port = port
+        self.url = f"https://{LOOPBACK}:{port}"
+        self.ca = ca
+        self._flags = flags
+
+    @classmethod
+    def of_files(cls, folder: Path, port: int = 0) -> Self:
+        """One whose certificate is in files in a folder; on a free port when 0."""
+        port = port or free_port()
+        authority = Authority(f"webhook {port}")
+        ca = authority.write(folder / f"webhook-{port}-ca.pem")
+        pair = authority.issue(folder, f"webhook-{port}", (LOOPBACK,))
+        return cls(port, ca.read_bytes(), (f"--webhook-tls-cert={pair.cert}", f"--webhook-tls-key={pair.key}"))
+
+    @classmethod
+    def self_made(cls, port: int = 0, times: Mapping[str, str] = NO_TIMES) -> Self:
+        """One whose certificate Spotmix makes, as replicas share it; `times` are settings of certificates."""
+        settings = {"secret": "spotmix-webhook-tls", "ip-addresses": f"[{LOOPBACK}]", "configurations": "[spotmix]"}
+        flags = [f"--webhook-certificates-{name}={value}" for name, value in {**settings, **times}.items()]
+        return cls(port or free_port(), flags=flags)
 
     @property
     def flags(self) -> list[str]:
         """Flags of `spotmix serve`."""
-        return [
-            "--webhook-enabled=true",
-            f"--webhook-addr={LOOPBACK}:{self.port}",
-            f"--webhook-tls-cert={self.pair.cert}",
-            f"--webhook-tls-key={self.pair.key}",
-        ]
+        return self.flags_at(self.port)
+
+    def flags_at(self, port: int) -> list[str]:
+        """The same for one of several replicas, which listens elsewhere than where the API server calls."""
+        return ["--webhook-enabled=true", f"--webhook-addr={LOOPBACK}:{port}", *self._flags]
 
     def webhook(self, name: str, path: str, rules: Sequence[tuple[str, Sequence[str]]], **more: Any) -> dict[str, Any]:
         """An entry of a webhook configuration; `rules` are pairs of group and resources."""
@@ -54,7 +70,7 @@ class Hook:
             "name": f"{name}.spotmix.io",
             "clientConfig": {
                 "url": f"{self.url}{path}",
-                "caBundle": base64.b64encode(self.ca.read_bytes()).decode(),
+                **({"caBundle": base64.b64encode(self.ca).decode()} if self.ca else {}),
             },
             "rules": [
                 {
@@ -133,7 +149,7 @@ async def open_hooked_stage(
         nodes: the simulated nodes; the standard ones when None.
         flags: further flags of `spotmix serve`.
     """
-    hook = Hook(folder)
+    hook = Hook.of_files(folder)
     # As long as it may be: a pod that is admitted before its owner is known on a slow machine would be left as it is.
     async with open_stage(nodes, [*hook.flags, "--extender-owner-wait=0.6s", *flags]) as stage:
         await hook.register(stage.api)

@@ -1,91 +1,20 @@
 """Two replicas behind a Service, on a real control plane: one is lost in a burst, the split is exact all the same."""
 
 import asyncio
-import contextlib
 import json
 import urllib.request
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from support.cluster import Cluster, eventually, policy
-from support.service import LeaderService
-from support.stage import standard_nodes
-
-from extender.kube.client import ApiClient
-from extender.sandbox import ControlPlane, SimKubelet, create_nodes
-from extender.sandbox.spotmix import SpotmixServe, scheduler_config
+from support.cluster import eventually, policy
+from support.pair import SHORT, opened_pair
 
 pytestmark = [pytest.mark.controlplane]
-
-SYSTEM = "spotmix-system"
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/spotmix"
-SHORT = {"lease-duration": "3s", "renew-deadline": "2s", "retry-period": "0.5s"}
-
-
-class Pair:
-    """Two replicas, their pods' stand-ins, and the Service before them."""
-
-    def __init__(self, api: ApiClient, replicas: dict[str, SpotmixServe], service: LeaderService) -> None:
-        self.api = api
-        self.replicas = replicas
-        self.service = service
-
-    async def leader(self) -> str:
-        """The one replica that the Service selects, once there is just one."""
-        (name,) = await eventually(self.service.selected, lambda names: len(names) == 1, "one leader", 30)
-        return name
-
-    async def successor(self, of: str) -> str:
-        (name,) = await eventually(self.service.selected, lambda n: len(n) == 1 and n != [of], "a successor", 30)
-        return name
-
-    async def holder(self) -> str:
-        holder: str = json.loads(await self.api.request("GET", LEASE))["spec"]["holderIdentity"]
-        return holder
-
-
-async def stand_in(api: ApiClient, name: str) -> None:
-    """A pod that nobody runs; it is bound to a node that does not exist, so no scheduler asks about it."""
-    pod = {
-        "metadata": {"name": name},
-        "spec": {"nodeName": "elsewhere", "containers": [{"name": "spotmix", "image": "none"}]},
-    }
-    await api.request("POST", f"/api/v1/namespaces/{SYSTEM}/pods", body=pod)
-
-
-@contextlib.asynccontextmanager
-async def opened(**times: str) -> AsyncIterator[tuple[Pair, Cluster]]:
-    async with contextlib.AsyncExitStack() as stack:
-        plane = await stack.enter_async_context(ControlPlane())
-        api = await stack.enter_async_context(await plane.connect())
-        await stack.enter_async_context(SimKubelet(api))
-        await create_nodes(api, standard_nodes())
-        await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
-        flags = ["--leader-election-enabled", "true", "--log-level", "debug"]
-        for name, value in times.items():
-            flags += [f"--leader-election-{name}", value]
-        replicas = {}
-        for name in ("spotmix-a", "spotmix-b"):
-            await stand_in(api, name)
-            replica = SpotmixServe(plane, *flags, name=name, POD_NAME=name, POD_NAMESPACE=SYSTEM)
-            stack.push_async_callback(replica.stop)
-            replicas[name] = replica
-        # Ready are both: a follower serves what needs no leader.
-        await asyncio.gather(*(replica.start() for replica in replicas.values()))
-        ports = {name: urlsplit(replica.url).port or 0 for name, replica in replicas.items()}
-        service = await stack.enter_async_context(LeaderService(api, SYSTEM, ports))
-        await plane.scheduler.restart(scheduler_config(service.url))
-        cluster = Cluster(api, "test")
-        await cluster.create_namespace()
-        yield Pair(api, replicas, service), cluster
-        plane.check()
 
 
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "SIGTERM"])
 async def test_the_leader_ends_in_a_burst(kill: bool) -> None:
-    async with opened(**SHORT) as (pair, cluster):
+    async with opened_pair(SHORT) as (pair, cluster):
         first = await pair.leader()
         assert await pair.holder() == first
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
@@ -118,7 +47,7 @@ def fetch(url: str, body: Any = None) -> tuple[dict[str, str], str]:
 
 
 async def test_what_a_follower_answers() -> None:
-    async with opened() as (pair, cluster):
+    async with opened_pair() as (pair, cluster):
         first = await pair.leader()
         follower = next(replica for name, replica in pair.replicas.items() if name != first)
         await cluster.deployment("web", 2, policy(spot_percentage=50))
@@ -147,7 +76,7 @@ async def test_what_a_follower_answers() -> None:
 
 async def test_pods_that_wait_are_not_forgotten() -> None:
     """What a rejected pod waits for is in the leader's memory; the next one has to wake it."""
-    async with opened(**SHORT) as (pair, cluster):
+    async with opened_pair(SHORT) as (pair, cluster):
         first = await pair.leader()
         rules = policy(spot_percentage=100, fallback_after="8s", max_per_pool=1)
         await cluster.deployment("web", 9, rules)

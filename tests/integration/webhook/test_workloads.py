@@ -60,7 +60,7 @@ async def test_what_is_pointless_is_warned_about(stage: Stage, cluster: Cluster)
 
 
 async def test_deny_refuses_what_is_wrong_and_nothing_else(tmp_path: Path, stage: Stage) -> None:
-    hook = Hook(tmp_path)
+    hook = Hook.of_files(tmp_path)
     denying = SpotmixServe(stage.plane, *hook.flags, "--webhook-invalid-policies=deny", name="denying")
     await denying.start()
     try:

@@ -1,0 +1,87 @@
+"""Two replicas of `spotmix serve` on a real control plane, behind what a Service does."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from extender.kube.client import ApiClient
+from extender.sandbox import ControlPlane, SimKubelet, create_nodes
+from extender.sandbox.spotmix import SpotmixServe, scheduler_config
+from support.cluster import Cluster, eventually
+from support.service import LeaderService
+from support.stage import standard_nodes
+
+SYSTEM = "spotmix-system"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/spotmix"
+NO_TIMES: Mapping[str, str] = {}
+REPLICAS = ("spotmix-a", "spotmix-b")
+SHORT = {"lease-duration": "3s", "renew-deadline": "2s", "retry-period": "0.5s"}
+
+
+class Pair:
+    """Two replicas, their pods' stand-ins, and the Service before them."""
+
+    def __init__(self, api: ApiClient, replicas: dict[str, SpotmixServe], service: LeaderService) -> None:
+        self.api = api
+        self.replicas = replicas
+        self.service = service
+
+    async def leader(self) -> str:
+        """The one replica that the Service selects, once there is just one."""
+        (name,) = await eventually(self.service.selected, lambda names: len(names) == 1, "one leader", 30)
+        return name
+
+    async def successor(self, of: str) -> str:
+        (name,) = await eventually(self.service.selected, lambda n: len(n) == 1 and n != [of], "a successor", 30)
+        return name
+
+    async def holder(self) -> str:
+        holder: str = json.loads(await self.api.request("GET", LEASE))["spec"]["holderIdentity"]
+        return holder
+
+
+async def stand_in(api: ApiClient, name: str) -> None:
+    """A pod that nobody runs; it is bound to a node that does not exist, so no scheduler asks about it."""
+    pod = {
+        "metadata": {"name": name},
+        "spec": {"nodeName": "elsewhere", "containers": [{"name": "spotmix", "image": "none"}]},
+    }
+    await api.request("POST", f"/api/v1/namespaces/{SYSTEM}/pods", body=pod)
+
+
+@contextlib.asynccontextmanager
+async def opened_pair(
+    times: Mapping[str, str] = NO_TIMES, flags: Callable[[str], Sequence[str]] = lambda _: ()
+) -> AsyncIterator[tuple[Pair, Cluster]]:
+    """A control plane whose scheduler asks two replicas through a Service, and a namespace on it.
+
+    Args:
+        times: settings of leader election.
+        flags: further flags of a replica, by its name.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        plane = await stack.enter_async_context(ControlPlane())
+        api = await stack.enter_async_context(await plane.connect())
+        await stack.enter_async_context(SimKubelet(api))
+        await create_nodes(api, standard_nodes())
+        await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
+        shared = ["--leader-election-enabled", "true", "--log-level", "debug"]
+        for name, value in times.items():
+            shared += [f"--leader-election-{name}", value]
+        replicas = {}
+        for name in REPLICAS:
+            await stand_in(api, name)
+            replica = SpotmixServe(plane, *shared, *flags(name), name=name, POD_NAME=name, POD_NAMESPACE=SYSTEM)
+            stack.push_async_callback(replica.stop)
+            replicas[name] = replica
+        # Ready are both: a follower serves what needs no leader.
+        await asyncio.gather(*(replica.start() for replica in replicas.values()))
+        ports = {name: urlsplit(replica.url).port or 0 for name, replica in replicas.items()}
+        service = await stack.enter_async_context(LeaderService(api, SYSTEM, ports))
+        await plane.scheduler.restart(scheduler_config(service.url))
+        cluster = Cluster(api, "test")
+        await cluster.create_namespace()
+        yield Pair(api, replicas, service), cluster
+        plane.check()
