@@ -4,12 +4,14 @@ No framework on the hot path. Content-Length matters: kube-scheduler opens a new
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+Route = TypeVar("Route")
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -24,6 +26,25 @@ class BodyTooLargeError(Exception):
 
 class ClientGoneError(Exception):
     """The client went away before its request was complete."""
+
+
+async def find_route(scope: Scope, send: Send, routes: Mapping[str, Route], who: str) -> Route | None:
+    """The route of a POST to a known path; None when the request is none, and has been answered 404 or 405.
+
+    Args:
+        scope: of the request.
+        send: answers it.
+        routes: by path.
+        who: what serves them, for people.
+    """
+    route = routes.get(scope["path"])
+    if route is None:
+        await respond(send, 404, f"no such path; this {who} serves {', '.join(routes)}\n".encode(), TEXT)
+        return None
+    if scope["method"] != "POST":
+        await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
+        return None
+    return route
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -9,6 +9,7 @@ from extender.servers.asgi import (
     Receive,
     Scope,
     Send,
+    find_route,
     read_body,
     respond,
 )
@@ -56,13 +57,8 @@ class ExtenderApp:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        route = self._routes.get(scope["path"])
+        route = await find_route(scope, send, self._routes, "extender")
         if route is None:
-            paths = ", ".join(self._routes)
-            await respond(send, 404, f"no such path; this extender serves {paths}\n".encode(), TEXT)
-            return
-        if scope["method"] != "POST":
-            await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
             return
         verb, answer, error = route
         started = self._clock()

@@ -12,6 +12,7 @@ from extender.servers.asgi import (
     Receive,
     Scope,
     Send,
+    find_route,
     read_body,
     respond,
 )
@@ -65,13 +66,8 @@ class WebhookApp:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        route = self._routes.get(scope["path"])
+        route = await find_route(scope, send, self._routes, "webhook")
         if route is None:
-            paths = ", ".join(self._routes)
-            await respond(send, 404, f"no such path; this webhook serves {paths}\n".encode(), TEXT)
-            return
-        if scope["method"] != "POST":
-            await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
             return
         verb, review = route
         started = self._clock()
