@@ -15,21 +15,27 @@ Marks = tuple[tuple[str, str], ...]
 
 
 class Census:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        version: rises whenever what `marks` or `spot_taints` give may have changed, so that answers can be kept.
+    """
 
     def __init__(self) -> None:
+        self.version = 0
         self._marks: dict[tuple[str, Marks], int] = {}
         self._taints: dict[Taint, int] = {}
 
     def change(self, old: Node | None, new: Node | None) -> None:
         """Count `new` in place of `old`."""
-        for node, sign in ((old, -1), (new, +1)):
+        # The new one first: what both have stays.
+        for node, sign in ((new, +1), (old, -1)):
             if node is None or node.going_away:
                 continue
-            tally(self._marks, (node.capacity_class, node.marks), sign)
+            self.version += tally(self._marks, (node.capacity_class, node.marks), sign)
             if node.capacity_class == SPOT:
                 for taint in node.taints:
-                    tally(self._taints, taint, sign)
+                    self.version += tally(self._taints, taint, sign)
 
     def marks(self) -> Iterable[tuple[str, Marks]]:
         """Each capacity class with the marks that nodes of it have, in every combination there is."""

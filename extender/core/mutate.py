@@ -5,7 +5,7 @@ again, whatever has become of the cluster meanwhile. A hint, not the decision: a
 first of them has a seat, and only the extender's filter counts.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -89,19 +89,60 @@ class Mutation(Struct, frozen=True):
     weight: int = 0
 
 
-def mutate(state: ClusterState, managed: Managed, draft: Draft, rules: MutationRules) -> Mutation:
-    """Say what a pod of a managed workload gets; in audit mode, nothing."""
-    policy = managed.workload.policy
-    if policy.mode == "audit":
-        return Mutation()
-    tolerations = _tolerations(state.census, draft.tolerations, rules) if may_run_on(policy, SPOT) else ()
-    preferences: tuple[Term, ...] = ()
-    if rules.weight and draft.node_labels.isdisjoint(rules.classes.labels):
-        wanted, _ = wanted_class(state, managed, policy, draft.pod)
-        preferences = class_terms(state.census, rules.classes, wanted)
-    return Mutation(
-        _scheduler(policy, draft.scheduler_name, rules), tolerations, preferences, rules.weight if preferences else 0
-    )
+class Mutator:
+    """Says what pods get. What follows from the nodes alone is kept until they change.
+
+    Args:
+        state: the cluster state.
+        rules: see `MutationRules`.
+    """
+
+    def __init__(self, state: ClusterState, rules: MutationRules) -> None:
+        self._state = state
+        self._rules = rules
+        self._labels = frozenset(rules.classes.labels)
+        self._version = -1
+        self._tolerations: tuple[Toleration, ...] = ()
+        self._tolerated: frozenset[str] = frozenset()
+        self._terms: dict[str, tuple[Term, ...]] = {}
+
+    def mutate(self, managed: Managed, draft: Draft) -> Mutation:
+        """Say what a pod of a managed workload gets; in audit mode, nothing."""
+        policy = managed.workload.policy
+        if policy.mode == "audit":
+            return Mutation()
+        if self._version != self._state.census.version:
+            self._look_again()
+        tolerations = self._missing(draft.tolerations) if may_run_on(policy, SPOT) else ()
+        preferences: tuple[Term, ...] = ()
+        if self._rules.weight and self._labels.isdisjoint(draft.node_labels):
+            wanted, _ = wanted_class(self._state, managed, policy, draft.pod)
+            preferences = self._terms_of(wanted)
+        return Mutation(
+            _scheduler(policy, draft.scheduler_name, self._rules),
+            tolerations,
+            preferences,
+            self._rules.weight if preferences else 0,
+        )
+
+    def _look_again(self) -> None:
+        census = self._state.census
+        self._version = census.version
+        self._terms = {}
+        self._tolerations = _spot_tolerations(census, self._rules)
+        self._tolerated = frozenset(toleration.key for toleration in self._tolerations)
+
+    def _terms_of(self, capacity_class: str) -> tuple[Term, ...]:
+        terms = self._terms.get(capacity_class)
+        if terms is None:
+            terms = class_terms(self._state.census, self._rules.classes, capacity_class)
+            self._terms[capacity_class] = terms
+        return terms
+
+    def _missing(self, present: Iterable[Toleration]) -> tuple[Toleration, ...]:
+        """The tolerations of spot taints that `present` lacks."""
+        held = [toleration for toleration in present if not toleration.key or toleration.key in self._tolerated]
+        return _lacking(self._tolerations, held) if held else self._tolerations
 
 
 def _scheduler(policy: Policy, present: str, rules: MutationRules) -> str:
@@ -109,15 +150,22 @@ def _scheduler(policy: Policy, present: str, rules: MutationRules) -> str:
     return asked if asked != DEFAULT_SCHEDULER and present in ("", DEFAULT_SCHEDULER) else ""
 
 
-def _tolerations(census: Census, present: Collection[Toleration], rules: MutationRules) -> tuple[Toleration, ...]:
+def _spot_tolerations(census: Census, rules: MutationRules) -> tuple[Toleration, ...]:
+    """Of all spot taints, but of none that says that a node is going away."""
     known = (*SPOT_TOLERATIONS, *rules.extra_tolerations)
     never = rules.classes.going_away_keys
-    have, added = list(present), []
-    for toleration in (*known, *_seen(census, known, rules.classes)):
-        if toleration.key not in never and not any(_covers(held, toleration) for held in have):
-            have.append(toleration)
-            added.append(toleration)
-    return tuple(added)
+    wanted = (*known, *_seen(census, known, rules.classes))
+    return _lacking([toleration for toleration in wanted if toleration.key not in never], ())
+
+
+def _lacking(wanted: Iterable[Toleration], present: Iterable[Toleration]) -> tuple[Toleration, ...]:
+    """Of `wanted`, what neither `present` nor an earlier one of them tolerates."""
+    held, lacking = list(present), []
+    for toleration in wanted:
+        if not any(_covers(each, toleration) for each in held):
+            held.append(toleration)
+            lacking.append(toleration)
+    return tuple(lacking)
 
 
 def _seen(census: Census, known: Iterable[Toleration], classes: ClassRules) -> Iterable[Toleration]:

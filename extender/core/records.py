@@ -65,13 +65,18 @@ class Siblings(Struct, eq=False, gc=False):
         tally(self.nodes, node.name, count)
 
 
-def tally(held: dict[K, int], key: K, count: int) -> None:
-    """Count `count` more of `key`, or fewer when negative; what comes to 0 has no entry."""
-    left = held.get(key, 0) + count
+def tally(held: dict[K, int], key: K, count: int) -> bool:
+    """Count `count` more of `key`, or fewer when negative; what comes to 0 has no entry.
+
+    Say whether an entry came or went.
+    """
+    before = held.get(key, 0)
+    left = before + count
     if left:
         held[key] = left
     else:
         held.pop(key, None)
+    return not before or not left
 
 
 class Revision(Struct, eq=False, gc=False):

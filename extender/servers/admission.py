@@ -6,8 +6,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from extender.core.advice import examine
+from extender.core.decide import PodView
 from extender.core.errors import WireError
-from extender.core.mutate import MutationRules, mutate
+from extender.core.mutate import MutationRules, Mutator
 from extender.core.objects import Namespace, Owner
 from extender.core.policy import parse_enabled
 from extender.core.reasons import Reason
@@ -16,7 +17,6 @@ from extender.core.workloads import Managed, Missing
 from extender.servers.extender import Owners
 from extender.wire.admission_v1 import (
     Patch,
-    PodReview,
     data_patches,
     decode_config_map,
     decode_pod,
@@ -87,7 +87,7 @@ class Admission:
         self._state = state
         self._owners = owners
         self._synced = synced
-        self._rules = rules
+        self._mutator = Mutator(state, rules)
         self._inject = inject
         self._deny = deny
         self._clock = clock
@@ -104,26 +104,22 @@ class Admission:
             return Verdict(review.uid)
         if not self._synced():
             return failure(review.uid, Reason.NOT_SYNCED.text)
-        owner = await self._resolve(review)
+        owner = workloads.resolve(draft.pod.namespace, draft.pod.owner)
+        # Waiting makes its kind be watched from now on, which a dry run has no business to do.
+        if isinstance(owner, Missing) and not review.dry_run:
+            owner = await self._arrival(owner, draft.pod)
         if isinstance(owner, Missing):
             return failure(review.uid, f"{owner.ref.kind} {owner.ref.name}, which controls the pod, is not known yet")
         if owner is None:
             return Verdict(review.uid)
-        mutation = mutate(self._state, owner, draft, self._rules)
-        return Verdict(review.uid, tuple(review.patches(mutation)))
+        return Verdict(review.uid, tuple(review.patches(self._mutator.mutate(owner, draft))))
 
-    async def _resolve(self, review: PodReview) -> Managed | Missing | None:
-        draft = review.draft
-        if draft is None:
-            return None
+    async def _arrival(self, owner: Managed | Missing | None, pod: PodView) -> Managed | Missing | None:
+        """What is known of a pod's owner once it has been waited for."""
         deadline = self._clock() + PATIENCE
-        while True:
-            owner = self._state.workloads.resolve(draft.pod.namespace, draft.pod.owner)
-            # Waiting makes its kind be watched from now on, which a dry run has no business to do.
-            if not isinstance(owner, Missing) or review.dry_run or self._clock() > deadline:
-                return owner
-            if not await self._owners.arrival(owner):
-                return owner
+        while isinstance(owner, Missing) and self._clock() <= deadline and await self._owners.arrival(owner):
+            owner = self._state.workloads.resolve(pod.namespace, pod.owner)
+        return owner
 
     async def mutate_scheduler_config(self, body: bytes) -> Verdict:
         """Put our extender into the scheduler configurations of a ConfigMap that asks for it.

@@ -15,12 +15,13 @@ from extender.core.errors import WireError
 from extender.core.fit import Needs, Requirement, Toleration
 from extender.core.mutate import Draft, Mutation
 from extender.core.objects import Namespace, Owner
-from extender.wire.kube_v1 import Identity, Metadata, OwnerReference, RawCustomOwner
+from extender.wire.kube_v1 import Metadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
 from extender.wire.podspec_v1 import Affinity, RawToleration
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_WARNING = 1000
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 T = TypeVar("T")
 Patch = dict[str, Any]
 """One operation of a JSON patch."""
@@ -117,11 +118,9 @@ class PodReview:
         spec, patches = self._spec, []
         if mutation.scheduler_name:
             op = "add" if spec.scheduler_name is None else "replace"
-            patches.append(_patch(op, mutation.scheduler_name, "spec", "schedulerName"))
+            patches.append(_patch(op, "/spec/schedulerName", mutation.scheduler_name))
         if mutation.tolerations:
-            patches += _appended(
-                [_toleration(t) for t in mutation.tolerations], spec.tolerations, "spec", "tolerations"
-            )
+            patches += _appended("/spec/tolerations", [_toleration(t) for t in mutation.tolerations], spec.tolerations)
         if mutation.preferences:
             preferences = [_preferred(term, mutation.weight) for term in mutation.preferences]
             patches += _preferring(preferences, spec.affinity)
@@ -186,7 +185,7 @@ def decode_pod(body: bytes) -> PodReview:
         meta.uid or "",
         request.namespace or "",
         meta.name or "",
-        Identity(owner_references=meta.owner_references).controller(),
+        controller_of(meta.owner_references),
         "",
         None,
         Needs,
@@ -219,7 +218,7 @@ def decode_config_map(body: bytes) -> ConfigMapReview:
 
 def data_patches(changed: Mapping[str, str]) -> list[Patch]:
     """What gives the keys of a ConfigMap's data new values."""
-    return [_patch("replace", value, "data", key) for key, value in changed.items()]
+    return [_patch("replace", f"/data/{_escaped(key)}", value) for key, value in changed.items()]
 
 
 def decode_workload(body: bytes, prefixes: Iterable[str]) -> WorkloadReview:
@@ -255,20 +254,20 @@ def _said(raw: _NewOwner, request: _Request[_NewOwner], starts: tuple[str, ...])
     return msgspec.structs.replace(owner, name=name, namespace=request.namespace or "")
 
 
-def _pointer(*parts: str) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+def _escaped(key: str) -> str:
+    """A key as a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
-def _patch(op: str, value: Any, *path: str) -> Patch:
-    return {"op": op, "path": _pointer(*path), "value": value}
+def _patch(op: str, path: str, value: Any) -> Patch:
+    return {"op": op, "path": path, "value": value}
 
 
-def _appended(values: list[Any], present: list[Any] | None, *path: str) -> list[Patch]:
+def _appended(path: str, values: list[Any], present: list[Any] | None) -> list[Patch]:
     """What appends to a list, which is made when it is missing or null."""
     if present is None:
-        return [_patch("add", values, *path)]
-    return [_patch("add", value, *path, "-") for value in values]
+        return [_patch("add", path, values)]
+    return [_patch("add", f"{path}/-", value) for value in values]
 
 
 def _toleration(toleration: Toleration) -> dict[str, str]:
@@ -286,12 +285,12 @@ def _preferred(term: Iterable[Requirement], weight: int) -> dict[str, Any]:
 
 
 def _preferring(preferences: list[Any], affinity: Affinity | None) -> list[Patch]:
-    name = "preferredDuringSchedulingIgnoredDuringExecution"
     if affinity is None:
-        return [_patch("add", {"nodeAffinity": {name: preferences}}, "spec", "affinity")]
+        return [_patch("add", "/spec/affinity", {"nodeAffinity": {_PREFERRED: preferences}})]
     if affinity.node_affinity is None:
-        return [_patch("add", {name: preferences}, "spec", "affinity", "nodeAffinity")]
-    return _appended(preferences, affinity.node_affinity.preferred, "spec", "affinity", "nodeAffinity", name)
+        return [_patch("add", "/spec/affinity/nodeAffinity", {_PREFERRED: preferences})]
+    path = f"/spec/affinity/nodeAffinity/{_PREFERRED}"
+    return _appended(path, preferences, affinity.node_affinity.preferred)
 
 
 def encode_answer(

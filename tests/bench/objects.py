@@ -216,6 +216,39 @@ def pending_pod(cpu: str, memory: str) -> dict[str, Any]:
     }
 
 
+def pod_review(cpu: str, memory: str) -> dict[str, Any]:
+    """The creation of a pod as the API server shows it to a webhook: no name nor uid yet, but managedFields."""
+    metadata = pod_metadata()
+    for key in ("name", "uid", "resourceVersion", "creationTimestamp"):
+        del metadata[key]
+    metadata["managedFields"] = [managed("kube-controller-manager", _SPEC_PATHS)]
+    pods = {"group": "", "version": "v1", "resource": "pods"}
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    thing = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": pod_spec(cpu, memory), "status": {}}
+    return {
+        "kind": "AdmissionReview",
+        "apiVersion": "admission.k8s.io/v1",
+        "request": {
+            "uid": "@uid@",
+            "kind": kind,
+            "resource": pods,
+            "requestKind": kind,
+            "requestResource": pods,
+            "namespace": "@namespace@",
+            "operation": "CREATE",
+            "userInfo": {
+                "username": "system:serviceaccount:kube-system:replicaset-controller",
+                "uid": "@revision_uid@",
+                "groups": ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+            },
+            "object": thing,
+            "oldObject": None,
+            "dryRun": False,
+            "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+        },
+    }
+
+
 def node(zones: Sequence[str], labels: Mapping[str, str]) -> dict[str, Any]:
     """A node; holes: name, uid, version, zone, type. `labels` mark its class."""
     resources = {"cpu": "15890m", "memory": "62310412Ki", "ephemeral-storage": "95551679124", "pods": "110"}

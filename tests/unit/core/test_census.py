@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import msgspec
@@ -48,6 +49,22 @@ def test_it_counts_the_nodes_there_are(events: list[Node | str]) -> None:
             # A node's name and uid belong together.
             world.up(msgspec.structs.replace(event, uid=f"u{event.name[1]}"))
         assert (world.state.census._marks, world.state.census._taints) == fresh(world)
+
+
+def test_its_version_tells_of_what_is_new_and_not_of_more_of_the_same() -> None:
+    world = World()
+    census = world.state.census
+    seen = [census.version]
+    for name, marks, taints in (
+        ("n1", KARPENTER, (TAINT,)),
+        ("n2", KARPENTER, (TAINT,)),
+        ("n2", KARPENTER, ()),
+        ("n1", KARPENTER, ()),
+        ("n1", (), ()),
+    ):
+        world.up(make_node(name, SPOT, marks=marks, taints=taints))
+        seen.append(census.version)
+    assert [after > before for before, after in itertools.pairwise(seen)] == [True, False, False, True, True]
 
 
 def test_rules_name_their_labels_once_and_in_order() -> None:

@@ -10,7 +10,7 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, ma
 from extender.core.classes import ClassRules
 from extender.core.decide import may_run_on
 from extender.core.fit import Requirement, Toleration
-from extender.core.mutate import SPOT_TOLERATIONS, Draft, Mutation, MutationRules, mutate, parse_taint
+from extender.core.mutate import SPOT_TOLERATIONS, Draft, Mutation, MutationRules, Mutator, parse_taint
 from extender.core.objects import EMPTY, Namespace, OwnerRef, Taint
 from extender.core.policy import Layer, parse_policy
 from extender.core.workloads import Managed
@@ -37,7 +37,7 @@ def world() -> World:
 def ask(world: World, owner: OwnerRef, rules: MutationRules = RULES, name: str = "p", **draft: Any) -> Mutation:
     managed = world.state.workloads.resolve("shop", owner)
     assert isinstance(managed, Managed)
-    return mutate(world.state, managed, Draft(make_view("", owner, name=name), **draft), rules)
+    return Mutator(world.state, rules).mutate(managed, Draft(make_view("", owner, name=name), **draft))
 
 
 def prefers(mutation: Mutation) -> list[str]:
@@ -187,6 +187,20 @@ class TestPreference:
         owner = world.deployment("web", 2, spot_percentage=50)
         mutation = ask(world, owner, MutationRules(weight=weight), node_labels=frozenset(labels))
         assert (bool(mutation.preferences), mutation.weight) == (wanted, weight if wanted else 0)
+
+
+def test_what_is_kept_follows_the_nodes(world: World) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    managed = world.state.workloads.resolve("shop", owner)
+    assert isinstance(managed, Managed)
+    mutator, draft = Mutator(world.state, RULES), Draft(make_view("", owner))
+    first = mutator.mutate(managed, draft)
+    assert mutator.mutate(managed, draft) == first
+    tainted = Taint(LABEL, "spot", "NoSchedule")
+    world.up(make_node(SPOT, SPOT, marks=(("tier", "cheap"), (LABEL, "spot")), taints=(tainted,)))
+    assert mutator.mutate(managed, draft).tolerations[4:] == (Toleration(LABEL, "Equal", "spot", "NoSchedule"),)
+    world.gone("nodes", f"uid-{ON_DEMAND}")
+    assert mutator.mutate(managed, draft).preferences == ()
 
 
 def test_audit_changes_nothing(world: World) -> None:

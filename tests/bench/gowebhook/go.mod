@@ -1,0 +1,3 @@
+module spotmix.io/bench/gowebhook
+
+go 1.22
