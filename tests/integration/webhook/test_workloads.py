@@ -1,14 +1,18 @@
 """What whoever applies a workload or a ConfigMap hears from the real API server."""
 
+import asyncio
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import Authority
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import Stage
 from support.webhook import Hook, post_with_warnings
 
 from extender.core.errors import ApiError
+from extender.sandbox.ports import LOOPBACK
 from extender.sandbox.spotmix import SpotmixServe
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
@@ -90,3 +94,26 @@ async def test_deny_refuses_what_is_wrong_and_nothing_else(tmp_path: Path, stage
             await stage.api.request(
                 "DELETE", f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/strict"
             )
+
+
+async def test_a_new_certificate_in_the_files_is_served_without_a_restart(tmp_path: Path, stage: Stage) -> None:
+    hook = Hook.of_files(tmp_path)
+    rotating = SpotmixServe(stage.plane, *hook.flags, name="rotating")
+    await rotating.start()
+    try:
+        other = Authority("another")
+        trusting = ssl.create_default_context(cafile=other.write(tmp_path / "other.pem"))
+
+        async def trusted() -> bool:
+            try:
+                _, writer = await asyncio.open_connection(LOOPBACK, hook.port, ssl=trusting)
+            except ssl.SSLError:
+                return False
+            writer.close()
+            return True
+
+        assert not await trusted()
+        other.issue(tmp_path, f"webhook-{hook.port}", (LOOPBACK,))
+        await eventually(trusted, bool, "the new certificate")
+    finally:
+        await rotating.stop()
