@@ -6,6 +6,7 @@ import gc
 import signal
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from extender.core.decide import Decision, PodView
 from extender.core.errors import SpotmixError
@@ -23,7 +24,6 @@ from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
-from extender.runtime.certificate import ServingCertificate
 from extender.runtime.duties import Duties
 from extender.runtime.gauges import readings
 from extender.runtime.leadership import Leadership
@@ -40,6 +40,9 @@ from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Gauges, Metrics, Reading
 from extender.wire.objects_v1 import Decoders
 from extender.wire.schedule import schedule_fault
+
+if TYPE_CHECKING:
+    from extender.runtime.certificate import ServingCertificate
 
 DRAIN_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 5.0
@@ -100,7 +103,7 @@ class Runtime:
         self._gates = [self._gate]
         self._certificates: dict[str, ReloadingTls] = {}
         self._tls = self._make_tls()
-        self._own_certificate = ServingCertificate.of(settings.webhook.certificates, client, self._report)
+        self._own_certificate = self._make_certificate()
         self._webhook = self._make_webhook()
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
@@ -122,6 +125,13 @@ class Runtime:
             return None
         self._certificates["extender"] = reloading = ReloadingTls(tls.cert, tls.key, tls.client_ca)
         return reloading
+
+    def _make_certificate(self) -> "ServingCertificate | None":
+        if not self.settings.webhook.certificates.secret:
+            return None
+        from extender.runtime.certificate import ServingCertificate  # noqa: PLC0415 - costly, see servers.tls
+
+        return ServingCertificate.of(self.settings.webhook.certificates, self._client, self._report)
 
     def _make_webhook(self) -> Webhook | None:
         settings = self.settings.webhook

@@ -57,14 +57,12 @@ class ServingCertificate:
         )
 
     @classmethod
-    def of(cls, settings: CertificateSettings, api: WatchApi, report: Report) -> Self | None:
-        """Make one as the settings say; None when they name no Secret.
+    def of(cls, settings: CertificateSettings, api: WatchApi, report: Report) -> Self:
+        """Make one as the settings say, which name a Secret.
 
         Raises:
             ConfigError: the namespace of the Secret is not known.
         """
-        if not settings.secret:
-            return None
         namespace = needed_namespace("webhook.certificates.secret", "")
         names = service_names(settings.service, namespace) if settings.service else ()
         rules = Rules(

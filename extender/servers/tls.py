@@ -1,6 +1,7 @@
 """Serving certificates that are exchanged without a restart or a dropped connection.
 
-Each handshake is handed to the newest good context; connections from before live on.
+Each handshake is handed to the newest good context; connections from before live on. What reads certificates is
+imported where it is needed: it takes some 10 MiB, which a process without TLS need not pay.
 """
 
 import os
@@ -8,7 +9,6 @@ import ssl
 from pathlib import Path
 
 from extender.core.errors import ConfigError
-from extender.pki.x509 import first_ends
 
 
 class ServedCertificate:
@@ -47,7 +47,7 @@ class MemoryTls(ServedCertificate):
         """
         context = _context(verifies=False)
         try:
-            ends = first_ends(cert)
+            ends = _first_ends(cert)
             # OpenSSL's binding reads files only. This one is in memory, has no name and is gone when it is closed.
             with open(os.memfd_create("certificate"), "wb") as file:  # noqa: PTH123 - it has no path
                 file.write(cert + b"\n" + key)
@@ -129,7 +129,7 @@ class ReloadingTls(ServedCertificate):
 
     def _ends(self) -> float | None:
         try:
-            return first_ends(Path(self._files[0]).read_bytes())
+            return _first_ends(Path(self._files[0]).read_bytes())
         except (OSError, ValueError):
             # It was good a moment ago; it is being replaced, and the next look will tell.
             return None
@@ -144,3 +144,9 @@ def _context(*, verifies: bool) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     return context
+
+
+def _first_ends(pem: bytes) -> float:
+    from extender.pki.x509 import first_ends  # noqa: PLC0415 - see the module's docstring
+
+    return first_ends(pem)
