@@ -36,7 +36,8 @@ def config(*extenders: dict[str, Any], **fields: Any) -> str:
 
 def found(findings: list[Finding]) -> Found:
     seen: Found = {(finding.severity, finding.field) for finding in findings}
-    return seen - {("info", "extenders[0].ignorable")}
+    # Said of every configuration, one way or another.
+    return seen - {("info", "extenders[0].ignorable"), ("info", "percentageOfNodesToScore")}
 
 
 def test_our_own_rendering_has_nothing_to_fear() -> None:
@@ -133,11 +134,24 @@ def test_several_extenders(extenders: list[dict[str, Any]], wanted: Found) -> No
 
 
 @pytest.mark.parametrize(
+    ("percentage", "text"),
+    [
+        (None, "is not set: from 100 nodes up the scheduler offers a sample"),
+        (0, "is not set: from 100 nodes up the scheduler offers a sample"),
+        (30, "is 30: from 100 nodes up the scheduler offers that many percent"),
+        (100, "is 100: every node is looked at for every pod"),
+    ],
+)
+def test_what_the_sample_means(percentage: int | None, text: str) -> None:
+    findings = check(config(entry(), percentageOfNodesToScore=percentage), STANZA)
+    (told,) = (finding for finding in findings if finding.field == "percentageOfNodesToScore")
+    assert told.severity == "info"
+    assert told.text.startswith(text)
+
+
+@pytest.mark.parametrize(
     ("fields", "wanted"),
     [
-        ({"percentageOfNodesToScore": None}, {("info", "percentageOfNodesToScore")}),
-        ({"percentageOfNodesToScore": 0}, {("info", "percentageOfNodesToScore")}),
-        ({"percentageOfNodesToScore": 30}, {("info", "percentageOfNodesToScore")}),
         (
             {"profiles": [{"schedulerName": "a", "percentageOfNodesToScore": 5}]},
             {("info", "profiles[0].percentageOfNodesToScore")},
