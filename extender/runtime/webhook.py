@@ -7,7 +7,6 @@ from collections.abc import Callable
 from extender.core.errors import ConfigError, WireError
 from extender.core.mutate import MutationRules, parse_taint
 from extender.core.objects import OwnerRef
-from extender.core.policy import parse_duration
 from extender.core.state import ClusterState
 from extender.servers.admission import PATIENCE, Admission
 from extender.servers.owners import OwnerGate
@@ -67,8 +66,8 @@ class Webhook:
         self._settings = settings.webhook
         self._metrics = metrics
         self._log = logger()
-        # Its own, as the API server waits less long than the scheduler may.
-        self.gate = OwnerGate(ensure, min(PATIENCE, parse_duration(settings.extender.owner_wait)), time.monotonic)
+        # Its own: what holds up the scheduler is short of time, and nobody looks at this pod a second time.
+        self.gate = OwnerGate(ensure, PATIENCE, time.monotonic)
         self._context = context
         self._admission = Admission(
             state,

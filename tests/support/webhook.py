@@ -150,8 +150,7 @@ async def open_hooked_stage(
         flags: further flags of `spotmix serve`.
     """
     hook = Hook.of_files(folder)
-    # As long as it may be: a pod that is admitted before its owner is known on a slow machine would be left as it is.
-    async with open_stage(nodes, [*hook.flags, "--extender-owner-wait=0.6s", *flags]) as stage:
+    async with open_stage(nodes, [*hook.flags, *flags]) as stage:
         await hook.register(stage.api)
         await stage.plane.start_scheduler(SECOND, scheduler_config(stage.spotmix.url))
         await called(stage.api, stage.metric)
