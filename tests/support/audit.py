@@ -26,14 +26,21 @@ class Audit:
 
     async def refused(self, user: str) -> set[Right]:
         """The rights that a user lacked, without the names of objects."""
+        return self._decided(user, "forbid")
+
+    def _decided(self, user: str, decision: str) -> set[Right]:
         # The last line may still be written.
         lines = self._log.read_bytes().split(b"\n")[:-1] if self._log.exists() else []
         events = (json.loads(line) for line in lines if user.encode() in line)
         return {
             _right(event)
             for event in events
-            if event["user"]["username"] == user and event.get("annotations", {}).get(_DECISION) == "forbid"
+            if event["user"]["username"] == user and event.get("annotations", {}).get(_DECISION) == decision
         }
+
+    async def used(self, user: str, right: Right) -> bool:
+        """Whether a user made a request that this right allowed, and that has ended."""
+        return right.kind in self._decided(user, "allow")
 
     async def lacked(self, user: str, right: Right) -> bool:
         """Whether a user was refused for want of this right."""

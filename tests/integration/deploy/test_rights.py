@@ -7,6 +7,7 @@ import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -190,6 +191,13 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
 
         await eventually(leads, bool, "the leader is labelled")
         await eventually(trusted, all, "the CA is known to the API server")
+        # The other replica follows.
+        await scene.objects.apply(stand_in("follower"))
+        async with scene.serving("follower", service_account("spotmix"), *ELECTION, *CERTIFICATES) as follower:
+            await ready(follower)
+            followed_lease = partial(scene.audit.used, service_account("spotmix"), _LEASES("watch", name="spotmix"))
+            await eventually(followed_lease, bool, "the Lease is followed")
+            assert '"api fault"' not in _log(follower)
         assert await scene.audit.refused(service_account("spotmix")) == set()
         assert '"api fault"' not in _log(serve)
 
@@ -226,6 +234,13 @@ async def costs(scene: Scene, serve: SpotmixServe) -> None:
 async def nomination(scene: Scene, serve: SpotmixServe) -> None:
     await ready(serve)
     await scene.needs_nomination(serve)
+
+
+async def another_leads(scene: Scene, _serve: SpotmixServe) -> None:
+    """Have the Lease held by somebody else, now if need be: the replica follows."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "another", "leaseDurationSeconds": 3600, "acquireTime": now, "renewTime": now}
+    await scene.objects.apply({**LEASE, "spec": spec})
 
 
 @dataclass(frozen=True)
@@ -266,6 +281,7 @@ PROBES: dict[Right, Probe] = {
     _LEASES("create"): _ELECTED,
     _LEASES("get", name="spotmix"): _ELECTED,
     _LEASES("patch", name="spotmix"): _ELECTED,
+    _LEASES("watch", name="spotmix"): Probe(another_leads, flags=ELECTION, alone=True),
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
     **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _CERTIFIED for hook in _HOOKS for verb in _KEEP},
 }
