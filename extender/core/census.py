@@ -7,8 +7,9 @@ Only nodes that are not going away count.
 from collections.abc import Iterable
 
 from extender.core.classes import SPOT
-from extender.core.objects import Node, Taint
+from extender.core.objects import Node
 from extender.core.records import tally
+from extender.core.taints import Taint
 
 Marks = tuple[tuple[str, str], ...]
 """The labels of a node that class rules ask about, with their values."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from extender.core.objects import Taint
+from extender.core.taints import Taint
 
 SPOT = "spot"
 ON_DEMAND = "on-demand"

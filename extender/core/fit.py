@@ -5,74 +5,19 @@ scheduler still runs all its own filters, so what is left out here (volumes, int
 Sources: `pkg/scheduler/framework/plugins/{tainttoleration,nodeaffinity,noderesources}` of Kubernetes 1.36.
 """
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
-from extender.core.objects import EMPTY, Requests, Taint
+from extender.core.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.objects import Requests
 from extender.core.records import NodeRecord
-
-
-class Toleration(Struct, frozen=True, gc=False):
-    """`operator` is Exists, Equal, Gt or Lt; an empty key with Exists tolerates all, an empty effect every effect."""
-
-    key: str = ""
-    operator: str = "Equal"
-    value: str = ""
-    effect: str = ""
-
-    def tolerates(self, taint: Taint) -> bool:
-        """Say whether the taint is tolerated."""
-        if self.effect and self.effect != taint.effect:
-            return False
-        if self.key and self.key != taint.key:
-            return False
-        if self.operator == "Exists":
-            return True
-        if self.operator in ("Gt", "Lt"):
-            return _compare(self.operator, taint.value, self.value)
-        return bool(self.key) and self.value == taint.value
-
-
-class Requirement(Struct, frozen=True, gc=False):
-    """A match expression of a node selector term; `field` is true for matchFields (metadata.name)."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-    field: bool = False
-
-    def matches(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Say whether a node of this name and these labels meets the requirement; an unknown operator matches none."""
-        value = name if self.field and self.key == "metadata.name" else labels.get(self.key)
-        if self.operator == "NotIn":
-            return value is None or value not in self.values
-        if self.operator == "DoesNotExist":
-            return value is None
-        if value is None:
-            return False
-        if self.operator == "Exists":
-            return True
-        if self.operator == "In":
-            return value in self.values
-        return len(self.values) == 1 and _compare(self.operator, value, self.values[0])
-
-
-def _compare(operator: str, left: str, right: str) -> bool:
-    try:
-        difference = int(left) - int(right)
-    except ValueError:
-        return False
-    return difference > 0 if operator == "Gt" else operator == "Lt" and difference < 0
+from extender.core.taints import Taint
 
 
 class Needs(Struct, frozen=True, gc=False):
-    """What a pod needs of a node. `terms` are ORed, the requirements of a term ANDed; None asks for nothing."""
+    """What a pod needs of a node."""
 
     requests: Requests = Requests()
-    node_selector: Mapping[str, str] = EMPTY
-    terms: tuple[tuple[Requirement, ...], ...] | None = None
-    tolerations: tuple[Toleration, ...] = ()
+    constraints: Constraints = NO_CONSTRAINTS
 
 
 def has_room(node: NodeRecord, asked: Requests, *, pods: int = 0, taken: Requests | None = None) -> bool:
@@ -96,19 +41,21 @@ def has_room(node: NodeRecord, asked: Requests, *, pods: int = 0, taken: Request
     return True
 
 
-def admits(node: NodeRecord, needs: Needs) -> bool:
+def admits(node: NodeRecord, constraints: Constraints) -> bool:
     """Say whether a node's taints, labels and name admit a pod, whatever its room."""
     facts = node.facts
     if facts is None:
         return False
+    tolerations = constraints.tolerations
     if facts.unschedulable and not any(
-        t.tolerates(Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")) for t in needs.tolerations
+        t.tolerates(Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")) for t in tolerations
     ):
         return False
     for taint in facts.taints:
-        if taint.effect != "PreferNoSchedule" and not any(t.tolerates(taint) for t in needs.tolerations):
+        if taint.effect != "PreferNoSchedule" and not any(t.tolerates(taint) for t in tolerations):
             return False
     labels = facts.labels
-    if any(labels.get(key) != value for key, value in needs.node_selector.items()):
+    if any(labels.get(key) != value for key, value in constraints.node_selector):
         return False
-    return needs.terms is None or any(term and all(r.matches(facts.name, labels) for r in term) for term in needs.terms)
+    terms = constraints.node_terms
+    return terms is None or any(term and all(r.matches(facts.name, labels) for r in term) for term in terms)

@@ -12,11 +12,10 @@ from msgspec import Struct
 from extender.core.census import Census
 from extender.core.classes import SPOT, ClassRules
 from extender.core.decide import PodView, may_run_on, wanted_class
-from extender.core.fit import Toleration
-from extender.core.objects import Taint
 from extender.core.policy import Policy
 from extender.core.preference import Term, class_terms
 from extender.core.state import ClusterState
+from extender.core.taints import Taint, Toleration
 from extender.core.workloads import Managed
 
 DEFAULT_SCHEDULER = "default-scheduler"

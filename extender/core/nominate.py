@@ -45,6 +45,6 @@ def choose_node(
             asked.ephemeral * pods,
             tuple((extended, amount * pods) for extended, amount in asked.extended),
         )
-        if has_room(node, asked, pods=pods, taken=taken) and admits(node, needs):
+        if has_room(node, asked, pods=pods, taken=taken) and admits(node, needs.constraints):
             best = key
     return best[1] if best is not None else ""

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from extender.core.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.selectors import LabelSelector, Requirement
+from extender.core.taints import Taint
+
 EMPTY: Mapping[str, str] = {}
 
 
@@ -33,14 +37,6 @@ class OwnerRef(Struct, frozen=True, gc=False):
         return group_of(self.api_version)
 
 
-class Taint(Struct, frozen=True, gc=False):
-    """A node taint; `effect` is NoSchedule, PreferNoSchedule or NoExecute."""
-
-    key: str
-    value: str
-    effect: str
-
-
 class Requests(Struct, frozen=True, gc=False):
     """What a pod asks of a node, or what a node offers.
 
@@ -57,7 +53,9 @@ class Node(Struct, frozen=True):
     """A node: its capacity class, where it is, what it offers, and whether it is going away.
 
     `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
-    labels, with their values, that class rules ask about, in the rules' order.
+    labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
+    while there is none; `since` is when that was last changed, else when the node was created (seconds since the
+    epoch). `interrupted` says that its spot capacity is about to be taken away and that nobody else drains it.
     """
 
     uid: str
@@ -72,13 +70,30 @@ class Node(Struct, frozen=True):
     allocatable: Requests
     max_pods: int
     marks: tuple[tuple[str, str], ...] = ()
+    ready: bool = True
+    since: float = 0.0
+    interrupted: bool = False
+
+
+class Protection(Struct, frozen=True, gc=False):
+    """An annotation that forbids to move a pod: its key and value.
+
+    `until` is when it ends (seconds since the epoch), None for never. One that is `malformed` protects all the same.
+    """
+
+    key: str
+    value: str
+    until: float | None = None
+    malformed: bool = False
 
 
 class Pod(Struct, frozen=True, gc=False):
     """A pod as the watch sees it.
 
     `ended` is true for Succeeded and Failed. `cost` is the value of the pod-deletion-cost annotation, or None.
-    `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False.
+    `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
+    phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
+    since the epoch; 0 when it is not terminating). Equal `labels` and `constraints` are shared objects.
     """
 
     uid: str
@@ -94,6 +109,11 @@ class Pod(Struct, frozen=True, gc=False):
     cost: str | None
     created: float
     requests: Requests
+    labels: Mapping[str, str] = EMPTY
+    constraints: Constraints = NO_CONSTRAINTS
+    pending: bool = False
+    due: float = 0.0
+    protection: Protection | None = None
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -102,7 +122,7 @@ class Owner(Struct, frozen=True, gc=False):
     `labels` and `annotations` hold only the keys under our prefixes. `replicas` is what the spec asks for: replicas,
     a Job's parallelism bounded by what is left to complete; None where the kind has no such field.
     `first_ordinal` is a StatefulSet's `spec.ordinals.start`. `resource` is the key of the watched resource it came from
-    (`replicasets.apps`).
+    (`replicasets.apps`). `rolling` is true while its status says that a rollout is under way or not yet seen.
     """
 
     uid: str
@@ -116,6 +136,7 @@ class Owner(Struct, frozen=True, gc=False):
     annotations: Mapping[str, str]
     replicas: int | None = None
     first_ordinal: int = 0
+    rolling: bool = False
 
     @property
     def group(self) -> str:
@@ -132,4 +153,38 @@ class Namespace(Struct, frozen=True, gc=False):
     annotations: Mapping[str, str]
 
 
-Object = Node | Pod | Owner | Namespace
+class Budget(Struct, frozen=True, gc=False):
+    """A PodDisruptionBudget.
+
+    `selector` None selects nothing. `allowed` is status.disruptionsAllowed. `current` is false while the status is of
+    an older generation than the spec, or was never written. `always_allow_unhealthy` is the AlwaysAllow
+    unhealthyPodEvictionPolicy.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+    allowed: int
+    current: bool
+    always_allow_unhealthy: bool = False
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """A PersistentVolumeClaim; `volume` is the PersistentVolume it is bound to, empty while it is unbound."""
+
+    uid: str
+    namespace: str
+    name: str
+    volume: str
+
+
+class Volume(Struct, frozen=True, gc=False):
+    """A PersistentVolume; `terms` are its required node affinity as in `Constraints.node_terms`."""
+
+    uid: str
+    name: str
+    terms: tuple[tuple[Requirement, ...], ...] | None = None
+
+
+Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from extender.core.census import Census, Marks
 from extender.core.classes import ClassRules
-from extender.core.fit import Requirement
+from extender.core.selectors import Requirement
 
 Term = tuple[Requirement, ...]
 """The requirements of a node selector term, all of which have to be met."""

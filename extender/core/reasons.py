@@ -40,11 +40,66 @@ class Reason(Enum):
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
     NOT_LEADER = "not-leader", "spotmix: this replica is not the leader"
     TAKING_OVER = "taking-over", "spotmix: this replica is the leader and not ready to decide yet"
+    # Moves of the drift loop
+    SURPLUS = "surplus", "its workload has more pods of this class than seats"
+    INTERRUPTED = "interrupted", "its spot node is about to be taken away"
+
+    # Why a surplus pod stays: the loop as a whole
+    STALE = "stale", "what is known of the cluster may be out of date"
+    NODES_NOT_READY = "nodes-not-ready", "too many nodes are not ready"
+    CLUSTER_BUDGET = "cluster-budget", "as many moves are in flight in the cluster as may be"
+
+    # .. its workload
+    SINGLETON = "singleton", "its workload has one replica"
+    RUNS_TO_COMPLETION = "runs-to-completion", "it would lose the work it has done"
+    SIZE_UNKNOWN = "size-unknown", "how many replicas its workload wants is not known"
+    ROLLOUT = "rollout", "a rollout of its workload is in progress"
+    UNAVAILABLE = "unavailable", "as many pods of its workload are unavailable as may be"
+    IN_FLIGHT = "in-flight", "as many moves of its workload are in flight as may be"
+    WINDOW = "window", "it is outside of the workload's disruption schedule"
+    HOURLY_BUDGET = "hourly-budget", "its workload has had its moves of this hour"
+    BACK_OFF = "back-off", "the last such move of its workload was in vain"
+    CIRCUIT_OPEN = "circuit-open", "several moves of its workload were in vain; the loop has given up"
+
+    # .. the pod itself
+    YOUNG = "young", "it is too young"
+    PENDING = "pending", "it is not running yet, and no budget would protect it"
+    PROTECTED = "protected", "an annotation forbids to move it"
+    PROTECTION_MALFORMED = "protection-malformed", "an annotation that may forbid to move it cannot be read"
+    DRAINED = "drained", "another actor drains its node"
+
+    # .. its budgets
+    BUDGET = "budget", "its PodDisruptionBudget allows no disruption now"
+    BUDGET_STALE = "budget-stale", "the status of its PodDisruptionBudget is out of date"
+    BUDGETS = "budgets", "more than one PodDisruptionBudget covers it, so the API refuses every eviction"
+
+    # .. there is nowhere to go
+    NO_NODE = "no-node", "there is no node of the class it should be on"
+    DWELL = "dwell", "the nodes that would take it have not been back for long enough"
+    NOT_ADMITTED = "not-admitted", "taints, node selector or node affinity keep it off every node of the class"
+    NO_ROOM = "no-room", "no node of the class has room for it"
+    VOLUME = "volume", "its volumes cannot be used on any node of the class that has room"
+    HOST_PORT = "host-port", "its host ports are taken on every node of the class that has room"
+    AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
+    SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
+    POOL_CAP = "pool-cap", "every spot pool with room holds its most replicas of this workload"
+
+    # What became of a move
+    MOVED = "moved", "its replacement is ready and of the class that was wanted"
+    LANDED_WRONG = "landed-wrong", "its replacement is ready, but not of the class that was wanted"
+    NO_REPLACEMENT = "no-replacement", "its replacement did not become ready in time"
+    NOT_REPLACED = "not-replaced", "its workload wants fewer replicas now"
+    REFUSED = "refused", "the API server refused the eviction"
+    CHANGED = "changed", "the pod had changed or was gone when its turn came"
+    STUCK = "stuck", "it is still there a minute after its grace period ended"
 
     def __str__(self) -> str:
         """The label, as metrics and logs show it."""
         return str(self.value)
 
+
+OF_DECISIONS = tuple(Reason)[: list(Reason).index(Reason.SURPLUS)]
+"""Reasons of the extender's decisions; the others are the drift loop's."""
 
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Reasons with which a pod is given nodes of a class."""

@@ -4,11 +4,13 @@
 by identity and stay out of the garbage collector: `state` takes their cycles apart when an object goes.
 """
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from msgspec import Struct
 
-from extender.core.objects import Node, OwnerRef, Requests
+from extender.core.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.objects import Node, OwnerRef, Protection, Requests
 from extender.core.policy import ParsedPolicy, Policy
 
 K = TypeVar("K")
@@ -20,6 +22,7 @@ class NodeRecord(Struct, eq=False, gc=False):
     """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names.
 
     `group` is one string for class and pool, equal for nodes that differ only by name: a string's hash is kept.
+    `steady_since` is since when pods may be placed on it: it is Ready and not going away (seconds since the epoch).
     """
 
     name: str
@@ -31,6 +34,7 @@ class NodeRecord(Struct, eq=False, gc=False):
     memory: int = 0
     ephemeral: int = 0
     extended: dict[str, int] | None = None
+    steady_since: float = 0.0
 
     @property
     def placeable(self) -> bool:
@@ -105,8 +109,19 @@ class Revision(Struct, eq=False, gc=False):
         return self.spread
 
 
+class PodLabels(Struct, eq=False, gc=False):
+    """The labels that some pods of a namespace have, and those pods: a selector is asked once for all of them."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    pods: "set[PodRecord]"
+
+
 class PodRecord(Struct, eq=False, gc=False):
-    """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat."""
+    """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat.
+
+    `due` and `protection` are as in `Pod`; `labels` is None once it is gone.
+    """
 
     uid: str
     namespace: str
@@ -118,6 +133,12 @@ class PodRecord(Struct, eq=False, gc=False):
     counted: str = ""
     cost: str | None = None
     terminating: bool = False
+    ready: bool = False
+    pending: bool = False
+    due: float = 0.0
+    labels: PodLabels | None = None
+    constraints: Constraints = NO_CONSTRAINTS
+    protection: Protection | None = None
 
 
 class Workload(Struct, eq=False):

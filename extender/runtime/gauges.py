@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from extender.core.reasons import Reason
+from extender.core.reasons import OF_DECISIONS
 from extender.core.state import ClusterState
 from extender.kube.informers import ClusterFeed
 from extender.telemetry.metrics import Reading
@@ -53,7 +53,9 @@ def readings(
             resource,
             {(key,): getattr(h, name) for key, h in health.items()},
         )
-    waiting: dict[tuple[str, ...], float] = {(str(r),): 0.0 for r in Reason if r.name.startswith(("WAIT", "POOL"))}
+    waiting: dict[tuple[str, ...], float] = {
+        (str(r),): 0.0 for r in OF_DECISIONS if r.name.startswith(("WAIT", "POOL"))
+    }
     for entry in state.waiting.all():
         waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
     yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.policy import Problem
-from extender.core.reasons import GIVES_A_CLASS, Reason
+from extender.core.reasons import GIVES_A_CLASS, OF_DECISIONS, Reason
 from extender.core.records import Workload
 
 _LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -92,7 +92,7 @@ class Metrics:
         )
         self._decided: dict[tuple[Reason, str], Counter] = {}
         self._invalid: dict[tuple[str, str, str], tuple[str, set[str]]] = {}
-        for reason in Reason:
+        for reason in OF_DECISIONS:
             for capacity_class in (SPOT, ON_DEMAND) if reason in GIVES_A_CLASS else ("",):
                 self.decisions.labels(str(reason), capacity_class)
         self._timed = {verb: self.requests.labels(verb) for verb in (*VERBS, *ADMISSION_VERBS)}

@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from extender.core.decide import PodView
 from extender.core.errors import WireError
-from extender.core.fit import Needs, Requirement, Toleration
+from extender.core.fit import Needs
 from extender.core.mutate import Draft, Mutation
 from extender.core.objects import Namespace, Owner
+from extender.core.selectors import Requirement
+from extender.core.taints import Toleration
 from extender.wire.kube_v1 import Metadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
 from extender.wire.podspec_v1 import Affinity, RawToleration

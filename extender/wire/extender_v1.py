@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from extender.core.constraints import Constraints
 from extender.core.decide import PodView
 from extender.core.errors import WireError
 from extender.core.fit import Needs
@@ -218,12 +219,10 @@ def _to_needs(spec: _FullSpec) -> Needs:
     terms = None
     if required is not None:
         terms = tuple(term.requirements() for term in required.node_selector_terms or ())
-    return Needs(
-        pod_requests(spec),
-        spec.node_selector or {},
-        terms,
-        tuple(t.toleration() for t in spec.tolerations or ()),
+    constraints = Constraints(
+        tuple(sorted((spec.node_selector or {}).items())), terms, tuple(t.toleration() for t in spec.tolerations or ())
     )
+    return Needs(pod_requests(spec), constraints)
 
 
 def encode_error(text: str) -> bytes:

@@ -11,8 +11,9 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from extender.core.objects import OwnerRef, Requests, Taint
+from extender.core.objects import OwnerRef, Requests
 from extender.core.quantity import parse_quantity
+from extender.core.taints import Taint
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 Quantities = dict[str, str | int | float]

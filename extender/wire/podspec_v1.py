@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from extender.core.fit import Requirement, Toleration
+from extender.core.selectors import Requirement
+from extender.core.taints import Toleration
 
 
 class RawRequirement(Struct, frozen=True, gc=False):

@@ -104,7 +104,7 @@ def test_what_is_read_is_what_was_sent(path: Path) -> None:
     assert args.offered() == offered(request)
     assert (args.pod.owner is None) is ("-bare-" in path.name)
     assert args.pod.needs().requests.cpu == 10
-    assert len(args.pod.needs().tolerations) == 2
+    assert len(args.pod.needs().constraints.tolerations) == 2
     assert (args.pod.unscheduled_since is not None) is ("-retried-" in path.name or "-nominated-" in path.name)
     if "-nominated-" in path.name:
         assert [args.pod.nominated] == args.offered()

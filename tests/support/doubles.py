@@ -8,9 +8,10 @@ from typing import Any
 from extender.core.decide import Decision, PodView, decide
 from extender.core.events import Gone, Upsert
 from extender.core.fit import Needs
-from extender.core.objects import EMPTY, Namespace, Node, Owner, OwnerRef, Pod, Requests, Taint
+from extender.core.objects import EMPTY, Namespace, Node, Owner, OwnerRef, Pod, Requests
 from extender.core.records import Workload
 from extender.core.state import ClusterState, Wake
+from extender.core.taints import Taint
 from extender.core.workloads import Managed, PolicyRules
 from extender.wire.schedule import schedule_fault
 

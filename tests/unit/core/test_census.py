@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from support.doubles import ON_DEMAND, SPOT, World, make_node
 
 from extender.core.classes import ClassRules
-from extender.core.objects import Node, Taint
+from extender.core.objects import Node
+from extender.core.taints import Taint
 
 KARPENTER = (("karpenter.sh/capacity-type", "spot"),)
 TAINT = Taint("cheap", "", "NoSchedule")

@@ -9,7 +9,7 @@ from extender.core.classes import (
     NodeCondition,
     first_label,
 )
-from extender.core.objects import Taint
+from extender.core.taints import Taint
 
 RULES = ClassRules()
 

@@ -3,11 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import NO_SCHEDULE, World, make_node, make_pod
 
-from extender.core.fit import Needs, Requirement, Toleration, admits, has_room
+from extender.core.constraints import Constraints
+from extender.core.fit import Needs, admits, has_room
 from extender.core.nominate import choose_node
-from extender.core.objects import Node, Requests, Taint
+from extender.core.objects import Node, Requests
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord
+from extender.core.selectors import Requirement
+from extender.core.taints import Taint, Toleration
 from extender.core.waiting import Waiting
 
 
@@ -70,35 +73,35 @@ def test_requirements(requirement: Requirement, met: bool) -> None:
 @pytest.mark.parametrize(
     ("node", "needs", "admitted"),
     [
-        (make_node("n1"), Needs(), True),
-        (make_node("n1", taints=(NO_SCHEDULE,)), Needs(), False),
-        (make_node("n1", taints=(NO_SCHEDULE,)), Needs(tolerations=(Toleration("dedicated", "Exists"),)), True),
-        (make_node("n1", taints=(Taint("soft", "", "PreferNoSchedule"),)), Needs(), True),
-        (make_node("n1", unschedulable=True), Needs(), False),
-        (make_node("n1", unschedulable=True), Needs(tolerations=(Toleration("", "Exists"),)), True),
-        (make_node("n1", labels=LABELS), Needs(node_selector={"zone": "a"}), True),
-        (make_node("n1", labels=LABELS), Needs(node_selector={"zone": "b"}), False),
-        (make_node("n1", labels=LABELS), Needs(terms=()), False),
-        (make_node("n1", labels=LABELS), Needs(terms=((),)), False),
+        (make_node("n1"), Constraints(), True),
+        (make_node("n1", taints=(NO_SCHEDULE,)), Constraints(), False),
+        (make_node("n1", taints=(NO_SCHEDULE,)), Constraints(tolerations=(Toleration("dedicated", "Exists"),)), True),
+        (make_node("n1", taints=(Taint("soft", "", "PreferNoSchedule"),)), Constraints(), True),
+        (make_node("n1", unschedulable=True), Constraints(), False),
+        (make_node("n1", unschedulable=True), Constraints(tolerations=(Toleration("", "Exists"),)), True),
+        (make_node("n1", labels=LABELS), Constraints(node_selector=(("zone", "a"),)), True),
+        (make_node("n1", labels=LABELS), Constraints(node_selector=(("zone", "b"),)), False),
+        (make_node("n1", labels=LABELS), Constraints(node_terms=()), False),
+        (make_node("n1", labels=LABELS), Constraints(node_terms=((),)), False),
         (
             make_node("n1", labels=LABELS),
-            Needs(terms=((Requirement("zone", "In", ("b",)),), (Requirement("zone", "Exists"),))),
+            Constraints(node_terms=((Requirement("zone", "In", ("b",)),), (Requirement("zone", "Exists"),))),
             True,
         ),
         (
             make_node("n1", labels=LABELS),
-            Needs(terms=((Requirement("zone", "Exists"), Requirement("gpu", "Exists")),)),
+            Constraints(node_terms=((Requirement("zone", "Exists"), Requirement("gpu", "Exists")),)),
             False,
         ),
     ],
 )
-def test_admits(node: Node, needs: Needs, admitted: bool) -> None:
+def test_admits(node: Node, needs: Constraints, admitted: bool) -> None:
     assert admits(record(node), needs) is admitted
 
 
 def test_an_unknown_node_admits_nothing_and_has_no_room() -> None:
     unknown = NodeRecord("n1", None, set())
-    assert not admits(unknown, Needs())
+    assert not admits(unknown, Constraints())
     assert not has_room(unknown, Requests())
 
 

@@ -9,10 +9,11 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, ma
 
 from extender.core.classes import ClassRules
 from extender.core.decide import may_run_on
-from extender.core.fit import Requirement, Toleration
 from extender.core.mutate import SPOT_TOLERATIONS, Draft, Mutation, MutationRules, Mutator, parse_taint
-from extender.core.objects import EMPTY, Namespace, OwnerRef, Taint
+from extender.core.objects import EMPTY, Namespace, OwnerRef
 from extender.core.policy import Layer, parse_policy
+from extender.core.selectors import Requirement
+from extender.core.taints import Taint, Toleration
 from extender.core.workloads import Managed
 from extender.wire.schedule import schedule_fault
 

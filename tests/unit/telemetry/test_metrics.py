@@ -1,7 +1,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from extender.core.policy import ParsedPolicy, Policy, Problem
-from extender.core.reasons import Reason
+from extender.core.reasons import OF_DECISIONS
 from extender.core.records import Workload
 from extender.telemetry.metrics import ADMISSION_VERBS, OUTCOMES, Gauges, Metrics
 
@@ -29,7 +29,7 @@ def problem(key: str) -> Problem:
 def test_every_series_is_there_from_the_start() -> None:
     metrics = Metrics()
     decisions = series(metrics, "spotmix_decisions_total")
-    assert {labels[1] for labels in decisions} == {str(reason) for reason in Reason}
+    assert {labels[1] for labels in decisions} == {str(reason) for reason in OF_DECISIONS}
     assert set(decisions.values()) == {0.0}
     assert set(series(metrics, "spotmix_extender_errors_total")) == {("filter",), ("prioritize",)}
     verbs = {("filter",), ("prioritize",), *((verb,) for verb in ADMISSION_VERBS)}

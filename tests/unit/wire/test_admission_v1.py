@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from support.reviews import answer, encoded, patched, pod
 
 from extender.core.errors import WireError
-from extender.core.fit import Requirement, Toleration
 from extender.core.mutate import Mutation
 from extender.core.objects import Namespace, Owner, OwnerRef
+from extender.core.selectors import Requirement
+from extender.core.taints import Toleration
 from extender.wire.admission_v1 import (
     data_patches,
     decode_config_map,

@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extender.core.constraints import Constraints
 from extender.core.errors import WireError
-from extender.core.fit import Needs, Requirement, Toleration
+from extender.core.fit import Needs
 from extender.core.objects import OwnerRef, Requests
+from extender.core.selectors import Requirement
+from extender.core.taints import Toleration
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
 
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "rs", "controller": True}
@@ -193,12 +196,14 @@ def test_what_a_pod_needs() -> None:
     }
     wanted = Needs(
         Requests(250, 1 << 30),
-        {"disk": "ssd"},
-        (
-            (Requirement("zone", "In", ("a", "b")), Requirement("metadata.name", "In", ("n1",), field=True)),
-            (),
+        Constraints(
+            (("disk", "ssd"),),
+            (
+                (Requirement("zone", "In", ("a", "b")), Requirement("metadata.name", "In", ("n1",), field=True)),
+                (),
+            ),
+            (Toleration("spot", "Exists"), Toleration("db", "Equal", "x", "NoSchedule")),
         ),
-        (Toleration("spot", "Exists"), Toleration("db", "Equal", "x", "NoSchedule")),
     )
     assert with_pod(spec=spec).pod.needs() == wanted
     assert decode(pod={**POD, "spec": spec}, nodeNames=["n1"]).pod.needs() == wanted

@@ -5,7 +5,8 @@ import pytest
 
 from extender.core.classes import ClassRules
 from extender.core.errors import WireError
-from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests, Taint
+from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
+from extender.core.taints import Taint
 from extender.wire.objects_v1 import Decoders
 
 DECODERS = Decoders(ClassRules(), ("spotmix.io", "spotalis.io"))

@@ -1,0 +1,81 @@
+"""What a plan says: moves, pods that stay, workloads off their split."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from extender.core.reasons import Reason
+
+
+class PodId(Struct, frozen=True, gc=False):
+    """One pod, and no namesake of it."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Subject(Struct, frozen=True, gc=False):
+    """The workload that a move is about; `revision` is the UID of the controller that will replace the pod."""
+
+    uid: str
+    kind: str
+    namespace: str
+    name: str
+    revision: str
+
+
+class Move(Struct, frozen=True, gc=False):
+    """Evict `pod` from `node`, so that its replacement goes from class `source` to `destination`.
+
+    `target` is a node that has room for it, found by the plan; the scheduler is free to choose another. `reason` is
+    SURPLUS or INTERRUPTED. `dry` when the workload is in audit mode.
+    """
+
+    pod: PodId
+    node: str
+    workload: Subject
+    source: str
+    destination: str
+    target: str
+    reason: Reason
+    dry: bool = False
+
+
+class Stay(Struct, frozen=True, gc=False):
+    """A surplus pod that is not moved, and why; `detail` names the object that is in the way, if one is."""
+
+    pod: PodId
+    node: str
+    workload: Subject
+    source: str
+    destination: str
+    reason: Reason
+    detail: str = ""
+
+
+class OffTarget(Struct, frozen=True):
+    """A revision off its split: seats and seated pods by class, and how many pods too many there are in all.
+
+    `replicas` is what its controller wants. `missing` counts the pods it does not have yet, or that hold no seat.
+    """
+
+    workload: Subject
+    replicas: int
+    target: Mapping[str, int]
+    actual: Mapping[str, int]
+    surplus: int
+    missing: int = 0
+
+
+class DriftPlan(Struct, frozen=True):
+    """What to do now.
+
+    `moves` are in the order in which they are to be made. Every surplus pod is in `moves` or in `stays`. `paused` says
+    why nothing is moved at all.
+    """
+
+    moves: tuple[Move, ...] = ()
+    stays: tuple[Stay, ...] = ()
+    off_target: tuple[OffTarget, ...] = ()
+    paused: Reason | None = None

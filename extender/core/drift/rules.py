@@ -1,0 +1,57 @@
+"""How careful the drift loop is."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+WindowCheck = Callable[[str, float, str, float], bool]
+"""Takes a cron expression, a duration (seconds), a time zone's name and a time (seconds since the epoch); says whether
+the window is open then. An empty expression is always open."""
+
+
+class DriftRules(Struct, frozen=True, gc=False):
+    """The limits. Durations in seconds, shares in percent.
+
+    Attributes:
+        window_open: see `WindowCheck`.
+        max_in_flight: moves in flight in the cluster.
+        workload_in_flight: share of a workload's replicas that may be in flight, at least one pod.
+        max_unavailable: share of a workload's replicas that may be unavailable, the move included, at least one pod.
+        min_age: a younger pod is not moved.
+        dwell: how long a node must have been Ready and not going away before pods are moved to it.
+        not_ready: the loop pauses while a greater share of the nodes is not Ready.
+        singletons: whether the only replica of a workload is moved.
+        drain: whether pods leave an interrupted spot node before it is taken away.
+        drain_unavailable: as `max_unavailable`, for pods that leave an interrupted node and have no budget.
+        back_off: wait after a move in vain; doubled by each further one.
+        max_back_off: the longest such wait.
+        circuit_moves: moves in vain within `circuit_window` after which a workload is left alone.
+        circuit_window: see `circuit_moves`.
+        circuit_reset: how long it is left alone, unless its policy or size changes before.
+        patience: how long a replacement may take to become ready.
+    """
+
+    window_open: WindowCheck
+    max_in_flight: int = 10
+    workload_in_flight: int = 10
+    max_unavailable: int = 5
+    min_age: float = 120.0
+    dwell: float = 300.0
+    not_ready: int = 20
+    singletons: bool = False
+    drain: bool = True
+    drain_unavailable: int = 25
+    back_off: float = 60.0
+    max_back_off: float = 3600.0
+    circuit_moves: int = 3
+    circuit_window: float = 6 * 3600.0
+    circuit_reset: float = 24 * 3600.0
+    patience: float = 900.0
+
+    def in_flight_limit(self, replicas: int) -> int:
+        """Most moves in flight of a workload of this size."""
+        return max(1, replicas * self.workload_in_flight // 100)
+
+    def unavailable_limit(self, replicas: int) -> int:
+        """Most pods that may be unavailable in a workload of this size, a pod being moved included."""
+        return max(1, replicas * self.max_unavailable // 100)
