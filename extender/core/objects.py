@@ -145,12 +145,13 @@ class Owner(Struct, frozen=True, gc=False):
 
 
 class Namespace(Struct, frozen=True, gc=False):
-    """A namespace with its labels and annotations under our prefixes."""
+    """A namespace with its labels and annotations under our prefixes; `all_labels` are for namespace selectors."""
 
     uid: str
     name: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    all_labels: Mapping[str, str] = EMPTY
 
 
 class Budget(Struct, frozen=True, gc=False):

@@ -8,8 +8,21 @@ from typing import Any
 from extender.core.decide import Decision, PodView, decide
 from extender.core.events import Gone, Upsert
 from extender.core.fit import Needs
-from extender.core.objects import EMPTY, Namespace, Node, Owner, OwnerRef, Pod, Requests
+from extender.core.objects import (
+    EMPTY,
+    Budget,
+    Claim,
+    Namespace,
+    Node,
+    Object,
+    Owner,
+    OwnerRef,
+    Pod,
+    Requests,
+    Volume,
+)
 from extender.core.records import Workload
+from extender.core.selectors import LabelSelector, Requirement
 from extender.core.state import ClusterState, Wake
 from extender.core.taints import Taint
 from extender.core.workloads import Managed, PolicyRules
@@ -90,6 +103,36 @@ def make_owner(kind: str, name: str, replicas: int | None = None, **fields: Any)
     return Owner(**{**given, **fields})
 
 
+def selector(*expressions: Requirement, **labels: str) -> LabelSelector:
+    """Selects by labels, `app="web"`, and by match expressions."""
+    return LabelSelector(tuple(sorted(labels.items())), expressions)
+
+
+def make_namespace(name: str = "shop", **fields: Any) -> Namespace:
+    return Namespace(**{"uid": f"uid-{name}", "name": name, "labels": EMPTY, "annotations": EMPTY, **fields})
+
+
+def make_budget(name: str, selects: LabelSelector | None, allowed: int = 1, **fields: Any) -> Budget:
+    given: dict[str, Any] = {
+        "uid": f"uid-budget-{name}",
+        "namespace": "shop",
+        "name": name,
+        "selector": selects,
+        "allowed": allowed,
+        "current": True,
+    }
+    return Budget(**{**given, **fields})
+
+
+def make_claim(name: str, volume: str = "", **fields: Any) -> Claim:
+    return Claim(**{"uid": f"uid-claim-{name}", "namespace": "shop", "name": name, "volume": volume, **fields})
+
+
+def make_volume(name: str, *terms: Requirement, **fields: Any) -> Volume:
+    """A volume that nodes must meet all of `terms` for; any node will do where there are none."""
+    return Volume(**{"uid": f"uid-volume-{name}", "name": name, "terms": (terms,) if terms else None, **fields})
+
+
 def ref(owner: Owner) -> OwnerRef:
     return OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
 
@@ -115,7 +158,7 @@ class World:
         self.now = 1000.0
         self._numbers = itertools.count()
 
-    def up(self, *objects: Node | Pod | Owner | Namespace) -> None:
+    def up(self, *objects: Object) -> None:
         for thing in objects:
             self.state.apply(Upsert(thing), self.now)
 

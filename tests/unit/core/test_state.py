@@ -1,11 +1,12 @@
 import pytest
 from support.doubles import World, keys, make_node, make_owner, make_pod, ref
 
+from extender.core.bindings import _TOMBSTONES
 from extender.core.events import Gone, Listed, Upsert
 from extender.core.objects import Namespace
 from extender.core.reasons import Reason
 from extender.core.records import Reservation
-from extender.core.state import _TOMBSTONES, ClusterState
+from extender.core.state import ClusterState
 from extender.core.waiting import Waiting
 
 

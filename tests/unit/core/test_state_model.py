@@ -1,14 +1,16 @@
 """The cluster state against a model that counts everything anew, under any events in any order."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.doubles import RULES, make_node, make_pod
 
+from extender.core.constraints import NO_CONSTRAINTS, Constraints, PodTerm
 from extender.core.events import Gone, Listed, Upsert
-from extender.core.objects import Node, OwnerRef, Pod, Requests
+from extender.core.objects import EMPTY, Node, OwnerRef, Pod, Requests
 from extender.core.records import Reservation
 from extender.core.state import ClusterState, Released
 
@@ -17,6 +19,8 @@ PODS = st.sampled_from([f"p{i}" for i in range(6)])
 OWNERS = st.sampled_from([OwnerRef(f"o{i}", "apps/v1", "ReplicaSet", f"o{i}") for i in range(2)])
 CLASSES = st.sampled_from(["spot", "on-demand"])
 REQUESTS = st.sampled_from([Requests(), Requests(100, 10), Requests(250, 0, 5, (("gpu", 1),))])
+LABELS = st.sampled_from([EMPTY, {"app": "a"}, {"app": "a"}, {"app": "b"}])
+DEMANDS = st.sampled_from([NO_CONSTRAINTS, Constraints(claims=("c",)), Constraints(anti_affinity=(PodTerm("zone"),))])
 TTL = 100.0
 
 
@@ -74,13 +78,34 @@ class AnyEvents(RuleBasedStateMachine):
         node=st.just("") | NODES,
         phase=st.sampled_from(["running", "running", "running", "terminating", "terminating", "ended"]),
         asked=REQUESTS,
+        labels=LABELS,
+        demands=DEMANDS,
     )
-    def pod(self, uid: str, owner: OwnerRef | None, node: str, phase: str, asked: Requests) -> None:
+    def pod(
+        self,
+        *,
+        uid: str,
+        owner: OwnerRef | None,
+        node: str,
+        phase: str,
+        asked: Requests,
+        labels: Mapping[str, str],
+        demands: Constraints,
+    ) -> None:
         old = self.pods.get(uid)
         same = old is not None and old.owner == owner
         # A binding is for ever.
         bound = old.node if old is not None and same and old.node else node
-        pod = make_pod(uid, owner, bound, terminating=phase == "terminating", ended=phase == "ended", requests=asked)
+        pod = make_pod(
+            uid,
+            owner,
+            bound,
+            terminating=phase == "terminating",
+            ended=phase == "ended",
+            requests=asked,
+            labels=labels,
+            constraints=demands,
+        )
         if pod.ended:
             self.forget_pod(uid)
         else:
@@ -145,7 +170,7 @@ class AnyEvents(RuleBasedStateMachine):
             assert {p.uid for p in revision.pods} == {
                 uid for uid, pod in self.pods.items() if pod.owner and pod.owner.uid == owner
             }
-        assert self.state.reseat <= set(self.state.revisions.values())
+        assert self.state.reseat | self.state.touched <= set(self.state.revisions.values())
 
     @invariant()
     def reservations_are_those_that_count(self) -> None:
@@ -167,6 +192,18 @@ class AnyEvents(RuleBasedStateMachine):
                 sum(r.ephemeral for r in asked),
             )
             assert (record.extended or {}).get("gpu", 0) == sum(dict(r.extended).get("gpu", 0) for r in asked)
+
+    @invariant()
+    def pods_are_found_by_what_they_are(self) -> None:
+        groups = self.state.pod_labels("shop")
+        assert {(pod.uid, *group.labels.items()) for group in groups for pod in group.pods} == {
+            (uid, *pod.labels.items()) for uid, pod in self.pods.items()
+        }
+        assert all(pod.labels is group for group in groups for pod in group.pods)
+        waiting = {uid for uid, pod in self.pods.items() if not pod.node and not pod.terminating}
+        assert set(self.state.unbound) == {record.uid for record in self.state.unbound.values()} == waiting
+        repelling = {uid for uid, pod in self.pods.items() if pod.node and pod.constraints.anti_affinity}
+        assert {record.uid for record in self.state.repelling} == repelling
 
     @invariant()
     def placeable_nodes_are_the_known_that_stay(self) -> None:

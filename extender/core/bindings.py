@@ -1,0 +1,238 @@
+"""Pods on nodes: who runs where, what is used there, and who waits for a node."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from sys import intern
+
+from extender.core.census import Census
+from extender.core.classes import SPOT
+from extender.core.facts import PodGroups
+from extender.core.interruptions import Interruptions
+from extender.core.objects import Node, Pod, Requests
+from extender.core.records import NodeRecord, PodLabels, PodRecord, Pool, Reservation
+from extender.core.revisions import Revisions
+
+_TOMBSTONES = 8192
+_NO_REQUESTS = Requests()
+
+
+class Bindings(Revisions):
+    """The part of the cluster state that knows nodes and pods.
+
+    Attributes:
+        nodes: by name; those too that only a pod names yet.
+        pods: by UID.
+        placeable: the nodes that pods may hold seats on, by class and name.
+        unbound: live pods without a node, by UID.
+        repelling: pods on a node with required anti-affinity.
+        census: how nodes of each class are marked.
+    """
+
+    def __init__(self, half_life: float) -> None:
+        super().__init__()
+        self.nodes: dict[str, NodeRecord] = {}
+        self.pods: dict[str, PodRecord] = {}
+        self.placeable: dict[str, dict[str, NodeRecord]] = {}
+        self.unbound: dict[str, PodRecord] = {}
+        self.repelling: set[PodRecord] = set()
+        self.census = Census()
+        self._groups = PodGroups()
+        self._node_uids: dict[str, str] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._interruptions = Interruptions(half_life)
+
+    # Pods
+
+    def pod_labels(self, namespace: str) -> Collection[PodLabels]:
+        """The pods of a namespace, in groups of equal labels."""
+        return self._groups.of(namespace)
+
+    def is_gone(self, pod: str) -> bool:
+        """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
+        record = self.pods.get(pod)
+        return record.terminating if record is not None else pod in self._gone
+
+    def _reserve(self, reservation: Reservation) -> None:
+        """Hold a seat, unless the pod needs none any more."""
+        record = self.pods.get(reservation.pod)
+        bound = record is not None and record.node is not None and record.node.facts is not None
+        if not bound and not self.is_gone(reservation.pod):
+            super()._reserve(reservation)
+
+    def _upsert_pod(self, pod: Pod) -> None:
+        if pod.ended:
+            # An ended pod uses nothing and holds nothing: to us it is gone.
+            self._remove_pod(pod.uid)
+            return
+        record = self.pods.get(pod.uid)
+        if record is not None and (record.revision.owner.uid if record.revision else "") != (
+            pod.owner.uid if pod.owner else ""
+        ):
+            # Adopted or orphaned: it counts elsewhere from now on.
+            self._remove_pod(pod.uid)
+            self._gone.pop(pod.uid, None)
+            record = None
+        if record is None:
+            record = self._add_pod(pod)
+        if record.requests is not pod.requests and record.requests != pod.requests:
+            self._charge(record, -1)
+            record.requests = pod.requests
+            self._charge(record, +1)
+        revision = record.revision
+        if revision is not None:
+            if pod.cost != record.cost:
+                self.reseat.add(revision)
+            if pod.ready is not record.ready or pod.terminating is not record.terminating:
+                self.touched.add(revision)
+        record.cost = pod.cost
+        record.ready, record.pending = pod.ready, pod.pending
+        record.terminating, record.due = pod.terminating, pod.due
+        record.protection = pod.protection
+        self._groups.move(record, pod.labels)
+        if pod.node and record.node is None:
+            node = self.nodes.get(pod.node)
+            if node is None:
+                node = self.nodes[pod.node] = NodeRecord(pod.node, None, set())
+            record.node = node
+            node.pods.add(record)
+            self._charge(record, +1)
+            self.waiting.drop(pod.uid)
+        self._constrain(record, pod)
+        self._recount(record)
+
+    def _add_pod(self, pod: Pod) -> PodRecord:
+        revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
+        record = self.pods[pod.uid] = PodRecord(
+            pod.uid, intern(pod.namespace), pod.name, None, revision, pod.requests, pod.created, cost=pod.cost
+        )
+        if revision is not None:
+            revision.pods.add(record)
+            self.touched.add(revision)
+        return record
+
+    def _constrain(self, record: PodRecord, pod: Pod) -> None:
+        """Take in what a pod demands, and whether it waits for a node or keeps others off its own."""
+        if record.constraints is not pod.constraints and record.constraints != pod.constraints:
+            record.constraints = pod.constraints
+        if record.node is None and not pod.terminating:
+            self.unbound[pod.uid] = record
+        elif self.unbound:
+            self.unbound.pop(pod.uid, None)
+        if record.node is not None and pod.constraints.anti_affinity:
+            self.repelling.add(record)
+        elif self.repelling:
+            self.repelling.discard(record)
+
+    def _remove_pod(self, uid: str) -> None:
+        self._release(uid)
+        self.waiting.drop(uid)
+        record = self.pods.pop(uid, None)
+        self._gone[uid] = None
+        if len(self._gone) > _TOMBSTONES:
+            self._gone.popitem(last=False)
+        if record is None:
+            return
+        revision, node = record.revision, record.node
+        record.terminating = True
+        self._recount(record)
+        self._groups.remove(record)
+        self.unbound.pop(uid, None)
+        self.repelling.discard(record)
+        if node is not None:
+            self._charge(record, -1)
+            node.pods.discard(record)
+            record.node = None
+            if node.facts is None and not node.pods:
+                self.nodes.pop(node.name, None)
+        if revision is not None:
+            revision.pods.discard(record)
+            record.revision = None
+            self.touched.add(revision)
+            self._drop_if_empty(revision)
+
+    def _charge(self, record: PodRecord, sign: int) -> None:
+        node, asked = record.node, record.requests
+        if node is None or asked is _NO_REQUESTS:
+            return
+        node.cpu += sign * asked.cpu
+        node.memory += sign * asked.memory
+        node.ephemeral += sign * asked.ephemeral
+        if asked.extended:
+            used = node.extended = node.extended or {}
+            for name, amount in asked.extended:
+                used[name] = used.get(name, 0) + sign * amount
+
+    # Nodes
+
+    def _upsert_node(self, node: Node, now: float) -> None:
+        record = self.nodes.get(node.name)
+        if record is None:
+            record = self.nodes[node.name] = NodeRecord(node.name, node, set())
+            old = None
+        else:
+            old = record.facts
+        record.facts = node
+        self.census.change(old, node)
+        _place(record, node)
+        self._node_uids[node.uid] = node.name
+        if old is not None and old.uid != node.uid:
+            self._node_uids.pop(old.uid, None)
+        record.steady_since = _steady_since(record, old, node, now)
+        if node.going_away and (old is None or not old.going_away) and node.capacity_class == SPOT:
+            self._interruptions.record(record.pool, now)
+        moved = (
+            old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
+        )
+        if moved:
+            if old is not None:
+                self.placeable.get(old.capacity_class, {}).pop(node.name, None)
+            if record.placeable:
+                self.placeable.setdefault(node.capacity_class, {})[node.name] = record
+            for pod in record.pods:
+                self._recount(pod)
+        if node.interrupted != (old is not None and old.interrupted):
+            self._touch_pods_of(record)
+
+    def _remove_node(self, uid: str) -> None:
+        name = self._node_uids.pop(uid, None)
+        record = self.nodes.get(name) if name is not None else None
+        if record is None or record.facts is None or record.facts.uid != uid:
+            return
+        self.placeable.get(record.facts.capacity_class, {}).pop(record.name, None)
+        self.census.change(record.facts, None)
+        record.facts = None
+        for pod in record.pods:
+            self._recount(pod)
+        if not record.pods:
+            del self.nodes[record.name]
+
+    def _touch_pods_of(self, record: NodeRecord) -> None:
+        self.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether any interruption is remembered."""
+        return bool(self._interruptions)
+
+    def interruptions(self, pool: Pool, now: float) -> float:
+        """Interruptions of a pool, each halved in weight every half-life."""
+        return self._interruptions.of(pool, now)
+
+
+def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) -> float:
+    """Since when a node has been Ready and not going away, as far as it is known: a restart forgets a withdrawal."""
+    if old is None or old.uid != node.uid:
+        return node.since
+    withdrawn = old.going_away and not node.going_away
+    return max(node.since, now if withdrawn else record.steady_since)
+
+
+def _place(record: NodeRecord, node: Node) -> None:
+    """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
+    pool = (intern(node.instance_type), intern(node.zone))
+    if pool != record.pool:
+        record.pool = pool
+        for pod in record.pods:
+            if pod.revision is not None:
+                pod.revision.spread = None
+    record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")
