@@ -5,6 +5,7 @@ its own compact records of them.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -12,7 +13,8 @@ from extender.core.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.selectors import LabelSelector, Requirement
 from extender.core.taints import Taint
 
-EMPTY: Mapping[str, str] = {}
+# A plain empty dict would be copied into every Struct that has it as a default.
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def group_of(api_version: str) -> str:
