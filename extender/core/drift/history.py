@@ -6,12 +6,20 @@ All times are seconds since the epoch, so that a history outlives the process th
 from collections.abc import Iterator
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from extender.core.drift.moves import Move
+from extender.core.drift.moves import Move, PodId
 from extender.core.drift.rules import DriftRules
 from extender.core.policy import Policy
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
 
 HOUR = 3600.0
+DAY = 24 * HOUR
+DEFAULT_GRACE = 30.0
+"""A pod's terminationGracePeriodSeconds where it says none."""
+MAX_SIBLINGS = 32
+"""More pods made within one second are not told apart by their UIDs: a history has to stay small."""
 
 
 def direction(source: str, destination: str) -> str:
@@ -27,15 +35,33 @@ def seats_text(policy: Policy) -> str:
 class InFlight(Struct, frozen=True, gc=False):
     """A move whose eviction was sent, at `at`.
 
-    Its replacement is a pod of the revision created after `newest` (seconds), the creation time of the youngest pod
-    that the revision had then, or in that same second and not among `siblings`: both are the API server's time. `dry`
-    moves never are in flight.
+    Its replacement is a pod of the revision created at `newest` or later, and not among `siblings`. `newest` is when
+    the youngest pod was created that the revision had then, in the API server's time as all such times are;
+    `siblings` are the UIDs of the pods created in that same second, and of those that are the replacement of another
+    move. `grace` is how long the pod may take to end (seconds). `stuck` once it has been told that it takes longer.
+    `dry` moves never are in flight.
     """
 
     move: Move
     at: float
     newest: float
     siblings: tuple[str, ...] = ()
+    grace: float = DEFAULT_GRACE
+    stuck: bool = False
+
+
+class Verdict(Struct, frozen=True):
+    """What became of a move.
+
+    `outcome` is MOVED, LANDED_WRONG, NO_REPLACEMENT, NOT_REPLACED, STUCK (it is still in flight), or REFUSED: the
+    eviction never took place. `landed` is the class of the node that the replacement is on.
+    """
+
+    in_flight: InFlight
+    outcome: Reason
+    replacement: PodId | None = None
+    node: str = ""
+    landed: str = ""
 
 
 class BackOff(Struct, frozen=True, gc=False):
@@ -74,6 +100,39 @@ class WorkloadHistory(Struct):
         """Whether the circuit is open, so that nothing is moved."""
         return bool(self.opened) and self.judged_by == seats_text(policy) and now - self.opened < rules.circuit_reset
 
+    @property
+    def last(self) -> float:
+        """When something of it happened last, or will."""
+        times = (*self.moved, *self.vain, *(b.until for b in self.back_off.values()), self.opened)
+        return max((*times, *(each.at for each in self.in_flight)), default=0.0)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not (self.in_flight or self.moved or self.back_off or self.vain or self.opened)
+
+    def forget(self, now: float, memory: float) -> None:
+        """Drop what is older than `memory` seconds and can matter no more."""
+        self.moved = [at for at in self.moved if now - at < HOUR]
+        self.vain = [at for at in self.vain if now - at < memory]
+        self.back_off = {key: each for key, each in self.back_off.items() if now - each.until < memory}
+        if self.opened and now - self.opened >= memory:
+            self.opened, self.judged_by = 0.0, ""
+
+    def was_in_vain(self, move: Move, policy: Policy, rules: DriftRules, now: float) -> bool:
+        """Back off after a move in vain; say whether that opened the circuit."""
+        key = direction(move.source, move.destination)
+        before = self.back_off.get(key)
+        failures = before.failures + 1 if before is not None else 1
+        wait = min(rules.max_back_off, rules.back_off * 2.0 ** min(failures - 1, 30))
+        self.back_off[key] = BackOff(failures, now + wait)
+        self.vain = [at for at in self.vain if now - at < rules.circuit_window] + [now]
+        if len(self.vain) < rules.circuit_moves:
+            return False
+        # What led to it is spent: once the circuit is closed again, it takes as many to open it.
+        self.opened, self.judged_by, self.vain = now, seats_text(policy), []
+        return True
+
 
 class History:
     """The histories of all workloads, by workload UID. `changed` names those that differ from what was stored."""
@@ -90,3 +149,90 @@ class History:
         """Every move in flight."""
         for history in self.workloads.values():
             yield from history.in_flight
+
+    def started(self, move: Move, state: ClusterState, now: float, grace: float = DEFAULT_GRACE) -> None:
+        """Take in that the eviction of a move is about to be sent: from now on it counts.
+
+        Args:
+            move: as planned; one that is INTERRUPTED or dry is not for the history.
+            state: the cluster as it was planned with.
+            now: seconds since the epoch.
+            grace: the pod's grace period, in seconds.
+        """
+        revision = state.revisions.get(move.workload.revision)
+        pods = revision.pods if revision is not None else set()
+        newest = max((pod.created for pod in pods), default=0.0)
+        siblings = tuple(sorted(pod.uid for pod in pods if pod.created == newest))
+        if len(siblings) > MAX_SIBLINGS:
+            newest, siblings = newest + 1.0, ()
+        history = self.workloads.setdefault(move.workload.uid, WorkloadHistory())
+        history.in_flight.append(InFlight(move, now, newest, siblings, grace))
+        history.moved.append(now)
+        self.changed.add(move.workload.uid)
+
+    def refused(self, move: Move) -> None:
+        """Take back what `started` took in: the eviction was refused, or not sent after all."""
+        history = self.workloads.get(move.workload.uid)
+        for entry in history.in_flight if history is not None else ():
+            if entry.move.pod.uid == move.pod.uid:
+                self._drop(entry, made=False)
+                return
+
+    def settle(self, verdict: Verdict, rules: DriftRules, policy: Policy | None, now: float) -> bool:
+        """Take in what became of a move; say whether that opened the workload's circuit.
+
+        Args:
+            verdict: as `judge` gave it.
+            rules: how long to back off, and when to give up.
+            policy: the workload's, None when there is no such workload any more.
+            now: seconds since the epoch.
+        """
+        entry, outcome = verdict.in_flight, verdict.outcome
+        workload = entry.move.workload.uid
+        history = self.workloads.get(workload)
+        if history is None or entry not in history.in_flight:
+            return False
+        if outcome is Reason.STUCK:
+            # It stays in flight, and holds its budget.
+            history.in_flight[history.in_flight.index(entry)] = replace(entry, stuck=True)
+            self.changed.add(workload)
+            return False
+        if verdict.replacement is not None:
+            self._claim(history, entry, verdict.replacement.uid)
+        self._drop(entry, made=outcome is not Reason.REFUSED)
+        if outcome is Reason.MOVED:
+            history.back_off.pop(direction(entry.move.source, entry.move.destination), None)
+        in_vain = outcome in (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT)
+        return in_vain and policy is not None and history.was_in_vain(entry.move, policy, rules, now)
+
+    def prune(self, state: ClusterState, now: float, memory: float = DAY) -> None:
+        """Forget what matters no more, so that a history stays small.
+
+        Args:
+            state: the cluster; of a workload that is not there any more, an hour is remembered.
+            now: seconds since the epoch.
+            memory: seconds that moves in vain, back-off and circuits are remembered; no less than rules ask for.
+        """
+        for uid, history in list(self.workloads.items()):
+            history.forget(now, memory)
+            lost = uid not in state.workloads.by_uid and not history.in_flight and now - history.last >= HOUR
+            if history.empty or lost:
+                del self.workloads[uid]
+                self.changed.add(uid)
+
+    def _claim(self, history: WorkloadHistory, entry: InFlight, replacement: str) -> None:
+        """The replacement of one move is none of another."""
+        history.in_flight = [
+            replace(other, siblings=(*other.siblings, replacement))
+            if other is not entry and other.move.workload.revision == entry.move.workload.revision
+            else other
+            for other in history.in_flight
+        ]
+
+    def _drop(self, entry: InFlight, *, made: bool) -> None:
+        workload = entry.move.workload.uid
+        history = self.workloads[workload]
+        history.in_flight.remove(entry)
+        if not made and entry.at in history.moved:
+            history.moved.remove(entry.at)
+        self.changed.add(workload)
