@@ -35,10 +35,20 @@ class ApiError(SpotmixError):
         status: HTTP status, 0 when no answer came.
         reason: `metav1.Status.reason`, such as `NotFound`, or the transport error's name.
         retry_after: seconds the server asked to wait, or None.
+        causes: `metav1.Status.details.causes[].reason`, such as `DisruptionBudget`.
     """
 
-    def __init__(self, text: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after: float | None = None,
+        causes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+        self.causes = causes

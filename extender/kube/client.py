@@ -33,8 +33,14 @@ RENEWAL_TIMEOUT = 60.0
 MERGE_PATCH = "application/merge-patch+json"
 
 
+class _Cause(Struct):
+    reason: str | None = None
+    message: str | None = None
+
+
 class _Details(Struct):
     retryAfterSeconds: int | None = None  # noqa: N815 - as metav1.StatusDetails spells it
+    causes: list[_Cause] | None = None
 
 
 class _Status(Struct):
@@ -284,8 +290,16 @@ def _refusal(method: str, path: str, response: aiohttp.ClientResponse, body: byt
     elif status.details and status.details.retryAfterSeconds:
         retry_after = float(status.details.retryAfterSeconds)
     reason = status.reason or response.reason or ""
+    causes = status.details.causes or () if status.details else ()
+    told = "; ".join(cause.message for cause in causes if cause.message)
     text = f"{method} {path}: {response.status} {reason}: {status.message or 'no message'}"
-    return ApiError(text, status=response.status, reason=reason, retry_after=retry_after)
+    return ApiError(
+        f"{text} ({told})" if told and told not in text else text,
+        status=response.status,
+        reason=reason,
+        retry_after=retry_after,
+        causes=tuple(cause.reason for cause in causes if cause.reason),
+    )
 
 
 def _unreached(method: str, path: str, connection: Connection, error: Exception) -> ApiError:

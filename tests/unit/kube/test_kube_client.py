@@ -82,7 +82,11 @@ async def test_a_refusal_names_verb_path_reason_and_message(api: FakeApi, tmp_pa
     async def later(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"reason": "ServerTimeout", "details": {"retryAfterSeconds": 2}}, status=504)
 
-    api.handlers |= {"/busy": busy, "/broken": broken, "/later": later}
+    async def budget(_request: web.Request) -> web.StreamResponse:
+        causes = [{"reason": "DisruptionBudget", "message": "web needs 3 healthy pods"}, {}]
+        return web.json_response({"message": "Cannot evict", "details": {"causes": causes}}, status=429)
+
+    api.handlers |= {"/busy": busy, "/broken": broken, "/later": later, "/budget": budget}
     async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
         with pytest.raises(ApiError, match=r"^POST /busy: 429 TooManyRequests: the eviction budget$") as caught:
             await client.request("POST", "/busy")
@@ -96,7 +100,10 @@ async def test_a_refusal_names_verb_path_reason_and_message(api: FakeApi, tmp_pa
         assert caught.value.retry_after is None
         with pytest.raises(ApiError) as caught:
             await client.request("GET", "/later")
-        assert caught.value.retry_after == 2
+        assert (caught.value.retry_after, caught.value.causes) == (2, ())
+        with pytest.raises(ApiError, match=r"Cannot evict \(web needs 3 healthy pods\)$") as caught:
+            await client.request("POST", "/budget")
+        assert caught.value.causes == ("DisruptionBudget",)
 
 
 async def test_no_server_is_status_zero_with_its_cause(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""The Eviction API: one POST for one pod, and what its answer means.
+
+The API server answers 201 when the pod is being ended; 429 when a PodDisruptionBudget allows no disruption (with
+Retry-After when the budget's status is not current, or the server is busy); 500 when several budgets select the pod;
+404 and 409 when there is no such pod any more; 403 when a right or a sane budget is missing
+(`pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36). A pod is never deleted in another way.
+"""
+
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from extender.core.errors import ApiError
+from extender.kube.ports import Api
+from extender.wire.drift_v1 import eviction
+
+_SEVERAL_BUDGETS = "more than one PodDisruptionBudget"
+
+
+class Answer(Enum):
+    """What the API server said to an eviction; `value` is the label in metrics."""
+
+    EVICTED = "evicted"
+    GONE = "gone"
+    """There is no pod of that name."""
+    CHANGED = "changed"
+    """The pod of that name is another, or was changed at that moment."""
+    BUDGET = "budget"
+    """Its PodDisruptionBudget allows no disruption."""
+    LATER = "later"
+    """Not before `Outcome.retry_after`."""
+    BUDGETS = "budgets"
+    """Several PodDisruptionBudgets select it."""
+    FORBIDDEN = "forbidden"
+    FAILED = "failed"
+    """Refused for any other reason."""
+    UNANSWERED = "unanswered"
+    """No answer of the API server itself: the eviction may have taken place."""
+
+    def __str__(self) -> str:
+        """The label."""
+        return str(self.value)
+
+
+class Outcome(Struct, frozen=True):
+    """The answer to an eviction.
+
+    `status` is the HTTP status, 0 when there was none; `text` tells of a refusal; `retry_after` is in seconds.
+    """
+
+    answer: Answer
+    status: int
+    text: str = ""
+    retry_after: float | None = None
+
+
+class Evictable(Protocol):
+    """One pod, and no namesake of it; `PodId` is one."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def uid(self) -> str:
+        """Its UID: a precondition of the eviction."""
+        ...
+
+
+class Evictor:
+    """Evicts pods with their own grace periods.
+
+    Args:
+        api: the API client.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def evict(self, pod: Evictable, *, dry_run: bool = False) -> Outcome:
+        """Ask once; never raises `ApiError`.
+
+        Args:
+            pod: the pod.
+            dry_run: have the API server check everything, budgets too, and change nothing.
+        """
+        try:
+            await self._api.request(
+                "POST",
+                f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
+                params={"dryRun": "All"} if dry_run else None,
+                body=eviction(pod.namespace, pod.name, pod.uid),
+            )
+        except ApiError as error:
+            return Outcome(classify(error), error.status, str(error), error.retry_after)
+        return Outcome(Answer.EVICTED, 201)
+
+
+def classify(error: ApiError) -> Answer:
+    """What a refused eviction says."""
+    if error.status in {0, 408, 502, 503, 504}:
+        return Answer.UNANSWERED
+    if error.status == 404:
+        return Answer.GONE
+    if error.status == 409:
+        return Answer.CHANGED
+    if error.status == 429:
+        return Answer.BUDGET if error.retry_after is None else Answer.LATER
+    if error.status in {401, 403}:
+        return Answer.FORBIDDEN
+    if error.status == 500 and _SEVERAL_BUDGETS in str(error):
+        return Answer.BUDGETS
+    return Answer.FAILED
