@@ -1,0 +1,266 @@
+"""The API server of the virtual cluster: what there is, and who is told when it changes."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.events import Event, Gone, Upsert
+from extender.core.objects import EMPTY, Budget, Namespace, Node, Owner, OwnerRef, Pod, Protection, Requests
+from extender.simulate.clock import Clock
+
+
+class Cause(Enum):
+    """Who ended a pod."""
+
+    CONTROLLER = "controller"
+    SPOTMIX = "spotmix"
+    NODE = "node"
+    OWN = "own"
+
+
+class PodTemplate(Struct, frozen=True):
+    """What the pods of a workload are like.
+
+    `start` is how long a pod takes from its binding to being ready, `stop` how long it takes to end, which its `grace`
+    bounds (seconds). `run` is how long a Job's pod works before it succeeds; 0 is for ever.
+    """
+
+    requests: Requests = Requests()
+    labels: "tuple[tuple[str, str], ...]" = ()
+    constraints: Constraints = NO_CONSTRAINTS
+    protection: Protection | None = None
+    start: float = 10.0
+    stop: float = 5.0
+    grace: float = 30.0
+    run: float = 0.0
+
+
+class VirtualPod(Struct, eq=False):
+    """A pod as it really is.
+
+    `created`, `ready_since` and `unscheduled_since` are in seconds since the epoch. `serving` is whether it works: it
+    may be down before anybody has noticed. `cause` is who ended it.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    owner: OwnerRef
+    template: PodTemplate
+    labels: dict[str, str]
+    created: float
+    node: str = ""
+    running: bool = False
+    ready: bool = False
+    serving: bool = False
+    ready_since: float = 0.0
+    ended: bool = False
+    terminating: bool = False
+    due: float = 0.0
+    unscheduled_since: float | None = None
+    nominated: str = ""
+    cost: str | None = None
+    cause: Cause | None = None
+
+    def fact(self) -> Pod:
+        """The pod as the watch shows it."""
+        template = self.template
+        return Pod(
+            uid=self.uid,
+            namespace=self.namespace,
+            name=self.name,
+            node=self.node,
+            owner=self.owner,
+            terminating=self.terminating,
+            ended=self.ended,
+            ready=self.ready,
+            unscheduled=self.unscheduled_since is not None and not self.node,
+            nominated=self.nominated,
+            cost=self.cost,
+            # The API server keeps whole seconds.
+            created=float(int(self.created)),
+            requests=template.requests,
+            labels=self.labels,
+            constraints=template.constraints,
+            pending=not (self.running or self.ended),
+            due=self.due,
+            protection=template.protection,
+        )
+
+
+class Watcher:
+    """Is told of changes, the moment they are made. A watcher that acts on one does so later, by the clock."""
+
+    def pod(self, pod: VirtualPod, event: Event) -> None:
+        """A pod was added, changed (Upsert) or removed (Gone)."""
+
+    def other(self, event: Event) -> None:
+        """Any other object was added, changed or removed."""
+
+
+class VirtualApi:
+    """See the module.
+
+    Args:
+        clock: virtual time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.nodes: dict[str, Node] = {}
+        self.pods: dict[str, VirtualPod] = {}
+        self.owners: dict[str, Owner] = {}
+        self.budgets: dict[str, Budget] = {}
+        self.namespaces: dict[str, Namespace] = {}
+        self.watchers: list[Watcher] = []
+        self._by_owner: dict[str, dict[str, VirtualPod]] = {}
+        self._by_node: dict[str, dict[str, VirtualPod]] = {}
+        self._by_name: dict[tuple[str, str], VirtualPod] = {}
+        self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self._made = 0
+
+    def new_uid(self, kind: str) -> str:
+        """A UID that was not used yet."""
+        self._made += 1
+        return f"{kind}-{self._made:07d}"
+
+    # Pods
+
+    def pods_of(self, owner: str) -> Iterable[VirtualPod]:
+        """The pods that an owner (by UID) controls, in the order of their creation."""
+        return list(self._by_owner.get(owner, {}).values())
+
+    def pods_on(self, node: str) -> Iterable[VirtualPod]:
+        """The pods bound to a node."""
+        return list(self._by_node.get(node, {}).values())
+
+    def pod_named(self, namespace: str, name: str) -> VirtualPod | None:
+        """The pod of a name."""
+        return self._by_name.get((namespace, name))
+
+    def create_pod(
+        self, namespace: str, name: str, owner: OwnerRef, template: PodTemplate, uid: str = ""
+    ) -> VirtualPod:
+        """Create a pod; it is given a name that begins with `name` when that ends with a dash."""
+        uid = uid or self.new_uid("pod")
+        if name.endswith("-"):
+            name += uid.rpartition("-")[2]
+        labels = self._labels.setdefault(template.labels, dict(template.labels))
+        pod = VirtualPod(uid, namespace, name, owner, template, labels, self.clock.now)
+        self.pods[uid] = pod
+        self._by_owner.setdefault(owner.uid, {})[uid] = pod
+        self._by_name[namespace, name] = pod
+        self.changed(pod)
+        return pod
+
+    def changed(self, pod: VirtualPod) -> None:
+        """A pod's fields were written."""
+        event = Upsert(pod.fact())
+        for watcher in self.watchers:
+            watcher.pod(pod, event)
+
+    def bind(self, pod: VirtualPod, node: str) -> bool:
+        """Bind a pod; False when it, or the node, is gone or the pod is bound already."""
+        if pod.uid not in self.pods or pod.terminating or pod.node or node not in self.nodes:
+            return False
+        pod.node = node
+        pod.nominated = ""
+        self._by_node.setdefault(node, {})[pod.uid] = pod
+        self.changed(pod)
+        return True
+
+    def delete_pod(self, pod: VirtualPod, cause: Cause) -> None:
+        """Delete a pod gracefully; one that no kubelet has is gone at once."""
+        if pod.uid not in self.pods or pod.terminating:
+            return
+        pod.cause = cause
+        if not pod.node:
+            self.remove_pod(pod)
+            return
+        pod.terminating = True
+        pod.due = self.clock.now + pod.template.grace
+        self.changed(pod)
+
+    def remove_pod(self, pod: VirtualPod) -> None:
+        """Remove a pod for good."""
+        if self.pods.pop(pod.uid, None) is None:
+            return
+        pod.ready = pod.serving = False
+        self._by_owner[pod.owner.uid].pop(pod.uid)
+        if not self._by_owner[pod.owner.uid]:
+            del self._by_owner[pod.owner.uid]
+        if pod.node:
+            self._by_node[pod.node].pop(pod.uid)
+        if self._by_name.get((pod.namespace, pod.name)) is pod:
+            del self._by_name[pod.namespace, pod.name]
+        event = Gone("pods", pod.uid)
+        for watcher in self.watchers:
+            watcher.pod(pod, event)
+
+    # Other objects
+
+    def put(self, thing: Node | Owner | Namespace | Budget) -> None:
+        """Create or replace an object."""
+        if isinstance(thing, Node):
+            self.nodes[thing.name] = thing
+        elif isinstance(thing, Owner):
+            self.owners[thing.uid] = thing
+        elif isinstance(thing, Budget):
+            self.budgets[thing.uid] = thing
+        else:
+            self.namespaces[thing.name] = thing
+        self._tell(Upsert(thing))
+
+    def remove_node(self, name: str) -> None:
+        """Delete a node; its pods, which nobody runs any more, go with it."""
+        node = self.nodes.pop(name, None)
+        if node is None:
+            return
+        self._tell(Gone("nodes", node.uid))
+        for pod in self.pods_on(name):
+            pod.cause = pod.cause or Cause.NODE
+            self.remove_pod(pod)
+        self._by_node.pop(name, None)
+
+    def remove_owner(self, uid: str) -> None:
+        """Delete an owner that has no pods left."""
+        owner = self.owners.pop(uid, None)
+        if owner is not None:
+            self._tell(Gone(owner.resource, uid))
+
+    def edit_owner(self, uid: str, **fields: object) -> None:
+        """Write fields of an owner, if any differs."""
+        owner = self.owners[uid]
+        if any(getattr(owner, name) != value for name, value in fields.items()):
+            self.put(replace(owner, **fields))
+
+    def _tell(self, event: Event) -> None:
+        for watcher in self.watchers:
+            watcher.other(event)
+
+
+def ref(owner: Owner) -> OwnerRef:
+    """The reference that what an owner controls carries."""
+    return OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
+
+
+def make_owner(
+    kind: str, namespace: str, name: str, uid: str, *, replicas: int | None, owner: OwnerRef | None = None
+) -> Owner:
+    """An owner without labels and annotations."""
+    group = "batch" if kind == "Job" else "apps"
+    return Owner(
+        uid=uid,
+        resource=f"{kind.lower()}s.{group}",
+        api_version=f"{group}/v1",
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        owner=owner,
+        labels=EMPTY,
+        annotations=EMPTY,
+        replicas=replicas,
+    )

@@ -1,0 +1,156 @@
+"""The virtual cluster, put together: what tests and scenarios build on."""
+
+from collections.abc import Iterable, Mapping
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.classes import ON_DEMAND, ClassRules
+from extender.core.objects import Budget, Namespace, Owner
+from extender.core.selectors import LabelSelector
+from extender.core.workloads import PolicyRules
+from extender.simulate.api import PodTemplate, VirtualApi, make_owner
+from extender.simulate.budgets import Budgets, BudgetSpec
+from extender.simulate.clock import Clock
+from extender.simulate.controllers import Controllers
+from extender.simulate.kubelet import Kubelets
+from extender.simulate.machines import Pool, PoolSpec
+from extender.simulate.meter import Meter
+from extender.simulate.prices import Prices
+from extender.simulate.scheduler import Scheduler, SchedulerOptions
+from extender.simulate.service import Service, ServiceOptions
+from extender.simulate.truth import Truth
+
+
+class Options(Struct, frozen=True):
+    """How a cluster is run.
+
+    Attributes:
+        rules: how policies are read.
+        classes: how nodes are told apart.
+        service: how Spotmix runs; None is a cluster without it.
+        scheduler: how the scheduler runs.
+        start: when it begins (seconds since the epoch).
+    """
+
+    rules: PolicyRules
+    classes: ClassRules = ClassRules()
+    service: ServiceOptions | None = ServiceOptions()
+    scheduler: SchedulerOptions = SchedulerOptions()
+    start: float = 0.0
+
+
+class WorkloadSpec(Struct, frozen=True):
+    """A workload: a Deployment, ReplicaSet, StatefulSet or Job, with the labels and annotations under our prefixes.
+
+    `completions` is how many pods of a Job have to succeed; None is for ever.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    replicas: int
+    template: PodTemplate
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    completions: int | None = None
+
+
+class Cluster:
+    """See the module.
+
+    Args:
+        pools: the node pools.
+        options: see `Options`.
+        rng: all randomness comes from it. What is drawn for a pool does not depend on what runs on it, so that two
+            policies meet the same interruptions.
+    """
+
+    def __init__(self, pools: Iterable[PoolSpec], options: Options, rng: Random) -> None:
+        self.clock = Clock(options.start)
+        self.api = VirtualApi(self.clock)
+        self.truth = Truth(self.api, options.rules)
+        base, pods, ties, drift = (rng.getrandbits(64) for _ in range(4))
+        self.kubelets = Kubelets(self.api, Random(pods))
+        specs = tuple(pools)
+        self.pools = {
+            spec.name: Pool(spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"))
+            for spec in specs
+        }
+        self.meter = Meter(self.api, self.truth, self._prices())
+        self.controllers = Controllers(self.api)
+        self.budgets = Budgets(self.api)
+        self.service = Service(self.api, options.rules, options.service) if options.service is not None else None
+        refused = frozenset(spec.name for spec in specs if spec.refused)
+        self.scheduler = Scheduler(self.api, self.truth, self.service, Random(ties), options.scheduler, refused)
+        self.drift_rng = Random(drift)
+        self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
+        self.api.watchers += [self.service] if self.service is not None else []
+        self.api.watchers.append(self.scheduler)
+
+    def _prices(self) -> Prices:
+        by_pool: dict[tuple[str, str, str], float] = {}
+        on_demand = []
+        for pool in self.pools.values():
+            node = pool.sample()
+            by_pool[node.capacity_class, node.instance_type, node.zone] = pool.spec.price
+            if node.capacity_class == ON_DEMAND and pool.spec.price:
+                on_demand.append((node.allocatable, pool.spec.price))
+        return Prices(by_pool, tuple(on_demand))
+
+    # What it consists of
+
+    def start(self) -> None:
+        """Bring up the nodes and Spotmix, which takes in at once what there is."""
+        for pool in self.pools.values():
+            pool.fill()
+        if self.service is not None:
+            self.service.start()
+
+    def add_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
+        """Create or change a namespace."""
+        self.api.put(Namespace(f"namespace-{name}", name, labels, annotations))
+
+    def add_workload(self, spec: WorkloadSpec) -> str:
+        """Create a workload; its UID."""
+        uid = self.api.new_uid(spec.kind.lower())
+        owner = make_owner(spec.kind, spec.namespace, spec.name, uid, replicas=spec.replicas)
+        self.controllers.templates[uid] = spec.template
+        if spec.completions is not None:
+            self.controllers.completions[uid] = spec.completions
+        self.api.put(replace(owner, labels=dict(spec.labels), annotations=dict(spec.annotations)))
+        return uid
+
+    def add_budget(self, namespace: str, name: str, selector: LabelSelector, spec: BudgetSpec) -> None:
+        """Create a PodDisruptionBudget."""
+        self.budgets.add(Budget(f"pdb-{namespace}-{name}", namespace, name, selector, 0, current=False), spec)
+
+    # What happens to it
+
+    def owner(self, uid: str) -> Owner:
+        """A workload as it is now."""
+        return self.api.owners[uid]
+
+    def scale(self, uid: str, replicas: int) -> None:
+        """Change a workload's size."""
+        self.api.edit_owner(uid, replicas=replicas)
+
+    def annotate(self, uid: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of a workload; None removes one."""
+        merged = {**self.owner(uid).annotations, **annotations}
+        self.api.edit_owner(uid, annotations={key: value for key, value in merged.items() if value is not None})
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.run(self.clock.now + seconds)
+
+    def split(self, uid: str) -> dict[str, int]:
+        """The pods of a workload that hold a seat, by class, over all its revisions."""
+        found: dict[str, int] = {}
+        for each in (uid, *self.truth.state.workloads.children.get(uid, ())):
+            revision = self.truth.state.revisions.get(each)
+            for capacity_class, count in (revision.filled if revision is not None else {}).items():
+                if count:
+                    found[capacity_class] = found.get(capacity_class, 0) + count
+        return found

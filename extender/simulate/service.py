@@ -1,0 +1,253 @@
+"""Spotmix in the virtual cluster: the state that a lagging watch feeds, and what surrounds a decision.
+
+Decisions are `core.decide`'s; this is `servers.extender`, `kube.waker` and `kube.seatwriter` without their I/O, in
+virtual time.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from extender.core.decide import Decision, PodView, decide, wanted_class
+from extender.core.events import Event, Gone
+from extender.core.fit import Needs
+from extender.core.records import Revision
+from extender.core.score import relative_scores, score_nodes
+from extender.core.seatcost import costs_to_write
+from extender.core.state import ClusterState, Wake
+from extender.core.waiting import Waiting
+from extender.core.workloads import Managed, Missing, PolicyRules
+from extender.simulate.api import VirtualApi, VirtualPod, Watcher
+from extender.simulate.clock import Timer
+
+UNWRITTEN, UNCHANGED, MARGIN = 1.0, 0.25, 0.02
+"""As in `kube.waker` (seconds)."""
+PATIENCE = 10
+"""As in `kube.seatwriter`."""
+HOUSEKEEPING = 60.0
+
+
+class ServiceOptions(Struct, frozen=True):
+    """How Spotmix runs. Durations in seconds.
+
+    Attributes:
+        lag: from a change to its arrival by the watch.
+        patch: from deciding on a write to its being made.
+        owner_wait: how long a decision waits for an owner that the watch has not delivered.
+        reservation_ttl: see `ClusterState`.
+        max_candidates: most nodes that pass filter, 0 for all.
+        deletion_cost: whether seats are written on pods.
+        settle: how long a revision must be unchanged before they are.
+    """
+
+    lag: float = 0.05
+    patch: float = 0.02
+    owner_wait: float = 0.1
+    reservation_ttl: float = 900.0
+    max_candidates: int = 100
+    deletion_cost: bool = True
+    settle: float = 2.0
+
+
+class Service(Watcher):
+    """See the module.
+
+    Args:
+        api: the cluster.
+        rules: how policies are read.
+        options: see `ServiceOptions`.
+
+    Attributes:
+        state: the cluster as Spotmix sees it.
+    """
+
+    def __init__(self, api: VirtualApi, rules: PolicyRules, options: ServiceOptions) -> None:
+        self._api = api
+        self._clock = api.clock
+        self._options = options
+        self.state = ClusterState(rules, options.reservation_ttl)
+        self._coming: deque[tuple[float, Event, VirtualPod | None]] = deque()
+        self._timers: dict[str, Timer] = {}
+        self._nominees: dict[str, str] = {}
+        self._changed: dict[str, tuple[float, float]] = {}
+        self._writing: Timer = Timer(None)
+
+    def start(self) -> None:
+        """Take in what there is at once, as after a list, and begin."""
+        while self._coming:
+            self._take(*self._coming.popleft()[1:])
+        self._clock.after(HOUSEKEEPING, self._keep_house)
+
+    # The watch
+
+    def pod(self, pod: VirtualPod, event: Event) -> None:
+        """See `Watcher`."""
+        self._expect(event, pod)
+
+    def other(self, event: Event) -> None:
+        """See `Watcher`."""
+        self._expect(event, None)
+
+    def _expect(self, event: Event, pod: VirtualPod | None) -> None:
+        if not self._coming:
+            self._clock.after(self._options.lag, self._deliver)
+        self._coming.append((self._clock.now + self._options.lag, event, pod))
+
+    def _deliver(self) -> None:
+        now = self._clock.now
+        while self._coming and self._coming[0][0] <= now:
+            _, event, pod = self._coming.popleft()
+            self._take(event, pod)
+        if self._coming:
+            self._clock.at(self._coming[0][0], self._deliver)
+
+    def _take(self, event: Event, pod: VirtualPod | None) -> None:
+        self.state.apply(event, self._clock.now)
+        if pod is not None and pod.uid in self._timers:
+            self._seen(pod, gone=isinstance(event, Gone))
+        if self.state.effects:
+            effects, self.state.effects = self.state.effects, []
+            for effect in effects:
+                if isinstance(effect, Wake):
+                    self._wake(effect.pod)
+        if self.state.reseat and self._options.deletion_cost:
+            self._note_reseats()
+
+    def _keep_house(self) -> None:
+        self.state.expire(self._clock.now)
+        self._clock.after(HOUSEKEEPING, self._keep_house)
+
+    # Filter and prioritize
+
+    @property
+    def owner_wait(self) -> float:
+        """How long a decision waits for an owner that the watch has not delivered (seconds)."""
+        return self._options.owner_wait
+
+    def resolve(self, pod: VirtualPod) -> Managed | Missing | None:
+        """Whose a pod is; what is missing may come within `owner_wait`."""
+        return self.state.workloads.resolve(pod.namespace, pod.owner)
+
+    def filter(self, pod: VirtualPod, offered: Sequence[str]) -> Decision:
+        """Answer a filter request, apply the decision, and see to it that a rejected pod is tried again."""
+        now = self._clock.now
+        decision = decide(self.state, view_of(pod), self.resolve(pod), offered, now, self._options.max_candidates)
+        for event in decision.events:
+            self.state.apply(event, now)
+        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
+        if waiting is not None:
+            self._rejected(waiting, written=pod.unscheduled_since is not None)
+        else:
+            self._forget(pod.uid)
+        return decision
+
+    def prioritize(self, pod: VirtualPod, offered: Sequence[str]) -> dict[str, int]:
+        """Answer a prioritize request: points by node, 0 for those that are not in it."""
+        managed = self.resolve(pod)
+        if not isinstance(managed, Managed) or managed.workload.policy.mode == "audit":
+            return {}
+        revision = self.state.revisions.get(managed.revision.uid)
+        reservation = revision.reservations.get(pod.uid) if revision is not None else None
+        if reservation is not None:
+            wanted = reservation.capacity_class
+        else:
+            wanted, _ = wanted_class(self.state, managed, managed.workload.policy, view_of(pod))
+        return dict(relative_scores(score_nodes(self.state, revision, wanted, offered, self._clock.now)))
+
+    # Waking
+
+    def _rejected(self, waiting: Waiting, *, written: bool) -> None:
+        uid = waiting.pod
+        self._forget(uid)
+        if waiting.node:
+            self._nominees[uid] = waiting.node
+            delay = UNCHANGED if written else UNWRITTEN
+            self._timers[uid] = self._clock.after(delay, lambda: self._nominate(uid))
+        elif waiting.wake_at:
+            self._timers[uid] = self._clock.at(waiting.wake_at + MARGIN, lambda: self._wake(uid))
+
+    def _seen(self, pod: VirtualPod, *, gone: bool) -> None:
+        if gone or pod.node or pod.terminating or pod.ended:
+            self._forget(pod.uid)
+        elif pod.unscheduled_since is not None and pod.uid in self._nominees:
+            self._nominate(pod.uid)
+
+    def _forget(self, uid: str) -> None:
+        timer = self._timers.pop(uid, None)
+        if timer is not None:
+            timer.cancel()
+        self._nominees.pop(uid, None)
+
+    def _wake(self, uid: str) -> None:
+        """Annotate a pod, which makes the scheduler try it again."""
+        self._forget(uid)
+        self._clock.after(self._options.patch, lambda: self._touch(uid))
+
+    def _touch(self, uid: str) -> None:
+        pod = self._api.pods.get(uid)
+        if pod is not None and not pod.node:
+            self._api.changed(pod)
+
+    def _nominate(self, uid: str) -> None:
+        node = self._nominees.get(uid, "")
+        self._forget(uid)
+        self._clock.after(self._options.patch, lambda: self._write_nominee(uid, node))
+
+    def _write_nominee(self, uid: str, node: str) -> None:
+        pod = self._api.pods.get(uid)
+        if pod is not None and node and not pod.node:
+            pod.nominated = node
+            self._api.changed(pod)
+
+    # Seats as deletion costs
+
+    def _note_reseats(self) -> None:
+        changed, self.state.reseat = self.state.reseat, set()
+        now = self._clock.now
+        for revision in changed:
+            if revision.owner.kind == "ReplicaSet":
+                first, _ = self._changed.get(revision.owner.uid, (now, now))
+                self._changed[revision.owner.uid] = (first, now)
+        if self._changed and not self._writing.pending:
+            self._writing = self._clock.after(self._options.settle, self._write_settled)
+
+    def _write_settled(self) -> None:
+        now, settle = self._clock.now, self._options.settle
+        for uid, (first, last) in sorted(self._changed.items()):
+            if now - last >= settle or now - first >= PATIENCE * settle:
+                del self._changed[uid]
+                revision = self.state.revisions.get(uid)
+                if revision is not None:
+                    self._write(revision)
+        if self._changed:
+            self._writing = self._clock.after(settle / 4, self._write_settled)
+
+    def _write(self, revision: Revision) -> None:
+        managed = self.state.workloads.resolve(revision.namespace, revision.owner)
+        if not isinstance(managed, Managed) or managed.workload.policy.mode != "enforce":
+            return
+        written = costs_to_write(revision, managed.workload.policy.seats)
+        costs = sorted((record.uid, str(cost)) for record, cost in written)
+        self._clock.after(self._options.patch, lambda: self._write_costs(costs))
+
+    def _write_costs(self, costs: list[tuple[str, str]]) -> None:
+        for uid, cost in costs:
+            pod = self._api.pods.get(uid)
+            if pod is not None and not pod.ended:
+                pod.cost = cost
+                self._api.changed(pod)
+
+
+def view_of(pod: VirtualPod) -> PodView:
+    """A pod as the scheduler shows it."""
+    template = pod.template
+    return PodView(
+        pod.uid,
+        pod.namespace,
+        pod.name,
+        pod.owner,
+        pod.nominated,
+        pod.unscheduled_since,
+        lambda: Needs(template.requests, template.constraints),
+    )

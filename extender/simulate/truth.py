@@ -1,0 +1,46 @@
+"""The cluster without a lag: what the scheduler goes by, and what is measured."""
+
+from extender.core.events import Event
+from extender.core.policy import Policy
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed, PolicyRules
+from extender.simulate.api import VirtualApi, VirtualPod, Watcher, ref
+
+
+class Truth(Watcher):
+    """See the module. It is told before all other watchers.
+
+    Args:
+        api: the cluster.
+        rules: how policies are read.
+
+    Attributes:
+        state: the cluster as it is. Pods that the scheduler has just chosen a node for are on it already.
+    """
+
+    def __init__(self, api: VirtualApi, rules: PolicyRules) -> None:
+        self._clock = api.clock
+        self.state = ClusterState(rules)
+
+    def pod(self, pod: VirtualPod, event: Event) -> None:  # noqa: ARG002 - the event has it all
+        """See `Watcher`."""
+        self.other(event)
+
+    def other(self, event: Event) -> None:
+        """See `Watcher`."""
+        self.state.apply(event, self._clock.now)
+        self.state.effects.clear()
+        self.state.reseat.clear()
+
+    def managed(self, revision: str) -> Managed | None:
+        """The workload of a revision (by UID), if it is managed."""
+        owner = self.state.workloads.owners.get(revision)
+        if owner is None:
+            return None
+        known = self.state.workloads.resolve(owner.namespace, ref(owner))
+        return known if isinstance(known, Managed) else None
+
+
+def least_on_demand(policy: Policy, replicas: int) -> int:
+    """How many on-demand replicas an owner insists on at this size."""
+    return min(replicas, max(policy.seats.floor, policy.seats.base))
