@@ -88,6 +88,26 @@ class Protection(Struct, frozen=True, gc=False):
     until: float | None = None
     malformed: bool = False
 
+    def holds(self, now: float) -> bool:
+        """Whether it protects at `now`."""
+        return self.until is None or now < self.until
+
+
+class OptOut(Struct, frozen=True, gc=False):
+    """What an annotation says that forbids to move pods: `lasts` are seconds from a pod's creation, None is for ever.
+
+    One that is `malformed` protects all the same.
+    """
+
+    key: str
+    value: str
+    lasts: float | None = None
+    malformed: bool = False
+
+    def of_pod(self, created: float) -> Protection:
+        """What it means for a pod that was created then (seconds since the epoch)."""
+        return Protection(self.key, self.value, None if self.lasts is None else created + self.lasts, self.malformed)
+
 
 class Pod(Struct, frozen=True, gc=False):
     """A pod as the watch sees it.

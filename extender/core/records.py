@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from extender.core.constraints import NO_CONSTRAINTS, Constraints
-from extender.core.objects import Node, OwnerRef, Protection, Requests
+from extender.core.objects import Node, OptOut, OwnerRef, Protection, Requests
 from extender.core.policy import ParsedPolicy, Policy
 
 K = TypeVar("K")
@@ -144,7 +144,8 @@ class PodRecord(Struct, eq=False, gc=False):
 class Workload(Struct, eq=False):
     """The object that carries a policy: the root owner, or the Job of a CronJob.
 
-    `last_valid` is the policy that keeps applying while `parsed` is invalid.
+    `last_valid` is the policy that keeps applying while `parsed` is invalid. `opt_out` forbids to move its pods; the
+    pods' own annotations come on top, see `protection.protection_of`.
     """
 
     uid: str
@@ -155,6 +156,7 @@ class Workload(Struct, eq=False):
     managed: bool
     parsed: ParsedPolicy
     last_valid: Policy | None = None
+    opt_out: OptOut | None = None
 
     @property
     def policy(self) -> Policy:

@@ -15,6 +15,7 @@ from extender.core.policy import (
     parse_enabled,
     parse_policy,
 )
+from extender.core.protection import workload_opt_out
 from extender.core.records import Workload
 
 NEVER_MANAGED = frozenset({"DaemonSet", "Node"})
@@ -226,20 +227,20 @@ class Workloads:
         old = self.by_uid.get(owner.uid)
         if not managed:
             return self._forget(owner.uid)
-        parsed = parse_policy(
-            [*(layer for layer, _ in layers), self.default_layer],
-            self.rules.prefixes,
-            self.rules.check_schedule,
-        )
+        written = [*(layer for layer, _ in layers), self.default_layer]
+        parsed = parse_policy(written, self.rules.prefixes, self.rules.check_schedule)
         if problem is not None:
             held = Policy(mode=parsed.policy.mode, scheduler_name=parsed.policy.scheduler_name)
             parsed = ParsedPolicy(held, (problem, *parsed.problems))
-        if old is not None and old.parsed == parsed:
+        opt_out, unclear = workload_opt_out(written, self.rules.prefixes)
+        if unclear is not None:
+            parsed = ParsedPolicy(parsed.policy, (*parsed.problems, unclear))
+        if old is not None and (old.parsed, old.opt_out) == (parsed, opt_out):
             return ()
         workload = old or Workload(
             owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, managed=True, parsed=parsed
         )
-        workload.parsed = parsed
+        workload.parsed, workload.opt_out = parsed, opt_out
         if parsed.valid:
             workload.last_valid = parsed.policy
         self.by_uid[owner.uid] = workload
