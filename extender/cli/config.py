@@ -1,4 +1,4 @@
-"""`spotmix config show`."""
+"""`spotmix config show` and `spotmix config reference`."""
 
 import click
 
@@ -20,3 +20,11 @@ def show(config_file: str, **given: str | None) -> None:
     from extender.settings import render_settings  # noqa: PLC0415 - see the package's docstring
 
     click.echo(render_settings(settings_from(config_file, given)), nl=False)
+
+
+@config.command()
+def reference() -> None:
+    """Print every setting with its type, default and effect, as Markdown."""
+    from extender.settings import render_reference  # noqa: PLC0415 - likewise
+
+    click.echo(render_reference(), nl=False)

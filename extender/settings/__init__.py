@@ -21,6 +21,7 @@ from extender.settings.load import (
     render_settings,
     split_address,
 )
+from extender.settings.reference import render_reference
 from extender.settings.sections import Settings
 from extender.settings.stanza import stanza_from
 
@@ -32,6 +33,7 @@ __all__ = [
     "Settings",
     "default_annotations",
     "load_settings",
+    "render_reference",
     "render_settings",
     "split_address",
     "stanza_from",

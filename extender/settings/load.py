@@ -1,6 +1,5 @@
 """Every setting's flag and environment variable, and merging them with the file: see the package's docstring."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,22 +12,13 @@ from msgspec import Struct
 
 from extender.core.errors import ConfigError
 from extender.core.mutate import parse_taint
-from extender.core.policy import Layer, parse_duration, parse_policy
-from extender.settings.sections import (
-    CertificateSettings,
-    LeaderElectionSettings,
-    Section,
-    Settings,
-    TlsSettings,
-    WebhookSettings,
-)
+from extender.core.policy import Layer, Policy, parse_duration, parse_policy
+from extender.settings.checks import check_together
+from extender.settings.sections import Section, Settings
 from extender.wire.schedule import schedule_fault
 
 API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
-
-# Candidates wait up to this many times longer between two attempts (client-go's JitterFactor).
-ELECTION_JITTER = 1.2
 
 # The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
 _NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
@@ -149,10 +139,7 @@ def load_settings(
         elif leaf.env in environ:
             _put(tree, leaf.path, _from_text(leaf, environ[leaf.env], f"environment variable {leaf.env}"))
     settings = _convert(tree, "configuration")
-    _check_tls(settings.extender.tls)
-    _check_election(settings.leader_election)
-    _check_certificates(settings.webhook.certificates)
-    _check_webhook(settings.webhook)
+    check_together(settings)
     return settings
 
 
@@ -186,71 +173,6 @@ def _check_values(settings: Settings, origin: str) -> None:
         raise ConfigError("; ".join(problem.text for problem in problems))
 
 
-def _check_tls(tls: TlsSettings) -> None:
-    """Check what belongs together, which may come from different places."""
-    if bool(tls.cert) != bool(tls.key):
-        raise ConfigError("extender.tls has only one of cert and key; give both, or neither for plain HTTP")
-    if tls.client_ca and not tls.cert:
-        raise ConfigError("extender.tls.clientCa needs cert and key: clients show certificates by TLS only")
-
-
-def _check_election(election: LeaderElectionSettings) -> None:
-    duration, deadline, period = (
-        parse_duration(text) for text in (election.lease_duration, election.renew_deadline, election.retry_period)
-    )
-    if deadline >= duration:
-        raise ConfigError(
-            f"leaderElection.renewDeadline={election.renew_deadline!r} is not below "
-            f"leaderElection.leaseDuration={election.lease_duration!r}: two replicas could decide at once"
-        )
-    if period * ELECTION_JITTER >= deadline:
-        raise ConfigError(
-            f"leaderElection.retryPeriod={election.retry_period!r} times {ELECTION_JITTER:g} is not below "
-            f"leaderElection.renewDeadline={election.renew_deadline!r}: one failed renewal would lose the lease"
-        )
-    if period <= 0 or duration < 1:
-        raise ConfigError(
-            "leaderElection.retryPeriod has to be above 0 and leaseDuration at least 1s; seen "
-            f"{election.retry_period!r} and {election.lease_duration!r}"
-        )
-
-
-def _check_certificates(certificates: CertificateSettings) -> None:
-    validity, ca_validity, before = (
-        parse_duration(text) for text in (certificates.validity, certificates.ca_validity, certificates.renew_before)
-    )
-    section = "webhook.certificates"
-    if not 0 < before < validity:
-        raise ConfigError(
-            f"{section}.renewBefore={certificates.renew_before!r} is not between 0 and "
-            f"{section}.validity={certificates.validity!r}"
-        )
-    if ca_validity <= validity + before:
-        raise ConfigError(
-            f"{section}.caValidity={certificates.ca_validity!r} is not above validity and renewBefore together "
-            f"({certificates.validity!r}, {certificates.renew_before!r}): the CA has to outlive the next certificate"
-        )
-    for address in certificates.ip_addresses:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError as error:
-            raise ConfigError(f"{section}.ipAddresses: {address!r} is no IP address") from error
-    if certificates.secret and not (certificates.service or certificates.dns_names or certificates.ip_addresses):
-        raise ConfigError(f"{section} names no service, dnsNames or ipAddresses: nobody could verify the certificate")
-
-
-def _check_webhook(webhook: WebhookSettings) -> None:
-    if bool(webhook.tls.cert) != bool(webhook.tls.key):
-        raise ConfigError("webhook.tls has only one of cert and key; give both")
-    if webhook.tls.cert and webhook.certificates.secret:
-        raise ConfigError("webhook.tls and webhook.certificates.secret exclude each other: keep one of the two")
-    if webhook.enabled and not (webhook.tls.cert or webhook.certificates.secret):
-        raise ConfigError(
-            "webhook.enabled needs a certificate: give webhook.tls.cert and webhook.tls.key, or name a Secret by "
-            "webhook.certificates.secret"
-        )
-
-
 def _check_taints(settings: Settings, origin: str) -> None:
     name = f"{origin}: webhook.extraSpotTaints"
     for text in settings.webhook.extra_spot_taints:
@@ -263,9 +185,12 @@ def _check_taints(settings: Settings, origin: str) -> None:
 
 
 def default_annotations(settings: Settings) -> dict[str, str]:
-    """`policy.defaults` as the annotations of a workload would have them."""
+    """`policy.defaults`, and `drift.maxMovesPerHour`, as the annotations of a workload would have them."""
     prefix = settings.policy.prefixes[0]
-    return {f"{prefix}/{key}": str(value) for key, value in settings.policy.defaults.items()}
+    defaults = dict(settings.policy.defaults)
+    if settings.drift.max_moves_per_hour != Policy().max_moves_per_hour:
+        defaults.setdefault("max-moves-per-hour", settings.drift.max_moves_per_hour)
+    return {f"{prefix}/{key}": str(value) for key, value in defaults.items()}
 
 
 def _check_duration(origin: str, leaf: Leaf, settings: Settings) -> None:

@@ -81,6 +81,7 @@ class ScaleInSettings(Section, frozen=True):
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
 
 
+_PERCENT = Meta(ge=0, le=100)
 _DNS_NAME = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 
 
@@ -98,6 +99,70 @@ class LeaderElectionSettings(Section, frozen=True):
     lease_duration: Annotated[str, _duration("how long others wait for a leader that renews no more")] = "15s"
     renew_deadline: Annotated[str, _duration("how long the leader decides without a renewal that succeeded")] = "10s"
     retry_period: Annotated[str, _duration("how long between two attempts to get or renew the Lease")] = "2s"
+
+
+class DriftSettings(Section, frozen=True):
+    """The drift loop: moves pods back to the split that their owners asked for."""
+
+    enabled: Annotated[bool, _doc("move pods that are too many in their class")] = True
+    read_only: Annotated[
+        bool, _doc("dry run: plan, ask the API server with dryRun whether it would evict, report, change nothing")
+    ] = False
+    interval: Annotated[
+        str, _duration("how often every workload is looked at, beside whenever it changes; at least 5s")
+    ] = "30s"
+    min_pod_age: Annotated[str, _duration("a younger pod is not moved")] = "2m"
+    dwell: Annotated[
+        str, _duration("how long a node must have been Ready and not going away before pods are moved to it")
+    ] = "5m"
+    max_moves_per_hour: Annotated[
+        int,
+        _doc("most moves of a workload in an hour, where its max-moves-per-hour says nothing"),
+        Meta(ge=0, le=10_000),
+    ] = 6
+    max_moves_in_flight: Annotated[
+        int, _doc("most moves in the cluster that wait for a pod to end or for its replacement"), Meta(ge=1, le=10_000)
+    ] = 10
+    workload_in_flight: Annotated[
+        int, _doc("such moves of one workload, in percent of its replicas; at least one"), _PERCENT
+    ] = 10
+    max_unavailable: Annotated[
+        int, _doc("pods of a workload that may be unavailable, the move included, in percent; at least one"), _PERCENT
+    ] = 5
+    drain_on_interruption: Annotated[
+        bool, _doc("evict pods from a spot node that is about to be taken away, so that replacements start before")
+    ] = True
+    drain_max_unavailable: Annotated[
+        int,
+        _doc("as maxUnavailable, for pods that leave such a node and have no PodDisruptionBudget"),
+        _PERCENT,
+    ] = 25
+    not_ready_nodes: Annotated[
+        int, _doc("nothing is moved while more of the nodes are not Ready, in percent"), _PERCENT
+    ] = 20
+    move_singletons: Annotated[bool, _doc("move the only replica of a workload too")] = False
+    back_off: Annotated[str, _duration("wait after a move in vain; doubled by each further one")] = "1m"
+    max_back_off: Annotated[str, _duration("longest such wait")] = "1h"
+    circuit_moves: Annotated[
+        int, _doc("moves in vain within circuitWindow after which a workload is left alone"), Meta(ge=1, le=1000)
+    ] = 3
+    circuit_window: Annotated[str, _duration("see circuitMoves")] = "6h"
+    circuit_reset: Annotated[
+        str, _duration("how long a workload is left alone then, unless its policy changes before")
+    ] = "24h"
+    replacement_timeout: Annotated[
+        str, _duration("how long a replacement may take to become Ready, beside the grace period of the old pod")
+    ] = "15m"
+    store: Annotated[
+        str,
+        _doc("ConfigMap that keeps moves in flight and back-off over restarts"),
+        Meta(min_length=1, pattern=_DNS_NAME),
+    ] = "spotmix-drift"
+    namespace: Annotated[
+        str,
+        _doc("namespace of that ConfigMap; empty takes the pod's own ($POD_NAMESPACE), outside of a pod default"),
+        Meta(pattern=_DNS_NAME),
+    ] = ""
 
 
 class CertificateSettings(Section, frozen=True):
@@ -209,6 +274,7 @@ class Settings(Section, frozen=True):
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
     leader_election: LeaderElectionSettings = field(default_factory=LeaderElectionSettings)
+    drift: DriftSettings = field(default_factory=DriftSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     scheduler_config: SchedulerConfigSettings = field(default_factory=SchedulerConfigSettings)

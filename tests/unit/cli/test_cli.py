@@ -49,6 +49,15 @@ def test_help_names_every_setting(runner: CliRunner, command: list[str]) -> None
     assert "default: 0.1s" in text
 
 
+def test_the_page_of_all_settings_is_current(runner: CliRunner) -> None:
+    result = runner.invoke(cli, ["config", "reference"])
+    page = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
+    assert result.output == page.read_text(), "run make reference"
+    assert all(f"`{'.'.join(leaf.path)}`" in result.output and leaf.text in result.output for leaf in LEAVES)
+    assert "| `log.level` | `debug`, `info`, `warning`, `error` | `info` |" in result.output
+    assert "| `extender.tls.cert` (flag `--tls-cert`) | text | empty |" in result.output
+
+
 def test_commands_and_version(runner: CliRunner) -> None:
     text = runner.invoke(cli, ["-h"]).output
     assert {"serve", "config", "sandbox"} <= set(text.split())

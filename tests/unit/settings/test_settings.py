@@ -7,7 +7,16 @@ import yaml
 
 from extender.core.classes import ClassRule
 from extender.core.errors import ConfigError
-from extender.settings import API_VERSION, KIND, LEAVES, Settings, load_settings, render_settings, split_address
+from extender.settings import (
+    API_VERSION,
+    KIND,
+    LEAVES,
+    Settings,
+    default_annotations,
+    load_settings,
+    render_settings,
+    split_address,
+)
 
 FILE = """
 apiVersion: spotmix.io/v1alpha1
@@ -217,6 +226,39 @@ def test_the_times_of_certificates_have_to_fit(file: Path, given: dict[str, Any]
     file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "webhook": {"certificates": given}}))
     with pytest.raises(ConfigError, match=re.escape(text)):
         load_settings(str(file), environ={})
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"interval": "4s"}, "drift.interval='4s' is below 5s"),
+        ({"interval": "often"}, "drift.interval='often' is not a duration"),
+        ({"minPodAge": 120}, "Expected `str`, got `int`"),
+        ({"maxUnavailable": 101}, "<= 100"),
+        ({"notReadyNodes": -1}, ">= 0"),
+        ({"workloadInFlight": "10%"}, "Expected `int`, got `str`"),
+        ({"maxMovesInFlight": 0}, ">= 1"),
+        ({"circuitMoves": 0}, ">= 1"),
+        ({"backOff": "0"}, "drift.backOff='0' is not above 0"),
+        ({"replacementTimeout": "0s"}, "drift.replacementTimeout='0s' is not above 0"),
+        ({"backOff": "2h"}, "drift.maxBackOff='1h' is below drift.backOff='2h'"),
+        ({"store": "Drift"}, "matching regex"),
+        ({"readonly": True}, "unknown field `readonly`"),
+    ],
+)
+def test_how_careful_the_drift_loop_is_has_to_make_sense(file: Path, given: dict[str, Any], text: str) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "drift": given}))
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        load_settings(str(file), environ={})
+
+
+def test_the_hourly_budget_is_a_default_of_policies_like_others(file: Path) -> None:
+    assert default_annotations(Settings()) == {}
+    file.write_text(FILE + "drift: {maxMovesPerHour: 20}")
+    key = "spotmix.io/max-moves-per-hour"
+    assert default_annotations(load_settings(str(file), environ={})) == {key: "20"}
+    environ = {"SPOTMIX_POLICY_DEFAULTS": "{max-moves-per-hour: 3}"}
+    assert default_annotations(load_settings(str(file), environ=environ)) == {key: "3"}
 
 
 def test_a_webhook_needs_a_certificate(file: Path) -> None:
