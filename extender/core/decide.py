@@ -72,13 +72,16 @@ def ordinal_of(name: str) -> int | None:
 
 
 def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
-    """Seats taken in a revision by class: bound pods and the reservations of others than `pod`."""
+    """Seats taken in a revision by class: bound pods and the reservations of others than `pod`.
+
+    A new pod takes over what was reserved for a replacement.
+    """
     if revision is None:
         return {}
     filled = dict(revision.filled)
     for capacity_class, count in revision.reserved.items():
         filled[capacity_class] = filled.get(capacity_class, 0) + count
-    own = revision.reservations.get(pod)
+    own = revision.reservation(pod)
     if own is not None:
         filled[own.capacity_class] -= 1
     record = state.pods.get(pod)
@@ -96,7 +99,7 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
             return policy.seats.class_at(ordinal - owner.first_ordinal + 1), Reason.ORDINAL
     revision = state.revisions.get(owner.uid)
     filled = filled_seats(state, revision, pod.uid)
-    earlier = revision.reservations.get(pod.uid) if revision is not None else None
+    earlier = revision.reservation(pod.uid) if revision is not None else None
     seat, capacity_class = first_unfilled(policy.seats, filled)
     if (
         earlier is not None

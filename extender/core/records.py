@@ -45,7 +45,8 @@ class NodeRecord(Struct, eq=False, gc=False):
 class Reservation(Struct, frozen=True, gc=False):
     """A seat held for a pod from the decision on. `at` is in seconds; `pool` is set where a pool cap made the choice.
 
-    `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept.
+    `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept. `pod` is a
+    UID, or what `replacing` makes of one: then the seat is for the next new pod of the revision.
     """
 
     pod: str
@@ -55,6 +56,19 @@ class Reservation(Struct, frozen=True, gc=False):
     at: float
     pool: Pool | None = None
     stand_in: bool = False
+
+
+_REPLACING = "replacing/"
+
+
+def replacing(pod: str) -> str:
+    """For whom a seat is reserved while the pod that will replace `pod` is not known."""
+    return _REPLACING + pod
+
+
+def is_replacing(pod: str) -> bool:
+    """Whether a reservation is for a pod that is not known yet."""
+    return pod.startswith(_REPLACING)
 
 
 class Siblings(Struct, eq=False, gc=False):
@@ -87,7 +101,8 @@ class Revision(Struct, eq=False, gc=False):
     """The pods of one controller (a ReplicaSet, StatefulSet, Job ..), counted alone.
 
     `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod, and `reserved`
-    counts them by class. `spread` is made when it is first asked for, and kept current from then on.
+    counts them by class; `replacing` are the keys of those for pods not known yet, oldest first. `spread` is made when
+    it is first asked for, and kept current from then on.
     """
 
     owner: OwnerRef
@@ -97,6 +112,14 @@ class Revision(Struct, eq=False, gc=False):
     reservations: dict[str, Reservation]
     reserved: dict[str, int]
     spread: Siblings | None = None
+    replacing: tuple[str, ...] = ()
+
+    def reservation(self, pod: str) -> Reservation | None:
+        """The reservation of a pod, or the one that a new pod takes over."""
+        own = self.reservations.get(pod)
+        if own is None and self.replacing:
+            own = self.reservations[self.replacing[0]]
+        return own
 
     @property
     def siblings(self) -> Siblings:

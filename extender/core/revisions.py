@@ -3,7 +3,7 @@
 from sys import intern
 
 from extender.core.objects import OwnerRef
-from extender.core.records import PodRecord, Reservation, Revision
+from extender.core.records import PodRecord, Reservation, Revision, is_replacing
 from extender.core.waiting import WaitingPods
 
 
@@ -69,20 +69,32 @@ class Revisions:
 
     def reserved_since(self, start: float) -> list[str]:
         """The pods whose live reservation was made, or made anew, at `start` (seconds) or later."""
-        return [pod for pod, revision in self._reserved.items() if revision.reservations[pod].at >= start]
+        return [
+            pod
+            for pod, revision in self._reserved.items()
+            if revision.reservations[pod].at >= start and not is_replacing(pod)
+        ]
 
     def _reserve(self, reservation: Reservation) -> None:
         pod = reservation.pod
+        new = pod not in self._reserved
         # First, since giving an earlier one back may leave its revision empty and drop it.
         self._release(pod)
         revision = self.revision(reservation.owner, reservation.namespace)
         revision.reservations[pod] = reservation
         revision.reserved[reservation.capacity_class] = revision.reserved.get(reservation.capacity_class, 0) + 1
         self._reserved[pod] = revision
+        if is_replacing(pod):
+            revision.replacing = (*revision.replacing, pod)
+        elif new and revision.replacing:
+            # This is the pod that the oldest of them was for.
+            self._release(revision.replacing[0])
 
     def _release(self, pod: str) -> None:
         revision = self._reserved.pop(pod, None)
         if revision is not None:
             reservation = revision.reservations.pop(pod)
             revision.reserved[reservation.capacity_class] -= 1
+            if is_replacing(pod):
+                revision.replacing = tuple(each for each in revision.replacing if each != pod)
             self._drop_if_empty(revision)
