@@ -197,7 +197,7 @@ class _Offer:
         return choose_node(self.state, nodes, set(self.offered), refused, self.pod.needs())
 
 
-def _stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
+def stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
     """Classes that may stand in for a class: `fallback` lets on-demand stand in for the others, `any` all for all."""
     if policy.when_unsatisfiable == "wait":
         return ()
@@ -210,7 +210,7 @@ def may_run_on(policy: Policy, capacity_class: str) -> bool:
     """Say whether pods of a workload can come to run on a class: it has seats, or stands in for one that has."""
     seats = policy.seats
     return seats.seat_of(capacity_class, 1) is not None or any(
-        capacity_class in _stand_ins(policy, other) for other in seats.classes
+        capacity_class in stand_ins(policy, other) for other in seats.classes
     )
 
 
@@ -279,10 +279,10 @@ class _Placement:
         if node:
             return self._reject(wanted, Reason.WAIT_SAMPLE, node)
         waits_until = self._since(wanted) + self.policy.fallback_after
-        stand_ins = _stand_ins(self.policy, wanted)
-        if stand_ins and self.now < waits_until:
+        others = stand_ins(self.policy, wanted)
+        if others and self.now < waits_until:
             return self._reject(wanted, Reason.WAIT_FALLBACK, "", waits_until)
-        for stand_in in stand_ins:
+        for stand_in in others:
             nodes, pool = self.offer.nodes(stand_in, self.now)
             if nodes:
                 return self._pass(nodes, wanted, stand_in, Reason.FALLBACK, pool)

@@ -8,8 +8,9 @@ Sources: `pkg/scheduler/framework/plugins/{tainttoleration,nodeaffinity,nodereso
 from msgspec import Struct
 
 from extender.core.constraints import NO_CONSTRAINTS, Constraints
-from extender.core.objects import Requests
+from extender.core.objects import Node, Requests
 from extender.core.records import NodeRecord
+from extender.core.selectors import Requirement
 from extender.core.taints import Taint
 
 
@@ -46,16 +47,30 @@ def admits(node: NodeRecord, constraints: Constraints) -> bool:
     facts = node.facts
     if facts is None:
         return False
-    tolerations = constraints.tolerations
-    if facts.unschedulable and not any(
-        t.tolerates(Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")) for t in tolerations
-    ):
+    if facts.unschedulable and not any(t.tolerates(_CORDONED) for t in constraints.tolerations):
         return False
-    for taint in facts.taints:
-        if taint.effect != "PreferNoSchedule" and not any(t.tolerates(taint) for t in tolerations):
-            return False
-    labels = facts.labels
+    return tolerated(facts, constraints) and selected(facts, constraints)
+
+
+_CORDONED = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+
+
+def tolerated(node: Node, constraints: Constraints) -> bool:
+    """Say whether a pod tolerates all taints that keep pods off a node."""
+    tolerations = constraints.tolerations
+    return all(
+        taint.effect == "PreferNoSchedule" or any(t.tolerates(taint) for t in tolerations) for taint in node.taints
+    )
+
+
+def selected(node: Node, constraints: Constraints) -> bool:
+    """Say whether a node meets a pod's node selector and required node affinity."""
+    labels = node.labels
     if any(labels.get(key) != value for key, value in constraints.node_selector):
         return False
-    terms = constraints.node_terms
-    return terms is None or any(term and all(r.matches(facts.name, labels) for r in term) for term in terms)
+    return meets(node, constraints.node_terms)
+
+
+def meets(node: Node, terms: tuple[tuple[Requirement, ...], ...] | None) -> bool:
+    """Say whether a node meets one of a node selector's terms; None asks for nothing, an empty term matches none."""
+    return terms is None or any(term and all(r.matches(node.name, node.labels) for r in term) for term in terms)

@@ -50,11 +50,14 @@ class Reason(Enum):
     CLUSTER_BUDGET = "cluster-budget", "as many moves are in flight in the cluster as may be"
 
     # .. its workload
+    POLICY_FAULT = "policy-fault", "its policy is invalid; nothing is moved until it is put right"
+    NO_SEAT = "no-seat", "no other class has a seat to fill: the workload has more pods than it wants, or awaits some"
     SINGLETON = "singleton", "its workload has one replica"
     RUNS_TO_COMPLETION = "runs-to-completion", "it would lose the work it has done"
     SIZE_UNKNOWN = "size-unknown", "how many replicas its workload wants is not known"
     ROLLOUT = "rollout", "a rollout of its workload is in progress"
     UNAVAILABLE = "unavailable", "as many pods of its workload are unavailable as may be"
+    HELD_UP = "held-up", "a pod of its workload should have ended a minute ago, and holds the budget until it does"
     IN_FLIGHT = "in-flight", "as many moves of its workload are in flight as may be"
     WINDOW = "window", "it is outside of the workload's disruption schedule"
     HOURLY_BUDGET = "hourly-budget", "its workload has had its moves of this hour"
@@ -67,6 +70,7 @@ class Reason(Enum):
     PROTECTED = "protected", "an annotation forbids to move it"
     PROTECTION_MALFORMED = "protection-malformed", "an annotation that may forbid to move it cannot be read"
     DRAINED = "drained", "another actor drains its node"
+    NODE_NOT_READY = "node-not-ready", "its node is not ready, so that it could not end there"
 
     # .. its budgets
     BUDGET = "budget", "its PodDisruptionBudget allows no disruption now"

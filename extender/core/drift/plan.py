@@ -1,0 +1,199 @@
+"""The plan: which pods to move now so that workloads come back to their split, and why the other surplus pods stay.
+
+For each revision off its split: guards of its workload; then its surplus pods in the order that costs least, each with
+its own guards, budgets, and a node of the class that wants it, room deducted. One ledger and one view of the room serve
+the whole plan, so that no two moves take the same.
+"""
+
+from collections.abc import Collection
+
+from extender.core.drift.allowance import Ledger
+from extender.core.drift.candidates import in_order
+from extender.core.drift.guards import (
+    Case,
+    back_off,
+    cluster_refusal,
+    pod_refusal,
+    share_refusal,
+    workload_refusal,
+)
+from extender.core.drift.history import History
+from extender.core.drift.moves import DriftPlan, Move, PodId, Refusal, Stay, node_of
+from extender.core.drift.room import Room
+from extender.core.drift.rules import DriftRules
+from extender.core.drift.seating import Seating
+from extender.core.drift.surplus import Drift, Excess, drifted
+from extender.core.reasons import Reason
+from extender.core.records import NodeRecord, PodRecord
+from extender.core.state import ClusterState
+
+
+def plan(
+    state: ClusterState,
+    history: History,
+    rules: DriftRules,
+    now: float,
+    *,
+    only: Collection[str] | None = None,
+    current: bool = True,
+) -> DriftPlan:
+    """Plan the next moves. Pure: reads the live state, and changes nothing.
+
+    Args:
+        state: the cluster.
+        history: moves in flight, made, and in vain.
+        rules: how careful to be.
+        now: seconds since the epoch.
+        only: UIDs of the workloads to look at; None looks at all. Budgets of the cluster count everything either way.
+        current: whether the state is known to be up to date; nothing is moved while it is not.
+    """
+    return _Planner(state, history, rules, now).plan(only, cluster_refusal(state, rules, current=current))
+
+
+class _Planner:
+    def __init__(self, state: ClusterState, history: History, rules: DriftRules, now: float) -> None:
+        self.state, self.history, self.rules, self.now = state, history, rules, now
+        self.ledger = Ledger(state, history, rules, now)
+        self._room: Room | None = None
+        self.moves: list[Move] = []
+        self.stays: list[Stay] = []
+
+    @property
+    def room(self) -> Room:
+        """The room that is left, with what is about to come already deducted. Few plans come so far as to ask."""
+        if self._room is None:
+            self._room = Room(self.state, self.ledger.leaving, self.rules, self.now)
+            Seating(self.state, self.history, self._room).seat()
+        return self._room
+
+    def plan(self, only: Collection[str] | None, paused: Reason | None) -> DriftPlan:
+        drifts = sorted(drifted(self.state, self.ledger.leaving, only), key=self._turn)
+        for drift in drifts:
+            if drift.excess:
+                self._settle(drift, Refusal(paused) if paused is not None else None)
+        return DriftPlan(tuple(self.moves), tuple(self.stays), tuple(drift.report for drift in drifts), paused)
+
+    def _turn(self, drift: Drift) -> tuple[bool, int, float, str, str, str]:
+        """Whose turn it is: audited workloads take nothing from others; then the least moved; then the furthest off."""
+        workload = drift.managed.workload
+        history = self.history.get(workload.uid)
+        return (
+            workload.policy.mode == "audit",
+            history.moves_in_hour(self.now) if history is not None else 0,
+            -drift.surplus / max(1, drift.replicas),
+            workload.namespace,
+            workload.name,
+            drift.revision.owner.uid,
+        )
+
+    def _settle(self, drift: Drift, refusal: Refusal | None) -> None:
+        workload = drift.managed.workload
+        case = Case(drift, self.ledger.standing(workload), self.history.get(workload.uid), self.rules, self.now)
+        refusal = refusal or workload_refusal(case)
+        for excess in drift.excess:
+            if refusal is None:
+                _Leaving(self, case, excess).choose()
+            else:
+                for pod in in_order(excess.pods)[: excess.count]:
+                    self.stay(drift, excess, pod, refusal)
+
+    def stay(self, drift: Drift, excess: Excess, pod: PodRecord, refusal: Refusal) -> None:
+        """Take in that a surplus pod stays."""
+        destination = next(iter(destinations(drift, excess)), "")
+        self.stays.append(
+            Stay(PodId.of(pod), node_of(pod), drift.subject, excess.source, destination, refusal.reason, refusal.detail)
+        )
+
+    def move(self, drift: Drift, excess: Excess, pod: PodRecord, destination: str, target: NodeRecord) -> None:
+        """Take in that a pod is moved."""
+        workload = drift.managed.workload
+        self.ledger.take(pod, workload)
+        self.room.take(pod, target, drift.revision)
+        if not excess.destination:
+            drift.wanting[destination] -= 1
+        self.moves.append(
+            Move(
+                PodId.of(pod),
+                node_of(pod),
+                drift.subject,
+                excess.source,
+                destination,
+                target.name,
+                Reason.SURPLUS,
+                dry=workload.policy.mode == "audit",
+            )
+        )
+
+
+class _Leaving:
+    """The pods of one excess on their way through guards, budgets and room."""
+
+    def __init__(self, planner: _Planner, case: Case, excess: Excess) -> None:
+        self.planner, self.case, self.excess = planner, case, excess
+        self.left = excess.count
+        self.stays: list[tuple[int, PodRecord, Refusal]] = []
+
+    def choose(self) -> None:
+        """Move as many as may be moved. Of the others, those stay that came nearest to it."""
+        nearest = 0
+        for pod in in_order(self.excess.pods):
+            if not self.left or nearest >= self.left:
+                break
+            step, refusal = self._look_at(pod)
+            if refusal is None:
+                self.left -= 1
+                continue
+            self.stays.append((step, pod, refusal))
+            nearest += step == _LAST
+        for _, pod, refusal in sorted(self.stays, key=lambda stay: -stay[0])[: self.left]:
+            self.planner.stay(self.case.drift, self.excess, pod, refusal)
+
+    def _look_at(self, pod: PodRecord) -> tuple[int, Refusal | None]:
+        """Move a pod, or say why not and how far it came; who came to the last step speaks for all that follow."""
+        planner = self.planner
+        refusal = pod_refusal(pod, planner.rules, planner.now)
+        if refusal is not None:
+            return 0, refusal
+        refusal = self._common()
+        if refusal is not None:
+            return _LAST, refusal
+        refusal = planner.ledger.budget_refusal(pod)
+        if refusal is not None:
+            return 1, refusal
+        return 2, self._go(pod)
+
+    def _common(self) -> Refusal | None:
+        """What keeps back this pod and any after it."""
+        wanted = destinations(self.case.drift, self.excess)
+        if not wanted:
+            return Refusal(Reason.NO_SEAT)
+        refusal = share_refusal(self.case)
+        if refusal is not None:
+            return refusal
+        refusals = [back_off(self.case, self.excess.source, destination) for destination in wanted]
+        if all(refusals):
+            return refusals[0]
+        return Refusal(Reason.CLUSTER_BUDGET) if self.planner.ledger.cluster_is_full else None
+
+    def _go(self, pod: PodRecord) -> Refusal | None:
+        refusal: Refusal | None = None
+        for destination in destinations(self.case.drift, self.excess):
+            if back_off(self.case, self.excess.source, destination) is not None:
+                continue
+            found = self.planner.room.find(pod, destination, self.case.drift)
+            if isinstance(found, NodeRecord):
+                self.planner.move(self.case.drift, self.excess, pod, destination, found)
+                return None
+            refusal = refusal or found
+        return refusal
+
+
+_LAST = 3
+
+
+def destinations(drift: Drift, excess: Excess) -> list[str]:
+    """The classes that want a pod of an excess, the one that wants most first."""
+    if excess.destination:
+        return [excess.destination]
+    wanting = [name for name, count in drift.wanting.items() if count > 0]
+    return sorted(wanting, key=lambda name: (-drift.wanting[name], name))

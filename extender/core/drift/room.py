@@ -1,0 +1,226 @@
+"""Which node of a class has room for a pod: requests, taints, selectors, volumes, host ports, other pods, pool cap.
+
+Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.take`.
+"""
+
+from collections.abc import Set as AbstractSet
+from enum import IntEnum
+
+from extender.core.classes import SPOT
+from extender.core.drift.moves import Refusal
+from extender.core.drift.rules import DriftRules
+from extender.core.drift.stock import Stock
+from extender.core.drift.surplus import Drift
+from extender.core.drift.topology import Check, Topology
+from extender.core.drift.whereabouts import Whereabouts
+from extender.core.fit import admits, meets
+from extender.core.objects import Node
+from extender.core.reasons import Reason
+from extender.core.records import NodeRecord, PodRecord, Pool, Revision
+from extender.core.selectors import Requirement
+from extender.core.state import ClusterState
+
+TRIES = 16
+"""Searches in vain for pods of one revision, after which the last one speaks for the others. Pods that cannot be told
+apart are searched for once."""
+
+Key = tuple[object, ...]
+NodeTerms = tuple[tuple[Requirement, ...], ...] | None
+_NOWHERE: NodeTerms = ()
+
+
+class Step(IntEnum):
+    """How far a node came."""
+
+    ADMISSION = 0
+    ROOM = 1
+    VOLUME = 2
+    HOST_PORT = 3
+    AFFINITY = 4
+    SPREAD = 5
+    POOL_CAP = 6
+    END = 7
+
+
+_REASONS = {
+    Step.ADMISSION: Reason.NOT_ADMITTED,
+    Step.ROOM: Reason.NO_ROOM,
+    Step.VOLUME: Reason.VOLUME,
+    Step.HOST_PORT: Reason.HOST_PORT,
+    Step.AFFINITY: Reason.AFFINITY,
+    Step.SPREAD: Reason.SPREAD,
+    Step.POOL_CAP: Reason.POOL_CAP,
+}
+
+
+class Room:
+    """See the module.
+
+    Args:
+        state: the cluster.
+        leaving: UIDs of pods that leave; whoever moves one adds it.
+        rules: how long a node must have been back.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, state: ClusterState, leaving: AbstractSet[str], rules: DriftRules, now: float) -> None:
+        self._state, self._leaving = state, leaving
+        self.steady = now - rules.dwell
+        self.stock = Stock(state)
+        self._whereabouts = Whereabouts(state, leaving)
+        self.topology = Topology(state, self._whereabouts)
+        self._admitted: dict[Key, dict[str, bool]] = {}
+        self._refused: dict[Key, Refusal] = {}
+        self._tries: dict[Key, int] = {}
+        self._pools: dict[str, dict[Pool, int]] = {}
+
+    def find(self, pod: PodRecord, capacity_class: str, drift: Drift | None = None) -> NodeRecord | Refusal:
+        """A node of a class for a pod like `pod`, which leaves its own; or why there is none.
+
+        The reason is that of the node that came furthest, or DWELL where one would do but for that. Without a `drift`
+        nodes need not have been back for long, and there is no pool cap.
+        """
+        demands = pod.constraints
+        revision = drift.revision if drift is not None else None
+        shape = (demands.node_selector, demands.node_terms, demands.tolerations)
+        plain: Key = (capacity_class, revision is None, pod.requests, shape)
+        close: Key = (*plain, demands, pod.labels, revision, _domains(pod))
+        tried: Key = (capacity_class, revision or pod.labels)
+        for key in (plain, close, tried):
+            known = self._refused.get(key)
+            if known is not None:
+                return known
+        found = _Search(self, pod, drift, self._admitted.setdefault(shape, {})).among(capacity_class)
+        if isinstance(found, Refusal):
+            self._refused[plain if found.reason in (Reason.NOT_ADMITTED, Reason.NO_ROOM) else close] = found
+            self._tries[tried] = self._tries.get(tried, 0) + 1
+            if self._tries[tried] >= TRIES:
+                self._refused[tried] = found
+        return found
+
+    def fits(self, pod: PodRecord, node: NodeRecord) -> bool:
+        """Whether a pod like `pod` fits a certain node."""
+        return _Search(self, pod, None, {}).step(node) is Step.END
+
+    def take(self, pod: PodRecord, node: NodeRecord, revision: Revision | None = None) -> None:
+        """A pod like `pod` is to come to a node, and counts towards the pool cap of `revision`."""
+        self.stock.take(pod, node)
+        self._whereabouts.settle(pod, node)
+        if revision is not None and node.facts is not None and node.facts.capacity_class == SPOT:
+            held = self._held(revision)
+            held[node.pool] = held.get(node.pool, 0) + 1
+
+    def volume_terms(self, namespace: str, claim: str) -> NodeTerms:
+        """What a claim's volume demands of nodes.
+
+        One without a volume gets one where its pod goes, but where that can be is not known here: no node will do.
+        """
+        bound = self._state.claims.get((namespace, claim))
+        volume = self._state.volumes.get(bound.volume) if bound is not None and bound.volume else None
+        return volume.terms if volume is not None else _NOWHERE
+
+    def pool_takes(self, drift: Drift, node: NodeRecord) -> bool:
+        """Whether the owner's cap lets another pod into a node's pool."""
+        cap = drift.managed.workload.policy.max_per_pool
+        if cap is None or node.facts is None or node.facts.capacity_class != SPOT:
+            return True
+        return self._held(drift.revision).get(node.pool, 0) < cap.limit(max(1, drift.replicas))
+
+    def _held(self, revision: Revision) -> dict[Pool, int]:
+        """How many spot pods of a revision each pool holds, seen or reserved."""
+        held = self._pools.get(revision.owner.uid)
+        if held is None:
+            held = self._pools[revision.owner.uid] = {}
+            for pod in revision.pods:
+                if pod.counted == SPOT and pod.node is not None and pod.uid not in self._leaving:
+                    held[pod.node.pool] = held.get(pod.node.pool, 0) + 1
+            for reservation in revision.reservations.values():
+                if reservation.pool is not None:
+                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
+        return held
+
+
+def _domains(pod: PodRecord) -> tuple[str | None, ...]:
+    """Which topology domains a pod would leave: all that makes a difference between the pods of a workload."""
+    if pod.node is None or pod.node.facts is None:
+        return ()
+    demands, labels = pod.constraints, pod.node.facts.labels
+    terms = (*demands.anti_affinity, *demands.affinity)
+    keys = (*(each.topology_key for each in demands.spread), *(each.topology_key for each in terms))
+    return tuple(labels.get(key) for key in keys)
+
+
+class _Search:
+    """The steps of one pod. What only some pods need is worked out when a node comes so far."""
+
+    def __init__(self, room: Room, pod: PodRecord, drift: Drift | None, admitted: dict[str, bool]) -> None:
+        self._room, self._pod, self._drift, self._admitted = room, pod, drift, admitted
+        self._volumes: dict[str, NodeTerms] | None = None
+        self._affinity: list[Check] | None = None
+        self._spread: list[Check] | None = None
+        self._claim = ""
+
+    def among(self, capacity_class: str) -> NodeRecord | Refusal:
+        asked = self._pod.requests.cpu
+        nodes = self._room.stock.nodes(capacity_class)
+        if not nodes:
+            return Refusal(Reason.NO_NODE)
+        furthest, dwells = Step.ADMISSION, ""
+        for less_spare, name, node in nodes:
+            if asked and -less_spare < asked:
+                # So it is with all that follow.
+                if furthest is Step.ADMISSION and any(self._is_admitted(other) for _, _, other in nodes):
+                    furthest = Step.ROOM
+                break
+            back = self._drift is None or node.steady_since <= self._room.steady
+            if dwells and not back:
+                continue
+            step = self.step(node)
+            if step is Step.END:
+                if back:
+                    return node
+                dwells = name
+            furthest = max(furthest, step)
+        if dwells:
+            return Refusal(Reason.DWELL, dwells)
+        return Refusal(_REASONS[furthest], self._claim if furthest is Step.VOLUME else "")
+
+    def step(self, node: NodeRecord) -> Step:
+        """The step that a node fails at, END when it fits."""
+        room, pod, facts = self._room, self._pod, node.facts
+        demands = pod.constraints
+        if facts is None or not self._is_admitted(node):
+            return Step.ADMISSION
+        if not room.stock.has_room(pod, node):
+            return Step.ROOM
+        if demands.claims and not self._reaches_volumes(facts):
+            return Step.VOLUME
+        if demands.host_ports and room.stock.takes_port_of(pod, node):
+            return Step.HOST_PORT
+        if self._affinity is None:
+            self._affinity = room.topology.affinity(pod)
+        if not all(check(facts.labels) for check in self._affinity):
+            return Step.AFFINITY
+        if self._spread is None:
+            self._spread = room.topology.spread(pod)
+        if not all(check(facts.labels) for check in self._spread):
+            return Step.SPREAD
+        if self._drift is not None and not room.pool_takes(self._drift, node):
+            return Step.POOL_CAP
+        return Step.END
+
+    def _is_admitted(self, node: NodeRecord) -> bool:
+        known = self._admitted.get(node.name)
+        if known is None:
+            known = self._admitted[node.name] = admits(node, self._pod.constraints)
+        return known
+
+    def _reaches_volumes(self, node: Node) -> bool:
+        if self._volumes is None:
+            claims, namespace = self._pod.constraints.claims, self._pod.namespace
+            self._volumes = {claim: self._room.volume_terms(namespace, claim) for claim in claims}
+        for claim, terms in self._volumes.items():
+            if not meets(node, terms):
+                self._claim = claim
+                return False
+        return True

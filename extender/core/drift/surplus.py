@@ -1,0 +1,207 @@
+"""How far each revision is off its split: which pods are too many, and which seats want one.
+
+A pod of a StatefulSet sits on the seat of its ordinal, so the wrong ones are known by name. Elsewhere any of the pods
+of a class with too many may leave.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from msgspec import Struct
+
+from extender.core.decide import ordinal_of
+from extender.core.drift.moves import OffTarget, Subject
+from extender.core.objects import Owner, OwnerRef
+from extender.core.records import PodRecord, Revision, Workload
+from extender.core.seats import Seats, first_unfilled
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed
+
+
+class Excess(Struct, frozen=True, eq=False):
+    """`count` of `pods`, which are all of class `source`, are too many; a StatefulSet's pod is one of its own.
+
+    `destination` is the class that a StatefulSet's ordinal asks for, empty where the drift's `wanting` says.
+    """
+
+    source: str
+    pods: tuple[PodRecord, ...]
+    count: int
+    destination: str = ""
+
+
+class Drift(Struct, eq=False):
+    """A revision off its split.
+
+    `replicas` is T; where nobody knows it, the pods that hold a seat (`sized` is false then). `wanting` are the seats
+    of each class that nobody sits on, is on the way to, or will come to on its own.
+    """
+
+    managed: Managed
+    revision: Revision
+    replicas: int
+    target: Mapping[str, int]
+    actual: Mapping[str, int]
+    excess: tuple[Excess, ...]
+    wanting: dict[str, int]
+    missing: int
+    sized: bool = True
+
+    @property
+    def surplus(self) -> int:
+        """Pods too many in all."""
+        return sum(excess.count for excess in self.excess)
+
+    @property
+    def subject(self) -> Subject:
+        """The workload, for a move."""
+        workload = self.managed.workload
+        return Subject(workload.uid, workload.kind, workload.namespace, workload.name, self.revision.owner.uid)
+
+    @property
+    def report(self) -> OffTarget:
+        """For the plan."""
+        return OffTarget(self.subject, self.replicas, self.target, self.actual, self.surplus, self.missing)
+
+
+class Sequences:
+    """The classes of the first seats of each sequence, kept: most workloads share a few policies."""
+
+    def __init__(self) -> None:
+        self._known: dict[Seats, list[str]] = {}
+
+    def class_at(self, seats: Seats, seat: int) -> str:
+        """As `Seats.class_at`."""
+        known = self._known.setdefault(seats, [])
+        while len(known) < seat:
+            known.append(seats.class_at(len(known) + 1))
+        return known[seat - 1]
+
+
+def revisions_of(state: ClusterState, workload: Workload) -> Iterator[tuple[Owner, Revision | None]]:
+    """The controllers of a workload's pods that want some or have some; the revision is None for one without pods."""
+    for uid in (workload.uid, *state.workloads.children.get(workload.uid, ())):
+        owner, revision = state.workloads.owners.get(uid), state.revisions.get(uid)
+        if owner is None or (revision is None and (uid == workload.uid or not owner.replicas)):
+            continue
+        ref = OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
+        managed = state.workloads.resolve(owner.namespace, ref)
+        # A CronJob's Job is a workload of its own.
+        if isinstance(managed, Managed) and managed.workload is workload:
+            yield owner, revision
+
+
+def drifted(state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None) -> Iterator[Drift]:
+    """The managed revisions that are off their split.
+
+    Args:
+        state: the cluster.
+        leaving: UIDs of pods whose eviction was sent: they hold no seat any more.
+        only: UIDs of the workloads to look at; None looks at all.
+    """
+    sequences = Sequences()
+    for revision in state.revisions.values() if only is None else _revisions(state, only):
+        managed = state.workloads.resolve(revision.namespace, revision.owner)
+        if isinstance(managed, Managed):
+            drift = drift_of(managed, revision, leaving, sequences)
+            if drift is not None:
+                yield drift
+
+
+def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
+    for uid in only:
+        workload = state.workloads.by_uid.get(uid)
+        if workload is not None:
+            yield from (revision for _, revision in revisions_of(state, workload) if revision is not None)
+
+
+def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences) -> Drift | None:
+    """How far one revision is off its split; None when it is not."""
+    replicas, seats, filled = managed.revision.replicas, managed.workload.policy.seats, revision.filled
+    sized = replicas is not None
+    if replicas is None:
+        replicas = sum(filled.values())
+    target = seats.target(replicas)
+    by_ordinal = revision.owner.kind == "StatefulSet"
+    if filled == target and not by_ordinal:
+        return None
+    excess: tuple[Excess, ...]
+    if by_ordinal:
+        excess = tuple(_misplaced(managed, revision, leaving, sequences, replicas))
+    elif all(count <= target.get(name, 0) for name, count in filled.items()):
+        excess = ()
+    else:
+        excess = tuple(_surplus(revision, leaving, target))
+    actual = {name: count for name, count in filled.items() if count}
+    if not excess and actual == {name: count for name, count in target.items() if count}:
+        return None
+    seated = _seated(revision, leaving)
+    wanting = _wanting(seats, target, seated, revision.reserved, replicas)
+    return Drift(
+        managed,
+        revision,
+        replicas,
+        target,
+        actual,
+        excess,
+        wanting,
+        max(0, replicas - sum(filled.values())),
+        sized,
+    )
+
+
+def _seated(revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
+    seated = {name: count for name, count in revision.filled.items() if count}
+    if leaving:
+        for pod in revision.pods:
+            if pod.counted and pod.uid in leaving:
+                seated[pod.counted] -= 1
+    return seated
+
+
+def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str, int]) -> Iterator[Excess]:
+    by_class: dict[str, list[PodRecord]] = {}
+    for pod in revision.pods:
+        if pod.counted and pod.uid not in leaving:
+            by_class.setdefault(pod.counted, []).append(pod)
+    for name in sorted(by_class):
+        pods, seats = by_class[name], target.get(name, 0)
+        if len(pods) > seats:
+            yield Excess(name, tuple(pods), len(pods) - seats)
+
+
+def _misplaced(
+    managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences, replicas: int
+) -> Iterator[Excess]:
+    """Pods beyond the last ordinal are the controller's to remove."""
+    first, seats = managed.revision.first_ordinal, managed.workload.policy.seats
+    wrong: list[tuple[int, PodRecord, str]] = []
+    for pod in revision.pods:
+        if not pod.counted:
+            continue
+        ordinal = ordinal_of(pod.name)
+        if ordinal is None or not first <= ordinal < first + replicas:
+            continue
+        wanted = sequences.class_at(seats, ordinal - first + 1)
+        if wanted != pod.counted and pod.uid not in leaving:
+            wrong.append((ordinal, pod, wanted))
+    # The first are often the ones that the others follow.
+    for _, pod, wanted in sorted(wrong, key=lambda each: (each[1].ready, -each[0])):
+        yield Excess(pod.counted, (pod,), 1, wanted)
+
+
+def _wanting(
+    seats: Seats, target: Mapping[str, int], seated: Mapping[str, int], reserved: Mapping[str, int], replicas: int
+) -> dict[str, int]:
+    """The seats left over for moves: what is reserved is on its way, and replicas still missing fill the first seats
+    that are free.
+    """
+    held = dict(seated)
+    for name, count in reserved.items():
+        held[name] = held.get(name, 0) + count
+    for _ in range(replicas - sum(held.values())):
+        if all(held.get(name, 0) >= count for name, count in target.items()):
+            break
+        _, name = first_unfilled(seats, held)
+        held[name] = held.get(name, 0) + 1
+    return {name: count - held.get(name, 0) for name, count in target.items() if count > held.get(name, 0)}
