@@ -31,6 +31,8 @@ MIN_RENEWAL_INTERVAL = 5.0
 RENEWAL_TIMEOUT = 60.0
 
 MERGE_PATCH = "application/merge-patch+json"
+# Server-side apply; JSON is YAML.
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class _Cause(Struct):

@@ -1,21 +1,28 @@
 """What Spotmix writes on pods: annotations, the nominated node and the deletion cost.
 
-Every patch carries the pod's uid, so that it can never hit a namesake made since.
+Every patch carries the pod's uid, so that it can never hit a namesake made since, nor make a pod.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from extender.core.errors import ApiError
-from extender.kube.client import MERGE_PATCH
+from extender.kube.client import APPLY_PATCH, MERGE_PATCH
 from extender.kube.ports import Api
 from extender.wire.kube_v1 import DELETION_COST
 
 FIELD_MANAGER = "spotmix"
-# Its own manager, so that managedFields tell our cost from one that a user wrote.
+# Its own manager: what it applies is the cost and nothing else, so that to apply nothing takes just that back.
 SEAT_FIELD_MANAGER = "spotmix-seat"
+_CONFLICT = "FieldManagerConflict"
+# Who owns the field is told in words only: `conflict with "kubectl-annotate" using v1: ..`.
+_OWNERS = re.compile(r'conflicts? with ("[^"]*")')
+
+CostOutcome = Literal["written", "removed", "foreign", "gone"]
 
 
 class PodKey(Struct, frozen=True, gc=False):
@@ -26,14 +33,35 @@ class PodKey(Struct, frozen=True, gc=False):
     uid: str
 
 
+CostTold = Callable[[PodKey, CostOutcome, str], None]
+"""Takes what became of a cost, and for `foreign` whose it is, as far as the server says."""
+
+
+class _Annotated(Struct, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
+class _Patched(Struct, frozen=True):
+    metadata: _Annotated = _Annotated()
+
+
+_patched = msgspec.json.Decoder(_Patched)
+
+
 class PodPatches:
-    """The patches, one request each. False means that the pod is gone, or was made anew under its name.
+    """The patches, one request each. False means that nothing was written: the pod is gone, or was made anew under its
+    name, or (of a cost) somebody else's is there.
 
     Every method raises `ApiError` when the server refuses for another reason or is not reached.
+
+    Args:
+        api: the API client.
+        told: told what became of each cost.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, told: CostTold = lambda _pod, _outcome, _whose: None) -> None:
         self._api = api
+        self._told = told
 
     async def annotate(self, pod: PodKey, values: Mapping[str, str | None]) -> bool:
         """Set annotations; None removes one."""
@@ -44,19 +72,45 @@ class PodPatches:
         return await self._patch(pod, {"status": {"nominatedNodeName": node}}, subresource="/status")
 
     async def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
-        """Set what orders the pod in a scale-in (int32; lower leaves first); None removes it."""
-        value = None if cost is None else str(cost)
-        return await self._patch(pod, {"metadata": {"annotations": {DELETION_COST: value}}}, manager=SEAT_FIELD_MANAGER)
+        """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.
 
-    async def _patch(
-        self, pod: PodKey, patch: dict[str, Any], *, subresource: str = "", manager: str = FIELD_MANAGER
-    ) -> bool:
+        By server-side apply without force: the server itself refuses to write over a value that another field manager
+        owns, whenever that was set, and removes only what we own.
+        https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts
+        """
+        metadata: dict[str, Any] = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid}
+        if cost is not None:
+            metadata["annotations"] = {DELETION_COST: str(cost)}
+        try:
+            answer = await self._api.request(
+                "PATCH",
+                f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}",
+                params={"fieldManager": SEAT_FIELD_MANAGER, "force": "false"},
+                body={"apiVersion": "v1", "kind": "Pod", "metadata": metadata},
+                content_type=APPLY_PATCH,
+            )
+        except ApiError as error:
+            if _CONFLICT in error.causes:
+                self._told(pod, "foreign", ", ".join(dict.fromkeys(_OWNERS.findall(str(error)))))
+            elif is_gone(error):
+                self._told(pod, "gone", "")
+            else:
+                raise
+            return False
+        if cost is not None:
+            self._told(pod, "written", "")
+            return True
+        left = DELETION_COST in (_patched.decode(answer).metadata.annotations or ())
+        self._told(pod, "foreign" if left else "removed", "")
+        return not left
+
+    async def _patch(self, pod: PodKey, patch: dict[str, Any], *, subresource: str = "") -> bool:
         patch.setdefault("metadata", {})["uid"] = pod.uid
         try:
             await self._api.request(
                 "PATCH",
                 f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}{subresource}",
-                params={"fieldManager": manager},
+                params={"fieldManager": FIELD_MANAGER},
                 body=patch,
                 content_type=MERGE_PATCH,
             )

@@ -1,18 +1,20 @@
 """Writes seats on pods as deletion costs, once their revision has come to rest.
 
 While a burst is being placed every pod would be patched in the middle of it, at the API server's and the scheduler's
-expense, and for nothing: the costs are needed when the revision is scaled in.
+expense, and for nothing: the costs are needed when the revision is scaled in. A workload that is managed no more gets
+its pods' costs taken back.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from extender.core.records import Revision
-from extender.core.seatcost import costs_to_write
+from extender.core.records import PodRecord, Revision
+from extender.core.seatcost import costs_to_write, is_foreign
 from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.workloads import Missing
+from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodKey
 
 # A revision that never rests is written all the same after this many times the settling time.
@@ -25,7 +27,7 @@ class CostQueue(Protocol):
     """Takes costs to be written; `PatchQueue` is one."""
 
     def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
-        """Set the deletion cost; False when there is no room."""
+        """Set the deletion cost, or take ours back (None); False when there is no room."""
         ...
 
 
@@ -35,6 +37,7 @@ class SeatWriter:
     Args:
         state: the cluster; its `reseat` names the revisions that changed.
         queue: sends the patches.
+        foreign: knows the costs that are not ours.
         settle: seconds a revision must be unchanged.
         clock: monotonic seconds.
         sleep: waits seconds.
@@ -44,12 +47,15 @@ class SeatWriter:
         self,
         state: ClusterState,
         queue: CostQueue,
+        foreign: ForeignCosts,
         settle: float,
+        *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._state = state
         self._queue = queue
+        self._foreign = foreign
         self._settle = settle
         self._clock = clock
         self._sleep = sleep
@@ -83,9 +89,15 @@ class SeatWriter:
 
     def _write(self, revision: Revision) -> bool:
         managed = self._state.workloads.resolve(revision.namespace, revision.owner)
-        if not isinstance(managed, Managed) or managed.workload.policy.mode != "enforce":
+        if isinstance(managed, Missing):
             return True
-        return all(
-            self._queue.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost)
-            for pod, cost in costs_to_write(revision, managed.workload.policy.seats)
-        )
+        kept = self._foreign.kept
+        costs: Iterable[tuple[PodRecord, int | None]]
+        if managed is None:
+            costs = [(pod, None) for pod in revision.pods if pod.cost is not None and not is_foreign(pod, kept)]
+        elif managed.workload.policy.mode == "enforce":
+            costs = costs_to_write(revision, managed.workload.policy.seats, kept)
+            self._foreign.look_at(revision, managed.workload)
+        else:
+            return True
+        return all(self._queue.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost) for pod, cost in costs)

@@ -18,6 +18,7 @@ from extender.core.state import ClusterState, Wake
 from extender.core.waiting import Waiting
 from extender.core.workloads import NEVER_MANAGED, PolicyRules
 from extender.kube.client import ApiClient
+from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.informers import ClusterFeed
 from extender.kube.patches import PodKey, PodPatches
 from extender.kube.queue import PatchQueue
@@ -88,10 +89,13 @@ class Runtime:
             page_size=settings.cache.page_size,
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
-        patches = PodPatches(client)
+        self._recorder = EventRecorder(client, self._report)
+        self._foreign = ForeignCosts(
+            self.state, self._recorder, lambda outcome: self.metrics.costs.labels(outcome).inc()
+        )
+        patches = PodPatches(client, self._foreign.told)
         self._wakes = PatchQueue(patches, self._report, allowed=self._decides)
         self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate, allowed=self._decides)
-        self._recorder = EventRecorder(client, self._report)
         self._policies = PolicyReports(self.state.workloads, self.metrics, self._recorder, self._decides)
         self._waker = Waker(
             self._wakes,
@@ -314,7 +318,9 @@ class Runtime:
         gc.collect()
         gc.freeze()
         scale_in = self.settings.scale_in
-        seats = SeatWriter(self.state, self._costs, parse_duration(scale_in.settle)) if scale_in.deletion_cost else None
+        seats = None
+        if scale_in.deletion_cost:
+            seats = SeatWriter(self.state, self._costs, self._foreign, parse_duration(scale_in.settle))
         self.leadership.synced(Duties(self.state, self._waker, self._policies, seats))
         self.log.info(
             "synced",

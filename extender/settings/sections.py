@@ -75,7 +75,10 @@ class ScaleInSettings(Section, frozen=True):
 
     deletion_cost: Annotated[
         bool,
-        _doc("write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first"),
+        _doc(
+            "write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first; "
+            "a cost that somebody else set stays"
+        ),
     ] = True
     settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "2s"
     rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0

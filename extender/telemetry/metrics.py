@@ -17,6 +17,7 @@ _OBJECT = ("kind", "namespace", "name")
 VERBS = ("filter", "prioritize")
 ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workloads")
 OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
+COST_OUTCOMES = ("written", "removed", "foreign", "gone")
 
 
 Reading = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
@@ -84,6 +85,12 @@ class Metrics:
             ("how",),
             registry=self.registry,
         )
+        self.costs = Counter(
+            "spotmix_deletion_costs",
+            "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.invalid = Gauge(
             "spotmix_policy_invalid",
             "1 for each annotation or label that is wrong",
@@ -99,6 +106,8 @@ class Metrics:
         for verb in VERBS:
             self.errors.labels(verb)
         self._admitted = {(v, o): self.admissions.labels(v, o) for v in ADMISSION_VERBS for o in OUTCOMES}
+        for outcome in COST_OUTCOMES:
+            self.costs.labels(outcome)
         for how in ("annotate", "nominate"):
             self.wakes.labels(how)
 

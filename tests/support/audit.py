@@ -1,4 +1,7 @@
-"""What service accounts asked of an API server, and what it refused them: its own audit log."""
+"""What was asked of an API server, by whom, and what it refused: its own audit log.
+
+It tells of all that service accounts did, of what the users did that a test names, and of every end of a pod.
+"""
 
 import json
 from pathlib import Path
@@ -6,21 +9,36 @@ from typing import Any
 
 from support.rights import Right
 
-_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted"],
-    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
-}
+_ENDS = [
+    {"level": "Metadata", "verbs": ["delete", "deletecollection"], "resources": [{"group": "", "resources": ["pods"]}]},
+    {"level": "Metadata", "resources": [{"group": "", "resources": ["pods/eviction"]}]},
+]
 _DECISION = "authorization.k8s.io/decision"
 
 
 class Audit:
-    """The log of one API server, which has to be started with `flags`."""
+    """The log of one API server, which has to be started with `flags`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where its files go.
+        users: users to tell of who are no service accounts.
+    """
+
+    def __init__(self, folder: Path, *users: str) -> None:
+        rules: list[dict[str, Any]] = [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, *_ENDS]
+        if users:
+            rules.append({"level": "Metadata", "users": users})
         policy = folder / "audit-policy.json"
-        policy.write_text(json.dumps(_POLICY))
+        policy.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "audit.k8s.io/v1",
+                    "kind": "Policy",
+                    "omitStages": ["RequestReceived", "ResponseStarted"],
+                    "rules": [*rules, {"level": "None"}],
+                }
+            )
+        )
         self._log = folder / "audit.log"
         self.flags = (f"--audit-policy-file={policy}", f"--audit-log-path={self._log}")
 
@@ -29,14 +47,17 @@ class Audit:
         return self._decided(user, "forbid")
 
     def _decided(self, user: str, decision: str) -> set[Right]:
-        # The last line may still be written.
-        lines = self._log.read_bytes().split(b"\n")[:-1] if self._log.exists() else []
-        events = (json.loads(line) for line in lines if user.encode() in line)
         return {
             _right(event)
-            for event in events
+            for event in self.events(user)
             if event["user"]["username"] == user and event.get("annotations", {}).get(_DECISION) == decision
         }
+
+    def events(self, mentioned: str) -> list[dict[str, Any]]:
+        """The requests so far that have this text somewhere in them."""
+        # The last line may still be written.
+        lines = self._log.read_bytes().split(b"\n")[:-1] if self._log.exists() else []
+        return [json.loads(line) for line in lines if mentioned.encode() in line]
 
     async def used(self, user: str, right: Right) -> bool:
         """Whether a user made a request that this right allowed, and that has ended."""

@@ -80,6 +80,8 @@ async def open_stage(
     nodes: Sequence[SimNode] | None = None,
     flags: Sequence[str] = (),
     scheduler: Mapping[str, Any] | None = None,
+    *,
+    apiserver_flags: Sequence[str] = (),
     **extender: Any,
 ) -> AsyncIterator[Stage]:
     """Open a stage.
@@ -88,10 +90,11 @@ async def open_stage(
         nodes: the simulated nodes; the standard ones when None.
         flags: further flags of `spotmix serve`.
         scheduler: further fields of the scheduler's configuration.
+        apiserver_flags: further flags of the API server.
         extender: fields of the extender's stanza in the scheduler's configuration.
     """
     async with contextlib.AsyncExitStack() as stack:
-        plane = await stack.enter_async_context(ControlPlane())
+        plane = await stack.enter_async_context(ControlPlane(apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
         kubelet = await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes() if nodes is None else nodes)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -234,6 +235,120 @@ async def test_patches_hit_only_the_pod_they_mean(client: ApiClient) -> None:
     managers = {entry["manager"] for entry in patched["metadata"]["managedFields"]}
     assert {"spotmix", "spotmix-seat"} <= managers
     await client.request("DELETE", f"{PODS_PATH}/patched", params={"gracePeriodSeconds": "0"})
+
+
+class Costs:
+    """A pod, our patches on it, and somebody else who writes its cost."""
+
+    def __init__(self, client: ApiClient, key: PodKey) -> None:
+        self.client = client
+        self.key = key
+        self.path = f"{PODS_PATH}/{key.name}"
+        self.outcomes: list[tuple[str, str]] = []
+        self.patches = PodPatches(client, lambda _pod, *outcome: self.outcomes.append(outcome))
+
+    async def send(self, cost: int | None) -> tuple[str, str]:
+        """What became of a cost of ours."""
+        await self.patches.set_deletion_cost(self.key, cost)
+        return self.outcomes[-1]
+
+    async def theirs(self, cost: str | None) -> None:
+        """What `kubectl annotate` does."""
+        await self.client.request(
+            "PATCH",
+            self.path,
+            params={"fieldManager": "kubectl-annotate"},
+            body={"metadata": {"annotations": {DELETION_COST: cost}}},
+            content_type=MERGE_PATCH,
+        )
+
+    async def read(self) -> tuple[str | None, set[tuple[str, str]]]:
+        """The cost, and who owns it."""
+        metadata = json.loads(await self.client.request("GET", self.path))["metadata"]
+        owners = {
+            (entry["manager"], entry["operation"])
+            for entry in metadata["managedFields"]
+            if DELETION_COST in json.dumps(entry["fieldsV1"])
+        }
+        return metadata.get("annotations", {}).get(DELETION_COST), owners
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def costs(client: ApiClient) -> AsyncIterator[Costs]:
+    made = Costs(client, await create_pod(client, "seated"))
+    yield made
+    with contextlib.suppress(ApiError):
+        await client.request("DELETE", made.path, params={"gracePeriodSeconds": "0"})
+
+
+OURS = {("spotmix-seat", "Apply")}
+THEIRS = {("kubectl-annotate", "Update")}
+
+
+async def test_our_own_cost_is_changed_and_taken_back(costs: Costs) -> None:
+    for cost in (999_999, 999_999, 999_998):
+        assert await costs.send(cost) == ("written", "")
+        assert await costs.read() == (str(cost), OURS)
+    # Who starts anew knows nothing of what it wrote.
+    restarted = Costs(costs.client, costs.key)
+    assert await restarted.send(999_990) == ("written", "")
+    assert await costs.send(None) == ("removed", "")
+    assert await costs.read() == (None, set())
+    assert await costs.send(None) == ("removed", "")
+
+
+async def test_a_cost_that_somebody_set_since_stays(costs: Costs) -> None:
+    await costs.send(999_999)
+    # It looks like ours, and we have not read it.
+    await costs.theirs("999990")
+    assert await costs.send(999_998) == ("foreign", '"kubectl-annotate"')
+    assert await costs.read() == ("999990", THEIRS)
+    assert await costs.send(None) == ("foreign", "")
+    assert await costs.read() == ("999990", THEIRS)
+    await costs.theirs(None)
+    assert await costs.send(999_997) == ("written", "")
+    assert await costs.read() == ("999997", OURS)
+
+
+async def test_a_cost_that_the_pod_was_made_with_stays(client: ApiClient) -> None:
+    metadata = {"name": "templated", "annotations": {DELETION_COST: "999990"}}
+    body = {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], "schedulerName": "nobody"}}
+    answer = await client.request("POST", PODS_PATH, params={"fieldManager": "controller"}, body=body)
+    costs = Costs(client, PodKey("default", "templated", json.loads(answer)["metadata"]["uid"]))
+    assert await costs.send(999_999) == ("foreign", '"controller"')
+    assert await costs.read() == ("999990", {("controller", "Update")})
+    await client.request("DELETE", costs.path, params={"gracePeriodSeconds": "0"})
+
+
+async def test_a_pod_that_is_gone_is_not_made_anew_by_a_cost(client: ApiClient, plane: ControlPlane) -> None:
+    rbac, subject = "/apis/rbac.authorization.k8s.io/v1", {"apiGroup": "rbac.authorization.k8s.io"}
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
+    await client.request("POST", f"{rbac}/clusterroles", body={"metadata": {"name": "patcher"}, "rules": [rule]})
+    binding = {
+        "metadata": {"name": "patcher"},
+        "roleRef": {**subject, "kind": "ClusterRole", "name": "patcher"},
+        "subjects": [{**subject, "kind": "User", "name": "patcher"}],
+    }
+    await client.request("POST", f"{rbac}/clusterrolebindings", body=binding)
+    async with await ApiClient.connect(str(plane.write_kubeconfig("patcher"))) as patcher:
+        key = await create_pod(client, "leaves")
+        every, patch_only = Costs(client, key), Costs(patcher, key)
+        async with asyncio.timeout(30):
+            # The API server learns of a new right by a watch.
+            while True:
+                with contextlib.suppress(ApiError):
+                    assert await patch_only.send(5) == ("written", "")
+                    break
+        await client.request("DELETE", every.path, params={"gracePeriodSeconds": "0"})
+        for costs, cost in itertools.product((every, patch_only), (7, None)):
+            assert await costs.send(cost) == ("gone", "")
+        with pytest.raises(ApiError, match="not found"):
+            await client.request("GET", every.path)
+        await create_pod(client, "leaves")
+        for costs, cost in itertools.product((every, patch_only), (7, None)):
+            assert await costs.send(cost) == ("gone", "")
+        assert (await every.read())[0] is None
+    await client.request("DELETE", every.path, params={"gracePeriodSeconds": "0"})
 
 
 async def test_events_are_accepted(client: ApiClient) -> None:

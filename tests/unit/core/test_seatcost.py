@@ -8,7 +8,7 @@ from support.doubles import World, make_pod
 
 from extender.core.objects import OwnerRef, Pod
 from extender.core.records import PodRecord
-from extender.core.seatcost import BAND, BASE, cost_of, costs_to_write, seat_in
+from extender.core.seatcost import BAND, BASE, cost_of, costs_to_write, is_foreign, seat_in
 
 RANDOM = st.randoms(use_true_random=True)
 
@@ -96,6 +96,66 @@ def test_a_cost_of_somebody_else_stays() -> None:
     for uid, cost in zip(list(fleet.pods), ("-5", "2147483647", "none"), strict=True):
         fleet.put(msgspec.structs.replace(fleet.pods[uid], cost=cost))
     assert fleet.costs() == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(RANDOM, st.integers(0, 100), st.integers(0, 3), st.integers(2, 20))
+def test_pods_that_somebody_keeps_or_gives_up_cost_no_more_than_their_number(
+    random: Random, percentage: int, floor: int, replicas: int
+) -> None:
+    fleet = Fleet(replicas, spot_percentage=percentage, min_on_demand=floor)
+    fleet.write()
+    kept = set(random.sample(list(fleet.pods), random.randint(0, replicas // 2)))
+    for uid in kept:
+        fleet.put(msgspec.structs.replace(fleet.pods[uid], cost=str(random.choice((-7, 17, BASE, 2**31 - 1)))))
+    fleet.write()
+    assert not kept & set(fleet.costs())
+    for left in range(replicas - 1, -1, -1):
+        fleet.scale_in()
+        split, target = fleet.world.split(fleet.owner), fleet.seats.target(left)
+        off = sum(abs(split.get(name, 0) - count) for name, count in target.items()) // 2
+        assert off <= len(kept)
+
+
+def test_a_pod_that_is_kept_for_good_sits_on_the_first_seat_of_its_class() -> None:
+    fleet = Fleet(10, spot_percentage=50)
+    fleet.write()
+    last = min(fleet.pods.values(), key=lambda pod: int(pod.cost or 0))
+    fleet.put(msgspec.structs.replace(last, cost="2147483647"))
+    assert fleet.write() == 1
+    for left in range(9, 1, -1):
+        fleet.scale_in()
+        assert fleet.world.split(fleet.owner) == {n: c for n, c in fleet.seats.target(left).items() if c}
+    assert last.uid in fleet.pods
+
+
+def test_a_pod_that_is_given_up_leaves_the_rest_right() -> None:
+    fleet = Fleet(10, spot_percentage=50)
+    fleet.write()
+    first = max(fleet.pods.values(), key=lambda pod: int(pod.cost or 0))
+    fleet.put(msgspec.structs.replace(first, cost="-1"))
+    assert fleet.write() == 1
+    for left in range(9, 0, -1):
+        fleet.scale_in()
+        split, target = fleet.world.split(fleet.owner), fleet.seats.target(left)
+        assert abs(split.get("spot", 0) - target["spot"]) <= (left == 9)
+
+
+def test_a_cost_in_our_band_that_is_not_ours_stays() -> None:
+    fleet = Fleet(4, spot_percentage=50)
+    uid = next(iter(fleet.pods))
+    fleet.put(msgspec.structs.replace(fleet.pods[uid], cost=str(cost_of(70))))
+    assert uid in fleet.costs()
+    revision = fleet.world.state.revisions[fleet.owner.uid]
+    record = fleet.world.state.pods[uid]
+    theirs = {uid: str(cost_of(70))}
+    written = list(costs_to_write(revision, fleet.seats, theirs))
+    assert len(written) == 3
+    assert record not in {pod for pod, _ in written}
+    assert is_foreign(record, theirs)
+    assert not is_foreign(record, {uid: str(cost_of(71))})
+    # It has the seat that was free all the same: nobody else takes it.
+    assert {cost for _, cost in written} == {cost_of(seat) for seat in (2, 3, 4)}
 
 
 def test_pods_of_a_class_without_seats_leave_first_and_keep_their_cost() -> None:

@@ -1,13 +1,17 @@
 """Seats are written when a revision has come to rest, and none is lost."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
-from support.doubles import World, make_pod
+from support.doubles import World, make_owner, make_pod
+from support.doubles_kube import Client, Objects
 
 from extender.core.objects import OwnerRef
 from extender.core.seatcost import cost_of
+from extender.kube.foreigncosts import KEPT_MORE, REASON, ForeignCosts
 from extender.kube.patches import PodKey
+from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import PATIENCE, SeatWriter
 
 SETTLE = 2.0
@@ -38,14 +42,22 @@ class Setting:
         self.now = 0.0
         self.naps = 0
         self.queue = Queue()
-        self.writer = SeatWriter(self.world.state, self.queue, SETTLE, lambda: self.now, self._nap)
+        self.recorder = EventRecorder(Client(Objects()), lambda _name, _text: None)
+        self.outcomes: Counter[str] = Counter()
+        self.foreign = ForeignCosts(self.world.state, self.recorder, lambda outcome: self.outcomes.update([outcome]))
+        self.writer = SeatWriter(
+            self.world.state, self.queue, self.foreign, SETTLE, clock=lambda: self.now, sleep=self._nap
+        )
 
     async def _nap(self, _seconds: float) -> None:
         self.naps += 1
 
-    def bind(self, number: int, owner: OwnerRef | None = None) -> None:
+    def bind(self, number: int, owner: OwnerRef | None = None, **fields: Any) -> None:
         node = "spot-0" if number % 2 else "on-demand-0"
-        self.world.up(make_pod(f"p{number}", owner or self.owner, node))
+        self.world.up(make_pod(f"p{number}", owner or self.owner, node, **fields))
+
+    def notes(self) -> list[str]:
+        return [body["note"] for _, _, body in self.recorder._queue if body["reason"] == REASON]
 
     async def at(self, now: float) -> dict[str, int | None]:
         self.now = now
@@ -99,3 +111,80 @@ async def test_the_event_loop_is_looked_at_between_many_revisions() -> None:
     await setting.at(0.0)
     assert len(await setting.at(SETTLE)) == 120
     assert setting.naps >= 2
+
+
+def key(number: int) -> PodKey:
+    return PodKey("shop", f"p{number}", f"p{number}")
+
+
+async def test_a_refused_cost_is_sent_again_only_when_the_value_changes() -> None:
+    setting = Setting(4)
+    for number in range(4):
+        # Somebody else's, and in our band by chance.
+        setting.bind(number, cost=str(cost_of(50)) if number == 1 else None)
+    await setting.at(0.0)
+    assert set(await setting.at(SETTLE)) == {"p0", "p1", "p2", "p3"}
+    setting.foreign.told(key(1), "foreign", '"batch"')
+    for number in (0, 2, 3):
+        setting.foreign.told(key(number), "written", "")
+        setting.bind(number, cost=str(setting.queue.costs[f"p{number}"]))
+    setting.queue.costs.clear()
+    assert await setting.at(10.0) == {}
+    assert await setting.at(10.0 + SETTLE) == {}
+    assert setting.outcomes == {"foreign": 1, "written": 3}
+    (note,) = setting.notes()
+    assert "pod p1 " in note
+    assert '(field manager "batch")' in note
+    setting.bind(1, cost=str(cost_of(60)))
+    await setting.at(20.0)
+    assert set(await setting.at(20.0 + SETTLE)) == {"p1"}
+    setting.foreign.told(key(1), "foreign", "")
+    assert len(setting.notes()) == 1
+
+
+async def test_a_refusal_before_the_watch_is_tried_once_more_with_the_value_that_came() -> None:
+    setting = Setting(1)
+    setting.bind(0)
+    await setting.at(0.0)
+    await setting.at(SETTLE)
+    setting.foreign.told(key(0), "foreign", "")
+    assert setting.notes() == []
+    setting.bind(0, cost=str(cost_of(7)))
+    setting.queue.costs.clear()
+    await setting.at(5.0)
+    assert await setting.at(5.0 + SETTLE) == {"p0": cost_of(1)}
+    setting.foreign.told(key(0), "foreign", "")
+    assert setting.foreign.kept == {"p0": str(cost_of(7))}
+
+
+async def test_a_cost_out_of_the_band_is_told_of_once_and_never_written_over() -> None:
+    setting = Setting(2)
+    setting.bind(0, cost="-100")
+    setting.bind(1, cost="5")
+    await setting.at(0.0)
+    assert await setting.at(SETTLE) == {}
+    assert len(setting.notes()) == 1
+    setting.bind(1, cost="6")
+    await setting.at(10.0)
+    assert await setting.at(10.0 + SETTLE) == {}
+    assert len(setting.notes()) == 1
+
+
+async def test_a_workload_that_opts_out_gets_its_costs_taken_back() -> None:
+    setting = Setting(2)
+    setting.bind(0, cost=str(cost_of(1)))
+    setting.bind(1, cost="17")
+    await setting.at(0.0)
+    assert await setting.at(SETTLE) == {}
+    setting.world.up(make_owner("Deployment", "web", 2, uid=setting.world.workload(setting.owner).uid))
+    await setting.at(10.0)
+    assert await setting.at(10.0 + SETTLE) == {"p0": None}
+
+
+async def test_what_is_remembered_of_gone_pods_is_dropped() -> None:
+    setting = Setting(1)
+    for number in range(KEPT_MORE + 1):
+        setting.bind(number, cost=str(cost_of(500)))
+        setting.foreign.told(key(number), "foreign", "")
+        setting.world.gone("pods", f"p{number}")
+    assert len(setting.foreign.kept) < 5

@@ -27,6 +27,7 @@ class Recording:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Mapping[str, str] | None, Any, str]] = []
         self.faults: list[ApiError | None] = []
+        self.answer = b"{}"
         self.gate = asyncio.Event()
         self.gate.set()
         self.flying = 0
@@ -50,7 +51,7 @@ class Recording:
         fault = self.faults.pop(0) if self.faults else None
         if fault:
             raise fault
-        return b"{}"
+        return self.answer
 
     @property
     def bodies(self) -> list[Any]:
@@ -76,19 +77,51 @@ async def test_patches_carry_the_uid_and_the_manager(api: Recording) -> None:
     assert await patches.set_deletion_cost(POD, -5)
     assert await patches.set_deletion_cost(POD, None)
     path = "/api/v1/namespaces/shop/pods/web-1"
+    ours = {"fieldManager": "spotmix-seat", "force": "false"}
     assert [(r[0], r[1], r[2]) for r in api.requests] == [
         ("PATCH", path, {"fieldManager": "spotmix"}),
         ("PATCH", path + "/status", {"fieldManager": "spotmix"}),
-        ("PATCH", path, {"fieldManager": "spotmix-seat"}),
-        ("PATCH", path, {"fieldManager": "spotmix-seat"}),
+        ("PATCH", path, ours),
+        ("PATCH", path, ours),
     ]
+    pod = {"apiVersion": "v1", "kind": "Pod"}
+    identity = {"name": "web-1", "namespace": "shop", "uid": "uid-1"}
     assert api.bodies == [
         {"metadata": {"annotations": {"spotmix.io/seat": "3", "old": None}, "uid": "uid-1"}},
         {"status": {"nominatedNodeName": "node-1"}, "metadata": {"uid": "uid-1"}},
-        {"metadata": {"annotations": {DELETION_COST: "-5"}, "uid": "uid-1"}},
-        {"metadata": {"annotations": {DELETION_COST: None}, "uid": "uid-1"}},
+        {**pod, "metadata": {**identity, "annotations": {DELETION_COST: "-5"}}},
+        {**pod, "metadata": identity},
     ]
-    assert {r[4] for r in api.requests} == {"application/merge-patch+json"}
+    assert [r[4] for r in api.requests] == ["application/merge-patch+json"] * 2 + ["application/apply-patch+yaml"] * 2
+
+
+CONFLICT = ApiError(
+    'Apply failed with 2 conflicts: conflicts with "kubectl" using v1:\n- .x\nconflicts with "batch":\n- .x '
+    '(conflict with "kubectl" using v1; conflict with "batch")',
+    status=409,
+    causes=("FieldManagerConflict", "FieldManagerConflict"),
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer", "cost", "told"),
+    [
+        (None, b"{}", 5, ("written", "")),
+        (None, b'{"metadata":{"annotations":{"other":"1"}}}', None, ("removed", "")),
+        (None, b'{"metadata":{"annotations":{"%s":"1"}}}' % DELETION_COST.encode(), None, ("foreign", "")),
+        (CONFLICT, b"", 5, ("foreign", '"kubectl", "batch"')),
+        (ApiError("x", status=409), b"", 5, ("gone", "")),
+        (ApiError("Pod is invalid: metadata.uid: field is immutable", status=422), b"", 5, ("gone", "")),
+    ],
+)
+async def test_what_became_of_a_cost_is_told(
+    api: Recording, fault: ApiError | None, answer: bytes, cost: int | None, told: tuple[str, str]
+) -> None:
+    outcomes: list[tuple[PodKey, str, str]] = []
+    api.faults, api.answer = [fault], answer
+    patches = PodPatches(api, lambda *what: outcomes.append(what))
+    assert await patches.set_deletion_cost(POD, cost) == (told[0] in {"written", "removed"})
+    assert outcomes == [(POD, *told)]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +240,15 @@ async def test_what_cannot_succeed_is_given_up(api: Recording, queue_of: tuple[S
     assert await queue.drain(10) == 0
     assert reports == ["no rights", "away"]
     assert (queue.sent, queue.given_up) == (0, 2)
+
+
+async def test_a_cost_that_is_refused_is_not_sent_again(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
+    make, reports = queue_of
+    queue = make()
+    api.faults = [CONFLICT]
+    queue.set_deletion_cost(POD, 5)
+    assert await queue.drain(10) == 0
+    assert (len(api.requests), queue.sent, queue.given_up, reports) == (1, 0, 0, [])
 
 
 async def test_a_bug_costs_one_patch(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
