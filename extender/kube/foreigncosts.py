@@ -70,8 +70,8 @@ class ForeignCosts:
             REASON,
             "LeaveCost",
             f"the {DELETION_COST} of pod {pod.name} was set by somebody else{whose and f' (field manager {whose})'}. "
-            "It is left alone, and a scale-in goes by it; remove the annotation to let the pod leave in the order of its seat. "
-            "Other pods of this workload may have such a cost too",
+            "It is left alone, and a scale-in goes by it; remove the annotation to let the pod leave in the order of "
+            "its seat. Other pods of this workload may have such a cost too",
         )
 
     def _forget_gone(self) -> None:
