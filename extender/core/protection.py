@@ -24,7 +24,8 @@ DESCHEDULER = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
 
 def opt_out_keys(prefixes: Iterable[str]) -> tuple[str, ...]:
     """Every annotation of a pod that may forbid to move it; `prefixes` are ours, without the slash."""
-    return (*(f"{prefix}/{DO_NOT_DISRUPT}" for prefix in prefixes), KARPENTER, CLUSTER_AUTOSCALER, DESCHEDULER)
+    ours = (f"{prefix}/{DO_NOT_DISRUPT}" for prefix in prefixes)
+    return tuple(dict.fromkeys((*ours, KARPENTER, CLUSTER_AUTOSCALER, DESCHEDULER)))
 
 
 def parse_opt_out(key: str, value: str) -> OptOut | None:

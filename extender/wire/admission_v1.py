@@ -17,7 +17,7 @@ from extender.core.mutate import Draft, Mutation
 from extender.core.objects import Namespace, Owner
 from extender.core.selectors import Requirement
 from extender.core.taints import Toleration
-from extender.wire.kube_v1 import Metadata, OwnerReference, RawCustomOwner, controller_of
+from extender.wire.kube_v1 import Metadata, OwnerMetadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
 from extender.wire.podspec_v1 import Affinity, RawToleration
 
@@ -78,7 +78,7 @@ class _Pod(Struct, frozen=True):
     spec: _PodSpec = _PodSpec()
 
 
-class _NewMetadata(Metadata, frozen=True, rename="camel"):
+class _NewMetadata(OwnerMetadata, frozen=True, rename="camel"):
     generate_name: str | None = None
 
 

@@ -37,7 +37,7 @@ class Identity(Struct, frozen=True, rename="camel"):
     namespace: str = ""
     resource_version: str = ""
     creation_timestamp: datetime | None = None
-    deletion_timestamp: str | None = None
+    deletion_timestamp: datetime | None = None
     owner_references: list[OwnerReference] | None = None
 
     def controller(self) -> OwnerRef | None:
@@ -64,22 +64,24 @@ class Metadata(Identity, frozen=True, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
-class PodAnnotations(Struct, frozen=True, gc=False, rename={"cost": DELETION_COST}):
-    """The one annotation of a pod that is used."""
-
-    cost: str | None = None
-
-
-class PodMetadata(Identity, frozen=True, rename="camel"):
-    """`metadata` of a pod."""
-
-    annotations: PodAnnotations | None = None
-
-
 class Resources(Struct, frozen=True, gc=False):
     """`resources`."""
 
     requests: Quantities | None = None
+
+
+class ContainerPort(
+    Struct,
+    frozen=True,
+    gc=False,
+    rename={"host_port": "hostPort", "container_port": "containerPort", "host_ip": "hostIP"},
+):
+    """`ports[]` of a container."""
+
+    host_port: int | None = None
+    container_port: int = 0
+    protocol: str | None = None
+    host_ip: str | None = None
 
 
 class Container(Struct, frozen=True, rename="camel", gc=False):
@@ -87,6 +89,7 @@ class Container(Struct, frozen=True, rename="camel", gc=False):
 
     resources: Resources | None = None
     restart_policy: str | None = None
+    ports: list[ContainerPort] | None = None
 
 
 class Condition(Struct, frozen=True, gc=False):
@@ -113,22 +116,6 @@ class PodSpec(Struct, frozen=True, rename="camel", gc=False):
     resources: Resources | None = None
 
 
-class PodStatus(Struct, frozen=True, rename="camel", gc=False):
-    """How a pod is."""
-
-    phase: str | None = None
-    conditions: list[Condition] | None = None
-    nominated_node_name: str | None = None
-
-
-class RawPod(Struct, frozen=True):
-    """A pod."""
-
-    metadata: PodMetadata
-    spec: PodSpec = PodSpec()
-    status: PodStatus = PodStatus()
-
-
 class RawTaint(Struct, frozen=True, gc=False):
     """`spec.taints[]`."""
 
@@ -152,7 +139,7 @@ class NodeStatus(Struct, frozen=True, gc=False):
     """What a node offers."""
 
     allocatable: Quantities | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[TimedCondition] | None = None
 
 
 class RawNode(Struct, frozen=True):
@@ -169,34 +156,59 @@ class Ordinals(Struct, frozen=True, gc=False):
     start: int | None = None
 
 
-class OwnerSpec(Struct, frozen=True, gc=False):
+class RollingUpdate(Struct, frozen=True, gc=False):
+    """`rollingUpdate` of a StatefulSet: pods of a lower ordinal keep the former revision."""
+
+    partition: int | None = None
+
+
+class UpdateStrategy(Struct, frozen=True, rename="camel", gc=False):
+    """`updateStrategy` of a StatefulSet."""
+
+    rolling_update: RollingUpdate | None = None
+
+
+class OwnerSpec(Struct, frozen=True, rename="camel", gc=False):
     """What every kind of workload may say about its size. A custom kind may mean anything by `replicas`."""
 
     replicas: Any = None
     parallelism: int | None = None
     completions: int | None = None
     ordinals: Ordinals | None = None
+    update_strategy: UpdateStrategy | None = None
 
 
-class OwnerStatus(Struct, frozen=True, gc=False):
-    """How far a Job is."""
+class OwnerStatus(Struct, frozen=True, rename="camel", gc=False):
+    """How far a workload is. A custom kind may mean anything by these names."""
 
-    succeeded: int | None = None
+    succeeded: Any = None
+    observed_generation: Any = None
+    replicas: Any = None
+    updated_replicas: Any = None
+    current_revision: Any = None
+    update_revision: Any = None
+
+
+class OwnerMetadata(Metadata, frozen=True, rename="camel"):
+    """`metadata` of a workload object."""
+
+    generation: int = 0
 
 
 class RawOwner(Struct, frozen=True):
     """A workload object of any kind."""
 
-    metadata: Metadata
+    metadata: OwnerMetadata
     spec: OwnerSpec = OwnerSpec()
     status: OwnerStatus = OwnerStatus()
 
 
 class RawCustomOwner(Struct, frozen=True):
-    """A workload object of a kind that is not built in: its `spec` may be anything."""
+    """A workload object of a kind that is not built in: `spec` and `status` may be anything."""
 
-    metadata: Metadata
+    metadata: OwnerMetadata
     spec: Raw = Raw()
+    status: Raw = Raw()
 
 
 class RawNamespace(Struct, frozen=True):

@@ -2,31 +2,37 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from sys import intern
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from extender.core.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.errors import WireError
-from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, Pod, group_of
+from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, group_of
+from extender.core.state import BUDGETS, CLAIMS, VOLUMES
+from extender.wire.facts_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
 from extender.wire.kube_v1 import (
     Identity,
     ListMeta,
     OwnerSpec,
+    OwnerStatus,
     RawCustomOwner,
     RawNamespace,
     RawNode,
     RawOwner,
-    RawPod,
     allocatable,
-    pod_requests,
 )
+from extender.wire.pod_v1 import PodReader, RawPod
+from extender.wire.rollout_v1 import is_rolling
 from extender.wire.watch import Change, Page
 
 _BUILT_IN_GROUPS = ("", "apps", "batch")
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
-R = TypeVar("R", bound=RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace)
+_owner_status = msgspec.json.Decoder(OwnerStatus)
+AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume
+R = TypeVar("R", bound=AnyRaw)
+S = TypeVar("S", OwnerSpec, OwnerStatus)
 
 
 class _Status(Struct, frozen=True):
@@ -95,37 +101,17 @@ def under(prefixes: tuple[str, ...], values: dict[str, str] | None) -> Mapping[s
     return {intern(k): intern(v) for k, v in values.items() if k.startswith(prefixes)} or EMPTY
 
 
-def to_pod(raw: RawPod) -> Pod:
-    """The core's view of a pod."""
-    meta, status = raw.metadata, raw.status
-    ready = unscheduled = False
-    for condition in status.conditions or ():
-        if condition.type == "Ready":
-            ready = condition.status == "True"
-        elif condition.type == "PodScheduled":
-            unscheduled = condition.status == "False"
-    return Pod(
-        uid=meta.uid,
-        namespace=meta.namespace,
-        name=meta.name,
-        node=raw.spec.node_name or "",
-        owner=meta.controller(),
-        terminating=meta.deletion_timestamp is not None,
-        ended=status.phase in ("Succeeded", "Failed"),
-        ready=ready,
-        unscheduled=unscheduled,
-        nominated=status.nominated_node_name or "",
-        cost=meta.annotations.cost if meta.annotations else None,
-        created=meta.created(),
-        requests=pod_requests(raw.spec),
-    )
-
-
 def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
     """The core's view of a node, classified by `rules`, which ask about the labels `asked`."""
     labels = {intern(k): intern(v) for k, v in (raw.metadata.labels or {}).items()}
     taints = tuple(t.taint() for t in raw.spec.taints or ())
     conditions = [NodeCondition(c.type, c.status, c.reason or "") for c in raw.status.conditions or ()]
+    ready, since = True, raw.metadata.created()
+    for condition in raw.status.conditions or ():
+        if condition.type == "Ready":
+            ready = condition.status == "True"
+            if condition.last_transition_time is not None:
+                since = condition.last_transition_time.timestamp()
     offered, max_pods = allocatable(raw.status)
     return Node(
         uid=raw.metadata.uid,
@@ -140,16 +126,20 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         allocatable=offered,
         max_pods=max_pods,
         marks=tuple((label, labels[label]) for label in asked if label in labels),
+        ready=ready,
+        since=since,
     )
 
 
 def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]) -> Owner:
-    meta, spec = raw.metadata, raw.spec
+    meta, spec, status = raw.metadata, raw.spec, raw.status
+    built_in = group_of(api_version) in _BUILT_IN_GROUPS
     replicas = spec.replicas if type(spec.replicas) is int and spec.replicas >= 0 else None
-    if kind == "Job" and group_of(api_version) == "batch":
+    if kind == "Job" and built_in:
         replicas = spec.parallelism if spec.parallelism is not None else 1
         if spec.completions is not None:
-            replicas = max(0, min(replicas, spec.completions - (raw.status.succeeded or 0)))
+            succeeded = status.succeeded if type(status.succeeded) is int else 0
+            replicas = max(0, min(replicas, spec.completions - succeeded))
     return Owner(
         uid=meta.uid,
         resource=resource,
@@ -162,55 +152,57 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         annotations=under(prefixes, meta.annotations),
         replicas=replicas,
         first_ordinal=(spec.ordinals.start or 0) if spec.ordinals else 0,
+        rolling=is_rolling(kind if built_in else "", meta.generation, spec, status),
     )
 
 
 def to_custom_owner(
     raw: RawCustomOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]
 ) -> Owner:
-    """The core's view of an object whose `spec` may be anything; `prefixes` are those of our keys, with their slash."""
+    """The core's view of an object whose spec and status may be anything.
+
+    `prefixes` are those of our keys, with their slash.
+    """
+    spec = _if_known(_owner_spec, raw.spec, OwnerSpec())
+    status = _if_known(_owner_status, raw.status, OwnerStatus())
+    return _to_owner(RawOwner(raw.metadata, spec, status), resource, api_version, kind, prefixes)
+
+
+def _if_known(decoder: msgspec.json.Decoder[S], raw: msgspec.Raw, otherwise: S) -> S:
+    """What `raw` says by the names we know, unless it means something else by them."""
     try:
-        spec = _owner_spec.decode(raw.spec)
+        return decoder.decode(raw)
     except ValueError:
-        # It means something else by the names we know.
-        spec = OwnerSpec()
-    return _to_owner(RawOwner(raw.metadata, spec), resource, api_version, kind, prefixes)
+        return otherwise
+
+
+def _to_namespace(raw: RawNamespace, prefixes: tuple[str, ...]) -> Namespace:
+    meta = raw.metadata
+    labels = {intern(key): intern(value) for key, value in (meta.labels or {}).items()} or EMPTY
+    return Namespace(meta.uid, meta.name, under(prefixes, meta.labels), under(prefixes, meta.annotations), labels)
 
 
 class Decoders:
     """Makes the decoder of a resource: `key` is its name, with the group when it has one (`replicasets.apps`)."""
 
     def __init__(self, rules: ClassRules, prefixes: tuple[str, ...]) -> None:
-        self._rules = rules
-        self._prefixes = tuple(p + "/" for p in prefixes)
+        self._prefixes = starts = tuple(p + "/" for p in prefixes)
+        asked, pods = rules.labels, PodReader(prefixes)
+        self._fixed: Mapping[str, Callable[[str], ObjectDecoder[Any]]] = {
+            "pods": lambda key: ObjectDecoder(key, RawPod, pods.read),
+            "nodes": lambda key: ObjectDecoder(key, RawNode, lambda raw: to_node(raw, rules, asked)),
+            "namespaces": lambda key: ObjectDecoder(key, RawNamespace, lambda raw: _to_namespace(raw, starts)),
+            BUDGETS: lambda key: ObjectDecoder(key, RawBudget, to_budget),
+            CLAIMS: lambda key: ObjectDecoder(key, RawClaim, to_claim),
+            VOLUMES: lambda key: ObjectDecoder(key, RawVolume, to_volume),
+        }
 
-    def make(
-        self, key: str, api_version: str, kind: str
-    ) -> (
-        ObjectDecoder[RawPod]
-        | ObjectDecoder[RawNode]
-        | ObjectDecoder[RawNamespace]
-        | ObjectDecoder[RawOwner]
-        | ObjectDecoder[RawCustomOwner]
-    ):
+    def make(self, key: str, api_version: str, kind: str) -> ObjectDecoder[Any]:
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""
+        made = self._fixed.get(key)
+        if made is not None:
+            return made(key)
         prefixes = self._prefixes
-        if key == "pods":
-            return ObjectDecoder(key, RawPod, to_pod)
-        if key == "nodes":
-            asked = self._rules.labels
-            return ObjectDecoder(key, RawNode, lambda raw: to_node(raw, self._rules, asked))
-        if key == "namespaces":
-            return ObjectDecoder(
-                key,
-                RawNamespace,
-                lambda raw: Namespace(
-                    raw.metadata.uid,
-                    raw.metadata.name,
-                    under(prefixes, raw.metadata.labels),
-                    under(prefixes, raw.metadata.annotations),
-                ),
-            )
         if group_of(api_version) in _BUILT_IN_GROUPS:
             return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
         return ObjectDecoder(key, RawCustomOwner, lambda raw: to_custom_owner(raw, key, api_version, kind, prefixes))

@@ -64,7 +64,7 @@ def test_a_pod() -> None:
     assert pod == Pod(
         "u", "shop", "x", "n1", OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1"),
         terminating=True, ended=False, ready=True, unscheduled=False, nominated="n2", cost="12", created=1767225600.0,
-        requests=Requests(1000, extended=(("nvidia.com/gpu", 2),)),
+        requests=Requests(1000, extended=(("nvidia.com/gpu", 2),)), due=1767225605.0,
     )  # fmt: skip
 
 
@@ -152,27 +152,32 @@ def test_a_node() -> None:
         spec={"unschedulable": True, "taints": [{"key": "dedicated", "effect": "NoSchedule"}]},
         status={
             "allocatable": {"cpu": "7910m", "memory": "31Gi", "pods": "110", "ephemeral-storage": "95Gi"},
-            "conditions": [{"type": "Terminating", "status": "True", "reason": "TerminationRequested"}],
+            "conditions": [
+                {"type": "Terminating", "status": "True", "reason": "TerminationRequested"},
+                {"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-01-01T00:01:00Z"},
+            ],
         },
     )
     assert node == Node(
         "u", "x", "spot", "m.large", "a", "Terminating", True, (Taint("dedicated", "", "NoSchedule"),), labels,
         Requests(7910, 31 << 30, 95 << 30), 110, (("karpenter.sh/capacity-type", "spot"),),
+        ready=False, since=1767225660.0,
     )  # fmt: skip
 
 
 def test_a_node_with_nothing_said() -> None:
     node = decode("nodes", spec={"taints": None}, status={"allocatable": None, "conditions": None})
     assert (node.capacity_class, node.going_away, node.max_pods, node.taints) == ("on-demand", "", 0, ())
+    assert (node.ready, node.since) == (True, 1767225600.0)
     deleted = decode("nodes", metadata={**META, "deletionTimestamp": "2026-01-01T00:00:00Z"})
     assert deleted.going_away == "deletionTimestamp"
 
 
-def test_a_namespace_keeps_our_keys_only() -> None:
+def test_a_namespace_keeps_our_keys_and_all_labels() -> None:
     marks = {"spotmix.io/enabled": "true", "spotalis.io/x": "y", "spotmix.io.example.org/z": "no", "team": "a"}
     ours = {"spotmix.io/enabled": "true", "spotalis.io/x": "y"}
     namespace = decode("namespaces", metadata={**META, "labels": marks, "annotations": marks})
-    assert namespace == Namespace("u", "x", ours, ours)
+    assert namespace == Namespace("u", "x", ours, ours, marks)
     assert decode("namespaces") == Namespace("u", "x", {}, {})
 
 
@@ -200,6 +205,43 @@ def test_a_namespace_keeps_our_keys_only() -> None:
 )
 def test_how_many_replicas_an_owner_asks_for(resource: str, spec: Any, status: Any, replicas: int | None) -> None:
     assert owner(resource, spec=spec, status=status).replicas == replicas
+
+
+WHOLE = {"observedGeneration": 3, "replicas": 4, "updatedReplicas": 4}
+REVISIONS = {"observedGeneration": 3, "replicas": 4, "currentRevision": "a", "updateRevision": "b"}
+PARTITION = {"replicas": 4, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 3}}}
+ON_DELETE = {"replicas": 4, "updateStrategy": {"type": "OnDelete"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec", "status", "rolling"),
+    [
+        ("deployments.apps", {}, WHOLE, False),
+        ("deployments.apps", {}, {**WHOLE, "observedGeneration": 2}, True),
+        ("deployments.apps", {}, {}, True),
+        ("deployments.apps", {}, {**WHOLE, "updatedReplicas": 1}, True),
+        ("deployments.apps", {}, {"observedGeneration": 3, "replicas": 4}, True),
+        ("deployments.apps", {"replicas": 5}, WHOLE, False),
+        ("deployments.apps", {"replicas": 0}, {"observedGeneration": 3}, False),
+        ("replicasets.apps", {}, {"observedGeneration": 3, "replicas": 4}, False),
+        ("replicasets.apps", {}, {"replicas": 4}, False),
+        ("jobs.batch", {}, {"active": 1}, False),
+        ("statefulsets.apps", {}, {**REVISIONS, "updateRevision": "a"}, False),
+        ("statefulsets.apps", {}, {**REVISIONS, "updateRevision": "a", "observedGeneration": 2}, True),
+        ("statefulsets.apps", {}, REVISIONS, True),
+        ("statefulsets.apps", PARTITION, REVISIONS, True),
+        ("statefulsets.apps", PARTITION, {**REVISIONS, "updatedReplicas": 1}, False),
+        ("statefulsets.apps", ON_DELETE, REVISIONS, True),
+        ("rollouts.argoproj.io", {}, {"observedGeneration": "2", "replicas": 4, "updatedReplicas": 1}, True),
+        ("rollouts.argoproj.io", {}, {"observedGeneration": "2", "replicas": 4, "updatedReplicas": 4}, False),
+        ("rollouts.argoproj.io", {}, {"observedGeneration": 2}, True),
+        ("rollouts.argoproj.io", {}, {"replicas": 4}, False),
+        ("rollouts.argoproj.io", {}, {"replicas": "many", "updatedReplicas": 4}, False),
+        ("rollouts.argoproj.io", {}, "Healthy", False),
+    ],
+)
+def test_whether_a_rollout_is_under_way(resource: str, spec: Any, status: Any, rolling: bool) -> None:
+    assert owner(resource, metadata={**META, "generation": 3}, spec=spec, status=status).rolling is rolling
 
 
 def test_an_owner() -> None:

@@ -1,0 +1,197 @@
+"""What a watched pod demands of its place: parts of its spec to `Constraints`, which equal pods share.
+
+The parts stay raw until a combination of them is met for the first time: the pods of a workload differ in none of
+them, or in their claims alone.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from extender.core.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
+from extender.core.objects import EMPTY
+from extender.wire.interning import Interned
+from extender.wire.kube_v1 import ContainerPort, PodSpec
+from extender.wire.podspec_v1 import NodeAffinity, RawToleration
+from extender.wire.selectors_v1 import RawLabelSelector, same_value
+
+_ABSENT = Raw()
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_HARD = "DoNotSchedule"
+_ANY_IP = "0.0.0.0"
+# Of matchLabelKeys and mismatchLabelKeys.
+_BY_LABELS = b"atchLabelKeys"
+
+
+class _ClaimSource(Struct, frozen=True, rename="camel", gc=False):
+    claim_name: str = ""
+
+
+class _Ephemeral(Struct, frozen=True, gc=False):
+    """A generic ephemeral volume: its claim is named after pod and volume."""
+
+
+class _Volume(Struct, frozen=True, rename="camel", gc=False):
+    name: str = ""
+    persistent_volume_claim: _ClaimSource | None = None
+    ephemeral: _Ephemeral | None = None
+
+
+class _PodTerm(Struct, frozen=True, rename="camel", gc=False):
+    topology_key: str = ""
+    label_selector: RawLabelSelector | None = None
+    namespaces: list[str] | None = None
+    namespace_selector: RawLabelSelector | None = None
+    match_label_keys: list[str] | None = None
+    mismatch_label_keys: list[str] | None = None
+
+    def term(self, labels: Mapping[str, str]) -> PodTerm:
+        """The core type, for a pod with these labels."""
+        more = [
+            *same_value(self.match_label_keys, labels),
+            *same_value(self.mismatch_label_keys, labels, "NotIn"),
+        ]
+        return PodTerm(
+            self.topology_key,
+            self.label_selector.selector(more) if self.label_selector is not None else None,
+            tuple(self.namespaces or ()),
+            self.namespace_selector.selector() if self.namespace_selector is not None else None,
+        )
+
+
+class _PodAffinity(Struct, frozen=True, gc=False, rename={"required": _REQUIRED}):
+    required: list[_PodTerm] | None = None
+
+    def terms(self, labels: Mapping[str, str]) -> tuple[PodTerm, ...]:
+        """The core types, for a pod with these labels."""
+        return tuple(term.term(labels) for term in self.required or ())
+
+
+class _Affinity(Struct, frozen=True, rename="camel", gc=False):
+    node_affinity: NodeAffinity | None = None
+    pod_affinity: _PodAffinity | None = None
+    pod_anti_affinity: _PodAffinity | None = None
+
+
+class _Spread(Struct, frozen=True, rename="camel", gc=False):
+    topology_key: str = ""
+    max_skew: int = 1
+    when_unsatisfiable: str = ""
+    label_selector: RawLabelSelector | None = None
+    min_domains: int | None = None
+    node_affinity_policy: str | None = None
+    node_taints_policy: str | None = None
+    match_label_keys: list[str] | None = None
+
+    def spread(self, labels: Mapping[str, str]) -> Spread:
+        """The core type, for a pod with these labels (`filterTopologySpreadConstraints` of the scheduler)."""
+        selector = self.label_selector
+        return Spread(
+            self.topology_key,
+            self.max_skew,
+            selector.selector(same_value(self.match_label_keys, labels)) if selector is not None else None,
+            self.min_domains or 1,
+            self.node_affinity_policy != "Ignore",
+            self.node_taints_policy == "Honor",
+        )
+
+
+class WatchedSpec(PodSpec, frozen=True, rename="camel", gc=False):
+    """What a watched pod asks for and demands."""
+
+    node_selector: Raw = _ABSENT
+    affinity: Raw = _ABSENT
+    tolerations: Raw = _ABSENT
+    topology_spread_constraints: Raw = _ABSENT
+    host_network: bool | None = None
+    volumes: list[_Volume] | None = None
+
+
+_Parts = tuple[bytes, bytes, bytes, bytes, bytes, tuple[HostPort, ...], tuple[str, ...]]
+_selectors = msgspec.json.Decoder(dict[str, str] | None)
+_affinities = msgspec.json.Decoder(_Affinity | None)
+_tolerations = msgspec.json.Decoder(list[RawToleration] | None)
+_spreads = msgspec.json.Decoder(list[_Spread] | None)
+_interned: Interned[bytes | _Parts, Constraints] = Interned()
+
+
+def to_constraints(spec: WatchedSpec, pod: str, labels: Mapping[str, str], raw_labels: bytes) -> Constraints:
+    """What a pod demands; equal demands are one object.
+
+    Args:
+        spec: the pod's.
+        pod: its name.
+        labels: its labels, which `matchLabelKeys` refer to.
+        raw_labels: the same, as they came.
+
+    Raises:
+        ValueError: a part does not decode.
+    """
+    selector, affinity, spread = spec.node_selector, spec.affinity, spec.topology_spread_constraints
+    tolerations = bytes(spec.tolerations)
+    ports = _host_ports(spec)
+    claims = _claims(spec.volumes, pod) if spec.volumes else ()
+    if selector is affinity is spread is _ABSENT and not ports and not claims:
+        # Most pods demand nothing else.
+        key: bytes | _Parts = tolerations
+        parts: _Parts = (b"", b"", tolerations, b"", b"", (), ())
+    else:
+        raw_affinity, raw_spread = bytes(affinity), bytes(spread)
+        by_labels = raw_labels if _BY_LABELS in raw_affinity or _BY_LABELS in raw_spread else b""
+        key = parts = (bytes(selector), raw_affinity, tolerations, raw_spread, by_labels, ports, claims)
+    return _interned.get(key) or _interned.put(key, _make(parts, labels))
+
+
+def _make(parts: _Parts, labels: Mapping[str, str]) -> Constraints:
+    raw_selector, raw_affinity, raw_tolerations, raw_spread, _, ports, claims = parts
+    selector = (_selectors.decode(raw_selector) if raw_selector else None) or EMPTY
+    affinity = (_affinities.decode(raw_affinity) if raw_affinity else None) or _Affinity()
+    tolerations = (_tolerations.decode(raw_tolerations) if raw_tolerations else None) or ()
+    spreads = (_spreads.decode(raw_spread) if raw_spread else None) or ()
+    required = affinity.node_affinity.required if affinity.node_affinity is not None else None
+    made = Constraints(
+        node_selector=tuple(sorted(selector.items())),
+        node_terms=None if required is None else tuple(t.requirements() for t in required.node_selector_terms or ()),
+        tolerations=tuple(t.toleration() for t in tolerations),
+        affinity=affinity.pod_affinity.terms(labels) if affinity.pod_affinity is not None else (),
+        anti_affinity=affinity.pod_anti_affinity.terms(labels) if affinity.pod_anti_affinity is not None else (),
+        spread=tuple(s.spread(labels) for s in spreads if s.when_unsatisfiable == _HARD),
+        host_ports=ports,
+        claims=claims,
+    )
+    return NO_CONSTRAINTS if made == NO_CONSTRAINTS else made
+
+
+def _host_ports(spec: WatchedSpec) -> tuple[HostPort, ...]:
+    """The ports of the node that containers and sidecars take (`GetHostPorts` in `pkg/scheduler/util/utils.go`).
+
+    In the network of the host a port that names no other is the node's of the same number, as admission writes it.
+    """
+    found: list[HostPort] = []
+    for container in spec.containers or ():
+        if container.ports:
+            _take(container.ports, spec, found)
+    for container in spec.init_containers or ():
+        if container.ports and container.restart_policy == "Always":
+            _take(container.ports, spec, found)
+    return tuple(found)
+
+
+def _take(ports: Sequence[ContainerPort], spec: WatchedSpec, found: list[HostPort]) -> None:
+    for port in ports:
+        number = port.host_port or (port.container_port if spec.host_network else 0)
+        if number:
+            ip = port.host_ip or ""
+            found.append(HostPort(number, port.protocol or "TCP", "" if ip == _ANY_IP else ip))
+
+
+def _claims(volumes: Sequence[_Volume], pod: str) -> tuple[str, ...]:
+    """The PersistentVolumeClaims of a pod (`VolumeClaimName` in `component-helpers/storage/ephemeral`)."""
+    return tuple(
+        volume.persistent_volume_claim.claim_name
+        if volume.persistent_volume_claim is not None
+        else f"{pod}-{volume.name}"
+        for volume in volumes
+        if volume.persistent_volume_claim is not None or volume.ephemeral is not None
+    )

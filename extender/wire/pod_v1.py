@@ -1,0 +1,134 @@
+"""Watched pods: bytes to the core's `Pod`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from operator import attrgetter
+from sys import intern
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from extender.core.objects import EMPTY, Pod, Protection
+from extender.core.protection import opt_out_keys, pod_protection
+from extender.wire.constraints_v1 import WatchedSpec, to_constraints
+from extender.wire.interning import Interned
+from extender.wire.kube_v1 import DELETION_COST, Condition, Identity, pod_requests
+
+_ABSENT = Raw()
+_EMPTY_MAPS = (b"", b"{}", b"null")
+
+
+class PodMetadata(Identity, frozen=True, rename="camel"):
+    """`metadata` of a pod."""
+
+    labels: Raw = _ABSENT
+    annotations: Raw = _ABSENT
+
+
+class PodStatus(Struct, frozen=True, rename="camel", gc=False):
+    """How a pod is."""
+
+    phase: str | None = None
+    conditions: list[Condition] | None = None
+    nominated_node_name: str | None = None
+
+
+class RawPod(Struct, frozen=True):
+    """A pod."""
+
+    metadata: PodMetadata
+    spec: WatchedSpec = WatchedSpec()
+    status: PodStatus = PodStatus()
+
+
+_labels = msgspec.json.Decoder(dict[str, str] | None)
+_interned: Interned[bytes, Mapping[str, str]] = Interned()
+
+
+def _shared_labels(raw: bytes) -> Mapping[str, str]:
+    """Labels, decoded once for all pods that have the same."""
+    if raw in _EMPTY_MAPS:
+        return EMPTY
+    found = _interned.get(raw)
+    if found is None:
+        found = {intern(key): intern(value) for key, value in (_labels.decode(raw) or EMPTY).items()}
+        _interned.put(raw, found)
+    return found
+
+
+class PodReader:
+    """Makes pods of what was decoded.
+
+    Args:
+        prefixes: of our keys, without the slash.
+    """
+
+    def __init__(self, prefixes: tuple[str, ...]) -> None:
+        self._opt_outs = opt_out_keys(prefixes)
+        fields = tuple(f"opt_out_{n}" for n in range(len(self._opt_outs)))
+        self._said = attrgetter(*fields)
+        # The few annotations that are used, of many: the prefixes are known only now.
+        names = ("cost", *fields)
+        annotations = msgspec.defstruct(
+            "PodAnnotations",
+            [(name, str | None, None) for name in names],
+            frozen=True,
+            gc=False,
+            rename=dict(zip(names, (DELETION_COST, *self._opt_outs), strict=True)),
+        )
+        self._nothing_said = self._said(annotations())
+        self._annotations: msgspec.json.Decoder[Any] = msgspec.json.Decoder(annotations | None)
+
+    def read(self, raw: RawPod) -> Pod:
+        """The core's view of a pod.
+
+        Raises:
+            ValueError: a part of it does not decode.
+        """
+        meta, status = raw.metadata, raw.status
+        ready = unscheduled = False
+        for condition in status.conditions or ():
+            if condition.type == "Ready":
+                ready = condition.status == "True"
+            elif condition.type == "PodScheduled":
+                unscheduled = condition.status == "False"
+        created, due = meta.created(), meta.deletion_timestamp
+        raw_labels = bytes(meta.labels)
+        labels = _shared_labels(raw_labels)
+        cost, protection = self._read_annotations(meta.annotations, created)
+        return Pod(
+            uid=meta.uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            node=raw.spec.node_name or "",
+            owner=meta.controller(),
+            terminating=due is not None,
+            ended=status.phase in ("Succeeded", "Failed"),
+            ready=ready,
+            unscheduled=unscheduled,
+            nominated=status.nominated_node_name or "",
+            cost=cost,
+            created=created,
+            requests=pod_requests(raw.spec),
+            labels=labels,
+            constraints=to_constraints(raw.spec, meta.name, labels, raw_labels),
+            pending=status.phase == "Pending",
+            due=_seconds(due),
+            protection=protection,
+        )
+
+    def _read_annotations(self, raw: Raw, created: float) -> tuple[str | None, Protection | None]:
+        """The deletion cost, and what forbids to move the pod."""
+        annotations = self._annotations.decode(raw) if raw is not _ABSENT else None
+        if annotations is None:
+            return None, None
+        said = self._said(annotations)
+        if said == self._nothing_said:
+            return annotations.cost, None
+        opt_outs = [(key, value) for key, value in zip(self._opt_outs, said, strict=True) if value is not None]
+        return annotations.cost, pod_protection(opt_outs, created)
+
+
+def _seconds(time: datetime | None) -> float:
+    return time.timestamp() if time is not None else 0.0

@@ -1,0 +1,73 @@
+import json
+from typing import Any
+
+import pytest
+
+from extender.core.classes import ClassRules
+from extender.core.objects import Budget, Claim, Object, Volume
+from extender.core.selectors import LabelSelector, Requirement
+from extender.core.state import BUDGETS, CLAIMS, VOLUMES
+from extender.wire.objects_v1 import Decoders
+
+DECODERS = Decoders(ClassRules(), ("spotmix.io",))
+META = {"name": "x", "namespace": "shop", "uid": "u", "generation": 3}
+
+
+def decode(resource: str, **thing: Any) -> Object | None:
+    decoder = DECODERS.make(resource, "v1", "")
+    return decoder.change(json.dumps({"type": "ADDED", "object": {"metadata": META, **thing}}).encode()).object
+
+
+def budget(**thing: Any) -> Budget:
+    found = decode(BUDGETS, **thing)
+    assert isinstance(found, Budget)
+    return found
+
+
+def test_a_budget() -> None:
+    selector = {
+        "matchLabels": {"b": "2", "a": "1"},
+        "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["x"]}, {"key": "y", "operator": "Exists"}],
+    }
+    found = budget(
+        spec={"selector": selector, "minAvailable": 2, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+        status={"disruptionsAllowed": 4, "observedGeneration": 3, "currentHealthy": 6},
+    )
+    wanted = LabelSelector((("a", "1"), ("b", "2")), (Requirement("tier", "NotIn", ("x",)), Requirement("y", "Exists")))
+    assert found == Budget("u", "shop", "x", wanted, 4, current=True, always_allow_unhealthy=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed", "current"),
+    [
+        ({"disruptionsAllowed": 1, "observedGeneration": 2}, 1, False),
+        ({"disruptionsAllowed": 0, "observedGeneration": 4}, 0, True),
+        ({"disruptionsAllowed": 0}, 0, False),
+        ({"observedGeneration": None, "disruptionsAllowed": None}, 0, False),
+        ({}, 0, False),
+    ],
+)
+def test_a_status_of_an_older_spec_is_not_current(status: dict[str, Any], allowed: int, current: bool) -> None:
+    found = budget(spec={"selector": {}}, status=status)
+    assert (found.allowed, found.current) == (allowed, current)
+
+
+def test_an_empty_selector_is_another_than_none() -> None:
+    assert budget(spec={"selector": {}}).selector == LabelSelector()
+    assert budget(spec={"selector": None}).selector is None
+    assert budget(spec={}).selector is None
+    policy = budget(spec={"unhealthyPodEvictionPolicy": "IfHealthyBudget"})
+    assert not policy.always_allow_unhealthy
+
+
+def test_claims() -> None:
+    assert decode(CLAIMS, spec={"volumeName": "pv-1"}) == Claim("u", "shop", "x", "pv-1")
+    assert decode(CLAIMS, spec={"storageClassName": "fast"}) == Claim("u", "shop", "x", "")
+
+
+def test_volumes() -> None:
+    zone = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}
+    bound = decode(VOLUMES, spec={"nodeAffinity": {"required": required}})
+    assert bound == Volume("u", "x", ((Requirement("topology.kubernetes.io/zone", "In", ("a",)),),))
+    assert decode(VOLUMES, spec={}) == decode(VOLUMES, spec={"nodeAffinity": {}}) == Volume("u", "x", None)
