@@ -136,8 +136,8 @@ class PodGroups:
         group = groups.get(id(labels))
         if group is None:
             # The group keeps its labels alive, and with them their identity.
-            group = groups[id(labels)] = PodLabels(record.namespace, labels, set())
-        group.pods.add(record)
+            group = groups[id(labels)] = PodLabels(record.namespace, labels, [])
+        group.pods.append(record)
         record.labels = group
 
     def remove(self, record: PodRecord) -> None:
@@ -145,7 +145,7 @@ class PodGroups:
         group, record.labels = record.labels, None
         if group is None:
             return
-        group.pods.discard(record)
+        group.pods.remove(record)
         if not group.pods:
             groups = self._groups[group.namespace]
             del groups[id(group.labels)]
