@@ -15,8 +15,9 @@ from extender.core.drift.moves import Refusal
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift
 from extender.core.policy import Policy
+from extender.core.protection import protection_of
 from extender.core.reasons import Reason
-from extender.core.records import PodRecord
+from extender.core.records import PodRecord, Workload
 from extender.core.state import ClusterState
 
 
@@ -139,10 +140,10 @@ def back_off(case: Case, source: str, destination: str) -> Refusal | None:
 # A pod
 
 
-def protected(pod: PodRecord, now: float) -> Refusal | None:
-    """An opt-out annotation, for ever or for a while; one that cannot be read protects for ever."""
-    protection = pod.protection
-    if protection is None or (protection.until is not None and now >= protection.until):
+def protected(pod: PodRecord, workload: Workload, now: float) -> Refusal | None:
+    """An opt-out of the pod or its workload, for ever or for a while; one that cannot be read protects for ever."""
+    protection = protection_of(pod, workload, now)
+    if protection is None:
         return None
     reason = Reason.PROTECTION_MALFORMED if protection.malformed else Reason.PROTECTED
     return Refusal(reason, f"{protection.key}={protection.value}")
@@ -190,6 +191,11 @@ def share_refusal(case: Case) -> Refusal | None:
     return next(filter(None, (guard(case) for guard in _SHARE)), None)
 
 
-def pod_refusal(pod: PodRecord, rules: DriftRules, now: float) -> Refusal | None:
+def pod_refusal(pod: PodRecord, case: Case) -> Refusal | None:
     """Why this pod is not moved, whatever its workload and its budgets allow."""
-    return protected(pod, now) or on_bad_node(pod) or pending(pod) or young(pod, rules, now)
+    return (
+        protected(pod, case.drift.managed.workload, case.now)
+        or on_bad_node(pod)
+        or pending(pod)
+        or young(pod, case.rules, case.now)
+    )

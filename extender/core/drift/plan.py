@@ -88,14 +88,16 @@ class _Planner:
 
     def _settle(self, drift: Drift, refusal: Refusal | None) -> None:
         workload = drift.managed.workload
-        case = Case(drift, self.ledger.standing(workload), self.history.get(workload.uid), self.rules, self.now)
-        refusal = refusal or workload_refusal(case)
-        for excess in drift.excess:
+        if refusal is None:
+            case = Case(drift, self.ledger.standing(workload), self.history.get(workload.uid), self.rules, self.now)
+            refusal = workload_refusal(case)
             if refusal is None:
-                _Leaving(self, case, excess).choose()
-            else:
-                for pod in in_order(excess.pods)[: excess.count]:
-                    self.stay(drift, excess, pod, refusal)
+                for excess in drift.excess:
+                    _Leaving(self, case, excess).choose()
+                return
+        for excess in drift.excess:
+            for pod in in_order(excess.pods)[: excess.count]:
+                self.stay(drift, excess, pod, refusal)
 
     def stay(self, drift: Drift, excess: Excess, pod: PodRecord, refusal: Refusal) -> None:
         """Take in that a surplus pod stays."""
@@ -151,7 +153,7 @@ class _Leaving:
     def _look_at(self, pod: PodRecord) -> tuple[int, Refusal | None]:
         """Move a pod, or say why not and how far it came; who came to the last step speaks for all that follow."""
         planner = self.planner
-        refusal = pod_refusal(pod, planner.rules, planner.now)
+        refusal = pod_refusal(pod, self.case)
         if refusal is not None:
             return 0, refusal
         refusal = self._common()

@@ -28,7 +28,7 @@ class Seating:
         for pod in sorted(self._state.unbound.values(), key=lambda pod: (pod.created, pod.uid)):
             node = self._named(pod) or self._first(pod, self._choices(pod))
             if node is not None:
-                self._room.take(pod, node, pod.revision)
+                self._room.take(pod, node, _counted(pod))
         by_revision: dict[str, list[InFlight]] = {}
         for entry in self._history.in_flight():
             by_revision.setdefault(entry.move.workload.revision, []).append(entry)
@@ -50,7 +50,7 @@ class Seating:
             if target is None or not self._room.fits(like, target):
                 target = self._first(like, [(entry.move.destination,)])
             if target is not None:
-                self._room.take(like, target, revision)
+                self._room.take(like, target, None if revision.replacing else revision)
 
     def _first(self, pod: PodRecord, choices: Iterable[Sequence[str]]) -> NodeRecord | None:
         """The node with most to spare among the first of `choices`, which are classes, that has one for a pod."""
@@ -80,7 +80,7 @@ class Seating:
 
     def _wanted(self, pod: PodRecord, revision: Revision, managed: Managed) -> str:
         """The class of a Pending pod: as decided, else as it will be."""
-        reservation = revision.reservations.get(pod.uid)
+        reservation = revision.reservation(pod.uid)
         if reservation is not None:
             return reservation.capacity_class
         owner, seats = managed.revision, managed.workload.policy.seats
@@ -93,6 +93,12 @@ class Seating:
         _, name = first_unfilled(seats, held)
         held[name] = held.get(name, 0) + 1
         return name
+
+
+def _counted(pod: PodRecord) -> Revision | None:
+    """The revision whose pool cap a Pending pod counts towards, unless its reservation does already."""
+    revision = pod.revision
+    return revision if revision is not None and pod.uid not in revision.reservations else None
 
 
 def _only_node(constraints: Constraints) -> str:
