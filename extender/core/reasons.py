@@ -46,6 +46,7 @@ class Reason(Enum):
 
     # Why a surplus pod stays: the loop as a whole
     STALE = "stale", "what is known of the cluster may be out of date"
+    MEMORY = "memory", "what is remembered of earlier moves cannot be read"
     NODES_NOT_READY = "nodes-not-ready", "too many nodes are not ready"
     CLUSTER_BUDGET = "cluster-budget", "as many moves are in flight in the cluster as may be"
 
@@ -104,6 +105,12 @@ class Reason(Enum):
 
 OF_DECISIONS = tuple(Reason)[: list(Reason).index(Reason.SURPLUS)]
 """Reasons of the extender's decisions; the others are the drift loop's."""
+
+OF_STAYS = tuple(Reason)[list(Reason).index(Reason.STALE) : list(Reason).index(Reason.MOVED)]
+"""Reasons for which a surplus pod stays."""
+
+OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
+"""Reasons for which no pod at all is moved."""
 
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Reasons with which a pod is given nodes of a class."""

@@ -18,6 +18,8 @@ from extender.kube.patches import FIELD_MANAGER
 from extender.kube.ports import Api
 
 TERM_ANNOTATION = "spotmix.io/drift-term"
+TAKEN_OVER = "TakenOver"
+"""Reason of the `ApiError` when another has taken the store over."""
 # A ConfigMap may hold 1 MiB (pkg/apis/core/validation, MaxSecretSize); what is around the data needs little.
 MAX_BYTES = 1_000_000
 # Somebody else may write while we do, such as a person; each time their version is read first.
@@ -144,7 +146,7 @@ class DriftStore:
         found = await self._read()
         term = (found.metadata.annotations or {}).get(TERM_ANNOTATION, "")
         if term != self._term:
-            raise ApiError(f"{self} was taken over by {term!r}", status=409, reason="TakenOver")
+            raise ApiError(f"{self} was taken over by {term!r}", status=409, reason=TAKEN_OVER)
 
     async def _get(self) -> _ConfigMap:
         body = await self._api.request("GET", f"{self._collection}/{self._name}")

@@ -8,27 +8,31 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from extender.core.decide import Decision, PodView
 from extender.core.errors import SpotmixError
-from extender.core.events import Event, Gone, Unavailable, Upsert
-from extender.core.objects import EMPTY, Owner, OwnerRef, Pod
+from extender.core.events import Event
+from extender.core.objects import EMPTY
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
-from extender.core.state import ClusterState, Wake
-from extender.core.waiting import Waiting
-from extender.core.workloads import NEVER_MANAGED, PolicyRules
+from extender.core.state import ClusterState
+from extender.core.workloads import PolicyRules
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.informers import ClusterFeed
-from extender.kube.patches import PodKey, PodPatches
+from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
+from extender.kube.resources import PODS
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.decisions import Decisions
+from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
+from extender.runtime.faults import Faults
 from extender.runtime.gauges import readings
+from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
 from extender.runtime.policies import PolicyReports
+from extender.runtime.readiness import cache_faults, certificate_faults
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.servers.extender import Extender
@@ -47,7 +51,6 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 5.0
-REPORT_SECONDS = 10.0
 
 
 def policy_rules(settings: Settings) -> PolicyRules:
@@ -76,7 +79,7 @@ class Runtime:
         self.log = logger()
         self.metrics = Metrics()
         self._client = client
-        self._reported: dict[str, float] = {}
+        self._report = Faults(self.metrics)
         self._stopping = False
         self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
         decoders = Decoders(settings.classes, settings.policy.prefixes)
@@ -109,10 +112,29 @@ class Runtime:
         self._tls = self._make_tls()
         self._own_certificate = self._make_certificate()
         self._webhook = self._make_webhook()
+        self._intake = Intake(self.state, self.feed.ensure, self._waker, self._policies, self._gates)
+        pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
+        self._drift = assemble(
+            settings.drift,
+            client=client,
+            state=self.state,
+            health=self.feed.health,
+            read_pod=pods.one,
+            recorder=self._recorder,
+            metrics=self.metrics.drift,
+            report=self._report,
+            decides=self._decides,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
         self.metrics.registry.register(Gauges(self._readings))
+
+    def _sink(self, event: Event) -> None:
+        self._intake.take(event)
+
+    def _unavailable(self, group: str, kind: str, why: str) -> None:
+        self._intake.unavailable(group, kind, why)
 
     def _decides(self) -> bool:
         return self.leadership.decides
@@ -121,7 +143,8 @@ class Runtime:
         ends = {name: tls.ends for name, tls in self._certificates.items()}
         if self._own_certificate is not None:
             ends["webhook"] = self._own_certificate.ends
-        return readings(self.feed, self.state, self.leadership.leads, ends, time.monotonic())
+        yield from readings(self.feed, self.state, self.leadership.leads, ends, time.monotonic())
+        yield from drift_readings(self._drift, self.state, time.time())
 
     def _make_tls(self) -> ReloadingTls | None:
         tls = self.settings.extender.tls
@@ -157,101 +180,14 @@ class Runtime:
         self._gates.append(webhook.gate)
         return webhook
 
-    # Facts from the cluster
-
-    def _sink(self, event: Event) -> None:
-        self.state.apply(event, time.time())
-        if isinstance(event, Upsert):
-            thing = event.object
-            if isinstance(thing, Pod):
-                self._waker.seen(thing)
-                self._meet(thing.owner)
-            elif isinstance(thing, Owner):
-                for gate in self._gates:
-                    gate.arrived(thing.uid)
-                self._meet(thing.owner)
-        elif isinstance(event, Gone) and event.resource == "pods":
-            self._waker.gone(event.uid)
-        if self.state.effects:
-            self._take_effects()
-
-    def _meet(self, owner: OwnerRef | None) -> None:
-        """Follow a kind from the first reference to it on, so that its objects are known when pods come."""
-        if owner is not None and owner.kind not in NEVER_MANAGED:
-            self.feed.ensure(owner)
-
-    def _take_effects(self) -> None:
-        effects, self.state.effects = self.state.effects, []
-        for effect in effects:
-            if isinstance(effect, Wake):
-                self._waker.wake(PodKey(effect.namespace, effect.name, effect.pod))
-            else:
-                self._policies.changed(effect)
-
-    def _unavailable(self, group: str, kind: str, why: str) -> None:
-        self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
-        self.state.apply(Unavailable(group, kind), time.time())
-        for gate in self._gates:
-            gate.open()
-        self._take_effects()
-
-    def _report(self, source: str, text: str) -> None:
-        self.metrics.reports.labels(source).inc()
-        now = time.monotonic()
-        if now - self._reported.get(source, -REPORT_SECONDS) >= REPORT_SECONDS:
-            # An API server that is away is told of by every watch, at every attempt.
-            self._reported[source] = now
-            self.log.warning("api fault", source=source, fault=text)
-
-    # Decisions
-
-    def decided(self, pod: PodView, decision: Decision) -> None:
-        """See `servers.extender.Observer`."""
-        self.metrics.decided(decision.reason, decision.capacity_class)
-        if decision.reason is Reason.UNMANAGED:
-            return
-        if self.settings.log.level == "debug":
-            self._log_decision(pod, decision)
-        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
-        if waiting is not None:
-            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
-        else:
-            self._waker.forget(pod.uid)
-
-    def _log_decision(self, pod: PodView, decision: Decision) -> None:
-        self.log.debug(
-            "decision",
-            pod=f"{pod.namespace}/{pod.name}",
-            workload=f"{decision.workload.kind} {decision.workload.name}" if decision.workload else "",
-            reason=str(decision.reason),
-            wanted=decision.wanted,
-            given=decision.capacity_class,
-            passed="all" if decision.nodes is None else len(decision.nodes),
-        )
-
-    def failed(self, verb: str, text: str) -> None:
-        """See `servers.extender.Observer`."""
-        self.metrics.errors.labels(verb).inc()
-        self.log.warning("request failed", verb=verb, error=text)
-
     # Readiness and metrics
 
     def not_ready(self) -> list[str]:
         """What is not ready, a line each."""
         faults = ["shutting down"] if self._stopping else []
-        stale = parse_duration(self.settings.cache.stale_after)
-        now = time.monotonic()
-        for key, health in self.feed.health().items():
-            reason = f" ({health.last_error})" if health.last_error else ""
-            if not health.synced:
-                faults.append(f"{key}: not listed yet{reason}")
-            elif health.last_contact is not None and now - health.last_contact > stale:
-                faults.append(f"{key}: not heard of for {now - health.last_contact:.0f} s{reason}")
-        faults += [
-            f"{server}: the certificate in {tls.source} is not valid any more; put a newer one there"
-            for server, tls in self._certificates.items()
-            if tls.ends is not None and tls.ends <= time.time()
-        ]
+        stale_after = parse_duration(self.settings.cache.stale_after)
+        faults += cache_faults(self.feed.health(), stale_after, time.monotonic())
+        faults += certificate_faults(self._certificates, time.time())
         if self._own_certificate is not None:
             faults += self._own_certificate.faults()
         return faults
@@ -268,7 +204,7 @@ class Runtime:
         extender = Extender(
             self.state,
             self._gate,
-            self,
+            Decisions(self.metrics, self._waker, logged=settings.log.level == "debug"),
             self.leadership.obstacle,
             time.time,
             settings.extender.max_candidates,
@@ -321,7 +257,8 @@ class Runtime:
         seats = None
         if scale_in.deletion_cost:
             seats = SeatWriter(self.state, self._costs, self._foreign, parse_duration(scale_in.settle))
-        self.leadership.synced(Duties(self.state, self._waker, self._policies, seats))
+        drift = self._drift if self.settings.drift.enabled else None
+        self.leadership.synced(Duties(self.state, self._waker, self._policies, seats, drift))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),

@@ -1,4 +1,4 @@
-"""What only the replica does that decides: it writes on pods, wakes them and posts Events."""
+"""What only the replica does that decides: it writes on pods, wakes and moves them, and posts Events."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ from extender.core.state import ClusterState
 from extender.core.workloads import Managed
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.drift import DriftLoop
 from extender.runtime.policies import PolicyReports
 
 
@@ -17,22 +18,34 @@ class Duties:
         waker: makes the scheduler try pods again.
         policies: tells of policies that are wrong.
         seats: writes deletion costs; None when they are not to be written.
+        drift: moves pods; None when none is to be moved.
     """
 
-    def __init__(self, state: ClusterState, waker: Waker, policies: PolicyReports, seats: SeatWriter | None) -> None:
+    def __init__(
+        self,
+        state: ClusterState,
+        waker: Waker,
+        policies: PolicyReports,
+        seats: SeatWriter | None,
+        drift: DriftLoop | None,
+    ) -> None:
         self._state = state
         self._waker = waker
         self._policies = policies
         self._seats = seats
+        self._drift = drift
 
     async def perform(self) -> None:
         """Perform them until cancelled."""
         self._policies.announce()
         self._wake_unscheduled()
         try:
-            if self._seats is not None:
-                await self._seats.run()
-            await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as group:
+                if self._seats is not None:
+                    group.create_task(self._seats.run(), name="seats")
+                if self._drift is not None:
+                    group.create_task(self._drift.run(), name="drift")
+                await asyncio.Event().wait()
         finally:
             self._waker.stop()
 

@@ -11,6 +11,7 @@ from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.policy import Problem
 from extender.core.reasons import GIVES_A_CLASS, OF_DECISIONS, Reason
 from extender.core.records import Workload
+from extender.telemetry.drift import DriftMetrics
 
 _LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _OBJECT = ("kind", "namespace", "name")
@@ -91,6 +92,7 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.drift = DriftMetrics(self.registry)
         self.invalid = Gauge(
             "spotmix_policy_invalid",
             "1 for each annotation or label that is wrong",

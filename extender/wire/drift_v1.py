@@ -116,6 +116,30 @@ def eviction(namespace: str, name: str, uid: str) -> Mapping[str, Any]:
     }
 
 
+class _Spec(Struct, frozen=True, rename="camel"):
+    termination_grace_period_seconds: float | None = None
+
+
+class _Pod(Struct, frozen=True):
+    spec: _Spec = _Spec()
+
+
+_pod_decoder = msgspec.json.Decoder(_Pod)
+
+
+def grace_period(body: bytes) -> float:
+    """How long a pod may take to end, in seconds.
+
+    Raises:
+        WireError: the body is no pod.
+    """
+    try:
+        grace = _pod_decoder.decode(body).spec.termination_grace_period_seconds
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"the pod does not decode: {error}") from error
+    return DEFAULT_GRACE if grace is None else grace
+
+
 def _time(seconds: float) -> float:
     return round(seconds, 3)
 

@@ -79,6 +79,13 @@ class ObjectDecoder(Generic[R]):
         except ValueError as error:
             raise WireError(f"list of {self._resource} does not decode: {error}") from error
 
+    def one(self, data: bytes) -> Object:
+        """A single object, as a GET answers it; raises `WireError`."""
+        try:
+            return self._convert(self._object.decode(data))
+        except ValueError as error:
+            raise WireError(f"an object of {self._resource} does not decode: {error}") from error
+
     def change(self, line: bytes) -> Change:
         """See `Decoder.change`."""
         try:

@@ -21,3 +21,11 @@ def schedule_fault(cron: str, timezone: str) -> str:
     except StopIteration:
         return "is a cron expression that never matches"
     return ""
+
+
+def window_open(cron: str, duration: float, timezone: str, now: float) -> bool:
+    """Whether a window is open at `now` (seconds since the epoch) that begins when `cron` says, for `duration` seconds."""
+    if not cron:
+        return True
+    earliest = datetime.fromtimestamp(now - duration, ZoneInfo(timezone))
+    return next(CronSim(cron, earliest)).timestamp() <= now

@@ -170,6 +170,14 @@ class History:
         history.moved.append(now)
         self.changed.add(move.workload.uid)
 
+    def graced(self, move: Move, grace: float) -> None:
+        """Take in the grace period (seconds) of a pod whose move has started."""
+        history = self.workloads.get(move.workload.uid)
+        for number, entry in enumerate(history.in_flight if history is not None else ()):
+            if history is not None and entry.move.pod.uid == move.pod.uid and entry.grace != grace:
+                history.in_flight[number] = replace(entry, grace=grace)
+                self.changed.add(move.workload.uid)
+
     def refused(self, move: Move) -> None:
         """Take back what `started` took in: the eviction was refused, or not sent after all."""
         history = self.workloads.get(move.workload.uid)

@@ -44,7 +44,7 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     waker.gone("deleted-since")
     decides = False
     policies = PolicyReports(world.state.workloads, Metrics(), recorder, lambda: decides)
-    task = asyncio.create_task(Duties(world.state, waker, policies, None).perform())
+    task = asyncio.create_task(Duties(world.state, waker, policies, None, None).perform())
     queue.start()
     recorder.start()
     await asyncio.sleep(0)

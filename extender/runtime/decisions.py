@@ -1,0 +1,53 @@
+"""What becomes of a decision beside its answer: metrics, logs, and waking the pod when its time has come."""
+
+from extender.core.decide import Decision, PodView
+from extender.core.reasons import Reason
+from extender.core.waiting import Waiting
+from extender.kube.waker import Waker
+from extender.telemetry.logs import logger
+from extender.telemetry.metrics import Metrics
+
+
+class Decisions:
+    """An `Observer` of the extender.
+
+    Args:
+        metrics: counts.
+        waker: makes the scheduler try pods again.
+        logged: whether each decision on a managed pod is logged.
+    """
+
+    def __init__(self, metrics: Metrics, waker: Waker, *, logged: bool) -> None:
+        self._metrics = metrics
+        self._waker = waker
+        self._logged = logged
+        self._log = logger()
+
+    def decided(self, pod: PodView, decision: Decision) -> None:
+        """See `servers.extender.Observer`."""
+        self._metrics.decided(decision.reason, decision.capacity_class)
+        if decision.reason is Reason.UNMANAGED:
+            return
+        if self._logged:
+            self._log_decision(pod, decision)
+        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
+        if waiting is not None:
+            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
+        else:
+            self._waker.forget(pod.uid)
+
+    def failed(self, verb: str, text: str) -> None:
+        """See `servers.extender.Observer`."""
+        self._metrics.errors.labels(verb).inc()
+        self._log.warning("request failed", verb=verb, error=text)
+
+    def _log_decision(self, pod: PodView, decision: Decision) -> None:
+        self._log.debug(
+            "decision",
+            pod=f"{pod.namespace}/{pod.name}",
+            workload=f"{decision.workload.kind} {decision.workload.name}" if decision.workload else "",
+            reason=str(decision.reason),
+            wanted=decision.wanted,
+            given=decision.capacity_class,
+            passed="all" if decision.nodes is None else len(decision.nodes),
+        )

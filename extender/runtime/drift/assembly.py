@@ -1,0 +1,90 @@
+"""Puts the drift loop together."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from extender.core.objects import Object
+from extender.core.policy import parse_duration
+from extender.core.state import ClusterState
+from extender.kube.driftstore import DriftStore
+from extender.kube.eviction import Evictor
+from extender.kube.ports import Api, Ports, Report
+from extender.kube.recorder import EventRecorder
+from extender.kube.reflector import Health
+from extender.runtime.drift.loop import DriftLoop
+from extender.runtime.drift.memory import Memory
+from extender.runtime.drift.mover import Mover
+from extender.runtime.drift.moves import Moves
+from extender.runtime.drift.reports import DriftReports
+from extender.runtime.drift.rules import drift_rules
+from extender.runtime.whoami import identity, own_namespace
+from extender.settings.sections import DriftSettings
+from extender.telemetry.drift import DriftMetrics
+from extender.wire.lease_v1 import micro_time
+
+DEFAULT_NAMESPACE = "default"
+
+
+def store_namespace(settings: DriftSettings) -> str:
+    """Where the loop's ConfigMap is."""
+    return next(filter(None, (settings.namespace, *own_namespace(), DEFAULT_NAMESPACE)))
+
+
+def assemble(
+    settings: DriftSettings,
+    *,
+    client: Api,
+    state: ClusterState,
+    health: Callable[[], Mapping[str, Health]],
+    read_pod: Callable[[bytes], Object],
+    recorder: EventRecorder,
+    metrics: DriftMetrics,
+    report: Report,
+    decides: Callable[[], bool],
+    now: Callable[[], float] = time.time,
+    ports: Ports | None = None,
+) -> DriftLoop:
+    """The loop under these settings.
+
+    Args:
+        settings: how careful to be.
+        client: a connected API client.
+        state: the cluster.
+        health: how well each resource is followed.
+        read_pod: makes a pod of an answer's body; raises `WireError`.
+        recorder: posts Events.
+        metrics: counts.
+        report: told of whatever goes wrong.
+        decides: whether this replica decides now.
+        now: seconds since the epoch.
+        ports: time and chance.
+    """
+    rules = drift_rules(settings)
+    store = DriftStore(client, store_namespace(settings), settings.store)
+    memory = Memory(store, lambda: f"{identity()} {micro_time(datetime.now(UTC))}", report)
+    reports = DriftReports(state, recorder, metrics, rules)
+    moves = Moves(
+        state=state,
+        memory=memory,
+        mover=Mover(client, Evictor(client), read_pod, decides, now),
+        reports=reports,
+        report=report,
+        rules=rules,
+        read_only=settings.read_only,
+        now=now,
+        ports=ports,
+    )
+    return DriftLoop(
+        state=state,
+        health=health,
+        memory=memory,
+        moves=moves,
+        rules=rules,
+        interval=parse_duration(settings.interval),
+        reports=reports,
+        metrics=metrics,
+        report=report,
+        now=now,
+        ports=ports,
+    )

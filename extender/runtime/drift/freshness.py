@@ -1,0 +1,34 @@
+"""Whether what is known of the cluster is current enough to evict pods by it."""
+
+from collections.abc import Mapping
+
+from extender.kube.client import WATCH_IDLE_TIMEOUT
+from extender.kube.reflector import Health
+
+STALE_AFTER = WATCH_IDLE_TIMEOUT + 10.0
+"""A quiet resource has a bookmark about every minute; a watch without a byte for that long was dead (seconds)."""
+
+OPTIONAL = frozenset({"persistentvolumeclaims", "persistentvolumes"})
+"""Resources that may never be listed: without them, pods whose claims are not known stay where they are."""
+
+
+def faults(health: Mapping[str, Health], now: float) -> dict[str, str]:
+    """The resources that are not followed well, and why, by key.
+
+    Args:
+        health: of each resource.
+        now: monotonic seconds.
+    """
+    found = ((key, fault_of(each, now)) for key, each in health.items() if each.synced or key not in OPTIONAL)
+    return {key: fault for key, fault in found if fault}
+
+
+def fault_of(health: Health, now: float) -> str:
+    """What is wrong with how a resource is followed; empty when nothing is."""
+    if not health.synced:
+        return f"not listed yet: {health.last_error}" if health.last_error else "not listed yet"
+    if health.last_error:
+        return health.last_error
+    if health.last_contact is None or now - health.last_contact > STALE_AFTER:
+        return f"not heard of for more than {STALE_AFTER:.0f} s"
+    return ""

@@ -1,0 +1,214 @@
+"""When to plan, and what for.
+
+Every second the workloads are looked at that changed since, and every interval all of them, in slices between which
+the event loop gets its turn: the scheduler's requests come first.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from extender.core.drift.moves import Subject
+from extender.core.drift.plan import plan
+from extender.core.drift.rules import DriftRules
+from extender.core.errors import ApiError, WireError
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed
+from extender.kube.ports import Ports, Report
+from extender.kube.reflector import Health
+from extender.kube.resources import BUILT_IN
+from extender.runtime.drift.freshness import faults
+from extender.runtime.drift.memory import SOURCE, Memory
+from extender.runtime.drift.moves import Moves
+from extender.runtime.drift.reports import DriftReports
+from extender.runtime.drift.view import View
+from extender.telemetry.drift import DriftMetrics
+
+# How often is looked whether anything changed: a burst of changes is looked at once (seconds).
+TICK = 1.0
+# Workloads planned for between two looks at the event loop.
+SLICE = 100
+# How soon the store is tried again that could not be read (seconds).
+REOPEN = 5.0
+
+_REQUIRED = frozenset(resource.key for resource in BUILT_IN)
+
+
+class DriftLoop:
+    """See the module.
+
+    Args:
+        state: the cluster; its `touched` names the revisions that changed.
+        health: how well each resource is followed.
+        memory: of moves.
+        moves: makes and judges them.
+        rules: of plans.
+        interval: seconds between two looks at everything.
+        reports: tells of what plans say.
+        metrics: take how long it took.
+        report: told of whatever goes wrong.
+        now: seconds since the epoch.
+        ports: time and chance.
+
+    Attributes:
+        view: what the last plans said.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: ClusterState,
+        health: Callable[[], Mapping[str, Health]],
+        memory: Memory,
+        moves: Moves,
+        rules: DriftRules,
+        interval: float,
+        reports: DriftReports,
+        metrics: DriftMetrics,
+        report: Report,
+        now: Callable[[], float] = time.time,
+        ports: Ports | None = None,
+    ) -> None:
+        self.memory = memory
+        self.rules = rules
+        self.view = View()
+        self._moves = moves
+        self._interval = interval
+        self._state = state
+        self._health = health
+        self._reports = reports
+        self._metrics = metrics
+        self._report = report
+        self._now = now
+        self._ports = ports or Ports()
+        self._reopen_at = -math.inf
+
+    async def run(self) -> None:
+        """Move pods until cancelled; then nothing more is sent."""
+        self._reopen_at = -math.inf
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._moves.begin(group)
+                await self._keep_looking()
+        finally:
+            # Another may lead from now on.
+            self.memory.close()
+            self.view = View()
+
+    async def _keep_looking(self) -> None:
+        swept = -math.inf
+        while True:
+            started = self._ports.clock()
+            sweep = started - swept >= self._interval
+            try:
+                if await self._opened():
+                    swept = started if sweep else swept
+                    await self._look(sweep=sweep)
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the leader's other work
+                self._fault("the drift loop", error)
+            await self._ports.sleep(TICK)
+
+    async def _opened(self) -> bool:
+        """Whether it is known what was done before; look if that is due."""
+        if self.memory.opened or self._ports.clock() < self._reopen_at:
+            return self.memory.opened
+        self._reopen_at = self._ports.clock() + REOPEN
+        try:
+            await self.memory.open()
+        except (ApiError, WireError) as error:
+            self.view.paused = Reason.MEMORY
+            self._report(SOURCE, f"{error}; nothing is moved before that can be read")
+            return False
+        self._tell_unreadable()
+        return True
+
+    async def _look(self, *, sweep: bool) -> None:
+        """One cycle: judge moves, then plan for what is due."""
+        started = self._ports.clock()
+        stale = faults(self._health(), started)
+        current = _REQUIRED.isdisjoint(stale)
+        if current:
+            self._moves.settle()
+        if sweep:
+            self.view.paused = None
+            await self._keep_house()
+        due = self._due(sweep=sweep)
+        if not due and not sweep:
+            return
+        for part in _slices([uid for uid in due if self._may_look_at(uid, stale)]):
+            self._plan_for(part, current=current)
+            await asyncio.sleep(0)
+        if not current:
+            self.view.paused = Reason.STALE
+            self._report("drift", "nothing is moved: " + "; ".join(f"{key}: {why}" for key, why in stale.items()))
+        self._metrics.cycled(self._ports.clock() - started)
+
+    def _due(self, *, sweep: bool) -> Iterable[str]:
+        """UIDs of the workloads to look at, those first that something happened to."""
+        touched, self._state.touched = self._state.touched, set()
+        due: dict[str, None] = {}
+        for revision in touched:
+            managed = self._state.workloads.resolve(revision.namespace, revision.owner)
+            if isinstance(managed, Managed):
+                due[managed.workload.uid] = None
+        due.update(dict.fromkeys(sorted(self._moves.patience.over())))
+        if sweep or self._moves.freed:
+            # What a move held is free: others may have waited for it.
+            due.update(dict.fromkeys(sorted(self.view.off_target)))
+        self._moves.freed = False
+        if sweep:
+            due.update(dict.fromkeys(self._state.workloads.by_uid))
+        return due
+
+    def _may_look_at(self, workload: str, stale: Mapping[str, str]) -> bool:
+        if workload in self.memory.unreadable or self._moves.patience.waits(workload):
+            return False
+        owner = self._state.workloads.owners.get(workload)
+        # A kind of somebody else's that is not followed well holds up its own workloads alone.
+        return owner is None or owner.resource not in stale or owner.resource in _REQUIRED
+
+    def _plan_for(self, workloads: list[str], *, current: bool) -> None:
+        started = self._ports.clock()
+        try:
+            made = plan(self._state, self.memory.history, self.rules, self._now(), only=workloads, current=current)
+        except Exception as error:  # noqa: BLE001 - a bug that one workload meets must not hold up all others
+            self._fault(f"a plan for {len(workloads)} workloads", error)
+            return
+        self._metrics.planned(self._ports.clock() - started)
+        self.view.put(workloads, made)
+        self.view.paused = made.paused
+        self._reports.planned(workloads, made)
+        for move in made.moves:
+            self._moves.start(move)
+
+    async def _keep_house(self) -> None:
+        """Forget what matters no more, and make up for what could not be stored or read."""
+        rules = self.rules
+        self._moves.forget()
+        self.view.keep(self._state.workloads.by_uid)
+        memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
+        self.memory.history.prune(self._state, self._now(), memory)
+        self._moves.save_soon()
+        if self.memory.unreadable:
+            try:
+                await self.memory.read_again()
+            except (ApiError, WireError) as error:
+                self._report(SOURCE, str(error))
+            self._tell_unreadable()
+
+    def _tell_unreadable(self) -> None:
+        for uid, fault in self.memory.unreadable.items():
+            workload = self._state.workloads.by_uid.get(uid)
+            if workload is not None:
+                self._reports.unreadable(Subject(uid, workload.kind, workload.namespace, workload.name, ""), fault)
+
+    def _fault(self, what: str, error: Exception) -> None:
+        self._metrics.failed()
+        self._report("drift", f"{what} met a fault: {error!r}")
+
+
+def _slices(workloads: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(workloads), SLICE):
+        yield workloads[start : start + SLICE]

@@ -1,0 +1,121 @@
+"""Makes one move: looks at the pod once more, remembers the move, and asks the API server to evict the pod.
+
+Whether this replica still decides is asked before each request, and last of all right before the eviction is sent.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from extender.core.drift.moves import Move
+from extender.core.errors import ApiError, WireError
+from extender.core.objects import Object, Pod
+from extender.kube.eviction import Answer, Evictor, Outcome
+from extender.kube.ports import Api
+from extender.runtime.drift.patience import Result
+from extender.wire.drift_v1 import grace_period
+
+Commit = Callable[[float], Awaitable[None]]
+"""Takes the pod's grace period (seconds); remembers the move. Raises `ApiError` or `WireError` when it cannot."""
+
+RESULTS: dict[Answer, Result] = {
+    Answer.EVICTED: "started",
+    Answer.GONE: "changed",
+    Answer.CHANGED: "changed",
+    Answer.BUDGET: "blocked",
+    Answer.LATER: "blocked",
+    Answer.BUDGETS: "blocked",
+    Answer.FORBIDDEN: "refused",
+    Answer.FAILED: "refused",
+    Answer.UNANSWERED: "unanswered",
+}
+
+
+class Attempt(Struct, frozen=True):
+    """What became of an attempt to make a move.
+
+    `text` tells of a refusal. `retry_after` is in seconds. `outcome` is None when no eviction was sent.
+    """
+
+    result: Result
+    text: str = ""
+    retry_after: float | None = None
+    outcome: Outcome | None = None
+
+
+class Mover:
+    """See the module.
+
+    Args:
+        api: the API client.
+        evictor: sends evictions.
+        read_pod: makes a pod of an answer's body; raises `WireError`.
+        decides: whether this replica decides now.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        evictor: Evictor,
+        read_pod: Callable[[bytes], Object],
+        decides: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._api = api
+        self._evictor = evictor
+        self._read_pod = read_pod
+        self._decides = decides
+        self._clock = clock
+
+    async def attempt(self, move: Move, commit: Commit | None = None, *, dry: bool = False) -> Attempt:
+        """Try to make a move; never raises `ApiError` or `WireError`.
+
+        Args:
+            move: as planned.
+            commit: called when all is well with the pod, before its eviction is sent.
+            dry: have the API server check the eviction, and change nothing.
+        """
+        if not self._decides():
+            return Attempt("dropped")
+        try:
+            body = await self._api.request("GET", f"/api/v1/namespaces/{move.pod.namespace}/pods/{move.pod.name}")
+            pod, grace = self._read_pod(body), grace_period(body)
+        except ApiError as error:
+            return Attempt("changed" if error.status == 404 else "refused", str(error), error.retry_after)
+        except WireError as error:
+            return Attempt("refused", str(error))
+        fault = self._fault(move, pod)
+        if fault:
+            return Attempt("changed", f"Pod {move.pod.namespace}/{move.pod.name} {fault}")
+        if commit is not None:
+            try:
+                await commit(grace)
+            except ApiError as error:
+                return Attempt("refused", str(error), error.retry_after)
+            except WireError as error:
+                return Attempt("refused", str(error))
+        if not self._decides():
+            return Attempt("dropped")
+        outcome = await self._evictor.evict(move.pod, dry_run=dry)
+        result = RESULTS[outcome.answer]
+        return Attempt(
+            "would-move" if dry and result == "started" else result, outcome.text, outcome.retry_after, outcome
+        )
+
+    def _fault(self, move: Move, pod: Object) -> str:
+        """Why the pod is not to be evicted as it is now; empty when it is."""
+        if not isinstance(pod, Pod):
+            return "is no pod"
+        if pod.uid != move.pod.uid:
+            return "was made anew"
+        if pod.terminating or pod.ended:
+            return "ends already"
+        if pod.node != move.node:
+            return f"is on node {pod.node!r}, not {move.node!r}"
+        if pod.pending:
+            return "is not running yet"
+        protection = pod.protection
+        if protection is not None and protection.holds(self._clock()):
+            return f"may not be moved: {protection.key}={protection.value}"
+        return ""

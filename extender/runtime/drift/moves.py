@@ -1,0 +1,176 @@
+"""Moves under way: each is made by a task of its own, so that one that is slow, throttled or refused holds up no other.
+
+What is started is in the history before the next plan is made, so that budgets hold over several plans. Pods that leave
+a node which is about to be taken away, and dry runs, are no business of the history: they are remembered for a while.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+from extender.core.drift.history import Verdict, direction
+from extender.core.drift.judge import judge
+from extender.core.drift.moves import Move
+from extender.core.drift.rules import DriftRules
+from extender.core.errors import ApiError, WireError
+from extender.core.reasons import Reason
+from extender.core.records import Reservation, replacing
+from extender.core.state import ClusterState, Released
+from extender.kube.ports import Ports, Report
+from extender.runtime.drift.memory import SOURCE, Memory
+from extender.runtime.drift.mover import Attempt, Mover
+from extender.runtime.drift.patience import Patience
+from extender.runtime.drift.reports import DriftReports
+
+# Requests of moves in flight at once; further ones wait their turn.
+AT_ONCE = 20
+# How long a dry run's verdict on a pod holds, and how long a drained pod's termination is waited for (seconds).
+DRY_MEMORY = 300.0
+DRAIN_MEMORY = 60.0
+
+
+class Moves:
+    """See the module. Used between `begin` and the end of the group that it was given.
+
+    Args:
+        state: the cluster.
+        memory: keeps the history.
+        mover: makes one move.
+        reports: tells of them.
+        report: told of whatever goes wrong.
+        rules: how moves are judged.
+        read_only: make dry runs only.
+        now: seconds since the epoch.
+        ports: time and chance.
+
+    Attributes:
+        patience: which workloads wait.
+        freed: whether anything that moves held was given back since this was set to false.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: ClusterState,
+        memory: Memory,
+        mover: Mover,
+        reports: DriftReports,
+        report: Report,
+        rules: DriftRules,
+        read_only: bool,
+        now: Callable[[], float] = time.time,
+        ports: Ports | None = None,
+    ) -> None:
+        self._state = state
+        self._memory = memory
+        self._mover = mover
+        self._reports = reports
+        self._report = report
+        self._rules = rules
+        self._read_only = read_only
+        self._now = now
+        self._ports = ports or Ports()
+        self.begin(asyncio.TaskGroup())
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Know nothing of what was before; `group` holds the tasks."""
+        self._group = group
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._moving: set[str] = set()
+        self._recent: dict[str, float] = {}
+        self.patience = Patience(self._ports.clock, self._ports.uniform)
+        self.freed = False
+
+    def start(self, move: Move) -> None:
+        """Have a move made, unless that is being done or was done a moment ago."""
+        pod, now = move.pod.uid, self._now()
+        if pod in self._moving or now < self._recent.get(pod, 0.0):
+            return
+        dry = move.dry or self._read_only
+        recorded = not dry and move.reason is not Reason.INTERRUPTED
+        if recorded:
+            self._memory.history.started(move, self._state, now)
+        else:
+            self._recent[pod] = now + (DRY_MEMORY if dry else DRAIN_MEMORY)
+        self._moving.add(pod)
+        self._group.create_task(self._make(move, dry=dry, recorded=recorded), name=f"move {move.pod.name}")
+
+    async def _make(self, move: Move, *, dry: bool, recorded: bool) -> None:
+        try:
+            async with self._slots:
+                attempt = await self._mover.attempt(move, partial(self._commit, move) if recorded else None, dry=dry)
+        except Exception as error:  # noqa: BLE001 - a bug in one move must not end the others
+            self._report("drift", f"the move of {move.pod.namespace}/{move.pod.name} met a fault: {error!r}")
+            attempt = Attempt("unanswered", repr(error))
+        finally:
+            self._moving.discard(move.pod.uid)
+        self._reports.attempted(move, attempt, dry=dry)
+        if attempt.result in ("started", "would-move"):
+            self.patience.accepted(move.workload.uid)
+        elif not dry or attempt.result != "blocked":
+            await self._refused(move, attempt, recorded=recorded)
+
+    async def _commit(self, move: Move, grace: float) -> None:
+        """The eviction is about to be sent: hold a seat for the replacement, and store the move."""
+        self._memory.history.graced(move, grace)
+        revision = self._state.revisions.get(move.workload.revision)
+        if revision is not None:
+            key, namespace = replacing(move.pod.uid), move.pod.namespace
+            now = self._now()
+            self._state.apply(Reservation(key, namespace, revision.owner, move.destination, now), now)
+        await self._memory.save()
+
+    async def _refused(self, move: Move, attempt: Attempt, *, recorded: bool) -> None:
+        """Take a move back, but for one of which nobody knows whether it was made: that is judged by what is seen."""
+        self._recent.pop(move.pod.uid, None)
+        if recorded and attempt.result != "unanswered":
+            self._memory.history.refused(move)
+            self._release(move)
+        if attempt.result == "dropped":
+            # Another may lead: the store is theirs.
+            return
+        self.patience.refused(move.workload.uid, attempt.result, attempt.retry_after)
+        await self.save()
+
+    def settle(self) -> None:
+        """Judge the moves in flight."""
+        now, history = self._now(), self._memory.history
+        for verdict in judge(self._state, history, self._rules, now):
+            move = verdict.in_flight.move
+            if move.pod.uid in self._moving:
+                continue
+            workload = self._state.workloads.by_uid.get(move.workload.uid)
+            opened = history.settle(verdict, self._rules, workload.policy if workload is not None else None, now)
+            if verdict.outcome is not Reason.STUCK:
+                self._release(move)
+            self._reports.judged(verdict, self._waits_until(verdict), now, opened=opened)
+        self.save_soon()
+
+    def _waits_until(self, verdict: Verdict) -> float:
+        move = verdict.in_flight.move
+        history = self._memory.history.get(move.workload.uid)
+        back_off = history.back_off.get(direction(move.source, move.destination)) if history is not None else None
+        return back_off.until if back_off is not None else 0.0
+
+    def _release(self, move: Move) -> None:
+        """Nothing is held for a replacement any more."""
+        self._state.apply(Released(replacing(move.pod.uid)), self._now())
+        self.freed = True
+
+    def forget(self) -> None:
+        """Drop what is remembered of pods for a while, when that is over."""
+        now = self._now()
+        self._recent = {pod: until for pod, until in self._recent.items() if until > now}
+
+    def save_soon(self) -> None:
+        """Store what has changed, if anything has."""
+        if self._memory.history.changed:
+            self._group.create_task(self.save(), name="save moves")
+
+    async def save(self) -> None:
+        """Store what has changed; what cannot be stored now is stored before the next move, or at the next sweep."""
+        try:
+            await self._memory.save()
+        except (ApiError, WireError) as error:
+            self._report(SOURCE, str(error))

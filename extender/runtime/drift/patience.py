@@ -1,0 +1,67 @@
+"""When a workload may be tried again whose move the API server refused."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+Result = Literal["started", "would-move", "blocked", "refused", "changed", "unanswered", "dropped"]
+"""What became of an attempt: the eviction was sent; a dry run says it would be; a budget does not allow it; it was
+refused for another reason; the pod is not what was planned with; nobody answered; this replica decides no more."""
+
+# Seconds before the next attempt; doubled by each further one in a row, and up to half as much again by chance.
+BASE = {"blocked": 10.0, "refused": 15.0, "changed": 2.0, "unanswered": 15.0}
+LONGEST = 300.0
+JITTER = 1.5
+
+
+class _Wait(Struct):
+    until: float
+    refusals: int
+    over: bool = False
+
+
+class Patience:
+    """Who waits, and how long. Others go on meanwhile.
+
+    Args:
+        clock: seconds.
+        uniform: draws from [a, b].
+    """
+
+    def __init__(self, clock: Callable[[], float], uniform: Callable[[float, float], float]) -> None:
+        self._clock = clock
+        self._uniform = uniform
+        self._waits: dict[str, _Wait] = {}
+
+    def refused(self, workload: str, result: Result, retry_after: float | None) -> float:
+        """A move was refused; the seconds that its workload waits, never less than the server asked for."""
+        before = self._waits.get(workload)
+        refusals = before.refusals + 1 if before is not None else 1
+        least = min(LONGEST, BASE.get(result, 0.0) * 2.0 ** min(refusals - 1, 30))
+        delay = max(least, retry_after or 0.0) * self._uniform(1.0, JITTER)
+        self._waits[workload] = _Wait(self._clock() + delay, refusals)
+        return delay
+
+    def accepted(self, workload: str) -> None:
+        """A move was not refused."""
+        self._waits.pop(workload, None)
+
+    def waits(self, workload: str) -> bool:
+        """Whether it is too early for another attempt."""
+        wait = self._waits.get(workload)
+        return wait is not None and self._clock() < wait.until
+
+    def over(self) -> set[str]:
+        """Workloads that need not wait any more since the last call."""
+        now = self._clock()
+        found = set()
+        for workload, wait in list(self._waits.items()):
+            if now >= wait.until:
+                if not wait.over:
+                    wait.over = True
+                    found.add(workload)
+                elif now - wait.until > LONGEST:
+                    # It was not refused again: the next refusal is a first one.
+                    del self._waits[workload]
+        return found

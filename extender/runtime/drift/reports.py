@@ -1,0 +1,167 @@
+"""Tells people what the drift loop does and why it does not: Events, metrics and logs."""
+
+from collections.abc import Iterable
+
+from extender.core.drift.history import Verdict
+from extender.core.drift.moves import DriftPlan, Move, PodId, Stay, Subject
+from extender.core.drift.rules import DriftRules
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+from extender.kube.recorder import EventRecorder, Regarding
+from extender.runtime.drift.mover import Attempt
+from extender.telemetry.drift import DriftMetrics
+from extender.telemetry.logs import logger
+
+_TOLD = (Reason.BUDGETS, Reason.PROTECTION_MALFORMED)
+"""Reasons to stay that somebody has to put right. The others are in the metrics and in `spotmix drift plan`."""
+
+
+class DriftReports:
+    """See the module.
+
+    Args:
+        state: the cluster.
+        recorder: posts Events.
+        metrics: counts.
+        rules: how long a workload is left alone.
+    """
+
+    def __init__(self, state: ClusterState, recorder: EventRecorder, metrics: DriftMetrics, rules: DriftRules) -> None:
+        self._state = state
+        self._recorder = recorder
+        self._metrics = metrics
+        self._rules = rules
+        self._log = logger()
+        self._told: dict[str, set[tuple[str, Reason, str]]] = {}
+
+    def attempted(self, move: Move, attempt: Attempt, *, dry: bool) -> None:
+        """A move was tried."""
+        if attempt.outcome is not None:
+            self._metrics.evicted(str(attempt.outcome.answer), dry=dry)
+        if attempt.result == "dropped":
+            return
+        self._metrics.moved(attempt.result, move.reason, dry=dry)
+        where = f"{move.pod.namespace}/{move.pod.name}"
+        workload = f"{move.workload.kind} {move.workload.name}"
+        tell = self._log.info if attempt.result in ("started", "would-move") else self._log.warning
+        tell(
+            "move", result=attempt.result, pod=where, workload=workload, to=move.destination, dry=dry, why=attempt.text
+        )
+        if attempt.result == "started":
+            text = f"Evicted {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
+            self._emit(move.workload, "MoveStarted", "Evict", text)
+            self._on_pod(move.pod, "MoveStarted", "Evict", f"Evicted from {move.source} node {move.node}: {_why(move)}")
+        elif attempt.result == "would-move":
+            text = f"Dry run: would evict {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
+            self._emit(move.workload, "WouldMove", "None", text)
+
+    def judged(self, verdict: Verdict, until: float, now: float, *, opened: bool) -> None:
+        """There is something new to tell of a move.
+
+        Args:
+            verdict: what became of it.
+            until: when the next such move of the workload may be made (seconds since the epoch), 0 for at once.
+            now: seconds since the epoch.
+            opened: whether that was the last one for a long time.
+        """
+        move, outcome = verdict.in_flight.move, verdict.outcome
+        result = "unanswered" if outcome is Reason.REFUSED else str(outcome)
+        if outcome is not Reason.REFUSED:
+            # One that was never answered has been counted when nobody answered.
+            self._metrics.moved(result, move.reason, dry=False)
+        self._log.info(
+            "move judged",
+            outcome=str(outcome),
+            pod=f"{move.pod.namespace}/{move.pod.name}",
+            workload=f"{move.workload.kind} {move.workload.name}",
+            replacement=verdict.replacement.name if verdict.replacement else "",
+            node=verdict.node,
+            landed=verdict.landed,
+        )
+        if outcome is Reason.MOVED and verdict.replacement is not None:
+            text = f"{verdict.replacement.name} replaces {move.pod.name}, on {verdict.landed} node {verdict.node}"
+            self._emit(move.workload, "Moved", "Evict", text)
+        elif outcome in (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT):
+            wait = f"; no other such move for {until - now:.0f} s" if until > now and not opened else ""
+            self._emit(move.workload, "MoveInVain", "BackOff", f"{self._in_vain(verdict)}{wait}", warning=True)
+        elif outcome is Reason.STUCK:
+            text = (
+                f"{move.pod.name} on node {move.node} should have ended a minute ago; "
+                "nothing of this workload is moved until it does, and nobody forces it to"
+            )
+            self._emit(move.workload, "MoveStuck", "Wait", text, warning=True)
+            self._on_pod(move.pod, "MoveStuck", "Wait", text, warning=True)
+        if opened:
+            self._metrics.gave_up()
+            reset = self._rules.circuit_reset / 3600
+            text = (
+                f"Moves from {move.source} to {move.destination} were in vain several times; "
+                f"its pods are left where they are for {reset:g} h, or until its policy changes"
+            )
+            self._emit(move.workload, "CircuitOpen", "GiveUp", text, warning=True)
+
+    def planned(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
+        """Workloads were looked at (UIDs): tell once of what keeps pods where they are and has to be put right."""
+        found: dict[str, set[tuple[str, Reason, str]]] = {}
+        for stay in plan.stays:
+            if stay.reason in _TOLD:
+                about = stay.workload.uid if stay.reason is Reason.BUDGETS else stay.pod.uid
+                key = (about, stay.reason, stay.detail)
+                keys = found.setdefault(stay.workload.uid, set())
+                if key not in keys and key not in self._told.get(stay.workload.uid, ()):
+                    self._tell(stay)
+                keys.add(key)
+        for uid in looked_at:
+            self._told.pop(uid, None)
+        self._told.update(found)
+
+    def unreadable(self, subject: Subject, fault: str) -> None:
+        """What was stored of a workload does not decode."""
+        text = f"What is stored of its earlier moves cannot be read, so no pod of it is moved: {fault}"
+        self._emit(subject, "HistoryUnreadable", "LeaveAlone", text, warning=True)
+
+    def _tell(self, stay: Stay) -> None:
+        if stay.reason is Reason.BUDGETS:
+            text = (
+                f"PodDisruptionBudgets {stay.detail} select the same pods, so the API refuses every eviction of them; "
+                "let one budget select each pod"
+            )
+            self._emit(stay.workload, "BudgetsOverlap", "LeaveAlone", text, warning=True)
+            return
+        text = f"{stay.detail} cannot be read, so the pod is not moved; write true, false or a duration such as 30m"
+        self._on_pod(stay.pod, "ProtectionMalformed", "LeaveAlone", text, warning=True)
+
+    def _in_vain(self, verdict: Verdict) -> str:
+        move, replacement = verdict.in_flight.move, verdict.replacement
+        if replacement is None:
+            return f"No pod has come in the place of {move.pod.name}: see its controller's Events"
+        if not verdict.landed:
+            waiting = self._state.waiting.get(replacement.uid)
+            why = waiting.reason.text.removeprefix("spotmix: ") if waiting else "see its Events"
+            return f"{replacement.name} replaces {move.pod.name} and is on no node yet: {why}"
+        if verdict.outcome is Reason.NO_REPLACEMENT:
+            return f"{replacement.name} replaces {move.pod.name} and is not Ready in time on node {verdict.node}"
+        placeable = self._state.placeable.get(move.destination)
+        why = (
+            f"no {move.destination} node took it, though {move.target} had room when it was planned"
+            if placeable
+            else f"there is no {move.destination} node any more"
+        )
+        return f"{replacement.name} replaces {move.pod.name} on {verdict.landed} node {verdict.node}: {why}"
+
+    def _emit(self, subject: Subject, reason: str, action: str, text: str, *, warning: bool = False) -> None:
+        workload = self._state.workloads.by_uid.get(subject.uid)
+        owner = self._state.workloads.owners.get(subject.uid)
+        known = workload or owner
+        if known is None:
+            return
+        regarding = Regarding(subject.kind, known.api_version, subject.namespace, subject.name, subject.uid)
+        self._recorder.emit(regarding, reason, action, text, "Warning" if warning else "Normal")
+
+    def _on_pod(self, pod: PodId, reason: str, action: str, text: str, *, warning: bool = False) -> None:
+        regarding = Regarding("Pod", "v1", pod.namespace, pod.name, pod.uid)
+        self._recorder.emit(regarding, reason, action, text, "Warning" if warning else "Normal")
+
+
+def _why(move: Move) -> str:
+    return f"{move.reason.text}; its replacement goes to {move.destination}"

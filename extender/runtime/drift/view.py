@@ -1,0 +1,54 @@
+"""What the last plans said of each workload, added up for the metrics."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from extender.core.drift.moves import DriftPlan
+from extender.core.reasons import Reason
+
+
+class View:
+    """See the module.
+
+    Attributes:
+        off_target: UIDs of workloads that are off their split.
+        paused: why nothing is moved at all; None while something may be.
+    """
+
+    def __init__(self) -> None:
+        self.off_target: set[str] = set()
+        self.paused: Reason | None = None
+        self._surplus: dict[str, int] = {}
+        self._stays: dict[str, Counter[Reason]] = {}
+
+    def put(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
+        """Take in a plan for the workloads `looked_at` (UIDs), in place of what was said of them before."""
+        for uid in looked_at:
+            self.off_target.discard(uid)
+            self._surplus.pop(uid, None)
+            self._stays.pop(uid, None)
+        for each in plan.off_target:
+            uid = each.workload.uid
+            self.off_target.add(uid)
+            if each.surplus:
+                self._surplus[uid] = self._surplus.get(uid, 0) + each.surplus
+        for stay in plan.stays:
+            self._stays.setdefault(stay.workload.uid, Counter())[stay.reason] += 1
+
+    def keep(self, known: Iterable[str]) -> None:
+        """Drop what was said of workloads that are not among `known` (UIDs) any more."""
+        for uid in (self.off_target | self._surplus.keys() | self._stays.keys()).difference(known):
+            self.put((uid,), DriftPlan())
+
+    @property
+    def surplus(self) -> int:
+        """Pods too many in their class."""
+        return sum(self._surplus.values())
+
+    @property
+    def stays(self) -> Counter[Reason]:
+        """Surplus pods that stay, by why."""
+        total: Counter[Reason] = Counter()
+        for counts in self._stays.values():
+            total.update(counts)
+        return total

@@ -1,0 +1,79 @@
+"""What the watch delivers: into the state, and on to whoever waits for it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from extender.core.events import Event, Gone, Unavailable, Upsert
+from extender.core.objects import Owner, OwnerRef, Pod
+from extender.core.state import ClusterState, Wake
+from extender.core.workloads import NEVER_MANAGED
+from extender.kube.patches import PodKey
+from extender.kube.waker import Waker
+from extender.runtime.policies import PolicyReports
+from extender.servers.owners import OwnerGate
+from extender.telemetry.logs import logger
+
+
+class Intake:
+    """See the module. All of it happens on the event loop.
+
+    Args:
+        state: the cluster.
+        ensure: has a kind of owners followed from now on.
+        waker: makes the scheduler try pods again.
+        policies: tells of policies that are wrong.
+        gates: decisions that wait for owners.
+    """
+
+    def __init__(
+        self,
+        state: ClusterState,
+        ensure: Callable[[OwnerRef], None],
+        waker: Waker,
+        policies: PolicyReports,
+        gates: Sequence[OwnerGate],
+    ) -> None:
+        self._state = state
+        self._ensure = ensure
+        self._waker = waker
+        self._policies = policies
+        self._gates = gates
+        self._log = logger()
+
+    def take(self, event: Event) -> None:
+        """Take in what happened."""
+        self._state.apply(event, time.time())
+        if isinstance(event, Upsert):
+            thing = event.object
+            if isinstance(thing, Pod):
+                self._waker.seen(thing)
+                self._meet(thing.owner)
+            elif isinstance(thing, Owner):
+                for gate in self._gates:
+                    gate.arrived(thing.uid)
+                self._meet(thing.owner)
+        elif isinstance(event, Gone) and event.resource == "pods":
+            self._waker.gone(event.uid)
+        if self._state.effects:
+            self._take_effects()
+
+    def unavailable(self, group: str, kind: str, why: str) -> None:
+        """Owners of a kind cannot be followed."""
+        self._log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
+        self._state.apply(Unavailable(group, kind), time.time())
+        for gate in self._gates:
+            gate.open()
+        self._take_effects()
+
+    def _meet(self, owner: OwnerRef | None) -> None:
+        """Follow a kind from the first reference to it on, so that its objects are known when pods come."""
+        if owner is not None and owner.kind not in NEVER_MANAGED:
+            self._ensure(owner)
+
+    def _take_effects(self) -> None:
+        effects, self._state.effects = self._state.effects, []
+        for effect in effects:
+            if isinstance(effect, Wake):
+                self._waker.wake(PodKey(effect.namespace, effect.name, effect.pod))
+            else:
+                self._policies.changed(effect)
