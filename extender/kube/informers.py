@@ -13,7 +13,7 @@ from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, Not
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector
-from extender.kube.resources import BUILT_IN, PODS, ApiResource
+from extender.kube.resources import BUDGETS, BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
 from extender.wire.watch import Decoder
 
 # A follower that ran this long (seconds) is started again at once after a crash.
@@ -33,7 +33,8 @@ class ClusterFeed:
         report: told of whatever goes wrong, by resource key.
         on_unavailable: told of each owner kind that cannot be followed.
         ports: time and chance.
-        built_in: what to follow from the start.
+        built_in: what to follow from the start, and to know before anything is decided.
+        drift_only: what to follow from the start beside that; nobody waits for it.
         idle_timeout: seconds of silence after which a watch is opened anew.
         page_size: objects per list page.
     """
@@ -48,6 +49,7 @@ class ClusterFeed:
         on_unavailable: OnUnavailable | None = None,
         ports: Ports | None = None,
         built_in: Sequence[ApiResource] = BUILT_IN,
+        drift_only: Sequence[ApiResource] = DRIFT_ONLY,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
         page_size: int = PAGE_SIZE,
     ) -> None:
@@ -61,13 +63,14 @@ class ClusterFeed:
         self._page_size = page_size
         self._discovery = Discovery(api, ports=self._ports)
         self._built_in = {resource.key: self._reflector(resource) for resource in built_in}
+        self._drift_only = {resource.key: self._reflector(resource) for resource in drift_only}
         self._met: dict[str, Reflector] = {}
-        self._kinds = {(resource.group, resource.kind) for resource in built_in}
+        self._kinds = {(resource.group, resource.kind) for resource in built_in} - NO_OWNERS
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start following the built-in resources, pods once all others are listed: then classes are known."""
-        for key, reflector in self._built_in.items():
+        for key, reflector in (self._built_in | self._drift_only).items():
             self._spawn(key, partial(self._run, reflector))
 
     def ensure(self, owner: OwnerRef) -> None:
@@ -82,11 +85,48 @@ class ClusterFeed:
             self._on_unavailable(owner.group, owner.kind, f"more than {MAX_KINDS} kinds of owners")
             return
         self._kinds.add(key)
+        if key in NO_OWNERS:
+            # A volume's importer is controlled by the claim, say.
+            self._on_unavailable(owner.group, owner.kind, "it is no workload")
+            return
         self._spawn(f"{owner.api_version} {owner.kind}", partial(self._follow, owner.api_version, owner.kind))
 
     def health(self) -> Mapping[str, Health]:
         """Give a snapshot by resource key. A kind that cannot be followed is not in it."""
-        return {key: reflector.health() for key, reflector in (self._built_in | self._met).items()}
+        followed = self._built_in | self._drift_only | self._met
+        return {key: reflector.health() for key, reflector in followed.items()}
+
+    def faults(self, stale_after: float) -> list[str]:
+        """What keeps pods from being placed: resources not listed yet, or out of date, a line each.
+
+        Args:
+            stale_after: seconds after which what was not heard of is out of date.
+        """
+        followed = self._built_in | self._met
+        return [fault for reflector in followed.values() if (fault := self._fault(reflector, stale_after))]
+
+    def drift_faults(self, stale_after: float) -> list[str]:
+        """What keeps pods from being moved; the arguments are those of `faults`.
+
+        The budgets have to be known. A claim or volume that is not known ties a pod to where it is, so that these may
+        be missing, but not be out of date.
+        """
+        return [
+            *self.faults(stale_after),
+            *(
+                fault
+                for key, reflector in self._drift_only.items()
+                if (key == BUDGETS.key or reflector.synced.is_set()) and (fault := self._fault(reflector, stale_after))
+            ),
+        ]
+
+    def _fault(self, reflector: Reflector, stale_after: float) -> str:
+        key, health = reflector.resource.key, reflector.health()
+        reason = f" ({health.last_error})" if health.last_error else ""
+        if not health.synced:
+            return f"{key}: not listed yet{reason}"
+        silence = self._ports.clock() - health.last_contact if health.last_contact is not None else 0.0
+        return f"{key}: not heard of for {silence:.0f} s{reason}" if silence > stale_after else ""
 
     async def wait_synced(self) -> None:
         """Return once every built-in resource has been listed."""

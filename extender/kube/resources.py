@@ -37,3 +37,13 @@ JOBS = api_resource("batch", "v1", "jobs", "Job")
 
 # Pods come last: an event of a pod is judged by its node, namespace and owners.
 BUILT_IN = (NODES, NAMESPACES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, JOBS, PODS)
+
+BUDGETS = api_resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+CLAIMS = api_resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+VOLUMES = api_resource("", "v1", "persistentvolumes", "PersistentVolume")
+
+# What the drift loop alone asks for: without it pods are placed all the same.
+DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES)
+
+# Followed for what they are: as owners of pods they carry no policy, and their objects do not come as such.
+NO_OWNERS = frozenset((resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, *DRIFT_ONLY))

@@ -32,7 +32,7 @@ from extender.runtime.gauges import readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
 from extender.runtime.policies import PolicyReports
-from extender.runtime.readiness import cache_faults, certificate_faults
+from extender.runtime.readiness import certificate_faults
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.servers.extender import Extender
@@ -185,8 +185,7 @@ class Runtime:
     def not_ready(self) -> list[str]:
         """What is not ready, a line each."""
         faults = ["shutting down"] if self._stopping else []
-        stale_after = parse_duration(self.settings.cache.stale_after)
-        faults += cache_faults(self.feed.health(), stale_after, time.monotonic())
+        faults += self.feed.faults(parse_duration(self.settings.cache.stale_after))
         faults += certificate_faults(self._certificates, time.time())
         if self._own_certificate is not None:
             faults += self._own_certificate.faults()

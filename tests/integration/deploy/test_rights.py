@@ -255,9 +255,13 @@ class Probe:
 
 def _followed() -> dict[Right, Probe]:
     resources = {
-        "": ("nodes", "namespaces", "pods", "replicationcontrollers"),
+        "": (
+            *("nodes", "namespaces", "pods", "replicationcontrollers"),
+            *("persistentvolumeclaims", "persistentvolumes"),
+        ),
         "apps": ("deployments", "replicasets", "statefulsets"),
         "batch": ("jobs", "cronjobs"),
+        "policy": ("poddisruptionbudgets",),
     }
     return {
         Right(resource, verb, group): Probe()

@@ -32,9 +32,10 @@ from extender.kube.discovery import (
 )
 from extender.kube.informers import ClusterFeed
 from extender.kube.ports import Ports
-from extender.kube.resources import BUILT_IN, PODS, ApiResource
+from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, DRIFT_ONLY, PODS, VOLUMES, ApiResource
 from extender.wire.watch import Decoder, Page
 
+FOLLOWED = (*BUILT_IN, *DRIFT_ONLY)
 ROLLOUTS = ApiResource(
     "rollouts.argoproj.io", "/apis/argoproj.io/v1alpha1/rollouts", "argoproj.io", "v1alpha1", "Rollout"
 )
@@ -75,7 +76,7 @@ class World:
         self.unavailable: list[tuple[str, str, str]] = []
         self.told = asyncio.Event()
         self.order: list[str] = []
-        self.resources = {resource.key: api.resource(resource.path) for resource in BUILT_IN}
+        self.resources = {resource.key: api.resource(resource.path) for resource in FOLLOWED}
         for key, resource in self.resources.items():
             resource.items = [thing(key)]
         ports = Ports(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
@@ -215,12 +216,52 @@ async def test_pods_are_listed_last(world: World) -> None:
     world.resources["jobs.batch"].list_faults += [Fault(500), Fault(500)]
     world.feed.start()
     await world.synced()
-    assert world.order[-2:] == ["Upsert", "Listedpods"]
-    assert world.order.count("Upsert") == len(BUILT_IN)
+    listed = world.order.index("Listedpods")
+    assert {f"Listed{resource.key}" for resource in BUILT_IN} <= set(world.order[: listed + 1])
     health = world.feed.health()
-    assert set(health) == {resource.key for resource in BUILT_IN}
-    assert all(resource.synced for resource in health.values())
+    assert set(health) == {resource.key for resource in FOLLOWED}
+    assert all(health[resource.key].synced for resource in BUILT_IN)
     assert health["jobs.batch"].failures == 2
+
+
+async def listed(world: World, *resources: ApiResource) -> None:
+    async with asyncio.timeout(10):
+        for resource in resources:
+            await world.feed._drift_only[resource.key].synced.wait()
+
+
+async def test_pods_are_placed_although_what_moving_them_needs_is_forbidden(world: World) -> None:
+    world.gate.clear()
+    for resource in DRIFT_ONLY:
+        world.resources[resource.key].list_faults += [Fault(403)]
+    world.feed.start()
+    await world.synced()
+    async with asyncio.timeout(10):
+        while len(world.reports) < len(DRIFT_ONLY):  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+    assert world.feed.faults(60.0) == []
+    (fault,) = world.feed.drift_faults(60.0)
+    assert fault.startswith("poddisruptionbudgets.policy: not listed yet (")
+    # It heals once it is allowed.
+    world.gate.set()
+    await listed(world, *DRIFT_ONLY)
+    assert world.feed.drift_faults(60.0) == []
+
+
+async def test_claims_and_volumes_may_be_missing_but_not_be_out_of_date(world: World) -> None:
+    world.gate.clear()
+    world.resources[VOLUMES.key].list_faults += [Fault(403)]
+    world.feed.start()
+    await world.synced()
+    await listed(world, BUDGETS, CLAIMS)
+    assert world.feed.drift_faults(60.0) == []
+    for resource in (*BUILT_IN, BUDGETS):
+        reflector = (world.feed._built_in | world.feed._drift_only)[resource.key]
+        reflector._last_contact = world.time.now + 60.1
+    world.time.now += 60.1
+    assert world.feed.faults(60.0) == []
+    (fault,) = world.feed.drift_faults(60.0)
+    assert fault.startswith("persistentvolumeclaims: not heard of for 60 s")
 
 
 async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
@@ -236,6 +277,13 @@ async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
         await rollouts.hanging.wait()
     assert len(rollouts.watches) == 1
     assert world.feed.health()["rollouts.argoproj.io"].synced
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "Pod"])
+async def test_what_is_no_workload_is_not_waited_for_as_an_owner(world: World, kind: str) -> None:
+    for _ in range(2):
+        world.feed.ensure(OwnerRef("uid", "v1", kind, "x"))
+    assert world.unavailable == [("", kind, "it is no workload")]
 
 
 async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(api: FakeApi, world: World) -> None:
