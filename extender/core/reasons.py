@@ -98,6 +98,29 @@ class Reason(Enum):
     CHANGED = "changed", "the pod had changed or was gone when its turn came"
     STUCK = "stuck", "it is still there a minute after its grace period ended"
 
+    # What a node is to a pod
+    FITS = "fits", "the pod may go there"
+    OTHER_CLASS = "other-class", "another capacity class than that of the pod's seat"
+    GOING_AWAY = "going-away", "about to go away"
+    CORDONED = "cordoned", "cordoned"
+    TAINTED = "tainted", "a taint that the pod does not tolerate"
+    NOT_SELECTED = "not-selected", "not what the pod's node selector or node affinity asks for"
+    FULL = "full", "no room for what the pod requests"
+    NO_VOLUME = "no-volume", "the pod's volumes cannot be used there"
+    PORT_TAKEN = "port-taken", "a host port of the pod is taken"
+    NOT_BESIDE = "not-beside", "pod affinity or anti-affinity"
+    SKEWED = "skewed", "the pod's topology spread constraints"
+    POOL_AT_CAP = "pool-at-cap", "a spot pool that holds its most replicas of the workload"
+    OTHER_POOL = "other-pool", "another spot pool holds fewer replicas of the workload"
+
+    # Why a pod or workload is not managed
+    NO_CONTROLLER = "no-controller", "no object controls it"
+    NEVER_MANAGED = "never-managed", "pods of its kind of owner are bound to their nodes"
+    PROTECTED_NAMESPACE = "protected-namespace", "pods of its namespace always pass, so that a cluster can boot"
+    OWNER_UNREADABLE = "owner-unreadable", "objects of its owner's kind cannot be read"
+    OPTED_OUT = "opted-out", "a label says that it is not to be managed"
+    NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in"
+
     def __str__(self) -> str:
         """The label, as metrics and logs show it."""
         return str(self.value)

@@ -106,6 +106,16 @@ class Workloads:
         revision = self.owners.get(ref.uid)
         if revision is None:
             return None if (ref.group, ref.kind) in self.unavailable else Missing(ref)
+        holder = self.holder(revision)
+        if isinstance(holder, Missing):
+            return holder
+        workload = self.by_uid.get(holder.uid)
+        if workload is None or not workload.managed:
+            return None
+        return Managed(workload, revision)
+
+    def holder(self, revision: Owner) -> Owner | Missing:
+        """The owner that speaks for the pods of `revision`: itself, or one above it."""
         holder = revision
         for _ in range(_MAX_CHAIN):
             above = holder.owner
@@ -119,10 +129,7 @@ class Workloads:
             if not self._is_copy(holder):
                 break
             holder = parent
-        workload = self.by_uid.get(holder.uid)
-        if workload is None or not workload.managed:
-            return None
-        return Managed(workload, revision)
+        return holder
 
     def _is_copy(self, owner: Owner) -> bool:
         """A ReplicaSet carries a stale copy of its owner's annotations: while that can be read, it alone is asked."""
@@ -210,7 +217,8 @@ class Workloads:
             for change in self._evaluate(owner)
         ]
 
-    def _layers(self, owner: Owner) -> list[Sayings]:
+    def layers(self, owner: Owner) -> list[Sayings]:
+        """What is said about an owner's policy, most specific first, without the configured default."""
         layers: list[Sayings] = []
         holder: Owner | None = owner
         while holder is not None and len(layers) < _MAX_CHAIN:
@@ -222,7 +230,7 @@ class Workloads:
         return layers
 
     def _evaluate(self, owner: Owner) -> Iterable[PolicyChanged]:
-        layers = self._layers(owner)
+        layers = self.layers(owner)
         managed, problem = opted_in(layers, self.rules.prefixes)
         old = self.by_uid.get(owner.uid)
         if not managed:

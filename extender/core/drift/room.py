@@ -3,6 +3,7 @@
 Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.take`.
 """
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
 
@@ -97,6 +98,10 @@ class Room:
             if self._tries[tried] >= TRIES:
                 self._refused[tried] = found
         return found
+
+    def steps(self, pod: PodRecord) -> Callable[[NodeRecord], Step]:
+        """Says how far nodes come for a pod like `pod`, without a pool cap."""
+        return _Search(self, pod, None, {}).step
 
     def fits(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a pod like `pod` fits a certain node."""
