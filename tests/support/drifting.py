@@ -1,160 +1,114 @@
-"""Workloads off their split on a real control plane, and what the drift loop did about them: by the audit log."""
+"""A world whose workloads are off their split, and plans made for it."""
 
-import contextlib
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from extender.kube.client import ApiClient
-from extender.sandbox import SimNode
-from support.audit import Audit
-from support.cluster import Cluster, eventually, pod_template, policy
-from support.stage import Stage, open_stage
+from extender.core.drift.history import History
+from extender.core.drift.moves import DriftPlan, Move
+from extender.core.drift.plan import plan
+from extender.core.drift.rules import DriftRules
+from extender.core.objects import EMPTY, OwnerRef
+from extender.core.reasons import Reason
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
 
-ON_DEMAND_ONLY = policy(spot_percentage=0)
+NIGHTLY = {"disruption_schedule": "0 2 * * *", "disruption_duration": "1h"}
+"""A disruption schedule; `DRIFT_RULES` say that its window is shut."""
 
-
-def drift_flags(**settings: Any) -> list[str]:
-    """Flags of `spotmix serve`: settings of the drift loop by name, over short times that let a test end soon."""
-    short: dict[str, Any] = {
-        "interval": "5s",
-        "min_pod_age": "0s",
-        "dwell": "1s",
-        "max_moves_per_hour": 1000,
-        "workload_in_flight": 30,
-        "max_unavailable": 30,
-        "replacement_timeout": "20s",
-    }
-    flags: list[str] = []
-    for name, value in {**short, **settings}.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        flags += [f"--drift-{name.replace('_', '-')}", text]
-    return flags
+DRIFT_RULES = DriftRules(lambda cron, *_: cron != NIGHTLY["disruption_schedule"])
 
 
-@dataclass(frozen=True)
-class Eviction:
-    """An eviction that was asked for, as the API server saw it."""
+class DriftWorld(World):
+    """Nodes have been there for ever and pods for ten minutes, unless said otherwise."""
 
-    user: str
-    pod: str
-    status: int
-    dry_run: bool
+    def __init__(self, rules: DriftRules = DRIFT_RULES) -> None:
+        super().__init__()
+        self.now = 1_767_571_200.0
+        self.rules = rules
+        self.history = History()
 
+    def pods(self, owner: OwnerRef, count: int, node: str, start: int = 0, **fields: Any) -> list[str]:
+        """Add `count` pods `web-1-0` and so on of a ReplicaSet `web-1` to a node; their names, which are their UIDs."""
+        names = [f"{owner.name}-{number}" for number in range(start, start + count)]
+        given = {"created": self.now - 600.0, "labels": {"app": owner.name}, "ready": True, **fields}
+        self.up(*(make_pod(name, owner, node, **given) for name in names))
+        return names
 
-class Drifting(Cluster):
-    """One namespace whose workloads drift."""
+    def drifted(
+        self,
+        name: str = "web",
+        on_demand: int = 6,
+        spot: int = 4,
+        nodes: Mapping[str, str] = EMPTY,
+        policy: Mapping[str, Any] = EMPTY,
+        **pods: Any,
+    ) -> OwnerRef:
+        """A Deployment with this many pods on `on-demand-0` and `spot-0`, whose owner wants half of them on each."""
+        owner = self.deployment(name, on_demand + spot, **{"spot_percentage": 50, **policy})
+        self.pods(owner, on_demand, nodes.get(ON_DEMAND, "on-demand-0"), **pods)
+        self.pods(owner, spot, nodes.get(SPOT, "spot-0"), start=on_demand, **pods)
+        return owner
 
-    def __init__(self, api: ApiClient, namespace: str, audit: Audit) -> None:
-        super().__init__(api, namespace)
-        self._audit = audit
-
-    async def drift(
-        self, name: str, replicas: int, wanted: Mapping[str, str], kind: str = "Deployment", **pod: Any
-    ) -> None:
-        """Have a workload Ready on on-demand nodes alone whose policy is `wanted` from now on."""
-        await self.steady(name, replicas, kind, **pod)
-        await self.annotate(kind, name, wanted)
-
-    async def steady(self, name: str, replicas: int, kind: str = "Deployment", **pod: Any) -> None:
-        """Have a workload Ready on on-demand nodes alone, as it wants to be."""
-        if kind == "StatefulSet":
-            await self.stateful_set(name, replicas, ON_DEMAND_ONLY, **pod)
-        else:
-            await self.deployment(name, replicas, ON_DEMAND_ONLY, **pod)
-        await self.expect(name, on_demand=replicas)
-        await self.ready(name, replicas)
-
-    async def stateful_set(
-        self, name: str, replicas: int, annotations: Mapping[str, str] | None = None, **pod: Any
-    ) -> None:
-        spec = {
-            "replicas": replicas,
-            "serviceName": name,
-            "podManagementPolicy": "Parallel",
-            "selector": {"matchLabels": {"app": name}},
-            "template": pod_template({"app": name}, **pod),
-        }
-        await self.create("StatefulSet", name, spec, annotations)
-
-    async def budget(self, name: str, app: str, **spec: Any) -> None:
-        """A PodDisruptionBudget over the pods of an app, once its status is current."""
-        path = f"/apis/policy/v1/namespaces/{self.namespace}/poddisruptionbudgets"
-        selector = {"matchLabels": {"app": app}}
-        body = {"metadata": {"name": name}, "spec": {"selector": selector, **spec}}
-        await self.api.request("POST", path, body=body)
-
-        async def status() -> dict[str, Any]:
-            found: dict[str, Any] = json.loads(await self.api.request("GET", f"{path}/{name}"))
-            return {**found["status"], "generation": found["metadata"]["generation"]}
-
-        await eventually(
-            status,
-            lambda s: s.get("observedGeneration") == s["generation"] and s.get("expectedPods", 0) > 0,
-            f"the status of PodDisruptionBudget {name} is current",
+    def stateful(self, name: str, classes: Iterable[str], first: int = 0, **policy: Any) -> OwnerRef:
+        """A StatefulSet, each of whose pods is on the first node of its class in `classes`."""
+        on = list(classes)
+        owner = make_owner(
+            "StatefulSet", name, len(on), first_ordinal=first, labels=ENABLED, annotations=keys(**policy)
         )
+        self.up(owner)
+        for number, capacity_class in enumerate(on, first):
+            self.pods(ref(owner), 1, f"{capacity_class}-0", start=number)
+        return ref(owner)
 
-    def evictions(self, *, dry_run: bool = False) -> list[Eviction]:
-        """The evictions that were asked for in this namespace, answered by now."""
-        return [e for e in self._ends() if e.dry_run == dry_run]
+    def workload_owner(self, name: str) -> OwnerRef:
+        """The first ReplicaSet of a Deployment."""
+        return ref(self.state.workloads.owners[f"uid-ReplicaSet-{name}-1"])
 
-    def evicted(self) -> list[str]:
-        """Names of the pods whose eviction the API server granted."""
-        return [e.pod for e in self.evictions() if e.status == 201]
+    def plan(self, only: Collection[str] | None = None, *, current: bool = True) -> DriftPlan:
+        return plan(self.state, self.history, self.rules, self.now, only=only, current=current)
 
-    def deleted(self) -> list[str]:
-        """Names of the pods that Spotmix asked to be deleted: there must be none."""
-        return [
-            event["objectRef"].get("name", "")
-            for event in self._audit.events(f'"namespace":"{self.namespace}"')
-            if event["verb"] in ("delete", "deletecollection") and event["user"]["username"] == "spotmix"
-        ]
+    def moved(self) -> list[str]:
+        """The names of the pods that a plan moves."""
+        return [move.pod.name for move in self.plan().moves]
 
-    def _ends(self) -> list[Eviction]:
-        return [
-            Eviction(
-                event["user"]["username"],
-                event["objectRef"]["name"],
-                event["responseStatus"]["code"],
-                "All" in parse_qs(urlsplit(event["requestURI"]).query).get("dryRun", ()),
-            )
-            for event in self._audit.events(f'"namespace":"{self.namespace}"')
-            if event.get("objectRef", {}).get("subresource") == "eviction"
-        ]
+    def why(self) -> list[tuple[Reason, str]]:
+        """Why pods stay in a plan, with the details, each once."""
+        return list(dict.fromkeys((stay.reason, stay.detail) for stay in self.plan().stays))
 
-    async def uids(self, app: str) -> set[str]:
-        return {pod["metadata"]["uid"] for pod in await self.pods(app)}
+    def reasons(self) -> list[Reason]:
+        """Why pods stay in a plan, each once."""
+        return list(dict.fromkeys(stay.reason for stay in self.plan().stays))
+
+    def start(self, move: Move) -> None:
+        """The eviction of a move is sent."""
+        self.history.started(move, self.state, self.now)
+
+    def carry_out(self, move: Move) -> None:
+        """The pod is gone, and another is ready where the plan saw room."""
+        record = self.state.pods[move.pod.uid]
+        assert record.revision is not None
+        old = make_pod(
+            f"{move.pod.name}-again",
+            record.revision.owner,
+            move.target,
+            name=move.pod.name if record.revision.owner.kind == "StatefulSet" else f"{move.pod.name}-again",
+            created=self.now,
+            labels=record.labels.labels if record.labels is not None else EMPTY,
+            requests=record.requests,
+            constraints=record.constraints,
+        )
+        self.gone("pods", move.pod.uid)
+        self.up(old)
+
+    def cycle(self, seconds: float = 30.0) -> list[str]:
+        """Carry out a plan whose evictions all succeed; the pods that were moved."""
+        moves = self.plan().moves
+        for move in moves:
+            self.carry_out(move)
+        self.now += seconds
+        return [move.pod.name for move in moves]
 
 
-class DriftStage:
-    """A stage whose API server keeps an audit log."""
-
-    def __init__(self, stage: Stage, audit: Audit) -> None:
-        self.stage = stage
-        self._audit = audit
-
-    @contextlib.asynccontextmanager
-    async def namespace(self) -> AsyncIterator[Drifting]:
-        """A namespace of the test's own."""
-        async with self.stage.namespace() as plain:
-            yield Drifting(self.stage.api, plain.namespace, self._audit)
-
-
-@contextlib.asynccontextmanager
-async def drift_stage(
-    folder: Path, nodes: Sequence[SimNode] | None = None, flags: Sequence[str] = (), **settings: Any
-) -> AsyncIterator[DriftStage]:
-    """Open a stage.
-
-    Args:
-        folder: where the audit log goes.
-        nodes: the simulated nodes; the standard ones when None.
-        flags: further flags of `spotmix serve`.
-        settings: of the drift loop, see `drift_flags`.
-    """
-    audit = Audit(folder)
-    async with open_stage(nodes, [*drift_flags(**settings), *flags], apiserver_flags=audit.flags) as stage:
-        yield DriftStage(stage, audit)
+def zonal(name: str, capacity_class: str, zone: str, **fields: Any) -> Any:
+    """A node that says its zone and name by labels."""
+    labels = {"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name}
+    return make_node(name, capacity_class, zone=zone, labels=labels, **fields)

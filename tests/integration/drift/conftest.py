@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from support.drifting import Drifting, DriftStage, drift_stage
+from support.driftstage import Drifting, DriftStage, drift_stage
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 from support.cluster import policy
-from support.drifting import Drifting
+from support.driftstage import Drifting
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
