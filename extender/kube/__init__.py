@@ -8,7 +8,7 @@ How the runtime wires it (decoders come from `extender.wire`, the sink is `Clust
     await feed.wait_synced()
     feed.ensure(owner_ref)  # a kind met in an ownerReference: discovered, then watched
     feed.health()  # {"pods": Health(synced=True, last_contact=..., ...), ...}
-    feed.faults(180.0)  # nothing, while pods can be placed; feed.drift_faults(180.0), while they can be moved
+    feed.faults(180.0)  # nothing, while pods can be placed
     queue = PatchQueue(PodPatches(client), report)
     queue.start()
     queue.nominate(PodKey(namespace, name, uid), node)

@@ -13,7 +13,7 @@ from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, Not
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector
-from extender.kube.resources import BUDGETS, BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
 from extender.wire.watch import Decoder
 
 # A follower that ran this long (seconds) is started again at once after a crash.
@@ -104,21 +104,6 @@ class ClusterFeed:
         """
         followed = self._built_in | self._met
         return [fault for reflector in followed.values() if (fault := self._fault(reflector, stale_after))]
-
-    def drift_faults(self, stale_after: float) -> list[str]:
-        """What keeps pods from being moved; the arguments are those of `faults`.
-
-        The budgets have to be known. A claim or volume that is not known ties a pod to where it is, so that these may
-        be missing, but not be out of date.
-        """
-        return [
-            *self.faults(stale_after),
-            *(
-                fault
-                for key, reflector in self._drift_only.items()
-                if (key == BUDGETS.key or reflector.synced.is_set()) and (fault := self._fault(reflector, stale_after))
-            ),
-        ]
 
     def _fault(self, reflector: Reflector, stale_after: float) -> str:
         key, health = reflector.resource.key, reflector.health()

@@ -24,7 +24,7 @@ def schedule_fault(cron: str, timezone: str) -> str:
 
 
 def window_open(cron: str, duration: float, timezone: str, now: float) -> bool:
-    """Whether a window of `duration` seconds that begins when `cron` says is open at `now` (epoch seconds)."""
+    """Whether a window of `duration` seconds that begins when `cron` says is open at `now` (since the epoch)."""
     if not cron:
         return True
     earliest = datetime.fromtimestamp(now - duration, ZoneInfo(timezone))

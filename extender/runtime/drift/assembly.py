@@ -67,7 +67,14 @@ def assemble(
     moves = Moves(
         state=state,
         memory=memory,
-        mover=Mover(client, Evictor(client), read_pod, decides, now),
+        mover=Mover(
+            api=client,
+            evictor=Evictor(client),
+            read_pod=read_pod,
+            workloads=state.workloads.by_uid,
+            decides=decides,
+            clock=now,
+        ),
         reports=reports,
         report=report,
         rules=rules,

@@ -1,15 +1,19 @@
 """Whether what is known of the cluster is current enough to evict pods by it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.reflector import Health
+from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, VOLUMES
 
 STALE_AFTER = WATCH_IDLE_TIMEOUT + 10.0
 """A quiet resource has a bookmark about every minute; a watch without a byte for that long was dead (seconds)."""
 
-OPTIONAL = frozenset({"persistentvolumeclaims", "persistentvolumes"})
-"""Resources that may never be listed: without them, pods whose claims are not known stay where they are."""
+REQUIRED = frozenset(resource.key for resource in (*BUILT_IN, BUDGETS))
+"""Resources that everything depends on."""
+
+OPTIONAL = frozenset((CLAIMS.key, VOLUMES.key))
+"""Resources that may never be listed, but not be out of date: a pod whose claims are not known stays where it is."""
 
 
 def faults(health: Mapping[str, Health], now: float) -> dict[str, str]:
@@ -21,6 +25,14 @@ def faults(health: Mapping[str, Health], now: float) -> dict[str, str]:
     """
     found = ((key, fault_of(each, now)) for key, each in health.items() if each.synced or key not in OPTIONAL)
     return {key: fault for key, fault in found if fault}
+
+
+def holds_up_all(stale: Iterable[str]) -> bool:
+    """Whether nothing can be moved while these resources (keys) are not followed well.
+
+    A kind of somebody else's holds up its own workloads alone.
+    """
+    return not (REQUIRED | OPTIONAL).isdisjoint(stale)
 
 
 def fault_of(health: Health, now: float) -> str:

@@ -18,8 +18,7 @@ from extender.core.state import ClusterState
 from extender.core.workloads import Managed
 from extender.kube.ports import Ports, Report
 from extender.kube.reflector import Health
-from extender.kube.resources import BUILT_IN
-from extender.runtime.drift.freshness import faults
+from extender.runtime.drift.freshness import faults, holds_up_all
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.moves import Moves
 from extender.runtime.drift.reports import DriftReports
@@ -32,8 +31,6 @@ TICK = 1.0
 SLICE = 100
 # How soon the store is tried again that could not be read (seconds).
 REOPEN = 5.0
-
-_REQUIRED = frozenset(resource.key for resource in BUILT_IN)
 
 
 class DriftLoop:
@@ -128,7 +125,7 @@ class DriftLoop:
         """One cycle: judge moves, then plan for what is due."""
         started = self._ports.clock()
         stale = faults(self._health(), started)
-        current = _REQUIRED.isdisjoint(stale)
+        current = not holds_up_all(stale)
         if current:
             self._moves.settle()
         if sweep:
@@ -137,7 +134,9 @@ class DriftLoop:
         due = self._due(sweep=sweep)
         if not due and not sweep:
             return
-        for part in _slices([uid for uid in due if self._may_look_at(uid, stale)]):
+        # A kind of somebody else's that is not followed well holds up its own workloads alone.
+        kinds = stale if current else {}
+        for part in _slices([uid for uid in due if self._may_look_at(uid, kinds)]):
             self._plan_for(part, current=current)
             await asyncio.sleep(0)
         if not current:
@@ -166,8 +165,7 @@ class DriftLoop:
         if workload in self.memory.unreadable or self._moves.patience.waits(workload):
             return False
         owner = self._state.workloads.owners.get(workload)
-        # A kind of somebody else's that is not followed well holds up its own workloads alone.
-        return owner is None or owner.resource not in stale or owner.resource in _REQUIRED
+        return owner is None or owner.resource not in stale
 
     def _plan_for(self, workloads: list[str], *, current: bool) -> None:
         started = self._ports.clock()

@@ -3,13 +3,14 @@
 Whether this replica still decides is asked before each request, and last of all right before the eviction is sent.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
 from extender.core.drift.moves import Move
 from extender.core.errors import ApiError, WireError
 from extender.core.objects import Object, Pod
+from extender.core.records import Workload
 from extender.kube.eviction import Answer, Evictor, Outcome
 from extender.kube.ports import Api
 from extender.runtime.drift.patience import Result
@@ -50,19 +51,23 @@ class Mover:
         api: the API client.
         evictor: sends evictions.
         read_pod: makes a pod of an answer's body; raises `WireError`.
+        workloads: those that are managed, by UID.
         decides: whether this replica decides now.
         clock: seconds since the epoch.
     """
 
     def __init__(
         self,
+        *,
         api: Api,
         evictor: Evictor,
         read_pod: Callable[[bytes], Object],
+        workloads: Mapping[str, Workload],
         decides: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
         self._api = api
+        self._workloads = workloads
         self._evictor = evictor
         self._read_pod = read_pod
         self._decides = decides
@@ -85,7 +90,7 @@ class Mover:
             return Attempt("changed" if error.status == 404 else "refused", str(error), error.retry_after)
         except WireError as error:
             return Attempt("refused", str(error))
-        fault = self._fault(move, pod)
+        fault = self._fault_of(move, pod) or self._fault_with(move, pod, dry=dry)
         if fault:
             return Attempt("changed", f"Pod {move.pod.namespace}/{move.pod.name} {fault}")
         if commit is not None:
@@ -103,7 +108,7 @@ class Mover:
             "would-move" if dry and result == "started" else result, outcome.text, outcome.retry_after, outcome
         )
 
-    def _fault(self, move: Move, pod: Object) -> str:
+    def _fault_of(self, move: Move, pod: Object) -> str:
         """Why the pod is not to be evicted as it is now; empty when it is."""
         if not isinstance(pod, Pod):
             return "is no pod"
@@ -118,4 +123,18 @@ class Mover:
         protection = pod.protection
         if protection is not None and protection.holds(self._clock()):
             return f"may not be moved: {protection.key}={protection.value}"
+        return ""
+
+    def _fault_with(self, move: Move, pod: Object, *, dry: bool) -> str:
+        """Why its workload does not let it be evicted any more; empty when it does."""
+        workload = self._workloads.get(move.workload.uid)
+        if workload is None:
+            return "is not managed any more"
+        if workload.policy.mode != "enforce" and not dry:
+            return "is of a workload in audit mode"
+        opt_out = workload.opt_out
+        if opt_out is not None and isinstance(pod, Pod):
+            protection = opt_out.of_pod(pod.created)
+            if protection.holds(self._clock()):
+                return f"may not be moved: its workload has {protection.key}={protection.value}"
         return ""

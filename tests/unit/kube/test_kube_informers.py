@@ -32,7 +32,7 @@ from extender.kube.discovery import (
 )
 from extender.kube.informers import ClusterFeed
 from extender.kube.ports import Ports
-from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, DRIFT_ONLY, PODS, VOLUMES, ApiResource
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
 from extender.wire.watch import Decoder, Page
 
 FOLLOWED = (*BUILT_IN, *DRIFT_ONLY)
@@ -240,28 +240,10 @@ async def test_pods_are_placed_although_what_moving_them_needs_is_forbidden(worl
         while len(world.reports) < len(DRIFT_ONLY):  # noqa: ASYNC110 - nobody sets an event for it
             await asyncio.sleep(0)
     assert world.feed.faults(60.0) == []
-    (fault,) = world.feed.drift_faults(60.0)
-    assert fault.startswith("poddisruptionbudgets.policy: not listed yet (")
+    assert not any(world.feed.health()[resource.key].synced for resource in DRIFT_ONLY)
     # It heals once it is allowed.
     world.gate.set()
     await listed(world, *DRIFT_ONLY)
-    assert world.feed.drift_faults(60.0) == []
-
-
-async def test_claims_and_volumes_may_be_missing_but_not_be_out_of_date(world: World) -> None:
-    world.gate.clear()
-    world.resources[VOLUMES.key].list_faults += [Fault(403)]
-    world.feed.start()
-    await world.synced()
-    await listed(world, BUDGETS, CLAIMS)
-    assert world.feed.drift_faults(60.0) == []
-    for resource in (*BUILT_IN, BUDGETS):
-        reflector = (world.feed._built_in | world.feed._drift_only)[resource.key]
-        reflector._last_contact = world.time.now + 60.1
-    world.time.now += 60.1
-    assert world.feed.faults(60.0) == []
-    (fault,) = world.feed.drift_faults(60.0)
-    assert fault.startswith("persistentvolumeclaims: not heard of for 60 s")
 
 
 async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
