@@ -54,7 +54,7 @@ class Decision(Struct, frozen=True):
 
     `nodes` are the names that pass; None passes all that were offered, an empty tuple rejects them all with
     `reason.text`. `events` are for `ClusterState.apply`. `wanted` is the class of the pod's seat, `capacity_class` the
-    one it was given, empty when none.
+    one it was given, empty when none. `offered` is how many nodes were looked at; none are of an unmanaged pod's.
     """
 
     reason: Reason
@@ -63,6 +63,7 @@ class Decision(Struct, frozen=True):
     wanted: str = ""
     capacity_class: str = ""
     events: tuple[Reservation | Released | Waiting, ...] = ()
+    offered: int = 0
 
 
 def ordinal_of(name: str) -> int | None:
@@ -221,9 +222,11 @@ def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[
     reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
     reason = Reason.OWNER_UNKNOWN
     if nodes:
-        return Decision(reason, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND, events=(reservation,))
+        return Decision(
+            reason, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND, events=(reservation,), offered=len(offered)
+        )
     waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now)
-    return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting))
+    return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting), offered=len(offered))
 
 
 def decide(  # noqa: PLR0917 - inputs, each of a type of its own
@@ -253,7 +256,7 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     wanted, reason = wanted_class(state, owner, policy, pod)
     if policy.mode == "audit":
         # Enforced until a moment ago, it may hold a seat or wait.
-        return Decision(Reason.AUDIT, None, workload, wanted, events=(Released(pod.uid),))
+        return Decision(Reason.AUDIT, None, workload, wanted, events=(Released(pod.uid),), offered=len(offered))
     if workload.held:
         reason = Reason.POLICY_INVALID
     return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
@@ -330,6 +333,7 @@ class _Placement:
             wanted,
             capacity_class,
             (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
+            len(self.offer.offered),
         )
 
     def _reject(self, wanted: str, reason: Reason, node: str, wake_at: float = 0.0) -> Decision:
@@ -358,6 +362,7 @@ class _Placement:
             wanted,
             "",
             (self._reservation(wanted, self.offer.pool_of(node)), waiting),
+            len(self.offer.offered),
         )
 
     def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:

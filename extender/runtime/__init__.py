@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from extender.core.decisionlog import DecisionLog
 from extender.core.errors import SpotmixError
 from extender.core.events import Event
 from extender.core.objects import EMPTY
@@ -82,6 +83,7 @@ class Runtime:
         self._report = Faults(self.metrics)
         self._stopping = False
         self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
+        self.decisions = DecisionLog(settings.extender.decision_log)
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
             client,
@@ -203,7 +205,7 @@ class Runtime:
         extender = Extender(
             self.state,
             self._gate,
-            Decisions(self.metrics, self._waker, logged=settings.log.level == "debug"),
+            Decisions(self.metrics, self._waker, self.decisions, time.time, logged=settings.log.level == "debug"),
             self.leadership.obstacle,
             time.time,
             settings.extender.max_candidates,

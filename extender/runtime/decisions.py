@@ -1,6 +1,9 @@
 """What becomes of a decision beside its answer: metrics, logs, and waking the pod when its time has come."""
 
+from collections.abc import Callable
+
 from extender.core.decide import Decision, PodView
+from extender.core.decisionlog import DecisionLog
 from extender.core.reasons import Reason
 from extender.core.waiting import Waiting
 from extender.kube.waker import Waker
@@ -14,12 +17,18 @@ class Decisions:
     Args:
         metrics: counts.
         waker: makes the scheduler try pods again.
+        kept: keeps each decision on a managed pod, to be explained.
+        clock: seconds since the epoch.
         logged: whether each decision on a managed pod is logged.
     """
 
-    def __init__(self, metrics: Metrics, waker: Waker, *, logged: bool) -> None:
+    def __init__(
+        self, metrics: Metrics, waker: Waker, kept: DecisionLog, clock: Callable[[], float], *, logged: bool
+    ) -> None:
         self._metrics = metrics
         self._waker = waker
+        self._kept = kept
+        self._clock = clock
         self._logged = logged
         self._log = logger()
 
@@ -28,6 +37,7 @@ class Decisions:
         self._metrics.decided(decision.reason, decision.capacity_class)
         if decision.reason is Reason.UNMANAGED:
             return
+        self._kept.add(self._clock(), "filter", pod, decision)
         if self._logged:
             self._log_decision(pod, decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)

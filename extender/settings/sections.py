@@ -42,6 +42,11 @@ class ExtenderSettings(Section, frozen=True):
     reservation_ttl: Annotated[str, _duration("how long a seat is held for a pod that the watch never delivers")] = (
         "15m"
     )
+    decision_log: Annotated[
+        int,
+        _doc("last decisions on managed pods that are kept in memory, at some 550 bytes each; 0 keeps none"),
+        Meta(ge=0, le=1_000_000),
+    ] = 10_000
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 

@@ -22,6 +22,7 @@ BENCHES = {
     "scale": ("scale", "State: load, memory, events"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
     "micro": ("micro", "The parts, without I/O"),
+    "log": ("logcost", "Keeping decisions for explanations"),
 }
 
 
