@@ -10,6 +10,7 @@ from extender.core.facts import PodGroups
 from extender.core.interruptions import Interruptions
 from extender.core.objects import Node, Pod, Requests
 from extender.core.records import NodeRecord, PodLabels, PodRecord, Pool, Reservation
+from extender.core.repelling import Repelling
 from extender.core.revisions import Revisions
 
 _TOMBSTONES = 8192
@@ -24,7 +25,7 @@ class Bindings(Revisions):
         pods: by UID.
         placeable: the nodes that pods may hold seats on, by class and name.
         unbound: live pods without a node, by UID.
-        repelling: pods on a node with required anti-affinity.
+        repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
     """
 
@@ -34,7 +35,7 @@ class Bindings(Revisions):
         self.pods: dict[str, PodRecord] = {}
         self.placeable: dict[str, dict[str, NodeRecord]] = {}
         self.unbound: dict[str, PodRecord] = {}
-        self.repelling: set[PodRecord] = set()
+        self.repelling = Repelling()
         self.census = Census()
         self._groups = PodGroups()
         self._node_uids: dict[str, str] = {}
@@ -113,15 +114,14 @@ class Bindings(Revisions):
     def _constrain(self, record: PodRecord, pod: Pod) -> None:
         """Take in what a pod demands, and whether it waits for a node or keeps others off its own."""
         if record.constraints is not pod.constraints and record.constraints != pod.constraints:
+            self.repelling.discard(record)
             record.constraints = pod.constraints
         if record.node is None and not pod.terminating:
             self.unbound[pod.uid] = record
         elif self.unbound:
             self.unbound.pop(pod.uid, None)
-        if record.node is not None and pod.constraints.anti_affinity:
+        if record.node is not None and record.constraints.anti_affinity:
             self.repelling.add(record)
-        elif self.repelling:
-            self.repelling.discard(record)
 
     def _remove_pod(self, uid: str) -> None:
         self._release(uid)

@@ -20,6 +20,7 @@ BENCHES = {
     "webhook": ("hookspeed", "The mutating webhook over TLS, against a Go webhook"),
     "scheduler": ("throughput", "kube-scheduler: pods per second, against the same scheduler without an extender"),
     "scale": ("scale", "State: load, memory, events"),
+    "plan": ("planspeed", "The drift loop's plan"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
     "micro": ("micro", "The parts, without I/O"),
     "log": ("logcost", "Keeping decisions for explanations"),

@@ -9,16 +9,14 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from extender.core.drift.history import History
+from extender.core.drift.judge import STUCK_AFTER
 from extender.core.drift.moves import Refusal
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import revisions_of
 from extender.core.objects import Budget
 from extender.core.reasons import Reason
-from extender.core.records import NodeRecord, PodRecord, Workload
+from extender.core.records import PodRecord, Workload
 from extender.core.state import ClusterState
-
-STUCK_AFTER = 60.0
-"""A pod that is still there this long (seconds) after its grace period is stuck."""
 
 
 class Standing(Struct):
@@ -127,32 +125,38 @@ class Ledger:
     def _look(self, workload: Workload) -> Standing:
         standing = Standing()
         available = terminating = 0
+        down: list[str] = []
+        stuck: list[str] = []
+        astray: list[str] = []
         for owner, revision in revisions_of(self._state, workload):
             standing.rolling |= owner.rolling
             standing.replicas += owner.replicas or 0
             live = 0
-            for pod in sorted(revision.pods, key=_name) if revision is not None else ():
+            for pod in revision.pods if revision is not None else ():
                 if pod.terminating:
                     terminating += 1
-                    standing.culprit = standing.culprit or pod.name
+                    down.append(pod.name)
                     if pod.due and self._now - pod.due > STUCK_AFTER:
-                        standing.stuck = standing.stuck or pod.name
+                        stuck.append(pod.name)
                     continue
                 live += 1
                 if pod.uid in self._leaving:
                     continue
-                if _away(pod.node):
-                    standing.away += 1
-                    standing.astray = standing.astray or pod.name
-                elif _serves(pod):
+                node = pod.node
+                facts = node.facts if node is not None else None
+                if node is not None and (facts is None or facts.unschedulable or facts.going_away):
+                    astray.append(pod.name)
+                elif pod.ready and facts is not None and facts.ready:
                     available += 1
                 else:
-                    standing.culprit = standing.culprit or pod.name
+                    down.append(pod.name)
             standing.revisions += bool(live or owner.replicas)
         root = self._state.workloads.owners.get(workload.uid)
         standing.rolling |= root is not None and root.rolling
         # A pod that terminates and the replica that is missing for it are one and the same.
         standing.unavailable = max(standing.replicas - available, terminating, 0)
+        standing.away = len(astray)
+        standing.culprit, standing.stuck, standing.astray = (min(names, default="") for names in (down, stuck, astray))
         history = self._history.get(workload.uid)
         if history is not None:
             standing.in_flight = len(history.in_flight)
@@ -161,17 +165,5 @@ class Ledger:
         return standing
 
 
-def _name(pod: PodRecord) -> str:
-    return pod.name
-
-
 def _bypassed(budget: Budget, pod: PodRecord) -> bool:
     return budget.always_allow_unhealthy and not pod.ready
-
-
-def _away(node: NodeRecord | None) -> bool:
-    return node is not None and (node.facts is None or bool(node.facts.going_away) or node.facts.unschedulable)
-
-
-def _serves(pod: PodRecord) -> bool:
-    return pod.ready and pod.node is not None and pod.node.facts is not None and pod.node.facts.ready

@@ -25,15 +25,14 @@ class Whereabouts:
     def __init__(self, state: ClusterState, leaving: AbstractSet[str]) -> None:
         self._state, self._leaving = state, leaving
         self._coming: dict[PodLabels, list[Located]] = {}
-        self._repelling: dict[str, list[tuple[PodTerm, str, list[Located]]]] | None = None
+        self._repelling: list[Located] = []
 
     def settle(self, pod: PodRecord, node: NodeRecord) -> None:
         """A pod like `pod` is to come to a node."""
         if pod.labels is not None:
             self._coming.setdefault(pod.labels, []).append((pod, node))
-        if self._repelling is not None:
-            for term in pod.constraints.anti_affinity:
-                _file(self._repelling, term, pod.namespace, [(pod, node)])
+        if pod.constraints.anti_affinity:
+            self._repelling.append((pod, node))
 
     def of(self, group: PodLabels, without: PodRecord) -> Iterator[Located]:
         """The pods of a group that are on a node, save one."""
@@ -60,16 +59,16 @@ class Whereabouts:
 
     def repelled(self, pod: PodRecord) -> Iterator[tuple[str, NodeRecord]]:
         """The topology keys and nodes of pods whose required anti-affinity means `pod`."""
-        if not self._state.repelling and self._repelling is None:
-            return
-        index = self._index()
-        for namespace in (pod.namespace, ""):
-            for term, owner, located in index.get(namespace, ()):
-                if self.means(term, owner, pod):
-                    for other, node in located:
-                        comes = other.node is not node
-                        if comes or (other is not pod and other.uid not in self._leaving):
-                            yield term.topology_key, node
+        for group in self._state.repelling.towards(pod.namespace):
+            for term in group.terms:
+                if self.means(term, group.namespace, pod):
+                    for other in group.pods:
+                        if other is not pod and other.node is not None and other.uid not in self._leaving:
+                            yield term.topology_key, other.node
+        for other, node in self._repelling:
+            for term in other.constraints.anti_affinity:
+                if self.means(term, other.namespace, pod):
+                    yield term.topology_key, node
 
     def means(self, term: PodTerm, owner: str, pod: PodRecord) -> bool:
         """Whether a term of a pod in namespace `owner` means `pod`."""
@@ -89,31 +88,6 @@ class Whereabouts:
             return (owner,)
         known = self._state.workloads.namespaces if term.namespace_selector is not None else ()
         return sorted({*term.namespaces, *(name for name in known if self.covers(term, owner, name))})
-
-    def _index(self) -> dict[str, list[tuple[PodTerm, str, list[Located]]]]:
-        """The repelling pods by the namespace their terms mean, empty where that takes a closer look."""
-        if self._repelling is None:
-            # Pods of one workload share their terms: one look for all of them.
-            alike: dict[tuple[str, int], list[PodRecord]] = {}
-            for pod in self._state.repelling:
-                alike.setdefault((pod.namespace, id(pod.constraints.anti_affinity)), []).append(pod)
-            self._repelling = {}
-            for pods in alike.values():
-                located = [(pod, pod.node) for pod in pods if pod.node is not None]
-                for term in pods[0].constraints.anti_affinity:
-                    _file(self._repelling, term, pods[0].namespace, located)
-            for group in self._coming.values():
-                for pod, node in group:
-                    for term in pod.constraints.anti_affinity:
-                        _file(self._repelling, term, pod.namespace, [(pod, node)])
-        return self._repelling
-
-
-def _file(
-    index: dict[str, list[tuple[PodTerm, str, list[Located]]]], term: PodTerm, owner: str, located: list[Located]
-) -> None:
-    own = not term.namespaces and term.namespace_selector is None
-    index.setdefault(owner if own else "", []).append((term, owner, located))
 
 
 def _selects(term: PodTerm, labels: Mapping[str, str]) -> bool:

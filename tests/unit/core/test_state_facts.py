@@ -110,7 +110,7 @@ def test_pods_without_a_node_and_pods_that_keep_others_off(world: World) -> None
     world.nodes(spot=1)
     apart = Constraints(anti_affinity=(PodTerm("zone"),))
     world.up(make_pod("p1", constraints=apart), make_pod("p2"))
-    assert (set(world.state.unbound), world.state.repelling) == ({"p1", "p2"}, set())
+    assert (set(world.state.unbound), list(world.state.repelling)) == ({"p1", "p2"}, [])
     world.up(make_pod("p1", None, "spot-0", constraints=apart), make_pod("p2", terminating=True))
     assert not world.state.unbound
     assert [record.uid for record in world.state.repelling] == ["p1"]

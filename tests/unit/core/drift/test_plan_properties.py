@@ -10,67 +10,69 @@ from msgspec.structs import replace
 from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_budget, make_node, make_owner, ref, selector
 from support.drifting import DRIFT_RULES, DriftWorld
 
-from extender.core.drift.moves import DriftPlan
+from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.objects import OwnerRef, Protection, Requests
 from extender.core.workloads import Managed
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1", "other-0"]
 NAMES = ["a", "b", "c"]
 
+
+def seldom(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    """Mostly as usual: what is wrong everywhere leaves nothing to plan."""
+    return st.integers(0, 11).map(lambda number: others[number] if number < len(others) else usual)
+
+
 node_facts = st.fixed_dictionaries(
     {
-        "allocatable": st.sampled_from([Requests(cpu=400), Requests(cpu=1500), Requests(cpu=64_000)]),
-        "ready": st.sampled_from([True, True, True, False]),
-        "unschedulable": st.sampled_from([False, False, False, True]),
-        "going_away": st.sampled_from(["", "", "", "taint"]),
+        "allocatable": seldom(Requests(cpu=64_000), Requests(cpu=400), Requests(cpu=1500)),
+        "ready": seldom(True, False),
+        "unschedulable": seldom(False, True),
+        "going_away": seldom("", "taint"),
         "instance_type": st.sampled_from(["m.large", "m.small"]),
     }
 )
 pod_facts = st.fixed_dictionaries(
     {
-        "node": st.sampled_from([*NODES, ""]),
-        "ready": st.sampled_from([True, True, True, False]),
-        "terminating": st.sampled_from([False, False, False, True]),
-        "pending": st.sampled_from([False, False, False, True]),
-        "created": st.sampled_from([0.0, 1_767_571_199.0]),
-        "cost": st.sampled_from([None, "999990", "-5", "much"]),
-        "protection": st.sampled_from([None, None, Protection("spotmix.io/do-not-disrupt", "true")]),
+        "node": seldom("on-demand-0", *NODES, ""),
+        "ready": seldom(True, False),
+        "terminating": seldom(False, True),
+        "pending": seldom(False, True),
+        "created": seldom(0.0, 1_767_571_199.0),
+        "cost": seldom(None, "999990", "-5", "much"),
+        "protection": seldom(None, Protection("spotmix.io/do-not-disrupt", "true")),
     }
 )
 policies = st.fixed_dictionaries(
-    {},
+    {"spot_percentage": seldom(70, 0, 10, 50, 100)},
     optional={
-        "spot_percentage": st.integers(0, 100),
         "min_on_demand": st.integers(0, 4),
         "max_spot": st.integers(0, 6),
         "max_per_pool": st.sampled_from(["1", "2", "50%"]),
         "when_unsatisfiable": st.sampled_from(["fallback", "any", "wait"]),
         "max_moves_per_hour": st.sampled_from([0, 2, 100]),
         "mode": st.sampled_from(["enforce", "audit"]),
-        "fallback_after": st.sampled_from(["soon", "10s"]),
+        "fallback_after": seldom("10s", "soon"),
     },
 )
-workloads = st.fixed_dictionaries(
+workloads: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
-        "kind": st.sampled_from(["ReplicaSet", "StatefulSet", "Database"]),
-        "replicas": st.integers(0, 9),
-        "rolling": st.sampled_from([False, False, True]),
+        "kind": seldom("ReplicaSet", "Database", *["StatefulSet"] * 4),
+        "more": seldom(0, -1, 1, 2),
+        "rolling": seldom(False, True),
         "pods": st.lists(pod_facts, max_size=9),
         "policy": policies,
     }
 )
-budgets = st.none() | st.fixed_dictionaries(
-    {"allowed": st.integers(0, 3), "current": st.sampled_from([True, True, False])}
-)
+budgets = st.none() | st.fixed_dictionaries({"allowed": st.integers(0, 3), "current": seldom(True, False)})
 rules = st.fixed_dictionaries(
-    {},
-    optional={
-        "max_in_flight": st.integers(0, 4),
-        "workload_in_flight": st.sampled_from([10, 100]),
-        "max_unavailable": st.sampled_from([5, 100]),
-        "not_ready": st.sampled_from([20, 100]),
+    {
+        "max_in_flight": seldom(10, 0, 1, 2, 3),
+        "workload_in_flight": seldom(100, 10),
+        "max_unavailable": seldom(100, 5, 30),
+        "not_ready": seldom(100, 20),
         "singletons": st.booleans(),
-    },
+    }
 )
 
 
@@ -84,7 +86,7 @@ def worlds(draw: st.DrawFn) -> DriftWorld:
         owner = make_owner(
             facts["kind"],
             name,
-            None if facts["kind"] == "Database" else facts["replicas"],
+            None if facts["kind"] == "Database" else max(0, len(facts["pods"]) + facts["more"]),
             rolling=facts["rolling"],
             labels=ENABLED,
             annotations=keys(**facts["policy"]),
@@ -150,12 +152,13 @@ def test_a_plan_takes_no_more_than_there_is(world: DriftWorld) -> None:
 
 
 def accounts_for_every_surplus_pod(world: DriftWorld, plan: DriftPlan, leaving: set[str]) -> None:
-    touched = [entry.pod.uid for entry in (*plan.moves, *plan.stays)]
+    entries: list[Move | Stay] = [*plan.moves, *plan.stays]
+    touched = [entry.pod.uid for entry in entries]
     assert len(touched) == len(set(touched))
     assert not leaving & set(touched)
     for uid in world.state.revisions:
         revision = world.state.revisions[uid]
-        mine = [each for each in (*plan.moves, *plan.stays) if each.workload.revision == uid]
+        mine = [each for each in entries if each.workload.revision == uid]
         if not any(pod.uid in leaving for pod in revision.pods):
             assert len(mine) == wrong(world, uid)
         # No class gets more than it has seats for, what is reserved or on its way included.
