@@ -62,7 +62,7 @@ class Refusal(Struct, frozen=True, gc=False):
 
 
 class Stay(Struct, frozen=True, gc=False):
-    """A surplus pod that is not moved, and why; `detail` names the object that is in the way, if one is."""
+    """A surplus pod, or one on an interrupted node, that is not moved, and why; `detail` names the object that is in the way, if one is."""
 
     pod: PodId
     node: str
@@ -90,8 +90,8 @@ class OffTarget(Struct, frozen=True):
 class DriftPlan(Struct, frozen=True):
     """What to do now.
 
-    `moves` are in the order in which they are to be made. Every surplus pod is in `moves` or in `stays`. `paused` says
-    why nothing is moved at all.
+    `moves` are in the order in which they are to be made. Every surplus pod, and every managed one on an
+    interrupted node, is in `moves` or in `stays`. `paused` says why nothing is moved at all.
     """
 
     moves: tuple[Move, ...] = ()

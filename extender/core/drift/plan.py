@@ -1,6 +1,6 @@
 """The plan: which pods to move now so that workloads come back to their split, and why the other surplus pods stay.
 
-For each revision off its split: guards of its workload; then its surplus pods in the order that costs least, each with
+First the pods on interrupted nodes: see `drain`. Then, for each revision off its split: guards of its workload; then its surplus pods in the order that costs least, each with
 its own guards, budgets, and a node of the class that wants it, room deducted. One ledger and one view of the room serve
 the whole plan, so that no two moves take the same.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from extender.core.drift.allowance import Ledger
 from extender.core.drift.candidates import in_order
+from extender.core.drift.drain import drain
 from extender.core.drift.guards import (
     Case,
     back_off,
@@ -67,11 +68,18 @@ class _Planner:
         return self._room
 
     def plan(self, only: Collection[str] | None, paused: Reason | None) -> DriftPlan:
+        if self.rules.drain:
+            self._drain(only, paused)
         drifts = sorted(drifted(self.state, self.ledger.leaving, only), key=self._turn)
         for drift in drifts:
             if drift.excess:
                 self._settle(drift, Refusal(paused) if paused is not None else None)
         return DriftPlan(tuple(self.moves), tuple(self.stays), tuple(drift.report for drift in drifts), paused)
+
+    def _drain(self, only: Collection[str] | None, paused: Reason | None) -> None:
+        drained = drain(self.state, self.ledger, lambda: self.room, self.rules, self.now, only=only, paused=paused)
+        self.moves += drained.moves
+        self.stays += drained.stays
 
     def _turn(self, drift: Drift) -> tuple[bool, int, float, str, str, str]:
         """Whose turn it is: audited workloads take nothing from others; then the least moved; then the furthest off."""

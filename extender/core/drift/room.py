@@ -75,23 +75,26 @@ class Room:
         self._tries: dict[Key, int] = {}
         self._pools: dict[str, dict[Pool, int]] = {}
 
-    def find(self, pod: PodRecord, capacity_class: str, drift: Drift | None = None) -> NodeRecord | Refusal:
+    def find(
+        self, pod: PodRecord, capacity_class: str, drift: Drift | None = None, *, dwell: bool = True
+    ) -> NodeRecord | Refusal:
         """A node of a class for a pod like `pod`, which leaves its own; or why there is none.
 
         The reason is that of the node that came furthest, or DWELL where one would do but for that. Without a `drift`
-        nodes need not have been back for long, and there is no pool cap.
+        there is no pool cap; without that, or `dwell`, nodes need not have been back for long.
         """
         demands = pod.constraints
         revision = drift.revision if drift is not None else None
+        since = self.steady if dwell and drift is not None else None
         shape = (demands.node_selector, demands.node_terms, demands.tolerations)
-        plain: Key = (capacity_class, revision is None, pod.requests, shape)
+        plain: Key = (capacity_class, since, revision is None, pod.requests, shape)
         close: Key = (*plain, demands, pod.labels, revision, _domains(pod))
-        tried: Key = (capacity_class, revision or pod.labels)
+        tried: Key = (capacity_class, since, revision or pod.labels)
         for key in (plain, close, tried):
             known = self._refused.get(key)
             if known is not None:
                 return known
-        found = _Search(self, pod, drift, self._admitted.setdefault(shape, {})).among(capacity_class)
+        found = _Search(self, pod, drift, self._admitted.setdefault(shape, {})).among(capacity_class, since)
         if isinstance(found, Refusal):
             self._refused[plain if found.reason in (Reason.NOT_ADMITTED, Reason.NO_ROOM) else close] = found
             self._tries[tried] = self._tries.get(tried, 0) + 1
@@ -165,7 +168,8 @@ class _Search:
         self._spread: list[Check] | None = None
         self._claim = ""
 
-    def among(self, capacity_class: str) -> NodeRecord | Refusal:
+    def among(self, capacity_class: str, since: float | None) -> NodeRecord | Refusal:
+        """Search the nodes of a class that have been steady since then (seconds since the epoch; None: any)."""
         asked = self._pod.requests.cpu
         nodes = self._room.stock.nodes(capacity_class)
         if not nodes:
@@ -177,7 +181,7 @@ class _Search:
                 if furthest is Step.ADMISSION and any(self._is_admitted(other) for _, _, other in nodes):
                     furthest = Step.ROOM
                 break
-            back = self._drift is None or node.steady_since <= self._room.steady
+            back = since is None or node.steady_since <= since
             if dwells and not back:
                 continue
             step = self.step(node)

@@ -55,3 +55,7 @@ class DriftRules(Struct, frozen=True, gc=False):
     def unavailable_limit(self, replicas: int) -> int:
         """Most pods that may be unavailable in a workload of this size, a pod being moved included."""
         return max(1, replicas * self.max_unavailable // 100)
+
+    def drain_limit(self, replicas: int) -> int:
+        """Most pods that may be unavailable in a workload of this size that leaves an interrupted node."""
+        return max(1, replicas * self.drain_unavailable // 100)

@@ -135,8 +135,7 @@ def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], se
     actual = {name: count for name, count in filled.items() if count}
     if not excess and actual == {name: count for name, count in target.items() if count}:
         return None
-    seated = _seated(revision, leaving)
-    wanting = _wanting(seats, target, seated, revision.reserved, replicas)
+    wanting = _wanting(seats, target, seated(revision, leaving), revision.reserved, replicas)
     return Drift(
         managed,
         revision,
@@ -150,13 +149,14 @@ def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], se
     )
 
 
-def _seated(revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
-    seated = {name: count for name, count in revision.filled.items() if count}
+def seated(revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
+    """Pods that hold a seat and do not leave, by class."""
+    held = {name: count for name, count in revision.filled.items() if count}
     if leaving:
         for pod in revision.pods:
             if pod.counted and pod.uid in leaving:
-                seated[pod.counted] -= 1
-    return seated
+                held[pod.counted] -= 1
+    return held
 
 
 def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str, int]) -> Iterator[Excess]:

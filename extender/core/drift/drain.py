@@ -1,0 +1,252 @@
+"""Pods that leave a spot node which is about to be taken away, so that their replacements start within the notice.
+
+Nothing of it is voluntary: there is no window, hourly budget, back-off or age that would keep a pod on a node that is
+lost anyway. What holds are disruption budgets, opt-outs, and that a pod which runs is better than one that is Pending:
+it stays to the end where no class that its workload may use has room. Whose workload has no budget loses so many pods
+at a time as `DriftRules.drain_unavailable` says. Nodes that somebody else drains are left to them.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+
+from msgspec import Struct
+
+from extender.core.decide import ordinal_of, stand_ins
+from extender.core.drift.allowance import Ledger
+from extender.core.drift.candidates import deletion_cost
+from extender.core.drift.guards import pending, protected
+from extender.core.drift.moves import Move, PodId, Refusal, Stay, node_of
+from extender.core.drift.room import Room
+from extender.core.drift.rules import DriftRules
+from extender.core.drift.surplus import Drift, revisions_of, seated
+from extender.core.reasons import Reason
+from extender.core.records import NodeRecord, PodRecord, Revision, Workload
+from extender.core.seats import first_unfilled
+from extender.core.state import ClusterState
+from extender.core.workloads import Managed
+
+NOTICE = 120.0
+"""The longest notice that platforms give (AWS, seconds). A replacement that waits longer for a stand-in of its class
+(`fallback-after`) comes too late for its pod to leave early."""
+
+
+class Threatened(Struct, frozen=True, eq=False):
+    """A revision with pods on interrupted nodes."""
+
+    managed: Managed
+    revision: Revision
+    pods: list[PodRecord]
+
+
+class Drained(Struct, frozen=True):
+    """Pods that leave now, and those that stay for now."""
+
+    moves: tuple[Move, ...]
+    stays: tuple[Stay, ...]
+
+
+def threatened(state: ClusterState, only: Collection[str] | None = None) -> list[Threatened]:
+    """The managed revisions with live pods on interrupted nodes, audited ones last; `only` as in `plan`."""
+    by_revision: dict[Revision, list[PodRecord]] = {}
+    for node in state.nodes.values():
+        if node.facts is not None and node.facts.interrupted:
+            for pod in node.pods:
+                if pod.revision is not None and not pod.terminating:
+                    by_revision.setdefault(pod.revision, []).append(pod)
+    found = []
+    for revision, pods in by_revision.items():
+        managed = state.workloads.resolve(revision.namespace, revision.owner)
+        if isinstance(managed, Managed) and (only is None or managed.workload.uid in only):
+            found.append(Threatened(managed, revision, pods))
+    return sorted(found, key=_turn)
+
+
+def _turn(each: Threatened) -> tuple[bool, str, str, str]:
+    workload = each.managed.workload
+    return workload.policy.mode == "audit", workload.namespace, workload.name, each.revision.owner.uid
+
+
+def is_interrupted(state: ClusterState, pod: str) -> bool:
+    """Whether the node of a pod (UID) is still about to be taken away: a notice may be withdrawn."""
+    record = state.pods.get(pod)
+    facts = record.node.facts if record is not None and record.node is not None else None
+    return facts is not None and facts.interrupted
+
+
+def drain(
+    state: ClusterState,
+    ledger: Ledger,
+    room: Callable[[], Room],
+    rules: DriftRules,
+    now: float,
+    *,
+    only: Collection[str] | None = None,
+    paused: Reason | None = None,
+) -> Drained:
+    """Say which pods leave interrupted nodes now. Pure but for what it takes from `ledger` and `room`.
+
+    Args:
+        state: the cluster.
+        ledger: what the plan may take; this is asked first.
+        room: gives the room that is left.
+        rules: how careful to be.
+        now: seconds since the epoch.
+        only: as in `plan`.
+        paused: why nothing is moved at all.
+    """
+    drainer = _Drainer(state, ledger, room, rules, now)
+    for each in threatened(state, only):
+        drainer.drain(each, paused)
+    return Drained(tuple(drainer.moves), tuple(drainer.stays))
+
+
+class _Drainer:
+    def __init__(
+        self, state: ClusterState, ledger: Ledger, room: Callable[[], Room], rules: DriftRules, now: float
+    ) -> None:
+        self._state, self._ledger, self._room, self._rules, self._now = state, ledger, room, rules, now
+        self._serving: dict[str, int] = {}
+        self.moves: list[Move] = []
+        self.stays: list[Stay] = []
+
+    def drain(self, each: Threatened, paused: Reason | None) -> None:
+        """Look at the pods of one revision, in the order of their seats."""
+        leaving = self._ledger.leaving
+        drift = _drift(each)
+        seats = _FreeSeats(each, leaving)
+        for pod in _in_seat_order(pod for pod in each.pods if pod.uid not in leaving):
+            seat = seats.offer(pod)
+            refusal = Refusal(paused) if paused is not None else self._refusal(pod, drift, seat)
+            target = refusal or self._target(pod, drift, seat)
+            if isinstance(target, NodeRecord):
+                self._go(pod, drift, seat, target)
+                seats.fill(seat)
+            else:
+                source, where = _class_of(pod), node_of(pod)
+                stay = Stay(PodId.of(pod), where, drift.subject, source, seat, target.reason, target.detail)
+                self.stays.append(stay)
+
+    def _refusal(self, pod: PodRecord, drift: Drift, seat: str) -> Refusal | None:
+        workload = drift.managed.workload
+        if drift.managed.revision.kind == "Job":
+            return Refusal(Reason.RUNS_TO_COMPLETION)
+        if not seat:
+            # Its controller is about to remove a pod.
+            return Refusal(Reason.NO_SEAT)
+        refusal = protected(pod, workload, self._now) or pending(pod) or self._ledger.budget_refusal(pod)
+        if refusal is not None or self._ledger.is_budgeted(pod) or not _serves(pod):
+            return refusal
+        replicas = self._ledger.standing(workload).replicas
+        lost = replicas - self._serving_of(workload) + 1
+        return Refusal(Reason.UNAVAILABLE) if lost > self._rules.drain_limit(replicas) else None
+
+    def _target(self, pod: PodRecord, drift: Drift, seat: str) -> NodeRecord | Refusal:
+        """A node for the replacement, of the class of its seat or of one that would stand in for it in time."""
+        policy = drift.managed.workload.policy
+        classes = [seat, *(stand_ins(policy, seat) if policy.fallback_after < NOTICE else ())]
+        found: NodeRecord | Refusal = Refusal(Reason.NO_NODE)
+        for number, name in enumerate(classes):
+            other = self._room().find(pod, name, drift, dwell=False)
+            if isinstance(other, NodeRecord):
+                return other
+            # The seat's own class says most.
+            found = found if number else other
+        return found
+
+    def _go(self, pod: PodRecord, drift: Drift, seat: str, target: NodeRecord) -> None:
+        workload = drift.managed.workload
+        dry = workload.policy.mode == "audit"
+        # How it stands has to be known before the pod leaves: until then it counts as in flight.
+        self._ledger.standing(workload)
+        self._serving[workload.uid] = self._serving_of(workload) - _serves(pod)
+        self._ledger.take_budgets(pod)
+        if not dry:
+            self._room().take(pod, target, drift.revision)
+        self.moves.append(
+            Move(
+                PodId.of(pod),
+                node_of(pod),
+                drift.subject,
+                _class_of(pod),
+                seat,
+                target.name,
+                Reason.INTERRUPTED,
+                dry=dry,
+            )
+        )
+
+    def _serving_of(self, workload: Workload) -> int:
+        """How many pods of a workload serve, wherever they are, less those that leave."""
+        known = self._serving.get(workload.uid)
+        if known is None:
+            known = self._serving[workload.uid] = sum(
+                _serves(pod) and pod.uid not in self._ledger.leaving
+                for _, revision in revisions_of(self._state, workload)
+                for pod in (revision.pods if revision is not None else ())
+            )
+        return known
+
+
+class _FreeSeats:
+    """The seats for pods that hold none: those on nodes that are going away, that is.
+
+    Replicas that are missing altogether are on their way, and come to the first of them.
+    """
+
+    def __init__(self, each: Threatened, leaving: AbstractSet[str]) -> None:
+        managed, revision = each.managed, each.revision
+        self._first, self._replicas = managed.revision.first_ordinal, managed.revision.replicas
+        self._seats = managed.workload.policy.seats
+        self._by_ordinal = revision.owner.kind == "StatefulSet"
+        self._held = seated(revision, leaving)
+        for name, count in revision.reserved.items():
+            self._held[name] = self._held.get(name, 0) + count
+        seatless = sum(
+            pod.node is not None and not pod.counted and not pod.terminating and pod.uid not in leaving
+            for pod in revision.pods
+        )
+        self._left = max(0, (self._replicas or 0) - sum(self._held.values()))
+        on_their_way = self._left - seatless
+        for _ in range(on_their_way):
+            self._left -= 1
+            self.fill(first_unfilled(self._seats, self._held)[1])
+
+    def offer(self, pod: PodRecord) -> str:
+        """The class of the seat that the replacement of a pod would take, empty when none would come."""
+        ordinal = ordinal_of(pod.name) if self._by_ordinal else None
+        if ordinal is not None:
+            seat = ordinal - self._first + 1
+            wanted = seat > 0 and (self._replicas is None or seat <= self._replicas)
+            return self._seats.class_at(seat) if wanted else ""
+        self._left -= 1
+        return first_unfilled(self._seats, self._held)[1] if self._replicas is None or self._left >= 0 else ""
+
+    def fill(self, name: str) -> None:
+        """A replacement will take a seat of this class."""
+        self._held[name] = self._held.get(name, 0) + 1
+
+
+def _in_seat_order(pods: Iterable[PodRecord]) -> list[PodRecord]:
+    """The pods that are worth most first: a StatefulSet's by ordinal, else those that scale-in would take last."""
+    return sorted(pods, key=lambda pod: (_ordinal(pod), not pod.ready, -deletion_cost(pod), pod.created, pod.uid))
+
+
+def _ordinal(pod: PodRecord) -> int:
+    stateful = pod.revision is not None and pod.revision.owner.kind == "StatefulSet"
+    return (ordinal_of(pod.name) or 0) if stateful else 0
+
+
+def _drift(each: Threatened) -> Drift:
+    """The revision, as a search for room knows it."""
+    replicas = each.managed.revision.replicas
+    size = replicas if replicas is not None else len(each.revision.pods)
+    return Drift(each.managed, each.revision, size, {}, {}, (), {}, 0, replicas is not None)
+
+
+def _class_of(pod: PodRecord) -> str:
+    return pod.node.facts.capacity_class if pod.node is not None and pod.node.facts is not None else ""
+
+
+def _serves(pod: PodRecord) -> bool:
+    facts = pod.node.facts if pod.node is not None else None
+    return pod.ready and not pod.terminating and facts is not None and facts.ready
