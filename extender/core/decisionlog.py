@@ -23,7 +23,7 @@ QUEUE = 1_000
 """Decisions that wait for a subscriber before it loses the oldest."""
 
 
-class Entry(Struct, frozen=True, gc=False):
+class Entry(Struct, frozen=True, gc=False, rename="camel"):
     """One decision.
 
     `number` rises by 1 from decision to decision of a process, from 1 on. `at` is in seconds since the epoch. `wanted`
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True, gc=False):
 Filter = Callable[[Entry], bool]
 
 
-class Batch(Struct, frozen=True):
+class Batch(Struct, frozen=True, rename="camel"):
     """What a subscriber has not seen yet, oldest first, and how many decisions before these it has lost."""
 
     entries: tuple[Entry, ...]

@@ -3,8 +3,6 @@
 Nothing here decides: seats, classes, nodes and scores are asked of the functions that place, move and count pods.
 """
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -12,97 +10,49 @@ from extender.core.decide import PodView, filled_seats, ordinal_of
 from extender.core.drift.surplus import Sequences, drift_of
 from extender.core.fit import Needs
 from extender.core.policy import Problem
-from extender.core.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
-from extender.core.reasons import Reason
-from extender.core.records import PodRecord, Reservation, Revision, Workload
-from extender.core.score import Parts, score_nodes
-from extender.core.seatcost import BEYOND, costs_to_write, seat_in
+from extender.core.provenance import (
+    Setting,
+    Unmanaged,
+    problems_of,
+    settings_in_force,
+    standing_of_policy,
+    why_unmanaged,
+)
+from extender.core.records import PodRecord
+from extender.core.score import score_nodes
+from extender.core.seatcost import BEYOND
 from extender.core.state import ClusterState
 from extender.core.verdicts import ClassVerdict, Verdicts, verdicts
+from extender.core.views import (
+    Held,
+    NodeScore,
+    Outcome,
+    Place,
+    Seat,
+    SeatsOf,
+    Subject,
+    Surplus,
+    Waits,
+    held_by,
+    node_score,
+    place_of,
+    seat_numbers,
+    seats_of,
+    subject_of,
+    waits_of,
+)
 from extender.core.waiting import Waiting
 from extender.core.workloads import Managed, Missing
 
 SCORES = 5
 """Nodes whose scores are given, beside the pod's own."""
 
-VALID, LAST_VALID, HELD = "valid", "last-valid", "held-on-demand"
-"""What is in force: the policy as written; the last that was valid; everything on-demand."""
 
-
-class Subject(Struct, frozen=True, gc=False):
-    """An object, for people."""
-
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-
-
-class Place(Struct, frozen=True, gc=False):
-    """The node a pod is on. `capacity_class` is empty while the node is not known.
-
-    `counted` says whether the pod holds a seat there. `interruptions` are those of its pool, decayed.
-    """
-
-    node: str
-    capacity_class: str
-    instance_type: str
-    zone: str
-    going_away: str
-    counted: bool
-    interruptions: float
-
-
-class SeatsOf(Struct, frozen=True, gc=False):
-    """The seats of a class in a revision: how many the policy gives it at T, and how many are taken.
-
-    `filled` by pods on nodes, `reserved` by decisions whose pods are not seen bound yet.
-    """
-
-    capacity_class: str
-    target: int
-    filled: int
-    reserved: int
-
-
-class Seat(Struct, frozen=True, gc=False):
-    """The pod's own seat: counted from 1, of a class; `beyond` when it is none of the first T. T is `replicas`."""
-
-    number: int
-    capacity_class: str
-    beyond: bool
-
-
-class Surplus(Struct, frozen=True, gc=False):
-    """It is one of `pods` of its class, of which `count` are too many; `wanting` are the classes that lack pods."""
-
-    count: int
-    pods: int
-    wanting: tuple[str, ...]
-
-
-class NodeScore(Struct, frozen=True, gc=False):
-    """A node's score among those that would pass, by part."""
-
-    node: str
-    parts: Parts
-
-
-class Outcome(Struct, frozen=True, gc=False):
-    """What would be decided now. `wake_at` is when a pod that waits may fall back (seconds since the epoch), or 0."""
-
-    reason: Reason
-    wanted: str
-    given: str
-    passing: int
-    wake_at: float = 0.0
-
-
-class PodExplanation(Struct, frozen=True):
+class PodExplanation(Struct, frozen=True, rename="camel"):
     """See the module.
 
     `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
-    it. `policy` is one of VALID, LAST_VALID, HELD. `reservation` and `waits` are what a running service holds for it.
+    it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
     """
 
     pod: Subject
@@ -118,8 +68,8 @@ class PodExplanation(Struct, frozen=True):
     seat: Seat | None = None
     seats: tuple[SeatsOf, ...] = ()
     surplus: Surplus | None = None
-    reservation: Reservation | None = None
-    waits: Waiting | None = None
+    held: Held | None = None
+    waits: Waits | None = None
     classes: tuple[ClassVerdict, ...] = ()
     scores: tuple[NodeScore, ...] = ()
     settings: tuple[Setting, ...] = ()
@@ -134,7 +84,7 @@ def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplan
         Subject("Pod", namespace, record.name, record.uid),
         Subject(ref.kind, namespace, ref.name, ref.uid) if ref is not None else None,
         record.terminating,
-        _place(state, record, now),
+        place_of(state, record, now),
     )
     owner = state.workloads.resolve(namespace, ref)
     if owner is None or revision is None:
@@ -143,8 +93,8 @@ def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplan
     explained = replace(
         explained,
         outcome=_outcome(found),
-        reservation=revision.reservations.get(record.uid),
-        waits=state.waiting.get(record.uid),
+        held=held_by(revision.reservations.get(record.uid)),
+        waits=waits_of(state.waiting.get(record.uid)),
         classes=found.classes,
     )
     return explained if isinstance(owner, Missing) else _of_managed(state, record, owner, found, explained, now)
@@ -174,18 +124,6 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
     )
 
 
-def subject_of(workload: Workload) -> Subject:
-    """A workload, for people."""
-    return Subject(workload.kind, workload.namespace, workload.name, workload.uid)
-
-
-def standing_of_policy(workload: Workload) -> str:
-    """VALID, LAST_VALID or HELD."""
-    if workload.parsed.valid:
-        return VALID
-    return HELD if workload.held else LAST_VALID
-
-
 def _outcome(found: Verdicts) -> Outcome:
     decision = found.decision
     waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
@@ -198,27 +136,12 @@ def _outcome(found: Verdicts) -> Outcome:
     )
 
 
-def _place(state: ClusterState, record: PodRecord, now: float) -> Place | None:
-    node = record.node
-    if node is None:
-        return None
-    facts = node.facts
-    return Place(
-        node.name,
-        facts.capacity_class if facts is not None else "",
-        *node.pool,
-        going_away=facts.going_away if facts is not None else "",
-        counted=bool(record.counted),
-        interruptions=state.interruptions(node.pool, now),
-    )
-
-
 def _scores(state: ClusterState, record: PodRecord, found: Verdicts, wanted: str, now: float) -> tuple[NodeScore, ...]:
     names = found.passing
     own = (record.node.name,) if record.node is not None else ()
     scored = score_nodes(state, record.revision, wanted, dict.fromkeys((*names, *own)), now)
     best = sorted(names, key=lambda name: (-scored[name].total, name))[:SCORES]
-    return tuple(NodeScore(name, scored[name]) for name in dict.fromkeys((*best, *own)))
+    return tuple(node_score(name, scored[name]) for name in dict.fromkeys((*best, *own)))
 
 
 def view_of(record: PodRecord) -> PodView:
@@ -232,37 +155,6 @@ def view_of(record: PodRecord) -> PodView:
         record.created if record.node is None else None,
         lambda: Needs(record.requests, record.constraints),
     )
-
-
-def seats_of(revision: Revision | None, managed: Managed) -> tuple[SeatsOf, ...]:
-    """The seats of each class; without a size, those that are taken are all there are."""
-    seats = managed.workload.policy.seats
-    filled = {name: count for name, count in revision.filled.items() if count} if revision is not None else {}
-    reserved = {name: count for name, count in revision.reserved.items() if count} if revision is not None else {}
-    replicas = managed.revision.replicas
-    target = seats.target(sum(filled.values()) if replicas is None else replicas)
-    names = dict.fromkeys((*seats.classes, *sorted(filled), *sorted(reserved)))
-    return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
-
-
-def seat_numbers(revision: Revision, managed: Managed) -> dict[str, int]:
-    """The seat of each pod that holds one, by UID: of its ordinal, else as deletion costs say or are about to."""
-    owner = managed.revision
-    if owner.kind == "StatefulSet":
-        return dict(_by_ordinal(revision, owner.first_ordinal))
-    numbers = {pod.uid: seat for pod in revision.pods if pod.counted and (seat := seat_in(pod.cost)) is not None}
-    for pod, cost in costs_to_write(revision, managed.workload.policy.seats):
-        seat = seat_in(str(cost))
-        if seat is not None:
-            numbers[pod.uid] = seat
-    return numbers
-
-
-def _by_ordinal(revision: Revision, first: int) -> Iterator[tuple[str, int]]:
-    for pod in revision.pods:
-        ordinal = ordinal_of(pod.name)
-        if pod.counted and ordinal is not None and ordinal >= first:
-            yield pod.uid, ordinal - first + 1
 
 
 def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -> Seat | None:

@@ -12,8 +12,11 @@ from extender.core.workloads import NEVER_MANAGED, Missing, Workloads, opted_in
 DEFAULT = "default"
 """The source of a key that nobody wrote."""
 
+VALID, LAST_VALID, HELD = "valid", "last-valid", "held-on-demand"
+"""What is in force: the policy as written; the last that was valid; everything on-demand."""
 
-class Setting(Struct, frozen=True, gc=False):
+
+class Setting(Struct, frozen=True, gc=False, rename="camel"):
     """A key of the policy in force.
 
     `source` is where it was written, DEFAULT where nowhere. `written` is the value found there; it is not what is in
@@ -27,7 +30,7 @@ class Setting(Struct, frozen=True, gc=False):
     applied: bool = True
 
 
-class Unmanaged(Struct, frozen=True, gc=False):
+class Unmanaged(Struct, frozen=True, gc=False, rename="camel"):
     """Why nobody manages a pod or workload; `detail` names the object that decides it, if one does."""
 
     reason: Reason
@@ -53,6 +56,13 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
             Setting(key, values[key], layer.source, written, applied=workload.parsed.valid and not excluded)
         )
     return tuple(settings)
+
+
+def standing_of_policy(workload: Workload) -> str:
+    """VALID, LAST_VALID or HELD."""
+    if workload.parsed.valid:
+        return VALID
+    return HELD if workload.held else LAST_VALID
 
 
 def _values(policy: Policy) -> dict[str, str]:

@@ -39,7 +39,7 @@ _STEPS = {
 Cause = tuple[Reason, str]
 
 
-class NodeGroup(Struct, frozen=True, gc=False):
+class NodeGroup(Struct, frozen=True, gc=False, rename="camel"):
     """Nodes of a class with one verdict. `detail` is the taint or marker that makes it; `examples` are some names."""
 
     reason: Reason
@@ -48,7 +48,7 @@ class NodeGroup(Struct, frozen=True, gc=False):
     examples: tuple[str, ...]
 
 
-class ClassVerdict(Struct, frozen=True):
+class ClassVerdict(Struct, frozen=True, rename="camel"):
     """The nodes of a class, the largest group first. `given` when its nodes would pass."""
 
     capacity_class: str
@@ -58,7 +58,7 @@ class ClassVerdict(Struct, frozen=True):
     groups: tuple[NodeGroup, ...]
 
 
-class Verdicts(Struct, frozen=True):
+class Verdicts(Struct, frozen=True, rename="camel"):
     """What would be decided now, the classes in the order wanted, standing in, others, and the nodes that fit."""
 
     decision: Decision

@@ -113,6 +113,7 @@ class ApiClient:
     """
 
     def __init__(self, source: ConnectionSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source = source
         self._credentials = _Credentials(source, clock)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60),
@@ -160,6 +161,10 @@ class ApiClient:
     async def base_url(self) -> str:
         """The API server's URL without a trailing slash."""
         return (await self._credentials.current()).base_url
+
+    async def namespace(self) -> str:
+        """The namespace of the chosen context, or of the pod; `default` where none is named."""
+        return await asyncio.to_thread(self._source.namespace)
 
     async def request(
         self,

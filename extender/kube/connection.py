@@ -21,6 +21,7 @@ from msgspec import Struct
 from extender.core.errors import ConfigError
 
 HOME_KUBECONFIG = "~/.kube/config"
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Connection(Struct, frozen=True, eq=False):
@@ -142,8 +143,23 @@ class ConnectionSource:
         context = f", context {self._context!r}" if self._context else ""
         return f"{self.where}{context}: {detail}; check it with `kubectl config view`"
 
+    def namespace(self) -> str:
+        """The namespace of the chosen context, or of the pod; `default` where none is named."""
+        if self._files:
+            return str(self._chosen()[0].get("namespace") or "default")
+        try:
+            return POD_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
+        except OSError:
+            return "default"
+
     def _user(self) -> Mapping[str, Any]:
         """The `users[].user` entry of the chosen context; the loader does not expose it."""
+        context, users = self._chosen()
+        user = users.get(context.get("user", ""), {})
+        return user if isinstance(user, dict) else {}
+
+    def _chosen(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The `contexts[].context` that is chosen, and all `users[].user` by name."""
         import yaml  # noqa: PLC0415 - comes with the loader
 
         merged: dict[str, dict[str, Any]] = {"contexts": {}, "users": {}}
@@ -158,9 +174,7 @@ class ConnectionSource:
             for key, names in merged.items():
                 for item in document.get(key) or ():
                     names.setdefault(item["name"], item.get(key[:-1]) or {})
-        context = merged["contexts"].get(self._context or current, {})
-        user = merged["users"].get(context.get("user", ""), {})
-        return user if isinstance(user, dict) else {}
+        return merged["contexts"].get(self._context or current, {}), merged["users"]
 
     def _build(self, configuration: Any) -> Connection:
         base_url = configuration.host.rstrip("/")

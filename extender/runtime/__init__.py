@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from extender.core.decisionlog import DecisionLog
 from extender.core.errors import SpotmixError
 from extender.core.events import Event
-from extender.core.objects import EMPTY
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
@@ -41,11 +40,11 @@ from extender.servers.http import ExtenderApp, HealthApp
 from extender.servers.owners import OwnerGate
 from extender.servers.server import HttpServer, bind
 from extender.servers.tls import ReloadingTls
-from extender.settings import Settings, default_annotations, split_address
+from extender.settings import Settings, split_address
+from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Gauges, Metrics, Reading
 from extender.wire.objects_v1 import Decoders
-from extender.wire.schedule import schedule_fault
 
 if TYPE_CHECKING:
     from extender.runtime.certificate import ServingCertificate
@@ -56,12 +55,7 @@ HOUSEKEEPING_SECONDS = 5.0
 
 def policy_rules(settings: Settings) -> PolicyRules:
     """How policies are read under these settings."""
-    return PolicyRules(
-        schedule_fault,
-        settings.policy.prefixes,
-        default_annotations(settings) or EMPTY,
-        frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespace())),
-    )
+    return rules_of(settings, own_namespace())
 
 
 class Runtime:

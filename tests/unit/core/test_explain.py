@@ -20,11 +20,12 @@ from support.doubles import (
 
 from extender.core.constraints import Constraints
 from extender.core.events import Unavailable
-from extender.core.explain import HELD, LAST_VALID, VALID, PodExplanation, Seat, SeatsOf, Surplus, explain_pod
+from extender.core.explain import PodExplanation, explain_pod
 from extender.core.objects import OwnerRef, Requests
+from extender.core.provenance import HELD, LAST_VALID, VALID
 from extender.core.reasons import Reason
-from extender.core.score import Parts
 from extender.core.verdicts import STAND_IN, UNUSED, WANTED
+from extender.core.views import Held, Seat, SeatsOf, Surplus
 
 
 @pytest.fixture
@@ -151,8 +152,7 @@ def test_a_pod_that_waits_before_it_falls_back(world: World) -> None:
     held = explain(world, "p")
     assert held.waits is not None
     assert (held.waits.reason, held.waits.wake_at) == (Reason.WAIT_FALLBACK, 1030.0)
-    assert held.reservation is not None
-    assert held.reservation.capacity_class == "spot"
+    assert held.held == Held("spot", 1000.0, stand_in=False)
     assert held.seat == Seat(1, "spot", beyond=False)
     world.now = 1031.0
     late = explain(world, "p")
@@ -191,8 +191,8 @@ def test_scores_by_part_include_the_pods_own_node(world: World) -> None:
     settled(world, owner, "spot-6", "spot-6")
     scores = explain(world, "pod-0").scores
     assert [score.node for score in scores] == ["spot-0", "spot-1", "spot-2", "spot-3", "spot-4", "spot-6"]
-    assert scores[0].parts == Parts(4, 3, 2, 1)
-    assert scores[-1].parts == Parts(4, 0, 0, 1)
+    assert (scores[0].total, scores[0].parts) == (10, {"class": 4, "pool": 3, "node": 2, "health": 1})
+    assert (scores[-1].total, scores[-1].parts) == (5, {"class": 4, "pool": 0, "node": 0, "health": 1})
 
 
 def test_a_stateful_sets_pod_has_the_seat_of_its_ordinal(world: World) -> None:

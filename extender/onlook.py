@@ -1,0 +1,185 @@
+"""A look at a cluster from a kubeconfig alone: everything is listed once, nothing is followed, nothing is written.
+
+What `spotmix serve` follows is listed by the same feed into the same state, so that a command computes what a service
+would decide. Where the service goes on, this ends: no list is repeated, and a refusal is an error.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from extender.core.errors import ApiError
+from extender.core.events import Event, Listed, Unavailable, Upsert
+from extender.core.objects import Owner, OwnerRef, Pod
+from extender.core.state import ClusterState
+from extender.core.workloads import NEVER_MANAGED
+from extender.kube.informers import ClusterFeed
+from extender.kube.ports import Api
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
+from extender.settings import Settings
+from extender.settings.rules import rules_of
+from extender.wire.objects_v1 import Decoders
+from extender.wire.watch import Decoder
+
+REPEATED = frozenset({410, 429})
+"""Refusals of a list that say no more than to begin it anew, or to be patient: the feed knows how."""
+
+ATTEMPTS = 3
+"""Failures of one list in a row after which it is given up."""
+
+_NEEDED = ", ".join(resource.key for resource in BUILT_IN)
+
+
+class Sight:
+    """What was seen.
+
+    Attributes:
+        state: the cluster.
+        missing: why a resource that only moves of pods depend on could not be listed, by its key.
+    """
+
+    def __init__(self, state: ClusterState, missing: Mapping[str, str]) -> None:
+        self.state = state
+        self.missing = missing
+
+
+async def look(api: Api, settings: Settings) -> Sight:
+    """List all that Spotmix looks at.
+
+    Raises:
+        ApiError: the API server cannot be reached, or does not let us list something that is needed.
+    """
+    onlooker = _Onlooker(api, settings)
+    try:
+        return await onlooker.look()
+    finally:
+        await onlooker.feed.stop()
+
+
+class _ListsOnly:
+    """The API client as the feed sees it. The first list that is refused for good is told of; a watch never begins."""
+
+    def __init__(self, api: Api, refused: Callable[[str, ApiError], None]) -> None:
+        self._api, self._refused = api, refused
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        try:
+            return await self._api.request(method, path, params=params, body=body, content_type=content_type)
+        except ApiError as error:
+            if error.status not in REPEATED:
+                self._refused(path, error)
+            raise
+
+    async def watch(
+        self,
+        path: str,  # noqa: ARG002 - the port's signature
+        params: Mapping[str, str],  # noqa: ARG002 - likewise
+        *,
+        idle_timeout: float,  # noqa: ARG002 - likewise
+        on_open: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        if on_open is not None:
+            on_open()
+        await asyncio.Event().wait()
+        yield b""
+
+
+class _Onlooker:
+    def __init__(self, api: Api, settings: Settings) -> None:
+        self._decoders = Decoders(settings.classes, settings.policy.prefixes)
+        self._state = ClusterState(rules_of(settings))
+        self._essential = {resource.key for resource in BUILT_IN}
+        self._needed = {resource.path for resource in BUILT_IN}
+        self._optional = {resource.path: resource.key for resource in DRIFT_ONLY}
+        self._awaited = {resource.key for resource in (*BUILT_IN, *DRIFT_ONLY)}
+        self._kinds: dict[tuple[str, str], str] = {}
+        self._missing: dict[str, str] = {}
+        self._failure: ApiError | None = None
+        self._progress = asyncio.Event()
+        self.feed = ClusterFeed(
+            _ListsOnly(api, self._refused),
+            self._decoder_for,
+            self._sink,
+            self._report,
+            on_unavailable=self._unavailable,
+            page_size=settings.cache.page_size,
+        )
+
+    async def look(self) -> Sight:
+        self.feed.start()
+        while self._awaited:
+            await self._progress.wait()
+            self._progress.clear()
+            if self._failure is not None:
+                raise self._failure
+        self._state.effects.clear()
+        return Sight(self._state, self._missing)
+
+    def _settled(self, key: str) -> None:
+        self._awaited.discard(key)
+        self._progress.set()
+
+    def _decoder_for(self, resource: ApiResource) -> Decoder:
+        # A kind that was met is known by its resource from here on.
+        awaited = self._kinds.get((resource.group, resource.kind))
+        if awaited in self._awaited:
+            self._awaited.discard(awaited)
+            self._awaited.add(resource.key)
+        return self._decoders.make(resource.key, resource.api_version, resource.kind)
+
+    def _sink(self, event: Event) -> None:
+        self._state.apply(event, time.time())
+        if isinstance(event, Upsert) and isinstance(event.object, Pod | Owner):
+            self._meet(event.object.owner)
+        elif isinstance(event, Listed):
+            self._settled(event.resource)
+
+    def _meet(self, owner: OwnerRef | None) -> None:
+        if owner is None or owner.kind in NEVER_MANAGED:
+            return
+        kind = (owner.group, owner.kind)
+        if kind not in self._kinds:
+            self._kinds[kind] = key = f"{owner.api_version} {owner.kind}"
+            if not any((each.group, each.kind) == kind for each in (*BUILT_IN, *DRIFT_ONLY)):
+                self._awaited.add(key)
+            self.feed.ensure(owner)
+
+    def _unavailable(self, group: str, kind: str, _why: str) -> None:
+        self._state.apply(Unavailable(group, kind), time.time())
+        self._settled(self._kinds.get((group, kind), ""))
+
+    def _refused(self, path: str, error: ApiError) -> None:
+        if path in self._optional:
+            self._missing[self._optional[path]] = str(error)
+            self._settled(self._optional[path])
+        elif path in self._needed:
+            self._failure = self._failure or _explained(error)
+            self._progress.set()
+
+    def _report(self, source: str, text: str) -> None:
+        """What was refused for good is known from the request; what the feed tries again and again is not."""
+        if source not in self._awaited:
+            return
+        if source in self._essential:
+            if self.feed.health()[source].failures >= ATTEMPTS:
+                self._failure = self._failure or ApiError(f"{source} cannot be listed: {text}")
+                self._progress.set()
+        else:
+            self._missing[source] = text
+            self._settled(source)
+
+
+def _explained(error: ApiError) -> ApiError:
+    if error.status != 403:
+        return error
+    hint = f"Spotmix has to list {_NEEDED} in all namespaces; ask for a role that allows it"
+    return ApiError(f"{error}; {hint}", status=error.status, reason=error.reason)
