@@ -1,7 +1,7 @@
 """Pods on nodes: who runs where, what is used there, and who waits for a node."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from sys import intern
 
 from extender.core.census import Census
@@ -213,6 +213,11 @@ class Bindings(Revisions):
     def interrupted(self) -> bool:
         """Whether any interruption is remembered."""
         return bool(self._interruptions)
+
+    @property
+    def interruption_counts(self) -> Mapping[Pool, int]:
+        """How many spot nodes began to go away since the start, by pool; no entry is 0."""
+        return self._interruptions.counts
 
     def interruptions(self, pool: Pool, now: float) -> float:
         """Interruptions of a pool, each halved in weight every half-life."""

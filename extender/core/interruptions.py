@@ -8,9 +8,13 @@ class Interruptions:
 
     Args:
         half_life: seconds.
+
+    Attributes:
+        counts: all that were recorded, by pool, undiminished.
     """
 
     def __init__(self, half_life: float) -> None:
+        self.counts: dict[Pool, int] = {}
         self._half_life = half_life
         self._pools: dict[Pool, tuple[float, float]] = {}
 
@@ -19,6 +23,7 @@ class Interruptions:
 
     def record(self, pool: Pool, now: float) -> None:
         """One more, at `now` (seconds)."""
+        self.counts[pool] = self.counts.get(pool, 0) + 1
         self._pools[pool] = (self.of(pool, now) + 1.0, now)
 
     def of(self, pool: Pool, now: float) -> float:

@@ -144,7 +144,8 @@ class Owner(Struct, frozen=True, gc=False):
     `labels` and `annotations` hold only the keys under our prefixes. `replicas` is what the spec asks for: replicas,
     a Job's parallelism bounded by what is left to complete; None where the kind has no such field.
     `first_ordinal` is a StatefulSet's `spec.ordinals.start`. `resource` is the key of the watched resource it came from
-    (`replicasets.apps`). `rolling` is true while its status says that a rollout is under way or not yet seen.
+    (`replicasets.apps`). `rolling` is true while its status says that a rollout is under way or not yet seen. `created`
+    is in seconds since the epoch.
     """
 
     uid: str
@@ -159,6 +160,7 @@ class Owner(Struct, frozen=True, gc=False):
     replicas: int | None = None
     first_ordinal: int = 0
     rolling: bool = False
+    created: float = 0.0
 
     @property
     def group(self) -> str:

@@ -1,5 +1,6 @@
 """Revisions, their counts, and the seats that are reserved in them."""
 
+from collections.abc import Iterator
 from sys import intern
 
 from extender.core.objects import OwnerRef
@@ -66,6 +67,10 @@ class Revisions:
     def reserved(self) -> int:
         """The number of live reservations."""
         return len(self._reserved)
+
+    def reserved_classes(self) -> Iterator[str]:
+        """The class of each live reservation."""
+        return (revision.reservations[pod].capacity_class for pod, revision in self._reserved.items())
 
     def reserved_since(self, start: float) -> list[str]:
         """The pods whose live reservation was made, or made anew, at `start` (seconds) or later."""

@@ -160,6 +160,7 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         replicas=replicas,
         first_ordinal=(spec.ordinals.start or 0) if spec.ordinals else 0,
         rolling=is_rolling(kind if built_in else "", meta.generation, spec, status),
+        created=meta.created(),
     )
 
 
