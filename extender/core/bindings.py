@@ -178,7 +178,7 @@ class Bindings(Revisions):
         if old is not None and old.uid != node.uid:
             self._node_uids.pop(old.uid, None)
         record.steady_since = _steady_since(record, old, node, now)
-        if node.going_away and (old is None or not old.going_away) and node.capacity_class == SPOT:
+        if node.capacity_class == SPOT and node.reclaimed and not (old is not None and old.reclaimed):
             self._interruptions.record(record.pool, now)
         moved = (
             old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
@@ -193,13 +193,18 @@ class Bindings(Revisions):
         if node.interrupted != (old is not None and old.interrupted):
             self._touch_pods_of(record)
 
-    def _remove_node(self, uid: str) -> None:
+    def _remove_node(self, uid: str, now: float | None) -> None:
+        """Forget a node; `now` is None when its end was missed, and with it any sign of what was to come."""
         name = self._node_uids.pop(uid, None)
         record = self.nodes.get(name) if name is not None else None
         if record is None or record.facts is None or record.facts.uid != uid:
             return
-        self.placeable.get(record.facts.capacity_class, {}).pop(record.name, None)
-        self.census.change(record.facts, None)
+        facts = record.facts
+        if now is not None and facts.capacity_class == SPOT and not facts.going_away and not facts.unschedulable:
+            # Whoever gives a node back on purpose marks or cordons it first: this one was taken without notice.
+            self._interruptions.record(record.pool, now)
+        self.placeable.get(facts.capacity_class, {}).pop(record.name, None)
+        self.census.change(facts, None)
         record.facts = None
         for pod in record.pods:
             self._recount(pod)

@@ -88,6 +88,23 @@ DEFAULT_GOING_AWAY_CONDITIONS: tuple[ConditionMarker, ...] = (
 )
 
 
+DEFAULT_INTERRUPTION_TAINTS: tuple[str, ...] = (
+    "aws-node-termination-handler/spot-itn",
+    "cloud.google.com/impending-node-termination",
+    "ignore-taint.cluster-autoscaler.kubernetes.io/oke-impending-node-termination",
+    "autoscaling.cast.ai/draining=spot-interruption",
+)
+
+DEFAULT_INTERRUPTION_CONDITIONS: tuple[ConditionMarker, ...] = DEFAULT_GOING_AWAY_CONDITIONS
+
+DEFAULT_DRAINER_TAINTS: tuple[str, ...] = (
+    "karpenter.sh/disrupted",
+    "karpenter.sh/disruption",
+    "autoscaling.cast.ai/draining",
+    "ToBeDeletedByClusterAutoscaler",
+)
+
+
 class NodeCondition(Struct, frozen=True, gc=False):
     """A node condition as its status carries it."""
 
@@ -101,6 +118,9 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
 
     `rules` are asked in order; a node that no rule knows is of `default_class`. `extra_rules` are asked before them,
     so that a platform can be added without repeating the defaults; likewise the `extra_...` markers.
+
+    `interruption_...` markers say that the platform takes a spot node away: they are going-away markers too, and taints
+    may be written with a value, `key=value`. `drainer_taints` say that somebody else moves the pods.
     """
 
     default_class: str = ON_DEMAND
@@ -110,6 +130,12 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     going_away_taints: tuple[str, ...] = DEFAULT_GOING_AWAY_TAINTS
     extra_going_away_conditions: tuple[ConditionMarker, ...] = ()
     going_away_conditions: tuple[ConditionMarker, ...] = DEFAULT_GOING_AWAY_CONDITIONS
+    extra_interruption_taints: tuple[str, ...] = ()
+    interruption_taints: tuple[str, ...] = DEFAULT_INTERRUPTION_TAINTS
+    extra_interruption_conditions: tuple[ConditionMarker, ...] = ()
+    interruption_conditions: tuple[ConditionMarker, ...] = DEFAULT_INTERRUPTION_CONDITIONS
+    extra_drainer_taints: tuple[str, ...] = ()
+    drainer_taints: tuple[str, ...] = DEFAULT_DRAINER_TAINTS
 
     def class_of(self, labels: Mapping[str, str]) -> str:
         """The capacity class of a node with these labels."""
@@ -126,23 +152,64 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     @property
     def going_away_keys(self) -> frozenset[str]:
         """The keys of the taints that say a node is going away."""
-        return frozenset((*self.extra_going_away_taints, *self.going_away_taints))
+        return frozenset(_key(marker) for marker in (*self._going_away_taints, *self.drainers))
+
+    @property
+    def _going_away_taints(self) -> tuple[str, ...]:
+        return (
+            *self.extra_going_away_taints,
+            *self.going_away_taints,
+            *self.extra_interruption_taints,
+            *self.interruption_taints,
+        )
+
+    @property
+    def _interruption_conditions(self) -> tuple[ConditionMarker, ...]:
+        return (*self.extra_interruption_conditions, *self.interruption_conditions)
+
+    @property
+    def drainers(self) -> tuple[str, ...]:
+        """The taints that say somebody else moves a node's pods."""
+        return (*self.extra_drainer_taints, *self.drainer_taints)
 
     def going_away(self, taints: Iterable[Taint], conditions: Iterable[NodeCondition], *, deleting: bool) -> str:
         """The marker that says a node is going away, or an empty string."""
         if deleting:
             return "deletionTimestamp"
-        keys = {taint.key for taint in taints}
-        for key in (*self.extra_going_away_taints, *self.going_away_taints):
-            if key in keys:
-                return key
-        markers = (*self.extra_going_away_conditions, *self.going_away_conditions)
-        for condition in conditions:
-            if condition.status == "True" and any(
-                m.type == condition.type and m.reason in ("", condition.reason) for m in markers
-            ):
-                return condition.type
-        return ""
+        marker = _first_taint((*self._going_away_taints, *self.drainers), taints)
+        if marker:
+            return marker
+        markers = (*self.extra_going_away_conditions, *self.going_away_conditions, *self._interruption_conditions)
+        return _first_condition(markers, conditions)
+
+    def reclaimed(self, taints: Iterable[Taint], conditions: Iterable[NodeCondition]) -> bool:
+        """Say whether a spot node's platform is about to take it away."""
+        markers = (*self.extra_interruption_taints, *self.interruption_taints)
+        return bool(_first_taint(markers, taints) or _first_condition(self._interruption_conditions, conditions))
+
+    def drained(self, taints: Iterable[Taint]) -> bool:
+        """Say whether somebody else moves a node's pods."""
+        return bool(_first_taint(self.drainers, taints))
+
+
+def _key(marker: str) -> str:
+    return marker.partition("=")[0]
+
+
+def _first_taint(markers: Iterable[str], taints: Iterable[Taint]) -> str:
+    """The key of the first marker that a node has among its taints."""
+    seen = {text for taint in taints for text in (taint.key, f"{taint.key}={taint.value}")}
+    return next((_key(marker) for marker in markers if marker in seen), "")
+
+
+def _first_condition(markers: Iterable[ConditionMarker], conditions: Iterable[NodeCondition]) -> str:
+    wanted = list(markers)
+    for condition in conditions:
+        if condition.status == "True" and any(
+            m.type == condition.type and m.reason in ("", condition.reason) for m in wanted
+        ):
+            return condition.type
+    return ""
 
 
 def first_label(labels: Mapping[str, str], keys: Sequence[str]) -> str:

@@ -57,7 +57,8 @@ class Node(Struct, frozen=True):
     `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
     labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
     while there is none; `since` is when that was last changed, else when the node was created (seconds since the
-    epoch). `interrupted` says that its spot capacity is about to be taken away and that nobody else drains it.
+    epoch). `reclaimed` says that its platform is about to take it away; `interrupted`, that it is such a spot node and
+    nobody else drains it.
     """
 
     uid: str
@@ -75,6 +76,7 @@ class Node(Struct, frozen=True):
     ready: bool = True
     since: float = 0.0
     interrupted: bool = False
+    reclaimed: bool = False
 
 
 class Protection(Struct, frozen=True, gc=False):

@@ -91,10 +91,10 @@ class ClusterState(Bindings):
             case Upsert(object=(Budget() | Claim() | Volume()) as fact):
                 self._put(fact)
             case Gone(resource=resource, uid=uid):
-                self._remove(resource, uid)
+                self._remove(resource, uid, now)
             case Listed(resource=resource, uids=uids):
                 for uid in [uid for uid in self._known(resource) if uid not in uids]:
-                    self._remove(resource, uid)
+                    self._remove(resource, uid, None)
             case Unavailable(group=group, kind=kind):
                 self._policies_changed(self.workloads.mark_unavailable(group, kind))
                 self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
@@ -131,11 +131,11 @@ class ClusterState(Bindings):
             return shelf.uids()
         return [o.uid for o in self.workloads.owners.values() if o.resource == resource]
 
-    def _remove(self, resource: str, uid: str) -> None:
+    def _remove(self, resource: str, uid: str, now: float | None) -> None:
         if resource == "pods":
             self._remove_pod(uid)
         elif resource == "nodes":
-            self._remove_node(uid)
+            self._remove_node(uid, now)
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
         elif resource in self._shelves:

@@ -76,8 +76,12 @@ class Runtime:
         self._client = client
         self._report = Faults(self.metrics)
         self._stopping = False
-        self.state = ClusterState(policy_rules(settings), parse_duration(settings.extender.reservation_ttl))
         self.decisions = DecisionLog(settings.extender.decision_log)
+        self.state = ClusterState(
+            policy_rules(settings),
+            parse_duration(settings.extender.reservation_ttl),
+            parse_duration(settings.extender.interruption_half_life),
+        )
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
             client,

@@ -26,6 +26,9 @@ def check_together(settings: Settings) -> None:
         ConfigError: names the settings and the values seen.
     """
     _check_tls(settings.extender.tls)
+    half_life = settings.extender.interruption_half_life
+    if parse_duration(half_life) <= 0:
+        raise ConfigError(f"extender.interruptionHalfLife={half_life!r} has to be above 0, such as 1h")
     _check_election(settings.leader_election)
     _check_certificates(settings.webhook.certificates)
     _check_webhook(settings.webhook)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from extender.core.errors import ConfigError
 from extender.core.mutate import parse_taint
 from extender.core.policy import Layer, Policy, parse_duration, parse_policy
+from extender.core.protection import workload_opt_out
 from extender.settings.checks import check_together
 from extender.settings.sections import Section, Settings
 from extender.wire.schedule import schedule_fault
@@ -168,7 +169,9 @@ def _check_values(settings: Settings, origin: str) -> None:
             raise ConfigError(f"{origin}: {name}: {error}") from error
     _check_taints(settings, origin)
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
-    problems = parse_policy([layer], settings.policy.prefixes, schedule_fault).problems
+    prefixes = settings.policy.prefixes
+    _, unclear = workload_opt_out([layer], prefixes)
+    problems = [*parse_policy([layer], prefixes, schedule_fault).problems, *([unclear] if unclear else [])]
     if problems:
         raise ConfigError("; ".join(problem.text for problem in problems))
 

@@ -47,6 +47,9 @@ class ExtenderSettings(Section, frozen=True):
         _doc("last decisions on managed pods that are kept in memory, at some 550 bytes each; 0 keeps none"),
         Meta(ge=0, le=1_000_000),
     ] = 10_000
+    interruption_half_life: Annotated[
+        str, _duration("how long until an interruption of a spot pool counts half as much against the pool")
+    ] = "1h"
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from extender.core.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules, NodeCondition, first_label
+from extender.core.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.errors import WireError
 from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, group_of
 from extender.core.state import BUDGETS, CLAIMS, VOLUMES
@@ -120,14 +120,17 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
             if condition.last_transition_time is not None:
                 since = condition.last_transition_time.timestamp()
     offered, max_pods = allocatable(raw.status)
+    capacity_class = intern(rules.class_of(labels))
+    deleting, cordoned = raw.metadata.deletion_timestamp is not None, bool(raw.spec.unschedulable)
+    reclaimed = rules.reclaimed(taints, conditions)
     return Node(
         uid=raw.metadata.uid,
         name=raw.metadata.name,
-        capacity_class=intern(rules.class_of(labels)),
+        capacity_class=capacity_class,
         instance_type=first_label(labels, INSTANCE_TYPE_LABELS),
         zone=first_label(labels, ZONE_LABELS),
-        going_away=rules.going_away(taints, conditions, deleting=raw.metadata.deletion_timestamp is not None),
-        unschedulable=bool(raw.spec.unschedulable),
+        going_away=rules.going_away(taints, conditions, deleting=deleting),
+        unschedulable=cordoned,
         taints=taints,
         labels=labels,
         allocatable=offered,
@@ -135,6 +138,8 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         marks=tuple((label, labels[label]) for label in asked if label in labels),
         ready=ready,
         since=since,
+        interrupted=reclaimed and capacity_class == SPOT and not (deleting or cordoned or rules.drained(taints)),
+        reclaimed=reclaimed,
     )
 
 

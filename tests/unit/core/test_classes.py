@@ -87,6 +87,59 @@ def test_a_deleted_node_is_going_away_and_a_candidate_is_not() -> None:
     assert RULES.going_away([soft], [], deleting=False) == ""
 
 
+@pytest.mark.parametrize(
+    ("taint", "reclaimed", "drained"),
+    [
+        (Taint("aws-node-termination-handler/spot-itn", "id", "NoSchedule"), True, False),
+        (Taint("aws-node-termination-handler/rebalance-recommendation", "id", "NoSchedule"), False, False),
+        (Taint("aws-node-termination-handler/scheduled-maintenance", "id", "NoSchedule"), False, False),
+        (Taint("cloud.google.com/impending-node-termination", "", "NoSchedule"), True, False),
+        (
+            Taint("ignore-taint.cluster-autoscaler.kubernetes.io/oke-impending-node-termination", "", "NoSchedule"),
+            True,
+            False,
+        ),
+        (Taint("autoscaling.cast.ai/draining", "spot-interruption", "NoSchedule"), True, True),
+        (Taint("autoscaling.cast.ai/draining", "rebalancing", "NoSchedule"), False, True),
+        (Taint("karpenter.sh/disrupted", "", "NoSchedule"), False, True),
+        (Taint("ToBeDeletedByClusterAutoscaler", "1700000000", "NoSchedule"), False, True),
+        (Taint("dedicated", "db", "NoSchedule"), False, False),
+    ],
+)
+def test_who_takes_a_node_away_and_who_moves_its_pods(taint: Taint, reclaimed: bool, drained: bool) -> None:
+    assert (RULES.reclaimed([taint], []), RULES.drained([taint])) == (reclaimed, drained)
+
+
+@pytest.mark.parametrize(
+    ("condition", "reclaimed"),
+    [
+        (NodeCondition("VMEventScheduled", "True", "PreemptScheduled"), True),
+        (NodeCondition("VMEventScheduled", "True", "RebootScheduled"), False),
+        (NodeCondition("InstanceExpired", "True", "InstanceToBeTerminated"), True),
+        (NodeCondition("Terminating", "True", "TerminationRequested"), True),
+        (NodeCondition("Terminating", "False", "TerminationRequested"), False),
+    ],
+)
+def test_conditions_that_say_a_platform_takes_a_node_away(condition: NodeCondition, reclaimed: bool) -> None:
+    assert RULES.reclaimed([], [condition]) is reclaimed
+
+
+def test_markers_of_interruptions_and_drainers_can_be_added_and_say_that_a_node_is_going_away() -> None:
+    rules = ClassRules(
+        extra_interruption_taints=("example.org/leaving=now",),
+        extra_interruption_conditions=(ConditionMarker("Reclaimed"),),
+        extra_drainer_taints=("example.org/drain",),
+    )
+    now, later = (Taint("example.org/leaving", value, "NoSchedule") for value in ("now", "later"))
+    assert (rules.reclaimed([now], []), rules.going_away([now], [], deleting=False)) == (True, "example.org/leaving")
+    assert (rules.reclaimed([later], []), rules.going_away([later], [], deleting=False)) == (False, "")
+    condition = NodeCondition("Reclaimed", "True")
+    assert (rules.reclaimed([], [condition]), rules.going_away([], [condition], deleting=False)) == (True, "Reclaimed")
+    drain = Taint("example.org/drain", "", "NoSchedule")
+    assert (rules.drained([drain]), rules.going_away([drain], [], deleting=False)) == (True, "example.org/drain")
+    assert {"example.org/leaving", "example.org/drain"} <= rules.going_away_keys
+
+
 def test_extra_rules_come_first_and_the_rest_stays() -> None:
     rules = ClassRules(
         default_class="unknown",

@@ -21,7 +21,7 @@ def revision(world: World, *pods: tuple[str, str]) -> Revision:
 def test_the_parts_of_a_score(world: World) -> None:
     for name, zone in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("c1", "c")):
         world.up(make_node(name, zone=zone))
-    world.up(make_node("od", "on-demand", zone="d"), make_node("leaving", zone="b", going_away="taint"))
+    world.up(make_node("od", "on-demand", zone="d"), make_node("leaving", zone="b", going_away="taint", reclaimed=True))
     siblings = revision(world, ("p1", "a1"), ("p2", "a1"), ("p3", "b1"))
     parts = score_nodes(world.state, siblings, "spot", ["a1", "a2", "b1", "c1", "od", "leaving", "unknown"], world.now)
     assert parts == {
@@ -68,5 +68,5 @@ def test_spreading_prefers_emptier_pools_healthy_pools_and_nodes_without_sibling
     found = [world.state.nodes[name] for name in names]
     assert spread_over(world.state, siblings, found, 4, world.now) == ["c1", "a2", "b1", "c2"]
     assert len(spread_over(world.state, siblings, found, 100, world.now)) == 6
-    world.up(make_node("b3", zone="b", going_away="taint"))
+    world.up(make_node("b3", zone="b", going_away="taint", reclaimed=True))
     assert spread_over(world.state, None, found, 3, world.now) == ["a1", "c1", "b1"]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from support.doubles import World, keys, make_node, make_owner, make_pod, ref
 
@@ -166,15 +168,46 @@ def test_a_pod_that_is_bound_waits_no_more(world: World) -> None:
     assert len(world.state.waiting) == 0
 
 
-def test_interruptions_of_a_pool_decay(world: World) -> None:
-    state = ClusterState(world.state.workloads.rules, half_life=100.0)
-    pool = ("m.large", "a")
-    for name, away in (("n1", ""), ("n1", "taint"), ("n1", "other"), ("n2", "taint")):
-        state.apply(Upsert(make_node(name, going_away=away)), 0.0)
-    state.apply(Upsert(make_node("n3", "on-demand", going_away="taint")), 0.0)
-    assert state.interruptions(pool, 0.0) == 2.0
-    assert state.interruptions(pool, 100.0) == 1.0
-    assert state.interruptions(("c.large", "a"), 0.0) == 0.0
+POOL = ("m.large", "a")
+
+
+@pytest.fixture
+def counting(world: World) -> ClusterState:
+    return ClusterState(world.state.workloads.rules, half_life=100.0)
+
+
+def see(state: ClusterState, name: str, capacity_class: str = "spot", **fields: Any) -> None:
+    going_away = fields.pop("going_away", "taint" if fields.get("reclaimed") else "")
+    state.apply(Upsert(make_node(name, capacity_class, going_away=going_away, **fields)), 0.0)
+
+
+def test_interruptions_of_a_pool_decay(counting: ClusterState) -> None:
+    see(counting, "n1")
+    see(counting, "n1", reclaimed=True)
+    see(counting, "n1", reclaimed=True, going_away="another")
+    see(counting, "n2", reclaimed=True)
+    see(counting, "n3", "on-demand", reclaimed=True)
+    see(counting, "n4", going_away="ToBeDeletedByClusterAutoscaler")
+    assert counting.interruptions(POOL, 0.0) == 2.0
+    assert counting.interruptions(POOL, 100.0) == 1.0
+    assert counting.interruptions(("c.large", "a"), 0.0) == 0.0
+
+
+def test_a_spot_node_that_vanishes_was_taken_unless_somebody_gave_it_back(counting: ClusterState) -> None:
+    see(counting, "taken")
+    see(counting, "noticed", reclaimed=True)
+    see(counting, "removed", going_away="ToBeDeletedByClusterAutoscaler")
+    see(counting, "cordoned", unschedulable=True)
+    see(counting, "od", "on-demand")
+    for name in ("taken", "noticed", "removed", "cordoned", "od"):
+        counting.apply(Gone("nodes", f"uid-{name}"), 0.0)
+    assert counting.interruptions(POOL, 0.0) == 2.0
+
+
+def test_what_became_of_a_node_while_nobody_looked_is_not_known(counting: ClusterState) -> None:
+    see(counting, "n1")
+    counting.apply(Listed("nodes", frozenset()), 0.0)
+    assert (counting.interruptions(POOL, 0.0), counting.interrupted) == (0.0, False)
 
 
 def test_seats_are_judged_anew_when_a_cost_changes(world: World) -> None:

@@ -141,6 +141,8 @@ def test_a_file_that_is_not_there() -> None:
         ("SPOTMIX_EXTENDER_ADDR", "8888"),
         ("SPOTMIX_METRICS_ADDR", "host:99999"),
         ("SPOTMIX_EXTENDER_OWNER_WAIT", "100ms"),
+        ("SPOTMIX_EXTENDER_INTERRUPTION_HALF_LIFE", "an hour"),
+        ("SPOTMIX_POLICY_DEFAULTS", "{do-not-disrupt: perhaps}"),
         ("SPOTMIX_EXTENDER_RESERVATION_TTL", "9" * 400 + "s"),
         ("SPOTMIX_POLICY_PREFIXES", "spotmix.io"),
         ("SPOTMIX_POLICY_DEFAULTS", "{spot-percentage: [}"),

@@ -21,6 +21,7 @@ KINDS = {
     "jobs.batch.volcano.sh": ("batch.volcano.sh/v1alpha1", "Job"),
     "rollouts.argoproj.io": ("argoproj.io/v1alpha1", "Rollout"),
 }
+SPOT = {"karpenter.sh/capacity-type": "spot"}
 META = {
     "name": "x",
     "namespace": "shop",
@@ -161,7 +162,7 @@ def test_a_node() -> None:
     assert node == Node(
         "u", "x", "spot", "m.large", "a", "Terminating", True, (Taint("dedicated", "", "NoSchedule"),), labels,
         Requests(7910, 31 << 30, 95 << 30), 110, (("karpenter.sh/capacity-type", "spot"),),
-        ready=False, since=1767225660.0,
+        ready=False, since=1767225660.0, reclaimed=True,
     )  # fmt: skip
 
 
@@ -171,6 +172,30 @@ def test_a_node_with_nothing_said() -> None:
     assert (node.ready, node.since) == (True, 1767225600.0)
     deleted = decode("nodes", metadata={**META, "deletionTimestamp": "2026-01-01T00:00:00Z"})
     assert deleted.going_away == "deletionTimestamp"
+
+
+SPOT_ITN = {"key": "aws-node-termination-handler/spot-itn", "value": "id", "effect": "NoSchedule"}
+CA = {"key": "ToBeDeletedByClusterAutoscaler", "value": "1", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "spec", "deleting", "interrupted", "reclaimed"),
+    [
+        (SPOT, {"taints": [SPOT_ITN]}, False, True, True),
+        (SPOT, {"taints": []}, False, False, False),
+        (SPOT, {"taints": [CA]}, False, False, False),
+        (SPOT, {"taints": [CA, SPOT_ITN]}, False, False, True),
+        (SPOT, {"taints": [SPOT_ITN], "unschedulable": True}, False, False, True),
+        (SPOT, {"taints": [SPOT_ITN]}, True, False, True),
+        ({}, {"taints": [SPOT_ITN]}, False, False, True),
+    ],
+)
+def test_an_interrupted_node_is_one_that_nobody_else_drains(
+    labels: dict[str, str], spec: Any, deleting: bool, interrupted: bool, reclaimed: bool
+) -> None:
+    times = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleting else {}
+    node = decode("nodes", metadata={**META, "labels": labels, **times}, spec=spec)
+    assert (node.interrupted, node.reclaimed) == (interrupted, reclaimed)
 
 
 def test_a_namespace_keeps_our_keys_and_all_labels() -> None:
