@@ -62,7 +62,10 @@ class Refusal(Struct, frozen=True, gc=False):
 
 
 class Stay(Struct, frozen=True, gc=False):
-    """A surplus pod, or one on an interrupted node, that is not moved, and why; `detail` names the object that is in the way, if one is."""
+    """A surplus pod, or one on an interrupted node, that is not moved, and why.
+
+    `detail` names the object that is in the way, if one is.
+    """
 
     pod: PodId
     node: str
