@@ -228,7 +228,7 @@ class _FreeSeats:
 
 def _in_seat_order(pods: Iterable[PodRecord]) -> list[PodRecord]:
     """The pods that are worth most first: a StatefulSet's by ordinal, else those that scale-in would take last."""
-    return sorted(pods, key=lambda pod: (_ordinal(pod), not pod.ready, -deletion_cost(pod), pod.created, pod.uid))
+    return sorted(pods, key=lambda pod: (_ordinal(pod), not pod.ready, -deletion_cost(pod.cost), pod.created, pod.uid))
 
 
 def _ordinal(pod: PodRecord) -> int:
