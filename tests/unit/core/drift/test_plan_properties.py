@@ -202,6 +202,7 @@ def stays_within_budgets(world: DriftWorld, plan: DriftPlan, in_flight: int) -> 
 
 def fits_on_its_targets(world: DriftWorld, plan: DriftPlan) -> None:
     asked = Counter[str]()
+    leaving = {entry.move.pod.uid for entry in world.history.in_flight()} | {move.pod.uid for move in plan.moves}
     for move in plan.moves:
         node = world.state.nodes[move.target]
         assert node.facts is not None
@@ -214,7 +215,8 @@ def fits_on_its_targets(world: DriftWorld, plan: DriftPlan) -> None:
         if cap is not None and move.destination == SPOT:
             revision = world.state.revisions[move.workload.revision]
             in_pool = sum(
-                pod.counted == SPOT and pod.node is not None and pod.node.pool == node.pool for pod in revision.pods
+                pod.counted == SPOT and pod.node is not None and pod.node.pool == node.pool and pod.uid not in leaving
+                for pod in revision.pods
             )
             owner = world.state.workloads.owners[move.workload.revision]
             assert in_pool < cap.limit(max(1, owner.replicas or 0))
