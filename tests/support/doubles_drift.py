@@ -61,7 +61,6 @@ class Cluster(Client):
         self.takes = {SPOT, ON_DEMAND}
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
-        self._made = 0
 
     def show(self, *pods: Pod, annotations: Mapping[str, str] | None = None) -> None:
         """Put pods of the world where a GET finds them."""
@@ -133,8 +132,7 @@ class Cluster(Client):
 
     async def replacement(self, owner: OwnerRef) -> str:
         """Another pod of an owner is made, placed and Ready; its name."""
-        self._made += 1
-        name = f"new-{self._made}"
+        name = f"new-{next(self.objects.numbers)}"
         created = float(int(self._now()))
         self.see(make_pod(name, owner, created=created, pending=True))
         nodes = [

@@ -1,6 +1,7 @@
 """An API server for single objects, in memory: versions, conflicts, watches by name, and faults on demand."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
@@ -31,9 +32,10 @@ def merged(old: Any, patch: Any, *, by_name: bool = False) -> Any:
 
 
 class Objects:
-    """The objects by path; `Client`s share them."""
+    """The objects by path; `Client`s share them. `numbers` are for names that are not taken."""
 
     def __init__(self) -> None:
+        self.numbers = itertools.count(1)
         self.stored: dict[str, dict[str, Any]] = {}
         self.version = 100
         self._changed: list[asyncio.Event] = []

@@ -71,7 +71,7 @@ class DriftLoop:
         self.memory = memory
         self.rules = rules
         self.view = View()
-        self._moves = moves
+        self.moves = moves
         self._interval = interval
         self._state = state
         self._health = health
@@ -87,7 +87,7 @@ class DriftLoop:
         self._reopen_at = -math.inf
         try:
             async with asyncio.TaskGroup() as group:
-                self._moves.begin(group)
+                self.moves.begin(group)
                 await self._keep_looking()
         finally:
             # Another may lead from now on.
@@ -127,7 +127,7 @@ class DriftLoop:
         stale = faults(self._health(), started)
         current = not holds_up_all(stale)
         if current:
-            self._moves.settle()
+            self.moves.settle()
         if sweep:
             self.view.paused = None
             await self._keep_house()
@@ -152,17 +152,17 @@ class DriftLoop:
             managed = self._state.workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 due[managed.workload.uid] = None
-        due.update(dict.fromkeys(sorted(self._moves.patience.over())))
-        if sweep or self._moves.freed:
+        due.update(dict.fromkeys(sorted(self.moves.patience.over())))
+        if sweep or self.moves.freed:
             # What a move held is free: others may have waited for it.
             due.update(dict.fromkeys(sorted(self.view.off_target)))
-        self._moves.freed = False
+        self.moves.freed = False
         if sweep:
             due.update(dict.fromkeys(self._state.workloads.by_uid))
         return due
 
     def _may_look_at(self, workload: str, stale: Mapping[str, str]) -> bool:
-        if workload in self.memory.unreadable or self._moves.patience.waits(workload):
+        if workload in self.memory.unreadable or self.moves.patience.waits(workload):
             return False
         owner = self._state.workloads.owners.get(workload)
         return owner is None or owner.resource not in stale
@@ -179,16 +179,16 @@ class DriftLoop:
         self.view.paused = made.paused
         self._reports.planned(workloads, made)
         for move in made.moves:
-            self._moves.start(move)
+            self.moves.start(move)
 
     async def _keep_house(self) -> None:
         """Forget what matters no more, and make up for what could not be stored or read."""
         rules = self.rules
-        self._moves.forget()
+        self.moves.forget()
         self.view.keep(self._state.workloads.by_uid)
         memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
         self.memory.history.prune(self._state, self._now(), memory)
-        self._moves.save_soon()
+        self.moves.save_soon()
         if self.memory.unreadable:
             try:
                 await self.memory.read_again()
