@@ -24,7 +24,9 @@ STUCK_AFTER = 60.0
 """A pod that is still there this long (seconds) after its grace period is stuck."""
 
 
-def judge(state: ClusterState, history: History, rules: DriftRules, now: float) -> list[Verdict]:
+def judge(
+    state: ClusterState, history: History, rules: DriftRules, now: float, seen_since: float = 0.0
+) -> list[Verdict]:
     """The moves of which there is something new to tell. Changes nothing: see `History.settle`.
 
     Args:
@@ -32,14 +34,18 @@ def judge(state: ClusterState, history: History, rules: DriftRules, now: float) 
         history: the moves.
         rules: how long a replacement may take.
         now: seconds since the epoch.
+        seen_since: since when the cluster has been seen without a gap, in seconds since the epoch. Nobody could replace
+            a pod while the API server was away, so that the patience with a replacement begins anew.
     """
     by_revision: dict[str, list[InFlight]] = {}
     for entry in history.in_flight():
         by_revision.setdefault(entry.move.workload.revision, []).append(entry)
-    return [verdict for entries in by_revision.values() for verdict in _judge(state, entries, rules, now)]
+    return [verdict for entries in by_revision.values() for verdict in _judge(state, entries, rules, now, seen_since)]
 
 
-def _judge(state: ClusterState, entries: list[InFlight], rules: DriftRules, now: float) -> Iterator[Verdict]:
+def _judge(
+    state: ClusterState, entries: list[InFlight], rules: DriftRules, now: float, seen_since: float
+) -> Iterator[Verdict]:
     """Judge the moves of one revision."""
     revision = state.revisions.get(entries[0].move.workload.revision)
     taken: set[str] = set()
@@ -55,7 +61,7 @@ def _judge(state: ClusterState, entries: list[InFlight], rules: DriftRules, now:
             verdict = _landed(entry, Reason.MOVED if right else Reason.LANDED_WRONG, replacement)
         elif replacement is None and _is_content(state, entry, revision):
             verdict = Verdict(entry, Reason.NOT_REPLACED)
-        elif now - entry.at > entry.grace + rules.patience:
+        elif now - max(entry.at, seen_since) > entry.grace + rules.patience:
             verdict = _landed(entry, Reason.NO_REPLACEMENT, replacement)
         else:
             verdict = None

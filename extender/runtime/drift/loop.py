@@ -81,10 +81,12 @@ class DriftLoop:
         self._now = now
         self._ports = ports or Ports()
         self._reopen_at = -math.inf
+        self._seen_since: float | None = None
 
     async def run(self) -> None:
         """Move pods until cancelled; then nothing more is sent."""
         self._reopen_at = -math.inf
+        self._seen_since = None
         try:
             async with asyncio.TaskGroup() as group:
                 self.moves.begin(group)
@@ -126,8 +128,12 @@ class DriftLoop:
         started = self._ports.clock()
         stale = faults(self._health(), started)
         current = not holds_up_all(stale)
-        if current:
-            self.moves.settle()
+        if not current:
+            self._seen_since = None
+        else:
+            if self._seen_since is None:
+                self._seen_since = self._now()
+            self.moves.settle(self._seen_since)
         if sweep:
             self.view.paused = None
             await self._keep_house()

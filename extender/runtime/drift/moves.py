@@ -133,10 +133,10 @@ class Moves:
         self.patience.refused(move.workload.uid, attempt.result, attempt.retry_after)
         await self.save()
 
-    def settle(self) -> None:
-        """Judge the moves in flight."""
+    def settle(self, seen_since: float) -> None:
+        """Judge the moves in flight; `seen_since` is as `judge` takes it."""
         now, history = self._now(), self._memory.history
-        for verdict in judge(self._state, history, self._rules, now):
+        for verdict in judge(self._state, history, self._rules, now, seen_since):
             move = verdict.in_flight.move
             if move.pod.uid in self._moving:
                 continue

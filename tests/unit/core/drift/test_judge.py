@@ -54,9 +54,9 @@ class Scene:
         self.world.gone("pods", name)
         return move
 
-    def after(self, seconds: float) -> list[Verdict]:
+    def after(self, seconds: float, seen_since: float = 0.0) -> list[Verdict]:
         self.world.now += seconds
-        return judge(self.world.state, self.history, RULES, self.world.now)
+        return judge(self.world.state, self.history, RULES, self.world.now, seen_since)
 
     def settled(self, seconds: float) -> list[tuple[str, Reason]]:
         """Judge, and take the verdicts in; pods moved, with their outcomes."""
@@ -106,6 +106,15 @@ def test_a_replacement_that_does_not_come_is_waited_for() -> None:
     assert scene.settled(31) == [("web-3", Reason.NO_REPLACEMENT)]
     assert scene.moves == []
     assert scene.history.workloads[scene.workload.uid].backs_off(ON_DEMAND, SPOT, scene.world.now)
+
+
+def test_what_nobody_saw_does_not_count_as_waiting() -> None:
+    scene = Scene()
+    scene.evicted("web-3")
+    back = scene.world.now + 2 * RULES.patience
+    assert scene.after(3 * RULES.patience, back) == []
+    (verdict,) = scene.after(31, back)
+    assert verdict.outcome is Reason.NO_REPLACEMENT
 
 
 def test_pods_that_were_there_before_are_no_replacement() -> None:
