@@ -178,8 +178,9 @@ class Bindings(Revisions):
         if old is not None and old.uid != node.uid:
             self._node_uids.pop(old.uid, None)
         record.steady_since = _steady_since(record, old, node, now)
-        if node.capacity_class == SPOT and node.reclaimed and not (old is not None and old.reclaimed):
-            self._interruptions.record(record.pool, now)
+        if old is None or old.uid != node.uid:
+            record.interrupted_at = None
+        self._judge_marker(record, node, now)
         moved = (
             old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
         )
@@ -192,6 +193,16 @@ class Bindings(Revisions):
                 self._recount(pod)
         if node.interrupted != (old is not None and old.interrupted):
             self._touch_pods_of(record)
+
+    def _judge_marker(self, record: NodeRecord, node: Node, now: float) -> None:
+        """Record that a spot node is about to be taken away, once; take that back when it is not after all."""
+        if record.interrupted_at is not None:
+            if not node.going_away:
+                self._interruptions.withdraw(record.pool, record.interrupted_at, now)
+                record.interrupted_at = None
+        elif node.capacity_class == SPOT and node.reclaimed:
+            self._interruptions.record(record.pool, now)
+            record.interrupted_at = now
 
     def _remove_node(self, uid: str, now: float | None) -> None:
         """Forget a node; `now` is None when its end was missed, and with it any sign of what was to come."""

@@ -1,5 +1,7 @@
 """How often spot capacity was taken away of late, by pool."""
 
+from math import exp2
+
 from extender.core.records import Pool
 
 
@@ -26,7 +28,22 @@ class Interruptions:
         self.counts[pool] = self.counts.get(pool, 0) + 1
         self._pools[pool] = (self.of(pool, now) + 1.0, now)
 
+    def withdraw(self, pool: Pool, at: float, now: float) -> None:
+        """One that was recorded at `at` did not come to pass: take off what is left of it at `now`."""
+        left = self.of(pool, now) - self._decayed(1.0, at, now)
+        if left > _NOTHING:
+            self._pools[pool] = (left, now)
+        else:
+            self._pools.pop(pool, None)
+
     def of(self, pool: Pool, now: float) -> float:
         """What is left of a pool's interruptions at `now`."""
         value, at = self._pools.get(pool, (0.0, now))
-        return value * 0.5 ** (max(0.0, now - at) / self._half_life) if value else 0.0
+        return self._decayed(value, at, now) if value else 0.0
+
+    def _decayed(self, value: float, at: float, now: float) -> float:
+        return value * exp2(-max(0.0, now - at) / self._half_life)
+
+
+_NOTHING = 1e-9
+"""What is left of the sums' rounding."""

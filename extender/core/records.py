@@ -23,6 +23,7 @@ class NodeRecord(Struct, eq=False, gc=False):
 
     `group` is one string for class and pool, equal for nodes that differ only by name: a string's hash is kept.
     `steady_since` is since when pods may be placed on it: it is Ready and not going away (seconds since the epoch).
+    `interrupted_at` is when its interruption was recorded, None while none was.
     """
 
     name: str
@@ -35,6 +36,7 @@ class NodeRecord(Struct, eq=False, gc=False):
     ephemeral: int = 0
     extended: dict[str, int] | None = None
     steady_since: float = 0.0
+    interrupted_at: float | None = None
 
     @property
     def placeable(self) -> bool:

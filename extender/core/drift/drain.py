@@ -105,7 +105,7 @@ class _Drainer:
         self, state: ClusterState, ledger: Ledger, room: Callable[[], Room], rules: DriftRules, now: float
     ) -> None:
         self._state, self._ledger, self._room, self._rules, self._now = state, ledger, room, rules, now
-        self._serving: dict[str, int] = {}
+        self._crews: dict[str, _Crew] = {}
         self.moves: list[Move] = []
         self.stays: list[Stay] = []
 
@@ -136,9 +136,9 @@ class _Drainer:
         refusal = protected(pod, workload, self._now) or pending(pod) or self._ledger.budget_refusal(pod)
         if refusal is not None or self._ledger.is_budgeted(pod) or not _serves(pod):
             return refusal
-        replicas = self._ledger.standing(workload).replicas
-        lost = replicas - self._serving_of(workload) + 1
-        return Refusal(Reason.UNAVAILABLE) if lost > self._rules.drain_limit(replicas) else None
+        crew = self._crew_of(workload)
+        lost = crew.replicas - crew.serving + 1
+        return Refusal(Reason.UNAVAILABLE) if lost > self._rules.drain_limit(crew.replicas) else None
 
     def _target(self, pod: PodRecord, drift: Drift, seat: str) -> NodeRecord | Refusal:
         """A node for the replacement, of the class of its seat or of one that would stand in for it in time."""
@@ -158,7 +158,7 @@ class _Drainer:
         dry = workload.policy.mode == "audit"
         # How it stands has to be known before the pod leaves: until then it counts as in flight.
         self._ledger.standing(workload)
-        self._serving[workload.uid] = self._serving_of(workload) - _serves(pod)
+        self._crew_of(workload).serving -= _serves(pod)
         self._ledger.take_budgets(pod)
         if not dry:
             self._room().take(pod, target, drift.revision)
@@ -175,16 +175,22 @@ class _Drainer:
             )
         )
 
-    def _serving_of(self, workload: Workload) -> int:
-        """How many pods of a workload serve, wherever they are, less those that leave."""
-        known = self._serving.get(workload.uid)
+    def _crew_of(self, workload: Workload) -> "_Crew":
+        known = self._crews.get(workload.uid)
         if known is None:
-            known = self._serving[workload.uid] = sum(
-                _serves(pod) and pod.uid not in self._ledger.leaving
-                for _, revision in revisions_of(self._state, workload)
-                for pod in (revision.pods if revision is not None else ())
-            )
+            known = self._crews[workload.uid] = _Crew()
+            for owner, revision in revisions_of(self._state, workload):
+                pods = revision.pods if revision is not None else ()
+                known.replicas += owner.replicas if owner.replicas is not None else len(pods)
+                known.serving += sum(_serves(pod) and pod.uid not in self._ledger.leaving for pod in pods)
         return known
+
+
+class _Crew(Struct):
+    """A workload's replicas, and how many of its pods serve, wherever they are, less those that leave."""
+
+    replicas: int = 0
+    serving: int = 0
 
 
 class _FreeSeats:

@@ -1,6 +1,6 @@
 """The plan: which pods to move now so that workloads come back to their split, and why the other surplus pods stay.
 
-First the pods on interrupted nodes: see `drain`. Then, of each revision off its split: its workload's guards; then its
+First the pods on interrupted nodes, see `drain`. Then for each revision off its split: guards of its workload; then its
 surplus pods in the order that costs least, each with its own guards, budgets, and a node of the class that wants it,
 room deducted. One ledger and one view of the room serve the whole plan, so that no two moves take the same.
 """

@@ -193,6 +193,29 @@ def test_interruptions_of_a_pool_decay(counting: ClusterState) -> None:
     assert counting.interruptions(("c.large", "a"), 0.0) == 0.0
 
 
+def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
+    world = World()
+    state = ClusterState(world.state.workloads.rules, half_life=100.0)
+
+    def seen(now: float, name: str, **fields: Any) -> float:
+        state.apply(Upsert(make_node(name, **fields)), now)
+        return state.interruptions(POOL, now)
+
+    assert seen(1000.0, "n1", going_away="taint", reclaimed=True) == 1.0
+    assert seen(1100.0, "n2", going_away="taint", reclaimed=True) == 1.5
+    # Somebody drains it meanwhile: it goes away all the same.
+    assert seen(1100.0, "n1", going_away="another") == 1.5
+    assert seen(1100.0, "n1") == 1.0
+    assert seen(1200.0, "n1") == 0.5
+    assert seen(1200.0, "n2") == 0.0
+    assert not state.interrupted
+    # Taken for good, and another of that name after it.
+    assert seen(1300.0, "n1", going_away="taint", reclaimed=True) == 1.0
+    assert seen(1300.0, "n1", going_away="taint", reclaimed=True, uid="another") == 2.0
+    state.apply(Gone("nodes", "another"), 1300.0)
+    assert seen(1300.0, "n1", uid="a third") == 2.0
+
+
 def test_a_spot_node_that_vanishes_was_taken_unless_somebody_gave_it_back(counting: ClusterState) -> None:
     see(counting, "taken")
     see(counting, "noticed", reclaimed=True)

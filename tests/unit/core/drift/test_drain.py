@@ -203,9 +203,10 @@ def test_pods_that_nobody_will_replace_stay(world: DriftWorld) -> None:
 def test_a_controller_of_unknown_size_is_taken_to_replace_them(world: DriftWorld) -> None:
     database = make_owner("Database", "db", None, labels=ENABLED, annotations=keys(spot_percentage=100))
     world.up(database)
-    world.pods(ref(database), 2, "spot-0")
+    world.pods(ref(database), 8, "spot-0")
     interrupt(world, "spot-0")
     assert world.moved() == ["db-0", "db-1"]
+    assert set(world.reasons()) == {Reason.UNAVAILABLE}
 
 
 # Budgets
