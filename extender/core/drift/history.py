@@ -195,10 +195,12 @@ class History:
             policy: the workload's, None when there is no such workload any more.
             now: seconds since the epoch.
         """
-        entry, outcome = verdict.in_flight, verdict.outcome
-        workload = entry.move.workload.uid
+        move, outcome = verdict.in_flight.move, verdict.outcome
+        workload = move.workload.uid
         history = self.workloads.get(workload)
-        if history is None or entry not in history.in_flight:
+        # By its pod: the verdict before may have changed what is noted of it.
+        entry = next((e for e in history.in_flight if e.move.pod.uid == move.pod.uid), None) if history else None
+        if history is None or entry is None:
             return False
         if outcome is Reason.STUCK:
             # It stays in flight, and holds its budget.

@@ -108,6 +108,17 @@ def test_a_replacement_that_does_not_come_is_waited_for() -> None:
     assert scene.history.workloads[scene.workload.uid].backs_off(ON_DEMAND, SPOT, scene.world.now)
 
 
+def test_moves_that_end_together_are_each_judged_once() -> None:
+    scene = Scene()
+    for name in ("web-2", "web-3"):
+        scene.evicted(name)
+    for name in ("new-1", "new-2"):
+        scene.pod(name, "spot-1", created=scene.world.now)
+    assert sorted(scene.settled(1)) == [("web-2", Reason.MOVED), ("web-3", Reason.MOVED)]
+    assert scene.moves == []
+    assert scene.settled(1) == []
+
+
 def test_what_nobody_saw_does_not_count_as_waiting() -> None:
     scene = Scene()
     scene.evicted("web-3")
