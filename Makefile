@@ -56,8 +56,8 @@ bench: $(READY) ## speed and memory, against Go and the bare scheduler
 manifests: $(READY) ## write deploy/manifests anew from the chart
 	@PYTHONPATH=tests $(BIN)/python -m support.manifests
 
-reference: $(READY) ## write docs/reference/settings.md anew from the settings
-	@$(BIN)/spotmix config reference > docs/reference/settings.md
+reference: $(READY) ## write the pages of docs/reference anew that are made from the code
+	@PYTHONPATH=tests $(BIN)/python -m support.reference
 
 image: ## build the container image spotmix:VERSION; needs docker
 	docker build -f deploy/docker/Dockerfile -t spotmix:$(VERSION) .

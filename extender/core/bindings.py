@@ -232,7 +232,7 @@ class Bindings(Revisions):
 
     @property
     def interruption_counts(self) -> Mapping[Pool, int]:
-        """How many spot nodes began to go away since the start, by pool; no entry is 0."""
+        """How many spot nodes platforms took away, or were about to, since the start, by pool; no entry is 0."""
         return self._interruptions.counts
 
     def interruptions(self, pool: Pool, now: float) -> float:

@@ -137,3 +137,15 @@ OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
 
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Reasons with which a pod is given nodes of a class."""
+
+REJECTS = (
+    Reason.WAIT_CLASS,
+    Reason.WAIT_FALLBACK,
+    Reason.WAIT_SAMPLE,
+    Reason.WAIT_NOMINATED,
+    Reason.POOL_FULL,
+)
+"""Reasons with which filter rejects a pod."""
+
+OBSTACLES = (Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER)
+"""Reasons for which nothing is decided."""

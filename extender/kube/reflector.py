@@ -42,6 +42,7 @@ class Health(Struct, frozen=True):
         failures: failed lists and watches since the start.
         last_error: text of the last failure; empty again once a watch is accepted.
         relists: lists after the first one.
+        rewatches: watches that the server accepted after the first one; it ends each after some minutes.
         events: objects taken from lists and watches.
         undecodable: objects that did not decode; each was reported.
     """
@@ -51,6 +52,7 @@ class Health(Struct, frozen=True):
     failures: int = 0
     last_error: str = ""
     relists: int = 0
+    rewatches: int = 0
     events: int = 0
     undecodable: int = 0
 
@@ -108,6 +110,7 @@ class Reflector:
         self._failures = 0
         self._last_error = ""
         self._lists = 0
+        self._watches = 0
         self._events = 0
         self._undecodable = 0
 
@@ -119,6 +122,7 @@ class Reflector:
             failures=self._failures,
             last_error=self._last_error,
             relists=max(0, self._lists - 1),
+            rewatches=max(0, self._watches - 1),
             events=self._events,
             undecodable=self._undecodable,
         )
@@ -204,6 +208,7 @@ class Reflector:
         self._last_contact = self._ports.clock()
 
     def _opened(self) -> None:
+        self._watches += 1
         self._last_error = ""
         self._contact()
 

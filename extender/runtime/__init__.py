@@ -5,7 +5,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from extender.core.decisionlog import DecisionLog
@@ -21,18 +21,19 @@ from extender.kube.informers import ClusterFeed
 from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
-from extender.kube.resources import PODS
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
-from extender.runtime.faults import Faults
-from extender.runtime.gauges import readings
+from extender.runtime.faults import SOURCES, Faults
+from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
 from extender.runtime.policies import PolicyReports
 from extender.runtime.readiness import certificate_faults
+from extender.runtime.scrape import Scrapes
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.servers.extender import Extender
@@ -43,7 +44,8 @@ from extender.servers.tls import ReloadingTls
 from extender.settings import Settings, split_address
 from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
-from extender.telemetry.metrics import Gauges, Metrics, Reading
+from extender.telemetry.metrics import Metrics
+from extender.telemetry.readings import Reading
 from extender.wire.objects_v1 import Decoders
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class Runtime:
     def __init__(self, settings: Settings, client: ApiClient) -> None:
         self.settings = settings
         self.log = logger()
-        self.metrics = Metrics()
+        self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY)), *SOURCES))
         self._client = client
         self._report = Faults(self.metrics)
         self._stopping = False
@@ -93,17 +95,15 @@ class Runtime:
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._recorder = EventRecorder(client, self._report)
-        self._foreign = ForeignCosts(
-            self.state, self._recorder, lambda outcome: self.metrics.costs.labels(outcome).inc()
-        )
+        self._foreign = ForeignCosts(self.state, self._recorder, self.metrics.sent_cost)
         patches = PodPatches(client, self._foreign.told)
         self._wakes = PatchQueue(patches, self._report, allowed=self._decides)
         self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate, allowed=self._decides)
-        self._policies = PolicyReports(self.state.workloads, self.metrics, self._recorder, self._decides)
+        self._policies = PolicyReports(self.state.workloads, self._recorder, self._decides)
         self._waker = Waker(
             self._wakes,
             f"{settings.policy.prefixes[0]}/wake",
-            lambda how: self.metrics.wakes.labels(how).inc(),
+            self.metrics.woke,
             time.time,
         )
         self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
@@ -128,7 +128,7 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
-        self.metrics.registry.register(Gauges(self._readings))
+        self._scrapes = Scrapes(self.state, self.metrics, self._readings, settings.metrics.workload_series)
 
     def _sink(self, event: Event) -> None:
         self._intake.take(event)
@@ -139,11 +139,13 @@ class Runtime:
     def _decides(self) -> bool:
         return self.leadership.decides
 
-    def _readings(self) -> Iterable[Reading]:
+    def _readings(self) -> Iterator[Reading]:
         ends = {name: tls.ends for name, tls in self._certificates.items()}
         if self._own_certificate is not None:
             ends["webhook"] = self._own_certificate.ends
-        yield from readings(self.feed, self.state, self.leadership.leads, ends, time.monotonic())
+        yield from process_readings(self.leadership.leads, ends)
+        yield from cache_readings(self.feed.health(), time.monotonic())
+        yield from state_readings(self.state)
         yield from drift_readings(self._drift, self.state, time.time())
 
     def _make_tls(self) -> ReloadingTls | None:
@@ -222,7 +224,7 @@ class Runtime:
             webhook = [self._webhook.listen()] if self._webhook is not None else []
             opened.pop_all()
         front = HttpServer(extender_app, listener, self._tls.context if self._tls else None)
-        health = HttpServer(HealthApp(self.not_ready, self.metrics.render), health_listener)
+        health = HttpServer(HealthApp(self.not_ready, self._scrapes.render), health_listener)
         self._servers = [front, *webhook, health]
         for server in self._servers:
             await server.start()

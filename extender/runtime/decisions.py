@@ -34,7 +34,8 @@ class Decisions:
 
     def decided(self, pod: PodView, decision: Decision) -> None:
         """See `servers.extender.Observer`."""
-        self._metrics.decided(decision.reason, decision.capacity_class)
+        outcome = "rejected" if decision.nodes is not None and not decision.nodes else "passed"
+        self._metrics.decided("filter", outcome, decision.capacity_class or decision.wanted, decision.reason)
         if decision.reason is Reason.UNMANAGED:
             return
         self._kept.add(self._clock(), "filter", pod, decision)
@@ -46,9 +47,17 @@ class Decisions:
         else:
             self._waker.forget(pod.uid)
 
+    def scored(self, reason: Reason, capacity_class: str) -> None:
+        """See `servers.extender.Observer`."""
+        self._metrics.decided("prioritize", "scored" if capacity_class else "passed", capacity_class, reason)
+
+    def refused(self, verb: str, reason: Reason) -> None:
+        """See `servers.extender.Observer`."""
+        self._metrics.decided(verb, "refused", "", reason)
+
     def failed(self, verb: str, text: str) -> None:
         """See `servers.extender.Observer`."""
-        self._metrics.errors.labels(verb).inc()
+        self._metrics.failed(verb)
         self._log.warning("request failed", verb=verb, error=text)
 
     def _log_decision(self, pod: PodView, decision: Decision) -> None:

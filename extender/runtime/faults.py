@@ -7,6 +7,8 @@ from extender.telemetry.metrics import Metrics
 
 # An API server that is away is told of by every watch, at every attempt: once in this time for each (seconds).
 REPORT_SECONDS = 10.0
+SOURCES = ("certificates", "drift", "events", "leadership", "lease", "own pod", "patches")
+"""What faults are reported of, beside the resources that are followed."""
 
 
 class Faults:
@@ -23,7 +25,7 @@ class Faults:
 
     def __call__(self, source: str, text: str) -> None:
         """Report a fault."""
-        self._metrics.reports.labels(source).inc()
+        self._metrics.faulted(source)
         now = time.monotonic()
         if now - self._reported.get(source, -REPORT_SECONDS) >= REPORT_SECONDS:
             self._reported[source] = now

@@ -1,80 +1,90 @@
-"""What /metrics reads off the state at each scrape."""
+"""What /metrics reads off the caches and the state at each scrape."""
 
-from collections.abc import Iterable, Mapping
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
-from extender.core.reasons import OF_DECISIONS
+from extender import __version__
+from extender.core.classes import SPOT
+from extender.core.reasons import REJECTS, Reason
+from extender.core.standing import CLASSES
 from extender.core.state import ClusterState
-from extender.kube.informers import ClusterFeed
-from extender.telemetry.metrics import Reading
+from extender.kube.reflector import Health
+from extender.telemetry import catalogue as families
+from extender.telemetry.readings import Reading
+
+Values = dict[tuple[str, ...], float]
+_COUNTS = (
+    (families.CACHE_FAILURES, "failures"),
+    (families.CACHE_RELISTS, "relists"),
+    (families.CACHE_REWATCHES, "rewatches"),
+    (families.CACHE_EVENTS, "events"),
+    (families.CACHE_UNDECODABLE, "undecodable"),
+)
+_NODE_SUMS = (families.ALLOCATABLE_CPU, families.REQUESTED_CPU, families.ALLOCATABLE_MEMORY, families.REQUESTED_MEMORY)
 
 
-def readings(
-    feed: ClusterFeed, state: ClusterState, leads: bool, certificates: Mapping[str, float | None], now: float
-) -> Iterable[Reading]:
-    """Gauges of the caches and the state.
+def process_readings(leads: bool, certificates: Mapping[str, float | None]) -> Iterator[Reading]:
+    """Of the process.
 
     Args:
-        feed: what is followed.
-        state: the cluster.
         leads: whether this replica leads.
         certificates: when each serving certificate ends, in seconds since the epoch.
-        now: monotonic seconds.
     """
-    yield "spotmix_leader", "1 while this replica holds the lease, or needs none", (), {(): float(leads)}
-    yield (
-        "spotmix_certificate_expiry_timestamp_seconds",
-        "When the serving certificate ends, in seconds since the epoch",
-        ("certificate",),
-        {(name,): end for name, end in certificates.items() if end is not None},
-    )
-    health = feed.health()
-    resource = ("resource",)
-    yield (
-        "spotmix_cache_synced",
-        "1 when the resource has been listed",
-        resource,
-        {(key,): float(h.synced) for key, h in health.items()},
-    )
-    yield (
-        "spotmix_cache_staleness_seconds",
-        "Seconds since the resource was last heard of",
-        resource,
-        {(key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None},
-    )
-    for name, text in (
-        ("failures", "Failed lists and watches"),
-        ("relists", "Lists after the first one"),
-        ("events", "Objects taken from lists and watches"),
-        ("undecodable", "Objects that did not decode"),
-    ):
-        yield (
-            f"spotmix_cache_{name}",
-            text,
-            resource,
-            {(key,): getattr(h, name) for key, h in health.items()},
+    yield Reading(families.BUILD_INFO, {(__version__, platform.python_version()): 1})
+    yield Reading(families.LEADER, {(): leads})
+    ends: Values = {(name,): end for name, end in certificates.items() if end is not None}
+    yield Reading(families.CERTIFICATE_EXPIRY, ends)
+
+
+def cache_readings(health: Mapping[str, Health], now: float) -> Iterator[Reading]:
+    """Of what is followed, by resource key; `now` in monotonic seconds."""
+    yield Reading(families.CACHE_SYNCED, {(key,): h.synced for key, h in health.items()})
+    heard: Values = {(key,): now - h.last_contact for key, h in health.items() if h.last_contact is not None}
+    yield Reading(families.CACHE_STALENESS, heard)
+    for family, attribute in _COUNTS:
+        yield Reading(family, {(key,): getattr(h, attribute) for key, h in health.items()})
+
+
+def state_readings(state: ClusterState) -> Iterator[Reading]:
+    """Of the cluster, but for its workloads."""
+    waiting: Counter[tuple[str, ...]] = Counter({(str(reason),): 0 for reason in (*REJECTS, Reason.OWNER_UNKNOWN)})
+    waiting.update((str(entry.reason),) for entry in state.waiting.all())
+    yield Reading(families.PODS_WAITING, waiting)
+    reserved: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
+    reserved.update((name,) for name in state.reserved_classes())
+    yield Reading(families.RESERVATIONS, reserved)
+    yield Reading(families.PODS, {(): len(state.pods)})
+    yield from _node_readings(state)
+
+
+def _node_readings(state: ClusterState) -> Iterable[Reading]:
+    nodes: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
+    sums: dict[tuple[str, ...], list[float]] = {(name,): [0.0] * len(_NODE_SUMS) for name in CLASSES}
+    pools: Counter[tuple[str, ...]] = Counter()
+    going_away: Counter[tuple[str, ...]] = Counter()
+    interruptions: Values = {tuple(pool): count for pool, count in state.interruption_counts.items()}
+    for record in state.nodes.values():
+        facts = record.facts
+        if facts is None:
+            continue
+        key, pool = (facts.capacity_class,), (facts.capacity_class, *record.pool)
+        nodes[key] += 1
+        pools[pool] += 1
+        going_away[pool] += bool(facts.going_away)
+        if facts.capacity_class == SPOT:
+            interruptions.setdefault(record.pool, 0)
+        offered = facts.allocatable
+        mine = sums.setdefault(key, [0.0] * len(_NODE_SUMS))
+        mine[:] = (
+            mine[0] + offered.cpu / 1000,
+            mine[1] + record.cpu / 1000,
+            mine[2] + offered.memory,
+            mine[3] + record.memory,
         )
-    waiting: dict[tuple[str, ...], float] = {
-        (str(r),): 0.0 for r in OF_DECISIONS if r.name.startswith(("WAIT", "POOL"))
-    }
-    for entry in state.waiting.all():
-        waiting[(str(entry.reason),)] = waiting.get((str(entry.reason),), 0.0) + 1
-    yield "spotmix_pods_waiting", "Pods that filter rejected and that wait", ("reason",), waiting
-    yield (
-        "spotmix_reservations",
-        "Seats held for pods not seen bound yet",
-        (),
-        {(): float(state.reserved)},
-    )
-    yield (
-        "spotmix_workloads",
-        "Workloads under a policy",
-        (),
-        {(): float(len(state.workloads.by_uid))},
-    )
-    yield "spotmix_pods", "Pods known", (), {(): float(len(state.pods))}
-    yield (
-        "spotmix_nodes_placeable",
-        "Nodes that are not going away",
-        ("capacity_class",),
-        {(name,): float(len(nodes)) for name, nodes in state.placeable.items()},
-    )
+    yield Reading(families.NODES, nodes)
+    for index, family in enumerate(_NODE_SUMS):
+        yield Reading(family, {key: mine[index] for key, mine in sums.items()})
+    yield Reading(families.POOL_NODES, pools)
+    yield Reading(families.POOL_GOING_AWAY, going_away)
+    yield Reading(families.POOL_INTERRUPTIONS, interruptions)

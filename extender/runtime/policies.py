@@ -1,11 +1,10 @@
-"""Tells of policies that are wrong: metrics and logs on every replica, Events from the one that decides."""
+"""Tells of policies that are wrong: logs on every replica, Events from the one that decides."""
 
 from collections.abc import Callable
 
 from extender.core.workloads import PolicyChanged, Workloads
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.telemetry.logs import logger
-from extender.telemetry.metrics import Metrics
 
 
 class PolicyReports:
@@ -13,16 +12,12 @@ class PolicyReports:
 
     Args:
         workloads: all that have a policy.
-        metrics: takes the series of wrong keys.
         recorder: posts Events.
         decides: whether this replica decides, and so speaks for all.
     """
 
-    def __init__(
-        self, workloads: Workloads, metrics: Metrics, recorder: EventRecorder, decides: Callable[[], bool]
-    ) -> None:
+    def __init__(self, workloads: Workloads, recorder: EventRecorder, decides: Callable[[], bool]) -> None:
         self._workloads = workloads
-        self._metrics = metrics
         self._recorder = recorder
         self._decides = decides
         self._log = logger()
@@ -31,7 +26,6 @@ class PolicyReports:
         """A policy was read for the first time, changed, or went with its workload."""
         workload = change.workload
         problems = () if change.gone else workload.parsed.problems
-        self._metrics.policy(workload, [p for p in problems if not p.warning])
         for problem in problems:
             self._log.warning(
                 "policy warning" if problem.warning else "policy invalid",

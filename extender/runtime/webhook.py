@@ -98,4 +98,5 @@ class Webhook:
 
     def failed(self, verb: str, text: str) -> None:
         """See `AdmissionObserver`."""
+        self._metrics.failed(verb)
         self._log.warning("review failed", verb=verb, error=text)

@@ -3,7 +3,8 @@
 No framework on the hot path. Content-Length matters: kube-scheduler opens a new connection after a chunked answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 Scope = MutableMapping[str, Any]
@@ -88,3 +89,14 @@ async def respond(
         headers.extend(extra.items())
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def respond_in_parts(send: Send, parts: Sequence[bytes], content_type: bytes) -> None:
+    """Send a long answer in pieces, so that others are served in between."""
+    length = sum(map(len, parts))
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})

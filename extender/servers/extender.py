@@ -27,6 +27,14 @@ class Observer(Protocol):
         """A decision of filter was made and applied to the state."""
         ...
 
+    def scored(self, reason: Reason, capacity_class: str) -> None:
+        """Prioritize preferred a class; none (empty) where it prefers no node."""
+        ...
+
+    def refused(self, verb: str, reason: Reason) -> None:
+        """Nothing may be decided now."""
+        ...
+
     def failed(self, verb: str, text: str) -> None:
         """A request could not be answered as asked."""
         ...
@@ -76,12 +84,12 @@ class Extender:
     async def _filter(self, args: ExtenderArgs) -> bytes:
         pod, state = args.pod, self._state
         if state.workloads.may_manage(pod.namespace, pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
-            return self.filter_error(Reason.NOT_SYNCED.text)
+            return self._refuse(Reason.NOT_SYNCED)
         owner = await self._resolve(pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
         obstacle = self._obstacle() if owner is not None else None
         if obstacle is not None:
-            return self.filter_error(obstacle.text)
+            return self._refuse(obstacle)
         if owner is None:
             self._observer.decided(pod, Decision(Reason.UNMANAGED))
             return args.all_pass()
@@ -94,12 +102,22 @@ class Extender:
             return args.all_pass()
         return args.some_pass(decision.nodes) if decision.nodes else args.none_pass(decision.reason.text)
 
+    def _refuse(self, obstacle: Reason) -> bytes:
+        self._observer.refused("filter", obstacle)
+        return self.filter_error(obstacle.text)
+
     async def prioritize(self, body: bytes) -> bytes:
         """Answer a prioritize request; its answer has no place for an error, so a failure prefers no node."""
         try:
             args = decode_args(body)
             managed = self._state.workloads.resolve(args.pod.namespace, args.pod.owner)
-            if not isinstance(managed, Managed) or managed.workload.policy.mode == "audit" or self._obstacle():
+            if not isinstance(managed, Managed):
+                return self._no_scores(Reason.UNMANAGED if managed is None else Reason.OWNER_UNKNOWN)
+            if managed.workload.policy.mode == "audit":
+                return self._no_scores(Reason.AUDIT)
+            obstacle = self._obstacle()
+            if obstacle is not None:
+                self._observer.refused("prioritize", obstacle)
                 return b"[]"
             return self._scores(args, managed)
         except WireError as error:
@@ -110,14 +128,19 @@ class Extender:
         self._observer.failed("prioritize", text)
         return b"[]"
 
+    def _no_scores(self, reason: Reason) -> bytes:
+        self._observer.scored(reason, "")
+        return b"[]"
+
     def _scores(self, args: ExtenderArgs, managed: Managed) -> bytes:
         state = self._state
         revision = state.revisions.get(managed.revision.uid)
         reservation = revision.reservations.get(args.pod.uid) if revision is not None else None
         if reservation is not None:
-            wanted = reservation.capacity_class
+            wanted, reason = reservation.capacity_class, Reason.FALLBACK if reservation.stand_in else Reason.SEAT
         else:
-            wanted, _ = wanted_class(state, managed, managed.workload.policy, args.pod)
+            wanted, reason = wanted_class(state, managed, managed.workload.policy, args.pod)
+        self._observer.scored(reason, wanted)
         return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
 
     async def _resolve(self, pod: PodView) -> Managed | Missing | None:

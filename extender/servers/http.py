@@ -1,6 +1,6 @@
 """The two HTTP applications: the extender's, and health and metrics."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from extender.servers.asgi import (
     TEXT,
@@ -12,6 +12,7 @@ from extender.servers.asgi import (
     find_route,
     read_body,
     respond,
+    respond_in_parts,
 )
 from extender.servers.extender import Extender
 
@@ -85,10 +86,12 @@ class HealthApp:
 
     Args:
         not_ready: names what is not ready, one line each; empty when ready.
-        metrics: renders the metrics and their content type.
+        metrics: renders the metrics, in pieces, and their content type.
     """
 
-    def __init__(self, not_ready: Callable[[], list[str]], metrics: Callable[[], tuple[bytes, str]]) -> None:
+    def __init__(
+        self, not_ready: Callable[[], list[str]], metrics: Callable[[], Awaitable[tuple[Sequence[bytes], bytes]]]
+    ) -> None:
         self._not_ready = not_ready
         self._metrics = metrics
 
@@ -102,8 +105,8 @@ class HealthApp:
         elif scope["method"] not in ("GET", "HEAD"):
             await respond(send, 405, b"only GET is served here\n", TEXT, {b"allow": b"GET, HEAD"})
         elif path == "/metrics":
-            body, content_type = self._metrics()
-            await respond(send, 200, body, content_type.encode())
+            parts, content_type = await self._metrics()
+            await respond_in_parts(send, parts, content_type)
         elif path == "/readyz" and (faults := self._not_ready()):
             await respond(send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT)
         else:

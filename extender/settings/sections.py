@@ -57,6 +57,11 @@ class MetricsSettings(Section, frozen=True):
     """Health and metrics."""
 
     addr: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:8080"
+    workload_series: Annotated[
+        int,
+        _doc("most workloads that have series of their own, the oldest; 0 for none, sums over all are always there"),
+        Meta(ge=0),
+    ] = 2000
 
 
 class LogSettings(Section, frozen=True):

@@ -1,8 +1,17 @@
-"""Metrics of the drift loop. Those that can be read off its plans and memory are gauges of `runtime.gauges`."""
+"""Metrics of the drift loop. What can be read off its plans and memory is read by `runtime.drift`."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from extender.core.reasons import Reason
+from extender.telemetry.catalogue import (
+    DRIFT_CIRCUITS_OPENED,
+    DRIFT_CYCLE_DURATION,
+    DRIFT_CYCLE_FAULTS,
+    DRIFT_EVICTIONS,
+    DRIFT_MOVES,
+    DRIFT_PLAN_DURATION,
+)
+from extender.telemetry.counting import counter, histogram
 
 ENFORCE, DRY_RUN = "enforce", "dry_run"
 WHY = (str(Reason.SURPLUS), str(Reason.INTERRUPTED))
@@ -39,36 +48,12 @@ class DriftMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._moves = Counter(
-            "spotmix_drift_moves",
-            "Steps of moves: started or refused, and how those that were started ended; dry runs are moves of nothing",
-            ("result", "reason", "mode"),
-            registry=registry,
-        )
-        self._evictions = Counter(
-            "spotmix_drift_evictions",
-            "Answers of the API server to evictions",
-            ("outcome", "mode"),
-            registry=registry,
-        )
-        self._circuits = Counter(
-            "spotmix_drift_circuits_opened", "Workloads given up on after moves in vain", registry=registry
-        )
-        self._faults = Counter(
-            "spotmix_drift_cycle_faults", "Cycles that ended with a fault of our own", registry=registry
-        )
-        self._plan = Histogram(
-            "spotmix_drift_plan_seconds",
-            "Time to plan for one slice of the workloads; nothing else runs meanwhile",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._cycle = Histogram(
-            "spotmix_drift_cycle_seconds",
-            "Time to look at all workloads that are due, with other work in between",
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self._moves = counter(DRIFT_MOVES, registry)
+        self._evictions = counter(DRIFT_EVICTIONS, registry)
+        self._circuits = counter(DRIFT_CIRCUITS_OPENED, registry)
+        self._faults = counter(DRIFT_CYCLE_FAULTS, registry)
+        self._plan = histogram(DRIFT_PLAN_DURATION, _SECONDS, registry)
+        self._cycle = histogram(DRIFT_CYCLE_DURATION, _SECONDS, registry)
         for why in WHY:
             for result in ("started", *ATTEMPTS, *(VERDICTS if why == WHY[0] else ())):
                 self._moves.labels(result, why, ENFORCE)

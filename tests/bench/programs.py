@@ -9,6 +9,7 @@ import re
 import ssl
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from extender.sandbox.process import READY, Component, Probe
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
+REST = 0.1
+"""Seconds that a process has to have little to do, to be at rest."""
 
 
 def tcp_probe(port: int) -> Probe:
@@ -159,7 +162,19 @@ def fetch(url: str, context: ssl.SSLContext | None = None) -> str:
 
 async def events_taken(serve: Serve) -> float:
     """How many events about pods a `spotmix serve` has taken in."""
-    return (await metrics(serve.metrics_url))['spotmix_cache_events{resource="pods"}']
+    return (await metrics(serve.metrics_url))['spotmix_cache_events_total{resource="pods"}']
+
+
+async def until_rest(serve: Serve) -> tuple[float, Usage]:
+    """Wait until a process has little to do: when that began (`perf_counter`), and what it had used until then.
+
+    Nothing is asked of it, which would be work for it too.
+    """
+    while True:
+        began, before = time.perf_counter(), usage(serve.pid)
+        await asyncio.sleep(REST)
+        if usage(serve.pid).cpu - before.cpu < 0.3 * REST:
+            return began, before
 
 
 async def until_taken(serve: Serve, count: float) -> None:

@@ -9,6 +9,7 @@ without I/O and times decoding and applying alone, and the garbage collector's p
 import asyncio
 import contextlib
 import json
+import statistics
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -26,6 +27,7 @@ from bench.programs import (
     python,
     running,
     scratch,
+    until_rest,
     until_taken,
     usage,
 )
@@ -33,9 +35,10 @@ from bench.report import Bench, Target
 from extender.sandbox.ports import free_port
 
 NAME = "scale"
-LOAD, EVENT = Target("<=", 15.0), Target("<=", 50.0)
+LOAD, EVENT, SCRAPE = Target("<=", 15.0), Target("<=", 50.0), Target("<=", 100.0)
 PING = 0.01
 CHUNK = 500
+SCRAPES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class _Stalls:
         return longest
 
 
-async def _events(cluster: Cluster, api: Connection, serve: Serve, count: int) -> float:
-    """Deliver changes of pods by the watch; return when all are applied, with the seconds it took."""
+async def _events(cluster: Cluster, api: Connection, serve: Serve, count: int) -> tuple[float, float]:
+    """Deliver changes of pods by the watch; return when all are applied, with the seconds and CPU seconds it took."""
     before = await events_taken(serve)
     bodies = []
     for start in range(0, count, CHUNK):
@@ -91,11 +94,23 @@ async def _events(cluster: Cluster, api: Connection, serve: Serve, count: int) -
             body = cluster.pod(workload, pod, cluster.place(workload, rank), version=number + 2, ready=number % 2 == 1)
             lines.append(b'{"type":"MODIFIED","object":%b}\n' % body)
         bodies.append(api.message("/bench/pods", b"".join(lines)))
-    began = time.perf_counter()
+    began, idle = time.perf_counter(), usage(serve.pid)
     for body in bodies:
         await asyncio.to_thread(api.exchange, body)
+    ended, used = await until_rest(serve)
     await until_taken(serve, before + count)
-    return time.perf_counter() - began
+    return ended - began, used.cpu - idle.cpu
+
+
+async def _scrapes(serve: Serve, count: int) -> tuple[list[float], int]:
+    """Milliseconds of each of so many scrapes, and the size of the last (bytes)."""
+    times, size = [], 0
+    for _ in range(count):
+        began = time.perf_counter()
+        size = len(await asyncio.to_thread(fetch, f"{serve.metrics_url}/metrics"))
+        times.append((time.perf_counter() - began) * 1e3)
+        await asyncio.sleep(PING)
+    return times, size
 
 
 async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
@@ -105,7 +120,7 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
         port = free_port()
         arguments = [str(n) for n in (port, size.nodes, size.workloads, size.replicas, cluster.pods)]
         api = await stack.enter_async_context(running(python("fakeapi", "bench.fakeapi", arguments, folder, port)))
-        serve = Serve("spotmix", folder, api.url)
+        serve = Serve("spotmix", folder, api.url, "--metrics-workload-series", str(size.workloads))
         began = time.perf_counter()
         await stack.enter_async_context(running(serve))
         seconds = time.perf_counter() - began
@@ -117,8 +132,10 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
         stack.callback(watcher.cancel)
         await asyncio.sleep(3.0)
         settled, stall = usage(serve.pid), stalls.longest()
-        took = await _events(cluster, control, serve, count)
-        busy, used, busy_stall = usage(serve.pid), usage(serve.pid).cpu - settled.cpu, stalls.longest()
+        took, used = await _events(cluster, control, serve, count)
+        busy, busy_stall = usage(serve.pid), stalls.longest()
+        scrapes, length = await _scrapes(serve, SCRAPES)
+        scraped, scrape_stall = usage(serve.pid), stalls.longest()
     who = "spotmix serve"
     bench.add(
         *(NAME, f"start to ready, {size.text}", who, seconds, "s"),
@@ -139,6 +156,12 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
     bench.add(
         *(NAME, f"longest stall, {size.text}", who, stall, "ms"),
         note=f"of /livez in the 3 s after ready; {busy_stall:.0f} ms in the burst of events",
+    )
+    bench.add(
+        *(NAME, f"a scrape, {size.text}, p50", who, statistics.median(scrapes), "ms"),
+        target=SCRAPE if size.workloads <= 1000 else None,
+        note=f"longest {max(scrapes):.0f} ms, {length / 1e6:.1f} MB, series of every workload; "
+        f"{(scraped.cpu - busy.cpu) / SCRAPES * 1e3:.0f} ms CPU, longest stall {scrape_stall:.0f} ms",
     )
 
 

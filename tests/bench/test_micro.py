@@ -18,6 +18,7 @@ from extender.core.decide import Decision, PodView, decide
 from extender.core.events import Listed, Upsert
 from extender.core.objects import OwnerRef
 from extender.core.policy import Policy
+from extender.core.reasons import Reason
 from extender.core.records import Reservation
 from extender.core.score import relative_scores, score_nodes
 from extender.core.seats import TwoClassSeats, first_unfilled
@@ -95,6 +96,10 @@ class Silent:
         return False
 
     def decided(self, pod: PodView, decision: Decision) -> None: ...
+
+    def scored(self, reason: Reason, capacity_class: str) -> None: ...
+
+    def refused(self, verb: str, reason: Reason) -> None: ...
 
     def failed(self, verb: str, text: str) -> None:
         raise AssertionError(f"{verb}: {text}")

@@ -85,7 +85,7 @@ class _Stage:
             result.cpu = {key: usage(part.pid).cpu - before[key] for key, part in parts.items()}
             if isinstance(extender, SpotmixServe):
                 samples = await metrics(extender.metrics_url)
-                result.rejections = sum(v for k, v in samples.items() if k.startswith(REJECTED))
+                result.rejections = sum(v for k, v in samples.items() if REJECTED.match(k))
                 result.wrong = await fleet.wrong()
         await fleet.delete_pods()
         return result
@@ -118,7 +118,7 @@ class _Stage:
 
 
 _IDENTITY = re.compile(rb'(?:"uid":"(?P<uid>[^"]+)",)?"resourceVersion":"(?P<version>\d+)"')
-REJECTED = 'spotmix_decisions_total{capacity_class="",reason="wait'
+REJECTED = re.compile(r'spotmix_decisions_total\{.*outcome="rejected"')
 
 
 @asynccontextmanager

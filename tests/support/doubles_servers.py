@@ -86,15 +86,27 @@ class NoOwners:
         return False
 
 
+async def no_metrics() -> tuple[list[bytes], bytes]:
+    return [b"a 1\n", b"b 2\n"], b"text/plain; version=0.0.4"
+
+
 class Observer:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.decisions: list[tuple[str, Decision]] = []
         self.faults: list[tuple[str, str]] = []
+        self.scores: list[tuple[Reason, str]] = []
+        self.refusals: list[tuple[str, Reason]] = []
 
     def decided(self, pod: PodView, decision: Decision) -> None:
         self.decisions.append((pod.uid, decision))
+
+    def scored(self, reason: Reason, capacity_class: str) -> None:
+        self.scores.append((reason, capacity_class))
+
+    def refused(self, verb: str, reason: Reason) -> None:
+        self.refusals.append((verb, reason))
 
     def failed(self, verb: str, text: str) -> None:
         self.faults.append((verb, text))

@@ -18,32 +18,22 @@ class View:
     def __init__(self) -> None:
         self.off_target: set[str] = set()
         self.paused: Reason | None = None
-        self._surplus: dict[str, int] = {}
         self._stays: dict[str, Counter[Reason]] = {}
 
     def put(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
         """Take in a plan for the workloads `looked_at` (UIDs), in place of what was said of them before."""
         for uid in looked_at:
             self.off_target.discard(uid)
-            self._surplus.pop(uid, None)
             self._stays.pop(uid, None)
         for each in plan.off_target:
-            uid = each.workload.uid
-            self.off_target.add(uid)
-            if each.surplus:
-                self._surplus[uid] = self._surplus.get(uid, 0) + each.surplus
+            self.off_target.add(each.workload.uid)
         for stay in plan.stays:
             self._stays.setdefault(stay.workload.uid, Counter())[stay.reason] += 1
 
     def keep(self, known: Iterable[str]) -> None:
         """Drop what was said of workloads that are not among `known` (UIDs) any more."""
-        for uid in (self.off_target | self._surplus.keys() | self._stays.keys()).difference(known):
+        for uid in (self.off_target | self._stays.keys()).difference(known):
             self.put((uid,), DriftPlan())
-
-    @property
-    def surplus(self) -> int:
-        """Pods too many in their class."""
-        return sum(self._surplus.values())
 
     @property
     def stays(self) -> Counter[Reason]:

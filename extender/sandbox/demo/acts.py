@@ -113,10 +113,10 @@ def filter_words(exposition: str) -> str:
         for name, _, value in (line.rpartition(" ") for line in exposition.splitlines())
         if name and not name.startswith("#")
     }
-    base = "spotmix_extender_request_seconds"
+    base = "spotmix_request_duration_seconds"
     calls = values.get(f'{base}_count{{verb="filter"}}', 0.0)
     if not calls:
         return ""
-    errors = sum(value for name, value in values.items() if name.startswith("spotmix_extender_errors_total{"))
+    errors = sum(value for name, value in values.items() if name.startswith("spotmix_request_errors_total{"))
     mean = 1000 * values.get(f'{base}_sum{{verb="filter"}}', 0.0) / calls
     return f"Spotmix answered {calls:.0f} filter calls in {mean:.2f} ms on average, {errors:.0f} of them with an error."

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from support.cluster import eventually
-from support.doubles_servers import connected
+from support.doubles_servers import connected, no_metrics
 
 from extender.kube.bundles import COLLECTIONS
 from extender.kube.certificates import MADE_BY_US, Place
@@ -93,7 +93,7 @@ class Replica:
         self.reports: list[str] = []
         place = Place("default", name, (name,))
         self.certificate = ServingCertificate(client, place, rules, lambda _name, text: self.reports.append(text))
-        app = HealthApp(self.certificate.faults, lambda: (b"", "text/plain"))
+        app = HealthApp(self.certificate.faults, no_metrics)
         self.server = HttpServer(app, bind("127.0.0.1", 0, "test"), self.certificate.context)
 
     async def ready(self) -> None:

@@ -199,8 +199,8 @@ async def test_invalid_annotation_holds_on_demand_and_says_so(stage: Stage, clus
     for part in ("spotmix.io/spot-percentage", "'seventy'", "0 to 100", "on-demand"):
         assert part in events[0]["note"]
     series = (
-        f'spotmix_policy_invalid{{key="spotmix.io/spot-percentage",kind="Deployment",name="web",'
-        f'namespace="{cluster.namespace}"}}'
+        f'spotmix_policy_invalid{{key="spotmix.io/spot-percentage",kind="Deployment",'
+        f'namespace="{cluster.namespace}",workload="web"}}'
     )
     assert stage.metric(series) == 1.0
     await cluster.annotate("Deployment", "web", policy(spot_percentage=50))
@@ -223,7 +223,7 @@ async def test_a_policy_that_turns_invalid_keeps_its_last_valid_one(cluster: Clu
 
 
 async def test_unmanaged_pods_and_audit_are_left_alone(stage: Stage, cluster: Cluster) -> None:
-    audited = 'spotmix_decisions_total{capacity_class="",reason="audit"}'
+    audited = 'spotmix_decisions_total{capacity_class="spot",outcome="passed",reason="audit",verb="filter"}'
     before = stage.metric(audited) or 0
     await cluster.deployment("plain", 10, labels={})
     await cluster.deployment("audited", 10, policy(spot_percentage=100, mode="audit"))

@@ -95,7 +95,8 @@ async def test_a_dry_run_shows_what_a_pod_gets_and_changes_nothing(stage: Stage,
     body = pod_template({"app": "web"})
     body["metadata"] |= {"generateName": "web-", "ownerReferences": [{**reference, "controller": True}]}
     path = f"/api/v1/namespaces/{cluster.namespace}/pods"
-    reserved = stage.metric("spotmix_reservations")
+    held = 'spotmix_reservations{capacity_class="spot"}'
+    reserved = stage.metric(held)
 
     async def tried() -> set[str]:
         # A dry run waits for no owner, so the first may come too early.
@@ -103,7 +104,7 @@ async def test_a_dry_run_shows_what_a_pod_gets_and_changes_nothing(stage: Stage,
 
     await eventually(tried, bool, "tolerations in a dry run")
     assert await cluster.pods("web") == []
-    assert (stage.metric("spotmix_reservations") or 0) <= (reserved or 0)
+    assert (stage.metric(held) or 0) <= (reserved or 0)
 
 
 async def test_a_tainted_spot_pool_is_used_because_of_the_toleration(tmp_path: Path) -> None:

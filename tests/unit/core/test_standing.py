@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
 
+from extender.core.drift.surplus import drifted
 from extender.core.objects import OwnerRef
 from extender.core.standing import Standing, name_of, standing_of
 
@@ -147,3 +150,26 @@ def test_nothing_stands_where_nothing_is_managed() -> None:
     world.up(make_owner("StatefulSet", "dns", 2, namespace="kube-system", labels=ENABLED))
     world.up(make_owner("StatefulSet", "plain", 2))
     assert standings(world) == []
+
+
+@given(
+    st.sampled_from(("Deployment", "StatefulSet")),
+    st.integers(0, 8),
+    st.fixed_dictionaries({"spot_percentage": st.integers(0, 100), "min_on_demand": st.integers(0, 4)}),
+    st.lists(st.sampled_from(("spot-0", "on-demand-0", "")), max_size=9),
+)
+def test_the_surplus_is_what_the_drift_loop_finds(
+    kind: str, replicas: int, policy: dict[str, Any], nodes: list[str]
+) -> None:
+    world = World()
+    world.nodes(spot=1, on_demand=1)
+    if kind == "Deployment":
+        owner = world.deployment("web", replicas, **policy)
+    else:
+        stateful = make_owner(kind, "web", replicas, labels=ENABLED, annotations=keys(**policy))
+        world.up(stateful)
+        owner = ref(stateful)
+    world.up(*(make_pod(f"pod-{n}", owner, node, name=f"web-{n}") for n, node in enumerate(nodes)))
+    drifts = list(drifted(world.state, frozenset(), None))
+    (standing,) = standings(world)
+    assert standing.replicas.surplus == sum(drift.surplus for drift in drifts)

@@ -96,6 +96,7 @@ async def test_pages_are_applied_then_the_watch_goes_on_from_the_list(
         health = world.reflector.health()
         assert health.synced
         assert (health.relists, health.failures, health.last_error, health.events) == (0, 0, "", 7)
+        assert health.rewatches == 0
         assert health.last_contact == time.now
 
 
@@ -312,6 +313,7 @@ async def test_a_silent_connection_is_opened_anew(api: FakeApi, tmp_path: Path, 
                 world.resource.hanging.clear()
                 await world.resource.hanging.wait()
         assert len(world.resource.lists) == 1
+        assert world.reflector.health().rewatches >= 1
         assert "SocketTimeoutError" in world.reports[0]
 
 

@@ -12,7 +12,6 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.waker import Waker
 from extender.runtime.duties import Duties
 from extender.runtime.policies import PolicyReports
-from extender.telemetry.metrics import Metrics
 
 
 def unscheduled(uid: str, owner: Any, **fields: Any) -> Any:
@@ -43,7 +42,7 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     waker.seen(make_pod("placed-since", web, "n1", unscheduled=True))
     waker.gone("deleted-since")
     decides = False
-    policies = PolicyReports(world.state.workloads, Metrics(), recorder, lambda: decides)
+    policies = PolicyReports(world.state.workloads, recorder, lambda: decides)
     task = asyncio.create_task(Duties(world.state, waker, policies, None, None).perform())
     queue.start()
     recorder.start()

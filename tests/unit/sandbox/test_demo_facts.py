@@ -273,10 +273,10 @@ def test_the_summary_has_a_row_for_each() -> None:
 
 def test_what_the_metrics_say_of_the_answers() -> None:
     text = """\
-# HELP spotmix_extender_request_seconds Time
-spotmix_extender_request_seconds_count{verb="filter"} 40.0
-spotmix_extender_request_seconds_sum{verb="filter"} 0.02
-spotmix_extender_errors_total{verb="filter"} 1.0
+# HELP spotmix_request_duration_seconds Time
+spotmix_request_duration_seconds_count{verb="filter"} 40.0
+spotmix_request_duration_seconds_sum{verb="filter"} 0.02
+spotmix_request_errors_total{verb="filter"} 1.0
 """
     assert filter_words(text) == "Spotmix answered 40 filter calls in 0.50 ms on average, 1 of them with an error."
     assert filter_words("") == ""

@@ -50,6 +50,7 @@ async def test_filter_and_prioritize_agree_on_the_class(bench: Bench) -> None:
     scores = await ask(bench, "prioritize", request(owner, offered, "p3"))
     assert {entry["Host"] for entry in scores} == {"on-demand-0", "on-demand-1"}
     assert [uid for uid, _ in bench.observer.decisions] == ["p1", "p2"]
+    assert bench.observer.scores == [(Reason.SEAT, "spot"), (Reason.SEAT, "on-demand")]
 
 
 async def test_a_rejection_names_every_node_with_constant_text(bench: Bench) -> None:
@@ -72,6 +73,7 @@ async def test_unmanaged_pods_get_their_nodes_back(bench: Bench) -> None:
         assert await ask(bench, "filter", request(owner, offered, namespace=namespace)) == {"NodeNames": offered}
         assert await ask(bench, "prioritize", request(owner, offered, namespace=namespace)) == []
     assert [decision.reason for _, decision in bench.observer.decisions] == [Reason.UNMANAGED] * 3
+    assert bench.observer.scores == [(Reason.UNMANAGED, "")] * 3
 
 
 @pytest.mark.parametrize("obstacle", [Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER])
@@ -83,6 +85,7 @@ async def test_what_must_not_be_decided_is_not_guessed(bench: Bench, obstacle: R
     assert await ask(bench, "prioritize", request(owner, offered)) == []
     assert bench.world.split(owner) == {}
     assert bench.observer.faults == [("filter", obstacle.text)]
+    assert bench.observer.refusals == [("filter", obstacle), ("prioritize", obstacle)]
     bench.obstacle = None
     assert await ask(bench, "filter", request(owner, offered)) == {"NodeNames": offered}
 

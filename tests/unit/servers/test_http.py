@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from support.doubles_servers import LIMIT, Bench, Client, connected, running
+from support.doubles_servers import LIMIT, Bench, Client, connected, no_metrics, running
 
 from extender.core.errors import ConfigError
 from extender.servers.http import HealthApp
@@ -168,7 +168,7 @@ async def test_what_is_in_flight_is_answered_at_the_end() -> None:
     async def app(_scope: object, _receive: object, send: object) -> None:
         begun.set()
         await finish.wait()
-        await HealthApp(list, lambda: (b"", ""))({"type": "http", "path": "/livez", "method": "GET"}, None, send)  # type: ignore[arg-type]
+        await HealthApp(list, no_metrics)({"type": "http", "path": "/livez", "method": "GET"}, None, send)  # type: ignore[arg-type]
 
     async with running(app) as server, connected(server) as idle, connected(server) as busy:
         answer = asyncio.create_task(busy.send("GET", "/"))
@@ -189,7 +189,7 @@ class TestHealth:
 
     @pytest.fixture
     async def health(self, faults: list[str]) -> AsyncIterator[Client]:
-        app = HealthApp(lambda: faults, lambda: (b"a 1\n", "text/plain; version=0.0.4"))
+        app = HealthApp(lambda: faults, no_metrics)
         async with running(app) as server, connected(server) as client:
             yield client
 
@@ -203,7 +203,7 @@ class TestHealth:
 
     async def test_metrics(self, health: Client) -> None:
         answer = await health.send("GET", "/metrics")
-        assert (answer.status, answer.body) == (200, b"a 1\n")
+        assert (answer.status, answer.body) == (200, b"a 1\nb 2\n")
         assert answer.headers["content-type"] == "text/plain; version=0.0.4"
 
     @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority, Pair
-from support.doubles_servers import connected, running
+from support.doubles_servers import connected, no_metrics, running
 
 from extender.core.errors import ConfigError
 from extender.pki.x509 import Names, issue, issue_ca, write_certificates, write_key
@@ -50,7 +50,7 @@ def tls(files: Files) -> ReloadingTls:
 
 @pytest.fixture
 async def server(tls: ReloadingTls) -> AsyncIterator[HttpServer]:
-    async with running(HealthApp(list, lambda: (b"", "")), tls.context) as server:
+    async with running(HealthApp(list, no_metrics), tls.context) as server:
         yield server
 
 
@@ -71,7 +71,7 @@ async def test_clients_have_to_show_a_certificate_of_the_ca(server: HttpServer, 
 
 async def test_without_a_client_ca_none_is_asked_for(files: Files) -> None:
     tls = ReloadingTls(str(files.server.cert), str(files.server.key))
-    async with running(HealthApp(list, lambda: (b"", "")), tls.context) as server:
+    async with running(HealthApp(list, no_metrics), tls.context) as server:
         assert await admitted(server, files.context())
 
 
@@ -170,7 +170,7 @@ def issued(now: float, validity: float = 60.0) -> tuple[bytes, bytes, bytes]:
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_certificate_from_memory_is_served_and_exchanged(version: ssl.TLSVersion) -> None:
     tls = MemoryTls()
-    async with running(HealthApp(list, lambda: (b"", "")), tls.context) as server:
+    async with running(HealthApp(list, no_metrics), tls.context) as server:
         first, second = issued(time.time()), issued(time.time(), 90.0)
         clients = []
         for ca, _, _ in (first, second):

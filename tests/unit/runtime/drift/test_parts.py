@@ -237,11 +237,11 @@ def test_a_view_adds_up_the_latest_word_on_each_workload() -> None:
     view.put(["a"], a_plan("a", 2, Reason.NO_ROOM, Reason.YOUNG))
     view.put(["b"], a_plan("b", 1, Reason.NO_ROOM))
     view.put(["c"], a_plan("c", 0))
-    assert (view.surplus, view.stays, view.off_target) == (3, {Reason.NO_ROOM: 2, Reason.YOUNG: 1}, {"a", "b", "c"})
+    assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 2, Reason.YOUNG: 1}, {"a", "b", "c"})
     view.put(["a", "c"], a_plan("a", 1, Reason.YOUNG))
-    assert (view.surplus, view.stays, view.off_target) == (2, {Reason.NO_ROOM: 1, Reason.YOUNG: 1}, {"a", "b"})
+    assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 1, Reason.YOUNG: 1}, {"a", "b"})
     view.keep(["b"])
-    assert (view.surplus, view.stays, view.off_target) == (1, {Reason.NO_ROOM: 1}, {"b"})
+    assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 1}, {"b"})
 
 
 def drift_samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -271,7 +271,7 @@ def test_gauges_of_a_loop_that_does_not_run_are_zero_and_complete() -> None:
     async def main() -> None:
         room = Room()
         room.world.nodes(spot=1, on_demand=1)
-        readings = {name: values for name, _, _, values in drift_readings(room.drift, room.world.state, room.now())}
+        readings = {r.family.name: r.values for r in drift_readings(room.drift, room.world.state, room.now())}
         assert {value for values in readings.values() for value in values.values()} == {0.0}
         assert set(readings["spotmix_drift_staying_replicas"]) == {(str(reason),) for reason in OF_STAYS}
         assert set(readings["spotmix_drift_paused"]) == {(str(reason),) for reason in OF_PAUSES}
@@ -295,12 +295,10 @@ def test_gauges_tell_of_moves_in_flight_and_of_what_is_in_the_way() -> None:
             await room.after(10)
             memory.unreadable["x"] = "?"
             readings = drift_readings(room.drift, room.world.state, room.now())
-            values = {name: values for name, _, _, values in readings}
+            values = {reading.family.name: reading.values for reading in readings}
         assert values["spotmix_drift_in_flight"] == {(): 2.0}
         assert values["spotmix_drift_circuits_open"] == {(): 1.0}
         assert values["spotmix_drift_unreadable_histories"] == {(): 1.0}
-        assert values["spotmix_drift_workloads_off_target"] == {(): 2.0}
-        assert values["spotmix_drift_surplus_replicas"] == {(): 2.0}
         assert values["spotmix_drift_staying_replicas"][(str(Reason.IN_FLIGHT),)] == 2.0
 
     run_virtually(main)

@@ -1,0 +1,263 @@
+"""Every metric there is: name, type, help text, labels. docs/reference/metrics.md is made of this.
+
+Names follow Prometheus' conventions: base units, the unit last, `_total` for what only rises. No label holds the name
+of a pod or a node, or a text of an error.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["counter", "gauge", "histogram"]
+WORKLOAD = ("kind", "namespace", "workload")
+POOL = ("instance_type", "zone")
+
+
+class Family(Struct, frozen=True):
+    """One metric. `name` is as it is exposed, that of a histogram without `_bucket`, `_sum` and `_count`."""
+
+    name: str
+    kind: Kind
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+def _counter(name: str, text: str, *labels: str) -> Family:
+    return Family(f"spotmix_{name}_total", "counter", text, labels)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Family:
+    return Family(f"spotmix_{name}", "gauge", text, labels)
+
+
+# Requests
+
+DECISIONS = _counter(
+    "decisions",
+    "Answers to the scheduler about a pod, by what came of it, the class given (of a pod that has to wait: the class it"
+    " waits for) and the reason",
+    *("verb", "outcome", "capacity_class", "reason"),
+)
+REQUEST_DURATION = Family(
+    "spotmix_request_duration_seconds",
+    "histogram",
+    "Time to answer a request of a scheduler, or a review of the API server",
+    ("verb",),
+)
+REQUEST_ERRORS = _counter("request_errors", "Requests answered with an error", "verb")
+ADMISSIONS = _counter(
+    "admissions", "Objects that the API server asked about, by what became of them", "verb", "outcome"
+)
+WAKES = _counter("wakes", "Patches that make the scheduler try a pod again", "how")
+PODS_WAITING = _gauge("pods_waiting", "Pods that filter rejected and that wait", "reason")
+DELETION_COSTS = _counter(
+    "deletion_costs",
+    "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
+    "outcome",
+)
+RESERVATIONS = _gauge("reservations", "Seats held for pods that have not been seen bound", "capacity_class")
+
+# Workloads in all
+
+WORKLOADS = _gauge("workloads", "Workloads under a policy that have replicas or want some", "mode")
+OFF_TARGET = _gauge("workloads_off_target", "Workloads with a pod of the wrong class", "mode")
+WORKLOADS_BELOW_FLOOR = _gauge("workloads_below_floor", "Workloads short of their on-demand floor", "mode")
+INVALID = _gauge("workloads_invalid", "Workloads with a policy that is wrong")
+UNLISTED = _gauge(
+    "workloads_unlisted", "Workloads without series of their own, because `metrics.workloadSeries` allows no more"
+)
+REPLICAS_WANTED = _gauge("replicas_wanted", "Replicas that policies ask for", "mode", "capacity_class")
+REPLICAS_ACTUAL = _gauge(
+    "replicas_actual", "Replicas that hold a seat, by class of their node", "mode", "capacity_class"
+)
+REPLICAS_SURPLUS = _gauge("replicas_surplus", "The drift: pods beyond the seats of their class", "mode")
+REPLICAS_MISSING = _gauge("replicas_missing", "Replicas wanted that hold no seat yet, or no more", "mode")
+REPLICAS_BELOW_FLOOR = _gauge("replicas_below_floor", "On-demand replicas missing to the floors", "mode")
+
+# Workload by workload
+
+WORKLOAD_INFO = _gauge(
+    "workload_info", "Always 1; tells how the policy is applied", *WORKLOAD, "mode", "when_unsatisfiable"
+)
+WORKLOAD_WANTED = _gauge("workload_replicas_wanted", "Replicas that the policy asks for", *WORKLOAD, "capacity_class")
+WORKLOAD_ACTUAL = _gauge(
+    "workload_replicas_actual", "Replicas that hold a seat, by their node's class", *WORKLOAD, "capacity_class"
+)
+WORKLOAD_SURPLUS = _gauge("workload_replicas_surplus", "The drift: pods beyond the seats of their class", *WORKLOAD)
+WORKLOAD_MISSING = _gauge("workload_replicas_missing", "Replicas wanted that hold no seat yet, or no more", *WORKLOAD)
+WORKLOAD_BELOW_FLOOR = _gauge("workload_replicas_below_floor", "On-demand replicas missing to the floor", *WORKLOAD)
+POLICY_INVALID = _gauge("policy_invalid", "1 for each annotation or label that is wrong", *WORKLOAD, "key")
+
+# Nodes
+
+PODS = _gauge("pods", "Pods known")
+NODES = _gauge("nodes", "Nodes known", "capacity_class")
+ALLOCATABLE_CPU = _gauge("nodes_allocatable_cpu_cores", "CPU that nodes offer", "capacity_class")
+REQUESTED_CPU = _gauge("nodes_requested_cpu_cores", "CPU that pods on nodes ask for", "capacity_class")
+ALLOCATABLE_MEMORY = _gauge("nodes_allocatable_memory_bytes", "Memory that nodes offer", "capacity_class")
+REQUESTED_MEMORY = _gauge("nodes_requested_memory_bytes", "Memory that pods on nodes ask for", "capacity_class")
+POOL_NODES = _gauge("pool_nodes", "Nodes of a pool", "capacity_class", *POOL)
+POOL_GOING_AWAY = _gauge("pool_nodes_going_away", "Nodes of a pool that are going away", "capacity_class", *POOL)
+POOL_INTERRUPTIONS = _counter("pool_interruptions", "Spot nodes that a platform took away or was about to", *POOL)
+
+# The drift loop
+
+DRIFT_MOVES = _counter(
+    "drift_moves",
+    "Steps of moves: started or refused, and how those that were started ended; dry runs are moves of nothing",
+    *("result", "reason", "mode"),
+)
+DRIFT_EVICTIONS = _counter("drift_evictions", "Answers of the API server to evictions", "outcome", "mode")
+DRIFT_STAYING = _gauge("drift_staying_replicas", "Surplus pods that are not moved now, by why", "reason")
+DRIFT_IN_FLIGHT = _gauge(
+    "drift_in_flight", "Moves whose pod has not ended, or whose replacement is not Ready, or not judged yet"
+)
+DRIFT_STUCK = _gauge("drift_stuck", "Moves whose pod should have ended a minute ago")
+DRIFT_CIRCUITS_OPEN = _gauge("drift_circuits_open", "Workloads given up on after moves in vain")
+DRIFT_CIRCUITS_OPENED = _counter("drift_circuits_opened", "Times that a workload was given up on after moves in vain")
+DRIFT_UNREADABLE = _gauge(
+    "drift_unreadable_histories", "Workloads left alone because what is stored of them does not decode"
+)
+DRIFT_PAUSED = _gauge("drift_paused", "1 while nothing is moved at all, by why", "reason")
+DRIFT_CYCLE_FAULTS = _counter("drift_cycle_faults", "Cycles that ended with a fault of our own")
+DRIFT_PLAN_DURATION = Family(
+    "spotmix_drift_plan_duration_seconds",
+    "histogram",
+    "Time to plan for one slice of the workloads; nothing else runs meanwhile",
+)
+DRIFT_CYCLE_DURATION = Family(
+    "spotmix_drift_cycle_duration_seconds",
+    "histogram",
+    "Time to look at all workloads that are due, with other work in between",
+)
+
+# The caches and the API
+
+CACHE_SYNCED = _gauge("cache_synced", "1 when the resource has been listed", "resource")
+CACHE_STALENESS = _gauge("cache_staleness_seconds", "Time since the resource was last heard of", "resource")
+CACHE_FAILURES = _counter("cache_failures", "Failed lists and watches", "resource")
+CACHE_RELISTS = _counter("cache_relists", "Lists after the first one", "resource")
+CACHE_REWATCHES = _counter(
+    "cache_watch_restarts", "Watches after the first one; the API server ends each after 5 to 10 minutes", "resource"
+)
+CACHE_EVENTS = _counter("cache_events", "Objects taken from lists and watches", "resource")
+CACHE_UNDECODABLE = _counter("cache_undecodable", "Objects that did not decode", "resource")
+API_FAULTS = _counter("api_faults", "Faults in talking to the Kubernetes API", "source")
+
+# The process
+
+LEADER = _gauge("leader", "1 while this replica holds the Lease, or needs none")
+CERTIFICATE_EXPIRY = _gauge(
+    "certificate_expiry_timestamp_seconds", "When a serving certificate ends, in seconds since the epoch", "certificate"
+)
+BUILD_INFO = _gauge("build_info", "Always 1; tells what runs", "version", "python_version")
+
+GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
+    (
+        "Requests",
+        (DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, RESERVATIONS, DELETION_COSTS),
+    ),
+    (
+        "Workloads in all",
+        (
+            WORKLOADS,
+            OFF_TARGET,
+            WORKLOADS_BELOW_FLOOR,
+            INVALID,
+            UNLISTED,
+            REPLICAS_WANTED,
+            REPLICAS_ACTUAL,
+            REPLICAS_SURPLUS,
+            REPLICAS_MISSING,
+            REPLICAS_BELOW_FLOOR,
+        ),
+    ),
+    (
+        "Workload by workload",
+        (
+            WORKLOAD_INFO,
+            WORKLOAD_WANTED,
+            WORKLOAD_ACTUAL,
+            WORKLOAD_SURPLUS,
+            WORKLOAD_MISSING,
+            WORKLOAD_BELOW_FLOOR,
+            POLICY_INVALID,
+        ),
+    ),
+    (
+        "Nodes",
+        (
+            PODS,
+            NODES,
+            ALLOCATABLE_CPU,
+            REQUESTED_CPU,
+            ALLOCATABLE_MEMORY,
+            REQUESTED_MEMORY,
+            POOL_NODES,
+            POOL_GOING_AWAY,
+            POOL_INTERRUPTIONS,
+        ),
+    ),
+    (
+        "The drift loop",
+        (
+            DRIFT_MOVES,
+            DRIFT_EVICTIONS,
+            DRIFT_STAYING,
+            DRIFT_IN_FLIGHT,
+            DRIFT_STUCK,
+            DRIFT_CIRCUITS_OPEN,
+            DRIFT_CIRCUITS_OPENED,
+            DRIFT_UNREADABLE,
+            DRIFT_PAUSED,
+            DRIFT_CYCLE_FAULTS,
+            DRIFT_PLAN_DURATION,
+            DRIFT_CYCLE_DURATION,
+        ),
+    ),
+    (
+        "Caches and API",
+        (
+            CACHE_SYNCED,
+            CACHE_STALENESS,
+            CACHE_FAILURES,
+            CACHE_RELISTS,
+            CACHE_REWATCHES,
+            CACHE_EVENTS,
+            CACHE_UNDECODABLE,
+            API_FAULTS,
+        ),
+    ),
+    ("The process", (LEADER, CERTIFICATE_EXPIRY, BUILD_INFO)),
+)
+
+FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family in families)
+
+LABELS: Mapping[str, str] = {
+    "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
+    "certificate": "what serves it: `extender`, `webhook`",
+    "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
+    "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
+    "key": "the annotation or label that is wrong",
+    "kind": "of the workload, such as `Deployment`",
+    "mode": "of a workload `enforce`, or `audit` where it is only reported of; of moves `enforce`, `dry_run`",
+    "namespace": "of the workload",
+    "outcome": "of a decision: `passed`, `rejected`, `scored` (nodes of a class preferred), `refused` (nothing may be"
+    " decided now); of an object at the webhook: `mutated`, `unchanged`, `warned`, `denied`, `failed`; of a deletion"
+    " cost: `written`, `removed`, `foreign`, `gone`; of an eviction: `evicted`, `gone`, `changed`, `budget` (it allows"
+    " none), `later` (the server said when), `budgets` (more than one), `forbidden`, `failed`, `unanswered`",
+    "python_version": "of the interpreter",
+    "reason": "one of the [reasons](#reasons)",
+    "resource": "what is followed, such as `pods` or `replicasets.apps`",
+    "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
+    " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
+    "source": "a resource that is followed, or `certificates`, `drift`, `events`, `leadership`, `lease`, `own pod`,"
+    " `patches`",
+    "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
+    "version": "of Spotmix",
+    "when_unsatisfiable": "`fallback`, `any`, `wait`",
+    "workload": "its name",
+    "zone": "of the nodes of a pool, by `topology.kubernetes.io/zone`",
+}
+"""What the values of each label are, in Markdown."""
