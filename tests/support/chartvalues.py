@@ -31,6 +31,7 @@ VALUE_SETS: dict[str, Values] = {
         "extender": {"tls": {"secretName": "extender-tls"}},
     },
     "no webhook, one replica": {
+        "config": {"drift": {"enabled": False}},
         "webhook": {"enabled": False},
         "replicas": 1,
         "leaderElection": {"enabled": False},
@@ -53,6 +54,7 @@ VALUE_SETS: dict[str, Values] = {
             "log": {"level": "debug", "format": "json"},
             "cache": {"pageSize": 500, "staleAfter": "2m"},
             "scaleIn": {"deletionCost": False, "settle": "1s", "rate": 12.5},
+            "drift": {"readOnly": True, "interval": "1m", "maxMovesPerHour": 2, "dwell": "10m"},
             "policy": {
                 "prefixes": ["spotmix.io"],
                 "defaults": {"min-on-demand": 1, "spot-percentage": "50"},

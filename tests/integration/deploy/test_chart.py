@@ -212,6 +212,7 @@ GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
     "a scheduler's other name": ({"scheduler": {"profile": {"schedulerName": "x"}}}, "decided by scheduler.schedulerN"),
     "a scheduler's other extenders": ({"scheduler": {"config": {"extenders": []}}}, "scheduler.config.extenders is"),
     "the extender's other address": ({"config": {"extender": {"addr": ":1"}}}, "config.extender.addr is decided by"),
+    "another store": ({"config": {"drift": {"store": "x"}}}, "config.drift.store is decided by the chart"),
     "one port for two": ({"webhook": {"port": 8888}}, "webhook.port and extender.port are both 8888"),
     "the port of health": ({"extender": {"port": 8080}}, "extender.port is 8080, the port of metrics"),
     "a closed network": (
@@ -264,7 +265,7 @@ def test_the_schema_names_what_is_wrong(name: str) -> None:
 def test_every_setting_can_be_given_or_is_decided_by_the_chart() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     given = yaml.safe_load(pick(template(VALUE_SETS["cert-manager"]), "ConfigMap")["data"]["config.yaml"])
-    decided = {"kubeconfig", "context", *given} - {"extender"}
+    decided = {"kubeconfig", "context", *given} - {"extender", "drift"}
     for leaf in LEAVES:
         node = schema["properties"]["config"]
         for part in leaf.path if leaf.path[0] not in decided else ():

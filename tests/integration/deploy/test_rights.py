@@ -41,6 +41,13 @@ LEASE = {
     "metadata": {"name": "spotmix", "namespace": NAMESPACE},
 }
 ELECTION = ("--leader-election-enabled", "true")
+STORE = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "spotmix-drift", "namespace": NAMESPACE},
+}
+# Impatient, so that something is moved as soon as it is off its split.
+DRIFT = ("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
 CERTIFICATES = (
     *("--webhook-certificates-secret", "spotmix-webhook-tls"),
     *("--webhook-certificates-configurations", "[spotmix]"),
@@ -73,6 +80,8 @@ class Scene:
         await cluster.create("Job", "tonight", job, owner=owner)
         # An Event at each start.
         await cluster.deployment("wrong", 0, policy(spot_percentage="lots"))
+        # On on-demand nodes, nearly all of it: its scheduler does not ask us.
+        await cluster.deployment("drifting", 4, policy(spot_percentage=100))
         # Pods that wait for whoever asks about them.
         await cluster.deployment("waiting", 1, policy(spot_percentage=100), schedulerName="nobody")
 
@@ -89,8 +98,9 @@ class Scene:
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
 
     async def as_installed(self) -> None:
-        """The Secret empty, the webhook configurations without a CA and nobody's Lease, as the chart leaves them."""
-        await self.objects.delete_if_there(LEASE)
+        """As the chart leaves it: the Secret empty, webhook configurations without a CA, no store and nobody's Lease."""
+        for each in (LEASE, STORE):
+            await self.objects.delete_if_there(each)
         for each in template():
             if each["kind"] == "Secret" or "webhooks" in each:
                 await self.objects.delete_if_there(each)
@@ -158,7 +168,7 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
     await scene.as_installed()
     await scene.objects.apply(stand_in("enough"))
-    async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES) as serve:
+    async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES, *DRIFT) as serve:
         await ready(serve)
         await scene.needs_costs("with-costs")
         await scene.needs_nomination(serve)
@@ -179,6 +189,8 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
         await eventually(costs, lambda seen: len(seen) == 3 and all(seen), "seats are written")
         await eventually(nominated, lambda seen: seen in (["spot-0"], ["spot-1"]), "a node is nominated")
         await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
+        moved = partial(scene.audit.used, service_account("spotmix"), Right("pods/eviction", "create"))
+        await eventually(moved, bool, "a pod is moved")
         assert await eventually(partial(scene.cluster.events, "PolicyInvalid"), bool, "an Event")
 
         async def leads() -> bool:
@@ -249,7 +261,7 @@ class Probe:
 
     stimulus: Stimulus = nothing
     # Others would write the costs that the one which may not shall want to write.
-    flags: tuple[str, ...] = ("--scale-in-deletion-cost", "false")
+    flags: tuple[str, ...] = ("--scale-in-deletion-cost", "false", "--drift-enabled", "false")
     alone: bool = False
 
 
@@ -274,18 +286,24 @@ def _followed() -> dict[Right, Probe]:
 _LEASES = partial(Right, "leases", group="coordination.k8s.io", local=True)
 _HOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 _KEEP = ("get", "watch", "patch")
-_ELECTED = Probe(flags=ELECTION, alone=True)
-_CERTIFIED = Probe(flags=CERTIFICATES, alone=True)
+_STILL = ("--drift-enabled", "false")
+_ELECTED = Probe(flags=(*ELECTION, *_STILL), alone=True)
+_CERTIFIED = Probe(flags=(*CERTIFICATES, *_STILL), alone=True)
+_DRIFTS = Probe(flags=DRIFT, alone=True)
 # By the right that is taken away. A right of the chart without a row fails below.
 PROBES: dict[Right, Probe] = {
     **_followed(),
-    Right("pods", "patch"): Probe(costs, flags=()),
+    Right("pods", "patch"): Probe(costs, flags=_STILL),
     Right("pods/status", "patch"): Probe(nomination),
     Right("events", "create", "events.k8s.io"): Probe(),
     _LEASES("create"): _ELECTED,
     _LEASES("get", name="spotmix"): _ELECTED,
     _LEASES("patch", name="spotmix"): _ELECTED,
-    _LEASES("watch", name="spotmix"): Probe(another_leads, flags=ELECTION, alone=True),
+    _LEASES("watch", name="spotmix"): Probe(another_leads, flags=(*ELECTION, *_STILL), alone=True),
+    Right("pods", "get"): _DRIFTS,
+    Right("pods/eviction", "create"): _DRIFTS,
+    Right("configmaps", "create", local=True): _DRIFTS,
+    **{Right("configmaps", verb, name="spotmix-drift", local=True): _DRIFTS for verb in ("get", "patch")},
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
     **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _CERTIFIED for hook in _HOOKS for verb in _KEEP},
 }

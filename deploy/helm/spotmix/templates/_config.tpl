@@ -6,6 +6,7 @@
       "kind" "SpotmixConfiguration"
       "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
       "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress))
+      "drift" (dict "store" (include "spotmix.driftStore" .))
       "leaderElection" (dict "enabled" .Values.leaderElection.enabled)
       "schedulerConfig" (include "spotmix.schedulerConfig" . | fromYaml)
       "webhook" (dict "enabled" .Values.webhook.enabled) -}}
@@ -55,4 +56,14 @@ tls:
   cert: /etc/spotmix/webhook-tls/tls.crt
   key: /etc/spotmix/webhook-tls/tls.key
 {{- end }}
+{{- end -}}
+
+{{- /* The ConfigMap that the drift loop keeps its moves in. */ -}}
+{{- define "spotmix.driftStore" -}}
+{{ include "spotmix.fullname" . }}-drift
+{{- end -}}
+
+{{- /* Not empty while the drift loop runs. */ -}}
+{{- define "spotmix.drifts" -}}
+{{- if dig "enabled" true (.Values.config.drift | default dict) }}true{{ end -}}
 {{- end -}}

@@ -24,6 +24,11 @@
 {{- if and .Values.networkPolicy.enabled (not .Values.scheduler.enabled) (not .Values.networkPolicy.extenderFrom) -}}
 {{- fail "networkPolicy.enabled without a scheduler of this chart and with an empty networkPolicy.extenderFrom lets no scheduler reach the extender; list who may, such as [{ipBlock: {cidr: 10.0.0.0/24}}] of the control plane" -}}
 {{- end -}}
+{{- range $key := list "store" "namespace" -}}
+{{- if hasKey ($.Values.config.drift | default dict) $key -}}
+{{- fail (printf "config.drift.%s is decided by the chart, which gives the rights to that one ConfigMap alone" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.config.extender -}}
 {{- range $key := list "addr" "urlPrefix" "tls" -}}
 {{- if hasKey $.Values.config.extender $key -}}
