@@ -186,6 +186,8 @@ class DriftLoop:
         self._reports.planned(workloads, made)
         for move in made.moves:
             self.moves.start(move)
+        for stay in made.stays:
+            self.moves.ask(stay)
 
     async def _keep_house(self) -> None:
         """Forget what matters no more, and make up for what could not be stored or read."""

@@ -11,7 +11,7 @@ from functools import partial
 
 from extender.core.drift.history import Verdict, direction
 from extender.core.drift.judge import judge
-from extender.core.drift.moves import Move
+from extender.core.drift.moves import Move, Stay
 from extender.core.drift.rules import DriftRules
 from extender.core.errors import ApiError, WireError
 from extender.core.reasons import Reason
@@ -28,6 +28,8 @@ AT_ONCE = 20
 # How long a dry run's verdict on a pod holds, and how long a drained pod's termination is waited for (seconds).
 DRY_MEMORY = 300.0
 DRAIN_MEMORY = 60.0
+
+_BUDGETS = (Reason.BUDGET, Reason.BUDGETS, Reason.BUDGET_STALE)
 
 
 class Moves:
@@ -95,6 +97,24 @@ class Moves:
             self._recent[pod] = now + (DRY_MEMORY if dry else DRAIN_MEMORY)
         self._moving.add(pod)
         self._group.create_task(self._make(move, dry=dry, recorded=recorded), name=f"move {move.pod.name}")
+
+    def ask(self, stay: Stay) -> None:
+        """Where nothing is to be changed, have the API server say that a budget keeps a pod, once in a while.
+
+        It is asked for one pod of a workload: its budgets are those of the others.
+        """
+        workload = self._state.workloads.by_uid.get(stay.workload.uid)
+        audited = workload is not None and workload.policy.mode == "audit"
+        now = self._now()
+        if (
+            stay.reason not in _BUDGETS
+            or not (self._read_only or audited)
+            or now < self._recent.get(stay.workload.uid, 0)
+        ):
+            return
+        self._recent[stay.workload.uid] = now + DRY_MEMORY
+        given = (stay.pod, stay.node, stay.workload, stay.source, stay.destination)
+        self.start(Move(*given, target="", reason=Reason.SURPLUS, dry=True))
 
     async def _make(self, move: Move, *, dry: bool, recorded: bool) -> None:
         try:

@@ -98,7 +98,7 @@ class Scene:
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
 
     async def as_installed(self) -> None:
-        """As the chart leaves it: the Secret empty, webhook configurations without a CA, no store and nobody's Lease."""
+        """As the chart leaves it: the Secret empty, webhook configurations without CA, no store and nobody's Lease."""
         for each in (LEASE, STORE):
             await self.objects.delete_if_there(each)
         for each in template():

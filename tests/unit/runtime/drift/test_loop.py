@@ -13,9 +13,10 @@ from support.doubles_servers import run_virtually
 
 from extender.core.drift.judge import UNSENT
 from extender.core.drift.moves import Move, PodId, Subject
-from extender.core.objects import OptOut
+from extender.core.objects import Budget, OptOut
 from extender.core.reasons import Reason
 from extender.core.records import replacing
+from extender.core.selectors import LabelSelector
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
 from extender.runtime.drift.loop import SLICE
@@ -511,6 +512,23 @@ def test_a_dry_run_asks_and_changes_nothing(*, audit: bool) -> None:
         assert room.events("MoveStarted") == []
 
     virtually(check, read_only=not audit)
+
+
+def test_a_dry_run_has_the_server_say_that_a_budget_is_exhausted() -> None:
+    async def check(room: Room) -> None:
+        room.drifted(on_demand=8, spot=2)
+        selector = LabelSelector((("app", "web-1"),))
+        room.world.up(Budget("b", "shop", "web", selector, allowed=0, current=True))
+        for number in range(10):
+            room.cluster.faults[f"web-1-{number}"] = [refusal(429)] * 9
+        async with room.running():
+            await room.after(DRY_MEMORY - 10)
+            # For one pod, and not for ever.
+            assert [dry for _, _, dry in room.cluster.evictions] == [True]
+            assert room.drift.view.stays == {Reason.BUDGET: 3}
+        assert room.metric("moves_total", result="blocked", reason="surplus", mode="dry_run") == 1
+
+    virtually(check, read_only=True)
 
 
 def test_a_pod_that_leaves_an_interrupted_node_is_evicted_once_and_not_remembered() -> None:
