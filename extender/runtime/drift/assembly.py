@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
+from extender.core.drift.drain import is_interrupted
 from extender.core.objects import Object
 from extender.core.policy import parse_duration
 from extender.core.state import ClusterState
@@ -72,6 +74,7 @@ def assemble(
             evictor=Evictor(client),
             read_pod=read_pod,
             workloads=state.workloads.by_uid,
+            interrupted=partial(is_interrupted, state),
             decides=decides,
             clock=now,
         ),

@@ -1,7 +1,7 @@
 """When to plan, and what for.
 
-Every second the workloads are looked at that changed since, and every interval all of them, in slices between which
-the event loop gets its turn: the scheduler's requests come first.
+Every second the workloads are looked at that changed since or have pods on interrupted nodes, and every interval all of
+them, in slices between which the event loop gets its turn: the scheduler's requests come first.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from extender.core.drift.drain import threatened
 from extender.core.drift.moves import Subject
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
@@ -82,6 +83,7 @@ class DriftLoop:
         self._ports = ports or Ports()
         self._reopen_at = -math.inf
         self._seen_since: float | None = None
+        self._threatened: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Move pods until cancelled; then nothing more is sent."""
@@ -151,14 +153,16 @@ class DriftLoop:
         self._metrics.cycled(self._ports.clock() - started)
 
     def _due(self, *, sweep: bool) -> Iterable[str]:
-        """UIDs of the workloads to look at, those first that something happened to."""
+        """UIDs of the workloads to look at, those first that something happens to."""
+        # What their pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
+        self._threatened = frozenset(each.managed.workload.uid for each in threatened(self._state))
+        due: dict[str, None] = dict.fromkeys(sorted(self._threatened))
         touched, self._state.touched = self._state.touched, set()
-        due: dict[str, None] = {}
         for revision in touched:
             managed = self._state.workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 due[managed.workload.uid] = None
-        due.update(dict.fromkeys(sorted(self.moves.patience.over())))
+        due.update(dict.fromkeys(sorted(self.moves.patience.over() | self.moves.haste.over())))
         if sweep or self.moves.freed:
             # What a move held is free: others may have waited for it.
             due.update(dict.fromkeys(sorted(self.view.off_target)))
@@ -168,7 +172,9 @@ class DriftLoop:
         return due
 
     def _may_look_at(self, workload: str, stale: Mapping[str, str]) -> bool:
-        if workload in self.memory.unreadable or self.moves.patience.waits(workload):
+        if workload in self.memory.unreadable:
+            return False
+        if self.moves.patience.waits(workload) and workload not in self._threatened:
             return False
         owner = self._state.workloads.owners.get(workload)
         return owner is None or owner.resource not in stale

@@ -10,6 +10,7 @@ from msgspec import Struct
 from extender.core.drift.moves import Move
 from extender.core.errors import ApiError, WireError
 from extender.core.objects import Object, Pod
+from extender.core.reasons import Reason
 from extender.core.records import Workload
 from extender.kube.eviction import Answer, Evictor, Outcome
 from extender.kube.ports import Api
@@ -52,6 +53,7 @@ class Mover:
         evictor: sends evictions.
         read_pod: makes a pod of an answer's body; raises `WireError`.
         workloads: those that are managed, by UID.
+        interrupted: whether the node of a pod (UID) is about to be taken away.
         decides: whether this replica decides now.
         clock: seconds since the epoch.
     """
@@ -63,11 +65,13 @@ class Mover:
         evictor: Evictor,
         read_pod: Callable[[bytes], Object],
         workloads: Mapping[str, Workload],
+        interrupted: Callable[[str], bool],
         decides: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
         self._api = api
         self._workloads = workloads
+        self._interrupted = interrupted
         self._evictor = evictor
         self._read_pod = read_pod
         self._decides = decides
@@ -118,6 +122,8 @@ class Mover:
             return "ends already"
         if pod.node != move.node:
             return f"is on node {pod.node!r}, not {move.node!r}"
+        if move.reason is Reason.INTERRUPTED and not self._interrupted(pod.uid):
+            return f"is on node {pod.node!r}, which is not about to be taken away any more, or drained by somebody else"
         if pod.pending:
             return "is not running yet"
         protection = pod.protection

@@ -28,6 +28,8 @@ AT_ONCE = 20
 # How long a dry run's verdict on a pod holds, and how long a drained pod's termination is waited for (seconds).
 DRY_MEMORY = 300.0
 DRAIN_MEMORY = 60.0
+# The longest wait before a pod that was refused is tried again, of a node that has two minutes at the most (seconds).
+DRAIN_PATIENCE = 15.0
 
 _BUDGETS = (Reason.BUDGET, Reason.BUDGETS, Reason.BUDGET_STALE)
 
@@ -47,7 +49,8 @@ class Moves:
         ports: time and chance.
 
     Attributes:
-        patience: which workloads wait.
+        patience: which workloads wait with moves.
+        haste: which wait with pods that leave interrupted nodes; that has nothing to do with their moves.
         freed: whether anything that moves held was given back since this was set to false.
     """
 
@@ -82,12 +85,13 @@ class Moves:
         self._moving: set[str] = set()
         self._recent: dict[str, float] = {}
         self.patience = Patience(self._ports.clock, self._ports.uniform)
+        self.haste = Patience(self._ports.clock, self._ports.uniform, DRAIN_PATIENCE)
         self.freed = False
 
     def start(self, move: Move) -> None:
-        """Have a move made, unless that is being done or was done a moment ago."""
+        """Have a move made, unless that is being done, was done a moment ago, or its workload waits."""
         pod, now = move.pod.uid, self._now()
-        if pod in self._moving or now < self._recent.get(pod, 0.0):
+        if pod in self._moving or now < self._recent.get(pod, 0.0) or self._waits(move).waits(move.workload.uid):
             return
         dry = move.dry or self._read_only
         recorded = not dry and move.reason is not Reason.INTERRUPTED
@@ -116,6 +120,9 @@ class Moves:
         given = (stay.pod, stay.node, stay.workload, stay.source, stay.destination)
         self.start(Move(*given, target="", reason=Reason.SURPLUS, dry=True))
 
+    def _waits(self, move: Move) -> Patience:
+        return self.haste if move.reason is Reason.INTERRUPTED else self.patience
+
     async def _make(self, move: Move, *, dry: bool, recorded: bool) -> None:
         try:
             async with self._slots:
@@ -127,7 +134,7 @@ class Moves:
             self._moving.discard(move.pod.uid)
         self._reports.attempted(move, attempt, dry=dry)
         if attempt.result in ("started", "would-move"):
-            self.patience.accepted(move.workload.uid)
+            self._waits(move).accepted(move.workload.uid)
         elif not dry or attempt.result != "blocked":
             await self._refused(move, attempt, recorded=recorded)
 
@@ -150,7 +157,7 @@ class Moves:
         if attempt.result == "dropped":
             # Another may lead: the store is theirs.
             return
-        self.patience.refused(move.workload.uid, attempt.result, attempt.retry_after)
+        self._waits(move).refused(move.workload.uid, attempt.result, attempt.retry_after)
         await self.save()
 
     def settle(self, seen_since: float) -> None:

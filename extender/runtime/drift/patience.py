@@ -27,18 +27,22 @@ class Patience:
     Args:
         clock: seconds.
         uniform: draws from [a, b].
+        longest: the longest wait before chance has its part, unless the server asks for more (seconds).
     """
 
-    def __init__(self, clock: Callable[[], float], uniform: Callable[[float, float], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], uniform: Callable[[float, float], float], longest: float = LONGEST
+    ) -> None:
         self._clock = clock
         self._uniform = uniform
+        self._longest = longest
         self._waits: dict[str, _Wait] = {}
 
     def refused(self, workload: str, result: Result, retry_after: float | None) -> float:
         """A move was refused; the seconds that its workload waits, never less than the server asked for."""
         before = self._waits.get(workload)
         refusals = before.refusals + 1 if before is not None else 1
-        least = min(LONGEST, BASE.get(result, 0.0) * 2.0 ** min(refusals - 1, 30))
+        least = min(self._longest, BASE.get(result, 0.0) * 2.0 ** min(refusals - 1, 30))
         delay = max(least, retry_after or 0.0) * self._uniform(1.0, JITTER)
         self._waits[workload] = _Wait(self._clock() + delay, refusals)
         return delay
@@ -61,7 +65,7 @@ class Patience:
                 if not wait.over:
                     wait.over = True
                     found.add(workload)
-                elif now - wait.until > LONGEST:
+                elif now - wait.until > self._longest:
                     # It was not refused again: the next refusal is a first one.
                     del self._waits[workload]
         return found

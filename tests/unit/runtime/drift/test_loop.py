@@ -12,7 +12,6 @@ from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.drift.judge import UNSENT
-from extender.core.drift.moves import Move, PodId, Subject
 from extender.core.objects import Budget, OptOut
 from extender.core.reasons import Reason
 from extender.core.records import replacing
@@ -20,7 +19,7 @@ from extender.core.selectors import LabelSelector
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
 from extender.runtime.drift.loop import SLICE
-from extender.runtime.drift.moves import DRAIN_MEMORY, DRY_MEMORY
+from extender.runtime.drift.moves import DRY_MEMORY
 from extender.runtime.drift.patience import BASE
 
 Check = Callable[[Room], Awaitable[None]]
@@ -529,31 +528,6 @@ def test_a_dry_run_has_the_server_say_that_a_budget_is_exhausted() -> None:
         assert room.metric("moves_total", result="blocked", reason="surplus", mode="dry_run") == 1
 
     virtually(check, read_only=True)
-
-
-def test_a_pod_that_leaves_an_interrupted_node_is_evicted_once_and_not_remembered() -> None:
-    async def check(room: Room) -> None:
-        owner = room.drifted()
-        subject = Subject(DEPLOYMENT, "Deployment", "shop", "web", owner.uid)
-        move = Move(PodId("shop", "web-1-9", "web-1-9"), "spot-0", subject, SPOT, SPOT, "", Reason.INTERRUPTED)
-        room.cluster.grace = 1000.0
-        async with asyncio.TaskGroup() as group:
-            room.drift.moves.begin(group)
-            for _ in range(3):
-                room.drift.moves.start(move)
-                await room.after(DRAIN_MEMORY / 4)
-            assert room.cluster.granted == ["web-1-9"]
-            assert (list(room.drift.memory.history.in_flight()), room.stored) == ([], {})
-            assert room.metric("moves_total", result="started", reason="interrupted", mode="enforce") == 1
-            # One that was refused may be tried again at once.
-            again = replace(move, pod=PodId("shop", "web-1-8", "web-1-8"))
-            room.cluster.faults["web-1-8"] = [refusal(429)]
-            for _ in range(2):
-                room.drift.moves.start(again)
-                await room.after(1)
-            assert room.cluster.granted == ["web-1-9", "web-1-8"]
-
-    virtually(check)
 
 
 def test_the_event_loop_has_its_turn_between_slices() -> None:
