@@ -155,7 +155,9 @@ class DriftLoop:
     def _due(self, *, sweep: bool) -> Iterable[str]:
         """UIDs of the workloads to look at, those first that something happens to."""
         # What their pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
-        self._threatened = frozenset(each.managed.workload.uid for each in threatened(self._state))
+        self._threatened = frozenset(
+            each.managed.workload.uid for each in (threatened(self._state) if self.rules.drain else ())
+        )
         due: dict[str, None] = dict.fromkeys(sorted(self._threatened))
         touched, self._state.touched = self._state.touched, set()
         for revision in touched:
