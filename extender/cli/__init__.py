@@ -1,15 +1,18 @@
 """The command line, a file per command. What a command needs is imported when it runs: `--help` stays fast."""
 
 import sys
+from pathlib import PurePath
 
 import click
 
 from extender import __version__
 from extender.cli.config import config
+from extender.cli.explain import explain
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
-from extender.core.errors import SpotmixError
+from extender.cli.status import status
+from extender.core.errors import ApiError, NotFoundError, SpotmixError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,6 +22,8 @@ def cli() -> None:
 
     \b
     Try it without a cluster:   spotmix sandbox demo
+    See how workloads stand:    spotmix status -A
+    Why is this pod here:       spotmix explain pod/NAME
     Run the scheduler extender: spotmix serve
     Attach it to a scheduler:   spotmix scheduler-config inject FILE
     See the configuration:      spotmix config show
@@ -26,15 +31,22 @@ def cli() -> None:
 
 
 cli.add_command(serve)
+cli.add_command(status)
+cli.add_command(explain)
 cli.add_command(config)
 cli.add_command(scheduler_config)
 cli.add_command(sandbox)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is a line on standard error and exit code 2."""
+    """Run the command line; an error of ours is a line on standard error.
+
+    Its exit code is 1 when the cluster is the reason, else 2. As `kubectl-spotmix` it is a plugin of kubectl.
+    """
+    name = PurePath(sys.argv[0]).name
+    plugin = name.startswith("kubectl-")
     try:
-        cli(standalone_mode=True)
+        cli(standalone_mode=True, prog_name="kubectl spotmix" if plugin else None)
     except SpotmixError as error:
         click.echo(f"spotmix: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, ApiError | NotFoundError) else 2)

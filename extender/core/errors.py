@@ -6,6 +6,7 @@
     +-- ConfigError     a setting, flag, file or environment variable is wrong
     +-- WireError       bytes from a peer are not what the contract says
     +-- ApiError        the Kubernetes API refused a request, or could not be reached
+    +-- NotFoundError   the cluster has no such object
     +-- SandboxError    the control plane of the sandbox cannot be had, started or used
 
 Every text names the object, the field, the value seen and the likely fix; a foreign error is chained.
@@ -22,6 +23,10 @@ class ConfigError(SpotmixError):
 
 class WireError(SpotmixError):
     """Bytes from a peer do not decode; the text names the field."""
+
+
+class NotFoundError(SpotmixError):
+    """The cluster has no object of this kind and name; the text names them, and where there is one."""
 
 
 class SandboxError(SpotmixError):

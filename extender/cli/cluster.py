@@ -1,0 +1,81 @@
+"""What commands share that look at a cluster: where it is, which namespace is meant, and the look itself."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from extender.cli.options import options_of, settings_from
+from extender.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from extender.core.state import ClusterState
+    from extender.onlook import Sight
+    from extender.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cluster_options(command: F) -> F:
+    """Give a command `-n` and the settings that say where the cluster is and how it is read."""
+    command = options_of("kubeconfig", "context", "policy", "classes")(command)
+    return click.option(
+        "-n", "--namespace", default="", metavar="NS", help="Namespace; without it that of the kubeconfig's context."
+    )(command)
+
+
+class Seen:
+    """A cluster that was looked at.
+
+    Attributes:
+        state: the cluster.
+        namespace: the namespace that is meant.
+        now: when, in seconds since the epoch.
+    """
+
+    def __init__(self, sight: "Sight", namespace: str, now: float) -> None:
+        self.state: ClusterState = sight.state
+        self.namespace = namespace
+        self.now = now
+        self._missing = sight.missing
+
+    def note_missing(self, *unimportant: str) -> None:
+        """Say on standard error what could not be listed, save what makes no difference."""
+        for key, why in sorted(self._missing.items()):
+            if key not in unimportant:
+                click.echo(f"spotmix: {key} could not be listed, so that it is left out: {why}", err=True)
+
+
+def see(config_file: str, given: dict[str, str | None], namespace: str) -> Seen:
+    """List the cluster once.
+
+    Raises:
+        ConfigError: a setting or the kubeconfig is wrong.
+        ApiError: the API server cannot be reached, or refuses.
+    """
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import time  # noqa: PLC0415 - likewise
+
+    sight, default = asyncio.run(_look(settings_from(config_file, given)))
+    return Seen(sight, namespace or default, time.time())
+
+
+async def _look(settings: "Settings") -> "tuple[Sight, str]":
+    from extender.kube.client import ApiClient  # noqa: PLC0415 - see the package's docstring
+    from extender.onlook import look  # noqa: PLC0415 - likewise
+
+    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+        return await look(client, settings), await client.namespace()
+
+
+def not_found(seen: Seen, kind: str, group: str, name: str) -> NotFoundError:
+    """The error for an object that is not there, which says where one of that name is."""
+    from extender.core.lookup import namespaces_with  # noqa: PLC0415 - see the package's docstring
+
+    text = f'no {kind} "{name}" in namespace "{seen.namespace}"'
+    others = namespaces_with(seen.state, kind, group, name)
+    if others:
+        return NotFoundError(f"{text}; there is one in {', '.join(others)}: give it with -n")
+    if kind == "pod":
+        return NotFoundError(f"{text}; pods that have ended are not looked at")
+    return NotFoundError(f"{text}; custom kinds are looked at once they own pods")

@@ -1,0 +1,279 @@
+"""What `spotmix explain` prints for people."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from extender.cli.output import plain_table
+from extender.cli.status_tables import BAD, GOOD, SOSO, state_of
+from extender.core.detail import PodRow, RevisionRow, WorkloadExplanation
+from extender.core.explain import PodExplanation
+from extender.core.policy import Problem
+from extender.core.provenance import DEFAULT, HELD, LAST_VALID, Setting
+from extender.core.reasons import Reason
+from extender.core.verdicts import STAND_IN, WANTED, ClassVerdict
+from extender.core.views import Place, SeatsOf, Surplus
+
+PODS = 50
+"""Pods in the table of a workload; wide, JSON and YAML have them all."""
+
+_ROLES = {WANTED: "its seat's class", STAND_IN: "may stand in"}
+_FORCE = {
+    HELD: "invalid, and never was valid: held on-demand",
+    LAST_VALID: "invalid: the last valid one stays in force",
+}
+
+
+def text_of(explained: PodExplanation | WorkloadExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+    """The explanation; `now` is in seconds since the epoch."""
+    if isinstance(explained, PodExplanation):
+        return _pod(explained, now, wide=wide)
+    return _workload(explained, now, wide=wide)
+
+
+# A pod
+
+
+def _pod(explained: PodExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+    yield Text(f"Pod {explained.pod.namespace}/{explained.pod.name}", style="bold")
+    yield _facts(_pod_facts(explained, now))
+    if explained.outcome is None:
+        return
+    if explained.seats:
+        yield from _titled("Seats of its revision", _seats(explained.seats))
+    for each in explained.classes:
+        yield from _titled(_class_title(each), _groups(each))
+    if explained.scores:
+        yield from _titled("Scores of nodes that would pass, and of its own", _scores(explained))
+    yield from _policy(explained.settings, explained.problems, wide=wide)
+
+
+def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
+    revision, workload, unmanaged = explained.revision, explained.workload, explained.unmanaged
+    if workload is not None and revision is not None:
+        below = f", {revision.kind} {revision.name}" if revision.uid != workload.uid else ""
+        yield "belongs to", Text(f"{workload.kind} {workload.name}{below}")
+    if explained.terminating:
+        yield "ends", Text("it is being deleted and holds no seat", style=SOSO)
+    place = explained.place
+    yield "runs on", _place(place) if place is not None else Text("no node yet", style=SOSO)
+    if unmanaged is not None:
+        detail = f" ({unmanaged.detail})" if unmanaged.detail else ""
+        yield "managed", Text(f"no: {unmanaged.reason.text}{detail}")
+        return
+    if explained.policy in _FORCE:
+        yield "policy", Text(_FORCE[explained.policy], style=BAD)
+    if explained.mode == "audit":
+        yield "mode", Text("audit: decided and reported, nothing changed", style=SOSO)
+    seat = explained.seat
+    if seat is not None:
+        size = f" of {explained.replicas}" if explained.replicas is not None and not seat.beyond else ""
+        beyond = f", beyond the {explained.replicas} that are wanted" if seat.beyond else ""
+        yield "seat", Text(f"{seat.number}{size}, {seat.capacity_class}{beyond}", style=SOSO if seat.beyond else "")
+    if explained.surplus is not None:
+        yield "surplus", Text(_surplus(explained.surplus, place), style=BAD)
+    yield from _service(explained, now)
+    yield from _outcome(explained, now)
+
+
+def _place(place: Place) -> Text:
+    pool = ", ".join(filter(None, (place.capacity_class, place.instance_type, place.zone)))
+    text = Text(f"{place.node} ({pool or 'not known'})")
+    if place.going_away:
+        text.append(f", which is about to go away: {place.going_away}", style=BAD)
+    return text
+
+
+def _surplus(surplus: Surplus, place: Place | None) -> str:
+    capacity_class = place.capacity_class if place is not None else ""
+    wanting = f", {' and '.join(surplus.wanting)} lacks some" if surplus.wanting else ""
+    if surplus.pods == 1:
+        return f"its seat is not {capacity_class}{wanting}"
+    return f"one of {surplus.pods} {capacity_class} pods, of which {surplus.count} are too many{wanting}"
+
+
+def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
+    """What a running service holds."""
+    held, waits = explained.held, explained.waits
+    if held is not None:
+        stands_in = ", standing in" if held.stand_in else ""
+        yield "reserved", Text(f"{held.capacity_class}{stands_in}, {_age(now - held.since)} ago")
+    if waits is not None:
+        nominee = f", nominated to {waits.nominee}" if waits.nominee else ""
+        yield "waits", Text(f"for {_age(now - waits.since)}: {_because(waits.reason)}{nominee}", style=SOSO)
+
+
+def _outcome(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
+    outcome, place = explained.outcome, explained.place
+    if outcome is None:
+        return
+    why = _because(outcome.reason)
+    if outcome.reason is Reason.AUDIT:
+        text = Text(f"every node would pass; its seat is {outcome.wanted}: {why}")
+    elif outcome.given:
+        nodes = f"{outcome.passing} node" + "s" * (outcome.passing != 1)
+        style = GOOD if outcome.given == outcome.wanted else SOSO
+        text = Text(f"{outcome.given}, {nodes} would pass: {why}", style=style)
+    else:
+        until = f", which it does in {_age(outcome.wake_at - now)}" if outcome.wake_at > now else ""
+        text = Text(f"no node would pass: {why}{until}", style=BAD)
+    yield "placed now" if place is None else "if placed anew", text
+
+
+def _because(reason: Reason) -> str:
+    return reason.text.removeprefix("spotmix: ")
+
+
+def _class_title(verdict: ClassVerdict) -> str:
+    role = _ROLES.get(verdict.role, "not for this pod")
+    nodes = f"{verdict.nodes} node" + "s" * (verdict.nodes != 1)
+    return f"{verdict.capacity_class}: {role}, {nodes}"
+
+
+def _groups(verdict: ClassVerdict) -> Table | None:
+    if not verdict.groups:
+        return None
+    table = plain_table("NODES", "BECAUSE", "SUCH AS", right=("NODES",))
+    for group in verdict.groups:
+        detail = f" ({group.detail})" if group.detail else ""
+        more = " .." if group.count > len(group.examples) else ""
+        style = GOOD if group.reason is Reason.FITS else ""
+        table.add_row(
+            str(group.count), Text(_because(group.reason) + detail, style=style), ", ".join(group.examples) + more
+        )
+    return table
+
+
+def _seats(seats: Iterable[SeatsOf]) -> Table:
+    table = plain_table("CLASS", "SEATS", "FILLED", "RESERVED", right=("SEATS", "FILLED", "RESERVED"))
+    for each in seats:
+        table.add_row(each.capacity_class, str(each.target), str(each.filled), str(each.reserved))
+    return table
+
+
+def _scores(explained: PodExplanation) -> Table:
+    parts = tuple(explained.scores[0].parts)
+    names = ("TOTAL", *(part.upper() for part in parts))
+    table = plain_table("NODE", *names, right=names)
+    own = explained.place.node if explained.place is not None else ""
+    for score in explained.scores:
+        name = Text(score.node, style="bold" if score.node == own else "")
+        table.add_row(name, str(score.total), *(str(score.parts[part]) for part in parts))
+    return table
+
+
+# A workload
+
+
+def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+    workload, row, unmanaged = explained.workload, explained.row, explained.unmanaged
+    yield Text(f"{workload.kind} {workload.namespace}/{workload.name}", style="bold")
+    if unmanaged is not None:
+        detail = f" ({unmanaged.detail})" if unmanaged.detail else ""
+        yield _facts([("managed", Text(f"no: {unmanaged.reason.text}{detail}"))])
+        return
+    if row is None:
+        yield _facts([("replicas", Text("none"))])
+    else:
+        facts = [("state", state_of(row))]
+        if row.policy in _FORCE:
+            facts.append(("policy", Text(_FORCE[row.policy], style=BAD)))
+        split = (f"{row.actual.get(name, 0)}/{wanted} {name}" for name, wanted in row.wanted.items())
+        facts.append(("replicas", Text(f"{row.replicas}: " + ", ".join(split))))
+        if row.below_floor:
+            facts.append(("floor", Text(f"{row.below_floor} on-demand replicas short", style=BAD)))
+        yield _facts(facts)
+    if explained.revisions:
+        yield from _titled("Revisions (filled/seats)", _revisions(explained.revisions))
+    shown = explained.pods if wide else explained.pods[:PODS]
+    if shown:
+        yield from _titled("Pods", _pods(shown, now, wide=wide))
+        if len(shown) < len(explained.pods):
+            yield Text(f"  and {len(explained.pods) - len(shown)} more; -o wide has them all")
+    yield from _policy(explained.settings, explained.problems, wide=wide)
+
+
+def _revisions(revisions: Iterable[RevisionRow]) -> Table:
+    classes = tuple(dict.fromkeys(each.capacity_class for row in revisions for each in row.seats))
+    names = tuple(name.upper() for name in classes)
+    numbers = ("REPLICAS", *names, "RESERVED", "SURPLUS", "PENDING")
+    table = plain_table("REVISION", *numbers, "ROLLOUT", right=numbers)
+    for row in revisions:
+        seats = {each.capacity_class: each for each in row.seats}
+        table.add_row(
+            f"{row.revision.kind}/{row.revision.name}",
+            "?" if row.replicas is None else str(row.replicas),
+            *(f"{seats[name].filled}/{seats[name].target}" if name in seats else "0/0" for name in classes),
+            str(sum(each.reserved for each in row.seats)),
+            Text(str(row.surplus), style=BAD if row.surplus else ""),
+            Text(str(row.pending), style=SOSO if row.pending else ""),
+            "in progress" if row.rolling else "",
+        )
+    return table
+
+
+def _pods(pods: Iterable[PodRow], now: float, *, wide: bool) -> Table:
+    more = ("INSTANCE TYPE", "ZONE", "REVISION", "AGE") if wide else ()
+    table = plain_table("POD", "SEAT", "CLASS", "NODE", *more, "STATE", right=("SEAT",))
+    for pod in pods:
+        cells = (pod.instance_type or "-", pod.zone or "-", pod.revision, _age(now - pod.created)) if wide else ()
+        seat = "-" if pod.seat is None else str(pod.seat)
+        table.add_row(pod.name, seat, pod.capacity_class or "-", pod.node or "-", *cells, _pod_state(pod))
+    return table
+
+
+def _pod_state(pod: PodRow) -> Text:
+    if pod.terminating:
+        return Text("terminating", style=SOSO)
+    if pod.reason is not None:
+        return Text(f"no node yet, wants {pod.wanted}: {_because(pod.reason)}", style=SOSO)
+    if pod.going_away:
+        return Text(f"its node is about to go away: {pod.going_away}", style=BAD)
+    return Text("ready" if pod.ready else "not ready", style="" if pod.ready else SOSO)
+
+
+# Both
+
+
+def _policy(settings: Iterable[Setting], problems: Iterable[Problem], *, wide: bool) -> Iterator[RenderableType]:
+    shown = [each for each in settings if wide or each.source != DEFAULT]
+    if shown:
+        table = plain_table("KEY", "IN FORCE", "FROM", "WRITTEN")
+        for each in shown:
+            style = "" if each.applied else SOSO
+            written = each.written if each.applied or not each.written else f"{each.written} (not in force)"
+            table.add_row(each.key, each.value or "-", each.source, Text(written or "-", style=style))
+        yield from _titled("Policy", table)
+    told = list(problems)
+    if told:
+        yield Text()
+        yield Text("Problems", style="bold")
+        for problem in told:
+            yield Text(f"  {problem.text}", style=SOSO if problem.warning else BAD)
+
+
+def _titled(title: str, table: Table | None) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(title, style="bold")
+    if table is not None:
+        yield table
+
+
+def _facts(facts: Iterable[tuple[str, Text]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, text in facts:
+        table.add_row(f"  {name}", text)
+    return table
+
+
+def _age(seconds: float) -> str:
+    """A duration as kubectl shows ages."""
+    whole = max(0, round(seconds))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole >= 2 * size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"

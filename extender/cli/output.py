@@ -1,0 +1,68 @@
+"""How commands print: tables for people, JSON and YAML for programs. Colours on a terminal only."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+Format = Literal["table", "wide", "json", "yaml"]
+FORMATS = ("table", "wide", "json", "yaml")
+
+PIPE_WIDTH = 10_000
+"""Columns where there is no terminal to fit lines to: none is cut or wrapped."""
+
+
+def output_option(command: F) -> F:
+    """Give a command `-o`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="Format; wide says more than table, json and yaml say all.",
+    )(command)
+
+
+def print_data(value: Any, output: Format) -> None:
+    """Print a Struct as JSON or YAML."""
+    import msgspec  # noqa: PLC0415 - see the package's docstring
+
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        return
+    import yaml  # noqa: PLC0415 - likewise
+
+    tree = msgspec.to_builtins(value, str_keys=True)
+    click.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+def print_text(parts: "Iterable[RenderableType]") -> None:
+    """Print what people read."""
+    console = _console()
+    for part in parts:
+        console.print(part)
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415 - see the package's docstring
+
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def plain_table(*columns: str, right: Iterable[str] = ()) -> "Table":
+    """A table without lines, as kubectl prints them; the columns in `right` are numbers."""
+    from rich.table import Table  # noqa: PLC0415 - see the package's docstring
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    numbers = set(right)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table

@@ -1,0 +1,96 @@
+"""The tables that `spotmix status` prints."""
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from extender.cli.output import plain_table
+from extender.core.overview import OFF, Condition, Overview, WorkloadRow
+
+BAD, SOSO, GOOD = "bold red", "yellow", "green"
+
+
+def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[RenderableType]:
+    """The overview for people; `namespace` is the one that was asked for, empty for all."""
+    if not shown.workloads:
+        where = f"in namespace {namespace}" if namespace else "in the cluster"
+        yield Text(f'No managed workloads {where}: none is opted in by the label spotmix.io/enabled: "true".')
+    else:
+        yield _workloads(shown, wide=wide)
+        yield Text()
+        yield _summary(shown)
+    if wide:
+        yield Text()
+        yield _pools(shown)
+
+
+def _workloads(shown: Overview, *, wide: bool) -> Table:
+    classes = tuple(shown.totals.wanted)
+    more = ("SURPLUS", "MISSING", "PENDING", "RESERVED", "MODE", "POLICY", "PROBLEMS") if wide else ("PENDING",)
+    names = tuple(name.upper() for name in classes)
+    numbers = ("REPLICAS", *names, "SURPLUS", "MISSING", "PENDING", "PROBLEMS")
+    table = plain_table("NAMESPACE", "WORKLOAD", "REPLICAS", *names, *more, "CONDITION", right=numbers)
+    for row in shown.workloads:
+        cells: dict[str, str] = {
+            "SURPLUS": str(row.surplus),
+            "MISSING": str(row.missing),
+            "PENDING": str(row.pending),
+            "RESERVED": _counts(row.reserved),
+            "MODE": row.mode,
+            "POLICY": row.policy,
+            "PROBLEMS": str(row.problems),
+        }
+        table.add_row(
+            row.namespace,
+            f"{row.kind}/{row.name}",
+            str(row.replicas),
+            *(f"{row.actual.get(name, 0)}/{row.wanted.get(name, 0)}" for name in classes),
+            *(cells[name] for name in more),
+            state_of(row),
+        )
+    return table
+
+
+def state_of(row: WorkloadRow) -> Text:
+    """What is to be said about a workload, in colours."""
+    if not row.conditions:
+        return Text("audit" if row.mode == "audit" else "on target", style="" if row.mode == "audit" else GOOD)
+    text = Text(", ").join(Text(str(each), style=_style(each)) for each in row.conditions)
+    return text + Text(" (audit)") if row.mode == "audit" else text
+
+
+def _style(condition: Condition) -> str:
+    return BAD if condition in OFF else SOSO
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"
+
+
+def _summary(shown: Overview) -> Text:
+    totals = shown.totals
+    counts = [f"{count} {condition}" for condition, count in totals.conditions.items() if count]
+    off = [row for row in shown.workloads if row.conditions]
+    workloads = f"{totals.workloads} workload" + "s" * (totals.workloads != 1)
+    state = ", ".join(counts) if off else "all on target"
+    split = ", ".join(f"{totals.actual.get(name, 0)}/{wanted} {name}" for name, wanted in totals.wanted.items())
+    return Text(f"{workloads}: {state}. Replicas: {split}.")
+
+
+def _pools(shown: Overview) -> Table:
+    numbers = ("NODES", "GOING AWAY", "CORDONED", "NOT READY", "PODS")
+    table = plain_table("CLASS", "INSTANCE TYPE", "ZONE", *numbers, right=numbers)
+    for pool in shown.pools:
+        table.add_row(
+            pool.capacity_class,
+            pool.instance_type or "-",
+            pool.zone or "-",
+            str(pool.nodes),
+            Text(str(pool.going_away), style=SOSO if pool.going_away else ""),
+            str(pool.cordoned),
+            Text(str(pool.not_ready), style=BAD if pool.not_ready else ""),
+            str(pool.pods),
+        )
+    return table
