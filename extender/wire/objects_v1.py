@@ -12,6 +12,7 @@ from extender.core.errors import WireError
 from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, group_of
 from extender.core.state import BUDGETS, CLAIMS, VOLUMES
 from extender.wire.facts_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
+from extender.wire.interning import Interned
 from extender.wire.kube_v1 import (
     Identity,
     ListMeta,
@@ -27,6 +28,7 @@ from extender.wire.pod_v1 import PodReader, RawPod
 from extender.wire.rollout_v1 import is_rolling
 from extender.wire.watch import Change, Page
 
+_interned: Interned[tuple[tuple[str, str], ...], Mapping[str, str]] = Interned()
 _BUILT_IN_GROUPS = ("", "apps", "batch")
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
 _owner_status = msgspec.json.Decoder(OwnerStatus)
@@ -102,10 +104,13 @@ class ObjectDecoder(Generic[R]):
 
 
 def under(prefixes: tuple[str, ...], values: dict[str, str] | None) -> Mapping[str, str]:
-    """The entries whose key is under one of `prefixes` (with their slash); the shared empty mapping for none."""
+    """The entries whose key is under one of `prefixes` (with their slash); equal ones are one object."""
     if not values:
         return EMPTY
-    return {intern(k): intern(v) for k, v in values.items() if k.startswith(prefixes)} or EMPTY
+    found = tuple((intern(k), intern(v)) for k, v in values.items() if k.startswith(prefixes))
+    if not found:
+        return EMPTY
+    return _interned.get(found) or _interned.put(found, dict(found))
 
 
 def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
