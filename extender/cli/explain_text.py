@@ -12,7 +12,7 @@ from extender.core.detail import PodRow, RevisionRow, WorkloadExplanation
 from extender.core.explain import PodExplanation
 from extender.core.policy import Problem
 from extender.core.provenance import DEFAULT, HELD, LAST_VALID, Setting
-from extender.core.reasons import Reason
+from extender.core.reasons import GIVES_A_CLASS, Reason
 from extender.core.verdicts import STAND_IN, WANTED, ClassVerdict
 from extender.core.views import Place, SeatsOf, Surplus
 
@@ -91,7 +91,8 @@ def _surplus(surplus: Surplus, place: Place | None) -> str:
     wanting = f", {' and '.join(surplus.wanting)} lacks some" if surplus.wanting else ""
     if surplus.pods == 1:
         return f"its seat is not {capacity_class}{wanting}"
-    return f"one of {surplus.pods} {capacity_class} pods, of which {surplus.count} are too many{wanting}"
+    are = "is" if surplus.count == 1 else "are"
+    return f"{surplus.count} of {surplus.pods} {capacity_class} pods {are} too many{wanting}"
 
 
 def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
@@ -119,7 +120,7 @@ def _outcome(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]
     else:
         until = f", which it does in {_age(outcome.wake_at - now)}" if outcome.wake_at > now else ""
         text = Text(f"no node would pass: {why}{until}", style=BAD)
-    yield "placed now" if place is None else "if placed anew", text
+    yield "if asked now" if place is None else "if placed anew", text
 
 
 def _because(reason: Reason) -> str:
@@ -155,7 +156,7 @@ def _seats(seats: Iterable[SeatsOf]) -> Table:
 
 def _scores(explained: PodExplanation) -> Table:
     parts = tuple(explained.scores[0].parts)
-    names = ("TOTAL", *(part.upper() for part in parts))
+    names = ("TOTAL", *(f"FOR {part.upper()}" for part in parts))
     table = plain_table("NODE", *names, right=names)
     own = explained.place.node if explained.place is not None else ""
     for score in explained.scores:
@@ -228,10 +229,12 @@ def _pod_state(pod: PodRow) -> Text:
     if pod.terminating:
         return Text("terminating", style=SOSO)
     if pod.reason is not None:
-        return Text(f"no node yet, wants {pod.wanted}: {_because(pod.reason)}", style=SOSO)
+        what = f"would get {pod.wanted}" if pod.reason in GIVES_A_CLASS else f"wants {pod.wanted}"
+        return Text(f"no node yet, {what}: {_because(pod.reason)}", style=SOSO)
     if pod.going_away:
         return Text(f"its node is about to go away: {pod.going_away}", style=BAD)
-    return Text("ready" if pod.ready else "not ready", style="" if pod.ready else SOSO)
+    text = Text("ready" if pod.ready else "not ready", style="" if pod.ready else SOSO)
+    return text.append(", surplus", style=BAD) if pod.surplus else text
 
 
 # Both
@@ -240,11 +243,10 @@ def _pod_state(pod: PodRow) -> Text:
 def _policy(settings: Iterable[Setting], problems: Iterable[Problem], *, wide: bool) -> Iterator[RenderableType]:
     shown = [each for each in settings if wide or each.source != DEFAULT]
     if shown:
-        table = plain_table("KEY", "IN FORCE", "FROM", "WRITTEN")
+        table = plain_table("KEY", "IN FORCE", "FROM")
         for each in shown:
-            style = "" if each.applied else SOSO
-            written = each.written if each.applied or not each.written else f"{each.written} (not in force)"
-            table.add_row(each.key, each.value or "-", each.source, Text(written or "-", style=style))
+            unused = "" if each.applied else f", where {each.written!r} is written and not in force"
+            table.add_row(each.key, each.value or "-", Text(each.source).append(unused, style=SOSO))
         yield from _titled("Policy", table)
     told = list(problems)
     if told:
@@ -264,7 +266,7 @@ def _titled(title: str, table: Table | None) -> Iterator[RenderableType]:
 def _facts(facts: Iterable[tuple[str, Text]]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column()
-    table.add_column(overflow="fold")
+    table.add_column()
     for name, text in facts:
         table.add_row(f"  {name}", text)
     return table

@@ -1,6 +1,5 @@
 """How commands print: tables for people, JSON and YAML for programs. Colours on a terminal only."""
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -14,8 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["table", "wide", "json", "yaml"]
 FORMATS = ("table", "wide", "json", "yaml")
 
-PIPE_WIDTH = 10_000
-"""Columns where there is no terminal to fit lines to: none is cut or wrapped."""
+WIDTH = 10_000
+"""Columns that tables may take: none is cut or folded, a terminal wraps lines that are longer than it is wide."""
 
 
 def output_option(command: F) -> F:
@@ -53,8 +52,7 @@ def print_text(parts: "Iterable[RenderableType]") -> None:
 def _console() -> "Console":
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
 
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def plain_table(*columns: str, right: Iterable[str] = ()) -> "Table":
@@ -64,5 +62,5 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> "Table":
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     numbers = set(right)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
     return table

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from extender.core.decide import ordinal_of
+from extender.core.drift.candidates import in_order
 from extender.core.drift.surplus import Sequences, drift_of, revisions_of
 from extender.core.explain import view_of
 from extender.core.objects import Owner, OwnerRef
@@ -36,7 +37,8 @@ class PodRow(Struct, frozen=True, gc=False, rename="camel"):
     """One pod.
 
     `node` and what follows it are empty without a node. `seat` is None where the pod holds none. `reason` is why a pod
-    without a node waits, or what would be decided on it now; `wanted` is the class it would get or waits for.
+    without a node waits, or what would be decided on it now; `wanted` is the class it would get or waits for. `surplus`
+    marks those of a class with too many that leave first.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PodRow(Struct, frozen=True, gc=False, rename="camel"):
     created: float
     reason: Reason | None = None
     wanted: str = ""
+    surplus: bool = False
 
 
 class WorkloadExplanation(Struct, frozen=True, rename="camel"):
@@ -134,7 +137,7 @@ class _Pods:
         revision = self.revision
         if revision is None:
             return
-        seats = seat_numbers(revision, self.managed)
+        seats, surplus = seat_numbers(revision, self.managed), self._surplus(revision)
         for pod in sorted(revision.pods, key=lambda pod: (pod.created, pod.uid)):
             node = pod.node
             facts = node.facts if node is not None else None
@@ -154,7 +157,13 @@ class _Pods:
                 created=pod.created,
                 reason=reason,
                 wanted=wanted,
+                surplus=pod.uid in surplus,
             )
+
+    def _surplus(self, revision: Revision) -> set[str]:
+        """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
+        drift = drift_of(self.managed, revision, frozenset(), Sequences())
+        return {pod.uid for each in drift.excess for pod in in_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:
         waiting = self.state.waiting.get(pod.uid)

@@ -191,7 +191,7 @@ async def test_a_pod_that_fell_back_says_what_keeps_it_off_spot(look: Look) -> N
     spot = next(each for each in told["classes"] if each["capacityClass"] == "spot")
     assert [(group["reason"], group["count"]) for group in spot["groups"]] == [("not-selected", spot["nodes"])]
     text = (await look.explain(f"pod/{name}")).out
-    assert "one of 4 on-demand pods, of which 2 are too many, spot lacks some" in text
+    assert "2 of 4 on-demand pods are too many, spot lacks some" in text
     assert "not what the pod's node selector or node affinity asks for" in text
 
 

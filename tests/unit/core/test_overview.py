@@ -136,7 +136,7 @@ def test_pools_by_class_with_what_goes_on_there(world: World) -> None:
     world.nodes(on_demand=1)
     world.up(make_node("spot-0"), make_node("spot-1", ready=False), make_node("spot-2", zone="b", unschedulable=True))
     world.up(make_pod("p", None, "spot-0"))
-    world.up(make_node("spot-1", going_away="taint", ready=False))
+    world.up(make_node("spot-1", going_away="taint", reclaimed=True, ready=False))
     found = [
         (p.capacity_class, p.zone, p.nodes, p.going_away, p.cordoned, p.not_ready, p.pods) for p in look(world).pools
     ]
@@ -164,11 +164,11 @@ def test_a_rollout_shows_each_revision(world: World) -> None:
     ] == [("web-2", 2, [(1, 2), (1, 0)], 1), ("web-1", 2, [(1, 1), (1, 1)], 0)]
     assert explained.row is not None
     assert (explained.row.replicas, explained.row.surplus) == (4, 1)
-    assert [(pod.name, pod.seat) for pod in explained.pods] == [
-        ("web-1-0", 1),
-        ("web-2-0", 1),
-        ("web-1-1", 2),
-        ("web-2-1", 3),
+    assert [(pod.name, pod.seat, pod.surplus) for pod in explained.pods] == [
+        ("web-1-0", 1, False),
+        ("web-2-0", 1, False),
+        ("web-1-1", 2, False),
+        ("web-2-1", 3, True),
     ]
     assert {each.key for each in explained.settings} >= {"spot-percentage", "mode"}
     # A revision speaks for its workload.

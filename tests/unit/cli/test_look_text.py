@@ -1,0 +1,207 @@
+"""What `status` and `explain` print for people."""
+
+from collections.abc import Iterable
+
+import pytest
+from rich.console import RenderableType
+from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod, ref
+
+from extender.cli.explain_text import PODS, text_of
+from extender.cli.output import print_text
+from extender.cli.status_tables import tables
+from extender.core.detail import explain_owner
+from extender.core.explain import explain_pod
+from extender.core.objects import Requests
+from extender.core.overview import overview
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Screen:
+    """What was printed, without the spaces at the ends of lines."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def show(self, parts: Iterable[RenderableType]) -> str:
+        print_text(parts)
+        return "\n".join(line.rstrip() for line in self.capsys.readouterr().out.splitlines())
+
+    def pod(self, world: World, uid: str, *, wide: bool = False) -> str:
+        return self.show(text_of(explain_pod(world.state, world.state.pods[uid], world.now), world.now, wide=wide))
+
+    def owner(self, world: World, uid: str, *, wide: bool = False) -> str:
+        owner = world.state.workloads.owners[uid]
+        return self.show(text_of(explain_owner(world.state, owner, world.now), world.now, wide=wide))
+
+
+@pytest.fixture
+def screen(capsys: pytest.CaptureFixture[str]) -> Screen:
+    return Screen(capsys)
+
+
+def test_status(world: World, screen: Screen) -> None:
+    world.nodes(spot=1, on_demand=1)
+    web = world.deployment("web", 2, spot_percentage=50)
+    world.up(*(make_pod(uid, web, "on-demand-0") for uid in "ab"))
+    world.deployment("api", 1, spot_percentage="all")
+    shown = overview(world.state, world.now)
+    assert screen.show(tables(shown, "", wide=False)).splitlines() == [
+        "NAMESPACE   WORKLOAD         REPLICAS   SPOT   ON-DEMAND   PENDING   CONDITION",
+        "shop        Deployment/api          1    0/0         0/1         0   held on demand, incomplete",
+        "shop        Deployment/web          2    0/1         2/1         0   off target",
+        "",
+        "2 workloads: 1 held on demand, 1 off target, 1 incomplete. Replicas: 0/1 spot, 2/2 on-demand.",
+    ]
+    wide = screen.show(tables(shown, "", wide=True)).splitlines()
+    assert wide[2].split() == (
+        ["shop", "Deployment/web", "2", "0/1", "2/1", "1", "0", "0", "-", "enforce", "valid", "0", "off", "target"]
+    )
+    assert wide[-1].split() == ["spot", "m.large", "a", "1", "0", "0", "0", "0"]
+
+
+def test_status_of_nothing_says_how_to_begin(world: World, screen: Screen) -> None:
+    text = screen.show(tables(overview(world.state, world.now, {"shop"}), "shop", wide=False))
+    assert text == 'No managed workloads in namespace shop: none is opted in by the label spotmix.io/enabled: "true".'
+
+
+def test_a_surplus_pod(world: World, screen: Screen) -> None:
+    world.nodes(spot=2, on_demand=1)
+    world.up(make_node("spot-1", taints=(NO_SCHEDULE,)))
+    web = world.deployment("web", 2, spot_percentage=50)
+    world.up(*(make_pod(uid, web, "on-demand-0", created=float(number)) for number, uid in enumerate("ab")))
+    assert screen.pod(world, "b").splitlines() == [
+        "Pod shop/b",
+        "  belongs to       Deployment web, ReplicaSet web-1",
+        "  runs on          on-demand-0 (on-demand, m.large, a)",
+        "  seat             3, on-demand, beyond the 2 that are wanted",
+        "  surplus          1 of 2 on-demand pods is too many, spot lacks some",
+        "  if placed anew   spot, 1 node would pass: takes the first unfilled seat of its workload",
+        "",
+        "Seats of its revision",
+        "CLASS       SEATS   FILLED   RESERVED",
+        "on-demand       1        2          0",
+        "spot            1        0          0",
+        "",
+        "spot: its seat's class, 2 nodes",
+        "NODES   BECAUSE                                              SUCH AS",
+        "    1   the pod may go there                                 spot-0",
+        "    1   a taint that the pod does not tolerate (dedicated)   spot-1",
+        "",
+        "on-demand: may stand in, 1 node",
+        "NODES   BECAUSE                                              SUCH AS",
+        "    1   another capacity class than that of the pod's seat   on-demand-0",
+        "",
+        "Scores of nodes that would pass, and of its own",
+        "NODE          TOTAL   FOR CLASS   FOR POOL   FOR NODE   FOR HEALTH",
+        "spot-0            7           4          0          2            1",
+        "on-demand-0       1           0          0          0            1",
+        "",
+        "Policy",
+        "KEY               IN FORCE   FROM",
+        "spot-percentage   50         Deployment shop/web",
+    ]
+
+
+def test_pods_that_wait(world: World, screen: Screen) -> None:
+    offered = world.nodes(on_demand=1)
+    web = world.deployment("web", 1, spot_percentage=100, fallback_after="5m")
+    world.up(make_pod("p", web, created=world.now - 10))
+    assert (
+        "  if asked now   no node would pass: waits for its capacity class before it falls back, which it does in 4m"
+        in screen.pod(world, "p").splitlines()
+    )
+    world.place(web, offered, uid="p")
+    world.now += 90
+    lines = screen.pod(world, "p").splitlines()
+    assert "  reserved       spot, 90s ago" in lines
+    assert "  waits          for 90s: waits for its capacity class before it falls back" in lines
+    table = screen.owner(world, "uid-Deployment-web").splitlines()
+    row = "no node yet, wants spot: waits for its capacity class before it falls back"
+    assert any(line.split(maxsplit=4)[4:] == [row] for line in table if line.startswith("p "))
+
+
+def test_what_is_wrong_is_told(world: World, screen: Screen) -> None:
+    world.nodes(on_demand=1)
+    world.up(make_node("on-demand-0", "on-demand", going_away="karpenter.sh/disrupted"))
+    web = world.deployment("web", 1, spot_percentage="all", mode="audit")
+    world.up(make_pod("p", web, "on-demand-0"), make_pod("q", web, "on-demand-0", terminating=True))
+    lines = screen.pod(world, "p").splitlines()
+    for line in (
+        "  runs on          on-demand-0 (on-demand, m.large, a), which is about to go away: karpenter.sh/disrupted",
+        "  policy           invalid, and never was valid: held on-demand",
+        "  mode             audit: decided and reported, nothing changed",
+        "spot-percentage   0          Deployment shop/web, where 'all' is written and not in force",
+        "Problems",
+    ):
+        assert line in lines
+    fault = "  Deployment shop/web: spotmix.io/spot-percentage='all' is not a percentage; write a whole number"
+    assert any(line.startswith(fault) for line in lines)
+    assert "  ends             it is being deleted and holds no seat" in screen.pod(world, "q").splitlines()
+
+
+def test_unmanaged(world: World, screen: Screen) -> None:
+    world.nodes(spot=1)
+    world.up(make_pod("bare", None, "spot-0"))
+    assert screen.pod(world, "bare").splitlines() == [
+        "Pod shop/bare",
+        "  runs on   spot-0 (spot, m.large, a)",
+        "  managed   no: no object controls it",
+    ]
+    world.deployment("plain", 1, labels={})
+    assert screen.owner(world, "uid-Deployment-plain").splitlines() == [
+        "Deployment shop/plain",
+        "  managed   no: neither it nor its Namespace has the label that opts in (Deployment shop/plain)",
+    ]
+
+
+def test_a_workload_with_its_pods(world: World, screen: Screen) -> None:
+    world.nodes(spot=1, on_demand=1)
+    web = world.deployment("web", 3, spot_percentage=34, min_on_demand=2)
+    world.up(make_pod("a", web, "spot-0", created=1.0), make_pod("b", web, "spot-0", created=2.0, ready=False))
+    world.up(make_pod("c", web, "on-demand-0", created=3.0))
+    assert screen.owner(world, "uid-Deployment-web").splitlines()[:13] == [
+        "Deployment shop/web",
+        "  state      floor breached, off target",
+        "  replicas   3: 2/1 spot, 1/2 on-demand",
+        "  floor      1 on-demand replicas short",
+        "",
+        "Revisions (filled/seats)",
+        "REVISION           REPLICAS   ON-DEMAND   SPOT   RESERVED   SURPLUS   PENDING   ROLLOUT",
+        "ReplicaSet/web-1          3         1/2    2/1          0         1         0",
+        "",
+        "Pods",
+        "POD   SEAT   CLASS       NODE          STATE",
+        "c        1   on-demand   on-demand-0   ready",
+        "a        3   spot        spot-0        ready",
+    ]
+    wide = screen.owner(world, "uid-Deployment-web", wide=True)
+    assert "INSTANCE TYPE" in wide
+    # Wide has the keys that nobody wrote, too.
+    assert "when-unsatisfiable" in wide
+
+
+def test_long_lists_are_cut_and_say_so(world: World, screen: Screen) -> None:
+    world.nodes(on_demand=1)
+    web = world.deployment("web", PODS + 3)
+    world.up(*(make_pod(f"p{number:03}", web, "on-demand-0") for number in range(PODS + 3)))
+    assert "  and 3 more; -o wide has them all" in screen.owner(world, "uid-Deployment-web").splitlines()
+    assert "more;" not in screen.owner(world, "uid-Deployment-web", wide=True)
+
+
+def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen: Screen) -> None:
+    cron = make_owner("CronJob", "nightly", labels={"spotmix.io/enabled": "true"})
+    world.up(cron)
+    assert screen.owner(world, cron.uid).splitlines()[:2] == ["CronJob shop/nightly", "  replicas   none"]
+    job = make_owner("Job", "nightly-1", 1, owner=ref(cron))
+    small = make_node("n", "on-demand", instance_type="", zone="", allocatable=Requests(cpu=1))
+    world.up(job, small, make_pod("p", ref(job), "n"))
+    assert "  runs on          n (on-demand)" in screen.pod(world, "p").splitlines()
+
+
+def test_colours_are_for_terminals(world: World, screen: Screen) -> None:
+    world.deployment("web", 1, spot_percentage="all")
+    assert "\x1b" not in screen.show(tables(overview(world.state, world.now), "", wide=True))
