@@ -12,10 +12,11 @@ from typing import Any
 from extender.core.errors import ApiError
 from extender.core.events import Event, Listed, Unavailable, Upsert
 from extender.core.objects import Owner, OwnerRef, Pod
+from extender.core.policy import parse_duration
 from extender.core.state import ClusterState
 from extender.core.workloads import NEVER_MANAGED
 from extender.kube.informers import ClusterFeed
-from extender.kube.ports import Api
+from extender.kube.ports import Api, Ports
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
 from extender.settings import Settings
 from extender.settings.rules import rules_of
@@ -44,13 +45,18 @@ class Sight:
         self.missing = missing
 
 
-async def look(api: Api, settings: Settings) -> Sight:
+async def look(api: Api, settings: Settings, ports: Ports | None = None) -> Sight:
     """List all that Spotmix looks at.
+
+    Args:
+        api: the API client.
+        settings: how nodes and policies are read.
+        ports: time and chance, for what is tried again.
 
     Raises:
         ApiError: the API server cannot be reached, or does not let us list something that is needed.
     """
-    onlooker = _Onlooker(api, settings)
+    onlooker = _Onlooker(api, settings, ports)
     try:
         return await onlooker.look()
     finally:
@@ -94,9 +100,11 @@ class _ListsOnly:
 
 
 class _Onlooker:
-    def __init__(self, api: Api, settings: Settings) -> None:
+    def __init__(self, api: Api, settings: Settings, ports: Ports | None) -> None:
         self._decoders = Decoders(settings.classes, settings.policy.prefixes)
-        self._state = ClusterState(rules_of(settings))
+        self._state = ClusterState(
+            rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
+        )
         self._essential = {resource.key for resource in BUILT_IN}
         self._needed = {resource.path for resource in BUILT_IN}
         self._optional = {resource.path: resource.key for resource in DRIFT_ONLY}
@@ -111,6 +119,7 @@ class _Onlooker:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
+            ports=ports,
             page_size=settings.cache.page_size,
         )
 
@@ -169,13 +178,14 @@ class _Onlooker:
         """What was refused for good is known from the request; what the feed tries again and again is not."""
         if source not in self._awaited:
             return
-        if source in self._essential:
-            if self.feed.health()[source].failures >= ATTEMPTS:
-                self._failure = self._failure or ApiError(f"{source} cannot be listed: {text}")
-                self._progress.set()
-        else:
-            self._missing[source] = text
-            self._settled(source)
+        health = self.feed.health()[source]
+        if source not in self._essential:
+            if health.failures or not health.undecodable:
+                self._missing[source] = text
+                self._settled(source)
+        elif health.failures >= ATTEMPTS:
+            self._failure = self._failure or ApiError(f"{source} cannot be listed: {text}")
+            self._progress.set()
 
 
 def _explained(error: ApiError) -> ApiError:
