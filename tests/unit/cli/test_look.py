@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from unit.kube.fake_api import write_kubeconfig
@@ -79,3 +81,17 @@ def _complete(instruction: str, **environ: str) -> subprocess.CompletedProcess[s
         check=False,
         env={**os.environ, "_SPOTMIX_COMPLETE": instruction, **environ},
     )
+
+
+def test_the_reference_has_every_command() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "cli.md").read_text()
+    missing = [name for name in _commands(cli) if f"| `{name}" not in text]
+    assert missing == []
+
+
+def _commands(group: click.Group, prefix: str = "spotmix") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}"
