@@ -7,6 +7,7 @@ import click
 
 from extender import __version__
 from extender.cli.config import config
+from extender.cli.drift import drift
 from extender.cli.explain import explain
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
@@ -24,6 +25,7 @@ def cli() -> None:
     Try it without a cluster:   spotmix sandbox demo
     See how workloads stand:    spotmix status -A
     Why is this pod here:       spotmix explain pod/NAME
+    What would be moved:        spotmix drift plan
     Run the scheduler extender: spotmix serve
     Attach it to a scheduler:   spotmix scheduler-config inject FILE
     See the configuration:      spotmix config show
@@ -33,6 +35,7 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(status)
 cli.add_command(explain)
+cli.add_command(drift)
 cli.add_command(config)
 cli.add_command(scheduler_config)
 cli.add_command(sandbox)

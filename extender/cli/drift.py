@@ -1,0 +1,132 @@
+"""`spotmix drift plan`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from extender.cli.options import options_of, settings_from
+from extender.cli.output import output_option, print_data, print_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extender.cli.output import Format
+    from extender.core.drift.history import History
+    from extender.core.drift.report import DriftReport
+    from extender.kube.client import ApiClient
+    from extender.settings import Settings
+
+BUDGETS = "poddisruptionbudgets.policy"
+
+
+@click.group()
+def drift() -> None:
+    """Look at what the drift loop does."""
+
+
+@drift.command("plan")
+@click.option("-n", "--namespace", default="", metavar="NS", help="Tell of this namespace alone; without it of all.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Ask the API server, by dry runs, what it would say to the evictions; needs the right to create pods/eviction.",
+)
+@output_option
+@options_of("kubeconfig", "context", "policy", "classes", "drift")
+def plan_command(config_file: str, namespace: str, *, verify: bool, output: "Format", **given: str | None) -> None:
+    """Print which pods the drift loop would move now, and for every surplus pod that stays, why.
+
+    All is computed here from what the kubeconfig lets list, so that Spotmix need not be installed. Where it runs, its
+    moves in flight and its back-off are read from its ConfigMap. Pass --config to plan as your service does. Nothing
+    is changed, with --verify neither.
+
+    \b
+    Examples:
+      spotmix drift plan
+      spotmix drift plan -n shop -o wide
+      spotmix drift plan --verify -o json
+
+    \b
+    Exit code 0: shown; 1: the cluster cannot be reached or refuses, or PodDisruptionBudgets cannot be listed, without
+    which nothing is moved; 2: a flag, the configuration or the kubeconfig is wrong.
+    """
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    seen = asyncio.run(_see(settings_from(config_file, given), namespace, verify=verify))
+    report, notes, complete = seen
+    if output in ("json", "yaml"):
+        print_data(report, output)
+    else:
+        from extender.cli.drift_tables import tables  # noqa: PLC0415 - likewise
+
+        print_text(tables(report, namespace, wide=output == "wide", verified=verify))
+    for note in notes:
+        click.echo(f"spotmix: {note}", err=True)
+    click.get_current_context().exit(0 if complete else 1)
+
+
+async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":
+    """The report, what is to be said about it, and whether all that a plan needs could be read."""
+    import time  # noqa: PLC0415 - see the package's docstring
+
+    from extender.core.drift.plan import plan  # noqa: PLC0415 - likewise
+    from extender.core.drift.report import held_back, report  # noqa: PLC0415 - likewise
+    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
+    from extender.onlook import look  # noqa: PLC0415 - likewise
+    from extender.runtime.drift.rules import drift_rules  # noqa: PLC0415 - likewise
+
+    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+        sight = await look(client, settings)
+        history, faults, notes = await _remember(client, settings)
+        now = time.time()
+        current = BUDGETS not in sight.missing
+        made = plan(sight.state, history, drift_rules(settings.drift), now, current=current)
+        told = report(held_back(made, faults), history, now, {namespace} if namespace else None)
+        if verify:
+            told = await _verify(client, told)
+    notes += [f"{key} could not be listed: {why}{_without(key)}" for key, why in sorted(sight.missing.items())]
+    return told, notes, current
+
+
+def _without(key: str) -> str:
+    if key == BUDGETS:
+        return "; without PodDisruptionBudgets nothing is moved: ask for a role that may list them"
+    return "; pods with volumes stay where they are" if key.startswith("persistentvolume") else ""
+
+
+async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History, Mapping[str, str], list[str]]":
+    """The history that the service has stored, which of it does not decode and why, and what is to be said about it."""
+    from extender.core.drift.history import History  # noqa: PLC0415 - see the package's docstring
+    from extender.core.errors import ApiError, WireError  # noqa: PLC0415 - likewise
+    from extender.kube.driftstore import DriftStore  # noqa: PLC0415 - likewise
+    from extender.runtime.drift.assembly import store_namespace  # noqa: PLC0415 - likewise
+    from extender.wire.drift_v1 import decode_history  # noqa: PLC0415 - likewise
+
+    history, faults = History(), dict[str, str]()
+    store = DriftStore(client, store_namespace(settings.drift), settings.drift.store)
+    try:
+        entries = await store.read()
+    except ApiError as error:
+        if error.status not in {403, 404}:
+            raise
+        why = "is not there" if error.status == 404 else f"cannot be read: {error}"
+        return history, faults, [f"{store} {why}; planned as if no pod had been moved before (see --drift-namespace)"]
+    for uid, text in entries.items():
+        try:
+            history.workloads[uid] = decode_history(text)
+        except WireError as error:
+            faults[uid] = f"{store}, {uid}: {error}"
+    return history, faults, []
+
+
+async def _verify(client: "ApiClient", report: "DriftReport") -> "DriftReport":
+    """Ask the API server about the evictions, one after another."""
+    from extender.core.drift.report import Verdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
+    from extender.kube.eviction import Evictor  # noqa: PLC0415 - likewise
+
+    evictor = Evictor(client)
+    verdicts = {}
+    for pod in doubted(report):
+        outcome = await evictor.evict(pod, dry_run=True)
+        verdicts[pod] = Verdict(str(outcome.answer), outcome.status, outcome.text)
+    return with_verdicts(report, verdicts)
