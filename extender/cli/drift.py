@@ -29,7 +29,7 @@ def drift() -> None:
 @click.option(
     "--verify",
     is_flag=True,
-    help="Ask the API server, by dry runs, what it would say to the evictions; needs the right to create pods/eviction.",
+    help="Ask the API server by dry runs what it says to the evictions; needs the right to create pods/eviction.",
 )
 @output_option
 @options_of("kubeconfig", "context", "policy", "classes", "drift")
