@@ -1,6 +1,7 @@
 """The tables that `spotmix drift plan` prints."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -97,11 +98,20 @@ def _verdict(verdict: Verdict | None) -> Text:
     return Text(f"{verdict.answer}: {verdict.text}", style=BAD)
 
 
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _in_flight(report: DriftReport) -> Table:
     table = plain_table("NAMESPACE", "WORKLOAD", "POD", "FROM", "TO", "SINCE")
     for move in report.in_flight:
         table.add_row(
-            move.pod.namespace, _workload(move.workload), move.pod.name, move.source, move.destination, move.since
+            move.pod.namespace,
+            _workload(move.workload),
+            move.pod.name,
+            move.source,
+            move.destination,
+            _time(move.since),
         )
     return table
 

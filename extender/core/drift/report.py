@@ -1,7 +1,6 @@
 """A plan as a report for people and programs: its fields are a stable format, see `docs/reference/drift-plan.md`."""
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -62,13 +61,13 @@ class PlannedStay(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class OngoingMove(Struct, frozen=True, rename="camel"):
-    """A pod that was evicted at `since`, and whose replacement is not Ready yet."""
+    """A pod that was evicted at `since` (seconds since the epoch), and whose replacement is not Ready yet."""
 
     pod: PodId
     workload: WorkloadName
     source: str = field(name="from")
     destination: str = field(name="to")
-    since: str
+    since: float
 
 
 class Imbalance(Struct, frozen=True, rename="camel"):
@@ -83,9 +82,9 @@ class Imbalance(Struct, frozen=True, rename="camel"):
 
 
 class DriftReport(Struct, frozen=True, rename="camel"):
-    """See the module. `at` is when, in RFC 3339; `paused` says why nothing is moved at all."""
+    """See the module. `at` is when (seconds since the epoch); `paused` says why nothing is moved at all."""
 
-    at: str
+    at: float
     paused: Why | None
     moves: tuple[PlannedMove, ...]
     stays: tuple[PlannedStay, ...]
@@ -113,14 +112,12 @@ def report(plan: DriftPlan, history: History, now: float, namespaces: Collection
 
     ongoing = sorted(history.in_flight(), key=lambda entry: (entry.at, entry.move.pod.uid))
     return DriftReport(
-        _time(now),
+        now,
         why(plan.paused) if plan.paused is not None else None,
         tuple(_move(move) for move in plan.moves if told(move.workload)),
         tuple(_stay(stay) for stay in plan.stays if told(stay.workload)),
         tuple(
-            OngoingMove(
-                entry.move.pod, _name(entry.move.workload), entry.move.source, entry.move.destination, _time(entry.at)
-            )
+            OngoingMove(entry.move.pod, _name(entry.move.workload), entry.move.source, entry.move.destination, entry.at)
             for entry in ongoing
             if told(entry.move.workload)
         ),
@@ -159,10 +156,6 @@ def with_verdicts(report: DriftReport, verdicts: Mapping[PodId, Verdict]) -> Dri
 
 
 _OF_BUDGETS = frozenset({Reason.BUDGET, Reason.BUDGET_STALE, Reason.BUDGETS})
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _name(subject: Subject) -> WorkloadName:
