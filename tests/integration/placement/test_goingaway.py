@@ -296,15 +296,41 @@ async def test_a_node_that_comes_back_under_its_name_is_not_marked(lot: Lot) -> 
     assert await lot.scaled(12) == [lot.busy] * 4
 
 
-async def test_pools_that_were_interrupted_are_used_less(lot: Lot) -> None:
+async def _notice(lot: Lot) -> None:
     await NOTICE.mark(lot, lot.busy)
     await lot.usable(1)
     await terminate_node(lot.api, lot.busy, marker=None)
-    again = lot.busy.replace("spot-a", "spot-2-a")
-    await lot.add(again)
-    await lot.usable(2)
+
+
+async def _sudden_end(lot: Lot) -> None:
+    await terminate_node(lot.api, lot.busy, marker=None)
+    await lot.usable(1)
+
+
+async def _given_back(lot: Lot) -> None:
+    await tainted("ToBeDeletedByClusterAutoscaler").mark(lot, lot.busy)
+    await lot.usable(1)
+    await terminate_node(lot.api, lot.busy, marker=None)
+
+
+async def _false_alarm(lot: Lot) -> None:
+    await NOTICE.mark(lot, lot.busy)
+    await lot.usable(1)
+    await remove_taint(lot.api, lot.busy, ITN)
+
+
+@pytest.mark.parametrize(
+    ("happens", "counts"), [(_notice, True), (_sudden_end, True), (_given_back, False), (_false_alarm, False)]
+)
+async def test_pools_that_were_interrupted_are_used_less(
+    lot: Lot, happens: Callable[[Lot], Awaitable[None]], *, counts: bool
+) -> None:
+    await happens(lot)
+    await lot.add(lot.busy.replace("spot-a", "spot-2-a"))
+    there = {node["metadata"]["name"] for node in await lot.cluster.nodes()} - {lot.solid}
+    await lot.usable(len(there))
     for number in range(4):
-        await lot.cluster.deployment(f"one-{number}", 1, policy(spot_percentage=100), **lot.pod())
-        # Each follows the one before, so that the scheduler's own scores would spread them.
+        # Each follows the one before, and is big, so that the scheduler's own scores spread them where ours are equal.
+        await lot.cluster.deployment(f"one-{number}", 1, policy(spot_percentage=100), cpu="1", **lot.pod())
         await lot.cluster.ready(f"one-{number}", 1)
-    assert {pod["spec"]["nodeName"] for pod in await lot.cluster.pods()} == {lot.calm}
+    assert {pod["spec"]["nodeName"] for pod in await lot.cluster.pods()} == ({lot.calm} if counts else there)
