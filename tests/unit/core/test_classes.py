@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from msgspec.structs import fields
+from support.tools import ROOT
 
 from extender.core.classes import (
     DEFAULT_RULES,
@@ -169,3 +173,20 @@ def test_first_label_skips_what_is_absent_or_empty() -> None:
     assert first_label({old: "m.large"}, (new, old)) == "m.large"
     assert first_label({new: "", old: "m.large"}, (new, old)) == "m.large"
     assert first_label({}, (new, old)) == ""
+
+
+def test_the_page_about_interruptions_has_every_marker_and_what_it_means() -> None:
+    page = (ROOT / "docs" / "explanation" / "interruptions.md").read_text()
+    told: dict[str, tuple[str, str]] = {}
+    for row in re.findall(r"^\| (`.+) \|$", page.split("\n## What follows")[0], re.MULTILINE):
+        cells = row.split(" | ")
+        if len(cells) == 5:
+            told.update(dict.fromkeys(re.findall(r"`([^`]+)`", cells[0].partition(" with ")[0]), (cells[3], cells[4])))
+    conditions = {each.type: [NodeCondition(each.type, "True", each.reason)] for each in RULES.going_away_conditions}
+    assert told.keys() == RULES.going_away_keys | conditions.keys()
+    for marker, (interruption, drainer) in told.items():
+        taints = [] if marker in conditions else [Taint(marker, "", "NoSchedule")]
+        assert RULES.reclaimed(taints, conditions.get(marker, [])) == (interruption == "yes")
+        assert RULES.drained(taints) == (drainer in ("Karpenter", "Cluster Autoscaler", "CAST AI"))
+    for setting in re.findall(r"`classes\.(\w+)`", page):
+        assert setting in {field.encode_name for field in fields(ClassRules)}
