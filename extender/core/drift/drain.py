@@ -214,7 +214,6 @@ class _FreeSeats:
         self._left = max(0, (self._replicas or 0) - sum(self._held.values()))
         on_their_way = self._left - seatless
         for _ in range(on_their_way):
-            self._left -= 1
             self.fill(first_unfilled(self._seats, self._held)[1])
 
     def offer(self, pod: PodRecord) -> str:

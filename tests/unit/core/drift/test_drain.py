@@ -247,6 +247,13 @@ def test_drains_are_served_before_surplus_pods_of_the_same_budget(world: DriftWo
     assert world.moved() == ["web-1-2"]
 
 
+def test_a_budget_is_all_that_holds_whoever_has_one(world: DriftWorld) -> None:
+    web(world, 3, 5)
+    world.up(make_budget("web", selector(app="web-1"), allowed=4))
+    interrupt(world, "spot-0")
+    assert len(world.moved()) == 4
+
+
 @pytest.mark.parametrize(("replicas", "leave"), [(1, 1), (2, 1), (4, 1), (8, 2), (20, 5)])
 def test_without_a_budget_a_quarter_leaves_at_a_time(world: DriftWorld, replicas: int, leave: int) -> None:
     web(world, 0, replicas)
@@ -293,15 +300,27 @@ def test_pods_on_a_silent_node_serve_no_more_and_leave_all_at_once(world: DriftW
     assert len(world.moved()) == 6
 
 
-def test_in_flight_moves_are_left_alone(world: DriftWorld) -> None:
-    world.drifted(on_demand=6, spot=4)
+def test_pods_that_are_being_moved_are_left_alone(world: DriftWorld) -> None:
+    world.rules = ALL_AT_ONCE
+    owner = world.drifted(on_demand=4, spot=6)
     (move,) = world.plan().moves
+    assert move.node == "spot-0"
     world.start(move)
-    change(world, "web-1-6", world.workload_owner("web"), "spot-0", terminating=True)
+    terminating = "web-1-4" if move.pod.name != "web-1-4" else "web-1-5"
+    change(world, terminating, owner, "spot-0", terminating=True)
     interrupt(world, "spot-0")
-    assert move.pod.name not in world.moved()
-    assert "web-1-6" not in world.moved()
-    assert not any(move.reason is Reason.SURPLUS for move in world.plan().moves)
+    assert len(world.moved()) == 4
+    assert not {move.pod.name, terminating} & {*world.moved(), *stays(world)}
+
+
+def test_pods_that_leave_count_as_moves_in_flight_of_their_workload() -> None:
+    world = DriftWorld(replace(ALL_AT_ONCE, max_unavailable=100))
+    world.nodes(spot=2, on_demand=1)
+    world.drifted(on_demand=8, spot=2)
+    assert [move.reason for move in world.plan().moves] == [Reason.SURPLUS]
+    interrupt(world, "spot-0")
+    assert [move.reason for move in world.plan().moves] == [Reason.INTERRUPTED] * 2
+    assert (Reason.IN_FLIGHT, "web-1-8") in world.why()
 
 
 # Who stays
@@ -359,6 +378,13 @@ def test_an_audited_workload_only_says_so_and_takes_no_room() -> None:
     assert [(move.pod.name, move.dry) for move in world.plan().moves] == [("web-1-0", False)]
     world.gone("pods", "web-1-0")
     assert [(move.pod.name, move.dry) for move in world.plan().moves] == [("audited-1-0", True)]
+    # It takes none from a surplus pod either.
+    world.up(make_node("on-demand-0", ON_DEMAND))
+    world.drifted("api", on_demand=10, spot=0)
+    assert {(move.reason, move.dry) for move in world.plan().moves} == {
+        (Reason.INTERRUPTED, True),
+        (Reason.SURPLUS, False),
+    }
 
 
 def test_a_workload_whose_policy_is_invalid_goes_on_demand(world: DriftWorld) -> None:
