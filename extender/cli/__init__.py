@@ -12,6 +12,7 @@ from extender.cli.explain import explain
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
+from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.core.errors import ApiError, NotFoundError, SpotmixError
 
@@ -26,6 +27,7 @@ def cli() -> None:
     See how workloads stand:    spotmix status -A
     Why is this pod here:       spotmix explain pod/NAME
     What would be moved:        spotmix drift plan
+    Try a policy over a day:    spotmix simulate SCENARIO
     Run the scheduler extender: spotmix serve
     Attach it to a scheduler:   spotmix scheduler-config inject FILE
     See the configuration:      spotmix config show
@@ -39,6 +41,7 @@ cli.add_command(drift)
 cli.add_command(config)
 cli.add_command(scheduler_config)
 cli.add_command(sandbox)
+cli.add_command(simulate)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 from extender.core.errors import ConfigError, WireError
-from extender.core.mutate import MutationRules, parse_taint
 from extender.core.objects import OwnerRef
 from extender.core.state import ClusterState
 from extender.servers.admission import PATIENCE, Admission
@@ -13,6 +12,7 @@ from extender.servers.owners import OwnerGate
 from extender.servers.server import HttpServer, bind
 from extender.servers.webhook import WebhookApp
 from extender.settings import Settings, split_address, stanza_from
+from extender.settings.rules import mutation_rules
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 
@@ -29,17 +29,6 @@ def injector(settings: Settings) -> Callable[[str], str]:
             raise WireError(f"spotmix's own settings do not say how it is reached: {error}") from error
 
     return injected
-
-
-def mutation_rules(settings: Settings) -> MutationRules:
-    """What pods get under these settings."""
-    webhook = settings.webhook
-    return MutationRules(
-        settings.classes,
-        webhook.default_scheduler_name,
-        webhook.preference_weight,
-        tuple(parse_taint(text) for text in webhook.extra_spot_taints),
-    )
 
 
 class Webhook:

@@ -222,3 +222,12 @@ def render_settings(settings: Settings) -> str:
     """The configuration as a YAML file that `load_settings` reads back."""
     tree = {"apiVersion": API_VERSION, "kind": KIND, **msgspec.to_builtins(settings)}
     return yaml.safe_dump(tree, sort_keys=False, width=110)
+
+
+def settings_of(tree: dict[str, Any], origin: str) -> Settings:
+    """The settings that another file has among its own: sections as in the configuration file.
+
+    Raises:
+        ConfigError: names `origin`, the key and the value seen.
+    """
+    return _convert(tree, origin)

@@ -1,12 +1,15 @@
-"""How policies are read under some settings."""
+"""What the core goes by, from the settings: how policies are read, pods are mutated and moved."""
 
 from collections.abc import Iterable
 
+from extender.core.drift.rules import DriftRules
+from extender.core.mutate import MutationRules, parse_taint
 from extender.core.objects import EMPTY
+from extender.core.policy import parse_duration
 from extender.core.workloads import PolicyRules
 from extender.settings.load import default_annotations
-from extender.settings.sections import Settings
-from extender.wire.schedule import schedule_fault
+from extender.settings.sections import DriftSettings, Settings
+from extender.wire.schedule import schedule_fault, window_open
 
 
 def rules_of(settings: Settings, own_namespaces: Iterable[str] = ()) -> PolicyRules:
@@ -16,4 +19,37 @@ def rules_of(settings: Settings, own_namespaces: Iterable[str] = ()) -> PolicyRu
         settings.policy.prefixes,
         default_annotations(settings) or EMPTY,
         frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespaces)),
+    )
+
+
+def mutation_rules(settings: Settings) -> MutationRules:
+    """What pods get under these settings."""
+    webhook = settings.webhook
+    return MutationRules(
+        settings.classes,
+        webhook.default_scheduler_name,
+        webhook.preference_weight,
+        tuple(parse_taint(text) for text in webhook.extra_spot_taints),
+    )
+
+
+def drift_rules(settings: DriftSettings) -> DriftRules:
+    """The rules of plans and judgements under these settings."""
+    return DriftRules(
+        window_open,
+        max_in_flight=settings.max_moves_in_flight,
+        workload_in_flight=settings.workload_in_flight,
+        max_unavailable=settings.max_unavailable,
+        min_age=parse_duration(settings.min_pod_age),
+        dwell=parse_duration(settings.dwell),
+        not_ready=settings.not_ready_nodes,
+        singletons=settings.move_singletons,
+        drain=settings.drain_on_interruption,
+        drain_unavailable=settings.drain_max_unavailable,
+        back_off=parse_duration(settings.back_off),
+        max_back_off=parse_duration(settings.max_back_off),
+        circuit_moves=settings.circuit_moves,
+        circuit_window=parse_duration(settings.circuit_window),
+        circuit_reset=parse_duration(settings.circuit_reset),
+        patience=parse_duration(settings.replacement_timeout),
     )

@@ -1,6 +1,6 @@
 """The API server of the virtual cluster: what there is, and who is told when it changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -8,7 +8,19 @@ from msgspec.structs import replace
 
 from extender.core.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.events import Event, Gone, Upsert
-from extender.core.objects import EMPTY, Budget, Namespace, Node, Owner, OwnerRef, Pod, Protection, Requests
+from extender.core.objects import (
+    EMPTY,
+    Budget,
+    Claim,
+    Namespace,
+    Node,
+    Owner,
+    OwnerRef,
+    Pod,
+    Protection,
+    Requests,
+    Volume,
+)
 from extender.simulate.clock import Clock
 
 
@@ -50,7 +62,7 @@ class VirtualPod(Struct, eq=False):
     name: str
     owner: OwnerRef
     template: PodTemplate
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     created: float
     node: str = ""
     running: bool = False
@@ -106,6 +118,9 @@ class VirtualApi:
 
     Args:
         clock: virtual time.
+
+    Attributes:
+        admit: changes what the pods of an owner are like when one is created, as a mutating webhook does.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -116,6 +131,7 @@ class VirtualApi:
         self.budgets: dict[str, Budget] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.watchers: list[Watcher] = []
+        self.admit: Callable[[str, OwnerRef, PodTemplate], PodTemplate] = lambda _namespace, _owner, template: template
         self._by_owner: dict[str, dict[str, VirtualPod]] = {}
         self._by_node: dict[str, dict[str, VirtualPod]] = {}
         self._by_name: dict[tuple[str, str], VirtualPod] = {}
@@ -145,7 +161,8 @@ class VirtualApi:
         self, namespace: str, name: str, owner: OwnerRef, template: PodTemplate, uid: str = ""
     ) -> VirtualPod:
         """Create a pod; it is given a name that begins with `name` when that ends with a dash."""
-        uid = uid or self.new_uid("pod")
+        uid = self.new_uid("pod")
+        template = self.admit(namespace, owner, template)
         if name.endswith("-"):
             name += uid.rpartition("-")[2]
         labels = self._labels.setdefault(template.labels, dict(template.labels))
@@ -155,6 +172,32 @@ class VirtualApi:
         self._by_name[namespace, name] = pod
         self.changed(pod)
         return pod
+
+    def adopt_pod(self, pod: Pod, owner: OwnerRef, template: PodTemplate) -> VirtualPod:
+        """Take over a pod as it is."""
+        found = VirtualPod(
+            pod.uid,
+            pod.namespace,
+            pod.name,
+            owner,
+            template,
+            pod.labels,
+            pod.created,
+            pod.node,
+            running=not pod.pending,
+            ready=pod.ready,
+            serving=pod.ready,
+            ready_since=pod.created,
+            nominated=pod.nominated,
+            cost=pod.cost,
+        )
+        self.pods[pod.uid] = found
+        self._by_owner.setdefault(owner.uid, {})[pod.uid] = found
+        self._by_name[pod.namespace, pod.name] = found
+        if pod.node:
+            self._by_node.setdefault(pod.node, {})[pod.uid] = found
+        self.changed(found)
+        return found
 
     def changed(self, pod: VirtualPod) -> None:
         """A pod's fields were written."""
@@ -202,7 +245,7 @@ class VirtualApi:
 
     # Other objects
 
-    def put(self, thing: Node | Owner | Namespace | Budget) -> None:
+    def put(self, thing: Node | Owner | Namespace | Budget | Claim | Volume) -> None:
         """Create or replace an object."""
         if isinstance(thing, Node):
             self.nodes[thing.name] = thing
@@ -210,7 +253,7 @@ class VirtualApi:
             self.owners[thing.uid] = thing
         elif isinstance(thing, Budget):
             self.budgets[thing.uid] = thing
-        else:
+        elif isinstance(thing, Namespace):
             self.namespaces[thing.name] = thing
         self._tell(Upsert(thing))
 

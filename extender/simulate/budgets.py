@@ -3,7 +3,7 @@
 Sources: `pkg/controller/disruption/disruption.go`, `pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -30,6 +30,14 @@ class Amount(Struct, frozen=True, gc=False):
     def of(self, expected: int) -> int:
         """How many pods that is."""
         return -(-expected * self.value // 100) if self.percent else self.value
+
+
+def parse_amount(value: int | str | None) -> Amount | None:
+    """An amount as a budget has it: a number, or a percentage such as `50%`."""
+    if value is None:
+        return None
+    text = str(value)
+    return Amount(int(text.removesuffix("%")), percent=text.endswith("%"))
 
 
 class BudgetSpec(Struct, frozen=True, gc=False):
@@ -67,7 +75,7 @@ class Budgets(Watcher):
         self._worker = Worker(api.clock, LATENCY, self._reconcile)
         self._by_namespace: dict[str, list[str]] = {}
         self._members: dict[str, dict[str, VirtualPod]] = {}
-        self._matching: dict[tuple[str, int], tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._matching: dict[tuple[str, int], tuple[Mapping[str, str], tuple[str, ...]]] = {}
 
     def add(self, budget: Budget, spec: BudgetSpec) -> None:
         """Create a budget; its status is written a moment later."""
@@ -172,7 +180,7 @@ class Budgets(Watcher):
             return None
         if not budget.current:
             return Outcome(429, budget=True, retry_after=RETRY_AFTER)
-        if budget.allowed < 0 or len(status.disrupted) > MAX_DISRUPTED:
+        if len(status.disrupted) > MAX_DISRUPTED:
             return Outcome(403)
         if budget.allowed == 0:
             return Outcome(429, budget=True)

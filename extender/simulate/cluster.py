@@ -1,19 +1,21 @@
 """The virtual cluster, put together: what tests and scenarios build on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.classes import ON_DEMAND, ClassRules
-from extender.core.objects import Budget, Namespace, Owner
+from extender.core.events import Event
+from extender.core.objects import Budget, Namespace, Owner, OwnerRef, Pod
 from extender.core.selectors import LabelSelector
 from extender.core.workloads import PolicyRules
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.budgets import Budgets, BudgetSpec
 from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
+from extender.simulate.drifting import DriftLoop, DriftOptions
 from extender.simulate.kubelet import Kubelets
 from extender.simulate.machines import Pool, PoolSpec
 from extender.simulate.meter import Meter
@@ -31,6 +33,7 @@ class Options(Struct, frozen=True):
         classes: how nodes are told apart.
         service: how Spotmix runs; None is a cluster without it.
         scheduler: how the scheduler runs.
+        drift: how the drift loop runs; None is a cluster without it.
         start: when it begins (seconds since the epoch).
     """
 
@@ -38,6 +41,7 @@ class Options(Struct, frozen=True):
     classes: ClassRules = ClassRules()
     service: ServiceOptions | None = ServiceOptions()
     scheduler: SchedulerOptions = SchedulerOptions()
+    drift: DriftOptions | None = None
     start: float = 0.0
 
 
@@ -73,21 +77,31 @@ class Cluster:
         self.truth = Truth(self.api, options.rules)
         base, pods, ties, drift = (rng.getrandbits(64) for _ in range(4))
         self.kubelets = Kubelets(self.api, Random(pods))
+        self.refused: set[str] = set()
         specs = tuple(pools)
         self.pools = {
-            spec.name: Pool(spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"))
+            spec.name: Pool(spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"), self.refused)
             for spec in specs
         }
         self.meter = Meter(self.api, self.truth, self._prices())
         self.controllers = Controllers(self.api)
         self.budgets = Budgets(self.api)
         self.service = Service(self.api, options.rules, options.service) if options.service is not None else None
-        refused = frozenset(spec.name for spec in specs if spec.refused)
-        self.scheduler = Scheduler(self.api, self.truth, self.service, Random(ties), options.scheduler, refused)
-        self.drift_rng = Random(drift)
+        self.scheduler = Scheduler(self.api, self.truth, self.service, Random(ties), options.scheduler, self.refused)
+        self.drift: DriftLoop | None = None
+        if self.service is not None:
+            self.api.admit = self._admit
+        if self.service is not None and options.drift is not None:
+            self.drift = DriftLoop(self.api, self.service, self.budgets, options.drift, Random(drift))
         self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
         self.api.watchers += [self.service] if self.service is not None else []
         self.api.watchers.append(self.scheduler)
+
+    def _admit(self, namespace: str, owner: OwnerRef, template: PodTemplate) -> PodTemplate:
+        """Have the webhook look at a new pod. It waits for owners that the watch has not delivered."""
+        if self.service is None:
+            return template
+        return self.service.admit(self.truth.state.workloads.resolve(namespace, owner), template)
 
     def _prices(self) -> Prices:
         by_pool: dict[tuple[str, str, str], float] = {}
@@ -108,6 +122,14 @@ class Cluster:
         if self.service is not None:
             self.service.start()
 
+    def begin(self) -> None:
+        """Have nodes reclaimed, pods moved and all of it measured from now on."""
+        self.meter.reset()
+        for pool in self.pools.values():
+            pool.begin()
+        if self.drift is not None:
+            self.drift.start()
+
     def add_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
         """Create or change a namespace."""
         self.api.put(Namespace(f"namespace-{name}", name, labels, annotations))
@@ -125,6 +147,19 @@ class Cluster:
     def add_budget(self, namespace: str, name: str, selector: LabelSelector, spec: BudgetSpec) -> None:
         """Create a PodDisruptionBudget."""
         self.budgets.add(Budget(f"pdb-{namespace}-{name}", namespace, name, selector, 0, current=False), spec)
+
+    def adopt_pod(self, pod: Pod, owner: OwnerRef) -> None:
+        """Take over a pod that there is."""
+        self.api.adopt_pod(pod, owner, self.controllers.templates[owner.uid])
+
+    def tell(self, event: Event) -> None:
+        """Tell all that know policies something that is no object."""
+        for watcher in self.api.watchers:
+            watcher.other(event)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have something happen `seconds` from now."""
+        self.clock.after(seconds, call)
 
     # What happens to it
 

@@ -65,6 +65,7 @@ class Controllers(Watcher):
         """Take over a ReplicaSet that a Deployment has already; the last one adopted is the current one."""
         if owner.owner is not None:
             self._revisions.setdefault(owner.owner.uid, []).append(owner.uid)
+            self.templates[owner.owner.uid] = self.templates[owner.uid]
 
     def roll_out(self, uid: str) -> None:
         """Change the pod template of a Deployment or StatefulSet: every pod is replaced."""
@@ -78,9 +79,9 @@ class Controllers(Watcher):
 
     def _reconcile(self, uid: str) -> None:
         owner = self._api.owners.get(uid)
-        handler = self._handlers.get(owner.kind) if owner is not None else None
-        if owner is not None and handler is not None and (owner.kind == "Deployment" or uid in self.templates):
-            handler(owner)
+        if owner is not None and (owner.kind == "Deployment" or uid in self.templates):
+            # A custom kind that controls pods itself is taken to do so as a ReplicaSet does.
+            self._handlers.get(owner.kind, self._replica_set)(owner)
 
     def _active(self, uid: str) -> list[VirtualPod]:
         return [pod for pod in self._api.pods_of(uid) if not (pod.terminating or pod.ended)]
@@ -120,7 +121,9 @@ class Controllers(Watcher):
         wanted = owner.replicas or 0
         if not old:
             self._api.edit_owner(current, replicas=wanted)
+            self._forget_old(owner, wanted)
             return
+        self._api.edit_owner(owner.uid, rolling=True)
         sizes = {uid: self._api.owners[uid].replicas or 0 for uid in (*old, current)}
         surge = -(-wanted * SURGE_PERCENT // 100)
         unavailable = wanted * SURGE_PERCENT // 100 or (0 if surge else 1)

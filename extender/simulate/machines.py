@@ -1,5 +1,6 @@
 """Node pools: machines that are reclaimed and replaced."""
 
+from datetime import UTC, datetime
 from random import Random
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from extender.core.classes import ClassRules
 from extender.core.objects import Node
 from extender.simulate.api import VirtualApi
 from extender.simulate.kubelet import Kubelets
-from extender.wire.kube_v1 import Metadata, NodeSpec, NodeStatus, Quantities, RawNode, RawTaint
+from extender.wire.kube_v1 import Metadata, NodeSpec, NodeStatus, Quantities, RawNode, RawTaint, TimedCondition
 from extender.wire.objects_v1 import to_node
 
 NOTICE = "aws-node-termination-handler/spot-itn"
@@ -60,13 +61,22 @@ class Machine(Struct, eq=False):
 class Pool:
     """One node pool, alive.
 
-    Attributes:
+    Args:
         spec: what it should be like.
+        api: the cluster.
+        kubelets: of its nodes.
+        rules: how nodes are told apart.
+        rng: when nodes end, and others come.
+        refused: takes the names of nodes on which the scheduler accepts no pod.
+
+    Attributes:
         interruptions: how many of its nodes were reclaimed.
         seconds: how long nodes ran in all, of those that have ended.
     """
 
-    def __init__(self, spec: PoolSpec, api: VirtualApi, kubelets: Kubelets, rules: ClassRules, rng: Random) -> None:
+    def __init__(  # noqa: PLR0917 - each of a type of its own
+        self, spec: PoolSpec, api: VirtualApi, kubelets: Kubelets, rules: ClassRules, rng: Random, refused: set[str]
+    ) -> None:
         self.spec = spec
         self.interruptions = 0
         self.seconds = 0.0
@@ -74,6 +84,7 @@ class Pool:
         self._kubelets = kubelets
         self._rules = rules
         self._rng = rng
+        self._refused = refused
         self._made = 0
         self._lost_until = 0.0
         self._live = False
@@ -103,13 +114,16 @@ class Pool:
 
     def _raw(self, name: str) -> RawNode:
         labels = {**self.spec.labels, "kubernetes.io/hostname": name}
-        meta = Metadata(uid=f"node-{name}", name=name, labels=labels)
+        born = datetime.fromtimestamp(self._api.clock.now, UTC)
+        meta = Metadata(uid=f"node-{name}", name=name, labels=labels, creation_timestamp=born)
         return RawNode(meta, NodeSpec(taints=list(self.spec.taints)), NodeStatus(self.spec.allocatable))
 
     def _start(self, name: str, raw: RawNode | None = None) -> None:
         self._made += 1
         raw = raw or self._raw(name)
         machine = self.machines[name] = Machine(name, raw, self._api.clock.now)
+        if self.spec.refused:
+            self._refused.add(name)
         self._api.put(self.node_of(raw))
         if self._live:
             self._expose(machine)
@@ -151,11 +165,19 @@ class Pool:
         machine.died = now
         self.seconds += now - machine.born
         self._kubelets.die(machine.name)
-        self._api.clock.after(self.spec.noticed, lambda: self._kubelets.lose_contact(machine.name))
+        self._api.clock.after(self.spec.noticed, lambda: self._silent(machine))
         self._api.clock.after(1.5 * self.spec.noticed, lambda: self._removed(machine))
         least, mean = self.spec.delay
         wait = least + (self._rng.expovariate(1.0 / (mean - least)) if mean > least else 0.0)
         self._api.clock.at(max(now, self._lost_until) + wait, self._replace)
+
+    def _silent(self, machine: Machine) -> None:
+        """The control plane has noticed: the node is not Ready, nor are its pods."""
+        since = datetime.fromtimestamp(self._api.clock.now, UTC)
+        unknown = TimedCondition("Ready", "Unknown", "NodeStatusUnknown", since)
+        machine.raw = replace(machine.raw, status=replace(machine.raw.status, conditions=[unknown]))
+        self._api.put(self.node_of(machine.raw))
+        self._kubelets.lose_contact(machine.name)
 
     def _removed(self, machine: Machine) -> None:
         del self.machines[machine.name]
@@ -164,6 +186,6 @@ class Pool:
     def _replace(self) -> None:
         if self._api.clock.now < self._lost_until:
             # Lost again meanwhile, before it had come.
-            self._api.clock.at(self._lost_until, self._replace)
+            self._api.clock.at(self._lost_until + self.spec.delay[0], self._replace)
         elif sum(machine.died is None for machine in self.machines.values()) < self.spec.size:
             self._start(f"{self.spec.name}-{self._made:04d}")

@@ -1,6 +1,7 @@
 """What is measured of each workload, weighted by virtual time."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 
 from msgspec import Struct, field
 
@@ -134,10 +135,11 @@ class Meter(Watcher):
         now = self._api.clock.now
         for gauge in self._gauges.values():
             gauge.advance(now)
+        found = {uid: copy(gauge.tally) for uid, gauge in self._gauges.items()}
         for pod in self._api.pods.values():
             if not pod.node:
-                self._waited(pod)
-        return [gauge.tally for gauge in self._gauges.values()]
+                self._waited(pod, found[self._top(pod.owner.uid)])
+        return list(found.values())
 
     # What happens
 
@@ -151,7 +153,7 @@ class Meter(Watcher):
         if pod.node and pod.uid not in self._bound:
             self._bound.add(pod.uid)
             gauge.tally.started += 1
-            self._waited(pod)
+            self._waited(pod, gauge.tally)
         before = gauge.ready_on_demand
         self._count(gauge, pod, _NOTHING if gone else self._share(pod))
         if gone:
@@ -189,6 +191,8 @@ class Meter(Watcher):
         if gauge is None:
             return
         gauge.advance(self._api.clock.now)
+        if uid in self._gauges:
+            gauge.replicas = self._api.owners[uid].replicas or 0
         self._measure(gauge, uid)
         for child in self._truth.state.workloads.children.get(uid, ()):
             self._measure(gauge, child)
@@ -202,18 +206,22 @@ class Meter(Watcher):
 
     # Values
 
-    def _gauge_of(self, uid: str) -> _Gauge | None:
-        """The gauge of an owner's top owner."""
+    def _top(self, uid: str) -> str:
+        """An owner's top owner, itself if it has none; empty for an owner that is gone."""
         owner = self._api.owners.get(uid)
         while owner is not None and owner.owner is not None and owner.owner.uid in self._api.owners:
             owner = self._api.owners[owner.owner.uid]
-        if owner is None:
-            return None
-        gauge = self._gauges.get(owner.uid)
-        if gauge is None:
+        return owner.uid if owner is not None else ""
+
+    def _gauge_of(self, uid: str) -> _Gauge | None:
+        """The gauge of an owner's top owner."""
+        top = self._top(uid)
+        gauge = self._gauges.get(top)
+        if gauge is None and top:
+            owner = self._api.owners[top]
             gauge = _Gauge(Tally(owner.kind, owner.namespace, owner.name), self._api.clock.now)
-            self._gauges[owner.uid] = gauge
-        gauge.replicas = owner.replicas or 0
+            gauge.replicas = owner.replicas or 0
+            self._gauges[top] = gauge
         return gauge
 
     def _measure(self, gauge: _Gauge, uid: str) -> None:
@@ -267,12 +275,10 @@ class Meter(Watcher):
         elif lowered or not gauge.cause:
             gauge.cause = cause
 
-    def _waited(self, pod: VirtualPod) -> None:
-        gauge = self._gauge_of(pod.owner.uid)
-        if gauge is not None:
-            waited = self._api.clock.now - max(pod.created, self._started)
-            gauge.tally.pending += waited
-            gauge.tally.longest = max(gauge.tally.longest, waited)
+    def _waited(self, pod: VirtualPod, tally: Tally) -> None:
+        waited = self._api.clock.now - max(pod.created, self._started)
+        tally.pending += waited
+        tally.longest = max(tally.longest, waited)
 
 
 def split_of(target: Mapping[str, int], filled: Mapping[str, int]) -> Split:

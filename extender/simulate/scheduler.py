@@ -6,6 +6,7 @@ pod back (`pkg/scheduler/backend/queue`). Scores are least-allocated and the ext
 """
 
 from collections import deque
+from collections.abc import Callable, Container
 from itertools import chain, zip_longest
 from random import Random
 
@@ -13,10 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.constraints import Constraints
+from extender.core.drift.topology import Check, Topology
+from extender.core.drift.whereabouts import Whereabouts
 from extender.core.events import Event, Gone, Upsert
-from extender.core.fit import admits, has_room
+from extender.core.fit import admits, has_room, meets
 from extender.core.objects import Node, Requests
 from extender.core.records import NodeRecord
+from extender.core.selectors import Requirement
 from extender.core.workloads import Missing
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
@@ -73,7 +77,7 @@ class Scheduler(Watcher):
         service: the extender; None for the stock behaviour.
         rng: chooses among nodes of equal score, as the scheduler does.
         options: see `SchedulerOptions`.
-        refused: names' prefixes of the nodes on which no pod is accepted, for a reason that the extender does not see.
+        refused: nodes on which no pod is accepted, for a reason that the extender does not see.
     """
 
     def __init__(  # noqa: PLR0917 - each of a type of its own
@@ -83,7 +87,7 @@ class Scheduler(Watcher):
         service: Service | None,
         rng: Random,
         options: SchedulerOptions,
-        refused: frozenset[str] = frozenset(),
+        refused: Container[str],
     ) -> None:
         self._api = api
         self._clock = api.clock
@@ -100,6 +104,7 @@ class Scheduler(Watcher):
         self._names: list[str] | None = None
         self._next = 0
         self._version = 0
+        self._admitted: dict[Constraints, dict[str, bool]] = {}
         self._hopeless: dict[tuple[Requests, Constraints], int] = {}
 
     # What happens
@@ -126,9 +131,12 @@ class Scheduler(Watcher):
         """See `Watcher`."""
         if isinstance(event, Upsert) and isinstance(event.object, Node):
             self._names = None
+            for admitted in self._admitted.values():
+                admitted.pop(event.object.name, None)
             self._more_room()
         elif isinstance(event, Gone) and event.resource == "nodes":
             self._names = None
+            self._admitted.clear()
 
     def _more_room(self) -> None:
         self._version += 1
@@ -188,7 +196,8 @@ class Scheduler(Watcher):
     def _decide(self, pod: VirtualPod) -> None:
         if pod.nominated:
             nominated = self._state.nodes.get(pod.nominated)
-            if nominated is not None and self._fits(pod, nominated) and self._choose(pod, [nominated]):
+            fits = self._filter(pod)
+            if nominated is not None and fits(nominated) and self._choose(pod, [nominated]):
                 return
         feasible = self._feasible(pod)
         if not feasible:
@@ -208,18 +217,46 @@ class Scheduler(Watcher):
         self._assume(pod, self._best(pod, feasible))
         return True
 
-    def _fits(self, pod: VirtualPod, record: NodeRecord) -> bool:
-        template = pod.template
-        return (
-            has_room(record, template.requests)
-            and admits(record, template.constraints)
-            and not (self._refused and record.name.rpartition("-")[0] in self._refused)
-        )
+    def _filter(self, pod: VirtualPod) -> Callable[[NodeRecord], bool]:
+        """The scheduler's own filters for a pod: requests, taints, selectors, volumes, and where other pods are."""
+        requests, constraints = pod.template.requests, pod.template.constraints
+        checks: list[Check] = []
+        if self._minds_others(constraints):
+            topology = Topology(self._state, Whereabouts(self._state, frozenset()))
+            record = self._state.pods[pod.uid]
+            checks = [*topology.affinity(record), *topology.spread(record)]
+        volumes = self._volume_terms(pod)
+        admitted = self._admitted.setdefault(constraints, {})
+
+        def fits(node: NodeRecord) -> bool:
+            name = node.name
+            known = admitted.get(name)
+            if known is None:
+                known = admitted[name] = admits(node, constraints) and name not in self._refused
+            return (
+                known
+                and has_room(node, requests)
+                and node.facts is not None
+                and all(meets(node.facts, terms) for terms in volumes)
+                and all(check(node.facts.labels) for check in checks)
+            )
+
+        return fits
+
+    def _volume_terms(self, pod: VirtualPod) -> list[tuple[tuple[Requirement, ...], ...] | None]:
+        """What the volumes of a pod's claims demand of nodes; a claim that has none gets one where the pod goes."""
+        claims = (self._state.claims.get((pod.namespace, name)) for name in pod.template.constraints.claims)
+        volumes = (self._state.volumes.get(claim.volume) for claim in claims if claim is not None)
+        return [volume.terms for volume in volumes if volume is not None]
+
+    def _minds_others(self, constraints: Constraints) -> bool:
+        """Whether it matters where other pods are."""
+        return bool(constraints.affinity or constraints.anti_affinity or constraints.spread or self._state.repelling)
 
     def _feasible(self, pod: VirtualPod) -> list[NodeRecord]:
         """The nodes that the scheduler's own filters pass: as many as it is content with."""
         template = pod.template
-        simple = not (template.constraints.anti_affinity or template.constraints.spread)
+        simple = not (template.constraints.claims or self._minds_others(template.constraints))
         key = (template.requests, template.constraints)
         if simple and self._hopeless.get(key) == self._version:
             return []
@@ -229,10 +266,10 @@ class Scheduler(Watcher):
         enough = sample_size(len(names), self._options.percentage)
         found: list[NodeRecord] = []
         looked = 0
-        nodes = self._state.nodes
+        nodes, fits = self._state.nodes, self._filter(pod)
         for looked in range(1, len(names) + 1):
             record = nodes[names[(self._next + looked - 1) % len(names)]]
-            if self._fits(pod, record):
+            if fits(record):
                 found.append(record)
                 if len(found) >= enough:
                     break

@@ -5,20 +5,22 @@ virtual time.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.decide import Decision, PodView, decide, wanted_class
 from extender.core.events import Event, Gone
 from extender.core.fit import Needs
+from extender.core.mutate import Draft, MutationRules, Mutator
 from extender.core.records import Revision
 from extender.core.score import relative_scores, score_nodes
-from extender.core.seatcost import costs_to_write
+from extender.core.seatcost import costs_to_write, is_foreign
 from extender.core.state import ClusterState, Wake
 from extender.core.waiting import Waiting
 from extender.core.workloads import Managed, Missing, PolicyRules
-from extender.simulate.api import VirtualApi, VirtualPod, Watcher
+from extender.simulate.api import PodTemplate, VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
 
 UNWRITTEN, UNCHANGED, MARGIN = 1.0, 0.25, 0.02
@@ -35,19 +37,22 @@ class ServiceOptions(Struct, frozen=True):
         lag: from a change to its arrival by the watch.
         patch: from deciding on a write to its being made.
         owner_wait: how long a decision waits for an owner that the watch has not delivered.
-        reservation_ttl: see `ClusterState`.
+        reservation_ttl, half_life: see `ClusterState`.
         max_candidates: most nodes that pass filter, 0 for all.
         deletion_cost: whether seats are written on pods.
         settle: how long a revision must be unchanged before they are.
+        mutation: what the webhook does to pods; None is a cluster without it.
     """
 
     lag: float = 0.05
     patch: float = 0.02
     owner_wait: float = 0.1
     reservation_ttl: float = 900.0
+    half_life: float = 3600.0
     max_candidates: int = 100
     deletion_cost: bool = True
     settle: float = 2.0
+    mutation: MutationRules | None = None
 
 
 class Service(Watcher):
@@ -60,18 +65,32 @@ class Service(Watcher):
 
     Attributes:
         state: the cluster as Spotmix sees it.
+        on_touched: is called when something happened to a revision, as its `touched` tells.
     """
 
     def __init__(self, api: VirtualApi, rules: PolicyRules, options: ServiceOptions) -> None:
         self._api = api
         self._clock = api.clock
         self._options = options
-        self.state = ClusterState(rules, options.reservation_ttl)
+        self.state = ClusterState(rules, options.reservation_ttl, options.half_life)
+        self._mutator = Mutator(self.state, options.mutation) if options.mutation is not None else None
         self._coming: deque[tuple[float, Event, VirtualPod | None]] = deque()
         self._timers: dict[str, Timer] = {}
         self._nominees: dict[str, str] = {}
         self._changed: dict[str, tuple[float, float]] = {}
         self._writing: Timer = Timer(None)
+        self.on_touched: Callable[[], None] = self.state.touched.clear
+
+    def admit(self, managed: Managed | Missing | None, template: PodTemplate) -> PodTemplate:
+        """Mutate a pod that is about to be created, as the webhook does: what it tolerates is what matters here."""
+        if self._mutator is None or not isinstance(managed, Managed):
+            return template
+        demands = template.constraints
+        draft = Draft(PodView("", "", "", None, "", None, Needs), tolerations=demands.tolerations)
+        added = self._mutator.mutate(managed, draft).tolerations
+        if not added:
+            return template
+        return replace(template, constraints=replace(demands, tolerations=(*demands.tolerations, *added)))
 
     def start(self) -> None:
         """Take in what there is at once, as after a list, and begin."""
@@ -111,6 +130,8 @@ class Service(Watcher):
             for effect in effects:
                 if isinstance(effect, Wake):
                     self._wake(effect.pod)
+        if self.state.touched:
+            self.on_touched()
         if self.state.reseat and self._options.deletion_cost:
             self._note_reseats()
 
@@ -225,13 +246,18 @@ class Service(Watcher):
 
     def _write(self, revision: Revision) -> None:
         managed = self.state.workloads.resolve(revision.namespace, revision.owner)
-        if not isinstance(managed, Managed) or managed.workload.policy.mode != "enforce":
+        costs: list[tuple[str, str | None]]
+        if managed is None:
+            costs = [(pod.uid, None) for pod in revision.pods if pod.cost is not None and not is_foreign(pod, {})]
+        elif isinstance(managed, Managed) and managed.workload.policy.mode == "enforce":
+            written = costs_to_write(revision, managed.workload.policy.seats)
+            costs = [(pod.uid, str(cost)) for pod, cost in written]
+        else:
             return
-        written = costs_to_write(revision, managed.workload.policy.seats)
-        costs = sorted((record.uid, str(cost)) for record, cost in written)
+        costs.sort(key=lambda each: each[0])
         self._clock.after(self._options.patch, lambda: self._write_costs(costs))
 
-    def _write_costs(self, costs: list[tuple[str, str]]) -> None:
+    def _write_costs(self, costs: list[tuple[str, str | None]]) -> None:
         for uid, cost in costs:
             pod = self._api.pods.get(uid)
             if pod is not None and not pod.ended:

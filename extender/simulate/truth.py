@@ -31,6 +31,7 @@ class Truth(Watcher):
         self.state.apply(event, self._clock.now)
         self.state.effects.clear()
         self.state.reseat.clear()
+        self.state.touched.clear()
 
     def managed(self, revision: str) -> Managed | None:
         """The workload of a revision (by UID), if it is managed."""

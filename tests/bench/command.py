@@ -22,6 +22,7 @@ BENCHES = {
     "scale": ("scale", "State: load, memory, events"),
     "plan": ("planspeed", "The drift loop's plan"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
+    "virtual": ("virtualday", "A day of spot reclaims in virtual time: split, evictions, floors"),
     "micro": ("micro", "The parts, without I/O"),
     "log": ("logcost", "Keeping decisions for explanations"),
 }

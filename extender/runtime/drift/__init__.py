@@ -8,6 +8,6 @@ a workload may be tried again, `view` what the last plans said, and `reports` te
 from extender.runtime.drift.assembly import assemble
 from extender.runtime.drift.gauges import drift_readings
 from extender.runtime.drift.loop import DriftLoop
-from extender.runtime.drift.rules import drift_rules
+from extender.settings.rules import drift_rules
 
 __all__ = ["DriftLoop", "assemble", "drift_readings", "drift_rules"]

@@ -19,8 +19,8 @@ from extender.runtime.drift.memory import Memory
 from extender.runtime.drift.mover import Mover
 from extender.runtime.drift.moves import Moves
 from extender.runtime.drift.reports import DriftReports
-from extender.runtime.drift.rules import drift_rules
 from extender.runtime.whoami import identity, own_namespace
+from extender.settings.rules import drift_rules
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import DriftMetrics
 from extender.wire.lease_v1 import micro_time

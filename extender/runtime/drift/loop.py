@@ -13,6 +13,7 @@ from extender.core.drift.drain import threatened
 from extender.core.drift.moves import Subject
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
+from extender.core.drift.view import View
 from extender.core.errors import ApiError, WireError
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
@@ -23,7 +24,6 @@ from extender.runtime.drift.freshness import faults, holds_up_all
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.moves import Moves
 from extender.runtime.drift.reports import DriftReports
-from extender.runtime.drift.view import View
 from extender.telemetry.drift import DriftMetrics
 
 # How often is looked whether anything changed: a burst of changes is looked at once (seconds).

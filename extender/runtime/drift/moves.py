@@ -12,6 +12,7 @@ from functools import partial
 from extender.core.drift.history import Verdict, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move, Stay
+from extender.core.drift.patience import Patience
 from extender.core.drift.rules import DriftRules
 from extender.core.errors import ApiError, WireError
 from extender.core.reasons import Reason
@@ -20,7 +21,6 @@ from extender.core.state import ClusterState, Released
 from extender.kube.ports import Ports, Report
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.mover import Attempt, Mover
-from extender.runtime.drift.patience import Patience
 from extender.runtime.drift.reports import DriftReports
 
 # Requests of moves in flight at once; further ones wait their turn.

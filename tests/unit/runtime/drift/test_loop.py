@@ -12,6 +12,7 @@ from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.drift.judge import UNSENT
+from extender.core.drift.patience import BASE
 from extender.core.objects import Budget, OptOut
 from extender.core.reasons import Reason
 from extender.core.records import replacing
@@ -20,7 +21,6 @@ from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
 from extender.runtime.drift.loop import SLICE
 from extender.runtime.drift.moves import DRY_MEMORY
-from extender.runtime.drift.patience import BASE
 
 Check = Callable[[Room], Awaitable[None]]
 DEPLOYMENT = "uid-Deployment-web"

@@ -10,6 +10,8 @@ from support.doubles_servers import run_virtually
 
 from extender.core.drift.history import BackOff, InFlight, WorkloadHistory
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, PodId, Stay, Subject
+from extender.core.drift.patience import BASE, LONGEST, Patience
+from extender.core.drift.view import View
 from extender.core.errors import ApiError
 from extender.core.reasons import OF_PAUSES, OF_STAYS, Reason
 from extender.kube import driftstore
@@ -21,8 +23,6 @@ from extender.runtime.drift.assembly import store_namespace
 from extender.runtime.drift.freshness import STALE_AFTER, faults, holds_up_all
 from extender.runtime.drift.memory import Memory
 from extender.runtime.drift.mover import RESULTS
-from extender.runtime.drift.patience import BASE, LONGEST, Patience
-from extender.runtime.drift.view import View
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import EVICTIONS
 from extender.telemetry.metrics import Metrics

@@ -1,0 +1,125 @@
+"""`spotmix simulate`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from extender.simulate.report import Report
+
+PIPE_WIDTH = 160
+"""Columns of the tables where there is no terminal to fit them to."""
+SHOWN = 20
+"""Workloads in the table; JSON has them all."""
+
+
+@click.command()
+@click.argument("file", metavar="SCENARIO")
+@click.option("--seed", type=int, metavar="N", help="Seed of all that is random; wins over the scenario's.")
+@click.option(
+    "--snapshot",
+    default="",
+    metavar="FILE",
+    help="Begin with the nodes, workloads and pods of a cluster, as kubectl get -o json prints them.",
+)
+@click.option("--duration", metavar="DURATION", help="How long to simulate, such as 24h; wins over the scenario's.")
+@click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="CLASS=PRICE",
+    help="Price of a node of a class an hour, where its pool has none; may be repeated.",
+)
+@click.option(
+    "--reclaim",
+    metavar="SHARE",
+    help="How many interruptions a spot node sees in an hour, such as 5%, where its pool says nothing.",
+)
+@click.option("--stock", is_flag=True, help="Leave Spotmix out: what the scheduler does by itself.")
+@click.option("-o", "output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Format.")
+@click.pass_context
+def simulate(
+    context: click.Context,
+    file: str,
+    *,
+    seed: int | None,
+    snapshot: str,
+    duration: str | None,
+    prices: tuple[str, ...],
+    reclaim: str | None,
+    stock: bool,
+    output: Literal["table", "json"],
+) -> None:
+    """Say what policies would do over a day of spot interruptions, without a cluster.
+
+    SCENARIO is a YAML file with node pools, workloads (their policies as annotations, as in a manifest) and events; or,
+    with --snapshot, only what differs from that cluster. Hours pass in seconds, and the same seed gives the same
+    result: two policies can be compared under the same interruptions.
+
+    \b
+    A scenario:
+      apiVersion: spotmix.io/v1alpha1
+      kind: Simulation
+      duration: 24h
+      classes:
+        spot: {price: 0.06, reclaim: {perHour: 5%, notice: 2m}}
+        on-demand: {price: 0.20}
+      pools:
+        - {name: spot-a, class: spot, zone: a, size: 6, node: {cpu: "4", memory: 16Gi}}
+        - {name: od-a, class: on-demand, zone: a, size: 6, node: {cpu: "4", memory: 16Gi}}
+      workloads:
+        - name: web
+          replicas: 20
+          requests: {cpu: 500m, memory: 1Gi}
+          labels: {spotmix.io/enabled: "true"}
+          annotations: {spotmix.io/spot-percentage: "70", spotmix.io/min-on-demand: "2"}
+      events:
+        - {at: 6h, lose: {pool: spot-a, for: 1h}}
+
+    \b
+    Your own cluster:
+      kubectl get nodes,pods,deployments,replicasets,statefulsets,jobs,pdb,namespaces -A -o json > cluster.json
+      spotmix simulate scenario.yaml --snapshot cluster.json --reclaim 5% --price spot=0.06 --price on-demand=0.20
+
+    \b
+    Exit code 0: simulated; 1: simulated, and an eviction by Spotmix broke a floor; 2: a file or flag is wrong.
+    """
+    from extender.cli.simulate_run import Request, exit_code, perform, to_json  # noqa: PLC0415 - as the package says
+
+    request = Request(file, seed, snapshot, duration, prices, reclaim, stock)
+    with _progress() as progress:
+        report = perform(request, progress)
+    if output == "json":
+        click.echo(to_json(report))
+    else:
+        _print(report)
+    context.exit(exit_code(report))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A bar on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - see the package's docstring
+    from rich.progress import Progress  # noqa: PLC0415 - likewise
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulating", total=1.0)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console  # noqa: PLC0415 - likewise
+
+    from extender.cli.simulate_tables import tables  # noqa: PLC0415 - likewise
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    for each in tables(report, SHOWN):
+        console.print(each)
