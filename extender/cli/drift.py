@@ -73,7 +73,7 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     from extender.core.drift.report import held_back, report  # noqa: PLC0415 - likewise
     from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
     from extender.onlook import look  # noqa: PLC0415 - likewise
-    from extender.runtime.drift.rules import drift_rules  # noqa: PLC0415 - likewise
+    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
         sight = await look(client, settings)

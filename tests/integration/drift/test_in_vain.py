@@ -65,7 +65,7 @@ async def test_back_off_and_circuit_survive_being_killed(tmp_path: Path) -> None
         await stage.spotmix.restart(kill=True)
 
         async def circuits() -> float | None:
-            return stage.metric("spotmix_drift_circuits_open")
+            return stage.metric("spotmix_drift_circuits_open ")
 
         async def given_up() -> float | None:
             return stage.metric('spotmix_drift_staying_replicas{reason="circuit-open"}')

@@ -173,6 +173,7 @@ async def test_a_pod_is_read_again_before_it_is_moved(
         evictor=Evictor(client),
         read_pod=Decoders(ClassRules(), ("spotmix.io",)).make("pods", "v1", "Pod").one,
         workloads=world.state.workloads.by_uid,
+        interrupted=lambda _: False,
         decides=lambda: True,
         clock=time.time,
     )

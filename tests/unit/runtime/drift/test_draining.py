@@ -9,8 +9,8 @@ from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
+from extender.core.drift.patience import BASE, JITTER
 from extender.runtime.drift.moves import DRAIN_PATIENCE
-from extender.runtime.drift.patience import BASE, JITTER
 
 Check = Callable[[Room], Awaitable[None]]
 STARTED = {"result": "started", "reason": "interrupted", "mode": "enforce"}
