@@ -108,9 +108,7 @@ class DriftLoop:
         for verdict in judge(state, self.history, rules, now, self._seen_since):
             if verdict.in_flight.move.pod.uid not in self._moving:
                 self._settle(verdict)
-        due = [
-            uid for uid in self._due(sweep=sweep) if uid in self._threatened or not self._patience.waits(uid)
-        ]
+        due = [uid for uid in self._due(sweep=sweep) if uid in self._threatened or not self._patience.waits(uid)]
         if not due:
             return
         if self._threatened:
