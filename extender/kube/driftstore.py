@@ -93,14 +93,27 @@ class DriftStore:
             return stored
 
     async def read(self) -> dict[str, str]:
-        """The entries as they are now.
+        """The entries as they are now, for those who only look.
 
         Raises:
             ApiError: the server refused, or was not reached.
             WireError: what it sent is no ConfigMap.
         """
-        found = await self._get()
-        return found.data or {}
+        return (await self._get()).data or {}
+
+    async def review(self) -> tuple[dict[str, str], set[str]]:
+        """The entries as they are now, and the keys of those that somebody else has removed.
+
+        Raises:
+            ApiError: the server refused, or was not reached.
+            WireError: what it sent is no ConfigMap.
+        """
+        async with self._lock:
+            entries = await self.read()
+            removed = self.sizes.keys() - entries.keys()
+            for key in removed:
+                del self.sizes[key]
+            return entries, removed
 
     async def write(self, entries: Mapping[str, str | None]) -> None:
         """Store entries; None removes one. Others stay as they are.

@@ -138,7 +138,7 @@ class DriftLoop:
             self.moves.settle(self._seen_since)
         if sweep:
             self.view.paused = None
-            await self._keep_house()
+            self._keep_house()
         due = self._due(sweep=sweep)
         if not due and not sweep:
             return
@@ -197,20 +197,15 @@ class DriftLoop:
         for stay in made.stays:
             self.moves.ask(stay)
 
-    async def _keep_house(self) -> None:
+    def _keep_house(self) -> None:
         """Forget what matters no more, and make up for what could not be stored or read."""
         rules = self.rules
         self.moves.forget()
         self.view.keep(self._state.workloads.by_uid)
         memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
         self.memory.history.prune(self._state, self._now(), memory)
-        self.moves.save_soon()
-        if self.memory.unreadable:
-            try:
-                await self.memory.read_again()
-            except (ApiError, WireError) as error:
-                self._report(SOURCE, str(error))
-            self._tell_unreadable()
+        self.moves.keep_store()
+        self._tell_unreadable()
 
     def _tell_unreadable(self) -> None:
         for uid, fault in self.memory.unreadable.items():

@@ -56,16 +56,24 @@ class Memory:
             self._take(uid, text)
         self.opened = True
 
-    async def read_again(self) -> None:
-        """Look whether the entries that did not decode were put right, or removed.
+    async def review(self) -> None:
+        """Heed what a person did to the store: put entries right that did not decode, or removed some.
 
         Raises:
             ApiError: the server refused, or was not reached.
             WireError: it is no ConfigMap.
         """
-        if not self.unreadable:
+        try:
+            entries, removed = await self._store.review()
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            # Deleted as a whole, which may be somebody's tidying up: it is made anew.
+            self.history.changed |= self.history.workloads.keys()
+            await self.save()
             return
-        entries = await self._store.read()
+        for uid in removed.difference(self.history.changed):
+            self.history.workloads.pop(uid, None)
         for uid in list(self.unreadable):
             del self.unreadable[uid]
             if uid in entries:

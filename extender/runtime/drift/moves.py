@@ -87,6 +87,7 @@ class Moves:
         self.patience = Patience(self._ports.clock, self._ports.uniform)
         self.haste = Patience(self._ports.clock, self._ports.uniform, DRAIN_PATIENCE)
         self.freed = False
+        self._keeping: asyncio.Task[None] | None = None
 
     def start(self, move: Move) -> None:
         """Have a move made, unless that is being done, was done a moment ago, or its workload waits."""
@@ -194,6 +195,18 @@ class Moves:
         """Store what has changed, if anything has."""
         if self._memory.history.changed:
             self._group.create_task(self.save(), name="save moves")
+
+    def keep_store(self) -> None:
+        """Store what has changed, and heed what a person did to the store; in the background, once at a time."""
+        if self._keeping is None or self._keeping.done():
+            self._keeping = self._group.create_task(self._keep_store(), name="keep the store")
+
+    async def _keep_store(self) -> None:
+        await self.save()
+        try:
+            await self._memory.review()
+        except (ApiError, WireError) as error:
+            self._report(SOURCE, str(error))
 
     async def save(self) -> None:
         """Store what has changed; what cannot be stored now is stored before the next move, or at the next sweep."""

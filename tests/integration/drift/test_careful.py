@@ -45,7 +45,7 @@ async def cycles(drifts: DriftStage, count: int) -> None:
     """Wait for further cycles."""
 
     async def so_far() -> float:
-        return drifts.stage.metric("spotmix_drift_cycle_seconds_count") or 0.0
+        return drifts.stage.metric("spotmix_drift_cycle_duration_seconds_count") or 0.0
 
     before = await so_far()
     await eventually(so_far, lambda seen: seen >= before + count, "further cycles")

@@ -29,7 +29,8 @@ async def test_it_is_made_when_it_is_not_there_and_keeps_what_others_hold() -> N
     assert objects.stored[PATH]["metadata"]["annotations"] == {TERM_ANNOTATION: "first"}
     await store.write({"a": "1", "b": "2"})
     await store.write({"b": None, "c": "3"})
-    assert data(objects) == {"a": "1", "c": "3"} == await store.read()
+    assert data(objects) == {"a": "1", "c": "3"}
+    assert await store.review() == (data(objects), set())
     assert store.sizes == {"a": 2, "c": 2}
     later, _ = a_store(objects)
     assert await later.take_over("second") == {"a": "1", "c": "3"}
@@ -58,6 +59,17 @@ async def test_what_a_person_writes_meanwhile_is_no_hindrance() -> None:
     objects.put(PATH, {**objects.stored[PATH], "data": {"note": "by hand"}})
     await store.write({"a": "1"})
     assert data(objects) == {"note": "by hand", "a": "1"}
+
+
+async def test_what_a_person_removes_is_told_once() -> None:
+    objects = Objects()
+    store, _ = a_store(objects)
+    await store.take_over("first")
+    await store.write({"a": "1", "b": "2"})
+    objects.put(PATH, {**objects.stored[PATH], "data": {"b": "2", "note": "by hand"}})
+    assert await store.review() == ({"b": "2", "note": "by hand"}, {"a"})
+    assert await store.review() == ({"b": "2", "note": "by hand"}, set())
+    assert store.sizes == {"b": 2}
 
 
 async def test_a_write_whose_answer_was_lost_is_no_hindrance() -> None:

@@ -544,10 +544,12 @@ def test_the_event_loop_has_its_turn_between_slices() -> None:
                 turns += 1
 
         await room.drift.memory.open()
-        task = asyncio.create_task(other())
-        await room.drift._look(sweep=True)
+        async with asyncio.TaskGroup() as group:
+            room.drift.moves.begin(group)
+            task = group.create_task(other())
+            await room.drift._look(sweep=True)
+            task.cancel()
         assert turns >= count // SLICE - 1
-        task.cancel()
 
     virtually(check)
 

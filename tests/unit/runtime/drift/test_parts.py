@@ -192,12 +192,40 @@ async def test_entries_that_do_not_decode_are_neither_lost_nor_written_over() ->
     kept.remember("b", moved=[2.0])
     await kept.memory.save()
     assert objects.stored[STORE]["data"]["a"] == "?"
-    await kept.memory.read_again()
+    await kept.memory.review()
     assert list(kept.memory.unreadable) == ["a"]
     objects.put(STORE, {**objects.stored[STORE], "data": {"a": '{"version": 1, "moved": [3]}'}})
-    await kept.memory.read_again()
+    await kept.memory.review()
     assert kept.memory.unreadable == {}
     assert kept.memory.history.workloads["a"].moved == [3.0]
+
+
+async def test_a_person_may_make_it_forget_a_workload() -> None:
+    objects = Objects()
+    kept = Kept(objects)
+    await kept.memory.open()
+    for name in ("a", "b", "c"):
+        kept.remember(name, moved=[1.0])
+    await kept.memory.save()
+    stored = objects.stored[STORE]
+    objects.put(STORE, {**stored, "data": {"c": stored["data"]["c"]}})
+    # What has changed since is not forgotten.
+    kept.remember("b", moved=[2.0])
+    await kept.memory.review()
+    assert set(kept.memory.history.workloads) == {"b", "c"}
+    await kept.memory.save()
+    assert set(objects.stored[STORE]["data"]) == {"b", "c"}
+
+
+async def test_a_store_that_was_deleted_is_made_anew_without_a_move() -> None:
+    objects = Objects()
+    kept = Kept(objects)
+    await kept.memory.open()
+    kept.remember("a", moved=[1.0])
+    await kept.memory.save()
+    objects.delete(STORE)
+    await kept.memory.review()
+    assert set(objects.stored[STORE]["data"]) == {"a"}
 
 
 async def test_a_memory_that_another_has_taken_over_is_closed() -> None:
