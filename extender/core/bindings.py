@@ -24,6 +24,7 @@ class Bindings(Revisions):
         nodes: by name; those too that only a pod names yet.
         pods: by UID.
         placeable: the nodes that pods may hold seats on, by class and name.
+        interrupted_nodes: those that are about to be taken away and that nobody else drains.
         unbound: live pods without a node, by UID.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
@@ -34,6 +35,7 @@ class Bindings(Revisions):
         self.nodes: dict[str, NodeRecord] = {}
         self.pods: dict[str, PodRecord] = {}
         self.placeable: dict[str, dict[str, NodeRecord]] = {}
+        self.interrupted_nodes: set[NodeRecord] = set()
         self.unbound: dict[str, PodRecord] = {}
         self.repelling = Repelling()
         self.census = Census()
@@ -191,8 +193,9 @@ class Bindings(Revisions):
                 self.placeable.setdefault(node.capacity_class, {})[node.name] = record
             for pod in record.pods:
                 self._recount(pod)
-        if node.interrupted != (old is not None and old.interrupted):
+        if node.interrupted != (record in self.interrupted_nodes):
             self._touch_pods_of(record)
+            self.interrupted_nodes ^= {record}
 
     def _judge_marker(self, record: NodeRecord, node: Node, now: float) -> None:
         """Record that a spot node is about to be taken away, once; take that back when it is not after all."""
@@ -216,6 +219,7 @@ class Bindings(Revisions):
             self._interruptions.record(record.pool, now)
         self.placeable.get(facts.capacity_class, {}).pop(record.name, None)
         self.census.change(facts, None)
+        self.interrupted_nodes.discard(record)
         record.facts = None
         for pod in record.pods:
             self._recount(pod)

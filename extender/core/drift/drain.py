@@ -6,7 +6,7 @@ it stays to the end where no class that its workload may use has room. Whose wor
 at a time as `DriftRules.drain_unavailable` says. Nodes that somebody else drains are left to them.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
@@ -45,20 +45,33 @@ class Drained(Struct, frozen=True):
     stays: tuple[Stay, ...]
 
 
-def threatened(state: ClusterState, only: Collection[str] | None = None) -> list[Threatened]:
+def threatened(state: ClusterState, only: Iterable[str] | None = None) -> list[Threatened]:
     """The managed revisions with live pods on interrupted nodes, audited ones last; `only` as in `plan`."""
+    if not state.interrupted_nodes:
+        return []
     by_revision: dict[Revision, list[PodRecord]] = {}
-    for node in state.nodes.values():
-        if node.facts is not None and node.facts.interrupted:
-            for pod in node.pods:
-                if pod.revision is not None and not pod.terminating:
-                    by_revision.setdefault(pod.revision, []).append(pod)
+    for pod in _pods_on(state.interrupted_nodes) if only is None else _pods_of(state, only):
+        if pod.revision is not None and pod.node in state.interrupted_nodes and not pod.terminating:
+            by_revision.setdefault(pod.revision, []).append(pod)
     found = []
     for revision, pods in by_revision.items():
         managed = state.workloads.resolve(revision.namespace, revision.owner)
-        if isinstance(managed, Managed) and (only is None or managed.workload.uid in only):
+        if isinstance(managed, Managed):
             found.append(Threatened(managed, revision, pods))
     return sorted(found, key=_turn)
+
+
+def _pods_on(nodes: Iterable[NodeRecord]) -> Iterator[PodRecord]:
+    for node in nodes:
+        yield from node.pods
+
+
+def _pods_of(state: ClusterState, workloads: Iterable[str]) -> Iterator[PodRecord]:
+    for uid in workloads:
+        workload = state.workloads.by_uid.get(uid)
+        for _, revision in revisions_of(state, workload) if workload is not None else ():
+            if revision is not None:
+                yield from revision.pods
 
 
 def _turn(each: Threatened) -> tuple[bool, str, str, str]:

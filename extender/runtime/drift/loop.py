@@ -7,6 +7,7 @@ them, in slices between which the event loop gets its turn: the scheduler's requ
 import asyncio
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from extender.core.drift.drain import threatened
@@ -84,6 +85,7 @@ class DriftLoop:
         self._reopen_at = -math.inf
         self._seen_since: float | None = None
         self._threatened: frozenset[str] = frozenset()
+        self._hastened = ""
 
     async def run(self) -> None:
         """Move pods until cancelled; then nothing more is sent."""
@@ -154,11 +156,7 @@ class DriftLoop:
 
     def _due(self, *, sweep: bool) -> Iterable[str]:
         """UIDs of the workloads to look at, those first that something happens to."""
-        # What their pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
-        self._threatened = frozenset(
-            each.managed.workload.uid for each in (threatened(self._state) if self.rules.drain else ())
-        )
-        due: dict[str, None] = dict.fromkeys(sorted(self._threatened))
+        due = dict.fromkeys(self._hasten())
         touched, self._state.touched = self._state.touched, set()
         for revision in touched:
             managed = self._state.workloads.resolve(revision.namespace, revision.owner)
@@ -172,6 +170,19 @@ class DriftLoop:
         if sweep:
             due.update(dict.fromkeys(self._state.workloads.by_uid))
         return due
+
+    def _hasten(self) -> Iterable[str]:
+        """Workloads with pods on interrupted nodes, some after others when there are many.
+
+        What these pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
+        """
+        found = threatened(self._state) if self.rules.drain else ()
+        self._threatened = frozenset(each.managed.workload.uid for each in found)
+        uids = sorted(self._threatened)
+        next_one = bisect_right(uids, self._hastened)
+        chosen = (uids[next_one:] + uids[:next_one])[: 2 * SLICE]
+        self._hastened = chosen[-1] if chosen else ""
+        return chosen
 
     def _may_look_at(self, workload: str, stale: Mapping[str, str]) -> bool:
         if workload in self.memory.unreadable:

@@ -193,3 +193,23 @@ def test_a_rollout_touches_the_revisions_of_the_workload(world: World) -> None:
     touched(world)
     world.up(make_owner("Deployment", "web", 1, labels={"spotmix.io/enabled": "true"}, rolling=True))
     assert revision_of(world, owner) in touched(world)
+
+
+def test_interrupted_nodes_are_those_that_are_so_now(world: World) -> None:
+    def interrupted() -> set[str]:
+        return {node.name for node in world.state.interrupted_nodes}
+
+    world.nodes(spot=3)
+    assert interrupted() == set()
+    notice = {"going_away": "x", "interrupted": True}
+    world.up(*(make_node(name, **notice) for name in ("spot-0", "spot-1", "spot-2")))
+    assert interrupted() == {"spot-0", "spot-1", "spot-2"}
+    world.up(make_node("spot-0"), make_node("spot-1", going_away="x"))
+    assert interrupted() == {"spot-2"}
+    world.up(make_node("spot-2", uid="another", **notice))
+    world.gone("nodes", "uid-spot-2")
+    assert interrupted() == {"spot-2"}
+    world.gone("nodes", "another")
+    assert interrupted() == set()
+    world.up(make_node("spot-2", uid="a third"))
+    assert interrupted() == set()

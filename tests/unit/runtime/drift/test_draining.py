@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from support.doubles import ON_DEMAND, SPOT, make_budget, make_node, selector
+from support.doubles import ON_DEMAND, SPOT, make_budget, make_node, make_pod, selector
 from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.drift.patience import BASE, JITTER
+from extender.runtime.drift.loop import SLICE
 from extender.runtime.drift.moves import DRAIN_PATIENCE
 
 Check = Callable[[Room], Awaitable[None]]
@@ -113,6 +114,28 @@ def test_a_budget_that_allows_more_is_used_at_once() -> None:
             room.world.up(make_budget("web", selector(), allowed=1))
             await room.after(1.5)
             assert room.cluster.granted == ["web-1-5", "web-1-6"]
+
+    virtually(check)
+
+
+def test_of_very_many_workloads_some_are_looked_at_after_others() -> None:
+    async def check(room: Room) -> None:
+        count = 2 * SLICE + 50
+        for number in range(count):
+            name = f"web-{number}"
+            owner = room.world.deployment(name, 1, spot_percentage=100)
+            room.world.pods(owner, 1, "spot-0")
+            room.cluster.show(make_pod(f"{name}-1-0", owner, "spot-0"))
+        room.world.up(make_budget("all", selector(), allowed=0))
+        interrupt(room)
+        async with room.running():
+            await room.after(5)
+            assert room.cluster.evictions == []
+            room.world.up(make_budget("all", selector(), allowed=count))
+            await room.after(1)
+            assert 0 < len(room.cluster.granted) <= 2 * SLICE
+            await room.after(1)
+            assert len(set(room.cluster.granted)) == len(room.cluster.granted) == count
 
     virtually(check)
 
