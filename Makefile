@@ -6,7 +6,7 @@ STAY ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests reference image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests dashboards reference image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench: $(READY) ## speed and memory, against Go and the bare scheduler
 
 manifests: $(READY) ## write deploy/manifests anew from the chart
 	@PYTHONPATH=tests $(BIN)/python -m support.manifests
+
+dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew
+	@PYTHONPATH=tools $(BIN)/python -m monitoring
 
 reference: $(READY) ## write the pages of docs/reference anew that are made from the code
 	@PYTHONPATH=tests $(BIN)/python -m support.reference

@@ -1,0 +1,5 @@
+"""Writes what this package makes."""
+
+from monitoring.files import write
+
+write()
