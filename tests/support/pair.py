@@ -23,7 +23,10 @@ SHORT = {"lease-duration": "3s", "renew-deadline": "2s", "retry-period": "0.5s"}
 class Pair:
     """Two replicas, their pods' stand-ins, and the Service before them."""
 
-    def __init__(self, api: ApiClient, replicas: dict[str, SpotmixServe], service: LeaderService) -> None:
+    def __init__(
+        self, plane: ControlPlane, api: ApiClient, replicas: dict[str, SpotmixServe], service: LeaderService
+    ) -> None:
+        self.plane = plane
         self.api = api
         self.replicas = replicas
         self.service = service
@@ -83,5 +86,5 @@ async def opened_pair(
         await plane.scheduler.restart(scheduler_config(service.url))
         cluster = Cluster(api, "test")
         await cluster.create_namespace()
-        yield Pair(api, replicas, service), cluster
+        yield Pair(plane, api, replicas, service), cluster
         plane.check()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 
 from monitoring.overview import overview
 from monitoring.service import service
@@ -21,12 +22,22 @@ DASHBOARDS: Mapping[str, Callable[[], Dashboard]] = {
 }
 
 
+def _numbered(dashboard: Dashboard) -> Model:
+    built = dashboard.build()
+    # Rows have no numbers of their own, and Grafana wants one for everything.
+    for number, panel in enumerate(built.panels or (), start=1):
+        panel.id_val = number
+    return built
+
+
 def render() -> dict[Path, str]:
     """The text of each file."""
     texts = {CHART / "rules" / RULES.name: RULES.read_text(encoding="utf-8")}
     for name, build in DASHBOARDS.items():
-        text = json.dumps(build().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
-        texts[DEPLOY / "grafana" / name] = texts[CHART / "dashboards" / name] = text
+        built = _numbered(build())
+        texts[DEPLOY / "grafana" / name] = json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+        # kubectl notes what it applied on the object, and there is little room for notes.
+        texts[CHART / "dashboards" / name] = json.dumps(built, cls=JSONEncoder, sort_keys=True, separators=(",", ":"))
     return texts
 
 

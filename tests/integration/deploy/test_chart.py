@@ -12,6 +12,7 @@ import yaml
 from support.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_templates, run_helm, template
 from support.chartvalues import PEM, VALUE_SETS
 from support.manifests import MANIFESTS, render
+from support.tools import ROOT
 
 from extender.settings import LEAVES, load_settings
 
@@ -99,6 +100,23 @@ def test_services_and_volumes_point_at_what_is_there(objects: list[dict[str, Any
         for volume in pod["spec"]["volumes"]:
             if "configMap" in volume:
                 pick(objects, "ConfigMap", volume["configMap"]["name"])
+
+
+def test_rules_and_dashboards_are_those_of_deploy() -> None:
+    runbooks = "https://git.example.org/spotmix/blob/main/"
+    watched = template({"prometheusRule": {"enabled": True, "runbooks": runbooks}, "dashboards": {"enabled": True}})
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yaml").read_text())
+    shown = pick(watched, "PrometheusRule")["spec"]
+    for group in shown["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                url = rule["annotations"]["runbook_url"]
+                assert url.startswith(f"{runbooks}docs/")
+                rule["annotations"]["runbook_url"] = url.removeprefix(runbooks)
+    assert shown == rules
+    dashboards = pick(watched, "ConfigMap", "spotmix-dashboards")["data"]
+    committed = {path.name: json.loads(path.read_text()) for path in (ROOT / "deploy" / "grafana").glob("*.json")}
+    assert {name: json.loads(text) for name, text in dashboards.items()} == committed
 
 
 def test_a_changed_configuration_is_a_rollout() -> None:

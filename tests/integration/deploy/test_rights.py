@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -212,23 +211,6 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
             assert '"api fault"' not in _log(follower)
         assert await scene.audit.refused(service_account("spotmix")) == set()
         assert '"api fault"' not in _log(serve)
-
-
-async def test_rules_and_dashboards_ask_for_metrics_that_there_are(scene: Scene) -> None:
-    watched = template({"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}})
-    rules = pick(watched, "PrometheusRule")["spec"]["groups"][0]["rules"]
-    dashboard = json.loads(pick(watched, "ConfigMap", "spotmix-dashboards")["data"]["spotmix.json"])
-    asked = [rule["expr"] for rule in rules]
-    asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    asked += [variable["definition"] for variable in dashboard["templating"]["list"] if "definition" in variable]
-    async with scene.serving("watched", "") as serve:
-        await ready(serve)
-        text = await asyncio.to_thread(_get, f"{serve.metrics_url}/metrics")
-    served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
-    for expression in asked:
-        names = {name.removesuffix("_bucket") for name in re.findall(r"spotmix_\w+", expression)}
-        assert names, expression
-        assert names <= served, expression
 
 
 Stimulus = Callable[[Scene, SpotmixServe], Awaitable[None]]

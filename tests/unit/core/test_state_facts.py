@@ -201,7 +201,7 @@ def test_interrupted_nodes_are_those_that_are_so_now(world: World) -> None:
 
     world.nodes(spot=3)
     assert interrupted() == set()
-    notice = {"going_away": "x", "interrupted": True}
+    notice: dict[str, Any] = {"going_away": "x", "interrupted": True}
     world.up(*(make_node(name, **notice) for name in ("spot-0", "spot-1", "spot-2")))
     assert interrupted() == {"spot-0", "spot-1", "spot-2"}
     world.up(make_node("spot-0"), make_node("spot-1", going_away="x"))
