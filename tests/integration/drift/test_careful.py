@@ -51,7 +51,7 @@ async def cycles(drifts: DriftStage, count: int) -> None:
     await eventually(so_far, lambda seen: seen >= before + count, "further cycles")
 
 
-async def test_an_exhausted_budget_is_not_even_asked(drifts: DriftStage, cluster: Drifting) -> None:
+async def test_statement_10_an_exhausted_budget_is_not_even_asked(drifts: DriftStage, cluster: Drifting) -> None:
     await cluster.steady("web", 4)
     await cluster.budget("all", "web", minAvailable=4)
     await cluster.annotate("Deployment", "web", HALF)
@@ -65,7 +65,7 @@ async def test_an_exhausted_budget_is_not_even_asked(drifts: DriftStage, cluster
     assert [eviction.status for eviction in cluster.evictions()] == [201, 201]
 
 
-async def test_two_budgets_are_named_once(drifts: DriftStage, cluster: Drifting) -> None:
+async def test_statement_11_two_budgets_are_named_once(drifts: DriftStage, cluster: Drifting) -> None:
     await cluster.steady("web", 4)
     for name in ("first", "second"):
         await cluster.budget(name, "web", maxUnavailable=1)
@@ -78,7 +78,7 @@ async def test_two_budgets_are_named_once(drifts: DriftStage, cluster: Drifting)
     assert cluster.evictions() == []
 
 
-async def test_a_budget_of_one_is_never_overdrawn(cluster: Drifting) -> None:
+async def test_statement_14_a_budget_of_one_is_never_overdrawn(cluster: Drifting) -> None:
     """The loop may move three at once, the budget one: none is refused."""
     await cluster.steady("web", 10)
     await cluster.budget("one", "web", maxUnavailable=1)
@@ -90,7 +90,7 @@ async def test_a_budget_of_one_is_never_overdrawn(cluster: Drifting) -> None:
     assert [eviction.status for eviction in cluster.evictions()] == [201] * 5
 
 
-async def test_without_a_budget_our_own_limit_holds(cluster: Drifting) -> None:
+async def test_statement_16_without_a_budget_our_own_limit_holds(cluster: Drifting) -> None:
     """30 % of 10 replicas."""
     await cluster.steady("web", 10)
     async with watched(cluster, "web") as ready:
@@ -102,7 +102,7 @@ async def test_without_a_budget_our_own_limit_holds(cluster: Drifting) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", "yes, please"])
-async def test_an_opt_out_is_heeded_while_it_is_there(drifts: DriftStage, cluster: Drifting, value: str) -> None:
+async def test_statement_23_an_opt_out_is_heeded(drifts: DriftStage, cluster: Drifting, value: str) -> None:
     await cluster.steady("web", 4)
 
     async def annotate(annotation: str | None) -> None:

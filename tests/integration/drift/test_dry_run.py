@@ -15,7 +15,7 @@ async def count(drifts: DriftStage, result: str) -> float:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-async def test_a_dry_run_says_what_would_be_moved_and_what_is_blocked(tmp_path: Path, *, read_only: bool) -> None:
+async def test_statement_28_a_dry_run_says_what_it_would_do(tmp_path: Path, *, read_only: bool) -> None:
     """By the setting, with leader election on; and by a workload's own mode."""
     election = ("--leader-election-enabled", "true", "--leader-election-namespace", "default")
     flags = election if read_only else ()

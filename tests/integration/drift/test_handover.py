@@ -21,7 +21,7 @@ def sent(pair: Pair, name: str) -> float:
     return float(line.rsplit(" ", 1)[1])
 
 
-async def test_a_leader_that_was_frozen_sends_nothing_when_it_wakes() -> None:
+async def test_statement_27_a_leader_that_was_frozen_sends_nothing_when_it_wakes() -> None:
     """It wakes with a plan in its hands; the Lease has another holder by then."""
     async with opened_pair(SHORT, lambda _: drift_flags(workload_in_flight=10)) as (pair, cluster):
         first = await pair.leader()

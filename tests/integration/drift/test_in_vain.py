@@ -40,7 +40,7 @@ async def entry(drifts: DriftStage, cluster: Drifting) -> dict[str, Any]:
     return found
 
 
-async def test_back_off_and_circuit_survive_being_killed(tmp_path: Path) -> None:
+async def test_statement_09_back_off_and_circuit_survive_being_killed(tmp_path: Path) -> None:
     opened = drift_stage(tmp_path, back_off=f"{BACK_OFF}s", circuit_moves=2)
     async with opened as drifts, drifts.namespace() as cluster:
         stage = drifts.stage

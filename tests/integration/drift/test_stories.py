@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.cluster import Cluster, eventually, policy
 from support.convergence import Course, Courses
-from support.driftstage import Drifting, DriftStage, drift_flags, drift_stage
+from support.driftstage import Drifting, drift_flags, drift_stage
 from support.pair import SHORT, opened_pair
 from support.stage import ZONES, standard_nodes
 
@@ -74,40 +74,6 @@ async def test_a_policy_is_edited_up_and_down(courses: Courses, cluster: Driftin
             await cluster.expect("web", spot=spot, on_demand=10 - spot, seconds=120)
             await cluster.ready("web", 10)
         assert course.evictions == surplus
-
-
-async def stays_blocked(cluster: Drifting, drifts: DriftStage, reason: str, surplus: int) -> None:
-    """Wait until the loop says why the surplus stays, and see that it holds on to that for two more cycles."""
-    line = f'spotmix_drift_staying_replicas{{reason="{reason}"}}'
-
-    async def staying() -> float | None:
-        return drifts.stage.metric(line)
-
-    async def cycles() -> float:
-        return drifts.stage.metric("spotmix_drift_cycle_duration_seconds_count") or 0.0
-
-    await eventually(staying, lambda seen: seen == surplus, f"{surplus} stay for {reason}")
-    before = await cycles()
-    await eventually(cycles, lambda seen: seen >= before + 2, "two more cycles")
-    assert await staying() == surplus
-    assert cluster.evictions() == []
-
-
-async def test_a_budget_as_large_as_the_workload_is_never_forced(drifts: DriftStage, cluster: Drifting) -> None:
-    await cluster.steady("web", 4)
-    await cluster.budget("all", "web", minAvailable=4)
-    await cluster.annotate("Deployment", "web", policy(spot_percentage=50))
-    await stays_blocked(cluster, drifts, "budget", 2)
-    await cluster.expect("web", on_demand=4)
-
-
-async def test_two_budgets_over_a_pod(drifts: DriftStage, cluster: Drifting) -> None:
-    await cluster.steady("web", 4)
-    await cluster.budget("one", "web", maxUnavailable=1)
-    await cluster.budget("two", "web", maxUnavailable=2)
-    await cluster.annotate("Deployment", "web", policy(spot_percentage=50))
-    await stays_blocked(cluster, drifts, "budgets", 2)
-    await cluster.expect("web", on_demand=4)
 
 
 async def test_a_rollout_in_the_middle_of_it(courses: Courses, cluster: Drifting) -> None:

@@ -84,14 +84,14 @@ async def terminates(client: ApiClient, name: str) -> bool:
     return "deletionTimestamp" in (await get(client, f"{PODS}/{name}"))["metadata"]
 
 
-async def test_a_pod_ends_with_its_own_grace_period(client: ApiClient) -> None:
+async def test_statement_24_a_pod_ends_with_its_own_grace_period(client: ApiClient) -> None:
     pod = await ready_pod(client, "graceful", "graceful")
     assert await Evictor(client).evict(pod) == Outcome(Answer.EVICTED, 201)
     metadata = (await get(client, f"{PODS}/graceful"))["metadata"]
     assert metadata["deletionGracePeriodSeconds"] == GRACE
 
 
-async def test_a_dry_run_changes_nothing(client: ApiClient) -> None:
+async def test_statement_28_a_dry_run_changes_nothing(client: ApiClient) -> None:
     pods = [await ready_pod(client, f"dry-{n}", "dry") for n in range(2)]
     await budget(client, "dry", "dry", 1)
     assert await allowed(client, "dry") == (1, False)
@@ -105,7 +105,7 @@ async def test_a_dry_run_changes_nothing(client: ApiClient) -> None:
     assert not await terminates(client, "dry-1")
 
 
-async def test_an_exhausted_budget(client: ApiClient) -> None:
+async def test_statement_10_an_exhausted_budget(client: ApiClient) -> None:
     pod = await ready_pod(client, "kept", "kept")
     await budget(client, "kept", "kept", 1)
     outcome = await Evictor(client).evict(pod)
@@ -114,7 +114,7 @@ async def test_an_exhausted_budget(client: ApiClient) -> None:
     assert not await terminates(client, "kept")
 
 
-async def test_two_budgets(client: ApiClient) -> None:
+async def test_statement_11_two_budgets(client: ApiClient) -> None:
     pod = await ready_pod(client, "twice", "twice")
     for name in ("one", "two"):
         await budget(client, name, "twice", 0)
@@ -123,7 +123,7 @@ async def test_two_budgets(client: ApiClient) -> None:
     assert not await terminates(client, "twice")
 
 
-async def test_a_budget_that_nobody_has_looked_at(plane: ControlPlane, client: ApiClient) -> None:
+async def test_statement_12_a_budget_that_nobody_has_looked_at(plane: ControlPlane, client: ApiClient) -> None:
     pod = await ready_pod(client, "early", "early")
     await plane.controller_manager.stop()
     try:
@@ -135,7 +135,7 @@ async def test_a_budget_that_nobody_has_looked_at(plane: ControlPlane, client: A
     assert not await terminates(client, "early")
 
 
-async def test_a_pod_made_anew_under_its_name_is_another(client: ApiClient) -> None:
+async def test_statement_21_a_pod_made_anew_under_its_name_is_another(client: ApiClient) -> None:
     pod = await ready_pod(client, "again", "again")
     await client.request("DELETE", f"{PODS}/again", params={"gracePeriodSeconds": "0"})
     assert (await Evictor(client).evict(pod)).answer is Answer.GONE
@@ -146,7 +146,7 @@ async def test_a_pod_made_anew_under_its_name_is_another(client: ApiClient) -> N
     assert (await Evictor(client).evict(again)).answer is Answer.EVICTED
 
 
-async def test_who_may_not_evict(plane: ControlPlane, client: ApiClient) -> None:
+async def test_statement_13_who_may_not_evict(plane: ControlPlane, client: ApiClient) -> None:
     pod = await ready_pod(client, "safe", "safe")
     async with await plane.connect("nobody") as powerless:
         outcome = await Evictor(powerless).evict(pod)
@@ -162,7 +162,7 @@ async def test_who_may_not_evict(plane: ControlPlane, client: ApiClient) -> None
         ({"karpenter.sh/do-not-disrupt": "perhaps"}, "changed"),
     ],
 )
-async def test_a_pod_is_read_again_before_it_is_moved(
+async def test_statement_22_a_pod_is_read_again_before_it_is_moved(
     client: ApiClient, annotations: dict[str, str], result: str
 ) -> None:
     """An annotation that came after the plan keeps it."""

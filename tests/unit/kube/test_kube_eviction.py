@@ -62,7 +62,7 @@ async def test_one_post_for_one_pod(dry_run: bool, params: Any) -> None:
         (refused(0, "no answer in time"), Answer.UNANSWERED),
     ],
 )
-async def test_every_answer_is_classified_and_nothing_else_is_tried(fault: ApiError, answer: Answer) -> None:
+async def test_statement_13_every_answer_is_classified(fault: ApiError, answer: Answer) -> None:
     api = Api(fault)
     outcome = await Evictor(api).evict(POD)
     assert outcome == Outcome(answer, fault.status, str(fault), fault.retry_after)

@@ -1,4 +1,4 @@
-"""The statements of the field guide on a safe drift loop, as far as a plan on a snapshot can show them."""
+"""The statements of docs/reference/drift-statements.md, as far as a plan on a snapshot can show them."""
 
 from typing import Any
 

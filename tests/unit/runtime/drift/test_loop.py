@@ -86,7 +86,7 @@ def test_workloads_are_moved_side_by_side_within_the_budget_of_the_cluster() -> 
 
 
 @pytest.mark.parametrize("at", ["GET", "PATCH"])
-def test_nothing_is_sent_once_another_leads(at: str) -> None:
+def test_statement_27_nothing_is_sent_once_another_leads(at: str) -> None:
     async def check(room: Room) -> None:
         room.drifted()
 
@@ -159,7 +159,7 @@ def workload_is_managed_no_more(room: Room) -> None:
         workload_is_managed_no_more,
     ],
 )
-def test_what_changed_since_the_plan_is_seen_before_the_eviction(change: Callable[[Room], None]) -> None:
+def test_statement_22_what_changed_since_the_plan_is_seen_before_the_eviction(change: Callable[[Room], None]) -> None:
     async def check(room: Room) -> None:
         room.drifted()
         change(room)
@@ -187,7 +187,7 @@ Fault = Callable[[], Exception]
         (404, None, "gone", "changed", BASE["changed"]),
     ],
 )
-def test_a_refused_eviction_is_taken_back_and_tried_later_while_others_go_on(
+def test_statement_12_a_refused_eviction_is_taken_back_and_tried_later_while_others_go_on(
     status: int, retry_after: float | None, outcome: str, result: str, wait: float
 ) -> None:
     async def check(room: Room) -> None:
@@ -249,7 +249,7 @@ def test_a_pod_that_went_although_nobody_answered_counts_as_moved() -> None:
     virtually(check)
 
 
-def test_moves_in_vain_become_rare_and_end_and_say_why() -> None:
+def test_statement_06_and_07_moves_in_vain_become_rare_and_end_and_say_why() -> None:
     async def check(room: Room) -> None:
         owner = room.drifted()
         # The scheduler does not heed us.
@@ -288,7 +288,7 @@ def test_a_replacement_that_never_comes_is_told_of() -> None:
     virtually(check, replacement_timeout="30s")
 
 
-def test_a_pod_that_does_not_end_is_told_of_and_nothing_else_is_moved() -> None:
+def test_statement_31_a_pod_that_does_not_end_is_told_of_and_nothing_else_is_moved() -> None:
     async def check(room: Room) -> None:
         room.drifted(on_demand=8, spot=2)
         room.cluster.grace = 600.0
@@ -309,7 +309,7 @@ def test_a_pod_that_does_not_end_is_told_of_and_nothing_else_is_moved() -> None:
     virtually(check)
 
 
-def test_back_off_and_moves_in_flight_outlive_the_process() -> None:
+def test_statement_09_back_off_and_moves_in_flight_outlive_the_process() -> None:
     async def main() -> None:
         first = Room()
         first.world.nodes(spot=2, on_demand=2)
@@ -437,7 +437,7 @@ def test_a_store_that_another_has_taken_over_is_read_anew() -> None:
         ("persistentvolumes", Health(synced=True, last_contact=0.0, last_error="500: told to")),
     ],
 )
-def test_nothing_is_moved_by_what_may_be_out_of_date(resource: str, health: Health) -> None:
+def test_statement_26_nothing_is_moved_by_what_may_be_out_of_date(resource: str, health: Health) -> None:
     async def check(room: Room) -> None:
         owner = room.drifted()
         good, room.health[resource] = room.health[resource], health
@@ -486,7 +486,7 @@ def test_a_kind_of_others_that_is_out_of_date_holds_up_its_own_workloads() -> No
 
 
 @pytest.mark.parametrize("audit", [False, True])
-def test_a_dry_run_asks_and_changes_nothing(*, audit: bool) -> None:
+def test_statement_28_a_dry_run_asks_and_changes_nothing(*, audit: bool) -> None:
     async def check(room: Room) -> None:
         owner = room.drifted(mode="audit") if audit else room.drifted()
         blocked = room.drifted("b", mode="audit") if audit else room.drifted("b")

@@ -51,7 +51,7 @@ def test_refusals_in_a_row_are_waited_for_ever_longer_and_no_longer_than_that() 
     assert waiting.patience.refused("w", "changed", None) == BASE["changed"]
 
 
-def test_what_the_server_asks_for_is_the_least() -> None:
+def test_statement_12_what_the_server_asks_for_is_the_least() -> None:
     waiting = Waiting()
     assert waiting.patience.refused("w", "blocked", 1000.0) == 1000.0
     jittered = Patience(lambda: 0.0, lambda _low, high: high)
