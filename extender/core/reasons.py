@@ -88,6 +88,7 @@ class Reason(Enum):
     AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
     SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
     POOL_CAP = "pool-cap", "every spot pool with room holds its most replicas of this workload"
+    LATER = "later", "no node was found among those looked at this time; the others follow"
 
     # What became of a move
     MOVED = "moved", "its replacement is ready and of the class that was wanted"

@@ -56,6 +56,7 @@ class _Planner:
         self.state, self.history, self.rules, self.now = state, history, rules, now
         self.ledger = Ledger(state, history, rules, now)
         self._room: Room | None = None
+        self.searches = 1
         self.moves: list[Move] = []
         self.stays: list[Stay] = []
 
@@ -65,12 +66,16 @@ class _Planner:
         if self._room is None:
             self._room = Room(self.state, self.ledger.leaving, self.rules, self.now)
             Seating(self.state, self.history, self._room).seat()
+            self._room.expect(self.searches)
         return self._room
 
     def plan(self, only: Collection[str] | None, paused: Reason | None) -> DriftPlan:
         if self.rules.drain:
             self._drain(only, paused)
         drifts = sorted(drifted(self.state, self.ledger.leaving, only), key=self._turn)
+        self.searches = sum(bool(drift.excess) for drift in drifts)
+        if self._room is not None:
+            self._room.expect(self.searches)
         for drift in drifts:
             if drift.excess:
                 self._settle(drift, Refusal(paused) if paused is not None else None)

@@ -3,14 +3,15 @@
 Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.take`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
+from itertools import islice
 
 from extender.core.classes import SPOT
 from extender.core.drift.moves import Refusal
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.stock import Stock
+from extender.core.drift.stock import Entry, Stock
 from extender.core.drift.surplus import Drift
 from extender.core.drift.topology import Check, Topology
 from extender.core.drift.whereabouts import Whereabouts
@@ -21,9 +22,12 @@ from extender.core.records import NodeRecord, PodRecord, Pool, Revision
 from extender.core.selectors import Requirement
 from extender.core.state import ClusterState
 
-TRIES = 16
-"""Searches in vain for pods of one revision, after which the last one speaks for the others. Pods that cannot be told
-apart are searched for once."""
+LOOKS = 50_000
+"""Nodes that a plan looks at in vain, shared out among the revisions that search. Once one has had its share, its last
+search speaks for the rest of its pods; later plans begin at other nodes."""
+
+LEAST_LOOKS = 50
+"""The least share."""
 
 Key = tuple[object, ...]
 NodeTerms = tuple[tuple[Requirement, ...], ...] | None
@@ -66,14 +70,21 @@ class Room:
 
     def __init__(self, state: ClusterState, leaving: AbstractSet[str], rules: DriftRules, now: float) -> None:
         self._state, self._leaving = state, leaving
+        self._now = now
         self.steady = now - rules.dwell
         self.stock = Stock(state)
         self._whereabouts = Whereabouts(state, leaving)
         self.topology = Topology(state, self._whereabouts)
         self._admitted: dict[Key, dict[str, bool]] = {}
         self._refused: dict[Key, Refusal] = {}
-        self._tries: dict[Key, int] = {}
+        self._looks: dict[Key, int] = {}
+        self._share = LOOKS
         self._pools: dict[str, dict[Pool, int]] = {}
+        self._values: dict[tuple[str, str], set[str | None]] = {}
+
+    def expect(self, searches: int) -> None:
+        """Share what may be looked at among so many revisions, or other groups of pods."""
+        self._share = max(LEAST_LOOKS, LOOKS // max(1, searches))
 
     def find(
         self, pod: PodRecord, capacity_class: str, drift: Drift | None = None, *, dwell: bool = True
@@ -88,17 +99,20 @@ class Room:
         since = self.steady if dwell and drift is not None else None
         shape = (demands.node_selector, demands.node_terms, demands.tolerations)
         plain: Key = (capacity_class, since, revision is None, pod.requests, shape)
-        close: Key = (*plain, demands, pod.labels, revision, _domains(pod))
+        close: Key = (*plain, demands, pod.labels, revision, self._domains(pod, capacity_class))
         tried: Key = (capacity_class, since, revision or pod.labels)
         for key in (plain, close, tried):
             known = self._refused.get(key)
             if known is not None:
                 return known
-        found = _Search(self, pod, drift, self._admitted.setdefault(shape, {})).among(capacity_class, since)
+        search = _Search(self, pod, drift, self._admitted.setdefault(shape, {}))
+        spent = self._looks.get(tried, 0)
+        limit = max(LEAST_LOOKS, self._share - spent)
+        found = search.among(capacity_class, since, limit, int(self._now) * limit)
         if isinstance(found, Refusal):
             self._refused[plain if found.reason in (Reason.NOT_ADMITTED, Reason.NO_ROOM) else close] = found
-            self._tries[tried] = self._tries.get(tried, 0) + 1
-            if self._tries[tried] >= TRIES:
+            self._looks[tried] = spent = spent + search.looks
+            if spent >= self._share:
                 self._refused[tried] = found
         return found
 
@@ -134,6 +148,28 @@ class Room:
             return True
         return self._held(drift.revision).get(node.pool, 0) < cap.limit(max(1, drift.replicas))
 
+    def _domains(self, pod: PodRecord, capacity_class: str) -> tuple[str | None, ...]:
+        """Which topology domains a pod would leave: all that makes a difference between the pods of a workload.
+
+        To affinity it makes one only where nodes of the class are in that domain too: its old host is in none of them.
+        """
+        if pod.node is None or pod.node.facts is None:
+            return ()
+        demands, labels = pod.constraints, pod.node.facts.labels
+        left = [labels.get(each.topology_key) for each in demands.spread]
+        for term in (*demands.anti_affinity, *demands.affinity):
+            value = labels.get(term.topology_key)
+            left.append(value if value in self._values_of(capacity_class, term.topology_key) else None)
+        return tuple(left)
+
+    def _values_of(self, capacity_class: str, key: str) -> set[str | None]:
+        values = self._values.get((capacity_class, key))
+        if values is None:
+            nodes = self.stock.nodes(capacity_class)
+            values = {node.facts.labels.get(key) for _, _, node in nodes if node.facts is not None}
+            self._values[capacity_class, key] = values
+        return values
+
     def _held(self, revision: Revision) -> dict[Pool, int]:
         """How many spot pods of a revision each pool holds, seen or reserved."""
         held = self._pools.get(revision.owner.uid)
@@ -148,16 +184,6 @@ class Room:
         return held
 
 
-def _domains(pod: PodRecord) -> tuple[str | None, ...]:
-    """Which topology domains a pod would leave: all that makes a difference between the pods of a workload."""
-    if pod.node is None or pod.node.facts is None:
-        return ()
-    demands, labels = pod.constraints, pod.node.facts.labels
-    terms = (*demands.anti_affinity, *demands.affinity)
-    keys = (*(each.topology_key for each in demands.spread), *(each.topology_key for each in terms))
-    return tuple(labels.get(key) for key in keys)
-
-
 class _Search:
     """The steps of one pod. What only some pods need is worked out when a node comes so far."""
 
@@ -167,31 +193,42 @@ class _Search:
         self._affinity: list[Check] | None = None
         self._spread: list[Check] | None = None
         self._claim = ""
+        self.looks = 0
 
-    def among(self, capacity_class: str, since: float | None) -> NodeRecord | Refusal:
-        """Search the nodes of a class that have been steady since then (seconds since the epoch; None: any)."""
-        asked = self._pod.requests.cpu
+    def among(self, capacity_class: str, since: float | None, limit: int, start: int) -> NodeRecord | Refusal:
+        """Search the nodes of a class.
+
+        Args:
+            capacity_class: the class.
+            since: since when a node must have been steady (seconds since the epoch); None takes any.
+            limit: most nodes to look at.
+            start: where to begin when there are more: anywhere, but not always there.
+        """
         nodes = self._room.stock.nodes(capacity_class)
         if not nodes:
             return Refusal(Reason.NO_NODE)
+        roomy = self._room.stock.with_cpu(capacity_class, self._pod.requests.cpu)
+        chosen: Iterable[Entry] = islice(nodes, roomy)
+        if roomy > limit:
+            chosen = (nodes[(start + number) % roomy] for number in range(limit))
         furthest, dwells = Step.ADMISSION, ""
-        for less_spare, name, node in nodes:
-            if asked and -less_spare < asked:
-                # So it is with all that follow.
-                if furthest is Step.ADMISSION and any(self._is_admitted(other) for _, _, other in nodes):
-                    furthest = Step.ROOM
-                break
+        for _, name, node in chosen:
             back = since is None or node.steady_since <= since
             if dwells and not back:
                 continue
+            self.looks += 1
             step = self.step(node)
             if step is Step.END:
                 if back:
                     return node
                 dwells = name
             furthest = max(furthest, step)
+        if roomy > limit:
+            return Refusal(Reason.LATER)
         if dwells:
             return Refusal(Reason.DWELL, dwells)
+        if furthest is Step.ADMISSION and any(self._is_admitted(node) for _, _, node in islice(nodes, roomy, None)):
+            furthest = Step.ROOM
         return Refusal(_REASONS[furthest], self._claim if furthest is Step.VOLUME else "")
 
     def step(self, node: NodeRecord) -> Step:

@@ -25,6 +25,7 @@ class Seating:
 
     def seat(self) -> None:
         """Deduct all that is about to come."""
+        self._room.expect(len(self._state.unbound))
         for pod in sorted(self._state.unbound.values(), key=lambda pod: (pod.created, pod.uid)):
             node = self._named(pod) or self._first(pod, self._choices(pod))
             if node is not None:

@@ -3,7 +3,7 @@
 Kept in the order of the CPU they have to spare: the first that fits is near the one that the scheduler would take.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 
 from extender.core.constraints import HostPort
@@ -38,6 +38,11 @@ class Stock:
                 if node.facts is not None and node.facts.ready and not node.facts.unschedulable
             )
         return ordered
+
+    def with_cpu(self, capacity_class: str, asked: int) -> int:
+        """How many of these, from the first on, have so many millicores to spare; all where none are asked for."""
+        nodes = self.nodes(capacity_class)
+        return bisect_right(nodes, -asked, key=_less_spare) if asked else len(nodes)
 
     def spare_cpu(self, node: NodeRecord) -> int:
         """Millicores that nobody has asked for."""
@@ -79,6 +84,10 @@ class Stock:
 
 def _rank(entry: Entry) -> tuple[int, str]:
     return entry[:2]
+
+
+def _less_spare(entry: Entry) -> int:
+    return entry[0]
 
 
 def _clash(one: HostPort, other: HostPort) -> bool:

@@ -18,7 +18,7 @@ from support.drifting import DRIFT_RULES, DriftWorld, zonal
 
 from extender.core.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
 from extender.core.drift.moves import Refusal
-from extender.core.drift.room import TRIES, Room
+from extender.core.drift.room import LEAST_LOOKS, LOOKS, Room
 from extender.core.objects import Requests
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord
@@ -311,18 +311,28 @@ def test_the_reason_is_that_of_the_node_that_came_furthest(world: DriftWorld) ->
     assert reason(world, Constraints(node_terms=((IN_A,),))) is Reason.NO_ROOM
 
 
-def test_a_search_in_vain_is_not_made_for_every_pod_of_a_workload() -> None:
+def test_a_workload_that_searches_in_vain_does_not_use_up_the_plan() -> None:
     world = DriftWorld()
-    world.nodes(on_demand=1)
-    world.up(
-        *(zonal(f"od-{number}", ON_DEMAND, f"z{number}") for number in range(2 * TRIES)), zonal("spot-0", SPOT, "a")
-    )
-    owner = world.deployment("web", 2 * TRIES, spot_percentage=100)
-    for number in range(2 * TRIES):
-        world.pods(owner, 1, f"od-{number}", start=number, constraints=apart(chosen=selector(app="web-1")))
-    put(world, "in-the-way", "spot-0", labels={"app": "web-1"})
-    assert world.plan().moves == ()
-    assert world.reasons() == [Reason.AFFINITY]
+    names = [f"spot-{number}" for number in range(LEAST_LOOKS + 20)]
+    world.up(zonal("old", ON_DEMAND, "a"), *(zonal(name, SPOT, "b") for name in names))
+    for name in names[1:]:
+        put(world, f"shy-{name}", name, apart(chosen=selector(app="web")), labels={})
+    put(world, "web", "old")
+    found = []
+    for _ in range(4):
+        left = room(world)
+        left.expect(LOOKS)
+        found.append(left.find(world.state.pods["web"], SPOT))
+        # What is over is over for the pods that are alike, too.
+        put(world, "twin", "old")
+        assert left.find(world.state.pods["twin"], SPOT) == found[-1]
+        world.now += 1.0
+    nodes = [each.name for each in found if isinstance(each, NodeRecord)]
+    assert set(nodes) == {"spot-0"}
+    assert {each for each in found if isinstance(each, Refusal)} <= {Refusal(Reason.LATER)}
+    world.up(zonal("spot-0", SPOT, "b", unschedulable=True))
+    left = room(world)
+    assert left.find(world.state.pods["web"], SPOT) == Refusal(Reason.AFFINITY)
 
 
 def test_pool_cap() -> None:
