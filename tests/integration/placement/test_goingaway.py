@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 import yaml
 from support.cluster import Cluster, eventually, pod_template, policy
-from support.stage import Stage, open_stage
+from support.stage import Stage, metric_lines, open_stage
 
 from extender.core.classes import DEFAULT_GOING_AWAY_TAINTS
 from extender.kube.client import MERGE_PATCH
@@ -26,7 +26,10 @@ SETTINGS = {
     "kind": "SpotmixConfiguration",
     "classes": {
         "extraGoingAwayTaints": ["example.org/leaving"],
-        "extraGoingAwayConditions": [{"type": "Leaving"}, {"type": "Reclaimed", "reason": "ByProvider"}],
+        "extraGoingAwayConditions": [{"type": "Leaving"}],
+        "extraInterruptionTaints": ["example.org/reclaimed=now"],
+        "extraInterruptionConditions": [{"type": "Reclaimed", "reason": "ByProvider"}],
+        "extraDrainerTaints": ["example.org/drained"],
     },
     "drift": {"enabled": False},
 }
@@ -90,8 +93,14 @@ class Lot:
     async def usable(self, count: int, capacity: CapacityClass = "spot") -> None:
         """Wait until so many nodes are ones that pods may come to, as far as the service knows."""
 
-        async def seen() -> float | None:
-            return self.stage.metric(f'spotmix_nodes_placeable{{capacity_class="{capacity}"}}')
+        async def seen() -> float:
+            lines = metric_lines(self.stage.spotmix)
+
+            def total(name: str) -> float:
+                mine = (line for line in lines if line.startswith(f'{name}{{capacity_class="{capacity}"'))
+                return sum(float(line.rsplit(" ", 1)[1]) for line in mine)
+
+            return total("spotmix_pool_nodes") - total("spotmix_pool_nodes_going_away")
 
         await eventually(seen, lambda n: n == count, f"usable {capacity} nodes", 20)
 
@@ -181,7 +190,8 @@ async def _cordon(lot: Lot, node: str) -> None:
 
 
 MARKERS = {
-    **{key: tainted(key) for key in (*DEFAULT_GOING_AWAY_TAINTS, "example.org/leaving")},
+    **{key: tainted(key) for key in (*DEFAULT_GOING_AWAY_TAINTS, "example.org/leaving", "example.org/drained")},
+    "example.org/reclaimed": tainted("example.org/reclaimed", value="now"),
     "NoExecute": tainted(ITN, "NoExecute"),
     "PreferNoSchedule": tainted(ITN, "PreferNoSchedule"),
     "with a value": tainted("autoscaling.cast.ai/draining", value="spot-interruption"),
@@ -191,6 +201,7 @@ MARKERS = {
 }
 NO_MARKERS = {
     "soft candidate": tainted("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule"),
+    "another value": tainted("example.org/reclaimed", value="later"),
     "another event": conditioned("VMEventScheduled", "FreezeScheduled"),
     "another reason": conditioned("Reclaimed", "ByNobody"),
     "not true": conditioned("Terminating", "TerminationRequested", status="False"),
