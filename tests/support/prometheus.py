@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +16,7 @@ import yaml
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
+from support.cluster import eventually
 from support.tools import prometheus
 
 JOB = "spotmix-metrics"
@@ -33,9 +35,9 @@ class Prometheus:
         url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(params)}"
         return await asyncio.to_thread(_get, url)
 
-    async def at(self, expr: str, time: float) -> Sequence[Series]:
+    async def at(self, expr: str, when: float) -> Sequence[Series]:
         """A query at one time (seconds since the epoch)."""
-        data = await self.get("query", query=expr, time=str(time))
+        data = await self.get("query", query=expr, time=str(when))
         assert data["resultType"] in ("vector", "scalar"), expr
         result: Sequence[Series] = data["result"]
         return result
@@ -88,7 +90,6 @@ async def scraping(folder: Path, targets: Mapping[str, str], rules: Path) -> Asy
             f"--config.file={path}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address={url.removeprefix('http://')}",
-            "--storage.tsdb.no-lockfile",
         ],
         directory=folder,
         log_path=folder / "prometheus.log",
@@ -96,6 +97,13 @@ async def scraping(folder: Path, targets: Mapping[str, str], rules: Path) -> Asy
     )
     await program.start()
     try:
-        yield Prometheus(url)
+        asked = Prometheus(url)
+
+        async def scraped() -> Sequence[Series]:
+            return await asked.at("up == 1", time.time())
+
+        # It looks for new targets every five seconds.
+        await eventually(scraped, lambda found: len(found) == len(targets), "every target is scraped", 20)
+        yield asked
     finally:
         await program.stop()

@@ -178,6 +178,7 @@ def _split(board: Dashboard) -> Dashboard:
 def _storms(board: Dashboard) -> Dashboard:
     hours = f"avg_over_time(({_beyond()})[{RANGE}:$__interval]) * $__range_s / 3600"
     fell_back = ('verb="filter"', 'reason="fallback"')
+    leaving = most(m.POOL_GOING_AWAY, by=(*CLASS, *POOL))
     return (
         board.with_row(Row("Spot storms"))
         .with_panel(
@@ -231,9 +232,7 @@ def _storms(board: Dashboard) -> Dashboard:
             graph(
                 "Nodes going away",
                 "By pool, of every class",
-                {
-                    "{{capacity_class}} {{instance_type}} {{zone}}": most(m.POOL_GOING_AWAY, by=(*CLASS, *POOL)),
-                },
+                {"{{capacity_class}} {{instance_type}} {{zone}}": f"{leaving} > 0"},
                 stacked=True,
             )
         )
@@ -246,7 +245,7 @@ def _storms(board: Dashboard) -> Dashboard:
                 "Pods given another class than their own, a second; pods that wait, by reason",
                 {
                     "falls back to {{capacity_class}}": rate(m.DECISIONS, *fell_back, by=CLASS),
-                    "waits: {{reason}}": most(m.PODS_WAITING, by=("reason",)),
+                    "waits: {{reason}}": f"{most(m.PODS_WAITING, by=('reason',))} > 0",
                 },
             )
         )
@@ -296,7 +295,7 @@ def _moves(board: Dashboard) -> Dashboard:
             graph(
                 "Moves",
                 "Steps of moves, by result; dry runs apart",
-                {"{{mode}} {{result}}": grown(m.DRIFT_MOVES, by=("mode", "result"))},
+                {"{{mode}} {{result}}": f"{grown(m.DRIFT_MOVES, by=('mode', 'result'))} > 0"},
                 stacked=True,
                 bars=True,
             )
@@ -317,7 +316,7 @@ def _moves(board: Dashboard) -> Dashboard:
                     "in flight": most(m.DRIFT_IN_FLIGHT),
                     "stuck": most(m.DRIFT_STUCK),
                     "given up": most(m.DRIFT_CIRCUITS_OPEN),
-                    "paused: {{reason}}": f"{most(m.DRIFT_PAUSED, by=('reason',))}",
+                    "paused: {{reason}}": most(m.DRIFT_PAUSED, by=("reason",)),
                 },
             )
         )
@@ -325,7 +324,7 @@ def _moves(board: Dashboard) -> Dashboard:
             graph(
                 "Evictions",
                 "Answers of the API server; budget, budgets and later are PodDisruptionBudgets that block",
-                {"{{mode}} {{outcome}}": grown(m.DRIFT_EVICTIONS, by=("mode", "outcome"))},
+                {"{{mode}} {{outcome}}": f"{grown(m.DRIFT_EVICTIONS, by=('mode', 'outcome'))} > 0"},
                 stacked=True,
                 bars=True,
             )

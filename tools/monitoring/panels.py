@@ -154,14 +154,15 @@ def table(
 ) -> TablePanel:
     """A row for each combination of the labels `keys`, a column for each query, the first one the order.
 
-    `link` is where the last of `keys` leads.
+    A query without a name has no column. `link` is where the last of `keys` leads.
     """
     columns = list(queries)
     names = {f"Value #{ref}": name for ref, name in zip("ABCDEFGHIJKLMN", columns, strict=False)}
     if len(columns) == 1:
-        names["Value"] = columns[0]
+        names = {"Value": columns[0]}
     order = {name: position for position, name in enumerate((*keys, *names))}
-    organize = {"renameByName": names, "excludeByName": {"Time": True}, "indexByName": order}
+    hidden = {"Time": True, **{column: True for column, name in names.items() if not name}}
+    organize = {"renameByName": names, "excludeByName": hidden, "indexByName": order}
     panel = (
         TablePanel()
         .title(title)
@@ -171,7 +172,7 @@ def table(
         .height(9)
         .no_value("none")
         .footer(common_builders.TableFooterOptions().show(show=False).reducer(["sum"]))
-        .sort_by([common_builders.TableSortByFieldState().display_name(columns[0]).desc(desc=True)])
+        .sort_by([common_builders.TableSortByFieldState().display_name(columns[0] or keys[0]).desc(desc=True)])
         .with_transformation(DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(DataTransformerConfig(id_val="organize", options=organize))
     )

@@ -113,7 +113,7 @@ def workload() -> Dashboard:
             table(
                 "Policy",
                 "How its policy is applied: enforce, or audit, which reports and changes nothing",
-                {"replicas known": most(m.WORKLOAD_INFO, *HERE, by=("kind", "mode", "when_unsatisfiable"))},
+                {"": most(m.WORKLOAD_INFO, *HERE, by=("kind", "mode", "when_unsatisfiable"))},
                 keys=("kind", "mode", "when_unsatisfiable"),
                 width=6,
             )
@@ -122,7 +122,7 @@ def workload() -> Dashboard:
             table(
                 "Wrong annotations",
                 "Keys that are wrong: the last valid policy applies, or all pods are held on-demand",
-                {"wrong": most(m.POLICY_INVALID, *HERE, by=("key",))},
+                {"": most(m.POLICY_INVALID, *HERE, by=("key",))},
                 keys=("key",),
                 width=6,
             )
