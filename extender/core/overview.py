@@ -4,8 +4,9 @@ One answer serves the command line, the API and the console. Replicas are counte
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +17,11 @@ from extender.core.records import NodeRecord, Revision
 from extender.core.standing import Name, Replicas, Standing, name_of, standing_of
 from extender.core.state import ClusterState
 from extender.core.workloads import Managed
+
+T = TypeVar("T")
+
+STEP = 100
+"""Workloads that are looked at between two pauses: a millisecond or two."""
 
 
 class Condition(Enum):
@@ -125,14 +131,46 @@ class Overview(Struct, frozen=True, rename="camel"):
 
 def overview(state: ClusterState, now: float, namespaces: Container[str] | None = None) -> Overview:
     """The cluster at `now` (seconds since the epoch); of workloads those in `namespaces`, None for all."""
-    standings = (
-        standing
-        for workload in state.workloads.by_uid.values()
-        if (namespaces is None or workload.namespace in namespaces)
-        and (standing := standing_of(state, workload)) is not None
-    )
-    rows = rows_of(state, standings)
-    return Overview(now, _totals(state, rows), tuple(rows), tuple(pools(state, now)))
+    steps = overview_in_steps(state, now, namespaces)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Overview = end.value
+            return made
+
+
+def overview_in_steps(
+    state: ClusterState, now: float, namespaces: Container[str] | None = None
+) -> Generator[None, None, Overview]:
+    """As `overview`, with a pause after every few workloads, for whoever has other things to do.
+
+    The state may change during a pause: each row is right for the moment it was made in.
+    """
+    standings: dict[Name, Standing] = {}
+    for part in _batched(list(state.workloads.by_uid.values())):
+        for workload in part:
+            if namespaces is None or workload.namespace in namespaces:
+                standing = standing_of(state, workload)
+                if standing is not None:
+                    _add(standings, standing)
+        yield
+    unseated = _unseated(state)
+    rows: list[WorkloadRow] = []
+    for named in _batched(list(standings.items())):
+        rows += [_row(standing, unseated.get(name, _NOBODY)) for name, standing in named]
+        yield
+    rows.sort(key=_badness)
+    yield
+    totals = _totals(state, rows)
+    yield
+    return Overview(now, totals, tuple(rows), tuple(pools(state, now)))
+
+
+def _batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Some of them at a time."""
+    for start in range(0, len(items), STEP):
+        yield items[start : start + STEP]
 
 
 def rows_of(state: ClusterState, standings: Iterable[Standing]) -> list[WorkloadRow]:
@@ -140,13 +178,15 @@ def rows_of(state: ClusterState, standings: Iterable[Standing]) -> list[Workload
     unseated = _unseated(state)
     by_name: dict[Name, Standing] = {}
     for standing in standings:
-        # The Jobs of a CronJob go by one name.
-        known = by_name.setdefault(standing.name, standing)
-        if known is not standing:
-            known.replicas.add(standing.replicas)
-    rows = [_row(standing, unseated.get(name, _Unseated())) for name, standing in by_name.items()]
-    rows.sort(key=_badness)
-    return rows
+        _add(by_name, standing)
+    return sorted((_row(standing, unseated.get(name, _NOBODY)) for name, standing in by_name.items()), key=_badness)
+
+
+def _add(by_name: dict[Name, Standing], standing: Standing) -> None:
+    """The Jobs of a CronJob go by one name."""
+    known = by_name.setdefault(standing.name, standing)
+    if known is not standing:
+        known.replicas.add(standing.replicas)
 
 
 def _badness(row: WorkloadRow) -> tuple[int, float, str, str, str]:
@@ -161,6 +201,9 @@ class _Unseated:
         self.pending = 0
         self.reserved: Counter[str] = Counter()
         self.waiting: Counter[Reason] = Counter()
+
+
+_NOBODY = _Unseated()
 
 
 def _unseated(state: ClusterState) -> dict[Name, _Unseated]:
