@@ -24,6 +24,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.console import console
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
@@ -36,6 +37,7 @@ from extender.runtime.readiness import certificate_faults
 from extender.runtime.scrape import Scrapes
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
+from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp, HealthApp
 from extender.servers.owners import OwnerGate
@@ -125,6 +127,7 @@ class Runtime:
             report=self._report,
             decides=self._decides,
         )
+        self._console: ConsoleApp | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
@@ -224,7 +227,7 @@ class Runtime:
             webhook = [self._webhook.listen()] if self._webhook is not None else []
             opened.pop_all()
         front = HttpServer(extender_app, listener, self._tls.context if self._tls else None)
-        health = HttpServer(HealthApp(self.not_ready, self._scrapes.render), health_listener)
+        health = HttpServer(self._with_console(HealthApp(self.not_ready, self._scrapes.render)), health_listener)
         self._servers = [front, *webhook, health]
         for server in self._servers:
             await server.start()
@@ -247,6 +250,21 @@ class Runtime:
             tls=self._tls is not None,
             webhook="{}:{}".format(*webhook[0].address) if webhook else "",
         )
+
+    def _with_console(self, app: HealthApp) -> HealthApp | ConsoleApp:
+        if not self.settings.console.enabled:
+            return app
+        self._console = console(
+            self.settings.drift,
+            state=self.state,
+            decisions=self.decisions,
+            drift=self._drift,
+            health=self.feed.health,
+            obstacle=self.leadership.obstacle,
+            report=self._report,
+            otherwise=app,
+        )
+        return self._console
 
     async def _become_synced(self) -> None:
         started = time.monotonic()
@@ -296,6 +314,8 @@ class Runtime:
             self._recorder.drain(DRAIN_SECONDS),
         )
         await self.feed.stop()
+        if self._console is not None:
+            self._console.stop()
         for server in self._servers[-1:]:
             await server.stop()
         await self._client.close()

@@ -64,6 +64,14 @@ class MetricsSettings(Section, frozen=True):
     ] = 2000
 
 
+class ConsoleSettings(Section, frozen=True):
+    """The web console, at /console on the address of the metrics."""
+
+    enabled: Annotated[bool, _doc("serve the console; it shows workloads, pods and nodes to whoever can reach it")] = (
+        True
+    )
+
+
 class LogSettings(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -286,6 +294,7 @@ class Settings(Section, frozen=True):
     context: Annotated[str, _doc("context of the kubeconfig; empty takes its current one")] = ""
     extender: ExtenderSettings = field(default_factory=ExtenderSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)

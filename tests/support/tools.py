@@ -2,6 +2,7 @@
 
 Some are built once from Go modules in tests/tools: each is in a folder named after its module and what the module's
 files hold, so that a changed pin is a new build. Prometheus comes from Debian's package, unpacked, not installed.
+Chromium is installed, as a package of the system: see `browser`.
 """
 
 import getpass
@@ -16,6 +17,7 @@ from extender.core.errors import SandboxError
 from extender.sandbox.assets import cache_home, fill, host_platform, missing_binaries
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress
+from support.browser import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "tests" / "tools"
@@ -102,5 +104,5 @@ def _built(name: str, packages: str) -> Path:
 
 
 if __name__ == "__main__":
-    for path in (helm(), kindconfig(), prometheus()):
+    for path in (helm(), kindconfig(), prometheus(), chromium()):
         print(path)

@@ -1,0 +1,50 @@
+"""Shows the console what this process knows."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from extender import __version__
+from extender.core.decisionlog import DecisionLog
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+from extender.kube.ports import Report
+from extender.kube.reflector import Health
+from extender.runtime.drift import DriftLoop
+from extender.runtime.drift.freshness import faults, holds_up_all
+from extender.servers.asgi import Receive, Scope, Send
+from extender.servers.console import ConsoleApp, Drifting, Sources
+from extender.settings.sections import DriftSettings
+
+
+def console(
+    settings: DriftSettings,
+    *,
+    state: ClusterState,
+    decisions: DecisionLog,
+    drift: DriftLoop,
+    health: Callable[[], Mapping[str, Health]],
+    obstacle: Callable[[], Reason | None],
+    report: Report,
+    otherwise: Callable[[Scope, Receive, Send], Awaitable[None]],
+) -> ConsoleApp:
+    """The console.
+
+    Args:
+        settings: of the drift loop.
+        state: the cluster.
+        decisions: the last ones.
+        drift: the loop, running or not.
+        health: how well each resource is followed.
+        obstacle: why this replica makes no decision now.
+        report: told of whatever goes wrong.
+        otherwise: serves all other paths of the address.
+    """
+    mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
+    drifting = Drifting(
+        mode,
+        drift.rules,
+        lambda: drift.memory.history,
+        lambda: not holds_up_all(faults(health(), time.monotonic())),
+        lambda: drift.view.paused,
+    )
+    return ConsoleApp(Sources(state, decisions, drifting, obstacle, time.time, __version__, report), otherwise)

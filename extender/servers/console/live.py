@@ -1,0 +1,143 @@
+"""Decisions as they are made, by server-sent events.
+
+A reader that does not keep up is told how many decisions it has lost; nobody waits for it, and there are not more
+readers than a few. A row is rendered once for all of them.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from extender.core.decisionlog import DecisionLog, Entry
+from extender.servers.asgi import Receive, Send
+from extender.servers.console.query import matches
+from extender.servers.console.rendering import decision_row
+
+CLIENTS = 16
+"""Readers at a time."""
+
+AT_ONCE = 100
+"""Decisions in one message; of more, the oldest are counted as lost."""
+
+PAUSE = 0.1
+"""Between two messages to a reader (seconds): the first decision goes out at once, those that follow together."""
+
+PING = 15.0
+"""How often a line is sent when nothing happens, so that nobody in between gives the connection up (seconds)."""
+
+PATIENCE = 30.0
+"""How long a reader may take nothing before it is given up (seconds)."""
+
+_ROWS = 4 * AT_ONCE
+
+
+class Live:
+    """Streams a log of decisions.
+
+    Args:
+        log: of decisions.
+    """
+
+    def __init__(self, log: DecisionLog) -> None:
+        self._log = log
+        self._rows: OrderedDict[int, str] = OrderedDict()
+        self._stopping = False
+        self._wakes: set[asyncio.Event] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether another reader has to wait until one leaves."""
+        return len(self._wakes) >= CLIENTS
+
+    def stop(self) -> None:
+        """Let all readers go."""
+        self._stopping = True
+        for wake in self._wakes:
+            wake.set()
+
+    async def stream(self, words: Sequence[str], after: int, receive: Receive, send: Send) -> None:
+        """Send the body of an answer until the reader leaves.
+
+        Args:
+            words: each has to be in the names of a decision that is sent.
+            after: the number of the last decision that the reader has.
+            receive: tells when it has left.
+            send: takes the body.
+        """
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        subscription = self._log.subscribe(lambda entry: wanted(entry, words), wake.set)
+        gone = asyncio.create_task(_departure(receive, wake))
+        try:
+            entries, lost = self._missed(words, after)
+            await _send(send, self._message(entries, lost) or b": \n\n")
+            while not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PING):
+                        await wake.wait()
+                wake.clear()
+                if gone.done():
+                    return
+                batch = subscription.take()
+                await _send(send, self._message(batch.entries, batch.lost) or b": \n\n")
+                if batch.entries:
+                    await asyncio.sleep(PAUSE)
+            await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError):
+            return
+        finally:
+            gone.cancel()
+            self._log.unsubscribe(subscription)
+            self._wakes.discard(wake)
+
+    def _missed(self, words: Sequence[str], after: int) -> tuple[list[Entry], int]:
+        """What was decided since the reader's last decision, oldest first, and how much of it is not to be had."""
+        latest = self._log.latest(AT_ONCE)
+        newest = latest[0].number if latest else 0
+        if after > newest:
+            # It has them from a process that was here before.
+            after = 0
+        entries = [entry for entry in reversed(latest) if entry.number > after]
+        return [entry for entry in entries if wanted(entry, words)], newest - after - len(entries)
+
+    def _message(self, entries: Sequence[Entry], lost: int) -> bytes:
+        shown = entries[-AT_ONCE:]
+        lost += len(entries) - len(shown)
+        parts = []
+        if lost:
+            parts.append(f"event: lost\ndata: {lost}\n\n")
+        if shown:
+            # The newest comes first, as on the page.
+            lines = "\n".join(self._rendered(reversed(shown))).splitlines()
+            data = "\n".join(f"data: {line}" for line in lines)
+            parts.append(f"event: decisions\nid: {shown[-1].number}\n{data}\n\n")
+        return "".join(parts).encode("utf-8", "replace")
+
+    def _rendered(self, entries: Iterable[Entry]) -> list[str]:
+        rows = []
+        for entry in entries:
+            row = self._rows.get(entry.number)
+            if row is None:
+                row = self._rows[entry.number] = decision_row(entry)
+                if len(self._rows) > _ROWS:
+                    self._rows.popitem(last=False)
+            rows.append(row)
+        return rows
+
+
+def wanted(entry: Entry, words: Sequence[str]) -> bool:
+    """Whether each word is in what a decision names."""
+    return matches(words, entry.namespace, entry.workload, entry.pod)
+
+
+async def _send(send: Send, data: bytes) -> None:
+    """Send a part of the body; raises `TimeoutError` when the reader does not take it."""
+    async with asyncio.timeout(PATIENCE):
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+async def _departure(receive: Receive, wake: asyncio.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    wake.set()

@@ -1,0 +1,257 @@
+"""What is on each page: what is shown of the core's answers, in which order, and how much of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from extender.core.detail import PodRow, WorkloadExplanation, explain_owner
+from extender.core.drift.moves import DriftPlan, Stay
+from extender.core.lookup import find_owner, kind_named
+from extender.core.objects import Owner
+from extender.core.overview import Condition, PoolRow, WorkloadRow, pools
+from extender.core.reasons import Reason
+from extender.core.records import NodeRecord
+from extender.servers.console.bars import bar_of, share
+from extender.servers.console.gather import Gather
+from extender.servers.console.ports import Sources
+from extender.servers.console.query import Query, matches, page_of
+from extender.servers.console.rendering import decision_row
+
+RECENT = 100
+"""Decisions that the live page begins with."""
+
+OF_WORKLOAD = 20
+"""Decisions shown of a workload."""
+
+POOLS = 200
+"""Node pools shown."""
+
+NAMED = 5
+"""Pods that are named of those that stay for one reason."""
+
+AUDITED = "audited"
+
+Context = dict[str, Any]
+Ascending = Callable[[WorkloadRow], Any]
+
+ORDERS: Mapping[str, Ascending] = {
+    "worst": lambda _row: 0,
+    "name": lambda row: (row.name, row.namespace),
+    "share": lambda row: -abs((share(row.actual) or 0.0) - (share(row.wanted) or 0.0)),
+    "replicas": lambda row: -row.replicas,
+    "surplus": lambda row: -row.surplus,
+    "missing": lambda row: -row.missing,
+}
+"""How the overview can be sorted; as it comes it is sorted by how bad it looks."""
+
+
+class PageNotFoundError(Exception):
+    """There is no such page; the text says what there is not."""
+
+
+class NodeView(Struct, frozen=True, gc=False):
+    """A node. `state` is what is to be said of it first: going away, not ready, cordoned, or nothing."""
+
+    name: str
+    capacity_class: str
+    instance_type: str
+    zone: str
+    state: str
+    detail: str
+    pods: int
+
+
+class Pages:
+    """The contexts that templates are rendered with.
+
+    Args:
+        sources: what there is to show.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._gather = Gather(sources)
+
+    def common(self, section: str, query: Query) -> Context:
+        """What every page has."""
+        sources = self._sources
+        return {
+            "section": section,
+            "query": query,
+            "now": sources.now(),
+            "version": sources.version,
+            "obstacle": sources.obstacle(),
+            "drift_mode": sources.drifting.mode,
+        }
+
+    async def overview(self, query: Query) -> Context:
+        """Every workload, worst first."""
+        seen = await self._gather.overview()
+        words = query.words()
+        show = query.choice("show", ("", *(condition.value for condition in Condition), AUDITED))
+        order = query.choice("sort", tuple(ORDERS))
+        rows = [
+            row for row in seen.workloads if _shown(row, show) and matches(words, row.kind, row.namespace, row.name)
+        ]
+        if order != "worst":
+            rows.sort(key=ORDERS[order])
+        totals = seen.totals
+        return {
+            "at": seen.at,
+            "totals": totals,
+            "bar": bar_of(totals.wanted, totals.actual),
+            "shares": (share(totals.actual), share(totals.wanted)),
+            "filters": [
+                *((condition.value, str(condition), totals.conditions[condition]) for condition in Condition),
+                (AUDITED, "audit mode", totals.audited),
+            ],
+            "show": show,
+            "order": order,
+            "orders": ORDERS,
+            "page": page_of(rows, query.number("page")),
+            "bar_of": bar_of,
+            "share": share,
+        }
+
+    def workload(self, query: Query, parts: Sequence[str]) -> Context:
+        """One workload.
+
+        Raises:
+            PageNotFoundError: there is none of this name.
+        """
+        namespace, kind, name = (unquote(part) for part in parts)
+        owner = self._owner(namespace, kind, name)
+        if owner is None:
+            raise PageNotFoundError(f"There is no {kind} {namespace}/{name}, or Spotmix does not know it.")
+        now = self._sources.now()
+        seen = explain_owner(self._sources.state, owner, now)
+        planned = self._gather.plan_for(seen.workload.uid) if seen.row is not None else DriftPlan()
+        history = self._sources.drifting.history().get(seen.workload.uid)
+        return {
+            "asked": owner,
+            "seen": seen,
+            "bar": bar_of(seen.row.wanted, seen.row.actual) if seen.row is not None else None,
+            "shares": (share(seen.row.actual), share(seen.row.wanted)) if seen.row is not None else (None, None),
+            "plan": planned,
+            "in_flight": history.in_flight if history is not None else [],
+            "stays": _grouped(planned),
+            "named": NAMED,
+            "sizes": {row.revision.name: row.replicas for row in seen.revisions if row.replicas is not None},
+            "pools": _pools_of(seen),
+            "page": page_of(seen.pods, query.number("page")),
+            "decisions": self._sources.decisions.of_workload(seen.workload.uid, OF_WORKLOAD),
+            "decision_row": decision_row,
+        }
+
+    def _owner(self, namespace: str, kind: str, name: str) -> Owner | None:
+        """The object of that name; of a CronJob the youngest of its Jobs, which carries the policy."""
+        state = self._sources.state
+        owner = find_owner(state, *kind_named(kind), namespace, name)
+        if owner is None or owner.kind != "CronJob":
+            return owner
+        jobs = [state.workloads.owners[uid] for uid in state.workloads.children.get(owner.uid, ())]
+        return max(jobs, key=lambda job: job.created, default=owner)
+
+    def nodes(self, query: Query) -> Context:
+        """Node pools and nodes; first the nodes that something is to be said of."""
+        state = self._sources.state
+        words = query.words()
+        show = query.choice("show", ("", "going away", "not ready", "cordoned"))
+        found: list[NodeView] = []
+        counts: Counter[str] = Counter()
+        for node in state.nodes.values():
+            view = _node_view(node)
+            if view is None:
+                continue
+            counts[view.state] += 1
+            texts = (view.name, view.capacity_class, view.instance_type, view.zone, view.state, view.detail)
+            if show in ("", view.state) and matches(words, *texts):
+                found.append(view)
+        found.sort(key=lambda view: (not view.state, view.state, view.name))
+        rows = sorted(pools(state, self._sources.now()), key=_troubled)
+        return {
+            "pools": rows[:POOLS],
+            "more_pools": max(0, len(rows) - POOLS),
+            "counts": counts,
+            "classes": {name: len(nodes) for name, nodes in sorted(state.placeable.items())},
+            "show": show,
+            "page": page_of(found, query.number("page")),
+        }
+
+    def live(self, query: Query) -> Context:
+        """The last decisions, newest first."""
+        words = query.words()
+        latest = self._sources.decisions.latest(RECENT)
+        entries = [entry for entry in latest if matches(words, entry.namespace, entry.workload, entry.pod)]
+        return {
+            "entries": entries,
+            "last": latest[0].number if latest else 0,
+            "decision_row": decision_row,
+        }
+
+    async def plan(self, query: Query) -> Context:
+        """What the drift loop would do, and what keeps it from doing more."""
+        made = await self._gather.plan()
+        words = query.words()
+        drifting = self._sources.drifting
+        stays = [
+            stay
+            for stay in made.plan.stays
+            if matches(words, stay.workload.namespace, stay.workload.name, stay.pod.name, str(stay.reason))
+        ]
+        reasons = Counter(stay.reason for stay in made.plan.stays)
+        return {
+            "made": made,
+            "moves": made.plan.moves,
+            "paused": drifting.paused() or made.plan.paused,
+            "in_flight": list(drifting.history().in_flight()),
+            "reasons": reasons.most_common(),
+            "page": page_of(stays, query.number("page")),
+        }
+
+
+def _shown(row: WorkloadRow, show: str) -> bool:
+    if show == AUDITED:
+        return row.mode == "audit"
+    return not show or any(condition.value == show for condition in row.conditions)
+
+
+def _grouped(plan: DriftPlan) -> list[tuple[Stay, list[str]]]:
+    """Pods that stay for one reason, by name; where most do comes first."""
+    groups: dict[tuple[str, str, Reason, str], tuple[Stay, list[str]]] = {}
+    for stay in plan.stays:
+        key = (stay.source, stay.destination, stay.reason, stay.detail)
+        groups.setdefault(key, (stay, []))[1].append(stay.pod.name)
+    return sorted(groups.values(), key=lambda group: -len(group[1]))
+
+
+def _pools_of(seen: WorkloadExplanation) -> list[tuple[tuple[str, str, str], int]]:
+    """How many of a workload's pods each class and pool holds; most first."""
+    counts: Counter[tuple[str, str, str]] = Counter(_pool_of(pod) for pod in seen.pods if pod.node)
+    return counts.most_common()
+
+
+def _pool_of(pod: PodRow) -> tuple[str, str, str]:
+    return pod.capacity_class, pod.instance_type, pod.zone
+
+
+def _node_view(node: NodeRecord) -> NodeView | None:
+    facts = node.facts
+    if facts is None:
+        return None
+    state, detail = "", ""
+    if facts.going_away:
+        state, detail = "going away", facts.going_away
+    elif not facts.ready:
+        state = "not ready"
+    elif facts.unschedulable:
+        state = "cordoned"
+    return NodeView(node.name, facts.capacity_class, *node.pool, state=state, detail=detail, pods=len(node.pods))
+
+
+def _troubled(pool: PoolRow) -> tuple[float, float, str, str, str]:
+    """Pools that something happens in come first."""
+    return -pool.going_away, -pool.interruptions, pool.capacity_class, pool.instance_type, pool.zone

@@ -1,0 +1,41 @@
+"""What the console is shown: the state itself and, by functions, what changes beside it."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from extender.core.decisionlog import DecisionLog
+from extender.core.drift.history import History
+from extender.core.drift.rules import DriftRules
+from extender.core.reasons import Reason
+from extender.core.state import ClusterState
+
+
+class Drifting(Struct, frozen=True):
+    """What the drift loop plans with.
+
+    `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads. `current` says whether
+    the state may be relied on; `paused` why nothing at all is moved, None while something may be.
+    """
+
+    mode: str
+    rules: DriftRules
+    history: Callable[[], History]
+    current: Callable[[], bool]
+    paused: Callable[[], Reason | None]
+
+
+class Sources(Struct, frozen=True):
+    """All that pages are made of.
+
+    `obstacle` is why this replica makes no decision now, None when it decides. `now` gives seconds since the epoch.
+    `report` is told of faults: what met one, and which.
+    """
+
+    state: ClusterState
+    decisions: DecisionLog
+    drifting: Drifting
+    obstacle: Callable[[], Reason | None]
+    now: Callable[[], float]
+    version: str
+    report: Callable[[str, str], None]

@@ -1,0 +1,127 @@
+"""The console over a world: asked without a socket, and what it answered."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from extender.core.decisionlog import DecisionLog
+from extender.core.drift.history import History
+from extender.core.drift.rules import DriftRules
+from extender.core.objects import OwnerRef
+from extender.core.reasons import Reason
+from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
+from extender.servers.console import ConsoleApp, Drifting, Sources
+from extender.servers.console.rendering import environment
+from support.doubles import World, make_view
+
+
+class Page:
+    """An answer: status, headers, and the body as text."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.text = ""
+
+    def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.text += message.get("body", b"").decode()
+
+
+class ConsoleBench:
+    """A console, and all that it is shown."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.log = DecisionLog()
+        self.history = History()
+        self.current = True
+        self.paused: Reason | None = None
+        self.obstacle: Reason | None = None
+        self.reports: list[tuple[str, str]] = []
+        drifting = Drifting(
+            "on", DriftRules(lambda *_: True), lambda: self.history, lambda: self.current, lambda: self.paused
+        )
+        sources = Sources(
+            self.world.state,
+            self.log,
+            drifting,
+            lambda: self.obstacle,
+            lambda: self.world.now,
+            "1.2.3",
+            lambda source, text: self.reports.append((source, text)),
+        )
+        self.app = ConsoleApp(sources, elsewhere)
+        # Threads have no place in virtual time.
+        environment()
+
+    def decide(self, owner: OwnerRef, uid: str, *nodes: str, **fields: Any) -> None:
+        """Decide on a pod, and let the log know."""
+        view = make_view(uid, owner, **fields)
+        self.log.add(self.world.now, "filter", view, self.world.decide(view, nodes))
+
+    async def get(self, path: str, method: str = "GET") -> Page:
+        page = Page()
+
+        async def send(message: Message) -> None:
+            page.take(message)
+
+        await self.app(request(path, method), never, send)
+        return page
+
+    def page(self, path: str) -> Page:
+        """A page that has to be there."""
+        page = asyncio.run(self.get(path))
+        assert (page.status, self.reports) == (200, [])
+        return page
+
+
+def request(path: str, method: str = "GET", *headers: tuple[bytes, bytes]) -> Scope:
+    raw, _, query = path.partition("?")
+    return {
+        "type": "http",
+        "method": method,
+        "path": unquote(raw),
+        "raw_path": raw.encode(),
+        "query_string": query.encode(),
+        "headers": list(headers),
+    }
+
+
+async def never() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("that never happens")
+
+
+async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await respond(send, 200, b"elsewhere\n", TEXT)
+
+
+class Reader:
+    """Reads a stream of the console: what has arrived, and it may be slow or leave."""
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.left = asyncio.Event()
+        self.arrived = asyncio.Condition()
+
+    async def send(self, message: Message) -> None:
+        await self.free.wait()
+        async with self.arrived:
+            self.page.take(message)
+            self.arrived.notify_all()
+
+    async def receive(self) -> Message:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def until(self, good: Callable[[str], bool]) -> None:
+        """Wait until what has arrived is as wanted."""
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: good(self.page.text))
