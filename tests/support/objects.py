@@ -77,7 +77,7 @@ async def install_crds(objects: Objects) -> None:
 
     async def established(definition: Object) -> bool:
         found = await objects.get(definition) or {}
-        conditions = found.get("status", {}).get("conditions", ())
+        conditions = (found.get("status") or {}).get("conditions") or ()
         return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
     for definition in definitions:
