@@ -61,7 +61,7 @@ class Edits:
             self._insert_lines(mapping.end, block_lines(pairs, margin))
 
     def remove(self, mapping: Node, key: str) -> None:
-        """Remove a key of a mapping that has others."""
+        """Remove a key of a mapping that has others; comments on lines of their own stay."""
         pair = mapping.pair(key)
         if pair is None:
             return
@@ -75,6 +75,8 @@ class Edits:
             end = mapping.pairs[at + 1][0].start if at + 1 < len(mapping.pairs) else end
         else:
             start, end = self._line_start(start), self._next_line(end)
+            self._edits.append((start, end, self._comments(pair[1], start, end)))
+            return
         self._edits.append((start, end, ""))
 
     def make(self, mapping: Node, key: str, wanted: Mapping[str, Any]) -> bool:
@@ -157,7 +159,8 @@ class Edits:
         start = self._text.index(":", name.end) + 1
         margin = " " * (name.column - 1 + 2)
         end = value.end - (self._text[value.end - 1] == "\n")
-        text = self._newline + self._newline.join(block_lines(wanted, margin))
+        kept = self._comments(value, start, end)
+        text = self._newline + kept + self._newline.join(block_lines(wanted, margin))
         self._edits.append((start, end - (self._text[end - 1] == "\r"), text))
 
     def _add_flow(self, mapping: Node, pairs: Mapping[str, Any]) -> None:
@@ -180,6 +183,13 @@ class Edits:
         if at and self._text[at - 1] != "\n":
             text = self._newline + text.removesuffix(self._newline)
         self._edits.append((at, at, text))
+
+    def _comments(self, value: Node, start: int, end: int) -> str:
+        """The comments on lines of their own between two positions; in a block scalar, what looks like one is none."""
+        if not (value.pairs or value.items):
+            return ""
+        lines = self._text[start:end].splitlines(keepends=True)
+        return "".join(line for line in lines if line.lstrip().startswith("#"))
 
     def _broken(self, text: str) -> str:
         return text if self._newline == "\n" else text.replace("\r\n", "\n").replace("\n", self._newline)

@@ -294,6 +294,16 @@ def test_anchors_elsewhere_are_no_obstacle() -> None:
     assert inject(up_to_date, PLAIN) is up_to_date
 
 
+def test_a_comment_within_what_is_removed_or_replaced_stays() -> None:
+    text = HEAD + (
+        "extenders:\n- urlPrefix: http://127.0.0.1:8888/scheduler\n  tlsConfig:\n# why\n    # how\n    caFile: a\n"
+    )
+    for stanza in (PLAIN, SECURE):
+        after = inject(text, stanza)
+        assert comments(after) == ["# why", "    # how"]
+        assert inject(after, stanza) is after
+
+
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8)
 ENTRIES = st.fixed_dictionaries(
     {"urlPrefix": st.sampled_from([*FOREIGN, *SAME]) | NAMES},
