@@ -14,7 +14,7 @@ How the runtime wires it (decoders come from `extender.wire`, the sink is `Clust
     queue.nominate(PodKey(namespace, name, uid), node)
     recorder = EventRecorder(client, report)
     recorder.start()
-    recorder.emit(Regarding(kind, api_version, namespace, name, uid), reason, action, note)
+    recorder.emit(Regarding(kind, api_version, namespace, name, uid), EventReason.MOVED, action, note)
     ...
     await feed.stop()
     await queue.drain(5.0)

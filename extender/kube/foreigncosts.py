@@ -6,6 +6,7 @@ pod is then left alone until the value on it changes, so that a refusal is never
 
 from collections.abc import Callable
 
+from extender.core.eventreasons import EventReason
 from extender.core.records import PodRecord, Revision, Workload
 from extender.core.seatcost import is_foreign
 from extender.core.state import ClusterState
@@ -14,7 +15,6 @@ from extender.kube.patches import CostOutcome, PodKey
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.wire.kube_v1 import DELETION_COST
 
-REASON = "ForeignDeletionCost"
 # What is remembered of objects that are gone is dropped when this many entries have come since the last time.
 KEPT_MORE = 1000
 
@@ -66,8 +66,8 @@ class ForeignCosts:
         self._announced.add(workload.uid)
         self._forget_gone()
         self._recorder.emit(
-            Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
-            REASON,
+            Regarding.of(workload),
+            EventReason.FOREIGN_COST,
             "LeaveCost",
             f"the {DELETION_COST} of pod {pod.name} was set by somebody else{whose and f' (field manager {whose})'}. "
             "It is left alone, and a scale-in goes by it; remove the annotation to let the pod leave in the order of "

@@ -8,11 +8,13 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Self
 
 from msgspec import Struct
 
 from extender.core.errors import ApiError
+from extender.core.eventreasons import EventReason
+from extender.core.records import Workload
 from extender.kube.limits import Backoff, TokenBucket, is_transient
 from extender.kube.ports import Api, Ports, Report
 
@@ -34,6 +36,11 @@ class Regarding(Struct, frozen=True, gc=False):
     namespace: str
     name: str
     uid: str
+
+    @classmethod
+    def of(cls, workload: Workload) -> Self:
+        """A workload."""
+        return cls(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid)
 
 
 class EventRecorder:
@@ -83,21 +90,22 @@ class EventRecorder:
     def emit(
         self,
         regarding: Regarding,
-        reason: str,
+        reason: EventReason,
         action: str,
         note: str,
-        type_: Literal["Normal", "Warning"] = "Normal",
+        *,
+        once: bool = False,
     ) -> None:
         """Record an Event; never raises or waits.
 
         Args:
             regarding: the object.
-            reason: CamelCase, why; constant per cause.
+            reason: why.
             action: CamelCase, what was done or failed.
             note: for people; cut to 1024 bytes.
-            type_: Normal or Warning.
+            once: whether another note for the same object and reason counts as a repetition too.
         """
-        key = (regarding.uid, reason, note)
+        key = (regarding.uid, reason.value, "" if once else note)
         clock = self._ports.clock()
         last = self._seen.get(key)
         if last is not None and clock - last < WINDOW:
@@ -108,7 +116,7 @@ class EventRecorder:
         self._remember(key, clock)
         namespace = regarding.namespace or "default"
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-        self._queue.append((key, path, self._body(regarding, namespace, (reason, action, note, type_))))
+        self._queue.append((key, path, self._body(regarding, namespace, (reason, action, note))))
         self._idle.clear()
         self._wake.set()
 
@@ -134,8 +142,8 @@ class EventRecorder:
                 break
             del self._seen[oldest]
 
-    def _body(self, regarding: Regarding, namespace: str, text: tuple[str, str, str, str]) -> dict[str, Any]:
-        reason, action, note, type_ = text
+    def _body(self, regarding: Regarding, namespace: str, text: tuple[EventReason, str, str]) -> dict[str, Any]:
+        reason, action, note = text
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -144,7 +152,7 @@ class EventRecorder:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": _cut(action, MAX_FIELD),
-            "reason": _cut(reason, MAX_FIELD),
+            "reason": reason.value,
             "regarding": {
                 "kind": regarding.kind,
                 "apiVersion": regarding.api_version,
@@ -153,7 +161,7 @@ class EventRecorder:
                 "uid": regarding.uid,
             },
             "note": _cut(note, MAX_NOTE),
-            "type": type_,
+            "type": reason.type,
         }
 
     async def _work(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from extender.core.eventreasons import EventReason
 from extender.core.workloads import PolicyChanged, Workloads
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.telemetry.logs import logger
@@ -44,11 +45,10 @@ class PolicyReports:
         workload = change.workload
         for problem in () if change.gone else workload.parsed.problems:
             self._recorder.emit(
-                Regarding(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid),
-                "PolicyWarning" if problem.warning else "PolicyInvalid",
+                Regarding.of(workload),
+                EventReason.POLICY_WARNING if problem.warning else EventReason.POLICY_INVALID,
                 "HoldOnDemand" if workload.held else "KeepPolicy",
                 problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
-                "Warning",
             )
 
 

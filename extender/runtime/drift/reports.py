@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from extender.core.drift.history import Verdict
 from extender.core.drift.moves import DriftPlan, Move, PodId, Stay, Subject
 from extender.core.drift.rules import DriftRules
+from extender.core.eventreasons import EventReason
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
 from extender.kube.recorder import EventRecorder, Regarding
@@ -49,11 +50,16 @@ class DriftReports:
         )
         if attempt.result == "started":
             text = f"Evicted {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
-            self._emit(move.workload, "MoveStarted", "Evict", text)
-            self._on_pod(move.pod, "MoveStarted", "Evict", f"Evicted from {move.source} node {move.node}: {_why(move)}")
+            self._emit(move.workload, EventReason.MOVE_STARTED, "Evict", text)
+            self._on_pod(
+                move.pod,
+                EventReason.MOVE_STARTED,
+                "Evict",
+                f"Evicted from {move.source} node {move.node}: {_why(move)}",
+            )
         elif attempt.result == "would-move":
             text = f"Dry run: would evict {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
-            self._emit(move.workload, "WouldMove", "None", text)
+            self._emit(move.workload, EventReason.WOULD_MOVE, "None", text)
 
     def judged(self, verdict: Verdict, until: float, now: float, *, opened: bool) -> None:
         """There is something new to tell of a move.
@@ -80,17 +86,17 @@ class DriftReports:
         )
         if outcome is Reason.MOVED and verdict.replacement is not None:
             text = f"{verdict.replacement.name} replaces {move.pod.name}, on {verdict.landed} node {verdict.node}"
-            self._emit(move.workload, "Moved", "Evict", text)
+            self._emit(move.workload, EventReason.MOVED, "Evict", text)
         elif outcome in (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT):
             wait = f"; no other such move for {until - now:.0f} s" if until > now and not opened else ""
-            self._emit(move.workload, "MoveInVain", "BackOff", f"{self._in_vain(verdict)}{wait}", warning=True)
+            self._emit(move.workload, EventReason.MOVE_IN_VAIN, "BackOff", f"{self._in_vain(verdict)}{wait}")
         elif outcome is Reason.STUCK:
             text = (
                 f"{move.pod.name} on node {move.node} should have ended a minute ago; "
                 "nothing of this workload is moved until it does, and nobody forces it to"
             )
-            self._emit(move.workload, "MoveStuck", "Wait", text, warning=True)
-            self._on_pod(move.pod, "MoveStuck", "Wait", text, warning=True)
+            self._emit(move.workload, EventReason.MOVE_STUCK, "Wait", text)
+            self._on_pod(move.pod, EventReason.MOVE_STUCK, "Wait", text)
         if opened:
             self._metrics.gave_up()
             reset = self._rules.circuit_reset / 3600
@@ -98,7 +104,7 @@ class DriftReports:
                 f"Moves from {move.source} to {move.destination} were in vain several times; "
                 f"its pods are left where they are for {reset:g} h, or until its policy changes"
             )
-            self._emit(move.workload, "CircuitOpen", "GiveUp", text, warning=True)
+            self._emit(move.workload, EventReason.CIRCUIT_OPEN, "GiveUp", text)
 
     def planned(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
         """Workloads were looked at (UIDs): tell once of what keeps pods where they are and has to be put right."""
@@ -118,7 +124,7 @@ class DriftReports:
     def unreadable(self, subject: Subject, fault: str) -> None:
         """What was stored of a workload does not decode."""
         text = f"What is stored of its earlier moves cannot be read, so no pod of it is moved: {fault}"
-        self._emit(subject, "HistoryUnreadable", "LeaveAlone", text, warning=True)
+        self._emit(subject, EventReason.HISTORY_UNREADABLE, "LeaveAlone", text)
 
     def _tell(self, stay: Stay) -> None:
         if stay.reason is Reason.BUDGETS:
@@ -126,10 +132,10 @@ class DriftReports:
                 f"PodDisruptionBudgets {stay.detail} select the same pods, so the API refuses every eviction of them; "
                 "let one budget select each pod"
             )
-            self._emit(stay.workload, "BudgetsOverlap", "LeaveAlone", text, warning=True)
+            self._emit(stay.workload, EventReason.BUDGETS_OVERLAP, "LeaveAlone", text)
             return
         text = f"{stay.detail} cannot be read, so the pod is not moved; write true, false or a duration such as 30m"
-        self._on_pod(stay.pod, "ProtectionMalformed", "LeaveAlone", text, warning=True)
+        self._on_pod(stay.pod, EventReason.PROTECTION_MALFORMED, "LeaveAlone", text)
 
     def _in_vain(self, verdict: Verdict) -> str:
         move, replacement = verdict.in_flight.move, verdict.replacement
@@ -149,18 +155,18 @@ class DriftReports:
         )
         return f"{replacement.name} replaces {move.pod.name} on {verdict.landed} node {verdict.node}: {why}"
 
-    def _emit(self, subject: Subject, reason: str, action: str, text: str, *, warning: bool = False) -> None:
+    def _emit(self, subject: Subject, reason: EventReason, action: str, text: str) -> None:
         workload = self._state.workloads.by_uid.get(subject.uid)
         owner = self._state.workloads.owners.get(subject.uid)
         known = workload or owner
         if known is None:
             return
         regarding = Regarding(subject.kind, known.api_version, subject.namespace, subject.name, subject.uid)
-        self._recorder.emit(regarding, reason, action, text, "Warning" if warning else "Normal")
+        self._recorder.emit(regarding, reason, action, text)
 
-    def _on_pod(self, pod: PodId, reason: str, action: str, text: str, *, warning: bool = False) -> None:
+    def _on_pod(self, pod: PodId, reason: EventReason, action: str, text: str) -> None:
         regarding = Regarding("Pod", "v1", pod.namespace, pod.name, pod.uid)
-        self._recorder.emit(regarding, reason, action, text, "Warning" if warning else "Normal")
+        self._recorder.emit(regarding, reason, action, text)
 
 
 def _why(move: Move) -> str:

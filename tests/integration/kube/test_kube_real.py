@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from extender.core.errors import ApiError
+from extender.core.eventreasons import EventReason
 from extender.core.events import Event, Gone, Listed, Upsert
 from extender.core.objects import Namespace, Object, OwnerRef
 from extender.kube.client import MERGE_PATCH, ApiClient
@@ -361,14 +362,14 @@ async def test_events_are_accepted(client: ApiClient) -> None:
         "POST", "/api/v1/nodes", body={"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
     )
     uid = json.loads(node)["metadata"]["uid"]
-    recorder.emit(Regarding("Node", "v1", "", "n1", uid), "GoingAway", "Watching", "x" * 5000, "Warning")
-    recorder.emit(Regarding("Pod", "v1", "default", "web", "u"), "Placed", "Placing", "On spot.")
+    recorder.emit(Regarding("Node", "v1", "", "n1", uid), EventReason.MOVE_STUCK, "Watching", "x" * 5000)
+    recorder.emit(Regarding("Pod", "v1", "default", "web", "u"), EventReason.MOVED, "Placing", "On spot.")
     assert await recorder.drain(20) == 0
     assert reports == []
     assert recorder.posted == 2
     events = json.loads(await client.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events"))
     ours = [event for event in events["items"] if event["reportingController"] == "spotmix.io/extender"]
-    assert {event["reason"] for event in ours} == {"GoingAway", "Placed"}
+    assert {event["reason"] for event in ours} == {"MoveStuck", "Moved"}
     await client.request("DELETE", "/api/v1/nodes/n1")
 
 

@@ -13,9 +13,9 @@ from support.audit import Audit
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import Stage, open_stage
 
+from extender.core.eventreasons import EventReason
 from extender.core.policy import Layer, parse_policy
 from extender.core.seatcost import cost_of, seat_in
-from extender.kube.foreigncosts import REASON
 from extender.kube.patches import SEAT_FIELD_MANAGER
 from extender.wire.kube_v1 import DELETION_COST
 from extender.wire.schedule import schedule_fault
@@ -234,7 +234,7 @@ async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Clu
         await cluster.api.request(
             "PATCH", path, params={"fieldManager": "owner"}, body=body, content_type="application/merge-patch+json"
         )
-    notes = await eventually(partial(cluster.events, REASON), bool, "an Event")
+    notes = await eventually(partial(cluster.events, EventReason.FOREIGN_COST.value), bool, "an Event")
     assert [(note["regarding"]["kind"], note["regarding"]["name"]) for note in notes] == [("Deployment", "web")]
 
     async def refused() -> float:
@@ -255,7 +255,7 @@ async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Clu
     assert sent[by_seat[10]] == sent[by_seat[9]] == 1
     assert sent[by_seat[8]] == 2, "one of its own, and the one that was refused"
     assert await refused() == 1
-    assert len(await cluster.events(REASON)) == 1
+    assert len(await cluster.events(EventReason.FOREIGN_COST.value)) == 1
 
 
 async def test_a_workload_that_opts_out_gets_its_costs_back(cluster: Cluster) -> None:

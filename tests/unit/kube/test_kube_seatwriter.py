@@ -7,9 +7,10 @@ import pytest
 from support.doubles import World, make_owner, make_pod
 from support.doubles_kube import Client, Objects
 
+from extender.core.eventreasons import EventReason
 from extender.core.objects import OwnerRef
 from extender.core.seatcost import cost_of
-from extender.kube.foreigncosts import KEPT_MORE, REASON, ForeignCosts
+from extender.kube.foreigncosts import KEPT_MORE, ForeignCosts
 from extender.kube.patches import PodKey
 from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import PATIENCE, SeatWriter
@@ -57,7 +58,7 @@ class Setting:
         self.world.up(make_pod(f"p{number}", owner or self.owner, node, **fields))
 
     def notes(self) -> list[str]:
-        return [body["note"] for _, _, body in self.recorder._queue if body["reason"] == REASON]
+        return [body["note"] for _, _, body in self.recorder._queue if body["reason"] == EventReason.FOREIGN_COST.value]
 
     async def at(self, now: float) -> dict[str, int | None]:
         self.now = now

@@ -10,6 +10,7 @@ import pytest
 from unit.kube.fake_api import VirtualTime
 
 from extender.core.errors import ApiError
+from extender.core.eventreasons import EventReason
 from extender.kube.limits import TokenBucket
 from extender.kube.patches import PodKey, PodPatches, is_gone
 from extender.kube.ports import Ports
@@ -302,8 +303,10 @@ class Events:
         )
         self.recorder.start()
 
-    def emit(self, note: str = "No spot node has room.", regarding: Regarding = REGARDING) -> None:
-        self.recorder.emit(regarding, "NoRoom", "Placing", note, "Warning")
+    def emit(
+        self, note: str = "No spot node has room.", regarding: Regarding = REGARDING, *, once: bool = False
+    ) -> None:
+        self.recorder.emit(regarding, EventReason.MOVE_IN_VAIN, "BackOff", note, once=once)
 
 
 async def test_an_event_has_all_that_the_api_asks_for(api: Recording, time: VirtualTime) -> None:
@@ -323,7 +326,7 @@ async def test_an_event_has_all_that_the_api_asks_for(api: Recording, time: Virt
     assert body["eventTime"] == "2026-03-01T12:30:15.000250Z"
     assert body["reportingController"] == "spotmix.io/extender"
     assert body["reportingInstance"]
-    assert (body["reason"], body["action"], body["type"]) == ("NoRoom", "Placing", "Warning")
+    assert (body["reason"], body["action"], body["type"]) == ("MoveInVain", "BackOff", "Warning")
     assert body["metadata"]["name"].startswith("web-1.")
     assert api.requests[1][1] == "/apis/events.k8s.io/v1/namespaces/default/events"
     assert api.bodies[1]["metadata"]["namespace"] == "default"
@@ -341,6 +344,17 @@ async def test_repeats_within_the_window_are_dropped(api: Recording, time: Virtu
     assert await events.recorder.drain(10) == 0
     assert len(api.requests) == 3
     assert len(events.recorder._seen) == 1, "what is older than the window is forgotten"
+
+
+async def test_what_is_told_once_is_not_told_in_other_words(api: Recording, time: VirtualTime) -> None:
+    events = Events(api, time.ports())
+    for note in ("spot", "on-demand"):
+        events.emit(note, once=True)
+    events.emit("of another object", Regarding("Pod", "v1", "shop", "web-2", "uid-2"), once=True)
+    time.now += WINDOW
+    events.emit("on-demand", once=True)
+    assert await events.recorder.drain(10) == 0
+    assert [body["note"] for body in api.bodies] == ["spot", "of another object", "on-demand"]
 
 
 async def test_a_long_note_is_cut_between_characters(api: Recording, time: VirtualTime) -> None:
@@ -381,7 +395,7 @@ async def test_a_refused_event_is_reported_and_may_come_again(api: Recording, ti
 
 async def test_a_recorder_that_never_started_drains_at_once(api: Recording) -> None:
     recorder = EventRecorder(api, lambda _name, _text: None, now=lambda: datetime.now(UTC))
-    recorder.emit(REGARDING, "Reason", "Action", "note")
+    recorder.emit(REGARDING, EventReason.MOVED, "Evict", "note")
     assert await recorder.drain(10) == 1
 
 

@@ -1,0 +1,111 @@
+"""Every reason that an Event of ours can have, with what its reader should do: the recorder takes no others.
+
+They are few and constant, so that Events can be counted and filtered by them. Where an Event is about a state of things
+its text is constant too: it holds no count or time, which would make another Event of the same.
+"""
+
+from enum import Enum
+from typing import Literal, Self
+
+
+class EventReason(Enum):
+    """`value` is the Event's reason.
+
+    `about` is the object it is posted on; `type` the Event's type; `when` and `what_to_do` are for its reader.
+    """
+
+    about: str
+    type: Literal["Normal", "Warning"]
+    when: str
+    what_to_do: str
+
+    def __new__(cls, value: str, type_: Literal["Normal", "Warning"], about: str, when: str, what_to_do: str) -> Self:
+        """Attach the columns to the member."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.type, member.about, member.when, member.what_to_do = type_, about, when, what_to_do
+        return member
+
+    # Policies
+    POLICY_INVALID = (
+        "PolicyInvalid",
+        "Warning",
+        "workload",
+        "An annotation or label is wrong. The last valid policy keeps applying; without one all pods are on-demand.",
+        "Write the value as the Event says.",
+    )
+    POLICY_WARNING = (
+        "PolicyWarning",
+        "Warning",
+        "workload",
+        "An annotation is ignored: no such key, or a value that means nothing. The rest of the policy applies.",
+        "Correct or remove it.",
+    )
+
+    # Moves
+    MOVE_STARTED = (
+        "MoveStarted",
+        "Normal",
+        "workload, pod",
+        "A pod was evicted: there are more of its class than seats, or its spot node is about to be taken away.",
+        "Nothing.",
+    )
+    MOVED = ("Moved", "Normal", "workload", "Its replacement is Ready and of the class that was wanted.", "Nothing.")
+    MOVE_IN_VAIN = (
+        "MoveInVain",
+        "Warning",
+        "workload",
+        "The replacement landed on another class, did not become Ready in time, or never came. The next waits.",
+        "See where it landed and why in the text; nothing, if that passes.",
+    )
+    MOVE_STUCK = (
+        "MoveStuck",
+        "Warning",
+        "workload, pod",
+        "An evicted pod is still there a minute after its grace period. It is not forced.",
+        "Look at the pod's finalizers and its node.",
+    )
+    CIRCUIT_OPEN = (
+        "CircuitOpen",
+        "Warning",
+        "workload",
+        "Several moves were in vain; no other such move is made for `drift.circuitReset`.",
+        "Put right what the `MoveInVain` Events say; an edit of the policy starts anew.",
+    )
+    WOULD_MOVE = (
+        "WouldMove",
+        "Normal",
+        "workload",
+        "As `MoveStarted`, in a dry run (`mode: audit`, `drift.readOnly`).",
+        "Nothing; turn the dry run off to have it done.",
+    )
+    BUDGETS_OVERLAP = (
+        "BudgetsOverlap",
+        "Warning",
+        "workload",
+        "Several PodDisruptionBudgets select the same pods, so that the API server refuses every eviction of them.",
+        "Let one budget select each pod.",
+    )
+    PROTECTION_MALFORMED = (
+        "ProtectionMalformed",
+        "Warning",
+        "pod",
+        "An opt-out annotation cannot be read, so the pod is not moved.",
+        "Write `true`, `false` or a duration.",
+    )
+    HISTORY_UNREADABLE = (
+        "HistoryUnreadable",
+        "Warning",
+        "workload",
+        "What is stored of its earlier moves does not decode, so that none of its pods is moved.",
+        "See [the store](moves.md).",
+    )
+
+    # Scale-in
+    FOREIGN_COST = (
+        "ForeignDeletionCost",
+        "Normal",
+        "workload",
+        "A pod's deletion cost was set by somebody else and is left alone; a scale-in goes by it.",
+        "Remove the annotation to have pods leave in the order of their seats.",
+    )
