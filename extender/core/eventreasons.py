@@ -41,6 +41,36 @@ class EventReason(Enum):
         "An annotation is ignored: no such key, or a value that means nothing. The rest of the policy applies.",
         "Correct or remove it.",
     )
+    POLICY_UNACHIEVABLE = (
+        "PolicyUnachievable",
+        "Warning",
+        "workload",
+        "The policy asks for spot and gives no spot replica at this size, for half a minute or more. Told once.",
+        "Nothing, if all on-demand is right; else change the keys that the text names, or the size.",
+    )
+
+    # Placement
+    FALLBACK_TAKEN = (
+        "FallbackTaken",
+        "Normal",
+        "workload",
+        "No node of a pod's class took it, and it was placed on a class that stands in (`when-unsatisfiable`).",
+        "Nothing: it is moved back when there is room. If it lasts, see why there are too few nodes of the class.",
+    )
+    CLASS_UNAVAILABLE = (
+        "ClassUnavailable",
+        "Warning",
+        "workload",
+        "Pods are Pending: no node of their class takes them, nor one of a class that may stand in.",
+        "Add nodes of the class, or write another `when-unsatisfiable`.",
+    )
+    POOLS_FULL = (
+        "PoolsFull",
+        "Warning",
+        "workload",
+        "Pods are Pending: every spot pool that has room holds as many of the workload as `max-per-pool` allows.",
+        "Add nodes in other zones or of other instance types, or raise `max-per-pool`.",
+    )
 
     # Moves
     MOVE_STARTED = (

@@ -32,7 +32,9 @@ from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
+from extender.runtime.placement import PlacementReports
 from extender.runtime.policies import PolicyReports
+from extender.runtime.reach import ReachReports
 from extender.runtime.readiness import certificate_faults
 from extender.runtime.scrape import Scrapes
 from extender.runtime.webhook import Webhook
@@ -208,7 +210,14 @@ class Runtime:
         extender = Extender(
             self.state,
             self._gate,
-            Decisions(self.metrics, self._waker, self.decisions, time.time, logged=settings.log.level == "debug"),
+            Decisions(
+                self.metrics,
+                self._waker,
+                self.decisions,
+                PlacementReports(self._recorder),
+                time.time,
+                logged=settings.log.level == "debug",
+            ),
             self.leadership.obstacle,
             time.time,
             settings.extender.max_candidates,
@@ -277,7 +286,8 @@ class Runtime:
         if scale_in.deletion_cost:
             seats = SeatWriter(self.state, self._costs, self._foreign, parse_duration(scale_in.settle))
         drift = self._drift if self.settings.drift.enabled else None
-        self.leadership.synced(Duties(self.state, self._waker, self._policies, seats, drift))
+        reach = ReachReports(self.state, self._recorder)
+        self.leadership.synced(Duties(self.state, self._waker, self._policies, reach, seats=seats, drift=drift))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),

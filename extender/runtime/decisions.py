@@ -1,4 +1,4 @@
-"""What becomes of a decision beside its answer: metrics, logs, and waking the pod when its time has come."""
+"""What becomes of a decision beside its answer: metrics, logs, Events, and waking the pod when its time has come."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from extender.core.decisionlog import DecisionLog
 from extender.core.reasons import Reason
 from extender.core.waiting import Waiting
 from extender.kube.waker import Waker
+from extender.runtime.placement import PlacementReports
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 
@@ -18,16 +19,25 @@ class Decisions:
         metrics: counts.
         waker: makes the scheduler try pods again.
         kept: keeps each decision on a managed pod, to be explained.
+        placement: tells where a pod was not given the class of its seat.
         clock: seconds since the epoch.
         logged: whether each decision on a managed pod is logged.
     """
 
     def __init__(
-        self, metrics: Metrics, waker: Waker, kept: DecisionLog, clock: Callable[[], float], *, logged: bool
+        self,
+        metrics: Metrics,
+        waker: Waker,
+        kept: DecisionLog,
+        placement: PlacementReports,
+        clock: Callable[[], float],
+        *,
+        logged: bool,
     ) -> None:
         self._metrics = metrics
         self._waker = waker
         self._kept = kept
+        self._placement = placement
         self._clock = clock
         self._logged = logged
         self._log = logger()
@@ -41,6 +51,8 @@ class Decisions:
         self._kept.add(self._clock(), "filter", pod, decision)
         if self._logged:
             self._log_decision(pod, decision)
+        if decision.capacity_class != decision.wanted:
+            self._placement.departed(decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
         if waiting is not None:
             self._waker.rejected(waiting, written=pod.unscheduled_since is not None)

@@ -8,6 +8,7 @@ from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.drift import DriftLoop
 from extender.runtime.policies import PolicyReports
+from extender.runtime.reach import ReachReports
 
 
 class Duties:
@@ -17,6 +18,7 @@ class Duties:
         state: the cluster.
         waker: makes the scheduler try pods again.
         policies: tells of policies that are wrong.
+        reach: tells of policies that cannot be had at a workload's size.
         seats: writes deletion costs; None when they are not to be written.
         drift: moves pods; None when none is to be moved.
     """
@@ -26,12 +28,15 @@ class Duties:
         state: ClusterState,
         waker: Waker,
         policies: PolicyReports,
+        reach: ReachReports,
+        *,
         seats: SeatWriter | None,
         drift: DriftLoop | None,
     ) -> None:
         self._state = state
         self._waker = waker
         self._policies = policies
+        self._reach = reach
         self._seats = seats
         self._drift = drift
 
@@ -41,6 +46,7 @@ class Duties:
         self._wake_unscheduled()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._reach.run(), name="reach")
                 if self._seats is not None:
                     group.create_task(self._seats.run(), name="seats")
                 if self._drift is not None:

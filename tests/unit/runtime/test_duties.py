@@ -12,6 +12,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.waker import Waker
 from extender.runtime.duties import Duties
 from extender.runtime.policies import PolicyReports
+from extender.runtime.reach import ReachReports
 
 
 def unscheduled(uid: str, owner: Any, **fields: Any) -> Any:
@@ -43,7 +44,8 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     waker.gone("deleted-since")
     decides = False
     policies = PolicyReports(world.state.workloads, recorder, lambda: decides)
-    task = asyncio.create_task(Duties(world.state, waker, policies, None, None).perform())
+    reach = ReachReports(world.state, recorder)
+    task = asyncio.create_task(Duties(world.state, waker, policies, reach, seats=None, drift=None).perform())
     queue.start()
     recorder.start()
     await asyncio.sleep(0)

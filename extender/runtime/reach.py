@@ -1,0 +1,72 @@
+"""Tells the owners of workloads whose policy gives no spot replica at their size, once for each policy.
+
+It is told when it is found at two looks in a row, as an autoscaler may be about to let the workload grow. Sizes that
+come and go afterwards are no news: the text says from which on there is a spot replica.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from extender.core.eventreasons import EventReason
+from extender.core.objects import Owner
+from extender.core.reach import shortfall
+from extender.core.records import Workload
+from extender.core.state import ClusterState
+from extender.kube.ports import Ports
+from extender.kube.recorder import EventRecorder, Regarding
+
+# Seconds between two looks.
+LOOK = 30.0
+# Workloads looked at between two looks at the event loop.
+SLICE = 500
+
+
+class ReachReports:
+    """See the module.
+
+    Args:
+        state: the cluster.
+        recorder: posts Events.
+        ports: time.
+    """
+
+    def __init__(self, state: ClusterState, recorder: EventRecorder, *, ports: Ports | None = None) -> None:
+        self._state = state
+        self._recorder = recorder
+        self._ports = ports or Ports()
+        self._found: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self._look()
+            await self._ports.sleep(LOOK)
+
+    async def _look(self) -> None:
+        workloads = list(self._state.workloads.by_uid.values())
+        found: dict[str, str] = {}
+        for start in range(0, len(workloads), SLICE):
+            self._look_at(workloads[start : start + SLICE], found)
+            await asyncio.sleep(0)
+        self._found = found
+        owners = self._state.workloads.owners
+        self._told = {uid: text for uid, text in self._told.items() if uid in owners}
+
+    def _look_at(self, workloads: Iterable[Workload], found: dict[str, str]) -> None:
+        for workload in workloads:
+            owner = self._state.workloads.owners.get(workload.uid)
+            text = shortfall(workload.policy, owner.replicas or 0) if owner is not None else ""
+            if owner is None or not text:
+                continue
+            subject = self._subject(owner)
+            found[subject.uid] = text
+            if self._found.get(subject.uid) == text and self._told.get(subject.uid) != text:
+                self._told[subject.uid] = text
+                about = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
+                self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text)
+
+    def _subject(self, owner: Owner) -> Owner:
+        """The object that its owner reads of: the Jobs of a CronJob come and go."""
+        above = self._state.workloads.owners.get(owner.owner.uid) if owner.owner is not None else None
+        return above if owner.kind == "Job" and above is not None else owner

@@ -1,0 +1,128 @@
+"""Policies that give no spot replica at a workload's size: told once for each policy, in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.doubles import ENABLED, World, keys, make_owner, ref
+from support.doubles_kube import Client, Objects
+from support.doubles_servers import run_virtually
+
+from extender.core.policy import Policy
+from extender.core.reach import shortfall
+from extender.core.seats import TwoClassSeats
+from extender.kube.ports import Ports
+from extender.kube.recorder import EventRecorder
+from extender.runtime.reach import LOOK, SLICE, ReachReports
+
+PERCENT = st.integers(0, 100)
+FEW = st.integers(0, 12)
+
+
+@given(st.builds(TwoClassSeats, PERCENT, FEW, st.none() | FEW, st.just(0)), st.integers(0, 200))
+def test_it_is_told_exactly_when_spot_is_asked_for_and_there_is_none(seats: TwoClassSeats, replicas: int) -> None:
+    asked = bool(seats.percentage and replicas)
+    assert bool(shortfall(Policy(seats), replicas)) == (asked and seats.target(replicas)["spot"] == 0)
+
+
+@pytest.mark.parametrize(
+    ("seats", "text"),
+    [
+        (TwoClassSeats(20), "spot-percentage=20 gives no spot replica below 5 replicas: until then all are on-demand"),
+        (TwoClassSeats(100, 3), "spot-percentage=100 with min-on-demand=3 gives no spot replica below 4 replicas"),
+        (TwoClassSeats(50, 0, None, 4), "spot-percentage=50 with on-demand-base=4 gives no spot replica below 6"),
+        (TwoClassSeats(70, 0, 0), "max-spot leaves no spot replica at any size, whatever spot-percentage says"),
+    ],
+)
+def test_the_text_names_the_keys_and_the_size_and_is_the_same_at_every_size(seats: TwoClassSeats, text: str) -> None:
+    assert shortfall(Policy(seats), 1).startswith(text)
+    assert shortfall(Policy(seats), 2) == shortfall(Policy(seats), 3) == shortfall(Policy(seats), 1)
+
+
+class Office:
+    """A world that is looked at every now and then. Made within a virtual event loop."""
+
+    def __init__(self) -> None:
+        self.world, self.objects = World(), Objects()
+        ports = Ports(clock=asyncio.get_running_loop().time)
+        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, burst=2 * SLICE)
+        self.recorder.start()
+        self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder).run())
+
+    async def told(self) -> list[tuple[str, str, str]]:
+        """Reason, type and object of each Event by now."""
+        await asyncio.sleep(10)
+        events = [body for path, body in self.objects.stored.items() if "/events/" in path]
+        return [(e["reason"], e["type"], f"{e['regarding']['kind']} {e['regarding']['name']}") for e in events]
+
+
+def virtually(check: Callable[[Office], Awaitable[None]]) -> None:
+    async def main() -> None:
+        office = Office()
+        await check(office)
+        office.task.cancel()
+        await asyncio.gather(office.task, return_exceptions=True)
+        await office.recorder.drain(60)
+
+    run_virtually(main)
+
+
+def event(name: str, kind: str = "Deployment") -> tuple[str, str, str]:
+    return ("PolicyUnachievable", "Warning", f"{kind} {name}")
+
+
+def test_an_autoscaler_that_goes_up_and_down_makes_no_further_event() -> None:
+    async def check(office: Office) -> None:
+        office.world.annotate("web", 2, spot_percentage=25)
+        office.world.annotate("fine", 4, spot_percentage=25)
+        office.world.annotate("none", 1, spot_percentage=0)
+        await asyncio.sleep(LOOK / 2)
+        assert await office.told() == []
+        for size in (2, 8, 1, 0, 3, 8, 2):
+            await asyncio.sleep(2 * LOOK)
+            office.world.annotate("web", size, spot_percentage=25)
+        assert await office.told() == [event("web")]
+        # Another policy is news.
+        office.world.annotate("web", 2, spot_percentage=30)
+        await asyncio.sleep(2 * LOOK)
+        assert await office.told() == [event("web")] * 2
+
+    virtually(check)
+
+
+def test_what_passes_before_the_second_look_is_not_told() -> None:
+    async def check(office: Office) -> None:
+        office.world.annotate("web", 1, spot_percentage=25)
+        await asyncio.sleep(LOOK / 2)
+        office.world.annotate("web", 6, spot_percentage=25)
+        await asyncio.sleep(4 * LOOK)
+        assert await office.told() == []
+
+    virtually(check)
+
+
+def test_jobs_of_a_cronjob_are_told_of_once_on_the_cronjob() -> None:
+    async def check(office: Office) -> None:
+        top = make_owner("CronJob", "night", labels=ENABLED, annotations=keys(spot_percentage=50))
+        office.world.up(top)
+        for run in range(4):
+            job = make_owner("Job", f"night-{run}", 1, owner=ref(top))
+            office.world.up(job)
+            await asyncio.sleep(2.5 * LOOK)
+            office.world.gone("jobs.batch", job.uid)
+        assert await office.told() == [event("night", "CronJob")]
+
+    virtually(check)
+
+
+def test_more_workloads_than_one_slice_are_all_looked_at() -> None:
+    async def check(office: Office) -> None:
+        count = SLICE + 5
+        for number in range(count):
+            office.world.annotate(f"web-{number}", 1, spot_percentage=25)
+        await asyncio.sleep(4 * LOOK)
+        assert len(await office.told()) == count
+
+    virtually(check)
