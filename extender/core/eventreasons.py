@@ -80,6 +80,13 @@ class EventReason(Enum):
         "A pod was evicted: there are more of its class than seats, or its spot node is about to be taken away.",
         "Nothing.",
     )
+    INTERRUPTION_BLOCKED = (
+        "InterruptionBlocked",
+        "Warning",
+        "workload",
+        "Its spot nodes are about to be taken away, and pods cannot leave early: the text says what keeps one of them.",
+        "Let its budget allow a disruption, or make room; pods that stay are lost with the node, and replaced then.",
+    )
     MOVED = ("Moved", "Normal", "workload", "Its replacement is Ready and of the class that was wanted.", "Nothing.")
     MOVE_IN_VAIN = (
         "MoveInVain",

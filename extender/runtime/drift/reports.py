@@ -17,6 +17,26 @@ _TOLD = (Reason.BUDGETS, Reason.PROTECTION_MALFORMED)
 """Reasons to stay that somebody has to put right. The others are in the metrics and in `spotmix drift plan`."""
 
 
+_AWAITED = (Reason.BUDGET, Reason.BUDGET_STALE, Reason.UNAVAILABLE)
+"""Reasons for which a pod stays on an interrupted node while others of its workload leave before it."""
+
+_HOLDS = frozenset(
+    (
+        *_AWAITED,
+        Reason.PROTECTED,
+        Reason.NO_NODE,
+        Reason.NOT_ADMITTED,
+        Reason.NO_ROOM,
+        Reason.VOLUME,
+        Reason.HOST_PORT,
+        Reason.AFFINITY,
+        Reason.SPREAD,
+        Reason.POOL_CAP,
+    )
+)
+"""Reasons for which a pod may stay on an interrupted node to the end."""
+
+
 class DriftReports:
     """See the module.
 
@@ -34,6 +54,7 @@ class DriftReports:
         self._rules = rules
         self._log = logger()
         self._told: dict[str, set[tuple[str, Reason, str]]] = {}
+        self._leaving: set[str] = set()
 
     def attempted(self, move: Move, attempt: Attempt, *, dry: bool) -> None:
         """A move was tried."""
@@ -117,9 +138,27 @@ class DriftReports:
                 if key not in keys and key not in self._told.get(stay.workload.uid, ()):
                     self._tell(stay)
                 keys.add(key)
+        looked_at = list(looked_at)
         for uid in looked_at:
             self._told.pop(uid, None)
         self._told.update(found)
+        self._interrupted(looked_at, plan)
+
+    def _interrupted(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
+        """Tell of workloads whose pods cannot leave interrupted nodes; of those that leave, each move tells."""
+        nodes = self._state.interrupted_nodes
+        staying = []
+        for stay in plan.stays if nodes else ():
+            record = self._state.pods.get(stay.pod.uid)
+            if record is not None and record.node in nodes:
+                staying.append(stay)
+        leaving = {move.workload.uid for move in plan.moves if move.reason is Reason.INTERRUPTED}
+        self._leaving.difference_update(set(looked_at) - {stay.workload.uid for stay in staying})
+        self._leaving |= leaving
+        for stay in staying:
+            if stay.reason in _HOLDS and not (stay.reason in _AWAITED and stay.workload.uid in self._leaving):
+                text = f"Pods stay on spot nodes that are about to be taken away: {stay.reason.text}"
+                self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, once=True)
 
     def unreadable(self, subject: Subject, fault: str) -> None:
         """What was stored of a workload does not decode."""
@@ -155,14 +194,14 @@ class DriftReports:
         )
         return f"{replacement.name} replaces {move.pod.name} on {verdict.landed} node {verdict.node}: {why}"
 
-    def _emit(self, subject: Subject, reason: EventReason, action: str, text: str) -> None:
+    def _emit(self, subject: Subject, reason: EventReason, action: str, text: str, *, once: bool = False) -> None:
         workload = self._state.workloads.by_uid.get(subject.uid)
         owner = self._state.workloads.owners.get(subject.uid)
         known = workload or owner
         if known is None:
             return
         regarding = Regarding(subject.kind, known.api_version, subject.namespace, subject.name, subject.uid)
-        self._recorder.emit(regarding, reason, action, text)
+        self._recorder.emit(regarding, reason, action, text, once=once)
 
     def _on_pod(self, pod: PodId, reason: EventReason, action: str, text: str) -> None:
         regarding = Regarding("Pod", "v1", pod.namespace, pod.name, pod.uid)

@@ -10,6 +10,7 @@ from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.drift.patience import BASE, JITTER
+from extender.core.reasons import Reason
 from extender.runtime.drift.loop import SLICE
 from extender.runtime.drift.moves import DRAIN_PATIENCE
 
@@ -114,6 +115,34 @@ def test_a_budget_that_allows_more_is_used_at_once() -> None:
             room.world.up(make_budget("web", selector(), allowed=1))
             await room.after(1.5)
             assert room.cluster.granted == ["web-1-5", "web-1-6"]
+
+    virtually(check)
+
+
+def test_a_workload_whose_pods_cannot_leave_is_told_of_once_with_what_keeps_them() -> None:
+    async def check(room: Room) -> None:
+        room.drifted(on_demand=5, spot=5)
+        room.world.up(make_budget("web", selector(), allowed=0))
+        interrupt(room)
+        async with room.running():
+            await room.after(30)
+        assert room.cluster.evictions == []
+        text = "Pods stay on spot nodes that are about to be taken away: "
+        assert room.events("InterruptionBlocked") == [text + Reason.BUDGET.text]
+
+    virtually(check)
+
+
+def test_pods_that_wait_for_their_turn_to_leave_are_not_blocked() -> None:
+    async def check(room: Room) -> None:
+        room.drifted(on_demand=5, spot=5)
+        room.cluster.start = 3.0
+        async with room.running():
+            await room.after(2)
+            interrupt(room)
+            await room.after(30)
+        assert len(room.cluster.granted) == 5
+        assert room.events("InterruptionBlocked") == []
 
     virtually(check)
 
