@@ -95,8 +95,8 @@ class EventRecorder:
         note: str,
         *,
         once: bool = False,
-    ) -> None:
-        """Record an Event; never raises or waits.
+    ) -> bool:
+        """Record an Event; never raises or waits. False when there are too many, and it is dropped.
 
         Args:
             regarding: the object.
@@ -109,16 +109,17 @@ class EventRecorder:
         clock = self._ports.clock()
         last = self._seen.get(key)
         if last is not None and clock - last < WINDOW:
-            return
+            return True
         if len(self._queue) >= self._limit:
             self.dropped += 1
-            return
+            return False
         self._remember(key, clock)
         namespace = regarding.namespace or "default"
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
         self._queue.append((key, path, self._body(regarding, namespace, (reason, action, note))))
         self._idle.clear()
         self._wake.set()
+        return True
 
     async def drain(self, timeout: float) -> int:  # noqa: ASYNC109 - cancelled requests must not outlive it
         """Post what waits for at most `timeout` seconds and stop; the number left."""

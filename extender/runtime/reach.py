@@ -62,9 +62,9 @@ class ReachReports:
             subject = self._subject(owner)
             found[subject.uid] = text
             if self._found.get(subject.uid) == text and self._told.get(subject.uid) != text:
-                self._told[subject.uid] = text
                 about = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
-                self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text)
+                if self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
+                    self._told[subject.uid] = text
 
     def _subject(self, owner: Owner) -> Owner:
         """The object that its owner reads of: the Jobs of a CronJob come and go."""

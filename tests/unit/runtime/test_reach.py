@@ -47,7 +47,7 @@ class Office:
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
         ports = Ports(clock=asyncio.get_running_loop().time)
-        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, burst=2 * SLICE)
+        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 4)
         self.recorder.start()
         self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder).run())
 
@@ -117,12 +117,14 @@ def test_jobs_of_a_cronjob_are_told_of_once_on_the_cronjob() -> None:
     virtually(check)
 
 
-def test_more_workloads_than_one_slice_are_all_looked_at() -> None:
+def test_of_very_many_workloads_each_is_told_of_in_time() -> None:
     async def check(office: Office) -> None:
         count = SLICE + 5
         for number in range(count):
             office.world.annotate(f"web-{number}", 1, spot_percentage=25)
-        await asyncio.sleep(4 * LOOK)
+        await asyncio.sleep(2 * LOOK)
+        assert 0 < len(await office.told()) < count
+        await asyncio.sleep(8 * LOOK)
         assert len(await office.told()) == count
 
     virtually(check)
