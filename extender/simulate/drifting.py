@@ -13,7 +13,7 @@ from extender.core.drift.drain import threatened
 from extender.core.drift.history import History, Verdict
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move
-from extender.core.drift.patience import Patience, Result
+from extender.core.drift.patience import DRAIN_PATIENCE, Patience, Result
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.view import View
@@ -26,7 +26,7 @@ from extender.simulate.budgets import Budgets
 from extender.simulate.clock import Timer
 from extender.simulate.service import Service
 
-TICK, DRAIN_MEMORY, DRAIN_PATIENCE = 1.0, 60.0, 15.0
+TICK, DRAIN_MEMORY = 1.0, 60.0
 """As in `runtime.drift` (seconds)."""
 POST = 0.05
 """Seconds from planning a move to the eviction."""

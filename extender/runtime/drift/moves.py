@@ -12,7 +12,7 @@ from functools import partial
 from extender.core.drift.history import Verdict, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move, Stay
-from extender.core.drift.patience import Patience
+from extender.core.drift.patience import DRAIN_PATIENCE, Patience
 from extender.core.drift.rules import DriftRules
 from extender.core.errors import ApiError, WireError
 from extender.core.reasons import Reason
@@ -28,8 +28,6 @@ AT_ONCE = 20
 # How long a dry run's verdict on a pod holds, and how long a drained pod's termination is waited for (seconds).
 DRY_MEMORY = 300.0
 DRAIN_MEMORY = 60.0
-# The longest wait before a pod that was refused is tried again, of a node that has two minutes at the most (seconds).
-DRAIN_PATIENCE = 15.0
 
 _BUDGETS = (Reason.BUDGET, Reason.BUDGETS, Reason.BUDGET_STALE)
 

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session"
 DRAINED = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
 STARTS = 0.5
 """Seconds that a pod takes to become Ready."""
-NOTICE = 90.0
-"""Seconds that pods have to leave. A budget whose status lags behind the pods costs up to 15 s for each of them."""
+LEAVES = 30.0
+"""Seconds that pods have to leave."""
 
 
 class Lot:
@@ -69,7 +69,7 @@ class Lot:
 
     async def left(self, watch: "Watch") -> None:
         """Wait until nothing runs on the node any more, and take it away."""
-        await eventually(self.on_lost, lambda count: count == 0, "all pods left the node", NOTICE)
+        await eventually(self.on_lost, lambda count: count == 0, "all pods left the node", LEAVES)
         # Not a pod was there when the node went.
         await terminate_node(self.api, self.lost, marker=None)
         await self.cluster.expect(self.name, spot=6, on_demand=4)
@@ -156,7 +156,7 @@ async def test_some_nodes_are_left_alone(cluster: Drifting) -> None:
         await cluster.api.request("DELETE", budget)
         # By the time that another node is empty they would be too.
         await control.notice()
-        await eventually(control.on_lost, lambda count: count == 0, "all pods left the other node", NOTICE)
+        await eventually(control.on_lost, lambda count: count == 0, "all pods left the other node", LEAVES)
         for each in others.values():
             assert (each.name, each.evictions(), await each.on_lost()) == (each.name, [], 3)
     finally:

@@ -9,10 +9,9 @@ from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.patience import BASE, JITTER
+from extender.core.drift.patience import BASE, DRAIN_PATIENCE, JITTER
 from extender.core.reasons import Reason
 from extender.runtime.drift.loop import SLICE
-from extender.runtime.drift.moves import DRAIN_PATIENCE
 
 Check = Callable[[Room], Awaitable[None]]
 STARTED = {"result": "started", "reason": "interrupted", "mode": "enforce"}
