@@ -106,10 +106,16 @@ async def test_a_clean_release_hands_over_before_anything_runs_out(client: ApiCl
 async def test_a_lease_of_nulls_and_a_deleted_one(client: ApiClient) -> None:
     body = {"metadata": {"name": "nulls", "labels": {"kept": "yes"}}, "spec": None}
     await client.request("POST", LEASES, body=body)
-    async with two(client, "nulls", **SHORT) as (one, other):
+    async with two(client, "nulls") as (one, other):
         found = json.loads(await client.request("GET", f"{LEASES}/nulls"))
         assert found["metadata"]["labels"] == {"kept": "yes"}
         assert found["spec"]["holderIdentity"] == "one"
+
+        async def seen_by_other() -> str:
+            return other.elector.holder
+
+        # Who never saw the Lease cannot know that somebody holds it.
+        await eventually(seen_by_other, lambda name: name == "one", "the other to see who holds it")
         await client.request("DELETE", f"{LEASES}/nulls")
 
         async def holder() -> str:
