@@ -6,7 +6,7 @@ STAY ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests dashboards reference image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests dashboards reference proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboard
 
 reference: $(READY) ## write the pages of docs/reference anew that are made from the code
 	@PYTHONPATH=tests $(BIN)/python -m support.reference
+
+proto: $(READY) ## write the stubs of the gRPC API anew from proto/
+	@PYTHONPATH=tests $(BIN)/python -m support.proto
 
 image: ## build the container image spotmix:VERSION; needs docker
 	docker build -f deploy/docker/Dockerfile -t spotmix:$(VERSION) .

@@ -1,0 +1,167 @@
+"""Structs of the core to messages of the API, and back, by one rule: a field goes by its name in JSON.
+
+None is a field that is not set. A member of an enum goes by its name behind the enum's (Reason.SEAT is REASON_SEAT),
+and by its label as key of a map. What a message may hold is said in proto/; that every Struct has its message, and
+every field of it its field, is a test's to say.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+from msgspec import Struct
+
+from extender.core import decisionlog, detail, explain, overview, policy, provenance, verdicts, views
+from extender.core.drift import moves, report
+from extender.core.errors import WireError
+from extender.core.overview import Condition
+from extender.core.reasons import Reason
+from spotmix.placement.v1 import placement_pb2 as pb
+
+S = TypeVar("S", bound=Struct)
+
+Descriptor = Any
+"""protobuf's descriptors have a class for each of its implementations."""
+
+MESSAGES: Mapping[type[Struct], type[Message]] = {
+    decisionlog.Entry: pb.Decision,
+    detail.PodRow: pb.PodRow,
+    detail.RevisionRow: pb.RevisionRow,
+    detail.WorkloadExplanation: pb.WorkloadExplanation,
+    explain.PodExplanation: pb.PodExplanation,
+    moves.PodId: pb.PodId,
+    overview.Overview: pb.Overview,
+    overview.PoolRow: pb.PoolRow,
+    overview.Totals: pb.Totals,
+    overview.WorkloadRow: pb.WorkloadRow,
+    policy.Problem: pb.Problem,
+    provenance.Setting: pb.Setting,
+    provenance.Unmanaged: pb.Unmanaged,
+    report.DriftReport: pb.DriftReport,
+    report.Imbalance: pb.Imbalance,
+    report.OngoingMove: pb.OngoingMove,
+    report.PlannedMove: pb.PlannedMove,
+    report.PlannedStay: pb.PlannedStay,
+    report.Verdict: pb.EvictionVerdict,
+    report.Why: pb.Why,
+    report.WorkloadName: pb.WorkloadName,
+    verdicts.ClassVerdict: pb.ClassVerdict,
+    verdicts.NodeGroup: pb.NodeGroup,
+    views.Held: pb.Held,
+    views.NodeScore: pb.NodeScore,
+    views.Outcome: pb.Outcome,
+    views.Place: pb.Place,
+    views.Seat: pb.Seat,
+    views.SeatsOf: pb.SeatsOf,
+    views.Subject: pb.Subject,
+    views.Surplus: pb.Surplus,
+    views.Waits: pb.Waits,
+}
+"""The message of each Struct."""
+
+ENUMS: Mapping[type[Enum], EnumDescriptor] = {
+    Condition: pb.DESCRIPTOR.enum_types_by_name["Condition"],
+    Reason: pb.DESCRIPTOR.enum_types_by_name["Reason"],
+}
+"""The enum of the API that each of the core's is."""
+
+
+def _numbers() -> dict[Enum, int]:
+    numbers = {}
+    for enum, descriptor in ENUMS.items():
+        prefix = f"{enum.__name__.upper()}_"
+        known = {value.name.removeprefix(prefix): value.number for value in descriptor.values}
+        numbers.update({member: known[member.name] for member in enum})
+    return numbers
+
+
+NUMBERS: Mapping[Enum, int] = _numbers()
+"""The number of each member of those enums."""
+
+_LABELS = {(ENUMS[type(member)].full_name, number): str(member.value) for member, number in NUMBERS.items()}
+
+
+def number_of(member: Enum | None) -> int:
+    """The number of an enum's member; 0, which is unspecified, for None."""
+    return NUMBERS[member] if member is not None else 0
+
+
+def to_message(value: Struct) -> Any:
+    """The message of a Struct."""
+    cls, names = _plan(type(value))
+    fields = {}
+    for attribute, name in names:
+        found = getattr(value, attribute)
+        if found is not None:
+            fields[name] = _to_field(found)
+    return cls(**fields)
+
+
+def from_message(message: Message, struct: type[S]) -> S:
+    """The Struct of a message.
+
+    Raises:
+        WireError: the message holds something that this version does not know.
+    """
+    try:
+        return msgspec.convert(_tree(message), struct)
+    except msgspec.ValidationError as error:
+        name = message.DESCRIPTOR.name
+        raise WireError(
+            f"{name} from the service: {error}; use the version of spotmix that the service is of"
+        ) from error
+
+
+@cache
+def _plan(struct: type[Struct]) -> tuple[type[Message], tuple[tuple[str, str], ...]]:
+    """The message of a Struct, and of each field the attribute and its name in the message."""
+    cls = MESSAGES[struct]
+    names = {field.json_name: field.name for field in cls.DESCRIPTOR.fields}
+    return cls, tuple((field.name, names[field.encode_name]) for field in msgspec.structs.fields(struct))
+
+
+def _to_field(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return to_message(value)
+    if isinstance(value, Enum):
+        return NUMBERS[value]
+    if isinstance(value, tuple | list):
+        return [_to_field(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key.value) if isinstance(key, Enum) else key: _to_field(each) for key, each in value.items()}
+    return value
+
+
+def _tree(message: Message) -> dict[str, Any]:
+    """A message as JSON would have it, save that None stands where nothing is set, and an enum is its label."""
+    return {name: read(message) for name, read in _readers(message.DESCRIPTOR)}
+
+
+@cache
+def _readers(descriptor: Descriptor) -> tuple[tuple[str, Callable[[Message], Any]], ...]:
+    return tuple((field.json_name, _reader(field)) for field in descriptor.fields)
+
+
+def _reader(field: Descriptor) -> Callable[[Message], Any]:
+    name, of = field.name, _value_reader(field)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        of = _value_reader(field.message_type.fields_by_name["value"])
+        return lambda message: {key: of(value) for key, value in getattr(message, name).items()}
+    if field.is_repeated:
+        return lambda message: [of(value) for value in getattr(message, name)]
+    if field.has_presence:
+        return lambda message: of(getattr(message, name)) if message.HasField(name) else None
+    return lambda message: of(getattr(message, name))
+
+
+def _value_reader(field: Descriptor) -> Callable[[Any], Any]:
+    if field.message_type is not None:
+        return _tree
+    enum = field.enum_type
+    if enum is not None:
+        return lambda number: _LABELS.get((enum.full_name, number), f"number {number}") if number else None
+    return lambda value: value

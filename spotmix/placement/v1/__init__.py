@@ -1,0 +1,1 @@
+"""Made from proto/spotmix/placement/v1 by `make proto`."""
