@@ -7,6 +7,8 @@
     +-- WireError       bytes from a peer are not what the contract says
     +-- ApiError        the Kubernetes API refused a request, or could not be reached
     +-- NotFoundError   the cluster has no such object
+    +-- Unauthenticated nobody knows who asks
+    +-- Forbidden       who asks may not see or do that
     +-- SandboxError    the control plane of the sandbox cannot be had, started or used
 
 Every text names the object, the field, the value seen and the likely fix; a foreign error is chained.
@@ -27,6 +29,14 @@ class WireError(SpotmixError):
 
 class NotFoundError(SpotmixError):
     """The cluster has no object of this kind and name; the text names them, and where there is one."""
+
+
+class Unauthenticated(SpotmixError):  # noqa: N818 - named as the answer is in HTTP and gRPC
+    """It is not known who asks: no token, or one that the API server does not accept. The text never has the token."""
+
+
+class Forbidden(SpotmixError):  # noqa: N818 - likewise
+    """Who asks may not; the text names the user and the right that is missing."""
 
 
 class SandboxError(SpotmixError):
