@@ -18,7 +18,7 @@ from extender.core.policy import Policy
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord, Pool, Reservation, Revision, Workload
 from extender.core.score import spread_over
-from extender.core.seats import first_unfilled
+from extender.core.seats import Seats, first_unfilled
 from extender.core.state import ClusterState, Released
 from extender.core.waiting import Waiting
 from extender.core.workloads import Managed, Missing
@@ -101,19 +101,21 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
     revision = state.revisions.get(owner.uid)
     filled = filled_seats(state, revision, pod.uid)
     earlier = revision.reservation(pod.uid) if revision is not None else None
-    seat, capacity_class = first_unfilled(policy.seats, filled)
-    if (
-        earlier is not None
-        and not earlier.stand_in
-        and earlier.capacity_class != capacity_class
-        and managed.revision.replicas is not None
-    ):
-        # Its own earlier choice stands while that class still has an unfilled seat within T.
-        rank = filled.get(earlier.capacity_class, 0) + 1
-        own = policy.seats.seat_of(earlier.capacity_class, rank)
-        if own is not None and seat <= own <= managed.revision.replicas:
-            return earlier.capacity_class, Reason.SEAT
-    return capacity_class, Reason.SEAT
+    kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
+    return free_class(policy.seats, filled, kept, managed.revision.replicas), Reason.SEAT
+
+
+def free_class(seats: Seats, filled: Mapping[str, int], kept: str, replicas: int | None) -> str:
+    """The class of the first seat that nobody sits on.
+
+    A pod's own earlier choice (`kept`, or empty) stands while that class still has such a seat within `replicas`.
+    """
+    seat, capacity_class = first_unfilled(seats, filled)
+    if kept and kept != capacity_class and replicas is not None:
+        own = seats.seat_of(kept, filled.get(kept, 0) + 1)
+        if own is not None and seat <= own <= replicas:
+            return kept
+    return capacity_class
 
 
 class _Offer:

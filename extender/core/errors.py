@@ -9,6 +9,7 @@
     +-- NotFoundError   the cluster has no such object
     +-- Unauthenticated nobody knows who asks
     +-- Forbidden       who asks may not see or do that
+    +-- ChangeError     a what-if asks for what cannot be
     +-- SandboxError    the control plane of the sandbox cannot be had, started or used
 
 Every text names the object, the field, the value seen and the likely fix; a foreign error is chained.
@@ -37,6 +38,10 @@ class Unauthenticated(SpotmixError):  # noqa: N818 - named as the answer is in H
 
 class Forbidden(SpotmixError):  # noqa: N818 - likewise
     """Who asks may not; the text names the user and the right that is missing."""
+
+
+class ChangeError(SpotmixError):
+    """A what-if asks for what cannot be; the text says why, and what can."""
 
 
 class SandboxError(SpotmixError):

@@ -74,3 +74,11 @@ def selected(node: Node, constraints: Constraints) -> bool:
 def meets(node: Node, terms: tuple[tuple[Requirement, ...], ...] | None) -> bool:
     """Say whether a node meets one of a node selector's terms; None asks for nothing, an empty term matches none."""
     return terms is None or any(term and all(r.matches(node.name, node.labels) for r in term) for term in terms)
+
+
+def share(requests: Requests, offer: Requests) -> float:
+    """The share of a node that a pod takes, 0 to 1."""
+    return max(
+        requests.cpu / offer.cpu if offer.cpu else 0.0,
+        requests.memory / offer.memory if offer.memory else 0.0,
+    )

@@ -24,156 +24,136 @@ Not known, and so left out: nodes that a cluster autoscaler would add, prioritie
 workloads comes first, and which node of a class a scheduler prefers.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
-from msgspec import Struct
+from extender.core.drift.rules import DriftRules
+from extender.core.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
+from extender.core.prospects import Prospects, total
+from extender.core.provenance import standing_of_policy
+from extender.core.records import NodeRecord, Revision
+from extender.core.settling import Crew, settle
+from extender.core.state import ClusterState
+from extender.core.supposing import Part, Supposed, controllers, suppose
+from extender.core.workloads import Managed
 
-from extender.core.objects import EMPTY
-from extender.core.policy import Problem
-from extender.core.reasons import Reason
-
-
-class WorkloadName(Struct, frozen=True, gc=False, rename="camel"):
-    """A workload; `kind` as people write it, such as `deploy` or `rollouts.argoproj.io`."""
-
-    kind: str
-    namespace: str
-    name: str
-
-
-class LostPool(Struct, frozen=True, gc=False, rename="camel"):
-    """Nodes to lose: those of a capacity class, instance type and zone; one that is empty is any."""
-
-    capacity_class: str = ""
-    instance_type: str = ""
-    zone: str = ""
+_RULES = DriftRules(lambda _cron, _duration, _zone, _now: True)
+_NOBODY: Sequence[Part] = ()
 
 
-class Change(Struct, frozen=True, rename="camel"):
-    """What is supposed.
+def what_if(state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES) -> WhatIf:
+    """What a change would come to at `now` (seconds since the epoch), with a drift loop under these rules.
 
-    Attributes:
-        workload: whose replicas or policy change; None when nodes are lost alone.
-        replicas: how many it has; None leaves them.
-        policy: keys without a prefix, and their values as annotations have them; `enabled` is the label. An empty value
-            takes the workload's own annotation away.
-        lost_pools: the nodes that are lost.
-        prices: of a node of each class, in any currency and for any time; empty when they are not known.
+    Raises:
+        ChangeError: it asks for what cannot be.
+        NotFoundError: there is no such workload, or no node of such a pool.
     """
+    steps = what_if_in_steps(state, change, now, rules)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: WhatIf = end.value
+            return made
 
-    workload: WorkloadName | None = None
-    replicas: int | None = None
-    policy: Mapping[str, str] = EMPTY
-    lost_pools: tuple[LostPool, ...] = ()
-    prices: Mapping[str, float] = {}
 
+def what_if_in_steps(
+    state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES
+) -> Generator[None, None, WhatIf]:
+    """As `what_if`, with a pause after every few pods, for whoever has other things to do.
 
-class Moves(Struct, frozen=True, rename="camel"):
-    """Moves of the drift loop: `needed` are `possible` and those that are `blocked`, by reason.
-
-    `hours` is how long the possible ones take at least, by `max-moves-per-hour`.
+    The state may change during a pause: then some pods are counted as they were before, and some as they are after.
     """
-
-    needed: int = 0
-    possible: int = 0
-    blocked: Mapping[Reason, int] = {}
-    hours: float = 0.0
-
-
-class Outlook(Struct, frozen=True, rename="camel"):
-    """How one workload, or several, come to stand.
-
-    Attributes:
-        replicas: wanted in all.
-        wanted: seats by class; none where nobody manages the workload.
-        actual: pods on nodes by class.
-        pending: pods for which there is no node, by what keeps them off their class.
-        pending_classes: the same by the class of their seat; empty for those that nobody manages.
-        stand_ins: pods that come to another class than their seat's, because that has no room.
-        surplus: pods beyond the seats of their class.
-        floor: on-demand replicas that the policy asks for at least, at this size.
-        below_floor: replicas missing to that; the floor is kept when it is 0.
-        moves: what the drift loop has to do afterwards.
-        nodes: the shares of nodes that the pods take, by class: 2.5 is two and a half nodes full.
-        cost: of those, at the prices of the change; None without prices.
-    """
-
-    replicas: int
-    wanted: Mapping[str, int]
-    actual: Mapping[str, int]
-    pending: Mapping[Reason, int]
-    pending_classes: Mapping[str, int]
-    stand_ins: int
-    surplus: int
-    floor: int
-    below_floor: int
-    moves: Moves
-    nodes: Mapping[str, float]
-    cost: float | None = None
+    supposed = suppose(state, change)
+    before = _touched(state, supposed)
+    after = {uid: supposed.parts or _NOBODY if uid == supposed.subject else parts for uid, parts in before.items()}
+    yield
+    settled = yield from settle(state, before, {}, rules, now)
+    outlooks = yield from Prospects(settled.room, rules, now, change.prices).of(settled.crews)
+    later = yield from settle(state, after, supposed.lost, rules, now)
+    prospects = yield from Prospects(later.room, rules, now, change.prices).of(later.crews)
+    rows = [_row(state, uid, later.crews[uid], outlooks[uid], prospects[uid]) for uid in before]
+    rows.sort(key=lambda row: (row.uid != supposed.subject, *_badness(row)))
+    yield
+    nodes = Counter({name: len(nodes) for name, nodes in sorted(state.placeable.items())})
+    lost = Counter(node.facts.capacity_class for node in supposed.lost.values() if node.facts and node.placeable)
+    return WhatIf(
+        now,
+        tuple(rows),
+        total([row.before for row in rows]),
+        total([row.after for row in rows]),
+        dict(nodes),
+        {name: count - lost[name] for name, count in nodes.items()},
+        tuple(_lost_nodes(state, supposed.lost)),
+        later.bystanders,
+        supposed.problems,
+        supposed.notes,
+    )
 
 
-class WorkloadChange(Struct, frozen=True, rename="camel"):
-    """A workload that the change touches.
-
-    `managed` says whether it is managed now, `mode` and `policy` are those supposed (`policy` as in `provenance`, both
-    empty when it is not managed then either). `lost` pods go with their nodes, `removed` by scaling down; `made` are
-    new.
-    """
-
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    managed: bool
-    mode: str
-    policy: str
-    lost: int
-    removed: int
-    made: int
-    before: Outlook
-    after: Outlook
+def _touched(state: ClusterState, supposed: Supposed) -> dict[str, Sequence[Part]]:
+    """The parts, as they are now, of the workload that was named and of those with pods on lost nodes."""
+    known = state.workloads
+    uids = dict.fromkeys([supposed.subject] if supposed.subject else [])
+    seen: set[Revision] = set()
+    for node in supposed.lost.values():
+        seen.update(pod.revision for pod in node.pods if pod.revision is not None and not pod.terminating)
+    found: list[tuple[str, str, str]] = []
+    for revision in seen:
+        managed = known.resolve(revision.namespace, revision.owner)
+        if isinstance(managed, Managed):
+            workload = managed.workload
+            found.append((workload.namespace, workload.name, workload.uid))
+    uids.update(dict.fromkeys(uid for _, _, uid in sorted(found)))
+    return {uid: list(_parts(state, uid)) for uid in uids}
 
 
-class LostNodes(Struct, frozen=True, gc=False, rename="camel"):
-    """Nodes lost, of one class, instance type and zone, and the pods on them, of these `managed` ones."""
-
-    capacity_class: str
-    instance_type: str
-    zone: str
-    nodes: int
-    pods: int
-    managed: int
+def _parts(state: ClusterState, uid: str) -> Iterator[Part]:
+    owner, workload = state.workloads.owners[uid], state.workloads.by_uid.get(uid)
+    for each, revision in controllers(state, owner):
+        yield Part(each, revision, workload, uid)
 
 
-class Bystanders(Struct, frozen=True, rename="camel"):
-    """Pods on lost nodes that nobody manages: made anew and `placed`, `pending` by reason; `gone` for good."""
+def _row(state: ClusterState, uid: str, crews: Sequence[Crew], before: Outlook, after: Outlook) -> WorkloadChange:
+    owner = state.workloads.owners[uid]
+    workload = crews[0].part.workload if crews else None
+    return WorkloadChange(
+        owner.kind,
+        owner.namespace,
+        owner.name,
+        uid,
+        uid in state.workloads.by_uid,
+        workload.policy.mode if workload is not None else "",
+        standing_of_policy(workload) if workload is not None else "",
+        sum(crew.lost for crew in crews),
+        sum(crew.removed for crew in crews),
+        sum(crew.made for crew in crews),
+        before,
+        after,
+    )
 
-    placed: int = 0
-    pending: Mapping[Reason, int] = {}
-    gone: int = 0
+
+def _badness(row: WorkloadChange) -> tuple[bool, int, int, str, str, str]:
+    after = row.after
+    return (
+        not after.below_floor,
+        -sum(after.pending.values()),
+        -after.surplus,
+        row.namespace,
+        row.name,
+        row.kind,
+    )
 
 
-class WhatIf(Struct, frozen=True, rename="camel"):
-    """See the module.
-
-    Attributes:
-        at: when the state was read, in seconds since the epoch.
-        workloads: those touched, the one that was named first, then those worst off.
-        before, after: their sums.
-        nodes_before, nodes_after: nodes that take pods, by class.
-        lost: the nodes lost.
-        bystanders: pods on them that nobody manages.
-        problems: of the policy supposed.
-        notes: what was assumed, for people.
-    """
-
-    at: float
-    workloads: tuple[WorkloadChange, ...]
-    before: Outlook
-    after: Outlook
-    nodes_before: Mapping[str, int]
-    nodes_after: Mapping[str, int]
-    lost: tuple[LostNodes, ...]
-    bystanders: Bystanders
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+def _lost_nodes(state: ClusterState, lost: Mapping[str, NodeRecord]) -> Iterator[LostNodes]:
+    pools: dict[tuple[str, str, str], list[NodeRecord]] = {}
+    for node in lost.values():
+        if node.facts is not None:
+            pools.setdefault((node.facts.capacity_class, *node.pool), []).append(node)
+    for (capacity_class, instance_type, zone), nodes in sorted(pools.items()):
+        owners = [
+            (pod.namespace, pod.revision.owner) for node in nodes for pod in node.pods if pod.revision is not None
+        ]
+        managed = sum(isinstance(state.workloads.resolve(*owner), Managed) for owner in owners)
+        pods = sum(len(node.pods) for node in nodes)
+        yield LostNodes(capacity_class, instance_type, zone, len(nodes), pods, managed)

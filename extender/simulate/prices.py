@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from extender.core.fit import share
 from extender.core.objects import Node, Requests
 
 
@@ -30,11 +31,3 @@ class Prices:
             others = [price * share(requests, offer) for offer, price in self._on_demand]
             known = self._known[key] = (rate, min(others, default=0.0))
         return known
-
-
-def share(requests: Requests, offer: Requests) -> float:
-    """The share of a node that a pod takes, 0 to 1."""
-    return max(
-        requests.cpu / offer.cpu if offer.cpu else 0.0,
-        requests.memory / offer.memory if offer.memory else 0.0,
-    )

@@ -3,7 +3,7 @@
 Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.take`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from itertools import islice
@@ -66,25 +66,36 @@ class Room:
         leaving: UIDs of pods that leave; whoever moves one adds it.
         rules: how long a node must have been back.
         now: seconds since the epoch.
+        lost: names of nodes that are taken to be gone; the pods on them have to be among those that leave.
+        looks: nodes that may be looked at in vain, see `LOOKS`.
     """
 
-    def __init__(self, state: ClusterState, leaving: AbstractSet[str], rules: DriftRules, now: float) -> None:
+    def __init__(
+        self,
+        state: ClusterState,
+        leaving: AbstractSet[str],
+        rules: DriftRules,
+        now: float,
+        *,
+        lost: Container[str] = (),
+        looks: int = LOOKS,
+    ) -> None:
         self._state, self._leaving = state, leaving
         self._now = now
         self.steady = now - rules.dwell
-        self.stock = Stock(state)
+        self.stock = Stock(state, lost)
         self._whereabouts = Whereabouts(state, leaving)
-        self.topology = Topology(state, self._whereabouts)
+        self.topology = Topology(state, self._whereabouts, lost)
         self._admitted: dict[Key, dict[str, bool]] = {}
         self._refused: dict[Key, Refusal] = {}
         self._looks: dict[Key, int] = {}
-        self._share = LOOKS
+        self._share = self._all_looks = looks
         self._pools: dict[str, dict[Pool, int]] = {}
         self._values: dict[tuple[str, str], set[str | None]] = {}
 
     def expect(self, searches: int) -> None:
         """Share what may be looked at among so many revisions, or other groups of pods."""
-        self._share = max(LEAST_LOOKS, LOOKS // max(1, searches))
+        self._share = max(LEAST_LOOKS, self._all_looks // max(1, searches))
 
     def find(
         self, pod: PodRecord, capacity_class: str, drift: Drift | None = None, *, dwell: bool = True

@@ -4,7 +4,7 @@ As the scheduler would: a managed pod goes to the class of its reservation or of
 any other pod to the node that fits it with most to spare. A pod that fits nowhere takes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from extender.core.constraints import Constraints
 from extender.core.decide import filled_seats, ordinal_of, stand_ins
@@ -23,10 +23,11 @@ class Seating:
         self._state, self._history, self._room = state, history, room
         self._held: dict[str, dict[str, int]] = {}
 
-    def seat(self) -> None:
-        """Deduct all that is about to come."""
-        self._room.expect(len(self._state.unbound))
-        for pod in sorted(self._state.unbound.values(), key=lambda pod: (pod.created, pod.uid)):
+    def seat(self, without: Container[Revision] = ()) -> None:
+        """Deduct all that is about to come, save the pods of some revisions."""
+        unbound = [pod for pod in self._state.unbound.values() if pod.revision not in without]
+        self._room.expect(len(unbound))
+        for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):
             node = self._named(pod) or self._first(pod, self._choices(pod))
             if node is not None:
                 self._room.take(pod, node, _counted(pod))

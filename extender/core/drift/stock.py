@@ -4,7 +4,7 @@ Kept in the order of the CPU they have to spare: the first that fits is near the
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from extender.core.constraints import HostPort
 from extender.core.fit import has_room
@@ -20,10 +20,11 @@ _NO_REQUESTS = Requests()
 
 
 class Stock:
-    """See the module. Nodes that are not Ready, cordoned or going away are none of it."""
+    """See the module. Nodes that are not Ready, cordoned, going away or `lost` (names) are none of it."""
 
-    def __init__(self, state: ClusterState) -> None:
-        self._state = state
+    def __init__(self, state: ClusterState, lost: Container[str] = ()) -> None:
+        self._state, self._lost = state, lost
+        self._left: dict[str, set[str]] = {}
         self._coming: dict[str, list[PodRecord]] = {}
         self._taken: dict[str, Requests] = {}
         self._ordered: dict[str, list[Entry]] = {}
@@ -35,7 +36,10 @@ class Stock:
             ordered = self._ordered[capacity_class] = sorted(
                 self._entry(node)
                 for node in self._state.placeable.get(capacity_class, {}).values()
-                if node.facts is not None and node.facts.ready and not node.facts.unschedulable
+                if node.facts is not None
+                and node.facts.ready
+                and not node.facts.unschedulable
+                and node.name not in self._lost
             )
         return ordered
 
@@ -50,9 +54,17 @@ class Stock:
 
     def take(self, pod: PodRecord, node: NodeRecord) -> None:
         """A pod like `pod` is to come to a node."""
-        before = self._entry(node)
         self._coming.setdefault(node.name, []).append(pod)
-        self._taken[node.name] = _sum(self._taken.get(node.name, _NO_REQUESTS), pod.requests)
+        self._charge(node, pod.requests, +1)
+
+    def leave(self, pod: PodRecord, node: NodeRecord) -> None:
+        """A pod of a node leaves it, and what it has is for others."""
+        self._left.setdefault(node.name, set()).add(pod.uid)
+        self._charge(node, pod.requests, -1)
+
+    def _charge(self, node: NodeRecord, asked: Requests, sign: int) -> None:
+        before = self._entry(node)
+        self._taken[node.name] = _sum(self._taken.get(node.name, _NO_REQUESTS), asked, sign)
         ordered = self._ordered.get(node.facts.capacity_class) if node.facts is not None else None
         if ordered is None:
             return
@@ -63,10 +75,11 @@ class Stock:
 
     def has_room(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a node has room for what a pod requests."""
-        coming = self._coming.get(node.name)
-        if coming is None:
+        taken = self._taken.get(node.name)
+        if taken is None:
             return has_room(node, pod.requests)
-        return has_room(node, pod.requests, pods=len(coming), taken=self._taken[node.name])
+        more = len(self._coming.get(node.name, ())) - len(self._left.get(node.name, ()))
+        return has_room(node, pod.requests, pods=more, taken=taken)
 
     def takes_port_of(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a host port of a pod is taken on a node."""
@@ -74,7 +87,8 @@ class Stock:
         return any(_clash(wanted, port) for wanted in pod.constraints.host_ports for port in taken)
 
     def _pods(self, node: NodeRecord) -> Iterator[PodRecord]:
-        yield from node.pods
+        left = self._left.get(node.name, ())
+        yield from (pod for pod in node.pods if pod.uid not in left)
         yield from self._coming.get(node.name, ())
 
     def _entry(self, node: NodeRecord) -> Entry:
@@ -99,13 +113,13 @@ def _clash(one: HostPort, other: HostPort) -> bool:
     )
 
 
-def _sum(one: Requests, other: Requests) -> Requests:
+def _sum(one: Requests, other: Requests, sign: int) -> Requests:
     extended = dict(one.extended)
     for name, amount in other.extended:
-        extended[name] = extended.get(name, 0) + amount
+        extended[name] = extended.get(name, 0) + sign * amount
     return Requests(
-        one.cpu + other.cpu,
-        one.memory + other.memory,
-        one.ephemeral + other.ephemeral,
+        one.cpu + sign * other.cpu,
+        one.memory + sign * other.memory,
+        one.ephemeral + sign * other.ephemeral,
         tuple(sorted(extended.items())),
     )

@@ -4,7 +4,7 @@ Required terms and DoNotSchedule constraints only. Sources: `interpodaffinity/fi
 `podtopologyspread/{common,filtering}.go` in `pkg/scheduler/framework/plugins` of Kubernetes 1.36.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from extender.core.constraints import Constraints, PodTerm, Spread
 from extender.core.drift.whereabouts import Whereabouts
@@ -17,10 +17,13 @@ Check = Callable[[Mapping[str, str]], bool]
 
 
 class Topology:
-    """Makes the checks of each pod. What depends on nodes alone is kept for the whole plan."""
+    """Makes the checks of each pod. What depends on nodes alone is kept for the whole plan.
 
-    def __init__(self, state: ClusterState, whereabouts: Whereabouts) -> None:
-        self._state, self._whereabouts = state, whereabouts
+    Nodes that are `lost` (names) are taken to be gone.
+    """
+
+    def __init__(self, state: ClusterState, whereabouts: Whereabouts, lost: Container[str] = ()) -> None:
+        self._state, self._whereabouts, self._lost = state, whereabouts, lost
         self._domains: dict[object, Mapping[str, str]] = {}
 
     def affinity(self, pod: PodRecord) -> list[Check]:
@@ -84,6 +87,7 @@ class Topology:
                 name: node.facts.labels[constraint.topology_key]
                 for name, node in self._state.nodes.items()
                 if node.facts is not None
+                and name not in self._lost
                 and all(key in node.facts.labels for key in keys)
                 and (selects is None or selected(node.facts, constraints))
                 and (tolerations is None or tolerated(node.facts, constraints))
