@@ -24,7 +24,7 @@ venv: $(READY) ## set up the environment in .venv
 controlplane: $(READY) ## find or build etcd and the Kubernetes binaries; the last line is their folder
 	@$(BIN)/spotmix sandbox assets
 
-tools: $(READY) ## get what tests use beside Python: helm, a reader of kind's configurations, Prometheus, Chromium
+tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and stand-ins of Kubernetes' own code, Prometheus, Chromium
 	@PYTHONPATH=tests $(BIN)/python -m support.tools
 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,11 @@ WATCH_IDLE_TIMEOUT = 100.0
 TOKEN_CHECK_INTERVAL = 30.0
 MIN_RENEWAL_INTERVAL = 5.0
 RENEWAL_TIMEOUT = 60.0
+# Of WebSockets: for the answer to the handshake, and between two pings.
+HANDSHAKE_TIMEOUT = 30.0
+HEARTBEAT = 30.0
+
+_KNOWN_STATUSES = frozenset(map(int, HTTPStatus))
 
 MERGE_PATCH = "application/merge-patch+json"
 # Server-side apply; JSON is YAML.
@@ -228,6 +234,76 @@ class ApiClient:
                 raise ApiError(f"WATCH {path}: {error}", reason="LineTooLong") from error
             if splitter.pending:
                 raise ApiError(f"WATCH {path}: the stream ended within a line", reason="Truncated")
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, params: Mapping[str, str], protocol: str, *, heartbeat: float = HEARTBEAT
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a WebSocket, for the length of the block; renews credentials once after a 401.
+
+        Args:
+            path: absolute path.
+            params: query parameters.
+            protocol: the subprotocol to speak.
+            heartbeat: seconds between pings; a connection that leaves one unanswered for half of that is dead.
+
+        Raises:
+            ApiError: the server refused (HTTP status), was not reached, or does not speak the protocol (status 0).
+        """
+        socket = await self._upgrade(path, params, protocol, heartbeat)
+        try:
+            if socket.protocol != protocol:
+                raise ApiError(f"GET {path}: the server does not speak {protocol}", reason="Protocol")
+            yield socket
+        finally:
+            await socket.close()
+
+    async def _upgrade(
+        self, path: str, params: Mapping[str, str], protocol: str, heartbeat: float
+    ) -> aiohttp.ClientWebSocketResponse:
+        retry = True
+        while True:
+            connection = await self._credentials_for("GET", path)
+            # Container runtimes, which the handshake comes to, answer 406 to who wants JSON.
+            headers = {"Accept": "*/*"}
+            if connection.authorization:
+                headers["Authorization"] = connection.authorization
+            try:
+                async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+                    return await self._session.ws_connect(
+                        URL(connection.base_url + path, encoded=True).with_query(params),
+                        protocols=(protocol,),
+                        headers=headers,
+                        heartbeat=heartbeat,
+                        ssl=connection.tls or True,
+                        server_hostname=connection.server_name,
+                        proxy=connection.proxy,
+                    )
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status == 401 and retry and await self._renewed(path, connection):
+                    retry = False
+                    continue
+                raise await self._not_upgraded(path, params, error) from error
+            except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                raise _unreached("GET", path, connection, error) from error
+
+    async def _renewed(self, path: str, refused: Connection) -> bool:
+        try:
+            return await self._credentials.renew(refused)
+        except ConfigError as error:
+            raise ApiError(f"GET {path}: 401 Unauthorized; {error}", status=401, reason="Unauthorized") from error
+
+    async def _not_upgraded(
+        self, path: str, params: Mapping[str, str], error: aiohttp.WSServerHandshakeError
+    ) -> ApiError:
+        """The error of a handshake. Its answer's body is lost; asked without an upgrade, the server refuses alike."""
+        try:
+            await self.request("GET", path, params=params)
+        except ApiError as refusal:
+            if refusal.status == error.status:
+                return refusal
+        reason = HTTPStatus(error.status).phrase if error.status in _KNOWN_STATUSES else ""
+        return ApiError(f"GET {path}: {error.status} {reason}", status=error.status, reason=reason)
 
     @asynccontextmanager
     async def _open(

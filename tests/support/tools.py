@@ -34,6 +34,17 @@ def kindconfig() -> Path:
     return _built("kindconfig", ".")
 
 
+def podstreams() -> Path:
+    """The program of tests/tools/podstreams, which forwards ports as a kubelet and its container runtime do."""
+    return _built("podstreams", ".")
+
+
+def kubectl() -> Path:
+    """kubectl: the one on the PATH, else that of tests/tools/kubectl."""
+    found = shutil.which("kubectl")
+    return Path(found) if found is not None else _built("kubectl", ".")
+
+
 def prometheus() -> Path:
     """A folder with prometheus and promtool: those on the PATH, else Debian's."""
     found = {name: shutil.which(name) for name in PROMETHEUS}
@@ -104,5 +115,5 @@ def _built(name: str, packages: str) -> Path:
 
 
 if __name__ == "__main__":
-    for path in (helm(), kindconfig(), prometheus(), chromium()):
+    for path in (helm(), kindconfig(), podstreams(), kubectl(), prometheus(), chromium()):
         print(path)
