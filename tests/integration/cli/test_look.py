@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from support.cluster import Cluster, eventually, policy
 from support.objects import Objects
 from support.stage import Stage, open_stage
+from support.tools import kubectl
 
 from extender.sandbox.ports import free_port
 
@@ -323,22 +323,21 @@ async def test_the_namespace_of_the_context_is_the_default(look: Look) -> None:
     assert (await look("explain", "deploy/balanced", kubeconfig=inside)).code == 0
 
 
+@pytest.mark.tools
 async def test_it_is_a_plugin_of_kubectl(look: Look) -> None:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("there is no kubectl here")
+    program = await asyncio.to_thread(kubectl)
     plugins = look.folder / "plugins"
     plugins.mkdir()
     (plugins / "kubectl-spotmix").symlink_to(SCRIPT)
     path = f"{plugins}:{os.environ['PATH']}"
     ran = await run(
-        kubectl,
+        program,
         *("spotmix", "explain", "sts", "db", "-n", look.cluster.namespace),
         KUBECONFIG=str(look.kubeconfig),
         PATH=path,
     )
     assert ran.code == 0, ran.err
     assert "StatefulSet/db" in ran.out
-    usage = await run(kubectl, "spotmix", "status", "--no-such", PATH=path)
+    usage = await run(program, "spotmix", "status", "--no-such", PATH=path)
     assert usage.code == 2
     assert usage.err.startswith("Usage: kubectl spotmix status")
