@@ -162,7 +162,7 @@ def overview_in_steps(
         yield
     rows.sort(key=_badness)
     yield
-    totals = _totals(state, rows)
+    totals = totals_of(state, rows)
     yield
     return Overview(now, totals, tuple(rows), tuple(pools(state, now)))
 
@@ -268,7 +268,8 @@ def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterato
         yield Condition.INCOMPLETE
 
 
-def _totals(state: ClusterState, rows: Iterable[WorkloadRow]) -> Totals:
+def totals_of(state: ClusterState, rows: Iterable[WorkloadRow]) -> Totals:
+    """Sums over these workloads."""
     rows = list(rows)
     counts = Counter(condition for row in rows for condition in row.conditions)
     return Totals(

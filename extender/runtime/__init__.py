@@ -15,6 +15,7 @@ from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
 from extender.core.workloads import PolicyRules
+from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.informers import ClusterFeed
@@ -99,6 +100,7 @@ class Runtime:
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._recorder = EventRecorder(client, self._report)
+        self._access = Access(client)
         self._foreign = ForeignCosts(self.state, self._recorder, self.metrics.sent_cost)
         patches = PodPatches(client, self._foreign.told)
         self._wakes = PatchQueue(patches, self._report, allowed=self._decides)
@@ -272,6 +274,7 @@ class Runtime:
             obstacle=self.leadership.obstacle,
             report=self._report,
             otherwise=app,
+            access=self._access if self.settings.console.auth == "kubernetes" else None,
         )
         return self._console
 

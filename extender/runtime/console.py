@@ -7,6 +7,7 @@ from extender import __version__
 from extender.core.decisionlog import DecisionLog
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
+from extender.kube.access import Access
 from extender.kube.ports import Report
 from extender.kube.reflector import Health
 from extender.runtime.drift import DriftLoop
@@ -26,6 +27,7 @@ def console(
     obstacle: Callable[[], Reason | None],
     report: Report,
     otherwise: Callable[[Scope, Receive, Send], Awaitable[None]],
+    access: Access | None,
 ) -> ConsoleApp:
     """The console.
 
@@ -38,6 +40,7 @@ def console(
         obstacle: why this replica makes no decision now.
         report: told of whatever goes wrong.
         otherwise: serves all other paths of the address.
+        access: knows who may see what; None shows everything to everybody.
     """
     mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
     drifting = Drifting(
@@ -47,4 +50,5 @@ def console(
         lambda: not holds_up_all(faults(health(), time.monotonic())),
         lambda: drift.view.paused,
     )
-    return ConsoleApp(Sources(state, decisions, drifting, obstacle, time.time, __version__, report), otherwise)
+    sources = Sources(state, decisions, drifting, obstacle, time.time, __version__, report)
+    return ConsoleApp(sources, otherwise, access)

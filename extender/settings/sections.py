@@ -67,9 +67,14 @@ class MetricsSettings(Section, frozen=True):
 class ConsoleSettings(Section, frozen=True):
     """The web console, at /console on the address of the metrics."""
 
-    enabled: Annotated[bool, _doc("serve the console; it shows workloads, pods and nodes to whoever can reach it")] = (
-        True
-    )
+    enabled: Annotated[bool, _doc("serve the console, which shows workloads, pods and nodes")] = True
+    auth: Annotated[
+        Literal["none", "kubernetes"],
+        _doc(
+            "none shows it to whoever can reach it; kubernetes asks for a token, and the API server whom it belongs to "
+            "and what they may see"
+        ),
+    ] = "none"
 
 
 class LogSettings(Section, frozen=True):

@@ -52,6 +52,7 @@ VALUE_SETS: dict[str, Values] = {
         "config": {
             "extender": {"maxBody": 16777216, "maxCandidates": 0, "ownerWait": "0.2s", "reservationTtl": "10m"},
             "log": {"level": "debug", "format": "json"},
+            "console": {"auth": "kubernetes"},
             "cache": {"pageSize": 500, "staleAfter": "2m"},
             "scaleIn": {"deletionCost": False, "settle": "1s", "rate": 12.5},
             "drift": {"readOnly": True, "interval": "1m", "maxMovesPerHour": 2, "dwell": "10m"},

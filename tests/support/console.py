@@ -12,6 +12,7 @@ from extender.core.objects import OwnerRef
 from extender.core.reasons import Reason
 from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
 from extender.servers.console import ConsoleApp, Drifting, Sources
+from extender.servers.console.ports import Doorkeeper
 from extender.servers.console.rendering import environment
 from support.doubles import World, make_view
 
@@ -35,7 +36,7 @@ class Page:
 class ConsoleBench:
     """A console, and all that it is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, doorkeeper: Doorkeeper | None = None) -> None:
         self.world = World()
         self.log = DecisionLog()
         self.history = History()
@@ -55,7 +56,7 @@ class ConsoleBench:
             "1.2.3",
             lambda source, text: self.reports.append((source, text)),
         )
-        self.app = ConsoleApp(sources, elsewhere)
+        self.app = ConsoleApp(sources, elsewhere, doorkeeper)
         # Threads have no place in virtual time.
         environment()
 
@@ -64,13 +65,17 @@ class ConsoleBench:
         view = make_view(uid, owner, **fields)
         self.log.add(self.world.now, "filter", view, self.world.decide(view, nodes))
 
-    async def get(self, path: str, method: str = "GET") -> Page:
+    async def get(self, path: str, method: str = "GET", *headers: tuple[bytes, bytes], form: str = "") -> Page:
         page = Page()
+        body: Message = {"type": "http.request", "body": form.encode(), "more_body": False}
+
+        async def receive() -> Message:
+            return body
 
         async def send(message: Message) -> None:
             page.take(message)
 
-        await self.app(request(path, method), never, send)
+        await self.app(request(path, method, *headers), receive if method == "POST" else never, send)
         return page
 
     def page(self, path: str) -> Page:

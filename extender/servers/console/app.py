@@ -5,12 +5,16 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import quote
 
+from extender.core.access import watch_decisions
+from extender.core.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
 from extender.servers.console import rendering
 from extender.servers.console.assets import files
-from extender.servers.console.live import Live
+from extender.servers.console.entrance import SIGN_IN, SIGN_OUT, Answer, Entrance, forbidden, visitor_context
+from extender.servers.console.gate import ANYBODY, NAMESPACE, Gate, Visitor, header, right_of
+from extender.servers.console.live import Live, wanted_of
 from extender.servers.console.pages import Context, PageNotFoundError, Pages
-from extender.servers.console.ports import Sources
+from extender.servers.console.ports import Doorkeeper, Sources
 from extender.servers.console.query import Query
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -43,13 +47,16 @@ class ConsoleApp:
     Args:
         sources: what there is to show.
         otherwise: serves all other paths.
+        doorkeeper: knows who may look at what; None lets everybody look.
     """
 
-    def __init__(self, sources: Sources, otherwise: App) -> None:
+    def __init__(self, sources: Sources, otherwise: App, doorkeeper: Doorkeeper | None = None) -> None:
         self._otherwise = otherwise
         self._sources = sources
         self._pages = Pages(sources)
         self._live = Live(sources.decisions)
+        self._gate = Gate(doorkeeper)
+        self._entrance = Entrance(self._gate, sources.report)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._free_at = 0.0
@@ -66,23 +73,56 @@ class ConsoleApp:
             await self._otherwise(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await respond(send, 405, b"only GET is served here\n", TEXT, {**_PAGE, **_GET})
-            return
         # Names in a path may hold an escaped slash: it is taken apart as the browser sent it.
         raw = scope.get("raw_path") or quote(scope["path"]).encode()
-        path = raw.decode("latin-1").partition("?")[0].removeprefix(PREFIX).strip("/")
-        first, *rest = path.split("/")
-        query = Query.parse(f"{PREFIX}/{path}".rstrip("/"), scope["query_string"])
-        if first == "static" and len(rest) == 2:
-            await self._file(rest[0], rest[1], send)
-        elif path == "live/stream":
-            await self._stream(scope, query, receive, send)
+        path = raw.decode("latin-1").partition("?")[0].removeprefix(PREFIX).strip("/").split("/")
+        query = Query.parse(f"{PREFIX}/{'/'.join(path)}".rstrip("/"), scope["query_string"])
+        form = not self._gate.open and path in ([SIGN_IN], [SIGN_OUT])
+        if scope["method"] not in ("GET", "HEAD") and not (form and scope["method"] == "POST"):
+            await respond(send, 405, b"only GET is served here\n", TEXT, {**_PAGE, **_GET})
+        elif path[0] == "static" and len(path) == 3:
+            await self._file(path[1], path[2], send)
         elif self._waiting >= MOST_WAITING:
             await respond(send, 503, b"too many requests at once; try again\n", TEXT, {**_PAGE, **_LATER})
+        elif form:
+            await rendering.prepared()
+            await self._answer(await self._form(path[0], scope, receive), query, ANYBODY, send)
         else:
-            status, body = await self._page(first, rest, query)
-            await respond(send, status, body, HTML, _PAGE)
+            await self._admitted(path, query, scope, receive, send)
+
+    async def _form(self, name: str, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            return self._entrance.asked(PREFIX)
+        return await self._entrance.enter(scope, receive) if name == SIGN_IN else self._entrance.leave(scope)
+
+    async def _admitted(self, path: list[str], query: Query, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whoever may see the page, and tell others why they may not."""
+        await rendering.prepared()
+        visitor = ANYBODY
+        try:
+            visitor = await self._gate.who(scope)
+            for right in (right_of(path, query), self._pages.right_above(path)):
+                if right is not None:
+                    await self._gate.check(scope, right)
+        except (Unauthenticated, ApiError) as error:
+            answer = self._entrance.refused(error, query.address())
+        except Forbidden as error:
+            answer = forbidden(error, path[0], query)
+        else:
+            if path == ["live", "stream"]:
+                await self._stream(scope, query, receive, send)
+            else:
+                await self._page(path, query, visitor, send)
+            return
+        if header(scope, b"hx-request"):
+            # A part of a page cannot show it: the page as a whole does.
+            answer[3][b"hx-refresh"] = b"true"
+        await self._answer(answer, query, visitor, send)
+
+    async def _answer(self, answer: Answer, query: Query, visitor: Visitor, send: Send) -> None:
+        status, template, context, headers = answer
+        body = self._render(template, query, {**visitor_context(visitor, query), **context})
+        await respond(send, status, body, HTML, {**_PAGE, **headers})
 
     @staticmethod
     async def _file(digest: str, name: str, send: Send) -> None:
@@ -99,48 +139,52 @@ class ConsoleApp:
         if self._live.full:
             await respond(send, 503, b"as many live views are open as may be; close one\n", TEXT, {**_PAGE, **_LATER})
             return
-        await rendering.prepared()
-        last = next((value for name, value in scope["headers"] if name == b"last-event-id"), b"").decode("latin-1")
+        last = header(scope, b"last-event-id")
         text = last or query.text("after")
         after = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no"), *_PAGE.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._live.stream(query.words(), after, receive, send)
 
-    async def _page(self, first: str, rest: list[str], query: Query) -> tuple[int, bytes]:
-        await rendering.prepared()
+        async def still() -> None:
+            await self._gate.check(scope, watch_decisions(query.text(NAMESPACE)))
+
+        await self._live.stream(wanted_of(query), after, receive, send, still)
+
+    async def _page(self, path: list[str], query: Query, visitor: Visitor, send: Send) -> None:
+        """A page that may be seen."""
         async with self._slot():
-            status = 200
+            status, said = 200, visitor_context(visitor, query)
             try:
-                template, context = await self._context(first, rest, query)
+                template, context = await self._context(path, query)
                 # Filling it in takes as long again.
                 await asyncio.sleep(0)
-                body = self._render(template, query, context)
+                body = self._render(template, query, {**said, **context})
             except PageNotFoundError as error:
-                status, body = 404, self._render("missing.html", query, {"title": "Not found", "text": str(error)})
+                missing = {"title": "Not found", "text": str(error)}
+                status, body = 404, self._render("missing.html", query, {**said, **missing})
             except Exception as error:  # noqa: BLE001 - no cluster may end the console; the fault is told
                 fault = f"{type(error).__name__}: {error}"
                 self._sources.report("console", f"{query.path} met a fault: {fault}")
                 text = f"This page met a fault, and nothing else did: {fault}"
-                status, body = 500, self._render("missing.html", query, {"title": "A fault", "text": text})
-            return status, body
+                status, body = 500, self._render("missing.html", query, {**said, "title": "A fault", "text": text})
+        await respond(send, status, body, HTML, _PAGE)
 
     def _render(self, template: str, query: Query, context: Context) -> bytes:
         section = template.removesuffix(".html")
         return rendering.render(template, {**self._pages.common(section, query), **context})
 
-    async def _context(self, first: str, rest: list[str], query: Query) -> tuple[str, Context]:
+    async def _context(self, path: list[str], query: Query) -> tuple[str, Context]:
         pages = self._pages
-        match first, len(rest):
-            case "", 0:
+        match path:
+            case [""]:
                 return "overview.html", await pages.overview(query)
-            case "workloads", 3:
-                return "workload.html", pages.workload(query, rest)
-            case "nodes", 0:
+            case ["workloads", _, _, _]:
+                return "workload.html", pages.workload(query, path[1:])
+            case ["nodes"]:
                 return "nodes.html", pages.nodes(query)
-            case "live", 0:
+            case ["live"]:
                 return "live.html", pages.live(query)
-            case "plan", 0:
+            case ["plan"]:
                 return "plan.html", await pages.plan(query)
         raise PageNotFoundError("There is no such page.")
 

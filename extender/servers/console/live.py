@@ -7,11 +7,12 @@ readers than a few. A row is rendered once for all of them.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from extender.core.decisionlog import DecisionLog, Entry
+from extender.core.decisionlog import DecisionLog, Entry, Filter
+from extender.core.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import Receive, Send
-from extender.servers.console.query import matches
+from extender.servers.console.query import Query, matches
 from extender.servers.console.rendering import decision_row
 
 CLIENTS = 16
@@ -25,6 +26,9 @@ PAUSE = 0.1
 
 PING = 15.0
 """How often a line is sent when nothing happens, so that nobody in between gives the connection up (seconds)."""
+
+CHECK = 5.0
+"""How often it is asked whether a reader may still read (seconds)."""
 
 PATIENCE = 30.0
 """How long a reader may take nothing before it is given up (seconds)."""
@@ -56,21 +60,30 @@ class Live:
         for wake in self._wakes:
             wake.set()
 
-    async def stream(self, words: Sequence[str], after: int, receive: Receive, send: Send) -> None:
-        """Send the body of an answer until the reader leaves.
+    async def stream(
+        self,
+        wanted: Filter,
+        after: int,
+        receive: Receive,
+        send: Send,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Send the body of an answer until the reader leaves, or may read no longer.
 
         Args:
-            words: each has to be in the names of a decision that is sent.
+            wanted: whether the reader wants a decision.
             after: the number of the last decision that the reader has.
             receive: tells when it has left.
             send: takes the body.
+            check: raises when the reader may read no longer.
         """
         wake = asyncio.Event()
         self._wakes.add(wake)
-        subscription = self._log.subscribe(lambda entry: wanted(entry, words), wake.set)
+        subscription = self._log.subscribe(wanted, wake.set)
         gone = asyncio.create_task(_departure(receive, wake))
+        ended = asyncio.create_task(_rights_end(check, wake))
         try:
-            entries, lost = self._missed(words, after)
+            entries, lost = self._missed(wanted, after)
             await _send(send, self._message(entries, lost) or b": \n\n")
             while not self._stopping:
                 with contextlib.suppress(TimeoutError):
@@ -79,6 +92,10 @@ class Live:
                 wake.clear()
                 if gone.done():
                     return
+                if ended.done():
+                    if ended.result():
+                        await _send(send, f"event: ended\ndata: {ended.result()}\n\n".encode("utf-8", "replace"))
+                    break
                 batch = subscription.take()
                 await _send(send, self._message(batch.entries, batch.lost) or b": \n\n")
                 if batch.entries:
@@ -88,10 +105,11 @@ class Live:
             return
         finally:
             gone.cancel()
+            ended.cancel()
             self._log.unsubscribe(subscription)
             self._wakes.discard(wake)
 
-    def _missed(self, words: Sequence[str], after: int) -> tuple[list[Entry], int]:
+    def _missed(self, wanted: Filter, after: int) -> tuple[list[Entry], int]:
         """What was decided since the reader's last decision, oldest first, and how much of it is not to be had."""
         latest = self._log.latest(AT_ONCE)
         newest = latest[0].number if latest else 0
@@ -99,7 +117,7 @@ class Live:
             # It has them from a process that was here before.
             after = 0
         entries = [entry for entry in reversed(latest) if entry.number > after]
-        return [entry for entry in entries if wanted(entry, words)], newest - after - len(entries)
+        return [entry for entry in entries if wanted(entry)], newest - after - len(entries)
 
     def _message(self, entries: Sequence[Entry], lost: int) -> bytes:
         shown = entries[-AT_ONCE:]
@@ -126,9 +144,15 @@ class Live:
         return rows
 
 
-def wanted(entry: Entry, words: Sequence[str]) -> bool:
-    """Whether each word is in what a decision names."""
-    return matches(words, entry.namespace, entry.workload, entry.pod)
+def wanted_of(query: Query) -> Filter:
+    """Whether a decision is in the namespace that an address names, and has each of its words in a name."""
+    namespace, words = query.text("namespace"), query.words()
+
+    def wanted(entry: Entry) -> bool:
+        confined = not namespace or entry.namespace == namespace
+        return confined and matches(words, entry.namespace, entry.workload, entry.pod)
+
+    return wanted
 
 
 async def _send(send: Send, data: bytes) -> None:
@@ -141,3 +165,17 @@ async def _departure(receive: Receive, wake: asyncio.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     wake.set()
+
+
+async def _rights_end(check: Callable[[], Awaitable[None]], wake: asyncio.Event) -> str:
+    """Return when the reader may read no longer: a line that says why, empty when that is not known now."""
+    while True:
+        await asyncio.sleep(CHECK)
+        try:
+            await check()
+        except (Unauthenticated, Forbidden) as error:
+            wake.set()
+            return " ".join(str(error).split())
+        except ApiError:
+            wake.set()
+            return ""

@@ -7,15 +7,18 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from extender.core.access import Attributes, get_workload
 from extender.core.detail import PodRow, WorkloadExplanation, explain_owner
 from extender.core.drift.moves import DriftPlan, Stay
 from extender.core.lookup import find_owner, kind_named
-from extender.core.objects import Owner
-from extender.core.overview import Condition, PoolRow, WorkloadRow, pools
+from extender.core.objects import Owner, OwnerRef
+from extender.core.overview import Condition, PoolRow, WorkloadRow, pools, totals_of
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord
+from extender.core.workloads import Managed
 from extender.servers.console.bars import bar_of, share
 from extender.servers.console.gather import Gather
+from extender.servers.console.live import wanted_of
 from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, page_of
 from extender.servers.console.rendering import decision_row
@@ -93,12 +96,12 @@ class Pages:
         words = query.words()
         show = query.choice("show", ("", *(condition.value for condition in Condition), AUDITED))
         order = query.choice("sort", tuple(ORDERS))
-        rows = [
-            row for row in seen.workloads if _shown(row, show) and matches(words, row.kind, row.namespace, row.name)
-        ]
+        namespace = query.text("namespace")
+        confined = [row for row in seen.workloads if namespace in ("", row.namespace)]
+        rows = [row for row in confined if _shown(row, show) and matches(words, row.kind, row.namespace, row.name)]
         if order != "worst":
             rows.sort(key=ORDERS[order])
-        totals = seen.totals
+        totals = totals_of(self._sources.state, confined) if namespace else seen.totals
         return {
             "at": seen.at,
             "totals": totals,
@@ -146,6 +149,17 @@ class Pages:
             "decision_row": decision_row,
         }
 
+    def right_above(self, path: Sequence[str]) -> Attributes | None:
+        """The right that the page of an owner takes beside its own: to see the workload that it belongs to."""
+        if len(path) != 4 or path[0] != "workloads":
+            return None
+        owner = self._owner(*(unquote(part) for part in path[1:]))
+        if owner is None:
+            return None
+        ref = OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
+        managed = self._sources.state.workloads.resolve(owner.namespace, ref)
+        return get_workload(owner.namespace, managed.workload.name) if isinstance(managed, Managed) else None
+
     def _owner(self, namespace: str, kind: str, name: str) -> Owner | None:
         """The object of that name; of a CronJob the youngest of its Jobs, which carries the policy."""
         state = self._sources.state
@@ -183,9 +197,8 @@ class Pages:
 
     def live(self, query: Query) -> Context:
         """The last decisions, newest first."""
-        words = query.words()
         latest = self._sources.decisions.latest(RECENT)
-        entries = [entry for entry in latest if matches(words, entry.namespace, entry.workload, entry.pod)]
+        entries = list(filter(wanted_of(query), latest))
         return {
             "entries": entries,
             "last": latest[0].number if latest else 0,
@@ -197,17 +210,21 @@ class Pages:
         made = await self._gather.plan()
         words = query.words()
         drifting = self._sources.drifting
+        namespace = query.text("namespace")
+        confined = [stay for stay in made.plan.stays if namespace in ("", stay.workload.namespace)]
         stays = [
             stay
-            for stay in made.plan.stays
+            for stay in confined
             if matches(words, stay.workload.namespace, stay.workload.name, stay.pod.name, str(stay.reason))
         ]
-        reasons = Counter(stay.reason for stay in made.plan.stays)
+        reasons = Counter(stay.reason for stay in confined)
+        in_flight = drifting.history().in_flight()
         return {
             "made": made,
-            "moves": made.plan.moves,
+            "moves": [move for move in made.plan.moves if namespace in ("", move.workload.namespace)],
             "paused": drifting.paused() or made.plan.paused,
-            "in_flight": list(drifting.history().in_flight()),
+            "in_flight": [each for each in in_flight if namespace in ("", each.move.workload.namespace)],
+            "staying": len(confined),
             "reasons": reasons.most_common(),
             "page": page_of(stays, query.number("page")),
         }

@@ -1,9 +1,11 @@
 """What the console is shown: the state itself and, by functions, what changes beside it."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
+from extender.core.access import Attributes, User
 from extender.core.decisionlog import DecisionLog
 from extender.core.drift.history import History
 from extender.core.drift.rules import DriftRules
@@ -39,3 +41,15 @@ class Sources(Struct, frozen=True):
     now: Callable[[], float]
     version: str
     report: Callable[[str, str], None]
+
+
+class Doorkeeper(Protocol):
+    """Knows whom a token belongs to, and what they may; raises `Unauthenticated`, `Forbidden` and `ApiError`."""
+
+    async def who(self, token: str) -> User:
+        """Whom a token belongs to, whatever they may."""
+        ...
+
+    async def allow(self, token: str, attributes: Attributes) -> User:
+        """Whom a token belongs to, if they may."""
+        ...

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,19 @@ from support.audit import Audit
 from support.chart import NAMESPACE, pick, template
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.objects import Objects, namespace
-from support.rights import Right, grant, rights, service_account
+from support.people import People
+from support.rights import RBAC, Right, grant, rights, service_account
 
+from extender.core.access import (
+    GROUP,
+    get_plan,
+    get_pod,
+    get_workload,
+    list_nodes,
+    list_workloads,
+    simulate,
+    watch_decisions,
+)
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes, node_pool
 from extender.sandbox.spotmix import SpotmixServe
 
@@ -47,6 +59,8 @@ STORE = {
 }
 # Impatient, so that something is moved as soon as it is off its split.
 DRIFT = ("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
+AUTH = {"config": {"console": {"auth": "kubernetes"}}}
+ASKS = ("--console-auth", "kubernetes")
 CERTIFICATES = (
     *("--webhook-certificates-secret", "spotmix-webhook-tls"),
     *("--webhook-certificates-configurations", "[spotmix]"),
@@ -61,6 +75,7 @@ class Scene:
         self.objects = objects
         self.audit = audit
         self.cluster = Cluster(objects.api, "shop")
+        self.people = People(objects.api)
 
     async def set(self) -> None:
         """Put up what gives work to each start anew."""
@@ -130,6 +145,16 @@ def _get(url: str) -> str:
         return text
 
 
+def _console(url: str, token: str) -> int:
+    """The status of a page that is asked for with a token."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - http on loopback
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - likewise
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def _log(serve: SpotmixServe) -> str:
     return serve.log_path.read_text() if serve.log_path.exists() else ""
 
@@ -162,12 +187,12 @@ def stand_in(name: str) -> dict[str, Any]:
 
 
 async def test_the_charts_rights_are_enough(scene: Scene) -> None:
-    rendered = template()
+    rendered = template(AUTH)
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
     await scene.as_installed()
     await scene.objects.apply(stand_in("enough"))
-    async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES, *DRIFT) as serve:
+    async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES, *DRIFT, *ASKS) as serve:
         await ready(serve)
         await scene.needs_costs("with-costs")
         await scene.needs_nomination(serve)
@@ -202,6 +227,21 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
 
         await eventually(leads, bool, "the leader is labelled")
         await eventually(trusted, all, "the CA is known to the API server")
+        # Whoever may view a namespace sees what Spotmix does in it.
+        viewer = await scene.people.arrive("viewer")
+        subject = {"kind": "ServiceAccount", "name": "viewer", "namespace": "default"}
+        binding = {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "viewer", "namespace": "shop"},
+            "subjects": [subject],
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+        }
+        await scene.objects.apply(binding)
+        page = f"{serve.metrics_url}/console"
+        sees = partial(asyncio.to_thread, _console, f"{page}?namespace=shop", viewer)
+        await eventually(sees, lambda status: status == 200, "the viewer sees the namespace")
+        assert await asyncio.to_thread(_console, page, viewer) == 403
         # The other replica follows.
         await scene.objects.apply(stand_in("follower"))
         async with scene.serving("follower", service_account("spotmix"), *ELECTION, *CERTIFICATES) as follower:
@@ -228,6 +268,13 @@ async def costs(scene: Scene, serve: SpotmixServe) -> None:
 async def nomination(scene: Scene, serve: SpotmixServe) -> None:
     await ready(serve)
     await scene.needs_nomination(serve)
+
+
+async def looked_at(scene: Scene, serve: SpotmixServe) -> None:
+    """Have somebody look at the console."""
+    await ready(serve)
+    token = await scene.people.arrive(serve.name)
+    await asyncio.to_thread(_console, f"{serve.metrics_url}/console", token)
 
 
 async def another_leads(scene: Scene, _serve: SpotmixServe) -> None:
@@ -272,12 +319,15 @@ _STILL = ("--drift-enabled", "false")
 _ELECTED = Probe(flags=(*ELECTION, *_STILL), alone=True)
 _CERTIFIED = Probe(flags=(*CERTIFICATES, *_STILL), alone=True)
 _DRIFTS = Probe(flags=DRIFT, alone=True)
+_ASKS = Probe(looked_at, flags=(*ASKS, *_STILL))
 # By the right that is taken away. A right of the chart without a row fails below.
 PROBES: dict[Right, Probe] = {
     **_followed(),
     Right("pods", "patch"): Probe(costs, flags=_STILL),
     Right("pods/status", "patch"): Probe(nomination),
     Right("events", "create", "events.k8s.io"): Probe(),
+    Right("tokenreviews", "create", "authentication.k8s.io"): _ASKS,
+    Right("subjectaccessreviews", "create", "authorization.k8s.io"): _ASKS,
     _LEASES("create"): _ELECTED,
     _LEASES("get", name="spotmix"): _ELECTED,
     _LEASES("patch", name="spotmix"): _ELECTED,
@@ -292,8 +342,23 @@ PROBES: dict[Right, Probe] = {
 
 
 async def test_every_right_has_a_probe() -> None:
-    rendered = template()
+    rendered = template(AUTH)
     assert rights(pick(rendered, "ClusterRole")) | rights(pick(rendered, "Role")) == set(PROBES)
+
+
+async def test_whoever_asks_nobody_needs_no_right_to() -> None:
+    rendered = template()
+    asks = {Right("tokenreviews", "create", "authentication.k8s.io")} | {
+        Right("subjectaccessreviews", "create", "authorization.k8s.io")
+    }
+    assert rights(pick(rendered, "ClusterRole")) == rights(pick(template(AUTH), "ClusterRole")) - asks
+    assert [each["metadata"]["name"] for each in rendered if each["kind"] == "ClusterRole"] == ["spotmix"]
+
+
+async def test_readers_get_every_right_that_can_be_asked_for() -> None:
+    given = rights(pick(template(AUTH), "ClusterRole", "spotmix-reader"))
+    asked = (list_workloads(), get_workload("a", "b"), get_pod("a", "b"), get_plan(), simulate(), watch_decisions())
+    assert given == {Right(each.resource, each.verb, GROUP) for each in (*asked, list_nodes())}
 
 
 async def test_no_right_is_spare(scene: Scene) -> None:

@@ -76,6 +76,13 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{- /* Whether anything that people look at asks who they are. */ -}}
+{{- define "spotmix.authenticates" -}}
+{{- $console := and (dig "console" "enabled" true .Values.config) (eq (dig "console" "auth" "none" .Values.config) "kubernetes") -}}
+{{- $api := and (dig "api" "enabled" true .Values.config) (eq (dig "api" "auth" "none" .Values.config) "kubernetes") -}}
+{{- if or $console $api -}}true{{- end -}}
+{{- end -}}
+
 {{- define "spotmix.urlPrefix" -}}
 {{- $scheme := ternary "https" "http" (ne .Values.extender.tls.secretName "") -}}
 {{- printf "%s://%s-extender.%s.svc:%v/scheduler" $scheme (include "spotmix.fullname" .) .Release.Namespace .Values.extender.port -}}

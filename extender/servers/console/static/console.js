@@ -58,7 +58,7 @@
   };
 
   const connect = () => {
-    const query = new URLSearchParams({ after, q: table.dataset.words });
+    const query = new URLSearchParams({ after, q: table.dataset.words, namespace: table.dataset.namespace });
     source = new EventSource(`${table.dataset.stream}?${query}`);
     source.addEventListener("open", () => say(held() ? "Paused" : "Connected"));
     source.addEventListener("decisions", (event) => {
@@ -74,6 +74,10 @@
       lostCount += Number(event.data);
       lost.hidden = false;
       lost.textContent = `${lostCount} decisions came too fast to be shown`;
+    });
+    source.addEventListener("ended", (event) => {
+      source.close();
+      say(`Ended: ${event.data}`);
     });
     source.addEventListener("error", () => {
       say("Connection lost; trying again");
