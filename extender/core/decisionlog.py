@@ -110,8 +110,8 @@ class DecisionLog:
     def __len__(self) -> int:
         return min(self._next - 1, self._size)
 
-    def add(self, at: float, verb: str, pod: PodView, decision: Decision) -> None:
-        """Take in a decision that was made at `at` (seconds since the epoch)."""
+    def add(self, at: float, verb: str, pod: PodView, decision: Decision) -> int:
+        """Take in a decision that was made at `at` (seconds since the epoch); its number."""
         number, workload, nodes = self._next, decision.workload, decision.nodes
         self._next = number + 1
         entry = Entry(
@@ -146,11 +146,17 @@ class DecisionLog:
             of_workload[entry.workload_uid] = number
         for subscription in self._subscriptions:
             subscription.put(entry)
+        return number
 
     def latest(self, count: int) -> list[Entry]:
         """The last decisions, newest first."""
         numbers = range(self._next - 1, max(0, self._next - 1 - min(count, self._size)), -1)
         return [entry for number in numbers if (entry := self._ring[number % self._size]) is not None]
+
+    def numbered(self, number: int) -> Entry | None:
+        """The decision of a number, while it is kept."""
+        kept = self._size and max(0, self._next - 1 - self._size) < number < self._next
+        return self._ring[number % self._size] if kept else None
 
     def of_pod(self, uid: str, count: int) -> list[Entry]:
         """The last decisions on a pod, newest first."""

@@ -10,6 +10,7 @@
 """
 
 import ssl
+from datetime import UTC, datetime
 from typing import Self
 
 from extender.core.policy import parse_duration
@@ -89,4 +90,4 @@ class ServingCertificate:
 
     def _serve(self, serving: Serving) -> None:
         self._tls.load(serving.cert, serving.key)
-        self._log.info("serving certificate", ends=int(serving.ends))
+        self._log.info("serving certificate", until=datetime.fromtimestamp(serving.ends, UTC).isoformat())

@@ -10,6 +10,7 @@ from extender.kube.waker import Waker
 from extender.runtime.placement import PlacementReports
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
+from extender.telemetry.vocabulary import named
 
 
 class Decisions:
@@ -48,9 +49,9 @@ class Decisions:
         self._metrics.decided("filter", outcome, decision.capacity_class or decision.wanted, decision.reason)
         if decision.reason is Reason.UNMANAGED:
             return
-        self._kept.add(self._clock(), "filter", pod, decision)
+        number = self._kept.add(self._clock(), "filter", pod, decision)
         if self._logged:
-            self._log_decision(pod, decision)
+            self._log_decision(number, pod, decision)
         if decision.capacity_class != decision.wanted:
             self._placement.departed(decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
@@ -72,13 +73,17 @@ class Decisions:
         self._metrics.failed(verb)
         self._log.warning("request failed", verb=verb, error=text)
 
-    def _log_decision(self, pod: PodView, decision: Decision) -> None:
+    def _log_decision(self, number: int, pod: PodView, decision: Decision) -> None:
+        workload = decision.workload
         self._log.debug(
             "decision",
-            pod=f"{pod.namespace}/{pod.name}",
-            workload=f"{decision.workload.kind} {decision.workload.name}" if decision.workload else "",
-            reason=str(decision.reason),
+            decision=number,
+            workload=named(workload.kind, workload.name) if workload is not None else "",
+            namespace=pod.namespace,
+            pod=pod.name,
             wanted=decision.wanted,
-            given=decision.capacity_class,
-            passed="all" if decision.nodes is None else len(decision.nodes),
+            class_=decision.capacity_class,
+            reason=str(decision.reason),
+            offered=decision.offered,
+            passed=decision.offered if decision.nodes is None else len(decision.nodes),
         )

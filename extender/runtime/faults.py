@@ -29,4 +29,4 @@ class Faults:
         now = time.monotonic()
         if now - self._reported.get(source, -REPORT_SECONDS) >= REPORT_SECONDS:
             self._reported[source] = now
-            self._log.warning("api fault", source=source, fault=text)
+            self._log.warning("api fault", source=source, error=text)

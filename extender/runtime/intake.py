@@ -59,7 +59,7 @@ class Intake:
 
     def unavailable(self, group: str, kind: str, why: str) -> None:
         """Owners of a kind cannot be followed."""
-        self._log.warning("owners of this kind cannot be watched", kind=kind, group=group, why=why)
+        self._log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
         self._state.apply(Unavailable(group, kind), time.time())
         for gate in self._gates:
             gate.open()

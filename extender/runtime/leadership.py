@@ -164,7 +164,7 @@ class Leadership:
         elector = self._elector
         if elector is None:  # `synced` runs this for an elector alone
             raise AssertionError("a term without a Lease")
-        self._log.info("leader", after=elector.former)
+        self._log.info("leader", former=elector.former)
         try:
             await self._take_over()
             if not elector.resumed:

@@ -6,6 +6,7 @@ from extender.core.eventreasons import EventReason
 from extender.core.workloads import PolicyChanged, Workloads
 from extender.kube.recorder import EventRecorder, Regarding
 from extender.telemetry.logs import logger
+from extender.telemetry.vocabulary import named
 
 
 class PolicyReports:
@@ -30,8 +31,9 @@ class PolicyReports:
         for problem in problems:
             self._log.warning(
                 "policy warning" if problem.warning else "policy invalid",
-                workload=f"{workload.kind} {workload.namespace}/{workload.name}",
-                problem=problem.text,
+                workload=named(workload.kind, workload.name),
+                namespace=workload.namespace,
+                error=problem.text,
             )
         if self._decides():
             self._post(change)

@@ -2,26 +2,36 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Literal
 
 import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_FIRST = ("timestamp", "level", "event")
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
 
 
-def configure(level: Level, style: Format) -> None:
-    """Set up structlog for the process, and let libraries' own warnings through in the same shape."""
+def configure(level: Level, style: Format, trace: Callable[[], Mapping[str, str]] | None = None) -> None:
+    """Set up structlog for the process, and let libraries' own warnings through in the same shape.
+
+    Args:
+        level: least severe level that is shown.
+        style: of the lines.
+        trace: gives the keys that say which trace a line belongs to; None while there are no traces.
+    """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([_giving(trace)] if trace is not None else []),
+        tidy,
     ]
     # The console's renderer formats tracebacks itself.
     finish: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(sort_keys=False)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -37,6 +47,22 @@ def configure(level: Level, style: Format) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def _giving(keys: Callable[[], Mapping[str, str]]) -> structlog.typing.Processor:
+    def give(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        line.update(keys())
+        return line
+
+    return give
+
+
+def tidy(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what is empty, have each line begin alike, and let `class_` stand for what Python reserves."""
+    return {
+        **{key: line.pop(key) for key in _FIRST if key in line},
+        **{key.removesuffix("_"): value for key, value in line.items() if value is not None and value != ""},
+    }
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

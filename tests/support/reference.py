@@ -5,11 +5,17 @@ from pathlib import Path
 
 from extender.settings.reference import render_reference as settings
 from extender.telemetry.eventreference import render_reference as events
+from extender.telemetry.logreference import render_reference as logs
 from extender.telemetry.reference import render_reference as metrics
 from support.tools import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
-PAGES: Mapping[str, Callable[[], str]] = {"events.md": events, "metrics.md": metrics, "settings.md": settings}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "events.md": events,
+    "logs.md": logs,
+    "metrics.md": metrics,
+    "settings.md": settings,
+}
 
 
 def write(folder: Path = REFERENCE) -> None:

@@ -1,5 +1,6 @@
 """Tells people what the drift loop does and why it does not: Events, metrics and logs."""
 
+import logging
 from collections.abc import Iterable
 
 from extender.core.drift.history import Verdict
@@ -12,6 +13,7 @@ from extender.kube.recorder import EventRecorder, Regarding
 from extender.runtime.drift.mover import Attempt
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
+from extender.telemetry.vocabulary import named
 
 _TOLD = (Reason.BUDGETS, Reason.PROTECTION_MALFORMED)
 """Reasons to stay that somebody has to put right. The others are in the metrics and in `spotmix drift plan`."""
@@ -63,11 +65,18 @@ class DriftReports:
         if attempt.result == "dropped":
             return
         self._metrics.moved(attempt.result, move.reason, dry=dry)
-        where = f"{move.pod.namespace}/{move.pod.name}"
-        workload = f"{move.workload.kind} {move.workload.name}"
-        tell = self._log.info if attempt.result in ("started", "would-move") else self._log.warning
-        tell(
-            "move", result=attempt.result, pod=where, workload=workload, to=move.destination, dry=dry, why=attempt.text
+        self._log.log(
+            logging.INFO if attempt.result in ("started", "would-move") else logging.WARNING,
+            "move",
+            outcome=attempt.result,
+            workload=named(move.workload.kind, move.workload.name),
+            namespace=move.pod.namespace,
+            pod=move.pod.name,
+            node=move.node,
+            class_=move.destination,
+            reason=str(move.reason),
+            dry=dry,
+            error=attempt.text,
         )
         if attempt.result == "started":
             text = f"Evicted {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
@@ -99,11 +108,13 @@ class DriftReports:
         self._log.info(
             "move judged",
             outcome=str(outcome),
-            pod=f"{move.pod.namespace}/{move.pod.name}",
-            workload=f"{move.workload.kind} {move.workload.name}",
+            workload=named(move.workload.kind, move.workload.name),
+            namespace=move.pod.namespace,
+            pod=move.pod.name,
             replacement=verdict.replacement.name if verdict.replacement else "",
             node=verdict.node,
-            landed=verdict.landed,
+            class_=verdict.landed,
+            reason=str(move.reason),
         )
         if outcome is Reason.MOVED and verdict.replacement is not None:
             text = f"{verdict.replacement.name} replaces {move.pod.name}, on {verdict.landed} node {verdict.node}"

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from extender.core.decisionlog import DecisionLog, Entry, Filter
 from extender.core.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import Receive, Send
-from extender.servers.console.query import Query, matches
+from extender.servers.console.query import Query, matches, numbered
 from extender.servers.console.rendering import decision_row
 
 CLIENTS = 16
@@ -145,11 +145,14 @@ class Live:
 
 
 def wanted_of(query: Query) -> Filter:
-    """Whether a decision is in the namespace that an address names, and has each of its words in a name."""
+    """Whether a decision is in the namespace that an address names, and has its number or each of its words in a name."""
     namespace, words = query.text("namespace"), query.words()
+    number = numbered(words)
 
     def wanted(entry: Entry) -> bool:
         confined = not namespace or entry.namespace == namespace
+        if number:
+            return confined and entry.number == number
         return confined and matches(words, entry.namespace, entry.workload, entry.pod)
 
     return wanted

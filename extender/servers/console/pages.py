@@ -20,7 +20,7 @@ from extender.servers.console.bars import bar_of, share
 from extender.servers.console.gather import Gather
 from extender.servers.console.live import wanted_of
 from extender.servers.console.ports import Sources
-from extender.servers.console.query import Query, matches, page_of
+from extender.servers.console.query import Query, matches, numbered, page_of
 from extender.servers.console.rendering import decision_row
 
 RECENT = 100
@@ -196,9 +196,11 @@ class Pages:
         }
 
     def live(self, query: Query) -> Context:
-        """The last decisions, newest first."""
-        latest = self._sources.decisions.latest(RECENT)
-        entries = list(filter(wanted_of(query), latest))
+        """The last decisions, newest first; of `#123`, which logs and traces name, that one alone."""
+        kept, wanted = self._sources.decisions, wanted_of(query)
+        latest = kept.latest(RECENT)
+        found = kept.numbered(numbered(query.words()))
+        entries = [found] if found is not None and wanted(found) else list(filter(wanted, latest))
         return {
             "entries": entries,
             "last": latest[0].number if latest else 0,

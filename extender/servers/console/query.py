@@ -85,6 +85,12 @@ def matches(words: Sequence[str], *texts: str) -> bool:
     return all(word in text for word in words)
 
 
+def numbered(words: Sequence[str]) -> int:
+    """The number of a decision, 123, when `#123` alone is looked for; else 0."""
+    digits = words[0].removeprefix("#") if len(words) == 1 and words[0].startswith("#") else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else 0
+
+
 def part(text: str) -> str:
     """A name as one part of an address."""
     return quote(text, safe="", errors="replace")

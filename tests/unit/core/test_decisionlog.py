@@ -21,7 +21,9 @@ def world() -> World:
 
 def add(log: DecisionLog, world: World, owner: OwnerRef, pod: str, at: float = 1.0) -> None:
     decision = Decision(Reason.SEAT, ("spot-0",), world.workload(owner), "spot", "spot", offered=3)
-    log.add(at, "filter", make_view(pod, owner), decision)
+    number = log.add(at, "filter", make_view(pod, owner), decision)
+    found = log.numbered(number)
+    assert found is None or (found.number, found.pod) == (number, pod)
 
 
 def numbers(entries: Sequence[Entry]) -> list[int]:
@@ -72,6 +74,7 @@ def test_lookups_are_newest_first_and_end_where_the_ring_does(world: World) -> N
         add(log, world, owner, pod)
     assert numbers(log.latest(10)) == [6, 5, 4, 3]
     assert numbers(log.latest(2)) == [6, 5]
+    assert [number for number in range(-2, 12) if log.numbered(number)] == [3, 4, 5, 6]
     assert numbers(log.of_pod("a", 10)) == [6, 3]
     assert numbers(log.of_pod("b", 10)) == [5]
     assert numbers(log.of_workload("uid-Deployment-web", 10)) == [6, 4, 3]
@@ -100,6 +103,7 @@ def test_lookups_find_what_a_search_would(size: int, made: list[tuple[str, str]]
 
 def test_a_log_of_none_still_tells_subscribers(world: World) -> None:
     log = DecisionLog(0)
+    assert log.numbered(0) is None
     seen = log.subscribe(lambda _: True, lambda: None)
     add(log, world, world.deployment("web", 1), "a")
     assert (log.latest(5), log.of_pod("a", 5), len(log)) == ([], [], 0)

@@ -106,6 +106,8 @@ def test_a_pod_that_waits_says_why_and_decisions_are_shown(bench: ConsoleBench) 
     assert 'data-after="1"' in live
     assert "wants spot" in live
     assert "web-0" not in bench.page("/console/live?q=other").text
+    assert "web-0" in bench.page("/console/live?q=%231").text
+    assert "web-0" not in bench.page("/console/live?q=%232").text
 
 
 def test_a_cronjob_is_shown_by_the_youngest_of_its_jobs(bench: ConsoleBench) -> None:

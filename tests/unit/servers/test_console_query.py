@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extender.servers.console.bars import WIDTH, bar_of, share
-from extender.servers.console.query import MAX_TEXT, Query, matches, page_of
+from extender.servers.console.query import MAX_TEXT, Query, matches, numbered, page_of
 
 
 def parse(text: str) -> Query:
@@ -53,6 +53,12 @@ def test_every_word_has_to_be_somewhere() -> None:
     assert matches((), "anything")
     assert matches(("web", "shop"), "Deployment", "shop", "Web")
     assert not matches(("web", "pay"), "Deployment", "shop", "web")
+
+
+def test_a_decision_is_looked_for_by_its_number_alone() -> None:
+    assert numbered(("#123",)) == 123
+    for words in ((), ("123",), ("#",), ("#12x",), ("#٣",), ("#" + "9" * 30,), ("#123", "web")):
+        assert numbered(words) == 0
 
 
 @given(st.dictionaries(st.sampled_from(["spot", "on-demand", "fargate"]), st.integers(0, 1000)))

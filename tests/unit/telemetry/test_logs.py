@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,29 @@ def test_libraries_warnings_come_in_the_same_shape(capsys: pytest.CaptureFixture
     [line] = lines(capsys)
     assert (line["event"], line["level"]) == ("Exception in app", "error")
     assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_what_is_empty_is_left_out_and_lines_begin_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    logger().info("decision", pod="a", class_="spot", node="", reason=None, passed=0, dry=False)
+    text = capsys.readouterr().err
+    line = json.loads(text)
+    assert list(line) == ["timestamp", "level", "event", "pod", "class", "passed", "dry"]
+    assert (line["class"], line["passed"], line["dry"]) == ("spot", 0, False)
+
+
+def test_on_a_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "console")
+    logger().info("decision", pod="a", class_="spot", node="")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert re.search(r"decision +pod=a class=spot$", text.rstrip())
+
+
+def test_the_keys_of_a_trace_are_on_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json", lambda: {"trace_id": "0af7", "span_id": "b7ad"})
+    logger().info("decision", pod="a")
+    logging.getLogger("aiohttp").warning("cut")
+    assert [(line["trace_id"], line["span_id"]) for line in lines(capsys)] == [("0af7", "b7ad")] * 2
 
 
 def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
