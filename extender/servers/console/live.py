@@ -145,7 +145,7 @@ class Live:
 
 
 def wanted_of(query: Query) -> Filter:
-    """Whether a decision is in the namespace that an address names, and has its number or each of its words in a name."""
+    """Whether a decision is in the namespace that an address names, and has its number, or its words in names."""
     namespace, words = query.text("namespace"), query.words()
     number = numbered(words)
 
