@@ -106,11 +106,11 @@ class Window:
         self._base = base
 
     @contextlib.asynccontextmanager
-    async def tab(self, **options: Any) -> AsyncIterator[Tab]:
-        """A fresh page; `options` are those of Playwright's `new_context`."""
+    async def tab(self, base: str = "", **options: Any) -> AsyncIterator[Tab]:
+        """A fresh page, of another console if `base` says so; `options` are those of Playwright's `new_context`."""
         context = await self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         try:
-            yield Tab(await context.new_page(), self._base)
+            yield Tab(await context.new_page(), base or self._base)
         finally:
             await context.close()
 

@@ -5,30 +5,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from support.browser import Tab, Window, open_window
+from support.browser import Tab, Window
 from support.cluster import policy
-from support.scene import Scene, open_scene
+from support.scene import Scene
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
 INDEXER = "/workloads/search/Deployment/indexer"
 PAGES = ("", INDEXER, "/nodes", "/plan", "/live")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene() -> AsyncIterator[Scene]:
-    async with open_scene() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def window(scene: Scene) -> AsyncIterator[Window]:
-    async with open_window(scene.url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(window: Window) -> AsyncIterator[Tab]:
     """A page that must not have met an error at the end."""
     async with window.tab() as opened:
