@@ -15,13 +15,19 @@ def serve(config_file: str, **given: str | None) -> None:
     filter, prioritizeVerb prioritize, weight 15, nodeCacheCapable true.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
+    import os  # noqa: PLC0415 - likewise
 
     import uvloop  # noqa: PLC0415 - likewise
 
     from extender.runtime import serve as run  # noqa: PLC0415 - likewise
+    from extender.runtime.whoami import service_attributes  # noqa: PLC0415 - likewise
     from extender.telemetry.logs import configure  # noqa: PLC0415 - likewise
+    from extender.telemetry.traces import open_tracer  # noqa: PLC0415 - likewise
 
     settings = settings_from(config_file, given)
     configure(settings.log.level, settings.log.format)
+    tracer = open_tracer(os.environ, service_attributes())
+    if tracer.on:
+        configure(settings.log.level, settings.log.format, tracer.log_keys)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings))
+        runner.run(run(settings, tracer))

@@ -180,6 +180,7 @@ class ApiClient:
         params: Mapping[str, str] | None = None,
         body: bytes | Mapping[str, Any] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,  # noqa: ASYNC109 - it is aiohttp's total time limit, which also frees the connection
     ) -> bytes:
         """Make one request and give the answer's body.
@@ -190,6 +191,7 @@ class ApiClient:
             params: query parameters.
             body: JSON bytes as they are, or a mapping to encode.
             content_type: of the body.
+            headers: further ones.
             timeout: seconds for the whole request.
 
         Raises:
@@ -197,7 +199,8 @@ class ApiClient:
         """
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
-        async with self._open(method, path, params, limit, data=data, content_type=content_type) as response:
+        sent = {**(headers or {}), **({"Content-Type": content_type} if data is not None else {})}
+        async with self._open(method, path, params, limit, data=data, headers=sent) as response:
             return await response.read()
 
     async def watch(
@@ -314,7 +317,7 @@ class ApiClient:
         limit: aiohttp.ClientTimeout,
         *,
         data: bytes | None = None,
-        content_type: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, renewing credentials once after a 401; the answer given is below 300.
 
@@ -323,15 +326,15 @@ class ApiClient:
         retry = True
         while True:
             connection = await self._credentials_for(method, path)
-            headers = {"Content-Type": content_type} if data is not None else {}
+            sent = dict(headers or {})
             if connection.authorization:
-                headers["Authorization"] = connection.authorization
+                sent["Authorization"] = connection.authorization
             try:
                 async with self._session.request(
                     "GET" if method == "WATCH" else method,
                     URL(connection.base_url + path, encoded=True).with_query(params),
                     data=data,
-                    headers=headers,
+                    headers=sent,
                     timeout=limit,
                     allow_redirects=False,
                     ssl=connection.tls or True,

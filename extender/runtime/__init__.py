@@ -38,6 +38,7 @@ from extender.runtime.policies import PolicyReports
 from extender.runtime.reach import ReachReports
 from extender.runtime.readiness import certificate_faults
 from extender.runtime.scrape import Scrapes
+from extender.runtime.tracing import FLUSH_SECONDS, TracedApi, traced_app
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.servers.console import ConsoleApp
@@ -51,6 +52,7 @@ from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading
+from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 
 if TYPE_CHECKING:
@@ -71,16 +73,18 @@ class Runtime:
     Args:
         settings: the configuration.
         client: a connected API client; it is closed at the end.
+        tracer: makes spans; it is closed at the end too.
 
     Raises:
         ConfigError: a certificate cannot be used, or something about this process is needed and not known.
     """
 
-    def __init__(self, settings: Settings, client: ApiClient) -> None:
+    def __init__(self, settings: Settings, client: ApiClient, tracer: Tracer = NO_TRACES) -> None:
         self.settings = settings
         self.log = logger()
         self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY)), *SOURCES))
         self._client = client
+        self._tracer = tracer
         self._report = Faults(self.metrics)
         self._stopping = False
         self.decisions = DecisionLog(settings.extender.decision_log)
@@ -122,7 +126,7 @@ class Runtime:
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         self._drift = assemble(
             settings.drift,
-            client=client,
+            client=TracedApi(client, tracer) if tracer.on else client,
             state=self.state,
             health=self.feed.health,
             read_pod=pods.one,
@@ -130,6 +134,7 @@ class Runtime:
             metrics=self.metrics.drift,
             report=self._report,
             decides=self._decides,
+            tracer=tracer,
         )
         self._console: ConsoleApp | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -185,6 +190,7 @@ class Runtime:
             lambda: self.leadership.obstacle() is not Reason.NOT_SYNCED,
             context,
             self.metrics,
+            self._tracer,
         )
         self._gates.append(webhook.gate)
         return webhook
@@ -219,15 +225,17 @@ class Runtime:
                 PlacementReports(self._recorder),
                 time.time,
                 logged=settings.log.level == "debug",
+                tracer=self._tracer,
             ),
             self.leadership.obstacle,
             time.time,
             settings.extender.max_candidates,
         )
+        prefix = "/" + settings.extender.url_prefix.strip("/")
         extender_app = ExtenderApp(
             extender,
             settings.extender.max_body,
-            "/" + settings.extender.url_prefix.strip("/"),
+            prefix,
             time.perf_counter,
             self.metrics.answered,
             self.leadership.stays,
@@ -237,7 +245,10 @@ class Runtime:
             health_listener = opened.enter_context(bind(*split_address(settings.metrics.addr), "metrics.addr"))
             webhook = [self._webhook.listen()] if self._webhook is not None else []
             opened.pop_all()
-        front = HttpServer(extender_app, listener, self._tls.context if self._tls else None)
+        verbs = {f"{prefix}/{verb}": verb for verb in ("filter", "prioritize")}
+        front = HttpServer(
+            traced_app(extender_app, self._tracer, verbs), listener, self._tls.context if self._tls else None
+        )
         health = HttpServer(self._with_console(HealthApp(self.not_ready, self._scrapes.render)), health_listener)
         self._servers = [front, *webhook, health]
         for server in self._servers:
@@ -332,11 +343,16 @@ class Runtime:
         for server in self._servers[-1:]:
             await server.stop()
         await self._client.close()
+        await self._tracer.close(FLUSH_SECONDS)
         self.log.info("stopped")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
     """Run until SIGTERM or SIGINT.
+
+    Args:
+        settings: the configuration.
+        tracer: makes spans; it is closed at the end.
 
     Raises:
         ConfigError: the kubeconfig, an address or a certificate cannot be used.
@@ -347,7 +363,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     client = await ApiClient.connect(settings.kubeconfig or None, settings.context or None)
     try:
-        runtime = Runtime(settings, client)
+        runtime = Runtime(settings, client, tracer)
         await runtime.start()
     except BaseException:
         await client.close()

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from extender.core.decide import Decision, PodView
 from extender.core.decisionlog import DecisionLog
 from extender.core.reasons import Reason
+from extender.core.records import Workload
 from extender.core.waiting import Waiting
 from extender.kube.waker import Waker
 from extender.runtime.placement import PlacementReports
+from extender.runtime.tracing import of_decision, of_pod
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
-from extender.telemetry.vocabulary import named
+from extender.telemetry.traces import NO_TRACES, Tracer
+from extender.telemetry.vocabulary import CLASS, REASON, named
 
 
 class Decisions:
@@ -23,6 +26,7 @@ class Decisions:
         placement: tells where a pod was not given the class of its seat.
         clock: seconds since the epoch.
         logged: whether each decision on a managed pod is logged.
+        tracer: knows the span of the request.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Decisions:
         clock: Callable[[], float],
         *,
         logged: bool,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         self._metrics = metrics
         self._waker = waker
@@ -41,6 +46,8 @@ class Decisions:
         self._placement = placement
         self._clock = clock
         self._logged = logged
+        self._traced = tracer.on
+        self._tracer = tracer
         self._log = logger()
 
     def decided(self, pod: PodView, decision: Decision) -> None:
@@ -48,10 +55,14 @@ class Decisions:
         outcome = "rejected" if decision.nodes is not None and not decision.nodes else "passed"
         self._metrics.decided("filter", outcome, decision.capacity_class or decision.wanted, decision.reason)
         if decision.reason is Reason.UNMANAGED:
+            if self._traced:
+                self._tracer.current().note(of_decision(pod, decision, None))
             return
         number = self._kept.add(self._clock(), "filter", pod, decision)
         if self._logged:
             self._log_decision(number, pod, decision)
+        if self._traced:
+            self._tracer.current().note(of_decision(pod, decision, number))
         if decision.capacity_class != decision.wanted:
             self._placement.departed(decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
@@ -60,18 +71,25 @@ class Decisions:
         else:
             self._waker.forget(pod.uid)
 
-    def scored(self, reason: Reason, capacity_class: str) -> None:
+    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None:
         """See `servers.extender.Observer`."""
         self._metrics.decided("prioritize", "scored" if capacity_class else "passed", capacity_class, reason)
+        if self._traced:
+            about = of_pod(pod, workload)
+            self._tracer.current().note({**about, REASON: str(reason), CLASS: capacity_class})
 
-    def refused(self, verb: str, reason: Reason) -> None:
+    def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         """See `servers.extender.Observer`."""
         self._metrics.decided(verb, "refused", "", reason)
+        if self._traced:
+            self._tracer.current().note({**of_pod(pod, None), REASON: str(reason)})
 
     def failed(self, verb: str, text: str) -> None:
         """See `servers.extender.Observer`."""
         self._metrics.failed(verb)
         self._log.warning("request failed", verb=verb, error=text)
+        if self._traced:
+            self._tracer.current().fail(text)
 
     def _log_decision(self, number: int, pod: PodView, decision: Decision) -> None:
         workload = decision.workload

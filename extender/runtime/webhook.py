@@ -7,14 +7,17 @@ from collections.abc import Callable
 from extender.core.errors import ConfigError, WireError
 from extender.core.objects import OwnerRef
 from extender.core.state import ClusterState
-from extender.servers.admission import PATIENCE, Admission
+from extender.runtime.tracing import traced_app
+from extender.servers.admission import PATIENCE, About, Admission
 from extender.servers.owners import OwnerGate
 from extender.servers.server import HttpServer, bind
-from extender.servers.webhook import WebhookApp
+from extender.servers.webhook import PATHS, WebhookApp
 from extender.settings import Settings, split_address, stanza_from
 from extender.settings.rules import mutation_rules
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
+from extender.telemetry.traces import NO_TRACES, Tracer
+from extender.telemetry.vocabulary import NAMESPACE, OUTCOME, POD, WORKLOAD, named
 
 
 def injector(settings: Settings) -> Callable[[str], str]:
@@ -41,6 +44,7 @@ class Webhook:
         synced: whether the state holds a full list of everything that is watched.
         context: of the listener, with the serving certificate.
         metrics: counts reviews.
+        tracer: makes spans.
     """
 
     def __init__(  # noqa: PLR0917 - ports, each of a type of its own
@@ -51,9 +55,11 @@ class Webhook:
         synced: Callable[[], bool],
         context: ssl.SSLContext,
         metrics: Metrics,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         self._settings = settings.webhook
         self._metrics = metrics
+        self._tracer = tracer
         self._log = logger()
         # Its own: what holds up the scheduler is short of time, and nobody looks at this pod a second time.
         self.gate = OwnerGate(ensure, PATIENCE, time.monotonic)
@@ -75,17 +81,28 @@ class Webhook:
             ConfigError: the address cannot be listened on.
         """
         app = WebhookApp(self._admission, self._settings.max_body, time.perf_counter, self)
-        return HttpServer(app, bind(*split_address(self._settings.addr), "webhook.addr"), self._context)
+        traced = traced_app(app, self._tracer, PATHS)
+        return HttpServer(traced, bind(*split_address(self._settings.addr), "webhook.addr"), self._context)
 
     def answered(self, verb: str, seconds: float) -> None:
         """See `AdmissionObserver`."""
         self._metrics.answered(verb, seconds)
 
-    def admitted(self, verb: str, outcome: str) -> None:
+    def admitted(self, verb: str, outcome: str, about: About) -> None:
         """See `AdmissionObserver`."""
         self._metrics.admitted(verb, outcome)
+        if self._tracer.on:
+            workload = named(about.kind, about.workload)
+            self._tracer.current().note(
+                {OUTCOME: outcome, WORKLOAD: workload, NAMESPACE: about.namespace, POD: about.pod}
+            )
 
-    def failed(self, verb: str, text: str) -> None:
+    def failed(self, verb: str, text: str, about: About) -> None:
         """See `AdmissionObserver`."""
         self._metrics.failed(verb)
-        self._log.warning("review failed", verb=verb, error=text)
+        workload = named(about.kind, about.workload)
+        self._log.warning(
+            "review failed", verb=verb, workload=workload, namespace=about.namespace, pod=about.pod, error=text
+        )
+        if self._tracer.on:
+            self._tracer.current().fail(text)

@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 
+import extender
 from extender.core.errors import ConfigError
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -43,3 +44,14 @@ def pod_name() -> str:
 def identity() -> str:
     """A name for this process that no other has at the same time."""
     return pod_name() or f"{socket.gethostname()}_{os.getpid()}"
+
+
+def service_attributes() -> dict[str, str]:
+    """This process as OpenTelemetry's semantic conventions describe a service."""
+    return {
+        "service.name": "spotmix",
+        "service.version": extender.__version__,
+        "service.instance.id": identity(),
+        "k8s.pod.name": pod_name(),
+        "k8s.namespace.name": next(iter(own_namespace()), ""),
+    }

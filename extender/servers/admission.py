@@ -29,6 +29,18 @@ PATIENCE = 0.6
 _LEFT = "the object is left as it is"
 
 
+class About(Struct, frozen=True):
+    """What a review is about: a pod and the workload that it belongs to, or a workload; empty where it is not known."""
+
+    namespace: str = ""
+    pod: str = ""
+    kind: str = ""
+    workload: str = ""
+
+
+UNKNOWN = About()
+
+
 class Verdict(Struct, frozen=True):
     """What becomes of an object. `denied` is why it is refused; `failed`: it was not looked at as it should be."""
 
@@ -37,6 +49,7 @@ class Verdict(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     denied: str | None = None
     failed: bool = False
+    about: About = UNKNOWN
 
     @property
     def outcome(self) -> str:
@@ -54,10 +67,10 @@ class Verdict(Struct, frozen=True):
         return encode_answer(self.uid, patches=self.patches, warnings=self.warnings, denied=self.denied)
 
 
-def failure(uid: str, fault: str) -> Verdict:
+def failure(uid: str, fault: str, about: About = UNKNOWN) -> Verdict:
     """Let an object pass unchanged because something went wrong, and say so."""
     text = fault if fault.startswith("spotmix: ") else f"spotmix: {fault}"
-    return Verdict(uid, warnings=(f"{text}; {_LEFT}",), failed=True)
+    return Verdict(uid, warnings=(f"{text}; {_LEFT}",), failed=True, about=about)
 
 
 class Admission:
@@ -102,17 +115,20 @@ class Admission:
         draft, workloads = review.draft, self._state.workloads
         if draft is None or not workloads.may_manage(draft.pod.namespace, draft.pod.owner):
             return Verdict(review.uid)
+        about = About(draft.pod.namespace, draft.pod.name)
         if not self._synced():
-            return failure(review.uid, Reason.NOT_SYNCED.text)
+            return failure(review.uid, Reason.NOT_SYNCED.text, about)
         owner = workloads.resolve(draft.pod.namespace, draft.pod.owner)
         # Waiting makes its kind be watched from now on, which a dry run has no business to do.
         if isinstance(owner, Missing) and not review.dry_run:
             owner = await self._arrival(owner, draft.pod)
         if isinstance(owner, Missing):
-            return failure(review.uid, f"{owner.ref.kind} {owner.ref.name}, which controls the pod, is not known yet")
+            fault = f"{owner.ref.kind} {owner.ref.name}, which controls the pod, is not known yet"
+            return failure(review.uid, fault, about)
         if owner is None:
-            return Verdict(review.uid)
-        return Verdict(review.uid, tuple(review.patches(self._mutator.mutate(owner, draft))))
+            return Verdict(review.uid, about=about)
+        about = About(about.namespace, about.pod, owner.workload.kind, owner.workload.name)
+        return Verdict(review.uid, tuple(review.patches(self._mutator.mutate(owner, draft))), about=about)
 
     async def _arrival(self, owner: Managed | Missing | None, pod: PodView) -> Managed | Missing | None:
         """What is known of a pod's owner once it has been waited for."""
@@ -154,7 +170,8 @@ class Admission:
         new = review.new
         if new is None or _silent(new) or _same_words(review.old, new):
             return Verdict(review.uid)
-        home = new.name if isinstance(new, Namespace) else new.namespace
+        about = About(new.name) if isinstance(new, Namespace) else About(new.namespace, "", new.kind, new.name)
+        home = about.namespace
         if home in rules.protected_namespaces:
             return Verdict(review.uid)
         namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
@@ -162,8 +179,8 @@ class Admission:
         wrong = [problem.text for problem in problems if not problem.warning]
         doubtful = [problem.text for problem in problems if problem.warning]
         if wrong and self._deny:
-            return Verdict(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong))
-        return Verdict(review.uid, warnings=(*wrong, *doubtful))
+            return Verdict(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong), about=about)
+        return Verdict(review.uid, warnings=(*wrong, *doubtful), about=about)
 
 
 def _silent(thing: Owner | Namespace) -> bool:

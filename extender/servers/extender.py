@@ -6,6 +6,7 @@ from typing import Protocol
 from extender.core.decide import Decision, PodView, decide, wanted_class
 from extender.core.errors import WireError
 from extender.core.reasons import Reason
+from extender.core.records import Workload
 from extender.core.score import relative_scores, score_nodes
 from extender.core.state import ClusterState
 from extender.core.workloads import Managed, Missing
@@ -27,11 +28,11 @@ class Observer(Protocol):
         """A decision of filter was made and applied to the state."""
         ...
 
-    def scored(self, reason: Reason, capacity_class: str) -> None:
+    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None:
         """Prioritize preferred a class; none (empty) where it prefers no node."""
         ...
 
-    def refused(self, verb: str, reason: Reason) -> None:
+    def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         """Nothing may be decided now."""
         ...
 
@@ -84,12 +85,12 @@ class Extender:
     async def _filter(self, args: ExtenderArgs) -> bytes:
         pod, state = args.pod, self._state
         if state.workloads.may_manage(pod.namespace, pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
-            return self._refuse(Reason.NOT_SYNCED)
+            return self._refuse(pod, Reason.NOT_SYNCED)
         owner = await self._resolve(pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
         obstacle = self._obstacle() if owner is not None else None
         if obstacle is not None:
-            return self._refuse(obstacle)
+            return self._refuse(pod, obstacle)
         if owner is None:
             self._observer.decided(pod, Decision(Reason.UNMANAGED))
             return args.all_pass()
@@ -102,8 +103,8 @@ class Extender:
             return args.all_pass()
         return args.some_pass(decision.nodes) if decision.nodes else args.none_pass(decision.reason.text)
 
-    def _refuse(self, obstacle: Reason) -> bytes:
-        self._observer.refused("filter", obstacle)
+    def _refuse(self, pod: PodView, obstacle: Reason) -> bytes:
+        self._observer.refused("filter", pod, obstacle)
         return self.filter_error(obstacle.text)
 
     async def prioritize(self, body: bytes) -> bytes:
@@ -112,12 +113,12 @@ class Extender:
             args = decode_args(body)
             managed = self._state.workloads.resolve(args.pod.namespace, args.pod.owner)
             if not isinstance(managed, Managed):
-                return self._no_scores(Reason.UNMANAGED if managed is None else Reason.OWNER_UNKNOWN)
+                return self._no_scores(args.pod, None, Reason.UNMANAGED if managed is None else Reason.OWNER_UNKNOWN)
             if managed.workload.policy.mode == "audit":
-                return self._no_scores(Reason.AUDIT)
+                return self._no_scores(args.pod, managed.workload, Reason.AUDIT)
             obstacle = self._obstacle()
             if obstacle is not None:
-                self._observer.refused("prioritize", obstacle)
+                self._observer.refused("prioritize", args.pod, obstacle)
                 return b"[]"
             return self._scores(args, managed)
         except WireError as error:
@@ -128,8 +129,8 @@ class Extender:
         self._observer.failed("prioritize", text)
         return b"[]"
 
-    def _no_scores(self, reason: Reason) -> bytes:
-        self._observer.scored(reason, "")
+    def _no_scores(self, pod: PodView, workload: Workload | None, reason: Reason) -> bytes:
+        self._observer.scored(pod, workload, reason, "")
         return b"[]"
 
     def _scores(self, args: ExtenderArgs, managed: Managed) -> bytes:
@@ -140,7 +141,7 @@ class Extender:
             wanted, reason = reservation.capacity_class, Reason.FALLBACK if reservation.stand_in else Reason.SEAT
         else:
             wanted, reason = wanted_class(state, managed, managed.workload.policy, args.pod)
-        self._observer.scored(reason, wanted)
+        self._observer.scored(args.pod, managed.workload, reason, wanted)
         return encode_scores(relative_scores(score_nodes(state, revision, wanted, args.offered(), self._clock())))
 
     async def _resolve(self, pod: PodView) -> Managed | Missing | None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from extender.core.errors import WireError
-from extender.servers.admission import Admission, Verdict, failure
+from extender.servers.admission import UNKNOWN, About, Admission, Verdict, failure
 from extender.servers.asgi import (
     TEXT,
     BodyTooLargeError,
@@ -28,13 +28,21 @@ class AdmissionObserver(Protocol):
         """A request was answered, within so many seconds."""
         ...
 
-    def admitted(self, verb: str, outcome: str) -> None:
+    def admitted(self, verb: str, outcome: str, about: About) -> None:
         """An object was mutated, left unchanged, warned about, denied; or failed to be looked at."""
         ...
 
-    def failed(self, verb: str, text: str) -> None:
+    def failed(self, verb: str, text: str, about: About) -> None:
         """A request could not be answered as asked."""
         ...
+
+
+PATHS: Mapping[str, str] = {
+    "/mutate/pods": "mutate-pods",
+    "/mutate/scheduler-configs": "mutate-scheduler-configs",
+    "/validate/workloads": "validate-workloads",
+}
+"""What is asked for, by path."""
 
 
 class WebhookApp:
@@ -53,10 +61,9 @@ class WebhookApp:
     def __init__(
         self, admission: Admission, max_body: int, clock: Callable[[], float], observer: AdmissionObserver
     ) -> None:
+        reviews = (admission.mutate_pod, admission.mutate_scheduler_config, admission.validate_workload)
         self._routes: Mapping[str, tuple[str, Review]] = {
-            "/mutate/pods": ("mutate-pods", admission.mutate_pod),
-            "/mutate/scheduler-configs": ("mutate-scheduler-configs", admission.mutate_scheduler_config),
-            "/validate/workloads": ("validate-workloads", admission.validate_workload),
+            path: (verb, review) for (path, verb), review in zip(PATHS.items(), reviews, strict=True)
         }
         self._max_body = max_body
         self._clock = clock
@@ -87,14 +94,14 @@ class WebhookApp:
             await respond(send, 400, f"{fault}\n".encode(), TEXT)
         else:
             if verdict.failed:
-                self._observer.failed(verb, fault)
-            self._observer.admitted(verb, verdict.outcome)
+                self._observer.failed(verb, fault, verdict.about)
+            self._observer.admitted(verb, verdict.outcome, verdict.about)
             await respond(send, 200, verdict.encoded())
         self._observer.answered(verb, self._clock() - started)
 
     def _failed(self, verb: str, fault: str) -> None:
-        self._observer.failed(verb, fault)
-        self._observer.admitted(verb, "failed")
+        self._observer.failed(verb, fault, UNKNOWN)
+        self._observer.admitted(verb, "failed", UNKNOWN)
 
     @staticmethod
     async def _verdict(review: Review, body: bytes) -> tuple[Verdict | None, str]:

@@ -36,8 +36,8 @@ A move of the drift loop, and what became of it:
 ```
 
 * One thing has one name: `workload`, `namespace`, `pod`, `node`, `class`, `reason` and `decision` are the same on every
-  line, in [Events](events.md), in the labels of [metrics](metrics.md) and, as the attributes named below, in
-  [traces](../how-to/trace-it.md).
+  line and, as the attributes named below, in [traces](../how-to/trace-it.md). Reasons are those of
+  [metrics](metrics.md#reasons) and of the command line.
 * What is empty is left out.
 * `decision` counts from 1 in each process. It is the `number` of a decision in the API, and `#123` in the search field
   of the console's *Live* page finds it while the decision log holds it (`extender.decisionLog`).

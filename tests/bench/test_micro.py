@@ -19,7 +19,7 @@ from extender.core.events import Listed, Upsert
 from extender.core.objects import OwnerRef
 from extender.core.policy import Policy
 from extender.core.reasons import Reason
-from extender.core.records import Reservation
+from extender.core.records import Reservation, Workload
 from extender.core.score import relative_scores, score_nodes
 from extender.core.seats import TwoClassSeats, first_unfilled
 from extender.core.state import ClusterState, Released
@@ -97,9 +97,9 @@ class Silent:
 
     def decided(self, pod: PodView, decision: Decision) -> None: ...
 
-    def scored(self, reason: Reason, capacity_class: str) -> None: ...
+    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None: ...
 
-    def refused(self, verb: str, reason: Reason) -> None: ...
+    def refused(self, verb: str, pod: PodView, reason: Reason) -> None: ...
 
     def failed(self, verb: str, text: str) -> None:
         raise AssertionError(f"{verb}: {text}")

@@ -23,7 +23,7 @@ from support.webhook import Hook, called
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, create_nodes, node_pool
 from extender.sandbox.ports import LOOPBACK
-from extender.servers.admission import Verdict
+from extender.servers.admission import About, Verdict
 from extender.servers.server import HttpServer, bind
 from extender.servers.tls import ReloadingTls
 from extender.servers.webhook import WebhookApp
@@ -74,11 +74,11 @@ class Recorder:
     def answered(self, verb: str, seconds: float) -> None:
         """Of no interest."""
 
-    def admitted(self, verb: str, outcome: str) -> None:
+    def admitted(self, verb: str, outcome: str, about: About) -> None:
         """Of no interest."""
 
-    def failed(self, verb: str, text: str) -> None:
-        raise AssertionError(f"{verb}: {text}")
+    def failed(self, verb: str, text: str, about: About) -> None:
+        raise AssertionError(f"{verb}: {about}: {text}")
 
     async def seen(self, *names: str) -> None:
         async def missing() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from extender.core.decide import Decision, PodView
 from extender.core.reasons import Reason
+from extender.core.records import Workload
 from extender.core.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
@@ -98,15 +99,19 @@ class Observer:
         self.faults: list[tuple[str, str]] = []
         self.scores: list[tuple[Reason, str]] = []
         self.refusals: list[tuple[str, Reason]] = []
+        self.about: list[tuple[str, str]] = []
+        """Pod and workload of what was scored or refused."""
 
     def decided(self, pod: PodView, decision: Decision) -> None:
         self.decisions.append((pod.uid, decision))
 
-    def scored(self, reason: Reason, capacity_class: str) -> None:
+    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None:
         self.scores.append((reason, capacity_class))
+        self.about.append((pod.uid, workload.name if workload is not None else ""))
 
-    def refused(self, verb: str, reason: Reason) -> None:
+    def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         self.refusals.append((verb, reason))
+        self.about.append((pod.uid, ""))
 
     def failed(self, verb: str, text: str) -> None:
         self.faults.append((verb, text))

@@ -5,7 +5,7 @@ from typing import Any
 from extender.core.errors import WireError
 from extender.core.mutate import MutationRules
 from extender.core.workloads import PolicyRules
-from extender.servers.admission import Admission, Verdict
+from extender.servers.admission import About, Admission, Verdict
 from extender.servers.webhook import WebhookApp
 from support.doubles import ON_DEMAND, RULES, SPOT, World, make_node
 from support.doubles_servers import LIMIT, NoOwners
@@ -49,16 +49,19 @@ class HookBench:
         self.timed: list[str] = []
         self.outcomes: list[tuple[str, str]] = []
         self.faults: list[tuple[str, str]] = []
+        self.about: list[About] = []
 
     def answered(self, verb: str, seconds: float) -> None:
         assert seconds >= 0
         self.timed.append(verb)
 
-    def admitted(self, verb: str, outcome: str) -> None:
+    def admitted(self, verb: str, outcome: str, about: About) -> None:
         self.outcomes.append((verb, outcome))
+        self.about.append(about)
 
-    def failed(self, verb: str, text: str) -> None:
+    def failed(self, verb: str, text: str, about: About) -> None:
         self.faults.append((verb, text))
+        self.about.append(about)
 
     async def pod(self, thing: Any, **request: Any) -> Verdict:
         return await self.admission.mutate_pod(encoded(thing, **request))

@@ -23,6 +23,7 @@ from extender.runtime.whoami import identity, own_namespace
 from extender.settings.rules import drift_rules
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import DriftMetrics
+from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.lease_v1 import micro_time
 
 DEFAULT_NAMESPACE = "default"
@@ -46,6 +47,7 @@ def assemble(
     decides: Callable[[], bool],
     now: Callable[[], float] = time.time,
     ports: Ports | None = None,
+    tracer: Tracer = NO_TRACES,
 ) -> DriftLoop:
     """The loop under these settings.
 
@@ -61,6 +63,7 @@ def assemble(
         decides: whether this replica decides now.
         now: seconds since the epoch.
         ports: time and chance.
+        tracer: makes spans.
     """
     rules = drift_rules(settings)
     store = DriftStore(client, store_namespace(settings), settings.store)
@@ -84,6 +87,7 @@ def assemble(
         read_only=settings.read_only,
         now=now,
         ports=ports,
+        tracer=tracer,
     )
     return DriftLoop(
         state=state,
@@ -97,4 +101,5 @@ def assemble(
         report=report,
         now=now,
         ports=ports,
+        tracer=tracer,
     )

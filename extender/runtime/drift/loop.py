@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from extender.core.drift.drain import threatened
-from extender.core.drift.moves import Subject
+from extender.core.drift.moves import DriftPlan, Subject
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.view import View
@@ -26,6 +26,8 @@ from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.moves import Moves
 from extender.runtime.drift.reports import DriftReports
 from extender.telemetry.drift import DriftMetrics
+from extender.telemetry.traces import NO_TRACES, Tracer
+from extender.telemetry.vocabulary import MOVES, REASON, STAYS, WORKLOADS
 
 # How often is looked whether anything changed: a burst of changes is looked at once (seconds).
 TICK = 1.0
@@ -50,6 +52,7 @@ class DriftLoop:
         report: told of whatever goes wrong.
         now: seconds since the epoch.
         ports: time and chance.
+        tracer: makes spans.
 
     Attributes:
         view: what the last plans said.
@@ -69,7 +72,9 @@ class DriftLoop:
         report: Report,
         now: Callable[[], float] = time.time,
         ports: Ports | None = None,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
+        self._tracer = tracer
         self.memory = memory
         self.rules = rules
         self.view = View()
@@ -97,6 +102,7 @@ class DriftLoop:
                 await self._keep_looking()
         finally:
             # Another may lead from now on.
+            self.moves.end()
             self.memory.close()
             self.view = View()
 
@@ -146,9 +152,11 @@ class DriftLoop:
             return
         # A kind of somebody else's that is not followed well holds up its own workloads alone.
         kinds = stale if current else {}
-        for part in _slices([uid for uid in due if self._may_look_at(uid, kinds)]):
-            self._plan_for(part, current=current)
-            await asyncio.sleep(0)
+        uids = [uid for uid in due if self._may_look_at(uid, kinds)]
+        with self._tracer.span("drift cycle", {WORKLOADS: len(uids)}):
+            for part in _slices(uids):
+                self._plan_for(part, current=current)
+                await asyncio.sleep(0)
         if not current:
             self.view.paused = Reason.STALE
             self._report("drift", "nothing is moved: " + "; ".join(f"{key}: {why}" for key, why in stale.items()))
@@ -193,20 +201,29 @@ class DriftLoop:
         return owner is None or owner.resource not in stale
 
     def _plan_for(self, workloads: list[str], *, current: bool) -> None:
+        with self._tracer.span("drift plan", {WORKLOADS: len(workloads)}) as span:
+            made = self._plan(workloads, current=current)
+            if made is None:
+                span.fail("a bug; see the log")
+                return
+            span.note({MOVES: len(made.moves), STAYS: len(made.stays), REASON: str(made.paused) if made.paused else ""})
+            for move in made.moves:
+                self.moves.start(move)
+            for stay in made.stays:
+                self.moves.ask(stay)
+
+    def _plan(self, workloads: list[str], *, current: bool) -> DriftPlan | None:
         started = self._ports.clock()
         try:
             made = plan(self._state, self.memory.history, self.rules, self._now(), only=workloads, current=current)
         except Exception as error:  # noqa: BLE001 - a bug that one workload meets must not hold up all others
             self._fault(f"a plan for {len(workloads)} workloads", error)
-            return
+            return None
         self._metrics.planned(self._ports.clock() - started)
         self.view.put(workloads, made)
         self.view.paused = made.paused
         self._reports.planned(workloads, made)
-        for move in made.moves:
-            self.moves.start(move)
-        for stay in made.stays:
-            self.moves.ask(stay)
+        return made
 
     def _keep_house(self) -> None:
         """Forget what matters no more, and make up for what could not be stored or read."""

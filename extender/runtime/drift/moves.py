@@ -22,6 +22,9 @@ from extender.kube.ports import Ports, Report
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.mover import Attempt, Mover
 from extender.runtime.drift.reports import DriftReports
+from extender.runtime.drift.spans import MoveSpans
+from extender.telemetry.traces import NO_TRACES, Tracer
+from extender.telemetry.vocabulary import OUTCOME
 
 # Requests of moves in flight at once; further ones wait their turn.
 AT_ONCE = 20
@@ -43,6 +46,7 @@ class Moves:
         report: told of whatever goes wrong.
         rules: how moves are judged.
         read_only: make dry runs only.
+        tracer: makes spans.
         now: seconds since the epoch.
         ports: time and chance.
 
@@ -64,8 +68,10 @@ class Moves:
         read_only: bool,
         now: Callable[[], float] = time.time,
         ports: Ports | None = None,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         self._state = state
+        self._spans = MoveSpans(tracer)
         self._memory = memory
         self._mover = mover
         self._reports = reports
@@ -87,6 +93,10 @@ class Moves:
         self.freed = False
         self._keeping: asyncio.Task[None] | None = None
 
+    def end(self) -> None:
+        """Another may lead from now on."""
+        self._spans.leave()
+
     def start(self, move: Move) -> None:
         """Have a move made, unless that is being done, was done a moment ago, or its workload waits."""
         pod, now = move.pod.uid, self._now()
@@ -99,6 +109,7 @@ class Moves:
         else:
             self._recent[pod] = now + (DRY_MEMORY if dry else DRAIN_MEMORY)
         self._moving.add(pod)
+        self._spans.begin(move, dry=dry)
         self._group.create_task(self._make(move, dry=dry, recorded=recorded), name=f"move {move.pod.name}")
 
     def ask(self, stay: Stay) -> None:
@@ -123,19 +134,24 @@ class Moves:
         return self.haste if move.reason is Reason.INTERRUPTED else self.patience
 
     async def _make(self, move: Move, *, dry: bool, recorded: bool) -> None:
-        try:
-            async with self._slots:
-                attempt = await self._mover.attempt(move, partial(self._commit, move) if recorded else None, dry=dry)
-        except Exception as error:  # noqa: BLE001 - a bug in one move must not end the others
-            self._report("drift", f"the move of {move.pod.namespace}/{move.pod.name} met a fault: {error!r}")
-            attempt = Attempt("unanswered", repr(error))
-        finally:
-            self._moving.discard(move.pod.uid)
-        self._reports.attempted(move, attempt, dry=dry)
-        if attempt.result in ("started", "would-move"):
-            self._waits(move).accepted(move.workload.uid)
-        elif not dry or attempt.result != "blocked":
-            await self._refused(move, attempt, recorded=recorded)
+        with self._spans.under(move):
+            try:
+                with self._spans.evicting(move) as span:
+                    async with self._slots:
+                        commit = partial(self._commit, move) if recorded else None
+                        attempt = await self._mover.attempt(move, commit, dry=dry)
+                    span.note({OUTCOME: attempt.result})
+            except Exception as error:  # noqa: BLE001 - a bug in one move must not end the others
+                self._report("drift", f"the move of {move.pod.namespace}/{move.pod.name} met a fault: {error!r}")
+                attempt = Attempt("unanswered", repr(error))
+            finally:
+                self._moving.discard(move.pod.uid)
+            self._reports.attempted(move, attempt, dry=dry)
+            self._spans.attempted(move, attempt.result, attempt.text, judged=recorded)
+            if attempt.result in ("started", "would-move"):
+                self._waits(move).accepted(move.workload.uid)
+            elif not dry or attempt.result != "blocked":
+                await self._refused(move, attempt, recorded=recorded)
 
     async def _commit(self, move: Move, grace: float) -> None:
         """The eviction is about to be sent: hold a seat for the replacement, and store the move."""
@@ -170,7 +186,8 @@ class Moves:
             opened = history.settle(verdict, self._rules, workload.policy if workload is not None else None, now)
             if verdict.outcome is not Reason.STUCK:
                 self._release(move)
-            self._reports.judged(verdict, self._waits_until(verdict), now, opened=opened)
+            with self._spans.judged(verdict):
+                self._reports.judged(verdict, self._waits_until(verdict), now, opened=opened)
         self.save_soon()
 
     def _waits_until(self, verdict: Verdict) -> float:

@@ -36,6 +36,10 @@ def test_it_runs_without_a_shell_as_nobody_in_particular() -> None:
     assert all(run.startswith("[") for run in instructions("RUN"))
 
 
+def test_traces_can_be_had() -> None:
+    assert '"$(echo /wheels/*.whl)[otel]"' in DOCKERFILE.read_text()
+
+
 def test_versions_are_one() -> None:
     chart = yaml.safe_load((ROOT / "deploy/helm/spotmix/Chart.yaml").read_text())
     assert chart["appVersion"] == chart["version"] == __version__

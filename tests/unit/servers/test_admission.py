@@ -10,10 +10,11 @@ from support.reviews import encoded, patched, pod
 from extender.core.mutate import MutationRules
 from extender.core.objects import EMPTY, Namespace, OwnerRef
 from extender.core.workloads import PolicyRules
-from extender.servers.admission import PATIENCE, Admission, Verdict
+from extender.servers.admission import PATIENCE, About, Admission, Verdict
 from extender.servers.owners import OwnerGate
 from extender.wire.schedule import schedule_fault
 
+WEB = About("shop", "", "Deployment", "web")
 INJECT = {"spotmix.io/inject-extender": "true"}
 
 
@@ -33,7 +34,7 @@ class TestPods:
         assert len(result["spec"]["tolerations"]) == 4
         # Meanwhile another class may be short.
         bench.world.up(bench.world.place(owner, [SPOT, ON_DEMAND])[0])
-        assert await bench.pod(result) == Verdict("review-1")
+        assert await bench.pod(result) == Verdict("review-1", about=About("shop", "web-1-a", "Deployment", "web"))
 
     async def test_nobodys_replica_passes_untouched(self, bench: HookBench) -> None:
         owner = bench.world.deployment("web", 2, spot_percentage=50)
@@ -52,8 +53,10 @@ class TestPods:
             ):
                 assert (await bench.pod(thing, **request)) == Verdict("review-1")
         bench.synced = True
-        for owner_ in (plain, audited):
-            assert (await bench.pod(pod(owner_))) == Verdict("review-1")
+        for owner_, about in ((plain, ()), (audited, ("Deployment", "audited"))):
+            verdict = await bench.pod(pod(owner_))
+            assert (verdict.outcome, verdict.warnings) == ("unchanged", ())
+            assert (verdict.about.kind, verdict.about.workload) == (about or ("", ""))
         assert bench.owners.asked == 0
 
     async def test_our_own_namespace_is_protected(self) -> None:
@@ -177,7 +180,7 @@ class TestWorkloads:
         assert (await denying.workload(workload(replicas=1, spot_percentage=70))).outcome == "warned"
 
     async def test_right_is_not_spoken_of(self, bench: HookBench) -> None:
-        assert await bench.workload(workload(spot_percentage=70)) == Verdict("review-1")
+        assert await bench.workload(workload(spot_percentage=70)) == Verdict("review-1", about=WEB)
         assert await bench.workload({"metadata": {"name": "x", "labels": {"app": "x"}}}) == Verdict("review-1")
 
     @pytest.mark.parametrize(
@@ -208,11 +211,11 @@ class TestWorkloads:
 
     async def test_the_namespace_is_asked_when_it_is_known(self, bench: HookBench) -> None:
         thing = workload({}, spot_percentage=70)
-        assert await bench.workload(thing) == Verdict("review-1")
+        assert await bench.workload(thing) == Verdict("review-1", about=WEB)
         bench.world.up(Namespace("ns", "shop", EMPTY, EMPTY))
         assert "neither the object nor its Namespace opts in" in (await bench.workload(thing)).warnings[0]
         bench.world.up(Namespace("ns", "shop", ENABLED, EMPTY))
-        assert await bench.workload(thing) == Verdict("review-1")
+        assert await bench.workload(thing) == Verdict("review-1", about=WEB)
 
 
 def test_an_answer_says_what_the_verdict_says() -> None:

@@ -39,6 +39,7 @@ async def test_one_connection_serves_many_reviews(client: Client, bench: HookBen
         assert answer(got.body).operations
     assert bench.timed == ["mutate-pods"] * 10
     assert bench.outcomes == [("mutate-pods", "mutated")] * 10
+    assert {(about.kind, about.workload, about.namespace) for about in bench.about} == {("Deployment", "web", "shop")}
 
 
 @pytest.mark.parametrize(
