@@ -18,6 +18,7 @@ from extender.kube.resources import BUILT_IN, DRIFT_ONLY
 from extender.runtime.drift import DriftLoop, assemble
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import DriftMetrics
+from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 from support.doubles import ON_DEMAND, SPOT, make_pod
 from support.doubles_kube import Client, Objects, refusal
@@ -162,7 +163,14 @@ class Room:
         reports: what was reported.
     """
 
-    def __init__(self, objects: Objects | None = None, world: DriftWorld | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        objects: Objects | None = None,
+        world: DriftWorld | None = None,
+        tracer: Tracer = NO_TRACES,
+        **settings: Any,
+    ) -> None:
+        self._tracer = tracer
         self._loop = asyncio.get_running_loop()
         self.world = world or DriftWorld()
         self._epoch = self.world.now - self._loop.time()
@@ -189,6 +197,7 @@ class Room:
             decides=lambda: self.decides,
             now=self.now,
             ports=self.ports,
+            tracer=self._tracer,
         )
 
     def now(self) -> float:
