@@ -164,7 +164,8 @@ async def test_a_collector_that_is_away_is_told_of_once_and_when_it_is_back(
     tracer = opened(
         monkeypatch,
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://user:secret@127.0.0.1:{port}",
-        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+        # Enough for a second attempt: of a first one that is the last, the exporter does not say what was wrong.
+        OTEL_EXPORTER_OTLP_TIMEOUT="2",
     )
     lines: list[str] = []
 
