@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.classes import SPOT
 from extender.core.provenance import HELD, LAST_VALID, standing_of_policy
@@ -162,9 +163,15 @@ def overview_in_steps(
         yield
     rows.sort(key=_badness)
     yield
-    totals = totals_of(state, rows)
+    totals = totals_of(rows, {name: len(nodes) for name, nodes in sorted(state.placeable.items())})
     yield
     return Overview(now, totals, tuple(rows), tuple(pools(state, now)))
+
+
+def narrowed(seen: Overview, namespace: str) -> Overview:
+    """An overview of all namespaces as one of a single namespace; the nodes and pools stay."""
+    rows = tuple(row for row in seen.workloads if row.namespace == namespace)
+    return replace(seen, totals=totals_of(rows, seen.totals.nodes), workloads=rows)
 
 
 def _batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -268,9 +275,8 @@ def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterato
         yield Condition.INCOMPLETE
 
 
-def totals_of(state: ClusterState, rows: Iterable[WorkloadRow]) -> Totals:
-    """Sums over these workloads."""
-    rows = list(rows)
+def totals_of(rows: Sequence[WorkloadRow], nodes: Mapping[str, int]) -> Totals:
+    """Sums over these workloads; `nodes` are those that take pods, by class."""
     counts = Counter(condition for row in rows for condition in row.conditions)
     return Totals(
         len(rows),
@@ -283,7 +289,7 @@ def totals_of(state: ClusterState, rows: Iterable[WorkloadRow]) -> Totals:
         sum(row.missing for row in rows),
         sum(row.below_floor for row in rows),
         sum(row.pending for row in rows),
-        {name: len(nodes) for name, nodes in sorted(state.placeable.items())},
+        nodes,
     )
 
 

@@ -22,6 +22,7 @@ from extender.core.overview import Condition
 from extender.core.reasons import Reason
 from spotmix.placement.v1 import placement_pb2 as pb
 
+E = TypeVar("E", bound=Enum)
 S = TypeVar("S", bound=Struct)
 
 Descriptor = Any
@@ -85,9 +86,14 @@ NUMBERS: Mapping[Enum, int] = _numbers()
 _LABELS = {(ENUMS[type(member)].full_name, number): str(member.value) for member, number in NUMBERS.items()}
 
 
-def number_of(member: Enum | None) -> int:
-    """The number of an enum's member; 0, which is unspecified, for None."""
+def number_of(member: Enum | None) -> Any:
+    """The number of an enum's member, for a field; 0, which is unspecified, for None."""
     return NUMBERS[member] if member is not None else 0
+
+
+def member_of(enum: type[E], number: int) -> E | None:
+    """The member of an enum with this number; None where there is none."""
+    return next((member for member in enum if NUMBERS[member] == number), None)
 
 
 def to_message(value: Struct) -> Any:

@@ -25,7 +25,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
-from extender.runtime.console import console
+from extender.runtime.api import Api, api_readings
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
@@ -38,6 +38,7 @@ from extender.runtime.policies import PolicyReports
 from extender.runtime.reach import ReachReports
 from extender.runtime.readiness import certificate_faults
 from extender.runtime.scrape import Scrapes
+from extender.runtime.sources import sources
 from extender.runtime.tracing import FLUSH_SECONDS, TracedApi, traced_app
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
@@ -136,7 +137,19 @@ class Runtime:
             decides=self._decides,
             tracer=tracer,
         )
+        self._sources = sources(
+            settings.drift,
+            state=self.state,
+            decisions=self.decisions,
+            drift=self._drift,
+            health=self.feed.health,
+            obstacle=self.leadership.obstacle,
+            report=self._report,
+        )
         self._console: ConsoleApp | None = None
+        self._api = Api(settings.api, self._access)
+        if self._api.tls is not None:
+            self._certificates["api"] = self._api.tls
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[HttpServer] = []
         self.extender_address = self.metrics_address = ("", 0)
@@ -158,6 +171,7 @@ class Runtime:
         yield from process_readings(self.leadership.leads, ends)
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state)
+        yield from api_readings(self._api.watches)
         yield from drift_readings(self._drift, self.state, time.time())
 
     def _make_tls(self) -> ReloadingTls | None:
@@ -253,6 +267,7 @@ class Runtime:
         self._servers = [front, *webhook, health]
         for server in self._servers:
             await server.start()
+        await self._api.start(self._sources, self.metrics.api, lambda: not self.not_ready())
         self.extender_address, self.metrics_address = front.address, health.address
         self.feed.start()
         self._wakes.start()
@@ -271,22 +286,14 @@ class Runtime:
             metrics="{}:{}".format(*self.metrics_address),
             tls=self._tls is not None,
             webhook="{}:{}".format(*webhook[0].address) if webhook else "",
+            api=self._api.address,
         )
 
     def _with_console(self, app: HealthApp) -> HealthApp | ConsoleApp:
         if not self.settings.console.enabled:
             return app
-        self._console = console(
-            self.settings.drift,
-            state=self.state,
-            decisions=self.decisions,
-            drift=self._drift,
-            health=self.feed.health,
-            obstacle=self.leadership.obstacle,
-            report=self._report,
-            otherwise=app,
-            access=self._access if self.settings.console.auth == "kubernetes" else None,
-        )
+        access = self._access if self.settings.console.auth == "kubernetes" else None
+        self._console = ConsoleApp(self._sources, app, access)
         return self._console
 
     async def _become_synced(self) -> None:
@@ -328,6 +335,7 @@ class Runtime:
         await self.leadership.resign()
         for server in self._servers[:-1]:
             await server.stop()
+        await self._api.stop()
         self._waker.stop()
         for task in self._tasks:
             task.cancel()

@@ -1,23 +1,21 @@
-"""Shows the console what this process knows."""
+"""What the console and the API are shown of this process."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from extender import __version__
 from extender.core.decisionlog import DecisionLog
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
-from extender.kube.access import Access
 from extender.kube.ports import Report
 from extender.kube.reflector import Health
 from extender.runtime.drift import DriftLoop
 from extender.runtime.drift.freshness import faults, holds_up_all
-from extender.servers.asgi import Receive, Scope, Send
-from extender.servers.console import ConsoleApp, Drifting, Sources
+from extender.servers.console import Drifting, Sources
 from extender.settings.sections import DriftSettings
 
 
-def console(
+def sources(
     settings: DriftSettings,
     *,
     state: ClusterState,
@@ -26,10 +24,8 @@ def console(
     health: Callable[[], Mapping[str, Health]],
     obstacle: Callable[[], Reason | None],
     report: Report,
-    otherwise: Callable[[Scope, Receive, Send], Awaitable[None]],
-    access: Access | None,
-) -> ConsoleApp:
-    """The console.
+) -> Sources:
+    """All that they need.
 
     Args:
         settings: of the drift loop.
@@ -39,8 +35,6 @@ def console(
         health: how well each resource is followed.
         obstacle: why this replica makes no decision now.
         report: told of whatever goes wrong.
-        otherwise: serves all other paths of the address.
-        access: knows who may see what; None shows everything to everybody.
     """
     mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
     drifting = Drifting(
@@ -50,5 +44,4 @@ def console(
         lambda: not holds_up_all(faults(health(), time.monotonic())),
         lambda: drift.view.paused,
     )
-    sources = Sources(state, decisions, drifting, obstacle, time.time, __version__, report)
-    return ConsoleApp(sources, otherwise, access)
+    return Sources(state, decisions, drifting, obstacle, time.time, __version__, report)

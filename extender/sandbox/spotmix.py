@@ -24,9 +24,11 @@ class SpotmixServe(Component):
     Attributes:
         url: the `urlPrefix` of the extender.
         metrics_url: base address of /livez, /readyz and /metrics.
+        api_target: host:port of the gRPC API.
     """
 
     metrics_url: str
+    api_target: str
 
     def __init__(self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "", **env: str) -> None:
         """Describe the process; `start` starts it and returns once it is ready.
@@ -38,8 +40,9 @@ class SpotmixServe(Component):
             user: whom it is to the API server; empty is a user with all rights.
             env: further environment variables.
         """
-        extender, metrics = free_port(), free_port()
+        extender, metrics, api = free_port(), free_port(), free_port()
         self.metrics_url = f"http://{LOOPBACK}:{metrics}"
+        self.api_target = f"{LOOPBACK}:{api}"
         kubeconfig = plane.write_kubeconfig(user or "spotmix", () if user else (ADMIN_GROUP,))
         super().__init__(
             name,
@@ -47,6 +50,7 @@ class SpotmixServe(Component):
                 sys.executable,
                 *("-m", "extender", "serve", "--kubeconfig", str(kubeconfig)),
                 *("--extender-addr", f"{LOOPBACK}:{extender}", "--metrics-addr", f"{LOOPBACK}:{metrics}"),
+                *("--api-addr", self.api_target),
                 *flags,
             ],
             directory=plane.directory,

@@ -5,6 +5,7 @@ import ipaddress
 from extender.core.errors import ConfigError
 from extender.core.policy import parse_duration
 from extender.settings.sections import (
+    ApiTlsSettings,
     CertificateSettings,
     DriftSettings,
     LeaderElectionSettings,
@@ -25,7 +26,8 @@ def check_together(settings: Settings) -> None:
     Raises:
         ConfigError: names the settings and the values seen.
     """
-    _check_tls(settings.extender.tls)
+    _check_tls("extender", settings.extender.tls)
+    _check_tls("api", settings.api.tls)
     half_life = settings.extender.interruption_half_life
     if parse_duration(half_life) <= 0:
         raise ConfigError(f"extender.interruptionHalfLife={half_life!r} has to be above 0, such as 1h")
@@ -35,11 +37,11 @@ def check_together(settings: Settings) -> None:
     _check_drift(settings.drift)
 
 
-def _check_tls(tls: TlsSettings) -> None:
+def _check_tls(section: str, tls: TlsSettings | ApiTlsSettings) -> None:
     if bool(tls.cert) != bool(tls.key):
-        raise ConfigError("extender.tls has only one of cert and key; give both, or neither for plain HTTP")
+        raise ConfigError(f"{section}.tls has only one of cert and key; give both, or neither to serve without TLS")
     if tls.client_ca and not tls.cert:
-        raise ConfigError("extender.tls.clientCa needs cert and key: clients show certificates by TLS only")
+        raise ConfigError(f"{section}.tls.clientCa needs cert and key: clients show certificates by TLS only")
 
 
 def _check_election(election: LeaderElectionSettings) -> None:

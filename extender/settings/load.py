@@ -162,6 +162,7 @@ def _check_values(settings: Settings, origin: str) -> None:
         ("extender.addr", settings.extender.addr),
         ("metrics.addr", settings.metrics.addr),
         ("webhook.addr", settings.webhook.addr),
+        ("api.addr", settings.api.addr),
     ):
         try:
             split_address(address)

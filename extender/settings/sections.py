@@ -77,6 +77,32 @@ class ConsoleSettings(Section, frozen=True):
     ] = "none"
 
 
+class ApiTlsSettings(Section, frozen=True):
+    """Serving the API by TLS. Files are read again when they change."""
+
+    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves without TLS")] = ""
+    key: Annotated[str, _doc("PEM file of its private key")] = ""
+    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by")] = ""
+
+
+class ApiSettings(Section, frozen=True):
+    """The gRPC API: what Spotmix knows and decides, for programs. Nothing can be changed through it."""
+
+    enabled: Annotated[bool, _doc("serve the API")] = True
+    addr: Annotated[str, _doc("address:port that the API listens on")] = "0.0.0.0:9444"
+    tls: ApiTlsSettings = field(default_factory=ApiTlsSettings)
+    auth: Annotated[
+        Literal["none", "kubernetes"],
+        _doc(
+            "who may ask: none lets everybody who can reach it, kubernetes those whose bearer token Kubernetes accepts "
+            "and whom it lets see resources of placement.spotmix.io; tokens are to go by TLS"
+        ),
+    ] = "none"
+    max_watches: Annotated[
+        int, _doc("most callers that follow decisions at a time; there may be 100 other calls beside them"), Meta(ge=0)
+    ] = 16
+
+
 class LogSettings(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -300,6 +326,7 @@ class Settings(Section, frozen=True):
     extender: ExtenderSettings = field(default_factory=ExtenderSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)

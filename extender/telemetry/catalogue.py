@@ -58,6 +58,17 @@ DELETION_COSTS = _counter(
 )
 RESERVATIONS = _gauge("reservations", "Seats held for pods that have not been seen bound", "capacity_class")
 
+# The API
+
+API_REQUESTS = _counter("api_requests", "Calls of the gRPC API that have ended, by their status", "rpc", "code")
+API_REQUEST_DURATION = Family(
+    "spotmix_api_request_duration_seconds",
+    "histogram",
+    "Time to answer a call of the gRPC API, the wait for its turn included",
+    ("rpc",),
+)
+API_WATCHES = _gauge("api_watches", "Callers that follow decisions by the gRPC API")
+
 # Workloads in all
 
 WORKLOADS = _gauge("workloads", "Workloads under a policy that have replicas or want some", "mode")
@@ -229,6 +240,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             API_FAULTS,
         ),
     ),
+    ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_WATCHES)),
     ("The process", (LEADER, CERTIFICATE_EXPIRY, BUILD_INFO)),
 )
 
@@ -236,7 +248,8 @@ FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family
 
 LABELS: Mapping[str, str] = {
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
-    "certificate": "what serves it: `extender`, `webhook`",
+    "certificate": "what serves it: `api`, `extender`, `webhook`",
+    "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
     "key": "the annotation or label that is wrong",
@@ -252,6 +265,7 @@ LABELS: Mapping[str, str] = {
     "resource": "what is followed, such as `pods` or `replicasets.apps`",
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
+    "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`",
     "source": "a resource that is followed, or `certificates`, `drift`, `events`, `leadership`, `lease`, `own pod`,"
     " `patches`",
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",

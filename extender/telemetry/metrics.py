@@ -7,6 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reason
+from extender.telemetry.api import ApiMetrics
 from extender.telemetry.catalogue import (
     ADMISSIONS,
     API_FAULTS,
@@ -59,6 +60,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.drift = DriftMetrics(self.registry)
+        self.api = ApiMetrics(self.registry)
         self._decisions = counter(DECISIONS, self.registry)
         self._errors = counter(REQUEST_ERRORS, self.registry)
         self._admissions = counter(ADMISSIONS, self.registry)

@@ -82,13 +82,16 @@ class Serve(Component):
     Attributes:
         port: of the extender.
         metrics_url: address of the metrics.
+        api_target: host:port of the gRPC API.
     """
 
     port: int
     metrics_url: str
+    api_target: str
 
     def __init__(self, name: str, folder: Path, api: str, *flags: str) -> None:
         self.port, metrics = free_port(), free_port()
+        self.api_target = f"{LOOPBACK}:{free_port()}"
         self.metrics_url = f"http://{LOOPBACK}:{metrics}"
         kubeconfig = folder / f"{name}.kubeconfig"
         kubeconfig.write_text(
@@ -103,6 +106,7 @@ class Serve(Component):
                 sys.executable,
                 *("-m", "extender", "serve", "--kubeconfig", str(kubeconfig), "--log-format", "json"),
                 *("--extender-addr", f"{LOOPBACK}:{self.port}", "--metrics-addr", f"{LOOPBACK}:{self.metrics_port}"),
+                *("--api-addr", self.api_target),
                 *flags,
             ],
             directory=folder,

@@ -29,10 +29,12 @@ VALUE_SETS: dict[str, Values] = {
     "certificates of one's own": {
         "webhook": {"certificates": {"source": "existingSecret", "existingSecret": {"name": "mine", "caBundle": PEM}}},
         "extender": {"tls": {"secretName": "extender-tls"}},
+        "api": {"tls": {"secretName": "api-tls", "verifyClients": True}},
     },
     "no webhook, one replica": {
         "config": {"drift": {"enabled": False}},
         "webhook": {"enabled": False},
+        "api": {"enabled": False},
         "replicas": 1,
         "leaderElection": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
@@ -42,7 +44,7 @@ VALUE_SETS: dict[str, Values] = {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Scheduling"}},
-        "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}]},
+        "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "apiFrom": [_PEER]},
     },
     "everything said": {
         "fullnameOverride": "placement-of-pods-with-quite-a-long-name",
@@ -55,6 +57,7 @@ VALUE_SETS: dict[str, Values] = {
             "console": {"auth": "kubernetes"},
             "cache": {"pageSize": 500, "staleAfter": "2m"},
             "scaleIn": {"deletionCost": False, "settle": "1s", "rate": 12.5},
+            "api": {"maxWatches": 4},
             "drift": {"readOnly": True, "interval": "1m", "maxMovesPerHour": 2, "dwell": "10m"},
             "policy": {
                 "prefixes": ["spotmix.io"],
@@ -67,6 +70,7 @@ VALUE_SETS: dict[str, Values] = {
             },
         },
         "listenAddress": "[::]",
+        "api": {"port": 9555},
         "webhook": {
             "defaultSchedulerName": "cheap",
             "preferenceWeight": 0,

@@ -47,7 +47,7 @@ class ConsoleBench:
         drifting = Drifting(
             "on", DriftRules(lambda *_: True), lambda: self.history, lambda: self.current, lambda: self.paused
         )
-        sources = Sources(
+        self.sources = Sources(
             self.world.state,
             self.log,
             drifting,
@@ -56,7 +56,7 @@ class ConsoleBench:
             "1.2.3",
             lambda source, text: self.reports.append((source, text)),
         )
-        self.app = ConsoleApp(sources, elsewhere, doorkeeper)
+        self.app = ConsoleApp(self.sources, elsewhere, doorkeeper)
         # Threads have no place in virtual time.
         environment()
 

@@ -78,9 +78,9 @@ class Gather:
         """What the drift loop would do, at most a moment ago."""
         return await self._plan.get()
 
-    def plan_for(self, workload: str) -> DriftPlan:
-        """What the drift loop would do now with one workload (UID)."""
-        return self._planned([workload])
+    def plan_for(self, *workloads: str) -> DriftPlan:
+        """What the drift loop would do now with these workloads (UIDs)."""
+        return self._planned(list(workloads))
 
     async def _make_overview(self) -> Overview:
         steps = overview_in_steps(self._sources.state, self._sources.now())

@@ -101,7 +101,7 @@ class Pages:
         rows = [row for row in confined if _shown(row, show) and matches(words, row.kind, row.namespace, row.name)]
         if order != "worst":
             rows.sort(key=ORDERS[order])
-        totals = totals_of(self._sources.state, confined) if namespace else seen.totals
+        totals = totals_of(confined, seen.totals.nodes) if namespace else seen.totals
         return {
             "at": seen.at,
             "totals": totals,

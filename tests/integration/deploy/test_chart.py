@@ -15,6 +15,7 @@ from support.manifests import MANIFESTS, render
 from support.tools import ROOT
 
 from extender.settings import LEAVES, load_settings
+from extender.settings.sections import ApiSettings, ApiTlsSettings
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
@@ -129,9 +130,32 @@ def test_a_changed_configuration_is_a_rollout() -> None:
 def test_the_leader_alone_is_asked_by_schedulers_and_all_replicas_by_the_api_server() -> None:
     objects = template()
     assert pick(objects, "Service", "spotmix-extender")["spec"]["selector"]["spotmix.io/leader"] == "true"
+    assert pick(objects, "Service", "spotmix-api")["spec"]["selector"]["spotmix.io/leader"] == "true"
     assert "spotmix.io/leader" not in pick(objects, "Service", "spotmix-webhook")["spec"]["selector"]
     alone = template(VALUE_SETS["no webhook, one replica"])
     assert "spotmix.io/leader" not in pick(alone, "Service", "spotmix-extender")["spec"]["selector"]
+
+
+def test_the_api_is_configured_as_its_values_say(tmp_path: Path) -> None:
+    def configured(name: str, config_map: str = "spotmix") -> ApiSettings:
+        file = tmp_path / "config.yaml"
+        file.write_text(pick(template(VALUE_SETS[name]), "ConfigMap", config_map)["data"]["config.yaml"])
+        return load_settings(str(file), environ={}).api
+
+    assert configured("default") == ApiSettings()
+    assert not configured("no webhook, one replica").enabled
+    folder = "/etc/spotmix/api-tls"
+    assert configured("certificates of one's own").tls == ApiTlsSettings(
+        f"{folder}/tls.crt", f"{folder}/tls.key", f"{folder}/ca.crt"
+    )
+    everything = configured("everything said", VALUE_SETS["everything said"]["fullnameOverride"])
+    assert (everything.addr, everything.max_watches) == ("[::]:9555", 4)
+    services = {
+        each["metadata"]["name"]
+        for each in template(VALUE_SETS["no webhook, one replica"])
+        if each["kind"] == "Service"
+    }
+    assert services == {"spotmix-extender", "spotmix-metrics"}
 
 
 def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject() -> None:
@@ -232,6 +256,8 @@ GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
     "the extender's other address": ({"config": {"extender": {"addr": ":1"}}}, "config.extender.addr is decided by"),
     "another store": ({"config": {"drift": {"store": "x"}}}, "config.drift.store is decided by the chart"),
     "one port for two": ({"webhook": {"port": 8888}}, "webhook.port and extender.port are both 8888"),
+    "the API's port taken": ({"api": {"port": 9443}}, "api.port is 9443, which is extender.port or webhook.port"),
+    "clients without TLS": ({"api": {"tls": {"verifyClients": True}}}, "api.tls.verifyClients needs"),
     "the port of health": ({"extender": {"port": 8080}}, "extender.port is 8080, the port of metrics"),
     "a closed network": (
         {"networkPolicy": {"enabled": True}, "scheduler": {"enabled": False}},
@@ -268,6 +294,7 @@ BAD_VALUES: dict[str, tuple[Mapping[str, Any], str]] = {
     "no group": ({"rbac": {"extraOwners": [{"resources": ["a"]}]}}, "missing property 'apiGroup'"),
     "digest": ({"image": {"digest": "0123"}}, "at '/image/digest'"),
     "no PEM": ({"webhook": {"certificates": {"existingSecret": {"caBundle": "MIIB"}}}}, "existingSecret/caBundle"),
+    "who may ask": ({"api": {"auth": "basic"}}, "value must be one of 'none', 'kubernetes'"),
     "low port": ({"webhook": {"port": 443}}, "at '/webhook/port': minimum: got 443, want 1,024"),
 }
 

@@ -84,7 +84,17 @@ def test_a_wrong_setting_is_a_line_and_code_2(command: list[str]) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = ("aiohttp", "uvicorn", "kubernetes", "prometheus_client", "structlog", "cryptography", "rich")
+    heavy = (
+        "aiohttp",
+        "uvicorn",
+        "kubernetes",
+        "prometheus_client",
+        "structlog",
+        "cryptography",
+        "rich",
+        "grpc",
+        "google",
+    )
     code = f"import sys, extender.cli; print([m for m in {heavy!r} if m in sys.modules])"
     started = time.perf_counter()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

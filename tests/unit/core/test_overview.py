@@ -15,7 +15,7 @@ from support.doubles import (
 
 from extender.core.detail import WorkloadExplanation, explain_owner
 from extender.core.objects import OwnerRef, Requests
-from extender.core.overview import Condition, Overview, WorkloadRow, overview
+from extender.core.overview import Condition, Overview, WorkloadRow, narrowed, overview
 from extender.core.reasons import Reason
 
 
@@ -115,6 +115,7 @@ def test_namespaces_modes_and_unmanaged_workloads(world: World) -> None:
     lab = overview(world.state, world.now, {"lab"})
     assert [(row.namespace, row.kind, row.name) for row in lab.workloads] == [("lab", "StatefulSet", "db")]
     assert lab.totals.workloads == 1
+    assert narrowed(look(world), "lab") == lab
 
 
 def test_a_cron_jobs_jobs_go_by_its_name(world: World) -> None:

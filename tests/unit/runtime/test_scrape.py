@@ -11,6 +11,7 @@ from support.doubles_drift import Room
 from extender import __version__
 from extender.core.objects import Requests
 from extender.kube.reflector import Health
+from extender.runtime.api import api_readings
 from extender.runtime.drift import drift_readings
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.scrape import SLICE, Scrapes
@@ -35,6 +36,7 @@ class Scene:
         yield from process_readings(True, {"webhook": 1e9, "extender": None})
         yield from cache_readings(self.health, 100.0)
         yield from state_readings(self.world.state)
+        yield from api_readings(3)
         yield from drift_readings(self.room.drift, self.room.world.state, self.room.now())
 
     async def text(self) -> str:

@@ -6,6 +6,7 @@
       "kind" "SpotmixConfiguration"
       "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
       "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress))
+      "api" (include "spotmix.apiConfig" . | fromYaml)
       "drift" (dict "store" (include "spotmix.driftStore" .))
       "leaderElection" (dict "enabled" .Values.leaderElection.enabled)
       "schedulerConfig" (include "spotmix.schedulerConfig" . | fromYaml)
@@ -20,6 +21,22 @@
 {{- $_ := set $owned "webhook" (include "spotmix.webhookConfig" . | fromYaml) -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $owned) -}}
+{{- end -}}
+
+{{- define "spotmix.apiConfig" -}}
+enabled: {{ .Values.api.enabled }}
+{{- if .Values.api.enabled }}
+addr: {{ printf "%s:%v" .Values.listenAddress .Values.api.port | quote }}
+auth: {{ .Values.api.auth }}
+{{- if .Values.api.tls.secretName }}
+tls:
+  cert: /etc/spotmix/api-tls/tls.crt
+  key: /etc/spotmix/api-tls/tls.key
+  {{- if .Values.api.tls.verifyClients }}
+  clientCa: /etc/spotmix/api-tls/ca.crt
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "spotmix.schedulerConfig" -}}

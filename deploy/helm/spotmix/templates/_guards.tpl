@@ -18,7 +18,15 @@
 {{- if and .Values.webhook.enabled (eq (int .Values.webhook.port) (int .Values.extender.port)) -}}
 {{- fail (printf "webhook.port and extender.port are both %v; choose two" .Values.webhook.port) -}}
 {{- end -}}
-{{- range $what, $port := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port -}}
+{{- if .Values.api.enabled -}}
+{{- if or (eq (int .Values.api.port) (int .Values.extender.port)) (and .Values.webhook.enabled (eq (int .Values.api.port) (int .Values.webhook.port))) -}}
+{{- fail (printf "api.port is %v, which is extender.port or webhook.port; choose another" .Values.api.port) -}}
+{{- end -}}
+{{- if and .Values.api.tls.verifyClients (not .Values.api.tls.secretName) -}}
+{{- fail "api.tls.verifyClients needs api.tls.secretName: callers show certificates by TLS only" -}}
+{{- end -}}
+{{- end -}}
+{{- range $what, $port := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port "api.port" .Values.api.port -}}
 {{- if eq (int $port) 8080 -}}{{- fail (printf "%s is 8080, the port of metrics and health; choose another" $what) -}}{{- end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.scheduler.enabled) (not .Values.networkPolicy.extenderFrom) -}}

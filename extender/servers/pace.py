@@ -1,0 +1,35 @@
+"""Lets answers to people be made without holding up the extender, which shares the event loop with them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+
+class Pace:
+    """One answer is made at a time, and after each there is a pause as long as it took: the extender comes first.
+
+    Attributes:
+        waiting: answers that are being made or wait for their turn.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Enter when it is one's turn."""
+        clock = asyncio.get_running_loop().time
+        self.waiting += 1
+        try:
+            async with self._turn:
+                await asyncio.sleep(max(0.0, self._free_at - clock()))
+                started = clock()
+                try:
+                    yield
+                finally:
+                    ended = clock()
+                    self._free_at = ended + (ended - started)
+        finally:
+            self.waiting -= 1

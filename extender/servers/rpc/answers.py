@@ -1,0 +1,134 @@
+"""Asks the core what callers want to know, and puts it into messages.
+
+What takes long is made in steps, between which the extender gets its turn.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from heapq import nlargest
+from typing import Any
+
+from msgspec.structs import replace
+
+from extender.core.decisionlog import Entry
+from extender.core.detail import explain_owner
+from extender.core.drift.report import DriftReport, report
+from extender.core.explain import explain_pod
+from extender.core.lookup import find_owner, find_pod, kind_named
+from extender.core.overview import STEP, narrowed
+from extender.rpc.convert import number_of, to_message
+from extender.servers.console import Sources
+from extender.servers.console.gather import Gather
+from extender.servers.rpc.calls import Code, RefusedError
+from extender.servers.rpc.requests import Listing
+from spotmix.placement.v1 import placement_pb2 as pb
+
+
+class Answers:
+    """See the module.
+
+    Args:
+        sources: what there is to tell of.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._gather = Gather(sources)
+
+    async def workloads(self, asked: Listing) -> pb.ListWorkloadsResponse:
+        """A page of workloads."""
+        seen = await self._gather.overview()
+        if asked.namespace:
+            seen = narrowed(seen, asked.namespace)
+        rows = asked.sorted(seen.workloads)
+        end = asked.start + asked.size
+        overview: pb.Overview = to_message(replace(seen, workloads=()))
+        for start in range(asked.start, min(end, len(rows)), STEP):
+            await asyncio.sleep(0)
+            overview.workloads.extend([to_message(row) for row in rows[start : min(start + STEP, end)]])
+        return pb.ListWorkloadsResponse(
+            overview=overview,
+            next_page_token=asked.token(end) if end < len(rows) else "",
+            total_size=len(rows),
+            obstacle=self._obstacle(),
+        )
+
+    async def workload(self, namespace: str, kind: str, name: str, decisions: int) -> pb.GetWorkloadResponse:
+        """One workload.
+
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        sources = self._sources
+        owner = find_owner(sources.state, *kind_named(kind), namespace, name)
+        if owner is None:
+            raise _missing(kind, namespace, name)
+        explained = explain_owner(sources.state, owner, sources.now())
+        uids = self._carriers(explained.workload.uid)
+        message = pb.GetWorkloadResponse(workload=to_message(explained), obstacle=self._obstacle())
+        await asyncio.sleep(0)
+        message.decisions.extend(to_message(entry) for entry in self._decisions(uids, decisions))
+        if explained.row is not None:
+            message.drift.CopyFrom(to_message(self._plan_for(uids)))
+        return message
+
+    async def pod(self, namespace: str, name: str, decisions: int) -> pb.ExplainPodResponse:
+        """One pod.
+
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        sources = self._sources
+        record = find_pod(sources.state, namespace, name)
+        if record is None:
+            raise _missing("Pod", namespace, name)
+        message = pb.ExplainPodResponse(
+            pod=to_message(explain_pod(sources.state, record, sources.now())), obstacle=self._obstacle()
+        )
+        await asyncio.sleep(0)
+        message.decisions.extend(to_message(entry) for entry in sources.decisions.of_pod(record.uid, decisions))
+        return message
+
+    async def plan(self, namespace: str) -> pb.PlanDriftResponse:
+        """What the drift loop would do."""
+        made = await self._gather.plan()
+        drifting = self._sources.drifting
+        plan = replace(made.plan, paused=drifting.paused() or made.plan.paused)
+        told = report(plan, drifting.history(), made.at, {namespace} if namespace else None)
+        await asyncio.sleep(0)
+        return pb.PlanDriftResponse(
+            report=to_message(told),
+            planned=made.planned,
+            off=made.off,
+            mode=drifting.mode,
+            obstacle=self._obstacle(),
+        )
+
+    def _obstacle(self) -> Any:
+        return number_of(self._sources.obstacle())
+
+    def _carriers(self, uid: str) -> list[str]:
+        """UIDs of the objects that carry a workload's policy: of a CronJob its Jobs, else its own."""
+        known = self._sources.state.workloads
+        owner = known.owners.get(uid)
+        if owner is None or owner.kind != "CronJob":
+            return [uid]
+        return [job for job in known.children.get(uid, ()) if job in known.by_uid]
+
+    def _decisions(self, uids: Sequence[str], count: int) -> Sequence[Entry]:
+        """The last decisions on pods of these objects, newest first."""
+        log = self._sources.decisions
+        return nlargest(
+            count, (entry for uid in uids for entry in log.of_workload(uid, count)), key=lambda entry: entry.number
+        )
+
+    def _plan_for(self, uids: Sequence[str]) -> DriftReport:
+        """What the drift loop would do with these objects alone."""
+        history = self._sources.drifting.history()
+        told = report(self._gather.plan_for(*uids), history, self._sources.now())
+        pods = {each.move.pod for uid in uids if (known := history.get(uid)) is not None for each in known.in_flight}
+        return replace(told, in_flight=tuple(each for each in told.in_flight if each.pod in pods))
+
+
+def _missing(kind: str, namespace: str, name: str) -> RefusedError:
+    return RefusedError(Code.NOT_FOUND, f"there is no {kind} {namespace}/{name}, or Spotmix does not know it")

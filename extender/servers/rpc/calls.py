@@ -1,0 +1,117 @@
+"""What every call goes through: who may make it, what becomes of refusals and faults, and what is counted."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import grpc
+
+from extender.core.access import Attributes, User
+from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.reasons import Reason
+
+T = TypeVar("T")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Code = grpc.StatusCode
+
+BEARER = "bearer "
+
+
+class Access(Protocol):
+    """Asks Kubernetes who a caller is and what it may; `kube.access.Access` is one."""
+
+    async def allow(self, token: str, attributes: Attributes) -> User:
+        """Return whom a token belongs to, if they may; raises `Unauthenticated`, `Forbidden` or `ApiError`."""
+        ...
+
+
+class RefusedError(Exception):
+    """A call is not answered: the status and its text."""
+
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Door:
+    """Lets callers in.
+
+    Args:
+        obstacle: why this replica makes no decision now, None when it does.
+        access: says who may see what; None lets everybody.
+    """
+
+    def __init__(self, obstacle: Callable[[], Reason | None], access: Access | None) -> None:
+        self._obstacle = obstacle
+        self._access = access
+
+    async def admit(self, context: Context, attributes: Attributes) -> None:
+        """Let a caller in who may do this.
+
+        Raises:
+            RefusedError: it may not, nobody knows whether it may, or there is nothing to be seen yet.
+        """
+        if self._access is not None:
+            try:
+                await self._access.allow(_token(context.invocation_metadata() or ()), attributes)
+            except Unauthenticated as error:
+                raise RefusedError(Code.UNAUTHENTICATED, str(error)) from error
+            except Forbidden as error:
+                raise RefusedError(Code.PERMISSION_DENIED, str(error)) from error
+            except ApiError as error:
+                raise RefusedError(Code.UNAVAILABLE, f"it cannot be told whether you may: {error}") from error
+        if self._obstacle() is Reason.NOT_SYNCED:
+            raise RefusedError(Code.UNAVAILABLE, Reason.NOT_SYNCED.text)
+
+
+def _token(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """The bearer token, or an empty text."""
+    for name, value in metadata:
+        if name == "authorization" and isinstance(value, str) and value[: len(BEARER)].lower() == BEARER:
+            return value[len(BEARER) :].strip()
+    return ""
+
+
+class Calls:
+    """Runs calls: a fault of one ends that one alone.
+
+    Args:
+        observe: told of each call that has ended: RPC, status and how long it took (seconds).
+        report: told of faults: what met one, and which.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        observe: Callable[[str, str, float], None],
+        report: Callable[[str, str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._observe = observe
+        self._report = report
+        self._clock = clock
+
+    async def run(self, rpc: str, context: Context, work: Awaitable[T]) -> T:
+        """Do what a call asks for; a refusal or a fault becomes its status."""
+        started = self._clock()
+        # What else ends a call: its caller has left, or its deadline has passed, and gRPC has answered it.
+        code = Code.CANCELLED
+        try:
+            done = await work
+            code = Code.OK
+        except RefusedError as error:
+            code = error.code
+            return await _abort(context, code, str(error))
+        except Exception as error:  # noqa: BLE001 - no cluster may end the API; the fault is told
+            fault, code = f"{type(error).__name__}: {error}", Code.INTERNAL
+            self._report("api", f"{rpc} met a fault: {fault}")
+            return await _abort(context, code, f"this call met a fault, and nothing else did: {fault}")
+        else:
+            return done
+        finally:
+            self._observe(rpc, code.name, self._clock() - started)
+
+
+async def _abort(context: Context, code: Code, text: str) -> NoReturn:
+    await context.abort(code, text)
+    raise AssertionError("an aborted call went on")

@@ -1,0 +1,108 @@
+"""The gRPC API over a world: served on loopback, and asked through a real channel."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from extender.core.access import Attributes, User
+from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.rpc.answers import Answers
+from extender.servers.rpc.calls import Access, Calls, Door
+from extender.servers.rpc.server import CALLS, RpcServer
+from extender.servers.rpc.service import PlacementService
+from extender.servers.rpc.tls import RpcTls
+from extender.servers.rpc.watches import Watches
+from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceStub
+from support.console import ConsoleBench
+
+LOOPBACK = "127.0.0.1"
+
+
+class ApiBench(ConsoleBench):
+    """An API, and all that it is shown.
+
+    Attributes:
+        ready: whether the process is.
+        access: says who may ask; None lets everybody.
+        watches: those who follow decisions.
+        observed: RPC and status of each call that has ended.
+        ended: set when one has.
+    """
+
+    def __init__(self, most: int = 2) -> None:
+        super().__init__()
+        self.ready = True
+        self.access: Access | None = None
+        self.watches = Watches(self.log, self.sources.obstacle, most)
+        self.observed: list[tuple[str, str]] = []
+        self.ended = asyncio.Event()
+
+    def server(self, tls: RpcTls | None = None, most: int = CALLS) -> RpcServer:
+        service = PlacementService(
+            Answers(self.sources),
+            self.watches,
+            Door(self.sources.obstacle, self.access),
+            Calls(self._observe, self.sources.report, time.perf_counter),
+        )
+        return RpcServer(service, self.watches, lambda: self.ready, (LOOPBACK, 0), tls, most=most)
+
+    def _observe(self, rpc: str, code: str, _seconds: float) -> None:
+        self.observed.append((rpc, code))
+        self.ended.set()
+
+    @contextlib.asynccontextmanager
+    async def served(self, most: int = CALLS) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel to the API."""
+        server = self.server(most=most)
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(target(server)) as channel:
+                yield channel
+        finally:
+            await server.stop()
+
+
+def target(server: RpcServer) -> str:
+    """Where a server listens."""
+    return "{}:{}".format(*server.address)
+
+
+def stub(channel: grpc.aio.Channel) -> Any:
+    """The service, as clients call it."""
+    return PlacementServiceStub(channel)  # type: ignore[no-untyped-call]  # made by protoc
+
+
+class Guard:
+    """Knows one token, and what its owner may.
+
+    Attributes:
+        asked: what it was asked.
+        away: why it cannot say, if it cannot.
+        open: cleared, it lets callers wait; then `waits` is set when one does.
+    """
+
+    TOKEN = "secret-of-ann"  # noqa: S105 - it opens nothing
+
+    def __init__(self, *rights: Attributes) -> None:
+        self.rights = set(rights)
+        self.asked: list[Attributes] = []
+        self.away: ApiError | None = None
+        self.open, self.waits = asyncio.Event(), asyncio.Event()
+        self.open.set()
+
+    async def allow(self, token: str, attributes: Attributes) -> User:
+        self.asked.append(attributes)
+        if not self.open.is_set():
+            self.waits.set()
+            await self.open.wait()
+        if self.away is not None:
+            raise self.away
+        if token != self.TOKEN:
+            raise Unauthenticated("the API server does not accept the token")
+        if attributes not in self.rights:
+            raise Forbidden(f'user "ann" cannot {attributes}')
+        return User("ann")
