@@ -49,9 +49,13 @@ class Prospects:
 
     def of(self, crews: Mapping[str, Sequence[Crew]]) -> Generator[None, None, dict[str, Outlook]]:
         """The outlook of each workload, by its UID, with a pause after every few."""
-        drifts = {uid: list(self._drifts(each)) for uid, each in crews.items()}
+        drifts: dict[str, list[tuple[Crew, Drift]]] = {}
+        for number, (uid, each) in enumerate(crews.items()):
+            drifts[uid] = list(self._drifts(each))
+            if number % STEP == STEP - 1:
+                yield
         yield
-        self._room.expect(sum(bool(drift.excess) for each in drifts.values() for _, drift in each))
+        self._room.expect(sum(bool(drift.excess) for found in drifts.values() for _, drift in found))
         outlooks: dict[str, Outlook] = {}
         for number, (uid, each) in enumerate(crews.items()):
             outlooks[uid] = self._outlook(each, self._moves(each, drifts[uid]))

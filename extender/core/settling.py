@@ -30,8 +30,8 @@ from extender.core.state import ClusterState
 from extender.core.supposing import Part, policy_of
 from extender.core.workloads import NEVER_MANAGED, Managed
 
-STEP = 200
-"""Pods that are placed between two pauses: a few milliseconds."""
+STEP = 5
+"""Pods that are placed between two pauses, or workloads that are looked at: a few milliseconds."""
 
 LOOKS = 2_000_000
 """Nodes that are looked at in vain at most, shared among the revisions: some seconds."""
@@ -101,8 +101,8 @@ def settle(
         crews[uid] = [settler.enlist(part, parts) for part in parts]
         if number % STEP == STEP - 1:
             yield
-    strangers, gone = settler.strangers(touched)
     yield
+    strangers, gone = yield from settler.strangers(touched)
     every = [crew for part in crews.values() for crew in part]
     settler.make_room({part.revision for parts in touched.values() for part in parts if part.revision is not None})
     yield
@@ -253,11 +253,13 @@ class _Settler:
         found = self._state.claims.get((pod.namespace, claim))
         return found is not None and bool(found.volume)
 
-    def strangers(self, touched: Mapping[str, Sequence[Part]]) -> tuple[list[Crew], int]:
+    def strangers(self, touched: Mapping[str, Sequence[Part]]) -> Generator[None, None, tuple[list[Crew], int]]:
         """The pods on lost nodes whose workload is not looked at, as they are made anew; and how many are not."""
         known, crews, gone = self._state.workloads, dict[str, Crew](), 0
         mine = {part.owner.uid for parts in touched.values() for part in parts}
-        for node in self._lost.values():
+        for number, node in enumerate(self._lost.values()):
+            if number % STEP == STEP - 1:
+                yield
             for pod in sorted(node.pods, key=lambda pod: pod.uid):
                 owner = pod.revision.owner if pod.revision is not None else None
                 if pod.terminating or (owner is not None and owner.uid in mine):

@@ -32,13 +32,15 @@ from extender.core.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadCh
 from extender.core.prospects import Prospects, total
 from extender.core.provenance import standing_of_policy
 from extender.core.records import NodeRecord, Revision
-from extender.core.settling import Crew, settle
+from extender.core.settling import STEP, Crew, settle
 from extender.core.state import ClusterState
 from extender.core.supposing import Part, Supposed, controllers, suppose
 from extender.core.workloads import Managed
 
 _RULES = DriftRules(lambda _cron, _duration, _zone, _now: True)
 _NOBODY: Sequence[Part] = ()
+MANY = 500
+"""As `STEP`, of what takes microseconds."""
 
 
 def what_if(state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES) -> WhatIf:
@@ -65,23 +67,32 @@ def what_if_in_steps(
     The state may change during a pause: then some pods are counted as they were before, and some as they are after.
     """
     supposed = suppose(state, change)
-    before = _touched(state, supposed)
+    before = yield from _touched(state, supposed)
     after = {uid: supposed.parts or _NOBODY if uid == supposed.subject else parts for uid, parts in before.items()}
     yield
     settled = yield from settle(state, before, {}, rules, now)
     outlooks = yield from Prospects(settled.room, rules, now, change.prices).of(settled.crews)
     later = yield from settle(state, after, supposed.lost, rules, now)
     prospects = yield from Prospects(later.room, rules, now, change.prices).of(later.crews)
-    rows = [_row(state, uid, later.crews[uid], outlooks[uid], prospects[uid]) for uid in before]
+    rows: list[WorkloadChange] = []
+    for uid in before:
+        if uid in state.workloads.owners:
+            rows.append(_row(state, uid, later.crews[uid], outlooks[uid], prospects[uid]))
+        if len(rows) % MANY == MANY - 1:
+            yield
     rows.sort(key=lambda row: (row.uid != supposed.subject, *_badness(row)))
+    yield
+    totals = total([row.before for row in rows])
+    yield
+    later_totals = total([row.after for row in rows])
     yield
     nodes = Counter({name: len(nodes) for name, nodes in sorted(state.placeable.items())})
     lost = Counter(node.facts.capacity_class for node in supposed.lost.values() if node.facts and node.placeable)
     return WhatIf(
         now,
         tuple(rows),
-        total([row.before for row in rows]),
-        total([row.after for row in rows]),
+        totals,
+        later_totals,
         dict(nodes),
         {name: count - lost[name] for name, count in nodes.items()},
         tuple(_lost_nodes(state, supposed.lost)),
@@ -91,21 +102,30 @@ def what_if_in_steps(
     )
 
 
-def _touched(state: ClusterState, supposed: Supposed) -> dict[str, Sequence[Part]]:
+def _touched(state: ClusterState, supposed: Supposed) -> Generator[None, None, dict[str, Sequence[Part]]]:
     """The parts, as they are now, of the workload that was named and of those with pods on lost nodes."""
     known = state.workloads
-    uids = dict.fromkeys([supposed.subject] if supposed.subject else [])
-    seen: set[Revision] = set()
-    for node in supposed.lost.values():
-        seen.update(pod.revision for pod in node.pods if pod.revision is not None and not pod.terminating)
-    found: list[tuple[str, str, str]] = []
-    for revision in seen:
+    revisions: set[Revision] = set()
+    for number, node in enumerate(supposed.lost.values()):
+        revisions.update(pod.revision for pod in node.pods if pod.revision is not None and not pod.terminating)
+        if number % STEP == STEP - 1:
+            yield
+    named: dict[str, tuple[str, str]] = {}
+    for number, revision in enumerate(revisions):
         managed = known.resolve(revision.namespace, revision.owner)
         if isinstance(managed, Managed):
-            workload = managed.workload
-            found.append((workload.namespace, workload.name, workload.uid))
-    uids.update(dict.fromkeys(uid for _, _, uid in sorted(found)))
-    return {uid: list(_parts(state, uid)) for uid in uids}
+            named[managed.workload.uid] = (managed.workload.namespace, managed.workload.name)
+        if number % MANY == MANY - 1:
+            yield
+    parts: dict[str, Sequence[Part]] = {}
+    for number, uid in enumerate(
+        dict.fromkeys([*filter(None, [supposed.subject]), *sorted(named, key=named.__getitem__)])
+    ):
+        if uid in known.owners:
+            parts[uid] = list(_parts(state, uid))
+        if number % MANY == MANY - 1:
+            yield
+    return parts
 
 
 def _parts(state: ClusterState, uid: str) -> Iterator[Part]:

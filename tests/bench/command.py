@@ -21,6 +21,7 @@ BENCHES = {
     "scheduler": ("throughput", "kube-scheduler: pods per second, against the same scheduler without an extender"),
     "scale": ("scale", "State: load, memory, events"),
     "plan": ("planspeed", "The drift loop's plan"),
+    "what-if": ("whatifspeed", "What a change would come to"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
     "virtual": ("virtualday", "A day of spot reclaims in virtual time: split, evictions, floors"),
     "micro": ("micro", "The parts, without I/O"),
