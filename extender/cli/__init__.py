@@ -14,7 +14,8 @@ from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
 from extender.cli.simulate import simulate
 from extender.cli.status import status
-from extender.core.errors import ApiError, NotFoundError, SpotmixError
+from extender.cli.watch import watch
+from extender.core.errors import ApiError, NotFoundError, ServiceError, SpotmixError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +27,7 @@ def cli() -> None:
     Try it without a cluster:   spotmix sandbox demo
     See how workloads stand:    spotmix status -A
     Why is this pod here:       spotmix explain pod/NAME
+    Decisions as they are made: spotmix watch -A
     What would be moved:        spotmix drift plan
     Try a policy over a day:    spotmix simulate SCENARIO
     Run the scheduler extender: spotmix serve
@@ -37,6 +39,7 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(status)
 cli.add_command(explain)
+cli.add_command(watch)
 cli.add_command(drift)
 cli.add_command(config)
 cli.add_command(scheduler_config)
@@ -55,4 +58,4 @@ def main() -> None:
         cli(standalone_mode=True, prog_name="kubectl spotmix" if plugin else None)
     except SpotmixError as error:
         click.echo(f"spotmix: {error}", err=True)
-        sys.exit(1 if isinstance(error, ApiError | NotFoundError) else 2)
+        sys.exit(1 if isinstance(error, ApiError | NotFoundError | ServiceError) else 2)

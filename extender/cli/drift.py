@@ -6,11 +6,14 @@ import click
 
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import output_option, print_data, print_text
+from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extender.cli.client import Client
     from extender.cli.output import Format
+    from extender.cli.questions import Planned
     from extender.core.drift.history import History
     from extender.core.drift.report import DriftReport
     from extender.kube.client import ApiClient
@@ -32,13 +35,16 @@ def drift() -> None:
     help="Ask the API server by dry runs what it says to the evictions; needs the right to create pods/eviction.",
 )
 @output_option
+@service_or_local_options
 @options_of("kubeconfig", "context", "policy", "classes", "drift")
-def plan_command(config_file: str, namespace: str, *, verify: bool, output: "Format", **given: str | None) -> None:
+def plan_command(
+    config_file: str, namespace: str, target: Target, *, verify: bool, output: "Format", **given: str | None
+) -> None:
     """Print which pods the drift loop would move now, and for every surplus pod that stays, why.
 
-    All is computed here from what the kubeconfig lets list, so that Spotmix need not be installed. Where it runs, its
-    moves in flight and its back-off are read from its ConfigMap. Pass --config to plan as your service does. Nothing
-    is changed, with --verify neither.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, all is
+    computed here from what the kubeconfig lets list; moves in flight and back-off are read from the service's
+    ConfigMap. Pass --config to compute here as that file says. Nothing is changed, with --verify neither.
 
     \b
     Examples:
@@ -47,13 +53,17 @@ def plan_command(config_file: str, namespace: str, *, verify: bool, output: "For
       spotmix drift plan --verify -o json
 
     \b
-    Exit code 0: shown; 1: the cluster cannot be reached or refuses, or PodDisruptionBudgets cannot be listed, without
-    which nothing is moved; 2: a flag, the configuration or the kubeconfig is wrong.
+    Exit code 0: shown; 1: the cluster or the service cannot be reached, or refuses, or PodDisruptionBudgets cannot be
+    listed, without which nothing is moved; 2: a flag, the configuration or the kubeconfig is wrong.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    seen = asyncio.run(_see(settings_from(config_file, given), namespace, verify=verify))
-    report, notes, complete = seen
+    settings = settings_from(config_file, given)
+    answer = asyncio.run(_ask(settings, target, {"config_file": config_file, **given}, namespace, verify=verify))
+    if answer is None:
+        report, notes, complete = asyncio.run(_see(settings, namespace, verify=verify))
+    else:
+        report, notes, complete = answer.report, _told(answer), True
     if output in ("json", "yaml"):
         print_data(report, output)
     else:
@@ -62,7 +72,42 @@ def plan_command(config_file: str, namespace: str, *, verify: bool, output: "For
         print_text(tables(report, namespace, wide=output == "wide", verified=verify))
     for note in notes:
         click.echo(f"spotmix: {note}", err=True)
+    note_obstacle(answer.obstacle if answer is not None else None)
     click.get_current_context().exit(0 if complete else 1)
+
+
+async def _ask(
+    settings: "Settings", target: Target, given: "Mapping[str, str | None]", namespace: str, *, verify: bool
+) -> "Planned | None":
+    """What a running Spotmix says; None when it is to be computed here."""
+    from msgspec.structs import replace  # noqa: PLC0415 - see the package's docstring
+
+    async def question(client: "Client") -> "Planned":
+        from extender.cli.questions import plan  # noqa: PLC0415 - likewise
+
+        return await plan(client, namespace)
+
+    answer = await ask(target, settings, given, question)
+    if answer is None or not verify:
+        return answer
+    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
+
+    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+        return replace(answer, report=await _verify(client, answer.report))
+
+
+def _told(answer: "Planned") -> list[str]:
+    """What is to be said about a plan of the service."""
+    notes = []
+    if answer.planned < answer.off:
+        notes.append(
+            f"planned for the {answer.planned} of {answer.off} workloads with pods to move that are furthest off"
+        )
+    if answer.mode == "off":
+        notes.append("the drift loop is off: this is what it would do")
+    elif answer.mode == "dry run":
+        notes.append("the drift loop is in dry run: it reports, and moves nothing")
+    return notes
 
 
 async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":

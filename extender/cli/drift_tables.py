@@ -20,11 +20,11 @@ def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -
         yield Text()
     if report.moves:
         yield Text(f"{_count(len(report.moves), 'pod')} would move", style="bold")
-        yield _moves(report.moves, wide=wide, verified=verified)
+        yield moves_table(report.moves, wide=wide, verified=verified)
         yield Text()
     if report.stays:
         yield Text(f"{_count(len(report.stays), 'surplus pod')} would stay", style="bold")
-        yield _stays(report.stays, wide=wide, verified=verified)
+        yield stays_table(report.stays, wide=wide, verified=verified)
         yield Text()
     if report.in_flight:
         yield Text(f"{_count(len(report.in_flight), 'move')} in flight", style="bold")
@@ -46,7 +46,8 @@ def _workload(name: WorkloadName) -> str:
     return f"{name.kind}/{name.name}"
 
 
-def _moves(moves: tuple[PlannedMove, ...], *, wide: bool, verified: bool) -> Table:
+def moves_table(moves: tuple[PlannedMove, ...], *, wide: bool, verified: bool) -> Table:
+    """Pods that would move."""
     more = ("NODE", "ROOM ON") if wide else ()
     api = ("API SERVER",) if verified else ()
     table = plain_table("NAMESPACE", "WORKLOAD", "POD", "FROM", "TO", *more, "WHY", *api)
@@ -67,7 +68,8 @@ def _moves(moves: tuple[PlannedMove, ...], *, wide: bool, verified: bool) -> Tab
     return table
 
 
-def _stays(stays: tuple[PlannedStay, ...], *, wide: bool, verified: bool) -> Table:
+def stays_table(stays: tuple[PlannedStay, ...], *, wide: bool, verified: bool) -> Table:
+    """Surplus pods that would stay."""
     api = ("API SERVER",) if verified else ()
     table = plain_table(
         "NAMESPACE", "WORKLOAD", "POD", "FROM", "TO", *(("NODE",) if wide else ()), "REASON", "WHY", *api

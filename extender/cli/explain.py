@@ -5,25 +5,43 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import Seen, cluster_options, not_found, see
+from extender.cli.kinds import OBJECT, parts_of
+from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
+from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extender.cli.client import Client
     from extender.cli.output import Format
+    from extender.cli.questions import Explained
     from extender.core.detail import WorkloadExplanation
     from extender.core.explain import PodExplanation
 
 
 @click.command()
-@click.argument("what", metavar="TYPE/NAME")
+@click.argument("what", metavar="TYPE/NAME", type=OBJECT)
 @click.argument("name", default="", metavar="")
 @output_option
+@service_or_local_options
 @cluster_options
-def explain(config_file: str, what: str, name: str, namespace: str, *, output: "Format", **given: str | None) -> None:
+def explain(
+    config_file: str,
+    what: str,
+    name: str,
+    namespace: str,
+    target: Target,
+    *,
+    output: "Format",
+    **given: str | None,
+) -> None:
     """Say why a pod is where it is or waits, or how a workload stands.
 
     TYPE is pod, deploy, sts, rs, job, cronjob, rc or any kind that owns pods, also with its group
-    (rollouts.argoproj.io/NAME); TYPE NAME will do as well. All is computed here from what the kubeconfig lets list, so
-    that Spotmix need not be installed: what would be decided now, not what was.
+    (rollouts.argoproj.io/NAME); TYPE NAME will do as well. A running Spotmix is asked, which is found through the
+    kubeconfig, and tells of the last decisions too. Where there is none, or with --local, all is computed here from
+    what the kubeconfig lets list: what would be decided now, not what was.
 
     \b
     Examples:
@@ -32,14 +50,16 @@ def explain(config_file: str, what: str, name: str, namespace: str, *, output: "
       kubectl spotmix explain sts db
 
     \b
-    Exit code 0: explained; 1: no such object, or the cluster cannot be reached or refuses; 2: a flag, the configuration
-    or the kubeconfig is wrong.
+    Exit code 0: explained; 1: no such object, or the cluster or the service cannot be reached, or refuses; 2: a flag,
+    the configuration or the kubeconfig is wrong.
     """
-    kind, _, rest = what.partition("/")
-    if bool(rest) == bool(name) or not kind:
-        raise click.UsageError(f"{what!r} is no TYPE/NAME: write pod/NAME or deploy/NAME")
+    kind, name = parts_of(what, name)
+    answer = _asked(config_file, given, namespace, target, (kind, name))
+    if answer is not None:
+        _show(answer, output)
+        return
     seen = see(config_file, given, namespace)
-    explained = _explained(seen, kind, rest or name)
+    explained = _explained(seen, kind, name)
     if output in ("json", "yaml"):
         print_data(explained, output)
     else:
@@ -64,3 +84,45 @@ def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | Workl
         if owner is not None:
             return explain_owner(seen.state, owner, seen.now)
     raise not_found(seen, kind, group, name)
+
+
+def _asked(
+    config_file: str, given: "Mapping[str, str | None]", namespace: str, target: Target, what: tuple[str, str]
+) -> "Explained | None":
+    """What a running Spotmix says; None when it is to be computed here. `what` is kind and name."""
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    from extender.core.lookup import kind_named  # noqa: PLC0415 - likewise
+
+    settings = settings_from(config_file, dict(given))
+    meant = namespace or default_namespace(settings, target)
+    kind, name = what
+
+    async def question(client: "Client") -> "Explained":
+        from extender.cli.questions import pod, workload  # noqa: PLC0415 - likewise
+
+        if kind_named(kind) == ("pod", ""):
+            return await pod(client, meant, name)
+        return await workload(client, meant, kind, name)
+
+    return asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
+
+
+def _show(answer: "Explained", output: "Format") -> None:
+    import time  # noqa: PLC0415 - see the package's docstring
+
+    import msgspec  # noqa: PLC0415 - likewise
+
+    if output in ("json", "yaml"):
+        tree = msgspec.to_builtins(answer.explanation, str_keys=True)
+        more = {"decisions": answer.decisions, **({"drift": answer.drift} if answer.drift is not None else {})}
+        print_data({**tree, **msgspec.to_builtins(more, str_keys=True)}, output)
+    else:
+        from extender.cli.explain_more import drift_of, last_decisions  # noqa: PLC0415 - likewise
+        from extender.cli.explain_text import text_of  # noqa: PLC0415 - likewise
+
+        print_text(text_of(answer.explanation, time.time(), wide=output == "wide"))
+        print_text(last_decisions(answer.decisions))
+        if answer.drift is not None:
+            print_text(drift_of(answer.drift, wide=output == "wide"))
+    note_obstacle(answer.obstacle)

@@ -44,12 +44,13 @@ def print_data(value: Any, output: Format) -> None:
 
 def print_text(parts: "Iterable[RenderableType]") -> None:
     """Print what people read."""
-    console = _console()
+    printer = console()
     for part in parts:
-        console.print(part)
+        printer.print(part)
 
 
-def _console() -> "Console":
+def console() -> "Console":
+    """Standard output, with colours on a terminal only."""
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
 
     return Console(width=WIDTH, highlight=False, markup=False, emoji=False)

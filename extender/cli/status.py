@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
+from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
+from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
+    from extender.cli.client import Client
     from extender.cli.output import Format
+    from extender.cli.questions import Overlook
+    from extender.core.overview import Overview
 
 OFF_TARGET = 3
 """Exit code of `--exit-code` when a workload is not as its owner asked for."""
@@ -23,10 +28,12 @@ OFF_TARGET = 3
     help="End with code 3 when a workload is off its split, below its floor, or its policy is invalid.",
 )
 @output_option
+@service_or_local_options
 @cluster_options
 def status(
     config_file: str,
     namespace: str,
+    target: Target,
     *,
     all_namespaces: bool,
     tells: bool,
@@ -35,25 +42,49 @@ def status(
 ) -> None:
     """Show every managed workload, wanted against actual, worst first.
 
-    All is computed here from what the kubeconfig lets list: Spotmix need not be installed. Numbers are actual/wanted
-    pods of each class. Pass --config to read nodes and policies as your service does.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, all is
+    computed here from what the kubeconfig lets list. Numbers are actual/wanted pods of each class. Pass --config to
+    compute here, reading nodes and policies as that file says.
 
     \b
-    Exit code 0: shown; 1: the cluster cannot be reached, or refuses; 2: a flag, the configuration or the kubeconfig is
-    wrong; 3, with --exit-code alone: a workload is not as its owner asked for.
+    Exit code 0: shown; 1: the cluster or the service cannot be reached, or refuses; 2: a flag, the configuration or the
+    kubeconfig is wrong; 3, with --exit-code alone: a workload is not as its owner asked for.
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    seen = see(config_file, given, namespace)
-    from extender.core.overview import OFF, overview  # noqa: PLC0415 - see the package's docstring
+    from extender.core.overview import OFF  # noqa: PLC0415 - see the package's docstring
 
-    shown = overview(seen.state, seen.now, None if all_namespaces else {seen.namespace})
+    shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
     if output in ("json", "yaml"):
         print_data(shown, output)
     else:
         from extender.cli.status_tables import tables  # noqa: PLC0415 - likewise
 
-        print_text(tables(shown, "" if all_namespaces else seen.namespace, wide=output == "wide"))
-    seen.note_missing("poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes")
+        print_text(tables(shown, meant, wide=output == "wide"))
     off = any(OFF.intersection(row.conditions) for row in shown.workloads)
     click.get_current_context().exit(OFF_TARGET if tells and off else 0)
+
+
+def _seen(
+    config_file: str, given: dict[str, str | None], namespace: str, target: Target, *, all_namespaces: bool
+) -> "tuple[Overview, str]":
+    """How workloads stand, and in which namespace; it is empty for all."""
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    from extender.core.overview import overview  # noqa: PLC0415 - likewise
+
+    settings = settings_from(config_file, given)
+    meant = "" if all_namespaces else namespace or default_namespace(settings, target)
+
+    async def question(client: "Client") -> "Overlook":
+        from extender.cli.questions import workloads  # noqa: PLC0415 - likewise
+
+        return await workloads(client, meant)
+
+    answer = asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
+    if answer is not None:
+        note_obstacle(answer.obstacle)
+        return answer.overview, meant
+    seen = see(config_file, given, namespace)
+    seen.note_missing("poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes")
+    return overview(seen.state, seen.now, {meant} if meant else None), meant

@@ -7,6 +7,7 @@
     +-- WireError       bytes from a peer are not what the contract says
     +-- ApiError        the Kubernetes API refused a request, or could not be reached
     +-- NotFoundError   the cluster has no such object
+    +-- ServiceError    the API of a running Spotmix cannot be reached, or refuses
     +-- Unauthenticated nobody knows who asks
     +-- Forbidden       who asks may not see or do that
     +-- ChangeError     a what-if asks for what cannot be
@@ -42,6 +43,10 @@ class Forbidden(SpotmixError):  # noqa: N818 - likewise
 
 class ChangeError(SpotmixError):
     """A what-if asks for what cannot be; the text says why, and what can."""
+
+
+class ServiceError(SpotmixError):
+    """The API of a running Spotmix cannot be reached, or refuses; the text names the service and the fix."""
 
 
 class SandboxError(SpotmixError):

@@ -168,6 +168,11 @@ class ApiClient:
         """The API server's URL without a trailing slash."""
         return (await self._credentials.current()).base_url
 
+    async def token(self) -> str:
+        """The bearer token that requests carry; empty where a certificate or nothing says who we are."""
+        kind, _, token = (await self._credentials.current()).authorization.partition(" ")
+        return token.strip() if kind.lower() == "bearer" else ""
+
     async def namespace(self) -> str:
         """The namespace of the chosen context, or of the pod; `default` where none is named."""
         return await asyncio.to_thread(self._source.namespace)

@@ -21,8 +21,10 @@ from extender.wire.schedule import schedule_fault
 API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
 
-# The sandbox's own switches, and what a kubelet sets in every pod for Services named spotmix..
-_NOT_OURS = re.compile(r"SPOTMIX_(SANDBOX_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$")
+# Switches of the sandbox and of commands, and what a kubelet sets in every pod for Services named spotmix..
+_NOT_OURS = re.compile(
+    r"SPOTMIX_(SANDBOX_.*|SERVER(_.*)?|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)$"
+)
 
 
 class Leaf(Struct, frozen=True):

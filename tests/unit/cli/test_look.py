@@ -71,6 +71,8 @@ def test_shells_can_complete_it(shell: str) -> None:
         assert "_spotmix_completion" in _complete("bash_source").stdout
     completed = _complete(f"{shell}_complete", COMP_WORDS="spotmix sta", COMP_CWORD="sta" if shell == "fish" else "1")
     assert "status" in completed.stdout
+    words = {"COMP_WORDS": "spotmix watch de", "COMP_CWORD": "de" if shell == "fish" else "2"}
+    assert "deploy" in _complete(f"{shell}_complete", **words).stdout
 
 
 def _complete(instruction: str, **environ: str) -> subprocess.CompletedProcess[str]:

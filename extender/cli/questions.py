@@ -1,0 +1,93 @@
+"""What commands ask a running Spotmix, and its answers as the Structs that would be computed here."""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.cli.client import Client
+from extender.core.decisionlog import Entry
+from extender.core.detail import WorkloadExplanation
+from extender.core.drift.report import DriftReport
+from extender.core.explain import PodExplanation
+from extender.core.overview import Overview, WorkloadRow
+from extender.core.reasons import Reason
+from extender.rpc.convert import NUMBERS, from_message
+from spotmix.placement.v1 import placement_pb2 as pb
+
+PAGE = 1000
+"""Workloads in one answer: the most there may be."""
+
+_REASONS = {number: reason for reason, number in NUMBERS.items() if isinstance(reason, Reason)}
+
+
+class Overlook(Struct, frozen=True):
+    """How workloads stand, and why the replica that answered makes no decisions, if it makes none."""
+
+    overview: Overview
+    obstacle: Reason | None
+
+
+class Explained(Struct, frozen=True):
+    """A pod or workload: how it stands, the last decisions (newest first), and of a workload the loop's plan."""
+
+    explanation: PodExplanation | WorkloadExplanation
+    decisions: tuple[Entry, ...]
+    obstacle: Reason | None
+    drift: DriftReport | None = None
+
+
+class Planned(Struct, frozen=True):
+    """A plan, for so many of the workloads that are off, and what the drift loop does: `on`, `dry run` or `off`."""
+
+    report: DriftReport
+    planned: int
+    off: int
+    mode: str
+    obstacle: Reason | None
+
+
+async def workloads(client: Client, namespace: str) -> Overlook:
+    """All managed workloads of a namespace, or of all when it is empty."""
+    rows: list[WorkloadRow] = []
+    token = ""
+    while True:
+        request = pb.ListWorkloadsRequest(namespace=namespace, page_size=PAGE, page_token=token)
+        answer = await client.call("ListWorkloads", request)
+        page = from_message(answer.overview, Overview)
+        rows += page.workloads
+        token = answer.next_page_token
+        if not token:
+            return Overlook(replace(page, workloads=tuple(rows)), reason_of(answer.obstacle))
+
+
+async def pod(client: Client, namespace: str, name: str) -> Explained:
+    """A pod."""
+    answer = await client.call("ExplainPod", pb.ExplainPodRequest(namespace=namespace, name=name))
+    explanation = from_message(answer.pod, PodExplanation)
+    return Explained(explanation, entries_of(answer), reason_of(answer.obstacle))
+
+
+async def workload(client: Client, namespace: str, kind: str, name: str) -> Explained:
+    """A workload; `kind` as people write it."""
+    answer = await client.call("GetWorkload", pb.GetWorkloadRequest(namespace=namespace, kind=kind, name=name))
+    explanation = from_message(answer.workload, WorkloadExplanation)
+    drift = from_message(answer.drift, DriftReport) if answer.HasField("drift") else None
+    return Explained(explanation, entries_of(answer), reason_of(answer.obstacle), drift)
+
+
+async def plan(client: Client, namespace: str) -> Planned:
+    """What the drift loop would do in a namespace, or in all when it is empty."""
+    answer = await client.call("PlanDrift", pb.PlanDriftRequest(namespace=namespace))
+    report = from_message(answer.report, DriftReport)
+    return Planned(report, answer.planned, answer.off, answer.mode, reason_of(answer.obstacle))
+
+
+def entries_of(answer: Any) -> tuple[Entry, ...]:
+    """The decisions of an answer."""
+    return tuple(from_message(each, Entry) for each in answer.decisions)
+
+
+def reason_of(number: int) -> Reason | None:
+    """The reason of the API's number; None for unspecified, and for one that this version does not know."""
+    return _REASONS.get(number)

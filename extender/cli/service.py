@@ -1,0 +1,229 @@
+"""Where a command gets its answer: from a running Spotmix, by its address or through the kubeconfig, or from here."""
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from msgspec import Struct
+
+from extender.core.errors import ApiError, ConfigError, ServiceError
+
+if TYPE_CHECKING:
+    from extender.cli.client import Bearer, Client
+    from extender.core.reasons import Reason
+    from extender.kube.client import ApiClient
+    from extender.kube.servicepod import ServicePod
+    from extender.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+_PREFIX = "target_"
+_AWAY = (0, 401)
+"""Answers of the API server after which nothing else need be asked of it."""
+
+
+class Target(Struct, frozen=True):
+    """Which service is meant.
+
+    Attributes:
+        server: its address; empty looks for it through the kubeconfig.
+        ca, cert, key: PEM files for TLS.
+        token: a file with the token to show; empty for that of the kubeconfig.
+        namespace: where it is installed; empty looks everywhere.
+        local: compute here.
+    """
+
+    server: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    token: str = ""
+    namespace: str = ""
+    local: bool = False
+
+
+def service_options(command: F) -> F:
+    """Give a command the options that say which service is asked, as one argument `target`."""
+    return _bundled(command, local=False)
+
+
+def service_or_local_options(command: F) -> F:
+    """Likewise, of a command that can do without a service."""
+    return _bundled(command, local=True)
+
+
+def _bundled(command: F, *, local: bool) -> F:
+    @functools.wraps(command)
+    def bundled(*args: Any, **given: Any) -> Any:
+        named = {
+            field: given.pop(f"target_{field}") for field in Target.__struct_fields__ if f"target_{field}" in given
+        }
+        return command(*args, target=Target(**named), **given)
+
+    def option(flag: str, field: str, metavar: str, text: str) -> Callable[[Any], Any]:
+        env = "SPOTMIX_" + flag.removeprefix("--").replace("-", "_").upper()
+        kind = click.Path() if metavar == "FILE" else str
+        text = f"{text} [{env}]"
+        return click.option(flag, f"{_PREFIX}{field}", default="", envvar=env, type=kind, metavar=metavar, help=text)
+
+    options = [
+        option("--server", "server", "HOST:PORT", "Ask the Spotmix at this address; https:// before it for TLS."),
+        option("--server-ca", "ca", "FILE", "Authorities to trust, PEM; means TLS."),
+        option("--server-cert", "cert", "FILE", "Certificate to show, PEM; means TLS."),
+        option("--server-key", "key", "FILE", "Its key, PEM."),
+        option("--server-token-file", "token", "FILE", "Token to show when asked; without it the kubeconfig's."),
+        option("--server-namespace", "namespace", "NS", "Namespace that Spotmix is installed in."),
+    ]
+    if local:
+        options.append(
+            click.option(
+                "--local", "target_local", is_flag=True, help="Ask no Spotmix, compute here from a kubeconfig."
+            )
+        )
+    made: Any = bundled
+    for each in reversed(options):
+        made = each(made)
+    return made  # type: ignore[no-any-return]  # what the decorators of click give back is what they were given
+
+
+async def ask(
+    target: Target, settings: "Settings", given: Mapping[str, Any], question: "Callable[[Client], Awaitable[T]]"
+) -> T | None:
+    """Ask a running Spotmix.
+
+    Args:
+        target: which one.
+        settings: where the cluster is.
+        given: options that say how nodes and policies are read, and `config_file`; one of them means to compute here.
+        question: makes the calls.
+
+    Returns:
+        The answer; None when it is to be computed here, which is said on standard error unless it was asked for.
+
+    Raises:
+        ServiceError: the service at the address that was given cannot be reached, or refuses.
+        NotFoundError: it knows no such object.
+        ConfigError: an option or the kubeconfig is wrong.
+        ApiError: the API server cannot be reached.
+    """
+    computing = [name for name, value in given.items() if value and name not in ("kubeconfig", "context")]
+    if target.local or (computing and not target.server):
+        return None
+    if computing:
+        flag = "--" + computing[0].replace("_file", "").replace("_", "-")
+        raise ConfigError(f"{flag} says how to compute, and --server who does; leave one of them out")
+    try:
+        async with connected(target, settings) as client:
+            return await question(client)
+    except (ServiceError, ApiError) as error:
+        if target.server or (isinstance(error, ApiError) and error.status in _AWAY):
+            raise
+        click.echo(f"spotmix: computed here, from the kubeconfig: {error}", err=True)
+        return None
+
+
+@contextlib.asynccontextmanager
+async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Client]":
+    """A client of the service that is meant.
+
+    Raises:
+        ServiceError: there is none, or it cannot be reached.
+        ConfigError: an option or the kubeconfig is wrong.
+        ApiError: the API server cannot be reached, or refuses to tell of pods.
+    """
+    from extender.cli.client import TlsFiles, direct, tunnelled  # noqa: PLC0415 - see the package's docstring
+    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
+    from extender.kube.portforward import PortForward  # noqa: PLC0415 - likewise
+    from extender.kube.servicepod import find_service_pod  # noqa: PLC0415 - likewise
+
+    tls = TlsFiles(target.ca, target.cert, target.key)
+    kubeconfig = (settings.kubeconfig or None, settings.context or None)
+    if target.server:
+
+        async def bearer() -> str:
+            if target.token:
+                return _token_in(target.token)
+            async with await ApiClient.connect(*kubeconfig) as api:
+                return _token_of(await api.token())
+
+        async with direct(target.server, tls, bearer) as client:
+            yield client
+        return
+    async with await ApiClient.connect(*kubeconfig) as api:
+        pod = await find_service_pod(api, target.namespace)
+        forward = PortForward(api, pod.namespace, pod.name, pod.port)
+
+        def fault() -> str:
+            return str(forward.failure or "")
+
+        async with (
+            forward.listening() as path,
+            tunnelled(path, str(pod), tls, _bearer_for(pod, target, api), fault) as client,
+        ):
+            yield client
+
+
+def _bearer_for(pod: "ServicePod", target: Target, api: "ApiClient") -> "Bearer":
+    """What token a pod is shown.
+
+    Labels say that a pod is Spotmix, and whoever may make pods somewhere may set them. So the kubeconfig's token, which
+    may be good for everything, goes to a namespace alone that the user or the installation's habit names.
+    """
+    from extender.kube.servicepod import HOME  # noqa: PLC0415 - see the package's docstring
+
+    async def bearer() -> str:
+        if target.token:
+            return _token_in(target.token)
+        if pod.namespace not in (HOME, target.namespace):
+            raise ServiceError(
+                f"{pod} asks for a token, and anybody may have labelled it; if it is Spotmix, "
+                f"give --server-namespace {pod.namespace}"
+            )
+        return _token_of(await api.token())
+
+    return bearer
+
+
+def _token_of(token: str) -> str:
+    if not token:
+        raise ServiceError(
+            "the service asks for a token, and the kubeconfig has none; give one with --server-token-file "
+            "(kubectl create token ACCOUNT makes one)"
+        )
+    return token
+
+
+def _token_in(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - shorter than importing pathlib for it
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--server-token-file {path}: {error}; give a file that holds a token") from error
+    if not token:
+        raise ConfigError(f"--server-token-file {path}: it is empty; give a file that holds a token")
+    return token
+
+
+def default_namespace(settings: "Settings", target: Target) -> str:
+    """The namespace that is meant when none is given: of the kubeconfig's context.
+
+    Raises:
+        ConfigError: there is no kubeconfig, and without a server's address nothing else to go by.
+    """
+    from extender.kube.connection import ConnectionSource  # noqa: PLC0415 - see the package's docstring
+
+    try:
+        return ConnectionSource(settings.kubeconfig or None, settings.context or None).namespace()
+    except ConfigError:
+        if not target.server or settings.kubeconfig:
+            raise
+        return "default"
+
+
+def note_obstacle(obstacle: "Reason | None") -> None:
+    """Say on standard error that the replica that answered makes no decisions, and so does not know the last ones."""
+    if obstacle is not None:
+        click.echo(f"spotmix: the replica that answered makes no decisions: {obstacle.text}", err=True)
