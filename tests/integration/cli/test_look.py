@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session"
 
 NOT_SPOT = {"karpenter.sh/capacity-type": "on-demand"}
 READER = "reader"
+COMPUTED_HERE = "spotmix: computed here, from the kubeconfig: there is no Spotmix in the cluster\n"
 SCRIPT = Path(sys.executable).with_name("spotmix")
 LISTED = {
     "": ["nodes", "pods", "namespaces"],
@@ -270,7 +271,7 @@ async def test_a_user_that_may_only_list(look: Look) -> None:
     # The API server learns of roles a moment after they are made.
     ran = await eventually(status, lambda seen: seen.code == 0, "a reader may look")
     assert {row["name"] for row in ran.json["workloads"]} >= {"balanced", "db"}
-    assert ran.err == ""
+    assert ran.err == COMPUTED_HERE
     explained = await look("explain", f"pod/{await look.pod('balanced')}", *arguments, kubeconfig=kubeconfig)
     assert explained.json["outcome"]["reason"] == "seat"
     # Volumes could matter to where a pod may go.
@@ -280,6 +281,11 @@ async def test_a_user_that_may_only_list(look: Look) -> None:
 async def test_who_may_not_look_is_told_what_is_needed(look: Look) -> None:
     kubeconfig = look.stage.plane.write_kubeconfig("nobody", path=look.folder / "nobody")
     ran = await look("status", kubeconfig=kubeconfig)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 2)
+    assert ran.err.startswith(
+        "spotmix: computed here, from the kubeconfig: GET /api/v1/namespaces/spotmix-system/pods: 403"
+    )
+    ran = await look("status", "--local", kubeconfig=kubeconfig)
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 1)
     assert ran.err.startswith("spotmix: GET /ap")
     assert "403 Forbidden" in ran.err
@@ -303,12 +309,12 @@ async def test_a_cluster_that_is_not_there(look: Look) -> None:
 
 async def test_objects_that_are_not_there(look: Look) -> None:
     namespace = look.cluster.namespace
-    ran = await look.explain("pod/no-such")
+    ran = await look.explain("pod/no-such", "--local")
     assert (ran.code, ran.err) == (
         1,
         f'spotmix: no pod "no-such" in namespace "{namespace}"; pods that have ended are not looked at\n',
     )
-    ran = await look("explain", "deploy/balanced", "-n", "default")
+    ran = await look("explain", "deploy/balanced", "-n", "default", "--local")
     assert (ran.code, ran.err) == (
         1,
         f'spotmix: no deployment "balanced" in namespace "default"; there is one in {namespace}: give it with -n\n',
