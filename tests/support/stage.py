@@ -15,6 +15,7 @@ from support.cluster import Cluster
 ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
 _ERROR = re.compile(r"^[EF]\d{4} ")
+NO_VARIABLES: Mapping[str, str] = {}
 _NOT_OURS = (
     "reflector.go",
     "leaderelection",
@@ -82,6 +83,7 @@ async def open_stage(
     scheduler: Mapping[str, Any] | None = None,
     *,
     apiserver_flags: Sequence[str] = (),
+    environ: Mapping[str, str] = NO_VARIABLES,
     **extender: Any,
 ) -> AsyncIterator[Stage]:
     """Open a stage.
@@ -91,6 +93,7 @@ async def open_stage(
         flags: further flags of `spotmix serve`.
         scheduler: further fields of the scheduler's configuration.
         apiserver_flags: further flags of the API server.
+        environ: further environment variables of `spotmix serve`.
         extender: fields of the extender's stanza in the scheduler's configuration.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -98,7 +101,7 @@ async def open_stage(
         api = await stack.enter_async_context(await plane.connect())
         kubelet = await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes() if nodes is None else nodes)
-        spotmix = SpotmixServe(plane, "--log-level", "debug", *flags)
+        spotmix = SpotmixServe(plane, "--log-level", "debug", *flags, **environ)
         stack.push_async_callback(spotmix.stop)
         await spotmix.start()
         await plane.scheduler.restart({**scheduler_config(spotmix.url, **extender), **(scheduler or {})})
