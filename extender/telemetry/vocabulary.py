@@ -72,6 +72,7 @@ SERVICE = (
     Key("extender", "address:port of the extender"),
     Key("metrics", "address:port of health, metrics and console"),
     Key("webhook", "address:port of the webhook"),
+    Key("api", "address:port of the gRPC API"),
     Key("tls", "whether the extender serves HTTPS"),
     Key("seconds", "how long it took"),
     Key("nodes", "how many nodes there are"),
