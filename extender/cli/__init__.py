@@ -16,6 +16,8 @@ from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.cli.watch import watch
 from extender.core.errors import ApiError, NotFoundError, ServiceError, SpotmixError
+from extender.cli.what_if import what_if
+from extender.core.errors import ApiError, NotFoundError, SpotmixError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,6 +31,7 @@ def cli() -> None:
     Why is this pod here:       spotmix explain pod/NAME
     Decisions as they are made: spotmix watch -A
     What would be moved:        spotmix drift plan
+    What if it were larger:     spotmix what-if deploy/NAME --replicas N
     Try a policy over a day:    spotmix simulate SCENARIO
     Run the scheduler extender: spotmix serve
     Attach it to a scheduler:   spotmix scheduler-config inject FILE
@@ -41,6 +44,7 @@ cli.add_command(status)
 cli.add_command(explain)
 cli.add_command(watch)
 cli.add_command(drift)
+cli.add_command(what_if)
 cli.add_command(config)
 cli.add_command(scheduler_config)
 cli.add_command(sandbox)

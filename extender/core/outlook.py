@@ -65,13 +65,15 @@ class Outlook(Struct, frozen=True, rename="camel"):
         actual: pods on nodes by class.
         pending: pods for which there is no node, by what keeps them off their class.
         pending_classes: the same by the class of their seat; empty for those that nobody manages.
-        stand_ins: pods that come to another class than their seat's, because that has no room.
+        stand_ins: pods that fall back to another class than their seat's, because that has no room; in the end they may
+            sit on seats of that class.
         surplus: pods beyond the seats of their class.
         floor: on-demand replicas that the policy asks for at least, at this size.
         below_floor: replicas missing to that; the floor is kept when it is 0.
         moves: what the drift loop has to do afterwards.
-        nodes: the shares of nodes that the pods take, by class: 2.5 is two and a half nodes full.
-        cost: of those, at the prices of the change; None without prices.
+        eventual: pods on nodes by class once the possible moves are made.
+        nodes: the shares of nodes that they take then, by class: 2.5 is two and a half nodes full.
+        cost: of those, at the prices of the change; None where the price of a class is not known.
     """
 
     replicas: int
@@ -84,6 +86,7 @@ class Outlook(Struct, frozen=True, rename="camel"):
     floor: int
     below_floor: int
     moves: Moves
+    eventual: Mapping[str, int]
     nodes: Mapping[str, float]
     cost: float | None = None
 

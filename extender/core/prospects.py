@@ -18,7 +18,7 @@ from extender.core.outlook import Moves, Outlook
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord, PodRecord, Workload
 from extender.core.settling import STEP, Crew
-from extender.core.standing import Replicas
+from extender.core.standing import Replicas, no_replicas
 from extender.core.workloads import Managed
 
 _LASTING = (policy_fault, runs_to_completion, size_unknown, singleton)
@@ -46,6 +46,7 @@ class Prospects:
     def __init__(self, room: Room, rules: DriftRules, now: float, prices: Mapping[str, float]) -> None:
         self._room, self._rules, self._now, self._prices = room, rules, now, prices
         self._sequences = Sequences()
+        self._moved: dict[str, NodeRecord] = {}
 
     def of(self, crews: Mapping[str, Sequence[Crew]]) -> Generator[None, None, dict[str, Outlook]]:
         """The outlook of each workload, by its UID, with a pause after every few."""
@@ -126,6 +127,7 @@ class Prospects:
             found = self._room.find(pod, destination, drift, dwell=False)
             if isinstance(found, NodeRecord):
                 self._room.take(pod, found, drift.revision)
+                self._moved[pod.uid] = found
                 if pod.node is not None:
                     self._room.stock.leave(pod, pod.node)
                 if not excess.destination:
@@ -139,7 +141,7 @@ class Prospects:
     def _outlook(self, crews: Sequence[Crew], moves: Moves) -> Outlook:
         replicas, floor, unmanaged = Replicas(), 0, Counter[str]()
         pending, classes = Counter[Reason](), Counter[str]()
-        nodes: dict[str, float] = {}
+        eventual, nodes = no_replicas(), dict[str, float]()
         for crew in crews:
             workload = crew.part.workload
             if workload is not None:
@@ -152,7 +154,7 @@ class Prospects:
                 pending[reason] += count
                 if capacity_class:
                     classes[capacity_class] += count
-            _add_shares(nodes, crew.revision.pods)
+            self._add(eventual, nodes, crew.revision.pods)
         for name, count in unmanaged.items():
             replicas.actual[name] = replicas.actual.get(name, 0) + count
         return Outlook(
@@ -166,23 +168,26 @@ class Prospects:
             floor,
             replicas.below_floor,
             moves,
+            eventual,
             {name: round(part, 3) for name, part in sorted(nodes.items())},
             self._cost(nodes),
         )
+
+    def _add(self, counts: dict[str, int], nodes: dict[str, float], pods: Iterable[PodRecord]) -> None:
+        """Count pods where they are in the end, and what they take there."""
+        for pod in pods:
+            node = self._moved.get(pod.uid, pod.node)
+            facts = node.facts if node is not None else None
+            if facts is not None:
+                name = facts.capacity_class
+                counts[name] = counts.get(name, 0) + 1
+                nodes[name] = nodes.get(name, 0.0) + share(pod.requests, facts.allocatable)
 
     def _cost(self, nodes: Mapping[str, float]) -> float | None:
         """None where the price of a class that is used is not known."""
         if not self._prices or any(name not in self._prices for name in nodes):
             return None
         return round(sum(part * self._prices[name] for name, part in nodes.items()), 3)
-
-
-def _add_shares(nodes: dict[str, float], pods: Iterable[PodRecord]) -> None:
-    for pod in pods:
-        facts = pod.node.facts if pod.node is not None else None
-        if facts is not None:
-            part = share(pod.requests, facts.allocatable)
-            nodes[facts.capacity_class] = nodes.get(facts.capacity_class, 0.0) + part
 
 
 K = TypeVar("K")
@@ -221,6 +226,7 @@ def total(outlooks: Sequence[Outlook]) -> Outlook:
             _sum(each.moves.blocked for each in outlooks),
             max((each.moves.hours for each in outlooks), default=0.0),
         ),
+        {**no_replicas(), **_sum(each.eventual for each in outlooks)},
         {name: round(part, 3) for name, part in sorted(nodes.items())},
         None if not costs or any(cost is None for cost in costs) else round(sum(filter(None, costs)), 3),
     )

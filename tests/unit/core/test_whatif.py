@@ -102,6 +102,7 @@ def check(seen: WhatIf) -> None:
             assert sum(outlook.actual.values()) + sum(outlook.pending.values()) == outlook.replicas
             assert outlook.moves.needed == outlook.moves.possible + sum(outlook.moves.blocked.values())
             assert outlook.below_floor <= outlook.floor
+            assert sum(outlook.eventual.values()) == sum(outlook.actual.values())
     for side, outlooks in (
         (seen.before, [row.before for row in seen.workloads]),
         (seen.after, [row.after for row in seen.workloads]),
@@ -265,6 +266,7 @@ def test_another_policy_makes_moves_where_there_is_room(world: World) -> None:
     assert (before.moves, before.surplus) == (Moves(), 0)
     assert (some(after.wanted), some(after.actual), after.surplus) == ({SPOT: 6, ON_DEMAND: 4}, {ON_DEMAND: 10}, 6)
     assert after.moves == Moves(6, 4, {Reason.NO_ROOM: 2}, 2.0)
+    assert (some(after.eventual), after.nodes) == ({SPOT: 4, ON_DEMAND: 6}, {SPOT: 1.0, ON_DEMAND: 0.06})
     assert (seen.workloads[0].made, seen.workloads[0].removed, seen.problems) == (0, 0, ())
 
 

@@ -1,0 +1,159 @@
+"""`spotmix what-if`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from extender.cli.cluster import cluster_options, see
+from extender.cli.output import output_option, print_data, print_text
+
+if TYPE_CHECKING:
+    from extender.cli.output import Format
+    from extender.core.outlook import Change
+
+WORSE = 3
+"""Exit code of `--exit-code` when pods would have no node or a floor would not be kept."""
+
+
+def _pairs(option: str, texts: tuple[str, ...], example: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(f"{option} is {text!r}; write KEY=VALUE, such as {example}")
+        if key.strip() in pairs:
+            raise click.UsageError(f"{option} gives {key.strip()} twice; keep one")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def _prices(texts: tuple[str, ...]) -> dict[str, float]:
+    prices: dict[str, float] = {}
+    for name, text in _pairs("--price", texts, "spot=0.06").items():
+        try:
+            prices[name] = float(text)
+        except ValueError as error:
+            raise click.UsageError(f"--price of {name} is {text!r}; write a number, such as {name}=0.20") from error
+    return prices
+
+
+def _change(
+    what: str, namespace: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...]
+) -> "Change":
+    from extender.core.outlook import Change, LostPool, WorkloadName  # noqa: PLC0415 - see the package's docstring
+
+    lost = []
+    for text in pools:
+        parts = ["" if part.strip() == "*" else part.strip() for part in text.split("/")]
+        if len(parts) > 3:
+            raise click.UsageError(f"--lose-pool is {text!r}; write CLASS/INSTANCE_TYPE/ZONE, * for any")
+        lost.append(LostPool(*parts))
+    kind, _, name = what.partition("/")
+    return Change(WorkloadName(kind, namespace, name) if what else None, replicas, policy, tuple(lost))
+
+
+def _target(what: str, name: str) -> str:
+    """TYPE/NAME, however it was written; empty for none."""
+    kind, slash, rest = what.partition("/")
+    if not what:
+        return ""
+    if bool(rest) == bool(name) or not kind or (slash and name):
+        raise click.UsageError(f"{what!r} is no TYPE/NAME: write deploy/NAME")
+    return f"{kind}/{rest or name}"
+
+
+@click.command("what-if")
+@click.argument("what", metavar="[TYPE/NAME]", default="")
+@click.argument("name", default="", metavar="")
+@click.option(
+    "--replicas", type=click.IntRange(0, 10_000), metavar="N", help="Suppose that the workload had N replicas."
+)
+@click.option(
+    "--set",
+    "policy",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Suppose a key of the policy, such as spot=80%, min-on-demand=3 or when-unsatisfiable=wait; an empty value "
+    "takes the workload's own away, enabled=true or false is the label. May be repeated.",
+)
+@click.option(
+    "--lose-pool",
+    "pools",
+    multiple=True,
+    metavar="CLASS[/TYPE[/ZONE]]",
+    help="Suppose that all nodes of a class, instance type and zone were gone; * is any. May be repeated.",
+)
+@click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="CLASS=PRICE",
+    help="Price of a node of a class, to compare costs: spot=0.3 and on-demand=1 will do. May be repeated.",
+)
+@click.option(
+    "--exit-code", "tells", is_flag=True, help="End with code 3 when pods would have no node, or a floor break."
+)
+@output_option
+@cluster_options
+def what_if(
+    config_file: str,
+    what: str,
+    name: str,
+    namespace: str,
+    *,
+    replicas: int | None,
+    policy: tuple[str, ...],
+    pools: tuple[str, ...],
+    prices: tuple[str, ...],
+    tells: bool,
+    output: "Format",
+    **given: str | None,
+) -> None:
+    """Say what would become of workloads if one had N replicas or another policy, or a pool of nodes were lost.
+
+    Any of these together. Nothing is changed: all is computed here from what the kubeconfig lets list, with the
+    functions that place and move pods, so that Spotmix need not be installed. A workload that is not managed can be
+    given a policy to see what that would do before it is opted in. Pairs of numbers are pods / seats.
+
+    \b
+    Examples:
+      spotmix what-if deploy/web --replicas 40
+      spotmix what-if deploy/web --set spot=80% --set min-on-demand=3
+      spotmix what-if --lose-pool spot/m5.large
+      spotmix what-if deploy/web --replicas 40 --set spot=90% --lose-pool 'spot/*/eu-west-1a' -o wide
+
+    It knows what is in the cluster now, and no more: not the nodes that an autoscaler would add, nor priorities and
+    preemption, nor which of several workloads comes first.
+
+    \b
+    Exit code 0: shown; 1: no such workload or pool, or the cluster cannot be reached or refuses; 2: a flag, the
+    configuration or the kubeconfig is wrong, or the change cannot be; 3, with --exit-code alone: pods would have no
+    node, or fewer on-demand pods than the policy asks for at least.
+    """
+    change = _change(_target(what, name), namespace, replicas, _pairs("--set", policy, "spot=80%"), pools)
+    if change.workload is None and (replicas is not None or policy):
+        raise click.UsageError("--replicas and --set are for one workload: name it, as in deploy/NAME")
+    if replicas is None and not policy and not pools:
+        raise click.UsageError("nothing is supposed: give --replicas, --set or --lose-pool")
+    costs = _prices(prices)
+    from msgspec.structs import replace  # noqa: PLC0415 - see the package's docstring
+
+    from extender.cli.options import settings_from  # noqa: PLC0415 - likewise
+    from extender.core.whatif import what_if as look_ahead  # noqa: PLC0415 - likewise
+    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
+
+    rules = drift_rules(settings_from(config_file, given).drift)
+    seen = see(config_file, given, namespace)
+    asked = change.workload
+    if asked is not None:
+        change = replace(change, workload=replace(asked, namespace=seen.namespace))
+    answer = look_ahead(seen.state, replace(change, prices=costs), seen.now, rules)
+    if output in ("json", "yaml"):
+        print_data(answer, output)
+    else:
+        from extender.cli.what_if_text import text_of  # noqa: PLC0415 - see the package's docstring
+
+        print_text(text_of(answer, wide=output == "wide"))
+    seen.note_missing("poddisruptionbudgets.policy")
+    after = answer.after
+    click.get_current_context().exit(WORSE if tells and (after.pending or after.below_floor) else 0)

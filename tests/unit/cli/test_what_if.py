@@ -1,0 +1,148 @@
+"""`spotmix what-if`: its flags, and what it prints for people."""
+
+from collections.abc import Iterable
+
+import pytest
+from click.testing import CliRunner
+from rich.console import RenderableType
+from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
+
+from extender.cli import cli
+from extender.cli.output import print_text
+from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
+from extender.core.objects import Requests
+from extender.core.outlook import Change, LostPool, WorkloadName
+from extender.core.whatif import what_if
+
+WEB = WorkloadName("deploy", "shop", "web")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "give --replicas, --set or --lose-pool"),
+        (("deploy/web",), "give --replicas, --set or --lose-pool"),
+        (("--replicas", "3"), "name it, as in deploy/NAME"),
+        (("--set", "spot=3"), "name it, as in deploy/NAME"),
+        (("deploy/web", "--replicas", "-1"), "-1 is not in the range"),
+        (("deploy/web", "--replicas", "many"), "'many' is not a valid integer"),
+        (("deploy/web", "web", "--replicas", "1"), "is no TYPE/NAME"),
+        (("deploy/", "--replicas", "1"), "is no TYPE/NAME"),
+        (("deploy", "--replicas", "1"), "is no TYPE/NAME"),
+        (("deploy/web", "--set", "spot"), "write KEY=VALUE, such as spot=80%"),
+        (("deploy/web", "--set", "spot=1", "--set", "spot=2"), "gives spot twice"),
+        (("--lose-pool", "spot/m5/a/b"), "write CLASS/INSTANCE_TYPE/ZONE"),
+        (("--lose-pool", "spot", "--price", "spot=cheap"), "write a number, such as spot=0.20"),
+    ],
+)
+def test_wrong_flags(arguments: tuple[str, ...], says: str) -> None:
+    result = CliRunner().invoke(cli, ("what-if", *arguments))
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+class Screen:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def show(self, parts: Iterable[RenderableType]) -> list[str]:
+        print_text(parts)
+        return [line.rstrip() for line in self.capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def screen(capsys: pytest.CaptureFixture[str]) -> Screen:
+    return Screen(capsys)
+
+
+@pytest.fixture
+def world() -> World:
+    """Ten web pods: seven on spot with room for eight, three on demand with room for six."""
+    world = World()
+    world.up(
+        make_node("s", SPOT, allocatable=Requests(cpu=800)),
+        make_node("o", ON_DEMAND, allocatable=Requests(cpu=600)),
+    )
+    web = world.deployment("web", 10, spot_percentage=70, min_on_demand=2)
+    world.up(*(make_pod(f"w{n}", web, "s" if n < 7 else "o", created=float(n)) for n in range(10)))
+    return world
+
+
+def ask(world: World, screen: Screen, change: Change, *, wide: bool = False) -> list[str]:
+    return screen.show(text_of(what_if(world.state, change, world.now), wide=wide))
+
+
+def test_one_workload(world: World, screen: Screen) -> None:
+    change = Change(WEB, 16, {"min-on-demand": "5"}, prices={SPOT: 0.3, ON_DEMAND: 1.0})
+    assert ask(world, screen, change) == [
+        "NAMESPACE   WORKLOAD         REPLICAS   SPOT          ON-DEMAND    NO NODE   FLOOR   MOVES",
+        "shop        Deployment/web   10 -> 16   7/7 -> 8/11   3/3 -> 6/5   0 -> 2    kept    0/1 possible",
+        "",
+        "Pods without a node (2 for spot):",
+        "  2   no-room   no node of the class has room for it",
+        "New pods that fall back to another class, because their own has no room: 1.",
+        "Moves of the drift loop: 1 needed, of these possible 0.",
+        "  1   no-room   no node of the class has room for it",
+        "Nodes' worth of requests in the end: 0.5 -> 1.0 on-demand, 0.9 -> 1.0 spot.",
+        "Cost at the prices given: 0.76 -> 1.30 (+71 %).",
+        UNKNOWN,
+    ]
+
+
+def test_another_policy(world: World, screen: Screen) -> None:
+    shown = ask(world, screen, Change(WEB, policy={"spot": "30", "max-moves-per-hour": "2"}))
+    assert [cell.strip() for cell in shown[1].split("   ") if cell][2:] == [
+        "10",
+        "7/7 -> 7/3",
+        "3/3 -> 3/7",
+        "0",
+        "kept",
+        "3/4 possible",
+    ]
+    assert (
+        "Moves of the drift loop: 4 needed, of these possible 3, in 1.5 h at least; then 4 spot, 6 on-demand." in shown
+    )
+
+
+def test_a_wrong_policy(world: World, screen: Screen) -> None:
+    shown = ask(world, screen, Change(WEB, policy={"spot": "most"}))
+    assert shown[0].startswith("problem: Deployment shop/web: spotmix.io/spot-percentage='most' is not a percentage")
+    assert shown[1] == "The policy of Deployment shop/web is invalid: the last valid one would stay in force."
+
+
+def test_a_lost_pool(world: World, screen: Screen) -> None:
+    world.up(make_pod("bare", None, "s"), make_pod("plain", world.deployment("plain", 1, labels={}), "s"))
+    shown = ask(world, screen, Change(lost_pools=(LostPool(SPOT),)), wide=True)
+    assert [line.split() for line in shown[:2]] == [
+        ["LOST", "INSTANCE", "TYPE", "ZONE", "NODES", "PODS", "MANAGED"],
+        ["spot", "m.large", "a", "1", "9", "7"],
+    ]
+    assert shown[2:4] == [
+        "Nodes that take pods: on-demand 1, spot 1 -> 0.",
+        "Pods that nobody manages: 1 come to another node, 1 are not made anew.",
+    ]
+    assert shown[5].split()[-5:] == ["LOST", "REMOVED", "NEW", "FALL", "BACK"]
+    assert shown[6].split()[-4:] == ["7", "0", "7", "2"]
+    assert "  5   no-node   there is no node of the class it should be on" in shown
+    world.up(make_node("empty", SPOT, zone="z"))
+    shown = ask(world, screen, Change(lost_pools=(LostPool(zone="z"),)))
+    assert "No managed workload would be touched." in shown
+
+
+def test_the_first_of_many(world: World, screen: Screen) -> None:
+    for number in range(SHOWN + 4):
+        owner = world.deployment(f"small-{number:02d}", 1, spot_percentage=100)
+        world.up(make_pod(f"s{number}", owner, "s", requests=Requests(cpu=1)))
+    change = Change(WEB, 9, lost_pools=(LostPool(SPOT),))
+    shown = ask(world, screen, change)
+    assert ".. and 5 workloads more; -o wide shows them all" in shown
+    assert sum("Deployment/" in line for line in shown) == SHOWN
+    assert "Deployment/web" in shown[5]
+    assert sum("Deployment/" in line for line in ask(world, screen, change, wide=True)) == SHOWN + 5
+    assert any(line.startswith(f"{SHOWN + 5} workloads: ") for line in shown)
+
+
+def test_a_broken_floor_is_said(world: World, screen: Screen) -> None:
+    shown = ask(world, screen, Change(lost_pools=(LostPool(ON_DEMAND),)))
+    assert "On-demand pods missing to floors: 2." in shown
+    assert any("   0/2   " in line for line in shown)
