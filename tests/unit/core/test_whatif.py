@@ -1,5 +1,6 @@
 """What a change would come to: scale, policy, lost pools, any of them at once."""
 
+import contextlib
 import itertools
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -596,3 +597,45 @@ def through(steps: Generator[None, None, WhatIf]) -> tuple[int, WhatIf]:
         except StopIteration as end:
             return pauses, end.value
     raise AssertionError
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["pod", "node", "owner", "scale", "join", "new"]), st.integers(0, 50)), max_size=40
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(CLUSTERS, POLICIES, EVENTS)
+def test_the_cluster_may_change_during_pauses(
+    cluster: dict[str, list[int]], policy: dict[str, Any], events: list[tuple[str, int]]
+) -> None:
+    both = {"web": policy, "cart": {**policy, "spot_percentage": 100 - policy["spot_percentage"]}}
+    world, names, owners = made({**cluster, "a": [*cluster["a"], 5]}, **both)
+    for name, each in both.items():
+        scale(world, name, 9, each)
+        fill(world, owners[name], 9, names)
+    steps = what_if_in_steps(world.state, Change(WEB, 14, {"spot": "60"}, (LostPool(SPOT, zone="a"),)), world.now)
+    left = iter(events)
+    with contextlib.suppress(StopIteration):
+        while True:
+            next(steps)
+            for what, number in itertools.islice(left, 3):
+                happen(world, names, what, number)
+    assert next(steps, None) is None
+
+
+def happen(world: World, names: list[str], what: str, number: int) -> None:
+    pods = sorted(world.state.pods)
+    match what:
+        case "pod" if pods:
+            world.gone("pods", pods[number % len(pods)])
+        case "node" if names:
+            world.gone("nodes", f"uid-{names[number % len(names)]}")
+        case "owner":
+            world.gone("deployments.apps", f"uid-Deployment-{('web', 'cart')[number % 2]}")
+        case "scale":
+            scale(world, "web", number, {"spot_percentage": number})
+        case "join":
+            world.up(make_node(f"joined-{number}", SPOT))
+        case "new":
+            world.up(make_pod(f"more-{number}", OwnerRef("uid-ReplicaSet-web-1", "apps/v1", "ReplicaSet", "web-1")))
