@@ -40,7 +40,8 @@ def _prices(texts: tuple[str, ...]) -> dict[str, float]:
 def _change(
     what: str, namespace: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...]
 ) -> "Change":
-    from extender.core.outlook import Change, LostPool, WorkloadName  # noqa: PLC0415 - see the package's docstring
+    from extender.core.drift.report import WorkloadName  # noqa: PLC0415 - see the package's docstring
+    from extender.core.outlook import Change, LostPool  # noqa: PLC0415 - likewise
 
     lost = []
     for text in pools:
@@ -49,7 +50,7 @@ def _change(
             raise click.UsageError(f"--lose-pool is {text!r}; write CLASS/INSTANCE_TYPE/ZONE, * for any")
         lost.append(LostPool(*parts))
     kind, _, name = what.partition("/")
-    return Change(WorkloadName(kind, namespace, name) if what else None, replicas, policy, tuple(lost))
+    return Change(WorkloadName(namespace, kind, name) if what else None, replicas, policy, tuple(lost))
 
 
 def _target(what: str, name: str) -> str:

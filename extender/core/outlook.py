@@ -4,17 +4,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from extender.core.drift.report import WorkloadName
 from extender.core.objects import EMPTY
 from extender.core.policy import Problem
 from extender.core.reasons import Reason
-
-
-class WorkloadName(Struct, frozen=True, gc=False, rename="camel"):
-    """A workload; `kind` as people write it, such as `deploy` or `rollouts.argoproj.io`."""
-
-    kind: str
-    namespace: str
-    name: str
 
 
 class LostPool(Struct, frozen=True, gc=False, rename="camel"):
@@ -29,7 +22,8 @@ class Change(Struct, frozen=True, rename="camel"):
     """What is supposed.
 
     Attributes:
-        workload: whose replicas or policy change; None when nodes are lost alone.
+        workload: whose replicas or policy change, its kind as people write it (`deploy`, `rollouts.argoproj.io`); None
+            when nodes are lost alone.
         replicas: how many it has; None leaves them.
         policy: keys without a prefix, and their values as annotations have them; `enabled` is the label. An empty value
             takes the workload's own annotation away.

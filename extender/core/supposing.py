@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.drift.report import WorkloadName
 from extender.core.errors import ChangeError, NotFoundError
 from extender.core.lookup import find_owner, kind_named, namespaces_with
 from extender.core.objects import Owner, OwnerRef
-from extender.core.outlook import Change, LostPool, WorkloadName
+from extender.core.outlook import Change, LostPool
 from extender.core.policy import ENABLED, KEYS, MAX_REPLICAS, Policy, Problem
 from extender.core.provenance import why_unmanaged
 from extender.core.records import NodeRecord, Revision, Workload

@@ -13,7 +13,8 @@ import time
 
 from bench.planchild import LATER, Stage, demands
 from extender.core.classes import SPOT
-from extender.core.outlook import Change, LostPool, WhatIf, WorkloadName
+from extender.core.drift.report import WorkloadName
+from extender.core.outlook import Change, LostPool, WhatIf
 from extender.core.state import ClusterState
 from extender.core.whatif import what_if_in_steps
 
@@ -38,7 +39,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     owner = stage.deployments(1)[0]
-    name = WorkloadName(owner.kind, owner.namespace, owner.name)
+    name = WorkloadName(owner.namespace, owner.kind, owner.name)
     facts = next(node.facts for node in stage.state.nodes.values() if node.facts and node.facts.capacity_class == SPOT)
     pool = LostPool(SPOT, facts.instance_type, facts.zone)
     changes = {

@@ -10,11 +10,12 @@ from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
 from extender.cli import cli
 from extender.cli.output import print_text
 from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
+from extender.core.drift.report import WorkloadName
 from extender.core.objects import Requests
-from extender.core.outlook import Change, LostPool, WorkloadName
+from extender.core.outlook import Change, LostPool
 from extender.core.whatif import what_if
 
-WEB = WorkloadName("deploy", "shop", "web")
+WEB = WorkloadName("shop", "deploy", "web")
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,16 @@ from support.doubles import (
 )
 
 from extender.core.constraints import Constraints
+from extender.core.drift.report import WorkloadName
 from extender.core.drift.rules import DriftRules
 from extender.core.errors import ChangeError, NotFoundError
 from extender.core.objects import OwnerRef, Protection, Requests
-from extender.core.outlook import Change, LostPool, Moves, Outlook, WhatIf, WorkloadName
+from extender.core.outlook import Change, LostPool, Moves, Outlook, WhatIf
 from extender.core.reasons import Reason
 from extender.core.selectors import Requirement
 from extender.core.whatif import what_if, what_if_in_steps
 
-WEB = WorkloadName("deploy", "shop", "web")
+WEB = WorkloadName("shop", "deploy", "web")
 ROOM_FOR = 1000
 
 
@@ -185,7 +186,7 @@ def test_what_waits_takes_no_room_and_goes_on_waiting(world: World) -> None:
     names = nodes(world, SPOT, 10)
     fill(world, world.deployment("web", 8, spot_percentage=100, when_unsatisfiable="wait"), 8, names)
     fill(world, world.deployment("late", 6, spot_percentage=100, when_unsatisfiable="wait"), 6, names)
-    late = WorkloadName("deploy", "shop", "late")
+    late = WorkloadName("shop", "deploy", "late")
     before, after = one(ask(world, Change(late, 9)))
     assert (some(before.actual), before.pending) == ({SPOT: 2}, {Reason.NO_ROOM: 4})
     assert (some(after.actual), after.pending) == ({SPOT: 2}, {Reason.NO_ROOM: 7})
@@ -198,7 +199,7 @@ def test_a_stateful_set_is_scaled_by_ordinals(world: World) -> None:
     for ordinal in range(4):
         pod, _ = world.place(ref(db), names, uid=f"u{ordinal}", name=f"db-{ordinal}")
         world.up(pod)
-    name = WorkloadName("sts", "shop", "db")
+    name = WorkloadName("shop", "sts", "db")
     for size in (0, 1, 3, 4, 7):
         _, after = one(ask(world, Change(name, size)))
         assert some(after.actual) == some(after.wanted)
@@ -226,7 +227,7 @@ def test_volumes_bind_the_lost_and_not_the_new(world: World) -> None:
             make_claim(f"data-db-{ordinal}", f"v{ordinal}"),
             make_volume(f"v{ordinal}", Requirement("zone", "In", (zone,))),
         )
-    name = WorkloadName("sts", "shop", "db")
+    name = WorkloadName("shop", "sts", "db")
     seen = ask(world, Change(name, 4, lost_pools=(LostPool(zone="b"),)))
     _, after = one(seen)
     assert (some(after.actual), after.pending) == ({SPOT: 3}, {Reason.VOLUME: 1})
@@ -296,9 +297,9 @@ def test_a_policy_that_is_wrong_does_what_it_would_do(world: World) -> None:
     assert [problem.key for problem in seen.problems] == ["spotmix.io/spot-percentage"]
     assert seen.workloads[0].policy == "last-valid"
     assert some(one(seen)[1].wanted) == {SPOT: 2, ON_DEMAND: 2}
-    seen = ask(world, Change(WorkloadName("deploy", "shop", "bad"), policy={"max-spot": "1"}))
+    seen = ask(world, Change(WorkloadName("shop", "deploy", "bad"), policy={"max-spot": "1"}))
     assert (seen.workloads[0].policy, some(one(seen)[1].wanted)) == ("held-on-demand", {ON_DEMAND: 2})
-    seen = ask(world, Change(WorkloadName("deploy", "shop", "bad"), policy={"spot-percentage": "50%"}))
+    seen = ask(world, Change(WorkloadName("shop", "deploy", "bad"), policy={"spot-percentage": "50%"}))
     assert (seen.workloads[0].policy, seen.problems) == ("valid", ())
 
 
@@ -413,12 +414,12 @@ def test_prices_of_classes_that_are_used_have_to_be_known(world: World) -> None:
         (Change(WEB, 1, prices={SPOT: -1.0}), ChangeError, "price of spot"),
         (Change(lost_pools=(LostPool(),)), ChangeError, "no class, instance type or zone"),
         (Change(lost_pools=(LostPool(SPOT, "m5"),)), NotFoundError, r"spot/m5/\*; there are on-demand/m.large/a, spot"),
-        (Change(WorkloadName("deploy", "shop", "none"), 1), NotFoundError, 'no deployment "none" in namespace "shop"'),
-        (Change(WorkloadName("deploy", "lab", "web"), 1), NotFoundError, "there is one in shop"),
-        (Change(WorkloadName("cj", "shop", "night"), 1), ChangeError, "name one of these"),
-        (Change(WorkloadName("rollout", "shop", "r"), 1), ChangeError, "cannot be scaled"),
+        (Change(WorkloadName("shop", "deploy", "none"), 1), NotFoundError, 'no deployment "none" in namespace "shop"'),
+        (Change(WorkloadName("lab", "deploy", "web"), 1), NotFoundError, "there is one in shop"),
+        (Change(WorkloadName("shop", "cj", "night"), 1), ChangeError, "name one of these"),
+        (Change(WorkloadName("shop", "rollout", "r"), 1), ChangeError, "cannot be scaled"),
         (
-            Change(WorkloadName("sts", "kube-system", "dns"), 1, {"spot": "1"}),
+            Change(WorkloadName("kube-system", "sts", "dns"), 1, {"spot": "1"}),
             ChangeError,
             "so that a cluster can boot",
         ),
@@ -447,7 +448,7 @@ def test_a_cluster_without_nodes(world: World) -> None:
 def test_a_replica_set_of_a_deployment_means_the_deployment(world: World) -> None:
     names = nodes(world, SPOT, 9) + nodes(world, ON_DEMAND, 9)
     fill(world, world.deployment("web", 2, spot_percentage=50), 2, names)
-    assert ask(world, Change(WorkloadName("rs", "shop", "web-1"), 4)).workloads[0].kind == "Deployment"
+    assert ask(world, Change(WorkloadName("shop", "rs", "web-1"), 4)).workloads[0].kind == "Deployment"
 
 
 # Properties
