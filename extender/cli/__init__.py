@@ -15,9 +15,8 @@ from extender.cli.serve import serve
 from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.cli.watch import watch
-from extender.core.errors import ApiError, NotFoundError, ServiceError, SpotmixError
 from extender.cli.what_if import what_if
-from extender.core.errors import ApiError, NotFoundError, SpotmixError
+from extender.core.errors import ApiError, NotFoundError, ServiceError, SpotmixError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
