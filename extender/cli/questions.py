@@ -10,13 +10,17 @@ from extender.core.decisionlog import Entry
 from extender.core.detail import WorkloadExplanation
 from extender.core.drift.report import DriftReport
 from extender.core.explain import PodExplanation
+from extender.core.outlook import Change, WhatIf
 from extender.core.overview import Overview, WorkloadRow
 from extender.core.reasons import Reason
-from extender.rpc.convert import NUMBERS, from_message
+from extender.rpc.convert import NUMBERS, from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 PAGE = 1000
 """Workloads in one answer: the most there may be."""
+
+MOST_TOUCHED = 10_000
+"""Workloads that a what-if tells of: the most there may be."""
 
 _REASONS = {number: reason for reason, number in NUMBERS.items() if isinstance(reason, Reason)}
 
@@ -35,6 +39,14 @@ class Explained(Struct, frozen=True):
     decisions: tuple[Entry, ...]
     obstacle: Reason | None
     drift: DriftReport | None = None
+
+
+class LookedAhead(Struct, frozen=True):
+    """What a change would come to, and how many workloads it touches; no more than `MOST_TOUCHED` are told of."""
+
+    answer: WhatIf
+    touched: int
+    obstacle: Reason | None
 
 
 class Planned(Struct, frozen=True):
@@ -81,6 +93,13 @@ async def plan(client: Client, namespace: str) -> Planned:
     answer = await client.call("PlanDrift", pb.PlanDriftRequest(namespace=namespace))
     report = from_message(answer.report, DriftReport)
     return Planned(report, answer.planned, answer.off, answer.mode, reason_of(answer.obstacle))
+
+
+async def what_if(client: Client, change: Change) -> LookedAhead:
+    """What a change would come to."""
+    request = pb.SimulateRequest(change=to_message(change), workload_limit=MOST_TOUCHED)
+    answer = await client.call("Simulate", request)
+    return LookedAhead(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
 
 
 def entries_of(answer: Any) -> tuple[Entry, ...]:

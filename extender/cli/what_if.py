@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
+from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
+from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
+    from extender.cli.client import Client
     from extender.cli.output import Format
-    from extender.core.outlook import Change
+    from extender.cli.questions import LookedAhead
+    from extender.core.outlook import Change, WhatIf
 
 WORSE = 3
 """Exit code of `--exit-code` when pods would have no node or a floor would not be kept."""
@@ -38,8 +42,9 @@ def _prices(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _change(
-    what: str, namespace: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...]
+    what: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...], prices: dict[str, float]
 ) -> "Change":
+    """What is supposed; the workload's namespace is not known yet."""
     from extender.core.drift.report import WorkloadName  # noqa: PLC0415 - see the package's docstring
     from extender.core.outlook import Change, LostPool  # noqa: PLC0415 - likewise
 
@@ -50,10 +55,10 @@ def _change(
             raise click.UsageError(f"--lose-pool is {text!r}; write CLASS/INSTANCE_TYPE/ZONE, * for any")
         lost.append(LostPool(*parts))
     kind, _, name = what.partition("/")
-    return Change(WorkloadName(namespace, kind, name) if what else None, replicas, policy, tuple(lost))
+    return Change(WorkloadName("", kind, name) if what else None, replicas, policy, tuple(lost), prices)
 
 
-def _target(what: str, name: str) -> str:
+def _named(what: str, name: str) -> str:
     """TYPE/NAME, however it was written; empty for none."""
     kind, slash, rest = what.partition("/")
     if not what:
@@ -95,12 +100,14 @@ def _target(what: str, name: str) -> str:
     "--exit-code", "tells", is_flag=True, help="End with code 3 when pods would have no node, or a floor break."
 )
 @output_option
+@service_or_local_options
 @cluster_options
 def what_if(
     config_file: str,
     what: str,
     name: str,
     namespace: str,
+    target: Target,
     *,
     replicas: int | None,
     policy: tuple[str, ...],
@@ -112,9 +119,9 @@ def what_if(
 ) -> None:
     """Say what would become of workloads if one had N replicas or another policy, or a pool of nodes were lost.
 
-    Any of these together. Nothing is changed: all is computed here from what the kubeconfig lets list, with the
-    functions that place and move pods, so that Spotmix need not be installed. A workload that is not managed can be
-    given a policy to see what that would do before it is opted in. Pairs of numbers are pods / seats.
+    Any of these together. Nothing is changed: it is computed with the functions that place and move pods, by a running
+    Spotmix, which is found through the kubeconfig, or here where there is none, or with --local. A workload that is not
+    managed can be given a policy to see what that would do before it is opted in. Pairs of numbers are pods / seats.
 
     \b
     Examples:
@@ -127,34 +134,55 @@ def what_if(
     preemption, nor which of several workloads comes first.
 
     \b
-    Exit code 0: shown; 1: no such workload or pool, or the cluster cannot be reached or refuses; 2: a flag, the
-    configuration or the kubeconfig is wrong, or the change cannot be; 3, with --exit-code alone: pods would have no
-    node, or fewer on-demand pods than the policy asks for at least.
+    Exit code 0: shown; 1: no such workload or pool, or the cluster or the service cannot be reached or refuses; 2: a
+    flag, the configuration or the kubeconfig is wrong, or the change cannot be; 3, with --exit-code alone: pods would
+    have no node, or fewer on-demand pods than the policy asks for at least.
     """
-    change = _change(_target(what, name), namespace, replicas, _pairs("--set", policy, "spot=80%"), pools)
+    keys, costs = _pairs("--set", policy, "spot=80%"), _prices(prices)
+    change = _change(_named(what, name), replicas, keys, pools, costs)
     if change.workload is None and (replicas is not None or policy):
         raise click.UsageError("--replicas and --set are for one workload: name it, as in deploy/NAME")
     if replicas is None and not policy and not pools:
         raise click.UsageError("nothing is supposed: give --replicas, --set or --lose-pool")
-    costs = _prices(prices)
-    from msgspec.structs import replace  # noqa: PLC0415 - see the package's docstring
-
-    from extender.cli.options import settings_from  # noqa: PLC0415 - likewise
-    from extender.core.whatif import what_if as look_ahead  # noqa: PLC0415 - likewise
-    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
-
-    rules = drift_rules(settings_from(config_file, given).drift)
-    seen = see(config_file, given, namespace)
-    asked = change.workload
-    if asked is not None:
-        change = replace(change, workload=replace(asked, namespace=seen.namespace))
-    answer = look_ahead(seen.state, replace(change, prices=costs), seen.now, rules)
+    answer = _answer(config_file, given, target, namespace, change)
     if output in ("json", "yaml"):
         print_data(answer, output)
     else:
         from extender.cli.what_if_text import text_of  # noqa: PLC0415 - see the package's docstring
 
         print_text(text_of(answer, wide=output == "wide"))
-    seen.note_missing("poddisruptionbudgets.policy")
     after = answer.after
     click.get_current_context().exit(WORSE if tells and (after.pending or after.below_floor) else 0)
+
+
+def _answer(
+    config_file: str, given: dict[str, str | None], target: Target, namespace: str, change: "Change"
+) -> "WhatIf":
+    """What a running Spotmix says, or what is computed here."""
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    from msgspec.structs import replace  # noqa: PLC0415 - likewise
+
+    from extender.core.whatif import what_if as look_ahead  # noqa: PLC0415 - likewise
+    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
+
+    settings = settings_from(config_file, given)
+    if change.workload is not None:
+        meant = namespace or default_namespace(settings, target)
+        change = replace(change, workload=replace(change.workload, namespace=meant))
+
+    async def question(client: "Client") -> "LookedAhead":
+        from extender.cli.questions import what_if as simulate  # noqa: PLC0415 - likewise
+
+        return await simulate(client, change)
+
+    told = asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
+    if told is not None:
+        note_obstacle(told.obstacle)
+        left_out = told.touched - len(told.answer.workloads)
+        if left_out:
+            click.echo(f"spotmix: {left_out} workloads more are touched; the sums are of all", err=True)
+        return told.answer
+    seen = see(config_file, given, namespace)
+    seen.note_missing("poddisruptionbudgets.policy")
+    return look_ahead(seen.state, change, seen.now, drift_rules(settings.drift))

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from msgspec import Struct
 
-from extender.core import decisionlog, detail, explain, overview, policy, provenance, verdicts, views
+from extender.core import decisionlog, detail, explain, outlook, overview, policy, provenance, verdicts, views
 from extender.core.drift import moves, report
 from extender.core.errors import WireError
 from extender.core.overview import Condition
@@ -35,6 +35,14 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     detail.WorkloadExplanation: pb.WorkloadExplanation,
     explain.PodExplanation: pb.PodExplanation,
     moves.PodId: pb.PodId,
+    outlook.Bystanders: pb.Bystanders,
+    outlook.Change: pb.Change,
+    outlook.LostNodes: pb.LostNodes,
+    outlook.LostPool: pb.LostPool,
+    outlook.Moves: pb.Moves,
+    outlook.Outlook: pb.Outlook,
+    outlook.WhatIf: pb.WhatIf,
+    outlook.WorkloadChange: pb.WorkloadChange,
     overview.Overview: pb.Overview,
     overview.PoolRow: pb.PoolRow,
     overview.Totals: pb.Totals,

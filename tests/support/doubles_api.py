@@ -12,7 +12,7 @@ import grpc
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceServicer, add_PlacementServiceServicer_to_server
 from support.certificates import Pair
 
-METHODS = ("ListWorkloads", "GetWorkload", "ExplainPod", "PlanDrift", "WatchDecisions")
+METHODS = ("ListWorkloads", "GetWorkload", "ExplainPod", "PlanDrift", "Simulate", "WatchDecisions")
 
 
 class RefusalError(Exception):

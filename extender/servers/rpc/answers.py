@@ -19,8 +19,10 @@ from extender.core.overview import STEP, narrowed
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
 from extender.servers.console.gather import Gather
+from extender.servers.rpc import simulating
 from extender.servers.rpc.calls import Code, RefusedError
 from extender.servers.rpc.requests import Listing
+from extender.servers.rpc.simulating import Supposition
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
@@ -103,6 +105,14 @@ class Answers:
             mode=drifting.mode,
             obstacle=self._obstacle(),
         )
+
+    async def what_if(self, asked: Supposition) -> pb.SimulateResponse:
+        """What a change would come to.
+
+        Raises:
+            RefusedError: it cannot be, or is of something that is not there.
+        """
+        return await simulating.answer(self._sources, asked)
 
     def _obstacle(self) -> Any:
         return number_of(self._sources.obstacle())

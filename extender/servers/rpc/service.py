@@ -4,7 +4,7 @@ from functools import partial
 
 from extender.core.access import get_plan, get_pod, get_workload, list_workloads, watch_decisions
 from extender.servers.pace import Pace
-from extender.servers.rpc import requests
+from extender.servers.rpc import requests, simulating
 from extender.servers.rpc.answers import Answers
 from extender.servers.rpc.calls import Calls, Context, Door
 from extender.servers.rpc.watches import Watches
@@ -74,6 +74,17 @@ class PlacementService(PlacementServiceServicer):
                 return await self._answers.plan(namespace)
 
         return await self._calls.run("PlanDrift", context, work())
+
+    async def Simulate(self, request: pb.SimulateRequest, context: Context) -> pb.SimulateResponse:
+        """See proto/."""
+
+        async def work() -> pb.SimulateResponse:
+            asked = simulating.supposition(request)
+            await self._door.admit(context, asked.right)
+            async with self._pace.turn():
+                return await self._answers.what_if(asked)
+
+        return await self._calls.run("Simulate", context, work())
 
     async def WatchDecisions(self, request: pb.WatchDecisionsRequest, context: Context) -> None:
         """See proto/."""

@@ -295,18 +295,22 @@ class PlanDriftResponse(_message.Message):
     def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., planned: _Optional[int] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class SimulateRequest(_message.Message):
-    __slots__ = ("change",)
+    __slots__ = ("change", "workload_limit")
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_LIMIT_FIELD_NUMBER: _ClassVar[int]
     change: Change
-    def __init__(self, change: _Optional[_Union[Change, _Mapping]] = ...) -> None: ...
+    workload_limit: int
+    def __init__(self, change: _Optional[_Union[Change, _Mapping]] = ..., workload_limit: _Optional[int] = ...) -> None: ...
 
 class SimulateResponse(_message.Message):
-    __slots__ = ("what_if", "obstacle")
+    __slots__ = ("what_if", "obstacle", "total_size")
     WHAT_IF_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
     what_if: WhatIf
     obstacle: Reason
-    def __init__(self, what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
+    total_size: int
+    def __init__(self, what_if: _Optional[_Union[WhatIf, _Mapping]] = ..., obstacle: _Optional[_Union[Reason, str]] = ..., total_size: _Optional[int] = ...) -> None: ...
 
 class WatchDecisionsRequest(_message.Message):
     __slots__ = ("namespace", "workload", "kind", "pod", "capacity_classes", "reasons", "replay")
@@ -957,7 +961,7 @@ class Imbalance(_message.Message):
     def __init__(self, workload: _Optional[_Union[WorkloadName, _Mapping]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("workload", "replicas", "policy", "lost_pools")
+    __slots__ = ("workload", "replicas", "policy", "lost_pools", "prices")
     class PolicyEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -965,15 +969,24 @@ class Change(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class PricesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     LOST_POOLS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     workload: WorkloadName
     replicas: int
     policy: _containers.ScalarMap[str, str]
     lost_pools: _containers.RepeatedCompositeFieldContainer[LostPool]
-    def __init__(self, workload: _Optional[_Union[WorkloadName, _Mapping]] = ..., replicas: _Optional[int] = ..., policy: _Optional[_Mapping[str, str]] = ..., lost_pools: _Optional[_Iterable[_Union[LostPool, _Mapping]]] = ...) -> None: ...
+    prices: _containers.ScalarMap[str, float]
+    def __init__(self, workload: _Optional[_Union[WorkloadName, _Mapping]] = ..., replicas: _Optional[int] = ..., policy: _Optional[_Mapping[str, str]] = ..., lost_pools: _Optional[_Iterable[_Union[LostPool, _Mapping]]] = ..., prices: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class LostPool(_message.Message):
     __slots__ = ("capacity_class", "instance_type", "zone")
@@ -985,8 +998,192 @@ class LostPool(_message.Message):
     zone: str
     def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ...) -> None: ...
 
+class Moves(_message.Message):
+    __slots__ = ("needed", "possible", "blocked", "hours")
+    class BlockedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    POSSIBLE_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    needed: int
+    possible: int
+    blocked: _containers.ScalarMap[str, int]
+    hours: float
+    def __init__(self, needed: _Optional[int] = ..., possible: _Optional[int] = ..., blocked: _Optional[_Mapping[str, int]] = ..., hours: _Optional[float] = ...) -> None: ...
+
+class Outlook(_message.Message):
+    __slots__ = ("replicas", "wanted", "actual", "pending", "pending_classes", "stand_ins", "surplus", "floor", "below_floor", "moves", "eventual", "nodes", "cost")
+    class WantedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ActualEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class PendingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class PendingClassesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class EventualEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class NodesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    ACTUAL_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    PENDING_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    STAND_INS_FIELD_NUMBER: _ClassVar[int]
+    SURPLUS_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
+    BELOW_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    EVENTUAL_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    replicas: int
+    wanted: _containers.ScalarMap[str, int]
+    actual: _containers.ScalarMap[str, int]
+    pending: _containers.ScalarMap[str, int]
+    pending_classes: _containers.ScalarMap[str, int]
+    stand_ins: int
+    surplus: int
+    floor: int
+    below_floor: int
+    moves: Moves
+    eventual: _containers.ScalarMap[str, int]
+    nodes: _containers.ScalarMap[str, float]
+    cost: float
+    def __init__(self, replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., pending: _Optional[_Mapping[str, int]] = ..., pending_classes: _Optional[_Mapping[str, int]] = ..., stand_ins: _Optional[int] = ..., surplus: _Optional[int] = ..., floor: _Optional[int] = ..., below_floor: _Optional[int] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., eventual: _Optional[_Mapping[str, int]] = ..., nodes: _Optional[_Mapping[str, float]] = ..., cost: _Optional[float] = ...) -> None: ...
+
+class WorkloadChange(_message.Message):
+    __slots__ = ("kind", "namespace", "name", "uid", "managed", "mode", "policy", "lost", "removed", "made", "before", "after")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    managed: bool
+    mode: str
+    policy: str
+    lost: int
+    removed: int
+    made: int
+    before: Outlook
+    after: Outlook
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., managed: _Optional[bool] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., lost: _Optional[int] = ..., removed: _Optional[int] = ..., made: _Optional[int] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ...) -> None: ...
+
+class LostNodes(_message.Message):
+    __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "pods", "managed")
+    CAPACITY_CLASS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ZONE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    PODS_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_FIELD_NUMBER: _ClassVar[int]
+    capacity_class: str
+    instance_type: str
+    zone: str
+    nodes: int
+    pods: int
+    managed: int
+    def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., nodes: _Optional[int] = ..., pods: _Optional[int] = ..., managed: _Optional[int] = ...) -> None: ...
+
+class Bystanders(_message.Message):
+    __slots__ = ("placed", "pending", "gone")
+    class PendingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    PLACED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    placed: int
+    pending: _containers.ScalarMap[str, int]
+    gone: int
+    def __init__(self, placed: _Optional[int] = ..., pending: _Optional[_Mapping[str, int]] = ..., gone: _Optional[int] = ...) -> None: ...
+
 class WhatIf(_message.Message):
-    __slots__ = ("at",)
+    __slots__ = ("at", "workloads", "before", "after", "nodes_before", "nodes_after", "lost", "bystanders", "problems", "notes")
+    class NodesBeforeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class NodesAfterEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     AT_FIELD_NUMBER: _ClassVar[int]
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    NODES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    NODES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    BYSTANDERS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     at: float
-    def __init__(self, at: _Optional[float] = ...) -> None: ...
+    workloads: _containers.RepeatedCompositeFieldContainer[WorkloadChange]
+    before: Outlook
+    after: Outlook
+    nodes_before: _containers.ScalarMap[str, int]
+    nodes_after: _containers.ScalarMap[str, int]
+    lost: _containers.RepeatedCompositeFieldContainer[LostNodes]
+    bystanders: Bystanders
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[float] = ..., workloads: _Optional[_Iterable[_Union[WorkloadChange, _Mapping]]] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ..., nodes_before: _Optional[_Mapping[str, int]] = ..., nodes_after: _Optional[_Mapping[str, int]] = ..., lost: _Optional[_Iterable[_Union[LostNodes, _Mapping]]] = ..., bystanders: _Optional[_Union[Bystanders, _Mapping]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...

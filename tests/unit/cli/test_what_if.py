@@ -1,19 +1,26 @@
 """`spotmix what-if`: its flags, and what it prints for people."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 
+import grpc
+import msgspec
 import pytest
 from click.testing import CliRunner
 from rich.console import RenderableType
 from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
+from support.doubles_api import FakeService, RefusalError
 
 from extender.cli import cli
 from extender.cli.output import print_text
 from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
 from extender.core.drift.report import WorkloadName
 from extender.core.objects import Requests
-from extender.core.outlook import Change, LostPool
+from extender.core.outlook import Change, LostPool, WhatIf
 from extender.core.whatif import what_if
+from extender.rpc.convert import from_message, to_message
+from spotmix.placement.v1 import placement_pb2 as pb
 
 WEB = WorkloadName("shop", "deploy", "web")
 
@@ -40,6 +47,44 @@ def test_wrong_flags(arguments: tuple[str, ...], says: str) -> None:
     result = CliRunner().invoke(cli, ("what-if", *arguments))
     assert result.exit_code == 2
     assert says in result.output
+
+
+def test_a_service_is_asked(world: World) -> None:
+    change = Change(WEB, 16, {"spot": "80%"}, (LostPool("", "m.large"),), {SPOT: 0.5, ON_DEMAND: 1.0})
+    answer = what_if(world.state, change, world.now)
+    told = pb.SimulateResponse(what_if=to_message(answer), total_size=3, obstacle=pb.REASON_NOT_LEADER)
+    service = FakeService({"Simulate": [told]})
+    command = ("what-if", "deploy/web", "-n", "shop", "--replicas", "16", "--set", "spot=80%")
+    pools = ("--lose-pool", "*/m.large", "--price", "spot=0.5", "--price", "on-demand=1")
+    with service.serving() as address:
+        ran = CliRunner().invoke(cli, (*command, *pools, "--server", address, "-o", "json", "--exit-code"))
+    assert ran.exit_code == 3, ran.output
+    assert msgspec.json.decode(ran.stdout, type=WhatIf) == answer
+    assert ran.stderr.splitlines() == [
+        "spotmix: the replica that answered makes no decisions: spotmix: this replica is not the leader",
+        "spotmix: 2 workloads more are touched; the sums are of all",
+    ]
+    ((method, request, _),) = service.seen
+    assert (method, from_message(request.change, Change)) == ("Simulate", change)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "ends"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, "colour is no key of a policy", 2),
+        (grpc.StatusCode.NOT_FOUND, "no node is of pool gpu/*/*", 1),
+    ],
+)
+def test_refusals_of_a_service_are_errors(code: grpc.StatusCode, text: str, ends: int) -> None:
+    service = FakeService({"Simulate": [RefusalError(code, text)]})
+    with service.serving() as address:
+        ran = subprocess.run(
+            [sys.executable, "-m", "extender", "what-if", "--lose-pool", "gpu", "--server", address],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (ends, "", f"spotmix: {text}\n")
 
 
 class Screen:

@@ -1,0 +1,118 @@
+"""What Simulate is asked, and its answer, which is made in steps between which the extender gets its turn."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.access import Attributes, simulate
+from extender.core.drift.report import WorkloadName
+from extender.core.errors import ChangeError, NotFoundError
+from extender.core.outlook import Change, LostPool, WhatIf
+from extender.core.overview import STEP
+from extender.core.whatif import what_if_in_steps
+from extender.rpc.convert import number_of, to_message
+from extender.servers.console import Sources
+from extender.servers.rpc import requests
+from extender.servers.rpc.calls import Code, RefusedError
+from spotmix.placement.v1 import placement_pb2 as pb
+
+V = TypeVar("V")
+
+WORKLOADS, MOST_WORKLOADS = 100, 10_000
+MOST_VALUES = 100
+
+
+class Supposition(Struct, frozen=True):
+    """A change, and how many of the workloads that it touches are to be told of."""
+
+    change: Change
+    size: int
+
+    @property
+    def right(self) -> Attributes:
+        """What one has to be allowed: the loss of a pool tells of workloads in all namespaces."""
+        workload = self.change.workload
+        return simulate(workload.namespace if workload is not None and not self.change.lost_pools else "")
+
+
+def supposition(request: pb.SimulateRequest) -> Supposition:
+    """What Simulate is asked.
+
+    Raises:
+        RefusedError: a field is wrong.
+    """
+    asked, size = request.change, request.workload_limit
+    if not 0 <= size <= MOST_WORKLOADS:
+        fix = f"leave it out for {WORKLOADS}, or send at most {MOST_WORKLOADS}"
+        raise requests.bad("workload_limit", size, f"is not between 0 and {MOST_WORKLOADS}", fix)
+    workload = None
+    if asked.HasField("workload"):
+        named = asked.workload
+        workload = WorkloadName(
+            requests.name("change.workload.namespace", named.namespace),
+            requests.name("change.workload.kind", named.kind),
+            requests.name("change.workload.name", named.name),
+        )
+    policy = {
+        requests.name("change.policy", key): requests.text(f"change.policy[{key}]", asked.policy[key])
+        for key in _few("change.policy", sorted(asked.policy))
+    }
+    pools = tuple(_pool(pool) for pool in _few("change.lost_pools", asked.lost_pools))
+    prices = {name: asked.prices[name] for name in _few("change.prices", sorted(asked.prices))}
+    for name, price in prices.items():
+        if not math.isfinite(price):
+            raise requests.bad(f"change.prices[{name}]", price, "is no price", "send a number that is not negative")
+    replicas = asked.replicas if asked.HasField("replicas") else None
+    return Supposition(Change(workload, replicas, policy, pools, prices), size or WORKLOADS)
+
+
+def _pool(pool: pb.LostPool) -> LostPool:
+    return LostPool(
+        requests.text("change.lost_pools.capacity_class", pool.capacity_class),
+        requests.text("change.lost_pools.instance_type", pool.instance_type),
+        requests.text("change.lost_pools.zone", pool.zone),
+    )
+
+
+def _few(field: str, values: Sequence[V]) -> Sequence[V]:
+    if len(values) > MOST_VALUES:
+        raise requests.bad(field, f"{len(values)} values", "are too many", f"send at most {MOST_VALUES}")
+    return values
+
+
+async def answer(sources: Sources, asked: Supposition) -> pb.SimulateResponse:
+    """What the change would come to.
+
+    Raises:
+        RefusedError: it cannot be, or is of something that is not there.
+    """
+    try:
+        made = await _make(sources, asked.change)
+    except ChangeError as error:
+        raise RefusedError(Code.INVALID_ARGUMENT, str(error)) from error
+    except NotFoundError as error:
+        raise RefusedError(Code.NOT_FOUND, str(error)) from error
+    message: Any = to_message(replace(made, workloads=()))
+    rows = made.workloads[: asked.size]
+    for start in range(0, len(rows), STEP):
+        await asyncio.sleep(0)
+        message.workloads.extend([to_message(row) for row in rows[start : start + STEP]])
+    return pb.SimulateResponse(what_if=message, obstacle=number_of(sources.obstacle()), total_size=len(made.workloads))
+
+
+async def _make(sources: Sources, change: Change) -> WhatIf:
+    steps = what_if_in_steps(sources.state, change, sources.now(), sources.drifting.rules)
+    try:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made: WhatIf = end.value
+                return made
+            await asyncio.sleep(0)
+    finally:
+        steps.close()
