@@ -77,11 +77,11 @@ def listing(request: pb.ListWorkloadsRequest) -> Listing:
     """
     namespace = text("namespace", request.namespace)
     words = tuple(text("query", request.query).lower().split())
-    numbers = _few("conditions", request.conditions)
+    numbers = few("conditions", request.conditions)
     conditions = frozenset(_member("conditions", number, Condition) for number in numbers)
     if request.order not in pb.WorkloadOrder.values():
         raise bad("order", request.order, "is no order", "use one of WorkloadOrder")
-    size = _limit("page_size", request.page_size, PAGE, MOST_PER_PAGE)
+    size = limit_of("page_size", request.page_size, PAGE, MOST_PER_PAGE)
     asked = repr((namespace, words, sorted(each.rank for each in conditions), request.order, size))
     mark = zlib.crc32(asked.encode())
 
@@ -135,7 +135,7 @@ def decisions(limit: int) -> int:
     Raises:
         RefusedError: the limit is none.
     """
-    return _limit("decision_limit", limit, DECISIONS, MOST_DECISIONS)
+    return limit_of("decision_limit", limit, DECISIONS, MOST_DECISIONS)
 
 
 class Following(Struct, frozen=True):
@@ -157,9 +157,9 @@ def following(request: pb.WatchDecisionsRequest) -> Following:
     if kind and not workload:
         raise bad("kind", request.kind, "is given without workload", "give both, or workload alone")
     pod = text("pod", request.pod)
-    classes = frozenset(text("capacity_classes", each) for each in _few("capacity_classes", request.capacity_classes))
-    reasons = frozenset(_member("reasons", number, Reason) for number in _few("reasons", request.reasons))
-    replay = _limit("replay", request.replay, 0, MOST_REPLAYED)
+    classes = frozenset(text("capacity_classes", each) for each in few("capacity_classes", request.capacity_classes))
+    reasons = frozenset(_member("reasons", number, Reason) for number in few("reasons", request.reasons))
+    replay = limit_of("replay", request.replay, 0, MOST_REPLAYED)
 
     def wants(entry: Entry) -> bool:
         return (
@@ -174,13 +174,23 @@ def following(request: pb.WatchDecisionsRequest) -> Following:
     return Following(namespace, wants, replay)
 
 
-def _limit(field: str, value: int, default: int, most: int) -> int:
+def limit_of(field: str, value: int, default: int, most: int) -> int:
+    """A limit, or the default where none is set.
+
+    Raises:
+        RefusedError: it is out of bounds.
+    """
     if not 0 <= value <= most:
         raise bad(field, value, f"is not between 0 and {most}", f"leave it out for {default}, or send at most {most}")
     return value or default
 
 
-def _few(field: str, values: Sequence[V]) -> Sequence[V]:
+def few(field: str, values: Sequence[V]) -> Sequence[V]:
+    """The values of a field that may have several.
+
+    Raises:
+        RefusedError: there are too many.
+    """
     if len(values) > MOST_VALUES:
         raise bad(field, f"{len(values)} values", "are too many", f"send at most {MOST_VALUES}")
     return values

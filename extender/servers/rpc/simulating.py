@@ -2,8 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,10 +19,7 @@ from extender.servers.rpc import requests
 from extender.servers.rpc.calls import Code, RefusedError
 from spotmix.placement.v1 import placement_pb2 as pb
 
-V = TypeVar("V")
-
 WORKLOADS, MOST_WORKLOADS = 100, 10_000
-MOST_VALUES = 100
 
 
 class Supposition(Struct, frozen=True):
@@ -45,10 +41,8 @@ def supposition(request: pb.SimulateRequest) -> Supposition:
     Raises:
         RefusedError: a field is wrong.
     """
-    asked, size = request.change, request.workload_limit
-    if not 0 <= size <= MOST_WORKLOADS:
-        fix = f"leave it out for {WORKLOADS}, or send at most {MOST_WORKLOADS}"
-        raise requests.bad("workload_limit", size, f"is not between 0 and {MOST_WORKLOADS}", fix)
+    asked = request.change
+    size = requests.limit_of("workload_limit", request.workload_limit, WORKLOADS, MOST_WORKLOADS)
     workload = None
     if asked.HasField("workload"):
         named = asked.workload
@@ -59,15 +53,15 @@ def supposition(request: pb.SimulateRequest) -> Supposition:
         )
     policy = {
         requests.name("change.policy", key): requests.text(f"change.policy[{key}]", asked.policy[key])
-        for key in _few("change.policy", sorted(asked.policy))
+        for key in requests.few("change.policy", sorted(asked.policy))
     }
-    pools = tuple(_pool(pool) for pool in _few("change.lost_pools", asked.lost_pools))
-    prices = {name: asked.prices[name] for name in _few("change.prices", sorted(asked.prices))}
+    pools = tuple(_pool(pool) for pool in requests.few("change.lost_pools", asked.lost_pools))
+    prices = {name: asked.prices[name] for name in requests.few("change.prices", sorted(asked.prices))}
     for name, price in prices.items():
         if not math.isfinite(price):
             raise requests.bad(f"change.prices[{name}]", price, "is no price", "send a number that is not negative")
     replicas = asked.replicas if asked.HasField("replicas") else None
-    return Supposition(Change(workload, replicas, policy, pools, prices), size or WORKLOADS)
+    return Supposition(Change(workload, replicas, policy, pools, prices), size)
 
 
 def _pool(pool: pb.LostPool) -> LostPool:
@@ -76,12 +70,6 @@ def _pool(pool: pb.LostPool) -> LostPool:
         requests.text("change.lost_pools.instance_type", pool.instance_type),
         requests.text("change.lost_pools.zone", pool.zone),
     )
-
-
-def _few(field: str, values: Sequence[V]) -> Sequence[V]:
-    if len(values) > MOST_VALUES:
-        raise requests.bad(field, f"{len(values)} values", "are too many", f"send at most {MOST_VALUES}")
-    return values
 
 
 async def answer(sources: Sources, asked: Supposition) -> pb.SimulateResponse:
