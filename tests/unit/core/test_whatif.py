@@ -24,14 +24,14 @@ from support.doubles import (
     ref,
 )
 
-from extender.core.constraints import Constraints
+from extender.core.constraints import Constraints, Spread
 from extender.core.drift.report import WorkloadName
 from extender.core.drift.rules import DriftRules
 from extender.core.errors import ChangeError, NotFoundError
 from extender.core.objects import OwnerRef, Protection, Requests
 from extender.core.outlook import Change, LostPool, Moves, Outlook, WhatIf
 from extender.core.reasons import Reason
-from extender.core.selectors import Requirement
+from extender.core.selectors import LabelSelector, Requirement
 from extender.core.whatif import what_if, what_if_in_steps
 
 WEB = WorkloadName("shop", "deploy", "web")
@@ -372,6 +372,27 @@ def test_a_lost_floor_is_told(world: World) -> None:
     assert (before.floor, before.below_floor) == (3, 0)
     assert (after.floor, after.below_floor, after.pending_classes) == (3, 3, {ON_DEMAND: 3})
     assert after.pending == {Reason.NO_NODE: 3}
+
+
+def test_a_lost_zone_is_no_domain_to_spread_over(world: World) -> None:
+    spread = Constraints(spread=(Spread("zone", 1, LabelSelector((("app", "web"),))),))
+    for zone in "abc":
+        nodes(world, SPOT, 9, zone=zone, labels={"zone": zone})
+    owner = world.deployment("web", 6, spot_percentage=100, when_unsatisfiable="wait")
+    for number in range(6):
+        node = f"spot-{'abc'[number % 3]}-0"
+        world.up(make_pod(f"w{number}", owner, node, labels={"app": "web"}, constraints=spread))
+    _, after = one(ask(world, Change(WEB, 9, lost_pools=(LostPool(zone="c"),))))
+    assert (some(after.actual), after.pending) == ({SPOT: 9}, {})
+    tight = World()
+    for zone, size in (("a", 9), ("b", 2), ("c", 9)):
+        nodes(tight, SPOT, size, zone=zone, labels={"zone": zone})
+    owner = tight.deployment("web", 6, spot_percentage=100, when_unsatisfiable="wait")
+    for number in range(6):
+        node = f"spot-{'abc'[number % 3]}-0"
+        tight.up(make_pod(f"w{number}", owner, node, labels={"app": "web"}, constraints=spread))
+    _, after = one(ask(tight, Change(WEB, lost_pools=(LostPool(zone="c"),))))
+    assert (some(after.actual), after.pending) == ({SPOT: 5}, {Reason.SPREAD: 1})
 
 
 def test_everything_at_once(world: World) -> None:

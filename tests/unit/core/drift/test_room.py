@@ -171,6 +171,43 @@ def together(key: str = ZONE, chosen: LabelSelector | None = None, **fields: Any
     return Constraints(affinity=(PodTerm(key, chosen or selector(app="db"), **fields),))
 
 
+def test_what_leaves_is_for_others(world: DriftWorld) -> None:
+    """Requests, an extended resource, the place of a pod, and a host port."""
+    big = Requests(cpu=4000, memory=1 << 30, extended=(("gpu", 1),))
+    node = make_node("full", SPOT, allocatable=big, max_pods=1)
+    port = Constraints(host_ports=(HostPort(80),))
+    world.up(node)
+    put(world, "there", "full", port, requests=big)
+    put(world, "web", "old", port, requests=big)
+    left, full = room(world), world.state.nodes["full"]
+    there, web = world.state.pods["there"], world.state.pods["web"]
+    assert not left.fits(web, full)
+    left.stock.leave(there, full)
+    assert left.fits(web, full)
+    assert left.stock.spare_cpu(full) == 4000
+    left.take(web, full)
+    assert not left.fits(web, full)
+
+
+def test_lost_nodes_are_not_there(world: DriftWorld) -> None:
+    put(world, "web", "old")
+    for number, node in enumerate(("spot-a1", "spot-a2", "spot-a1")):
+        put(world, f"web-{number}", node)
+    pod = world.state.pods["web"]
+    spread = Constraints(spread=(Spread(ZONE, 1, LabelSelector((("app", "web"),))),))
+    put(world, "web", "old", spread)
+    found = room(world).find(pod, SPOT)
+    assert isinstance(found, NodeRecord)
+    assert found.name == "spot-b1"
+    # Without zone b its pods need not be balanced with anything.
+    found = Room(world.state, set(), DRIFT_RULES, world.now, lost={"spot-b1"}).find(pod, SPOT)
+    assert isinstance(found, NodeRecord)
+    assert found.name == "spot-a2"
+    every = {"spot-a1", "spot-a2", "spot-b1"}
+    found = Room(world.state, set(), DRIFT_RULES, world.now, lost=every).find(pod, SPOT)
+    assert isinstance(found, Refusal)
+
+
 def test_its_own_anti_affinity(world: DriftWorld) -> None:
     put(world, "other", "spot-a1")
     assert fitting(world, apart()) == {"spot-a2", "spot-b1"}
