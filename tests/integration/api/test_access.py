@@ -1,0 +1,170 @@
+"""Who may ask the API of `spotmix serve`: certificates, tokens of a real API server, and what a follower says."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.api import LOOPBACK, stub
+from support.certificates import Authority
+from support.cluster import Cluster, eventually, policy
+from support.pair import SHORT, opened_pair
+from support.people import People
+
+from extender.core.access import list_workloads, watch_decisions
+from extender.kube.client import ApiClient
+from extender.sandbox import ControlPlane
+from extender.sandbox.spotmix import SpotmixServe
+from spotmix.placement.v1 import placement_pb2 as pb
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+
+Code = grpc.StatusCode
+# Channels to one target share a connection, but for those with options of their own.
+OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
+
+
+class Files:
+    """Certificates of the server and of a client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers, self.clients = Authority("servers"), Authority("clients")
+        self.server = self.servers.issue(folder, "server", (LOOPBACK,))
+        self.client = self.clients.issue(folder, "client")
+        self.client_ca = self.clients.write(folder / "clients.pem")
+
+    def credentials(self, *, shown: bool = True) -> grpc.ChannelCredentials:
+        root = self.servers.write(self.folder / "ca.pem").read_bytes()
+        pair = (self.client.key.read_bytes(), self.client.cert.read_bytes()) if shown else (None, None)
+        return grpc.ssl_channel_credentials(root, *pair)
+
+    def flags(self) -> Sequence[str]:
+        return (
+            *("--api-tls-cert", str(self.server.cert), "--api-tls-key", str(self.server.key)),
+            *("--api-tls-client-ca", str(self.client_ca)),
+        )
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def plane() -> AsyncIterator[ControlPlane]:
+    async with ControlPlane(with_scheduler=False) as plane:
+        yield plane
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
+    async with await plane.connect() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def serve(plane: ControlPlane, files: Files) -> AsyncIterator[SpotmixServe]:
+    spotmix = SpotmixServe(plane, *files.flags(), "--api-auth", "kubernetes")
+    try:
+        await spotmix.start()
+        yield spotmix
+    finally:
+        await spotmix.stop()
+
+
+async def status(serve: SpotmixServe, credentials: grpc.ChannelCredentials, token: str = "", **request: str) -> str:
+    """What becomes of a call on a new connection."""
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    async with grpc.aio.secure_channel(serve.api_target, credentials, OPTIONS) as channel:
+        try:
+            await stub(channel).ListWorkloads(pb.ListWorkloadsRequest(**request), metadata=metadata, timeout=10)  # type: ignore[arg-type]  # mypy takes them for all fields
+        except grpc.aio.AioRpcError as error:
+            return f"{error.code().name}: {error.details()}"
+    return "OK"
+
+
+async def test_a_certificate_opens_the_connection_and_a_right_the_call(
+    serve: SpotmixServe, files: Files, client: ApiClient
+) -> None:
+    people = People(client)
+    await Cluster(client, "shop").create_namespace()
+    token = await people.arrive("reader", list_workloads("shop"))
+    shown = files.credentials()
+    await eventually(
+        lambda: status(serve, shown, token, namespace="shop"), lambda seen: seen == "OK", "the role is in force", 15
+    )
+    assert (await status(serve, files.credentials(shown=False), token, namespace="shop")).startswith("UNAVAILABLE: ")
+    refusal = await status(serve, shown, token)
+    assert refusal.startswith('PERMISSION_DENIED: user "system:serviceaccount:default:reader" cannot list resource')
+    assert (await status(serve, shown)).startswith("UNAUTHENTICATED: no token was given")
+    assert (await status(serve, shown, "e30.e30.e30")).startswith("UNAUTHENTICATED: the API server does not accept")
+
+
+async def test_health_needs_a_certificate_and_no_token(serve: SpotmixServe, files: Files) -> None:
+    async with grpc.aio.secure_channel(serve.api_target, files.credentials(), OPTIONS) as channel:
+        ask: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await ask.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_new_certificate_is_served_without_a_restart(
+    serve: SpotmixServe, files: Files, client: ApiClient
+) -> None:
+    token = await People(client).arrive("patient", list_workloads())
+    before = files.credentials()
+    await eventually(lambda: status(serve, before, token), lambda seen: seen == "OK", "the role is in force", 15)
+    async with grpc.aio.secure_channel(serve.api_target, before, OPTIONS) as channel:
+        open_one = stub(channel)
+        metadata = (("authorization", f"Bearer {token}"),)
+        await open_one.ListWorkloads(pb.ListWorkloadsRequest(), metadata=metadata)
+        files.servers = Authority("servers, anew")
+        files.servers.issue(files.folder, "server", (LOOPBACK,))
+        after = files.credentials()
+        await eventually(lambda: status(serve, after, token), lambda seen: seen == "OK", "the new one is served", 20)
+        assert (await status(serve, before, token)).startswith("UNAVAILABLE: ")
+        await open_one.ListWorkloads(pb.ListWorkloadsRequest(), metadata=metadata)
+
+
+async def test_the_end_lets_watchers_go(
+    plane: ControlPlane, serve: SpotmixServe, files: Files, client: ApiClient
+) -> None:
+    token = await People(client).arrive("watcher", list_workloads(), watch_decisions())
+    shown = files.credentials()
+    await eventually(lambda: status(serve, shown, token), lambda seen: seen == "OK", "the role is in force", 15)
+    async with grpc.aio.secure_channel(serve.api_target, shown, OPTIONS) as channel:
+        metadata = (("authorization", f"Bearer {token}"),)
+        watch = stub(channel).WatchDecisions(pb.WatchDecisionsRequest(), metadata=metadata)
+        await watch.read()
+        await serve.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watch.read()
+    assert caught.value.code() is Code.UNAVAILABLE
+    assert "this replica is shutting down" in (caught.value.details() or "")
+    assert '"stopped"' in serve.log_path.read_text()
+    plane.check()
+
+
+async def test_a_follower_answers_and_says_what_it_is() -> None:
+    async with opened_pair(SHORT) as (pair, cluster):
+        leader = await pair.leader()
+        (follower,) = set(pair.replicas) - {leader}
+        await cluster.deployment("web", 4, policy(spot_percentage=50))
+        await eventually(lambda: cluster.split("web"), lambda seen: seen == {"spot": 2, "on-demand": 2}, "web is split")
+        (pod, *_) = await cluster.pods("web")
+        request = pb.ExplainPodRequest(namespace=cluster.namespace, name=pod["metadata"]["name"])
+        for name, obstacle, known in ((leader, pb.REASON_UNSPECIFIED, 1), (follower, pb.REASON_NOT_LEADER, 0)):
+            async with grpc.aio.insecure_channel(pair.replicas[name].api_target) as channel:
+                api = stub(channel)
+                answer = await eventually(
+                    partial(api.ExplainPod, request), lambda seen: seen.pod.HasField("place"), "it is seen"
+                )
+                assert answer.pod.place.node == pod["spec"]["nodeName"]
+                assert (answer.obstacle, len(answer.decisions)) == (obstacle, known)
+                watch = api.WatchDecisions(pb.WatchDecisionsRequest(replay=10))
+                assert (await watch.read()).obstacle == obstacle
+                watch.cancel()
