@@ -98,16 +98,11 @@ async def _ask(
 
 def _told(answer: "Planned") -> list[str]:
     """What is to be said about a plan of the service."""
-    notes = []
-    if answer.planned < answer.off:
-        notes.append(
-            f"planned for the {answer.planned} of {answer.off} workloads with pods to move that are furthest off"
-        )
     if answer.mode == "off":
-        notes.append("the drift loop is off: this is what it would do")
-    elif answer.mode == "dry run":
-        notes.append("the drift loop is in dry run: it reports, and moves nothing")
-    return notes
+        return ["the drift loop is off: this is what it would do"]
+    if answer.mode == "dry run":
+        return ["the drift loop is in dry run: it reports, and moves nothing"]
+    return []
 
 
 async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":

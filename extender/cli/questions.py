@@ -50,11 +50,9 @@ class LookedAhead(Struct, frozen=True):
 
 
 class Planned(Struct, frozen=True):
-    """A plan, for so many of the workloads that are off, and what the drift loop does: `on`, `dry run` or `off`."""
+    """A plan, and what the drift loop does: `on`, `dry run` or `off`."""
 
     report: DriftReport
-    planned: int
-    off: int
     mode: str
     obstacle: Reason | None
 
@@ -92,7 +90,7 @@ async def plan(client: Client, namespace: str) -> Planned:
     """What the drift loop would do in a namespace, or in all when it is empty."""
     answer = await client.call("PlanDrift", pb.PlanDriftRequest(namespace=namespace))
     report = from_message(answer.report, DriftReport)
-    return Planned(report, answer.planned, answer.off, answer.mode, reason_of(answer.obstacle))
+    return Planned(report, answer.mode, reason_of(answer.obstacle))
 
 
 async def what_if(client: Client, change: Change) -> LookedAhead:

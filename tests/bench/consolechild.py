@@ -52,11 +52,13 @@ async def measure(stage: Stage, rounds: int) -> None:
     sources = Sources(state, DecisionLog(), drifting, lambda: None, lambda: LATER, "", lambda *_: None)
     app = ConsoleApp(sources, _elsewhere)
     some = stage.deployments(20)[0]
+    pod = next(iter(state.pods.values()))
     paths = [
         "/console",
         "/console/nodes",
         "/console/plan",
         f"/console/workloads/{some.namespace}/{some.kind}/{some.name}",
+        f"/console/pods/{pod.namespace}/{pod.name}",
     ]
     for path in paths:
         scope: Scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}

@@ -141,6 +141,13 @@ class History:
         self.workloads: dict[str, WorkloadHistory] = {}
         self.changed: set[str] = set()
 
+    def fork(self) -> "History":
+        """A history that knows what this one knows, and whose further moves are its own."""
+        other = History()
+        for uid, each in self.workloads.items():
+            other.workloads[uid] = replace(each, in_flight=list(each.in_flight), moved=list(each.moved))
+        return other
+
     def get(self, workload: str) -> WorkloadHistory | None:
         """The history of a workload, if it has one."""
         return self.workloads.get(workload)

@@ -180,6 +180,8 @@ class ConsoleApp:
                 return "overview.html", await pages.overview(query)
             case ["workloads", _, _, _]:
                 return "workload.html", pages.workload(query, path[1:])
+            case ["pods", _, _]:
+                return "pod.html", pages.pod(query, path[1:])
             case ["nodes"]:
                 return "nodes.html", pages.nodes(query)
             case ["live"]:

@@ -9,15 +9,17 @@ from msgspec import Struct
 
 from extender.core.access import Attributes, get_workload
 from extender.core.detail import PodRow, WorkloadExplanation, explain_owner
-from extender.core.drift.moves import DriftPlan, Stay
-from extender.core.lookup import find_owner, kind_named
+from extender.core.drift.moves import DriftPlan, Move, Stay
+from extender.core.explain import explain_pod
+from extender.core.lookup import find_owner, find_pod, kind_named
 from extender.core.objects import Owner, OwnerRef
 from extender.core.overview import Condition, PoolRow, WorkloadRow, pools, totals_of
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord
+from extender.core.verdicts import STAND_IN, UNUSED, WANTED
 from extender.core.workloads import Managed
 from extender.servers.console.bars import bar_of, share
-from extender.servers.console.gather import Gather
+from extender.servers.console.gather import Gather, some_of
 from extender.servers.console.live import wanted_of
 from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, numbered, page_of
@@ -27,10 +29,16 @@ RECENT = 100
 """Decisions that the live page begins with."""
 
 OF_WORKLOAD = 20
-"""Decisions shown of a workload."""
+"""Decisions shown of a workload, or of a pod."""
+
+ROLES = {WANTED: "its seat's class", STAND_IN: "may stand in", UNUSED: "not for this pod"}
+"""What a class is to a pod, for people."""
 
 POOLS = 200
 """Node pools shown."""
+
+MOVES = 100
+"""Moves shown of those that come next."""
 
 NAMED = 5
 """Pods that are named of those that stay for one reason."""
@@ -149,6 +157,34 @@ class Pages:
             "decision_row": decision_row,
         }
 
+    def pod(self, _query: Query, parts: Sequence[str]) -> Context:
+        """Why a pod is where it is, or waits.
+
+        Raises:
+            PageNotFoundError: there is none of this name, and nothing was decided on one.
+        """
+        namespace, name = (unquote(part) for part in parts)
+        state, log = self._sources.state, self._sources.decisions
+        record = find_pod(state, namespace, name)
+        asked = {"namespace": namespace, "name": name}
+        common = {"asked": asked, "decision_row": decision_row, "roles": ROLES}
+        if record is None:
+            decisions = [each for each in log.latest(len(log)) if (each.pod, each.namespace) == (name, namespace)]
+            if not decisions:
+                raise PageNotFoundError(f"There is no Pod {namespace}/{name}, or Spotmix does not know it.")
+            return {**common, "seen": None, "decisions": decisions[:OF_WORKLOAD]}
+        seen = explain_pod(state, record, self._sources.now())
+        planned = DriftPlan()
+        if seen.workload is not None and self._sources.drifting.mode != "off":
+            planned = self._gather.plan_for(seen.workload.uid)
+        return {
+            **common,
+            "seen": seen,
+            "keeps": [(stay.reason, stay.detail) for stay in planned.stays if stay.pod.uid == record.uid],
+            "moves": [move for move in planned.moves if move.pod.uid == record.uid],
+            "decisions": log.of_pod(record.uid, OF_WORKLOAD),
+        }
+
     def right_above(self, path: Sequence[str]) -> Attributes | None:
         """The right that the page of an owner takes beside its own: to see the workload that it belongs to."""
         if len(path) != 4 or path[0] != "workloads":
@@ -210,24 +246,28 @@ class Pages:
     async def plan(self, query: Query) -> Context:
         """What the drift loop would do, and what keeps it from doing more."""
         made = await self._gather.plan()
-        words = query.words()
+        words, namespace = query.words(), query.text("namespace")
+
+        def told(each: Move | Stay) -> bool:
+            if namespace not in ("", each.workload.namespace):
+                return False
+            return matches(words, each.workload.namespace, each.workload.name, each.pod.name, str(each.reason))
+
         drifting = self._sources.drifting
-        namespace = query.text("namespace")
-        confined = [stay for stay in made.plan.stays if namespace in ("", stay.workload.namespace)]
-        stays = [
-            stay
-            for stay in confined
-            if matches(words, stay.workload.namespace, stay.workload.name, stay.pod.name, str(stay.reason))
-        ]
-        reasons = Counter(stay.reason for stay in confined)
+        confined = made.plan.stays
+        if namespace:
+            confined = tuple(await some_of(made.plan.stays, lambda stay: stay.workload.namespace == namespace))
+        stays = await some_of(confined, told) if words else confined
+        moves = await some_of(made.plan.moves, told)
         in_flight = drifting.history().in_flight()
         return {
-            "made": made,
-            "moves": [move for move in made.plan.moves if namespace in ("", move.workload.namespace)],
+            "off": made.off,
+            "moves": moves[:MOVES],
+            "all_moves": len(moves),
             "paused": drifting.paused() or made.plan.paused,
             "in_flight": [each for each in in_flight if namespace in ("", each.move.workload.namespace)],
             "staying": len(confined),
-            "reasons": reasons.most_common(),
+            "reasons": Counter(stay.reason for stay in confined).most_common(),
             "page": page_of(stays, query.number("page")),
         }
 

@@ -55,6 +55,11 @@ def workload_address(kind: str, namespace: str, name: str) -> str:
     return f"/console/workloads/{part(namespace)}/{part(kind)}/{part(name)}"
 
 
+def pod_address(namespace: str, name: str) -> str:
+    """The page that explains a pod."""
+    return f"/console/pods/{part(namespace)}/{part(name)}"
+
+
 def confined(address: str, namespace: str) -> str:
     """An address, confined to a namespace unless that is empty."""
     return f"{address}?namespace={part(namespace)}" if namespace else address
@@ -76,7 +81,7 @@ def environment() -> "Environment":
     made.filters.update(
         ago=ago, moment=moment, clock_time=clock_time, class_style=class_style, why=why, percent=percent
     )
-    made.globals.update(static=address, workload_address=workload_address, confined=confined)
+    made.globals.update(static=address, workload_address=workload_address, pod_address=pod_address, confined=confined)
     for name in made.list_templates():
         made.get_template(name)
     return made

@@ -100,7 +100,6 @@ class Answers:
         await asyncio.sleep(0)
         return pb.PlanDriftResponse(
             report=to_message(told),
-            planned=made.planned,
             off=made.off,
             mode=drifting.mode,
             obstacle=self._obstacle(),

@@ -281,18 +281,16 @@ class PlanDriftRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class PlanDriftResponse(_message.Message):
-    __slots__ = ("report", "planned", "off", "mode", "obstacle")
+    __slots__ = ("report", "off", "mode", "obstacle")
     REPORT_FIELD_NUMBER: _ClassVar[int]
-    PLANNED_FIELD_NUMBER: _ClassVar[int]
     OFF_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
     report: DriftReport
-    planned: int
     off: int
     mode: str
     obstacle: Reason
-    def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., planned: _Optional[int] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
+    def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class SimulateRequest(_message.Message):
     __slots__ = ("change", "workload_limit")

@@ -1,5 +1,7 @@
 """What pages show, whatever the cluster is called and however large it is."""
 
+import asyncio
+import html
 import re
 from html.parser import HTMLParser
 
@@ -10,6 +12,7 @@ from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.drift.moves import Move, PodId, Subject
 from extender.core.reasons import Reason
+from extender.servers.console.gather import SLICE
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}'
 
@@ -150,6 +153,105 @@ def test_the_plan_with_moves_under_way_and_pauses(bench: ConsoleBench) -> None:
     assert Reason.STALE.text in ConsoleBench.page(bench, "/console/plan").text
 
 
+def test_the_plan_is_for_every_workload_and_moves_no_more_than_may_be_moved_at_once(bench: ConsoleBench) -> None:
+    workloads = 2 * SLICE + 50
+    bench.world.now = 10_000.0
+    for number in range(workloads):
+        off_target(bench, f"w-{number:03}")
+    # More pods than one page has: two of each workload's four are too many.
+    text = bench.page("/console/plan").text
+    assert f"<dt>Workloads with pods to move</dt><dd><b>{workloads}</b>" in text
+    assert "<dt>Moves next</dt><dd><b>10</b>" in text
+    assert f"<dt>Stay</dt><dd><b>{2 * workloads - 10}</b>" in text
+    assert f"1 to 50 of {2 * workloads - 10} pods that stay" in text
+    assert Reason.CLUSTER_BUDGET.text.removeprefix("spotmix: ") in text
+    # What is searched for is found wherever it is.
+    found = bench.page("/console/plan?q=w-249").text
+    assert "1 to 2 of 2 pods that stay" in found
+    assert "<dt>Moves next</dt><dd><b>0</b>" in found
+    assert bench.history.workloads == {}
+    nowhere = bench.page("/console/plan?namespace=search").text
+    assert "<dt>Stay</dt><dd><b>0</b>" in nowhere
+
+
+async def test_others_get_their_turn_while_a_plan_is_made(bench: ConsoleBench) -> None:
+    slices = 4
+    for number in range(slices * SLICE):
+        off_target(bench, f"w-{number:03}")
+    await bench.get("/console")
+    page = asyncio.create_task(bench.get("/console/plan"))
+    turns = 0
+    while not page.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert f"<b>{slices * SLICE}</b>" in (await page).text
+    assert turns > slices
+
+
+def test_the_plan_begins_with_what_is_about_to_be_taken_away(bench: ConsoleBench) -> None:
+    owner = bench.world.deployment("safe", 2, spot_percentage=100)
+    bench.world.up(make_node("doomed", SPOT, going_away="aws-node-termination-handler/spot-itn", interrupted=True))
+    bench.world.up(make_pod("safe-0", owner, "doomed"), make_pod("safe-1", owner, "spot-0"))
+    text = bench.page("/console/plan").text
+    assert "<dt>Moves next</dt><dd><b>1</b>" in text
+    assert "/console/pods/shop/safe-0" in text
+
+
+def test_a_pod_says_why_it_is_where_it_is(bench: ConsoleBench) -> None:
+    owner = bench.world.deployment("web", 4, spot_percentage=75, min_on_demand=1)
+    bench.world.up(make_node("leaving", SPOT, going_away="karpenter.sh/disrupted"))
+    bench.world.up(*(make_pod(f"web-{n}", owner, "on-demand-0") for n in range(4)))
+    bench.decide(owner, "web-3", "spot-0", "on-demand-0")
+    text = bench.page("/console/pods/shop/web-3").text
+    plain = " ".join(re.sub("<[^>]*>", " ", text).split())
+    for part in (
+        "Runs on on-demand-0 on-demand m.large, a",
+        "Belongs to web Deployment in shop by ReplicaSet web-1",
+        "Surplus 3 of 4 on-demand pods are too many, spot lacks some",
+        "If placed anew spot , 2 nodes would pass",
+        "Seats of its revision",
+        "What each node is to it now",
+        "spot its seat's class 2",
+        "karpenter.sh/disrupted",
+        "on-demand may stand in",
+        "Scores of nodes that would pass, and of its own",
+        "spot-percentage 75 Deployment shop/web",
+    ):
+        assert part in html.unescape(plain), part
+    # Three are too many: each of those says what keeps it, or that it goes.
+    pages = [bench.page(f"/console/pods/shop/web-{n}").text for n in range(4)]
+    assert sum(page.count("Is not moved") + page.count("Is moved next") for page in pages) == 3
+    # And what was decided on it, once.
+    assert len(re.findall(r'data-number="(\d+)"', text)) == 1
+    assert '<a href="/console/pods/shop/web-3">' in bench.page("/console/workloads/shop/Deployment/web").text
+    assert '<a href="/console/pods/shop/web-3">' in bench.page("/console/live").text
+
+
+def test_a_pod_that_waits(bench: ConsoleBench) -> None:
+    owner = bench.world.deployment("web", 1, spot_percentage=100, when_unsatisfiable="wait")
+    bench.world.up(make_pod("web-0", owner))
+    bench.decide(owner, "web-0", "on-demand-0")
+    text = html.unescape(re.sub("<[^>]*>", " ", bench.page("/console/pods/shop/web-0").text))
+    assert "no node yet" in text
+    assert "waits for a node of its capacity class" in text
+    assert "If asked now" in text
+
+
+def test_a_pod_that_nobody_manages_and_one_that_is_about_to_end(bench: ConsoleBench) -> None:
+    bench.world.up(make_pod("alone", None, "spot-0"), make_pod("ending", None, "spot-0", terminating=True))
+    assert "Spotmix does not manage it" in bench.page("/console/pods/shop/alone").text
+    assert "It is being deleted" in bench.page("/console/pods/shop/ending").text
+
+
+async def test_a_pod_that_is_gone_has_its_decisions_left(bench: ConsoleBench) -> None:
+    owner = bench.world.deployment("web", 1, spot_percentage=100)
+    bench.decide(owner, "web-0", "spot-0")
+    page = await bench.get("/console/pods/shop/web-0")
+    assert (page.status, "It is not there any more" in page.text, 'data-number="1"' in page.text) == (200, True, True)
+    for other in ("/console/pods/shop/web-1", "/console/pods/other/web-0", "/console/pods/shop"):
+        assert (await bench.get(other)).status == 404
+
+
 def test_a_replica_that_decides_nothing_says_so(bench: ConsoleBench) -> None:
     bench.obstacle = Reason.NOT_LEADER
     assert "This replica decides nothing now" in bench.page("/console").text
@@ -167,8 +269,11 @@ def test_names_from_the_cluster_are_text_on_every_page(bench: ConsoleBench) -> N
     bench.decide(ref(below), "p", HOSTILE, namespace=HOSTILE, name=HOSTILE)
     link = re.search(r'href="(/console/workloads/[^"]*)"', bench.page("/console").text)
     assert link is not None
-    for path in ("/console", link[1], "/console/nodes", "/console/plan", "/console/live"):
-        text = bench.page(f"{path}?q=" if path != link[1] else path).text
+    pod_link = re.search(r'href="(/console/pods/[^"]*)"', bench.page(link[1]).text)
+    assert pod_link is not None
+    alone = (link[1], pod_link[1])
+    for path in ("/console", *alone, "/console/nodes", "/console/plan", "/console/live"):
+        text = bench.page(f"{path}?q=" if path not in alone else path).text
         tags = Tags(text)
         assert [tag for tag, attrs in tags.seen if tag == "script" and "src" not in attrs] == []
         assert not [name for _, attrs in tags.seen for name in attrs if name.startswith("on") or name == "style"]
