@@ -56,13 +56,13 @@ class Decisions:
         self._metrics.decided("filter", outcome, decision.capacity_class or decision.wanted, decision.reason)
         if decision.reason is Reason.UNMANAGED:
             if self._traced:
-                self._tracer.current().note(of_decision(pod, decision, None))
+                self._trace(pod, decision, None)
             return
         number = self._kept.add(self._clock(), "filter", pod, decision)
         if self._logged:
             self._log_decision(number, pod, decision)
         if self._traced:
-            self._tracer.current().note(of_decision(pod, decision, number))
+            self._trace(pod, decision, number)
         if decision.capacity_class != decision.wanted:
             self._placement.departed(decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
@@ -90,6 +90,11 @@ class Decisions:
         self._log.warning("request failed", verb=verb, error=text)
         if self._traced:
             self._tracer.current().fail(text)
+
+    def _trace(self, pod: PodView, decision: Decision, number: int | None) -> None:
+        span = self._tracer.current()
+        if span.recorded:
+            span.note(of_decision(pod, decision, number))
 
     def _log_decision(self, number: int, pod: PodView, decision: Decision) -> None:
         workload = decision.workload

@@ -56,6 +56,9 @@ class TracedApp:
             return
         about: Attributes = {METHOD: scope["method"], ROUTE: scope["path"]}
         with self._tracer.serving(name, scope["headers"], about) as span:
+            if not span.recorded:
+                await self._app(scope, receive, send)
+                return
 
             async def answer(message: Message) -> None:
                 if message["type"] == "http.response.start":

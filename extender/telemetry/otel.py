@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -36,6 +38,7 @@ PROTOCOL = "http/protobuf"
 DEFAULT_ENDPOINT = "http://localhost:4318"
 _KINDS = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT}
 _NANOSECONDS = 1e9
+_NOBODY = otel_context.Context()
 
 
 class OtelSpan:
@@ -45,6 +48,11 @@ class OtelSpan:
 
     def __init__(self, sdk: trace.Span) -> None:
         self.sdk = sdk
+
+    @property
+    def recorded(self) -> bool:
+        """See `Span`."""
+        return self.sdk.is_recording()
 
     def note(self, attributes: Attributes) -> None:
         """See `Span`."""
@@ -58,6 +66,38 @@ class OtelSpan:
     def end(self) -> None:
         """See `Span`."""
         self.sdk.end()
+
+
+class _Within:
+    """Makes a span the current one. A class, for generators cost a request more."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: OtelSpan) -> None:
+        self._span = span
+
+    def __enter__(self) -> OtelSpan:
+        self._token = otel_context.attach(trace.set_span_in_context(self._span.sdk))
+        return self._span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        otel_context.detach(self._token)
+
+
+class _Throughout(_Within):
+    """The same, and ends it."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, Exception):
+            self._span.fail(f"{type(error).__name__}: {error}")
+        self._span.end()
 
 
 class OtelTracer:
@@ -119,43 +159,19 @@ class OtelTracer:
             )
         )
 
-    @contextlib.contextmanager
-    def within(self, span: Span) -> Iterator[Span]:
+    def within(self, span: Span) -> AbstractContextManager[Span]:
         """See `Tracer`."""
-        if not isinstance(span, OtelSpan):
-            yield span
-            return
-        token = otel_context.attach(trace.set_span_in_context(span.sdk))
-        try:
-            yield span
-        finally:
-            otel_context.detach(token)
+        return _Within(span) if isinstance(span, OtelSpan) else contextlib.nullcontext(span)
 
-    @contextlib.contextmanager
-    def span(self, name: str, attributes: Attributes = NOTHING, *, kind: Kind = "internal") -> Iterator[Span]:
+    def span(self, name: str, attributes: Attributes = NOTHING, *, kind: Kind = "internal") -> "_Throughout":
         """See `Tracer`."""
-        with self._ended(self.start(name, attributes, kind=kind)) as span:
-            yield span
+        return _Throughout(self.start(name, attributes, kind=kind))
 
-    @contextlib.contextmanager
-    def serving(self, name: str, headers: Headers, attributes: Attributes) -> Iterator[Span]:
+    def serving(self, name: str, headers: Headers, attributes: Attributes) -> "_Throughout":
         """See `Tracer`."""
         fields = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers if key in self._fields}
-        parent = propagate.extract(fields, otel_context.Context())
-        sdk = self._tracer.start_span(name, parent, SpanKind.SERVER, dict(given(attributes)))
-        with self._ended(OtelSpan(sdk)) as span:
-            yield span
-
-    @contextlib.contextmanager
-    def _ended(self, span: OtelSpan) -> Iterator[OtelSpan]:
-        try:
-            with self.within(span):
-                yield span
-        except Exception as error:
-            span.fail(f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            span.end()
+        parent = propagate.extract(fields, _NOBODY) if fields else _NOBODY
+        return _Throughout(OtelSpan(self._tracer.start_span(name, parent, SpanKind.SERVER, dict(given(attributes)))))
 
     def current(self) -> OtelSpan:
         """See `Tracer`."""

@@ -27,6 +27,11 @@ NOTHING: Attributes = {}
 class Span(Protocol):
     """What was done, from its start to its end."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether anything comes of it: it is under way, and was not left out by the sampler."""
+        ...
+
     def note(self, attributes: Attributes) -> None:
         """Add attributes."""
         ...
@@ -100,6 +105,8 @@ class Tracer(Protocol):
 
 
 class _NoSpan:
+    recorded = False
+
     def note(self, attributes: Attributes) -> None: ...
 
     def fail(self, text: str) -> None: ...

@@ -26,6 +26,7 @@ BENCHES = {
     "virtual": ("virtualday", "A day of spot reclaims in virtual time: split, evictions, floors"),
     "micro": ("micro", "The parts, without I/O"),
     "log": ("logcost", "Keeping decisions for explanations"),
+    "traces": ("tracecost", "Tracing filter requests"),
 }
 
 
