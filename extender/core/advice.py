@@ -10,6 +10,7 @@ from extender.core.classes import SPOT
 from extender.core.decide import may_run_on
 from extender.core.objects import Namespace, Owner
 from extender.core.policy import KEYS, Layer, Policy, Problem, find_key, parse_policy
+from extender.core.reach import shortfall
 from extender.core.workloads import PolicyRules, Sayings, opted_in, sayings
 
 _FOR_SPOT_ALONE = ("min-on-demand", "on-demand-base", "max-spot", "max-per-pool", "fallback-after")
@@ -72,10 +73,9 @@ class _Pointless:
         self.replicas = replicas
 
     def find(self) -> Iterator[Problem]:
-        if not may_run_on(self.policy, SPOT):
+        if not self.policy.seats.percentage and not may_run_on(self.policy, SPOT):
             yield from self._without_spot()
-        elif self.replicas:
-            yield from self._at(self.replicas)
+        yield from self._out_of_reach()
         if self.policy.when_unsatisfiable == "wait" and self.policy.fallback_after:
             yield from self._say(
                 "fallback-after",
@@ -98,24 +98,15 @@ class _Pointless:
             yield Problem(layer.source, full, value, fault, fix, warning=True)
 
     def _without_spot(self) -> Iterator[Problem]:
-        if self.policy.seats.percentage:
-            fix = "raise it, or remove spot-percentage"
-            yield from self._say("max-spot", "leaves no spot replica, whatever spot-percentage says", fix)
-            return
         for key in _FOR_SPOT_ALONE:
             fault = "has no effect without spot-percentage: all replicas are on-demand"
             yield from self._say(key, fault, "set spot-percentage, or remove it")
 
-    def _at(self, replicas: int) -> Iterator[Problem]:
-        seats = self.policy.seats
-        first = seats.seat_of(SPOT, 1)
-        if seats.spot(replicas) or first is None:
+    def _out_of_reach(self) -> Iterator[Problem]:
+        found = shortfall(self.policy, self.replicas)
+        if found is None:
             return
-        count = f"{replicas} replica" + "s" * (replicas != 1)
-        fix = f"all are on-demand below {first} replicas"
-        if (replicas - seats.base) * seats.percentage < 100 and seats.base < replicas:
-            yield from self._say("spot-percentage", f"of {count} is 0 spot replicas", fix)
-        for key, least in (("min-on-demand", seats.floor), ("on-demand-base", seats.base)):
-            if least >= replicas:
-                fault = f"exceeds {count}" if least > replicas else f"takes all of {count}"
-                yield from self._say(key, fault, fix)
+        # Of the keys that do it together, one that the object says itself: it answers for no other.
+        keys = [key for key, _ in found.keys]
+        own = next((key for key in keys if find_key(self.layers[:1], self.prefixes, key) is not None), keys[0])
+        yield from self._say(own, found.of(own), found.consequence)

@@ -30,9 +30,16 @@ class EventReason(Enum):
     POLICY_INVALID = (
         "PolicyInvalid",
         "Warning",
+        "workload, pod",
+        "An annotation or label is wrong. The last valid policy keeps applying; without one pods are held on-demand.",
+        "Write the value as the Event on the workload says.",
+    )
+    POLICY_VALID = (
+        "PolicyValid",
+        "Normal",
         "workload",
-        "An annotation or label is wrong. The last valid policy keeps applying; without one all pods are on-demand.",
-        "Write the value as the Event says.",
+        "What `PolicyInvalid` told of has been put right: the policy applies as it is written.",
+        "Nothing.",
     )
     POLICY_WARNING = (
         "PolicyWarning",
@@ -45,7 +52,7 @@ class EventReason(Enum):
         "PolicyUnachievable",
         "Warning",
         "workload",
-        "The policy asks for spot and gives no spot replica at this size, for half a minute or more. Told once.",
+        "The policy asks for spot and gives no spot replica at this size, for half a minute or more.",
         "Nothing, if all on-demand is right; else change the keys that the text names, or the size.",
     )
 
@@ -53,21 +60,21 @@ class EventReason(Enum):
     FALLBACK_TAKEN = (
         "FallbackTaken",
         "Normal",
-        "workload",
+        "workload, pod",
         "No node of a pod's class took it, and it was placed on a class that stands in (`when-unsatisfiable`).",
         "Nothing: it is moved back when there is room. If it lasts, see why there are too few nodes of the class.",
     )
     CLASS_UNAVAILABLE = (
         "ClassUnavailable",
         "Warning",
-        "workload",
-        "Pods are Pending: no node of their class takes them, nor one of a class that may stand in.",
-        "Add nodes of the class, or write another `when-unsatisfiable`.",
+        "workload, pod",
+        "Pods are Pending: no node of their class takes them, nor one that may stand in (yet: `fallback-after`).",
+        "Add nodes of the class, or write another `when-unsatisfiable`; `spotmix explain` tells of each node.",
     )
     POOLS_FULL = (
         "PoolsFull",
         "Warning",
-        "workload",
+        "workload, pod",
         "Pods are Pending: every spot pool that has room holds as many of the workload as `max-per-pool` allows.",
         "Add nodes in other zones or of other instance types, or raise `max-per-pool`.",
     )
@@ -77,7 +84,21 @@ class EventReason(Enum):
         "MoveStarted",
         "Normal",
         "workload, pod",
-        "A pod was evicted: there are more of its class than seats, or its spot node is about to be taken away.",
+        "A pod was evicted: there are more of its class than seats.",
+        "Nothing.",
+    )
+    MOVE_BLOCKED = (
+        "MoveBlocked",
+        "Warning",
+        "workload",
+        "A surplus pod stays for `drift.blockedAfter`, and none is moved: the text says what blocks it.",
+        "As the text says; [why not moved](../how-to/why-not-moved.md).",
+    )
+    INTERRUPTION_HANDLED = (
+        "InterruptionHandled",
+        "Normal",
+        "workload, pod",
+        "A spot node is about to be taken away, and pods are evicted from it early. On a workload once for each node.",
         "Nothing.",
     )
     INTERRUPTION_BLOCKED = (
@@ -87,7 +108,13 @@ class EventReason(Enum):
         "Its spot nodes are about to be taken away, and pods cannot leave early: the text says what keeps one of them.",
         "Let its budget allow a disruption, or make room; pods that stay are lost with the node, and replaced then.",
     )
-    MOVED = ("Moved", "Normal", "workload", "Its replacement is Ready and of the class that was wanted.", "Nothing.")
+    MOVED = (
+        "Moved",
+        "Normal",
+        "workload, pod",
+        "The replacement of a pod that was moved is Ready and of the class that was wanted; on it too.",
+        "Nothing.",
+    )
     MOVE_IN_VAIN = (
         "MoveInVain",
         "Warning",

@@ -12,7 +12,8 @@ from extender.core.seatcost import is_foreign
 from extender.core.state import ClusterState
 from extender.core.workloads import Managed
 from extender.kube.patches import CostOutcome, PodKey
-from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
 from extender.wire.kube_v1 import DELETION_COST
 
 # What is remembered of objects that are gone is dropped when this many entries have come since the last time.

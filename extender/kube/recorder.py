@@ -1,46 +1,44 @@
-"""Kubernetes Events (`events.k8s.io/v1`): what `kubectl describe` shows of a pod or workload."""
+"""Kubernetes Events (`events.k8s.io/v1`): what `kubectl describe` shows of a pod or workload.
+
+A repetition is written into the first Event as its `series`, half a minute after it unless there is much to tell. News
+of workloads come before news of pods, and both before repetitions: what is about many pods does not hold up what is
+about their owner.
+"""
 
 import asyncio
 import contextlib
 import re
 import socket
-import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 
 from extender.core.errors import ApiError
 from extender.core.eventreasons import EventReason
-from extender.core.records import Workload
 from extender.kube.limits import Backoff, TokenBucket, is_transient
+from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
 from extender.kube.ports import Api, Ports, Report
+from extender.kube.regarding import Regarding
+from extender.wire.lease_v1 import micro_time
 
 CONTROLLER = "spotmix.io/extender"
 # Limits of the API (pkg/apis/core/validation/events.go), in bytes.
 MAX_NOTE = 1024
 MAX_FIELD = 128
-# The same Event for the same object is not repeated within this time (seconds).
-WINDOW = 600.0
-MAX_REMEMBERED = 8192
+# A repetition is written this long (seconds) after the first that was not written yet.
+SERIES_DELAY = 30.0
 ATTEMPTS = 4
 
 
-class Regarding(Struct, frozen=True, gc=False):
-    """The object an Event is about; `namespace` is empty for a cluster-scoped one."""
+class _News(Struct, eq=False, gc=False):
+    """An Event that waits to be posted to `path`."""
 
-    kind: str
-    api_version: str
-    namespace: str
-    name: str
-    uid: str
-
-    @classmethod
-    def of(cls, workload: Workload) -> Self:
-        """A workload."""
-        return cls(workload.kind, workload.api_version, workload.namespace, workload.name, workload.uid)
+    key: Key
+    path: str
+    body: dict[str, Any]
 
 
 class EventRecorder:
@@ -49,11 +47,12 @@ class EventRecorder:
     Args:
         api: the API client.
         report: told of Events that the server refused.
+        counted: is told what became of each: posted, repeated (a series was brought up to date) or dropped.
         ports: time and chance.
         now: the time of day, in UTC.
-        rate: Events per second over time.
+        rate: Events per second over time, repetitions included.
         burst: Events at once.
-        limit: Events waiting; beyond that new ones are dropped.
+        limit: Events waiting, of workloads and as many again of pods; beyond that new ones are dropped.
     """
 
     def __init__(
@@ -61,6 +60,7 @@ class EventRecorder:
         api: Api,
         report: Report,
         *,
+        counted: Callable[[str], None] = lambda _outcome: None,
         ports: Ports | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rate: float = 10.0,
@@ -69,19 +69,25 @@ class EventRecorder:
     ) -> None:
         self._api = api
         self._report = report
+        self._counted = counted
         self._ports = ports or Ports()
         self._now = now
         self._bucket = TokenBucket(rate, burst, self._ports)
         self._limit = limit
         self._instance = socket.gethostname()[:MAX_FIELD] or "unknown"
-        self._queue: deque[tuple[tuple[str, str, str], str, dict[str, Any]]] = deque()
-        self._seen: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._of_workloads: deque[_News] = deque()
+        self._of_pods: deque[_News] = deque()
+        self._repeats: OrderedDict[Key, float] = OrderedDict()
+        # Pods come by the hundred thousand: they do not push out what is remembered of workloads.
+        self._workloads_told = Occurrences(self._ports.clock)
+        self._pods_told = Occurrences(self._ports.clock, POD_LIMIT)
+        self._allowances = Allowances(self._ports.clock)
+        self._stamp = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._draining = False
         self._task: asyncio.Task[None] | None = None
-        self.posted = 0
-        self.dropped = 0
 
     def start(self) -> None:
         """Start posting."""
@@ -94,7 +100,8 @@ class EventRecorder:
         action: str,
         note: str,
         *,
-        once: bool = False,
+        same: str | None = None,
+        related: Regarding | None = None,
     ) -> bool:
         """Record an Event; never raises or waits. False when there are too many, and it is dropped.
 
@@ -103,95 +110,160 @@ class EventRecorder:
             reason: why.
             action: CamelCase, what was done or failed.
             note: for people; cut to 1024 bytes.
-            once: whether another note for the same object and reason counts as a repetition too.
+            same: another Event for the same object and reason with this is a repetition; None goes by the note.
+            related: another object that has to do with it.
         """
-        key = (regarding.uid, reason.value, "" if once else note)
-        clock = self._ports.clock()
-        last = self._seen.get(key)
-        if last is not None and clock - last < WINDOW:
+        key = (regarding.uid, reason.value, hash(note if same is None else same))
+        of_pod = regarding.kind == "Pod"
+        told = self._pods_told if of_pod else self._workloads_told
+        if told.repeated(key):
+            if not self._repeats:
+                self._wake.set()
+            self._repeats.setdefault(key, self._ports.clock() + SERIES_DELAY)
             return True
-        if len(self._queue) >= self._limit:
-            self.dropped += 1
+        queue = self._of_pods if of_pod else self._of_workloads
+        if len(queue) >= self._limit or not self._allowances.take(regarding.uid, reason.type):
+            self._counted("dropped")
             return False
-        self._remember(key, clock)
         namespace = regarding.namespace or "default"
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-        self._queue.append((key, path, self._body(regarding, namespace, (reason, action, note))))
+        body = self._body(regarding, namespace, (reason, action, note), related)
+        told.add(key, f"{path}/{body['metadata']['name']}")
+        queue.append(_News(key, path, body))
         self._idle.clear()
         self._wake.set()
         return True
 
     async def drain(self, timeout: float) -> int:  # noqa: ASYNC109 - cancelled requests must not outlive it
-        """Post what waits for at most `timeout` seconds and stop; the number left."""
+        """Post what waits for at most `timeout` seconds and stop; the number of Events left."""
         if self._task is None:
-            return len(self._queue)
+            return self._waiting
+        self._draining = True
+        self._wake.set()
+        if self._repeats:
+            self._idle.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        return len(self._queue)
+        return self._waiting
 
-    def _remember(self, key: tuple[str, str, str], clock: float) -> None:
-        # Oldest first: a key emitted again is put at the end.
-        self._seen.pop(key, None)
-        self._seen[key] = clock
-        while self._seen:
-            oldest = next(iter(self._seen))
-            if len(self._seen) <= MAX_REMEMBERED and clock - self._seen[oldest] < WINDOW:
-                break
-            del self._seen[oldest]
+    @property
+    def _waiting(self) -> int:
+        return len(self._of_workloads) + len(self._of_pods)
 
-    def _body(self, regarding: Regarding, namespace: str, text: tuple[EventReason, str, str]) -> dict[str, Any]:
+    def _body(
+        self, regarding: Regarding, namespace: str, text: tuple[EventReason, str, str], related: Regarding | None
+    ) -> dict[str, Any]:
         reason, action, note = text
-        return {
+        now = self._now()
+        body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": _event_name(regarding.name), "namespace": namespace},
-            "eventTime": self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "metadata": {"name": self._name(regarding.name, now), "namespace": namespace},
+            "eventTime": micro_time(now),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "action": _cut(action, MAX_FIELD),
             "reason": reason.value,
-            "regarding": {
-                "kind": regarding.kind,
-                "apiVersion": regarding.api_version,
-                "namespace": regarding.namespace,
-                "name": regarding.name,
-                "uid": regarding.uid,
-            },
+            "regarding": regarding.reference,
             "note": _cut(note, MAX_NOTE),
             "type": reason.type,
         }
+        return body if related is None else {**body, "related": related.reference}
+
+    def _name(self, name: str, now: datetime) -> str:
+        """A fresh DNS subdomain name that begins with the object's.
+
+        Names sort as the Events came: `kubectl describe` shows them in the order of their names.
+        """
+        prefix = re.sub(r"[^a-z0-9.-]", "-", name.lower())[:200].strip(".-") or "object"
+        self._stamp = max(self._stamp + 1, int(now.timestamp() * 1e6) * 1000)
+        return f"{prefix}.{self._stamp:016x}"
 
     async def _work(self) -> None:
         while True:
-            if not self._queue:
+            queue = self._of_workloads or self._of_pods
+            if queue:
+                await self._bucket.take()
+                # One that came meanwhile may go first.
+                queue = self._of_workloads or self._of_pods
+                await self._tell(queue[0])
+                queue.popleft()
+                continue
+            key, due = next(iter(self._repeats.items()), (None, 0.0))
+            if key is None:
                 self._idle.set()
-                self._wake.clear()
-                await self._wake.wait()
-            await self._bucket.take()
-            key, path, body = self._queue[0]
-            try:
-                await self._post(path, body)
-                self.posted += 1
-            except Exception as error:  # noqa: BLE001 - Events are a courtesy: nothing may end this loop
-                self.dropped += 1
-                # It may be tried again when its cause comes up again.
-                self._seen.pop(key, None)
+                await self._rest(None)
+            elif self._draining or self._ports.clock() >= due:
+                del self._repeats[key]
+                await self._tell_again(key)
+            else:
+                self._idle.set()
+                await self._rest(due - self._ports.clock())
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Wait for something to do, for at most so long."""
+        self._wake.clear()
+        waits = [asyncio.ensure_future(self._wake.wait())]
+        if seconds is not None:
+            waits.append(asyncio.ensure_future(self._ports.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _tell(self, news: _News) -> None:
+        told = self._told(news.key)
+        if not await self._send("POST", news.path, news.body):
+            # It may be tried again when its cause comes up again.
+            self._forget(news.key)
+        elif told is not None:
+            told.posted = True
+
+    async def _tell_again(self, key: Key) -> None:
+        told = self._told(key)
+        if told is None or not told.posted:
+            return
+        await self._bucket.take()
+        last = self._now() - timedelta(seconds=self._ports.clock() - told.last)
+        series = {"series": {"count": told.count, "lastObservedTime": micro_time(last)}}
+        if not await self._send("PATCH", told.path, series):
+            self._forget(key)
+
+    def _told(self, key: Key) -> Occurrence | None:
+        return self._workloads_told.get(key) or self._pods_told.get(key)
+
+    def _forget(self, key: Key) -> None:
+        self._workloads_told.forget(key)
+        self._pods_told.forget(key)
+
+    async def _send(self, method: str, path: str, body: dict[str, Any]) -> bool:
+        """Send one; whether the API server has it."""
+        try:
+            await self._request(method, path, body)
+        except Exception as error:  # noqa: BLE001 - Events are a courtesy: nothing may end this loop
+            # The first of a series expires, or somebody deletes it.
+            if not (method == "PATCH" and isinstance(error, ApiError) and error.status == 404):
+                self._counted("dropped")
                 with contextlib.suppress(Exception):
                     self._report("events", str(error))
-            self._queue.popleft()
+            return False
+        self._counted("posted" if method == "POST" else "repeated")
+        return True
 
-    async def _post(self, path: str, body: dict[str, Any]) -> None:
+    async def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
+        content_type = "application/json" if method == "POST" else "application/merge-patch+json"
         backoff = Backoff(self._ports.uniform)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._api.request("POST", path, body=body)
+                await self._api.request(method, path, body=body, content_type=content_type)
             except ApiError as error:
                 # A retry of one that did arrive.
-                if error.status == 409:
+                if method == "POST" and error.status == 409:
                     return
                 if attempt == ATTEMPTS or not is_transient(error.status):
                     raise
@@ -203,9 +275,3 @@ class EventRecorder:
 def _cut(text: str, limit: int) -> str:
     """The first `limit` bytes, never half a character."""
     return text.encode()[:limit].decode(errors="ignore")
-
-
-def _event_name(name: str) -> str:
-    """A fresh DNS subdomain name that begins with the object's."""
-    prefix = re.sub(r"[^a-z0-9.-]", "-", name.lower())[:200].strip(".-") or "object"
-    return f"{prefix}.{uuid.uuid4().hex[:16]}"

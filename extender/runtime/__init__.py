@@ -104,7 +104,7 @@ class Runtime:
             page_size=settings.cache.page_size,
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
-        self._recorder = EventRecorder(client, self._report)
+        self._recorder = EventRecorder(client, self._report, counted=self.metrics.told)
         self._access = Access(client)
         self._foreign = ForeignCosts(self.state, self._recorder, self.metrics.sent_cost)
         patches = PodPatches(client, self._foreign.told)
@@ -236,7 +236,7 @@ class Runtime:
                 self.metrics,
                 self._waker,
                 self.decisions,
-                PlacementReports(self._recorder),
+                PlacementReports(self.state, self._recorder),
                 time.time,
                 logged=settings.log.level == "debug",
                 tracer=self._tracer,

@@ -63,8 +63,8 @@ class Decisions:
             self._log_decision(number, pod, decision)
         if self._traced:
             self._trace(pod, decision, number)
-        if decision.capacity_class != decision.wanted:
-            self._placement.departed(decision)
+        if decision.capacity_class != decision.wanted or decision.reason is Reason.POLICY_INVALID:
+            self._placement.departed(pod, decision)
         waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
         if waiting is not None:
             self._waker.rejected(waiting, written=pod.unscheduled_since is not None)

@@ -42,10 +42,10 @@ class Duties:
 
     async def perform(self) -> None:
         """Perform them until cancelled."""
-        self._policies.announce()
         self._wake_unscheduled()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._policies.run(), name="policies")
                 group.create_task(self._reach.run(), name="reach")
                 if self._seats is not None:
                     group.create_task(self._seats.run(), name="seats")

@@ -1,42 +1,90 @@
-"""Tells the owners of workloads where placement departs from their policy: another class stands in, or pods wait.
+"""Tells where placement departs from what an owner asked for: another class stands in, pods wait or are held.
 
-Texts are constant for a workload's policy, so that the Events of a burst of pods are one.
+It is told on the workload, and on each pod that it happens to: whoever describes either is to see why. What is told of
+a workload is the same for all of its pods, so that the Events of a burst are one.
 """
 
-from extender.core.decide import Decision, stand_ins
+from msgspec import Struct
+
+from extender.core.decide import Decision, PodView, stand_ins
+from extender.core.drift.moves import PodId
 from extender.core.eventreasons import EventReason
 from extender.core.reasons import Reason
-from extender.kube.recorder import EventRecorder, Regarding
+from extender.core.records import Workload
+from extender.core.state import ClusterState
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
+
+
+class _Told(Struct, frozen=True, gc=False):
+    """What to tell; empty where nothing is."""
+
+    reason: EventReason
+    action: str
+    workload: str
+    pod: str
 
 
 class PlacementReports:
     """See the module.
 
     Args:
+        state: the cluster.
         recorder: posts Events.
     """
 
-    def __init__(self, recorder: EventRecorder) -> None:
+    def __init__(self, state: ClusterState, recorder: EventRecorder) -> None:
+        self._state = state
         self._recorder = recorder
 
-    def departed(self, decision: Decision) -> None:
-        """A pod was not given the class of its seat."""
-        workload, wanted = decision.workload, decision.wanted
-        if workload is None:
+    def departed(self, pod: PodView, decision: Decision) -> None:
+        """A pod was not given the class of its seat, or is held on-demand."""
+        workload = decision.workload
+        told = self._told(workload, decision) if workload is not None else None
+        if workload is None or told is None:
             return
+        on_pod = Regarding.pod(PodId(pod.namespace, pod.name, pod.uid))
+        on_workload = Regarding.of(workload)
+        if told.workload:
+            self._recorder.emit(on_workload, told.reason, told.action, told.workload, same="", related=on_pod)
+        self._recorder.emit(on_pod, told.reason, told.action, told.pod, same="", related=on_workload)
+
+    def _told(self, workload: Workload, decision: Decision) -> _Told | None:
+        policy, wanted, given = workload.policy, decision.wanted, decision.capacity_class
+        lacking = f"no {wanted} node takes" if self._state.placeable.get(wanted) else f"there is no {wanted} node for"
+        others = " or ".join(stand_ins(policy, wanted))
+        rule = f"when-unsatisfiable={policy.when_unsatisfiable}"
         if decision.reason is Reason.FALLBACK:
-            given = decision.capacity_class
-            reason, action = EventReason.FALLBACK_TAKEN, "StandIn"
-            text = f"No {wanted} node has room for pods with a {wanted} seat: {given} nodes stand in"
-        elif decision.reason is Reason.WAIT_CLASS:
-            others = " or ".join(stand_ins(workload.policy, wanted))
-            nodes = f"No {wanted} node, and no {others} node that may stand in," if others else f"No {wanted} node"
-            why = "" if others else f", and nothing stands in (when-unsatisfiable={workload.policy.when_unsatisfiable})"
-            reason, action = EventReason.CLASS_UNAVAILABLE, "Wait"
-            text = f"{nodes} has room for pods with a {wanted} seat{why}: they wait"
-        elif decision.reason is Reason.POOL_FULL:
-            reason, action = EventReason.POOLS_FULL, "Wait"
-            text = "Every spot pool with room holds as many of its pods as max-per-pool allows: others wait"
-        else:
-            return
-        self._recorder.emit(Regarding.of(workload), reason, action, text, once=True)
+            return _Told(
+                EventReason.FALLBACK_TAKEN,
+                "StandIn",
+                f"Pods that belong on {wanted} go to {given}, as {lacking} them ({rule})",
+                f"It belongs on {wanted} and goes to {given}, as {lacking} it ({rule})",
+            )
+        if decision.reason is Reason.WAIT_CLASS:
+            why = (
+                f", nor is there an {others} node that may stand in" if others else f", and nothing stands in ({rule})"
+            )
+            fix = f"add {wanted} nodes, or see `spotmix explain` for what keeps it off each node"
+            return _Told(
+                EventReason.CLASS_UNAVAILABLE,
+                "Wait",
+                f"Pods that belong on {wanted} wait: {lacking} them{why}; {fix.replace('keeps it', 'keeps them')}",
+                f"It belongs on {wanted} and waits: {lacking} it{why}; {fix}",
+            )
+        if decision.reason is Reason.WAIT_FALLBACK:
+            # By the policy, and for a while: a matter for who looks at the pod.
+            text = (
+                f"It belongs on {wanted} and waits: {lacking} it; "
+                f"{others} may stand in when it has waited for {policy.fallback_after:g} s (fallback-after)"
+            )
+            return _Told(EventReason.CLASS_UNAVAILABLE, "Wait", "", text)
+        if decision.reason is Reason.POOL_FULL:
+            full = "every spot pool with room holds as many of the workload as max-per-pool allows"
+            fix = "add nodes in other zones or of other instance types, or raise max-per-pool"
+            return _Told(EventReason.POOLS_FULL, "Wait", f"Pods wait, as {full}; {fix}", f"It waits, as {full}; {fix}")
+        if decision.reason is Reason.POLICY_INVALID:
+            name = f"{workload.kind} {workload.name}"
+            text = f"It is held on-demand: the policy of {name} is invalid; the Events of that say what to put right"
+            return _Told(EventReason.POLICY_INVALID, "HoldOnDemand", "", text)
+        return None

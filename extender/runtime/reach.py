@@ -1,4 +1,4 @@
-"""Tells the owners of workloads whose policy gives no spot replica at their size, once for each policy.
+"""Tells the owners of workloads whose policy gives no spot replica at their size, and again while that lasts.
 
 It is told when it is found at two looks in a row, as an autoscaler may be about to let the workload grow. Sizes that
 come and go afterwards are no news: the text says from which on there is a spot replica.
@@ -12,8 +12,10 @@ from extender.core.objects import Owner
 from extender.core.reach import shortfall
 from extender.core.records import Workload
 from extender.core.state import ClusterState
+from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
-from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
 
 # Seconds between two looks.
 LOOK = 30.0
@@ -35,7 +37,7 @@ class ReachReports:
         self._recorder = recorder
         self._ports = ports or Ports()
         self._found: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        self._told: dict[str, tuple[str, float]] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -51,20 +53,24 @@ class ReachReports:
             await asyncio.sleep(0)
         self._found = found
         owners = self._state.workloads.owners
-        self._told = {uid: text for uid, text in self._told.items() if uid in owners}
+        self._told = {uid: told for uid, told in self._told.items() if uid in owners}
 
     def _look_at(self, workloads: Iterable[Workload], found: dict[str, str]) -> None:
         for workload in workloads:
             owner = self._state.workloads.owners.get(workload.uid)
-            text = shortfall(workload.policy, owner.replicas or 0) if owner is not None else ""
-            if owner is None or not text:
+            lacking = shortfall(workload.policy, owner.replicas) if owner is not None else None
+            if owner is None or lacking is None:
                 continue
-            subject = self._subject(owner)
+            subject, text = self._subject(owner), lacking.text
             found[subject.uid] = text
-            if self._found.get(subject.uid) == text and self._told.get(subject.uid) != text:
+            if self._found.get(subject.uid) == text and self._is_due(subject.uid, text):
                 about = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
                 if self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
-                    self._told[subject.uid] = text
+                    self._told[subject.uid] = (text, self._ports.clock())
+
+    def _is_due(self, uid: str, text: str) -> bool:
+        told, at = self._told.get(uid, ("", 0.0))
+        return told != text or self._ports.clock() - at >= RETELL
 
     def _subject(self, owner: Owner) -> Owner:
         """The object that its owner reads of: the Jobs of a CronJob come and go."""

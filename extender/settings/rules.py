@@ -52,4 +52,5 @@ def drift_rules(settings: DriftSettings) -> DriftRules:
         circuit_window=parse_duration(settings.circuit_window),
         circuit_reset=parse_duration(settings.circuit_reset),
         patience=parse_duration(settings.replacement_timeout),
+        blocked_after=parse_duration(settings.blocked_after),
     )

@@ -208,6 +208,9 @@ class DriftSettings(Section, frozen=True):
     replacement_timeout: Annotated[
         str, _duration("how long a replacement may take to become Ready, beside the grace period of the old pod")
     ] = "15m"
+    blocked_after: Annotated[
+        str, _duration("how long a surplus pod stays before an Event tells why; six times that when the reason passes")
+    ] = "5m"
     store: Annotated[
         str,
         _doc("ConfigMap that keeps moves in flight and back-off over restarts"),

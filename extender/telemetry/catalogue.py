@@ -155,6 +155,7 @@ CACHE_REWATCHES = _counter(
 CACHE_EVENTS = _counter("cache_events", "Objects taken from lists and watches", "resource")
 CACHE_UNDECODABLE = _counter("cache_undecodable", "Objects that did not decode", "resource")
 API_FAULTS = _counter("api_faults", "Faults in talking to the Kubernetes API", "source")
+EVENTS = _counter("events", "Events about pods and workloads, by what became of them", "outcome")
 
 # The process
 
@@ -238,6 +239,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             CACHE_EVENTS,
             CACHE_UNDECODABLE,
             API_FAULTS,
+            EVENTS,
         ),
     ),
     ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_WATCHES)),
@@ -259,7 +261,8 @@ LABELS: Mapping[str, str] = {
     "outcome": "of a decision: `passed`, `rejected`, `scored` (nodes of a class preferred), `refused` (nothing may be"
     " decided now); of an object at the webhook: `mutated`, `unchanged`, `warned`, `denied`, `failed`; of a deletion"
     " cost: `written`, `removed`, `foreign`, `gone`; of an eviction: `evicted`, `gone`, `changed`, `budget` (it allows"
-    " none), `later` (the server said when), `budgets` (more than one), `forbidden`, `failed`, `unanswered`",
+    " none), `later` (the server said when), `budgets` (more than one), `forbidden`, `failed`, `unanswered`; of an"
+    " Event: `posted`, `repeated` (written into the first of a series), `dropped` (too many, or refused)",
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
     "resource": "what is followed, such as `pods` or `replicasets.apps`",

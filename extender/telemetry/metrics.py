@@ -13,6 +13,7 @@ from extender.telemetry.catalogue import (
     API_FAULTS,
     DECISIONS,
     DELETION_COSTS,
+    EVENTS,
     REQUEST_DURATION,
     REQUEST_ERRORS,
     WAKES,
@@ -27,6 +28,7 @@ VERBS = ("filter", "prioritize")
 ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workloads")
 OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
+EVENT_OUTCOMES = ("posted", "repeated", "dropped")
 
 Decided = tuple[str, str, str, Reason]
 """Verb, outcome (passed, rejected, scored, refused), capacity class, reason."""
@@ -67,6 +69,7 @@ class Metrics:
         self._wakes = counter(WAKES, self.registry)
         self._costs = counter(DELETION_COSTS, self.registry)
         self._faults = counter(API_FAULTS, self.registry)
+        self._events = counter(EVENTS, self.registry)
         durations = histogram(REQUEST_DURATION, LATENCIES, self.registry)
         verbs = (*VERBS, *ADMISSION_VERBS)
         self._timed = {verb: durations.labels(verb) for verb in verbs}
@@ -80,6 +83,8 @@ class Metrics:
             self._wakes.labels(how)
         for outcome in COST_OUTCOMES:
             self._costs.labels(outcome)
+        for outcome in EVENT_OUTCOMES:
+            self._events.labels(outcome)
         for source in sources:
             self._faults.labels(source)
 
@@ -112,6 +117,10 @@ class Metrics:
     def sent_cost(self, outcome: str) -> None:
         """Count what became of a deletion cost."""
         self._costs.labels(outcome).inc()
+
+    def told(self, outcome: str) -> None:
+        """Count what became of an Event."""
+        self._events.labels(outcome).inc()
 
     def faulted(self, source: str) -> None:
         """Count a fault in talking to the API."""

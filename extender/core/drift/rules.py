@@ -29,6 +29,7 @@ class DriftRules(Struct, frozen=True, gc=False):
         circuit_window: see `circuit_moves`.
         circuit_reset: how long it is left alone, unless its policy or size changes before.
         patience: how long a replacement may take to become ready.
+        blocked_after: how long a surplus pod stays before its owner is told why.
     """
 
     window_open: WindowCheck
@@ -47,6 +48,7 @@ class DriftRules(Struct, frozen=True, gc=False):
     circuit_window: float = 6 * 3600.0
     circuit_reset: float = 24 * 3600.0
     patience: float = 900.0
+    blocked_after: float = 300.0
 
     def in_flight_limit(self, replicas: int) -> int:
         """Most moves in flight of a workload of this size."""

@@ -222,7 +222,7 @@ class DriftLoop:
         self._metrics.planned(self._ports.clock() - started)
         self.view.put(workloads, made)
         self.view.paused = made.paused
-        self._reports.planned(workloads, made)
+        self._reports.planned(workloads, made, self._now())
         return made
 
     def _keep_house(self) -> None:
@@ -230,6 +230,7 @@ class DriftLoop:
         rules = self.rules
         self.moves.forget()
         self.view.keep(self._state.workloads.by_uid)
+        self._reports.keep(self._state.workloads.by_uid)
         memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
         self.memory.history.prune(self._state, self._now(), memory)
         self.moves.keep_store()

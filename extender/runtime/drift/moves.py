@@ -146,7 +146,7 @@ class Moves:
                 attempt = Attempt("unanswered", repr(error))
             finally:
                 self._moving.discard(move.pod.uid)
-            self._reports.attempted(move, attempt, dry=dry)
+            self._reports.attempted(move, attempt, self._now(), dry=dry)
             self._spans.attempted(move, attempt.result, attempt.text, judged=recorded)
             if attempt.result in ("started", "would-move"):
                 self._waits(move).accepted(move.workload.uid)

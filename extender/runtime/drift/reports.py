@@ -1,7 +1,7 @@
 """Tells people what the drift loop does and why it does not: Events, metrics and logs."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 
 from extender.core.drift.history import Verdict
 from extender.core.drift.moves import DriftPlan, Move, PodId, Stay, Subject
@@ -9,15 +9,20 @@ from extender.core.drift.rules import DriftRules
 from extender.core.eventreasons import EventReason
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
-from extender.kube.recorder import EventRecorder, Regarding
+from extender.kube.occurrences import RETELL
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
+from extender.runtime.drift.blocked import Blockades, Blocked
 from extender.runtime.drift.mover import Attempt
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
 from extender.telemetry.vocabulary import named
 
 _TOLD = (Reason.BUDGETS, Reason.PROTECTION_MALFORMED)
-"""Reasons to stay that somebody has to put right. The others are in the metrics and in `spotmix drift plan`."""
+"""Reasons to stay that somebody has to put right, and that are told of at once."""
 
+_REFUSED = ("blocked", "refused", "unanswered")
+"""Results of attempts that tell of more than bad timing."""
 
 _AWAITED = (Reason.BUDGET, Reason.BUDGET_STALE, Reason.UNAVAILABLE)
 """Reasons for which a pod stays on an interrupted node while others of its workload leave before it."""
@@ -55,11 +60,12 @@ class DriftReports:
         self._metrics = metrics
         self._rules = rules
         self._log = logger()
-        self._told: dict[str, set[tuple[str, Reason, str]]] = {}
+        self._blockades = Blockades(rules.blocked_after)
+        self._told: dict[str, dict[tuple[str, Reason, str], float]] = {}
         self._leaving: set[str] = set()
 
-    def attempted(self, move: Move, attempt: Attempt, *, dry: bool) -> None:
-        """A move was tried."""
+    def attempted(self, move: Move, attempt: Attempt, now: float, *, dry: bool) -> None:
+        """A move was tried; `now` is in seconds since the epoch."""
         if attempt.outcome is not None:
             self._metrics.evicted(str(attempt.outcome.answer), dry=dry)
         if attempt.result == "dropped":
@@ -78,18 +84,22 @@ class DriftReports:
             dry=dry,
             error=attempt.text,
         )
-        if attempt.result == "started":
-            text = f"Evicted {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
-            self._emit(move.workload, EventReason.MOVE_STARTED, "Evict", text)
-            self._on_pod(
-                move.pod,
-                EventReason.MOVE_STARTED,
-                "Evict",
-                f"Evicted from {move.source} node {move.node}: {_why(move)}",
-            )
-        elif attempt.result == "would-move":
+        if attempt.result in ("started", "would-move"):
+            self._blockades.moved(move.workload.uid)
+        if attempt.result == "would-move":
             text = f"Dry run: would evict {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
-            self._emit(move.workload, EventReason.WOULD_MOVE, "None", text)
+            self._emit(move.workload, EventReason.WOULD_MOVE, "None", text, related=Regarding.pod(move.pod))
+        elif attempt.result == "started" and move.reason is Reason.INTERRUPTED:
+            self._left(move)
+        elif attempt.result == "started":
+            text = f"from {move.source} node {move.node}: {_why(move)}"
+            on_pod = Regarding.pod(move.pod)
+            self._emit(
+                move.workload, EventReason.MOVE_STARTED, "Evict", f"Evicted {move.pod.name} {text}", related=on_pod
+            )
+            self._on_pod(move.pod, EventReason.MOVE_STARTED, "Evict", f"Evicted {text}", self._node(move.node))
+        elif attempt.result in _REFUSED and move.reason is Reason.SURPLUS:
+            self._tell_blocked(self._blockades.refused(move, attempt.text, now))
 
     def judged(self, verdict: Verdict, until: float, now: float, *, opened: bool) -> None:
         """There is something new to tell of a move.
@@ -117,8 +127,12 @@ class DriftReports:
             reason=str(move.reason),
         )
         if outcome is Reason.MOVED and verdict.replacement is not None:
-            text = f"{verdict.replacement.name} replaces {move.pod.name}, on {verdict.landed} node {verdict.node}"
-            self._emit(move.workload, EventReason.MOVED, "Evict", text)
+            where = f"on {verdict.landed} node {verdict.node}"
+            text = f"{verdict.replacement.name} replaces {move.pod.name}, {where}"
+            on_pod = Regarding.pod(verdict.replacement)
+            self._emit(move.workload, EventReason.MOVED, "Evict", text, related=on_pod)
+            text = f"It replaces {move.pod.name}, which was moved from {move.source}, {where}"
+            self._on_pod(verdict.replacement, EventReason.MOVED, "Evict", text, self._regarding(move.workload))
         elif outcome in (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT):
             wait = f"; no other such move for {until - now:.0f} s" if until > now and not opened else ""
             self._emit(move.workload, EventReason.MOVE_IN_VAIN, "BackOff", f"{self._in_vain(verdict)}{wait}")
@@ -128,7 +142,7 @@ class DriftReports:
                 "nothing of this workload is moved until it does, and nobody forces it to"
             )
             self._emit(move.workload, EventReason.MOVE_STUCK, "Wait", text)
-            self._on_pod(move.pod, EventReason.MOVE_STUCK, "Wait", text)
+            self._on_pod(move.pod, EventReason.MOVE_STUCK, "Wait", text, self._node(move.node))
         if opened:
             self._metrics.gave_up()
             reset = self._rules.circuit_reset / 3600
@@ -138,43 +152,75 @@ class DriftReports:
             )
             self._emit(move.workload, EventReason.CIRCUIT_OPEN, "GiveUp", text)
 
-    def planned(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
-        """Workloads were looked at (UIDs): tell once of what keeps pods where they are and has to be put right."""
-        found: dict[str, set[tuple[str, Reason, str]]] = {}
+    def planned(self, looked_at: Collection[str], plan: DriftPlan, now: float) -> None:
+        """Workloads were looked at (UIDs): tell of what keeps pods where they are; `now` in seconds since the epoch."""
+        found: dict[str, dict[tuple[str, Reason, str], float]] = {}
         for stay in plan.stays:
             if stay.reason in _TOLD:
                 about = stay.workload.uid if stay.reason is Reason.BUDGETS else stay.pod.uid
                 key = (about, stay.reason, stay.detail)
-                keys = found.setdefault(stay.workload.uid, set())
-                if key not in keys and key not in self._told.get(stay.workload.uid, ()):
+                told = found.setdefault(stay.workload.uid, {})
+                if key not in told:
+                    told[key] = self._told.get(stay.workload.uid, {}).get(key, -RETELL)
+                if now - told[key] >= RETELL:
+                    told[key] = now
                     self._tell(stay)
-                keys.add(key)
-        looked_at = list(looked_at)
         for uid in looked_at:
             self._told.pop(uid, None)
         self._told.update(found)
-        self._interrupted(looked_at, plan)
-
-    def _interrupted(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
-        """Tell of workloads whose pods cannot leave interrupted nodes; of those that leave, each move tells."""
         nodes = self._state.interrupted_nodes
-        staying = []
-        for stay in plan.stays if nodes else ():
-            record = self._state.pods.get(stay.pod.uid)
-            if record is not None and record.node in nodes:
-                staying.append(stay)
+        interrupted: list[Stay] = []
+        staying: list[Stay] = []
+        for stay in plan.stays:
+            record = self._state.pods.get(stay.pod.uid) if nodes else None
+            (interrupted if record is not None and record.node in nodes else staying).append(stay)
+        self._interrupted(looked_at, interrupted, plan)
+        moving = {move.workload.uid for move in plan.moves if move.reason is Reason.SURPLUS}
+        for blocked in self._blockades.planned(looked_at, staying, moving, now):
+            self._tell_blocked(blocked)
+
+    def keep(self, known: Container[str]) -> None:
+        """Forget workloads that are not among `known` (UIDs)."""
+        self._blockades.keep(known)
+        self._told = {uid: told for uid, told in self._told.items() if uid in known}
+        self._leaving = {uid for uid in self._leaving if uid in known}
+
+    def _interrupted(self, looked_at: Iterable[str], staying: Collection[Stay], plan: DriftPlan) -> None:
+        """Tell of workloads whose pods cannot leave interrupted nodes; of those that leave, each move tells."""
         leaving = {move.workload.uid for move in plan.moves if move.reason is Reason.INTERRUPTED}
         self._leaving.difference_update(set(looked_at) - {stay.workload.uid for stay in staying})
         self._leaving |= leaving
         for stay in staying:
             if stay.reason in _HOLDS and not (stay.reason in _AWAITED and stay.workload.uid in self._leaving):
-                text = f"Pods stay on spot nodes that are about to be taken away: {stay.reason.text}"
-                self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, once=True)
+                detail = f" ({stay.detail})" if stay.detail else ""
+                text = (
+                    f"A pod stays on spot node {stay.node}, which is about to be taken away: "
+                    f"{stay.reason.text}{detail}; it is replaced when it is lost"
+                )
+                node = self._node(stay.node)
+                self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, same="", related=node)
 
     def unreadable(self, subject: Subject, fault: str) -> None:
         """What was stored of a workload does not decode."""
         text = f"What is stored of its earlier moves cannot be read, so no pod of it is moved: {fault}"
         self._emit(subject, EventReason.HISTORY_UNREADABLE, "LeaveAlone", text)
+
+    def _left(self, move: Move) -> None:
+        """A pod leaves an interrupted node."""
+        node = self._state.nodes.get(move.node)
+        marker = node.facts.going_away if node is not None and node.facts is not None else ""
+        lost = f"spot node {move.node} is about to be taken away{marker and f' ({marker})'}"
+        on_node, reason = self._node(move.node), EventReason.INTERRUPTION_HANDLED
+        text = f"Its {lost}: pods leave it early, their replacements go to {move.destination}"
+        same = f"{move.node} {move.destination}"
+        self._emit(move.workload, reason, "Evict", text, same=same, related=on_node)
+        text = f"Evicted early, as its {lost}; its replacement goes to {move.destination}"
+        self._on_pod(move.pod, reason, "Evict", text, on_node)
+
+    def _tell_blocked(self, blocked: Blocked | None) -> None:
+        if blocked is not None:
+            reason, same = EventReason.MOVE_BLOCKED, blocked.same
+            self._emit(blocked.workload, reason, "LeaveAlone", blocked.text, same=same, related=blocked.pod)
 
     def _tell(self, stay: Stay) -> None:
         if stay.reason is Reason.BUDGETS:
@@ -205,18 +251,35 @@ class DriftReports:
         )
         return f"{replacement.name} replaces {move.pod.name} on {verdict.landed} node {verdict.node}: {why}"
 
-    def _emit(self, subject: Subject, reason: EventReason, action: str, text: str, *, once: bool = False) -> None:
-        workload = self._state.workloads.by_uid.get(subject.uid)
-        owner = self._state.workloads.owners.get(subject.uid)
-        known = workload or owner
-        if known is None:
-            return
-        regarding = Regarding(subject.kind, known.api_version, subject.namespace, subject.name, subject.uid)
-        self._recorder.emit(regarding, reason, action, text, once=once)
+    def _emit(
+        self,
+        subject: Subject,
+        reason: EventReason,
+        action: str,
+        text: str,
+        *,
+        same: str | None = None,
+        related: Regarding | None = None,
+    ) -> None:
+        regarding = self._regarding(subject)
+        if regarding is not None:
+            self._recorder.emit(regarding, reason, action, text, same=same, related=related)
 
-    def _on_pod(self, pod: PodId, reason: EventReason, action: str, text: str) -> None:
-        regarding = Regarding("Pod", "v1", pod.namespace, pod.name, pod.uid)
-        self._recorder.emit(regarding, reason, action, text)
+    def _on_pod(
+        self, pod: PodId, reason: EventReason, action: str, text: str, related: Regarding | None = None
+    ) -> None:
+        self._recorder.emit(Regarding.pod(pod), reason, action, text, related=related)
+
+    def _regarding(self, subject: Subject) -> Regarding | None:
+        """The reference to a workload; None when it is gone."""
+        known = self._state.workloads.by_uid.get(subject.uid) or self._state.workloads.owners.get(subject.uid)
+        if known is None:
+            return None
+        return Regarding(subject.kind, known.api_version, subject.namespace, subject.name, subject.uid)
+
+    def _node(self, name: str) -> Regarding | None:
+        node = self._state.nodes.get(name)
+        return Regarding.node(node) if node is not None else None
 
 
 def _why(move: Move) -> str:

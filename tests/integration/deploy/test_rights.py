@@ -277,6 +277,14 @@ async def looked_at(scene: Scene, serve: SpotmixServe) -> None:
     await asyncio.to_thread(_console, f"{serve.metrics_url}/console", token)
 
 
+async def repetition(scene: Scene, serve: SpotmixServe) -> None:
+    """Tell the same twice: that a pod waits for which there is no node at all."""
+    await ready(serve)
+    pods = await eventually(partial(scene.cluster.pods, "waiting"), bool, "a pod that waits")
+    for _ in range(2):
+        await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": []})
+
+
 async def another_leads(scene: Scene, _serve: SpotmixServe) -> None:
     """Have the Lease held by somebody else, now if need be: the replica follows."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -326,6 +334,7 @@ PROBES: dict[Right, Probe] = {
     Right("pods", "patch"): Probe(costs, flags=_STILL),
     Right("pods/status", "patch"): Probe(nomination),
     Right("events", "create", "events.k8s.io"): Probe(),
+    Right("events", "patch", "events.k8s.io"): Probe(repetition),
     Right("tokenreviews", "create", "authentication.k8s.io"): _ASKS,
     Right("subjectaccessreviews", "create", "authorization.k8s.io"): _ASKS,
     _LEASES("create"): _ELECTED,

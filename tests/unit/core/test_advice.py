@@ -34,40 +34,37 @@ def home(annotations: dict[str, str] | None = None, labels: dict[str, str] | Non
         (
             keys(spot_percentage=70),
             1,
-            ["spot-percentage='70' of 1 replica is 0 spot replicas; all are on-demand below 2 replicas"],
+            ["spot-percentage='70' gives no spot replica below 2 replicas; all are on-demand until then"],
         ),
         (
             keys(spot_percentage="20%"),
             4,
-            ["spot-percentage='20%' of 4 replicas is 0 spot replicas; all are on-demand below 5 replicas"],
+            ["spot-percentage='20%' gives no spot replica below 5 replicas; all are on-demand until then"],
         ),
         (
             keys(spot_percentage=70, min_on_demand=2),
             1,
-            [
-                "spot-percentage='70' of 1 replica is 0 spot replicas; all are on-demand below 3 replicas",
-                "min-on-demand='2' exceeds 1 replica; all are on-demand below 3 replicas",
-            ],
+            ["spot-percentage='70' with min-on-demand=2 gives no spot replica below 3 replicas; all are"],
         ),
         (
             keys(spot_percentage=100, min_on_demand=3),
             3,
-            ["min-on-demand='3' takes all of 3 replicas; all are on-demand below 4 replicas"],
+            ["spot-percentage='100' with min-on-demand=3 gives no spot replica below 4 replicas; all are"],
         ),
         (
             keys(spot_percentage=50, on_demand_base=5),
             3,
-            ["on-demand-base='5' exceeds 3 replicas; all are on-demand below 7 replicas"],
+            ["spot-percentage='50' with on-demand-base=5 gives no spot replica below 7 replicas; all are"],
         ),
         (
             keys(spot_percentage=50, on_demand_base=5),
             6,
-            ["spot-percentage='50' of 6 replicas is 0 spot replicas; all are on-demand below 7 replicas"],
+            ["spot-percentage='50' with on-demand-base=5 gives no spot replica below 7 replicas; all are"],
         ),
         (
             keys(spot_percentage=70, max_spot=0),
             10,
-            ["max-spot='0' leaves no spot replica, whatever spot-percentage says; raise it, or remove spot-percentage"],
+            ["max-spot='0' with spot-percentage=70 gives no spot replica at any size; all are on-demand: raise"],
         ),
         (
             keys(min_on_demand=2, fallback_after="5m"),
@@ -151,6 +148,12 @@ class TestLayers:
         wrong = keys(spot_percentage="most")
         assert said(keys(min_on_demand=1), namespace=home(wrong)) == ()
         assert said(keys(min_on_demand=1), 5, defaults=keys(spot_percentage=50)) == ()
+        # .. but for what its own word does together with another's.
+        (problem,) = said(keys(min_on_demand=3), 3, namespace=home(keys(spot_percentage=50)))
+        assert problem.text == (
+            "Deployment shop/web: spotmix.io/min-on-demand='3' with spot-percentage=50 gives no spot replica "
+            "below 4 replicas; all are on-demand until then"
+        )
         # The Namespace's percentage comes to nothing here, which its author knows.
         assert said(EMPTY_ANNOTATIONS, 1, namespace=home(keys(spot_percentage=50))) == ()
 

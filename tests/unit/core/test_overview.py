@@ -228,4 +228,4 @@ def test_advice_is_among_the_problems(world: World) -> None:
     world.deployment("tiny", 2, spot_percentage=40)
     (problem,) = explain(world, "uid-Deployment-tiny").problems
     assert problem.warning
-    assert problem.fault == "of 2 replicas is 0 spot replicas"
+    assert problem.fault == "gives no spot replica below 3 replicas"

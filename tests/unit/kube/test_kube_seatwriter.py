@@ -43,7 +43,8 @@ class Setting:
         self.now = 0.0
         self.naps = 0
         self.queue = Queue()
-        self.recorder = EventRecorder(Client(Objects()), lambda _name, _text: None)
+        self.objects = Objects()
+        self.recorder = EventRecorder(Client(self.objects), lambda _name, _text: None)
         self.outcomes: Counter[str] = Counter()
         self.foreign = ForeignCosts(self.world.state, self.recorder, lambda outcome: self.outcomes.update([outcome]))
         self.writer = SeatWriter(
@@ -57,8 +58,11 @@ class Setting:
         node = "spot-0" if number % 2 else "on-demand-0"
         self.world.up(make_pod(f"p{number}", owner or self.owner, node, **fields))
 
-    def notes(self) -> list[str]:
-        return [body["note"] for _, _, body in self.recorder._queue if body["reason"] == EventReason.FOREIGN_COST.value]
+    async def notes(self) -> list[str]:
+        self.recorder.start()
+        assert await self.recorder.drain(10) == 0
+        events = self.objects.stored.values()
+        return [event["note"] for event in events if event["reason"] == EventReason.FOREIGN_COST.value]
 
     async def at(self, now: float) -> dict[str, int | None]:
         self.now = now
@@ -133,14 +137,14 @@ async def test_a_refused_cost_is_sent_again_only_when_the_value_changes() -> Non
     assert await setting.at(10.0) == {}
     assert await setting.at(10.0 + SETTLE) == {}
     assert setting.outcomes == {"foreign": 1, "written": 3}
-    (note,) = setting.notes()
+    (note,) = await setting.notes()
     assert "pod p1 " in note
     assert '(field manager "batch")' in note
     setting.bind(1, cost=str(cost_of(60)))
     await setting.at(20.0)
     assert set(await setting.at(20.0 + SETTLE)) == {"p1"}
     setting.foreign.told(key(1), "foreign", "")
-    assert len(setting.notes()) == 1
+    assert len(await setting.notes()) == 1
 
 
 async def test_a_refusal_before_the_watch_is_tried_once_more_with_the_value_that_came() -> None:
@@ -149,7 +153,7 @@ async def test_a_refusal_before_the_watch_is_tried_once_more_with_the_value_that
     await setting.at(0.0)
     await setting.at(SETTLE)
     setting.foreign.told(key(0), "foreign", "")
-    assert setting.notes() == []
+    assert await setting.notes() == []
     setting.bind(0, cost=str(cost_of(7)))
     setting.queue.costs.clear()
     await setting.at(5.0)
@@ -164,11 +168,11 @@ async def test_a_cost_out_of_the_band_is_told_of_once_and_never_written_over() -
     setting.bind(1, cost="5")
     await setting.at(0.0)
     assert await setting.at(SETTLE) == {}
-    assert len(setting.notes()) == 1
+    assert len(await setting.notes()) == 1
     setting.bind(1, cost="6")
     await setting.at(10.0)
     assert await setting.at(10.0 + SETTLE) == {}
-    assert len(setting.notes()) == 1
+    assert len(await setting.notes()) == 1
 
 
 async def test_a_workload_that_opts_out_gets_its_costs_taken_back() -> None:

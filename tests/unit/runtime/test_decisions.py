@@ -16,9 +16,9 @@ from extender.telemetry.logs import tidy
 from extender.telemetry.metrics import Metrics
 
 
-def observer_of(kept: DecisionLog, *, logged: bool) -> Decisions:
+def observer_of(world: World, kept: DecisionLog, *, logged: bool) -> Decisions:
     waker = Waker(PatchQueue(PodPatches(Client(Objects())), lambda *_: None), "wake", lambda _: None, lambda: 0.0)
-    placement = PlacementReports(EventRecorder(Client(Objects()), lambda *_: None))
+    placement = PlacementReports(world.state, EventRecorder(Client(Objects()), lambda *_: None))
     return Decisions(Metrics(), waker, kept, placement, lambda: 1234.5, logged=logged)
 
 
@@ -26,7 +26,7 @@ async def test_decisions_on_managed_pods_are_kept() -> None:
     world, kept = World(), DecisionLog()
     offered = world.nodes(spot=1)
     web, plain = world.deployment("web", 1, spot_percentage=100), world.deployment("plain", 1, labels={})
-    observer = observer_of(kept, logged=False)
+    observer = observer_of(world, kept, logged=False)
     for uid, owner in (("bare", None), ("plain", plain), ("web", web)):
         view = make_view(uid, owner)
         observer.decided(view, world.decide(view, offered))
@@ -40,7 +40,7 @@ async def test_a_line_says_where_a_decision_is_found_again() -> None:
     offered = world.nodes(spot=1, on_demand=2)
     web = world.deployment("web", 2, spot_percentage=50)
     with structlog.testing.capture_logs() as lines:
-        observer = observer_of(kept, logged=True)
+        observer = observer_of(world, kept, logged=True)
         for uid in ("web-a", "web-b"):
             _, decision = world.place(web, offered, uid=uid)
             observer.decided(make_view(uid, web), decision)

@@ -9,10 +9,11 @@ from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
 from extender.core.decisionlog import DecisionLog
+from extender.kube.occurrences import WINDOW
 from extender.kube.patches import PodPatches
 from extender.kube.ports import Ports
 from extender.kube.queue import PatchQueue
-from extender.kube.recorder import WINDOW, EventRecorder
+from extender.kube.recorder import EventRecorder
 from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.placement import PlacementReports
@@ -28,7 +29,7 @@ class Office:
         ports = Ports(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(client, lambda *_: None, ports=ports)
         waker = Waker(PatchQueue(PodPatches(client), lambda *_: None), "wake", lambda _: None, lambda: 0.0)
-        placement = PlacementReports(self.recorder)
+        placement = PlacementReports(self.world.state, self.recorder)
         self.observer = Decisions(Metrics(), waker, DecisionLog(), placement, lambda: self.world.now, logged=False)
         self._count = 0
 
@@ -38,14 +39,21 @@ class Office:
             view = make_view(f"pod-{self._count}", owner)
             self.observer.decided(view, self.world.decide(view, offered))
 
-    async def told(self) -> list[tuple[str, str, str, str]]:
-        """Reason, type, object and note of each Event."""
+    async def told(self, kind: str = "Deployment") -> list[tuple[str, str, str, str]]:
+        """Reason, type, object and note of each Event on objects of a kind."""
         self.recorder.start()
         assert await self.recorder.drain(60) == 0
         events = [body for path, body in self.objects.stored.items() if "/events/" in path]
+        assert all(event["related"]["kind"] != event["regarding"]["kind"] for event in events)
         return [
-            (e["reason"], e["type"], f"{e['regarding']['kind']} {e['regarding']['name']}", e["note"]) for e in events
+            (e["reason"], e["type"], f"{e['regarding']['kind']} {e['regarding']['name']}", e["note"])
+            for e in events
+            if e["regarding"]["kind"] == kind
         ]
+
+    async def notes(self) -> dict[str, str]:
+        """What the last Event on each pod says."""
+        return {name.removeprefix("Pod "): note for _, _, name, note in await self.told("Pod")}
 
 
 def virtually(check: Callable[[Office], Awaitable[None]]) -> None:
@@ -55,7 +63,7 @@ def virtually(check: Callable[[Office], Awaitable[None]]) -> None:
     run_virtually(main)
 
 
-def test_a_fallback_is_told_once_in_a_while_on_the_workload() -> None:
+def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_pod() -> None:
     async def check(office: Office) -> None:
         offered = office.world.nodes(on_demand=2)
         web = office.world.deployment("web", 50, spot_percentage=100)
@@ -64,28 +72,49 @@ def test_a_fallback_is_told_once_in_a_while_on_the_workload() -> None:
         office.filter(api, offered)
         await asyncio.sleep(WINDOW - 1)
         office.filter(web, offered, times=9)
-        text = "No spot node has room for pods with a spot seat: on-demand nodes stand in"
+        text = (
+            "Pods that belong on spot go to on-demand, as there is no spot node for them (when-unsatisfiable=fallback)"
+        )
         first = [("FallbackTaken", "Normal", f"Deployment {name}", text) for name in ("web", "api")]
         assert await office.told() == first
-        await asyncio.sleep(2)
+        (series,) = (body["series"] for body in office.objects.stored.values() if "series" in body)
+        assert series["count"] == 18
+        await asyncio.sleep(WINDOW)
         office.filter(web, offered)
         assert await office.told() == [*first, first[0]]
+        text = "It belongs on spot and goes to on-demand, as there is no spot node for it (when-unsatisfiable=fallback)"
+        assert await office.notes() == dict.fromkeys((f"pod-{n}" for n in range(1, 21)), text)
 
     virtually(check)
 
 
 def test_pods_that_wait_for_their_class_are_told_of_with_what_might_have_stood_in() -> None:
     async def check(office: Office) -> None:
+        office.world.nodes(spot=1)
         strict = office.world.deployment("strict", 5, spot_percentage=100, when_unsatisfiable="wait")
         lenient = office.world.deployment("lenient", 5, spot_percentage=100)
-        for owner in (strict, lenient):
-            office.filter(owner, [], times=3)
-        first = "No spot node has room for pods with a spot seat, and nothing stands in (when-unsatisfiable=wait)"
-        second = "No spot node, and no on-demand node that may stand in, has room for pods with a spot seat"
-        assert await office.told() == [
-            ("ClassUnavailable", "Warning", f"Deployment {name}", f"{text}: they wait")
-            for name, text in (("strict", first), ("lenient", second))
+        floor = office.world.deployment("floor", 5)
+        for owner in (strict, lenient, floor):
+            office.filter(owner, [], times=2)
+        taken = "no spot node takes"
+        strictly = (
+            ", and nothing stands in (when-unsatisfiable=wait); add spot nodes, or see `spotmix explain` for what"
+        )
+        leniently = (
+            ", nor is there an on-demand node that may stand in; add spot nodes, or see `spotmix explain` for what"
+        )
+        floored = "there is no on-demand node for it, and nothing stands in (when-unsatisfiable=fallback); add"
+        assert [each[:3] for each in await office.told()] == [
+            ("ClassUnavailable", "Warning", f"Deployment {name}") for name in ("strict", "lenient", "floor")
         ]
+        assert [note for *_, note in await office.told()][:2] == [
+            f"Pods that belong on spot wait: {taken} them{why} keeps them off each node"
+            for why in (strictly, leniently)
+        ]
+        notes = await office.notes()
+        assert notes["pod-1"] == f"It belongs on spot and waits: {taken} it{strictly} keeps it off each node"
+        assert notes["pod-4"] == f"It belongs on spot and waits: {taken} it{leniently} keeps it off each node"
+        assert notes["pod-6"].startswith(f"It belongs on on-demand and waits: {floored}")
 
     virtually(check)
 
@@ -95,8 +124,39 @@ def test_full_pools_are_told_of() -> None:
         offered = office.world.nodes(spot=2)
         web = office.world.deployment("web", 5, spot_percentage=100, when_unsatisfiable="wait", max_per_pool=1)
         office.filter(web, offered, times=3)
-        text = "Every spot pool with room holds as many of its pods as max-per-pool allows: others wait"
-        assert await office.told() == [("PoolsFull", "Warning", "Deployment web", text)]
+        text = (
+            "as every spot pool with room holds as many of the workload as max-per-pool allows; "
+            "add nodes in other zones or of other instance types, or raise max-per-pool"
+        )
+        assert await office.told() == [("PoolsFull", "Warning", "Deployment web", f"Pods wait, {text}")]
+        assert await office.notes() == dict.fromkeys(("pod-2", "pod-3"), f"It waits, {text}")
+
+    virtually(check)
+
+
+def test_pods_of_an_invalid_policy_say_where_to_look() -> None:
+    async def check(office: Office) -> None:
+        offered = office.world.nodes(spot=1, on_demand=1)
+        office.filter(office.world.deployment("bad", 5, spot_percentage="most"), offered)
+        text = "It is held on-demand: the policy of Deployment bad is invalid; the Events of that say what to put right"
+        assert await office.told("Pod") == [("PolicyInvalid", "Warning", "Pod pod-1", text)]
+        assert await office.told() == []
+
+    virtually(check)
+
+
+def test_a_pod_that_waits_by_the_policy_is_told_of_alone() -> None:
+    async def check(office: Office) -> None:
+        offered = office.world.nodes(spot=1, on_demand=1)
+        patient = office.world.deployment("patient", 4, spot_percentage=100, fallback_after="5m")
+        office.filter(patient, offered[1:])
+        assert await office.told() == []
+        assert await office.notes() == {
+            "pod-1": (
+                "It belongs on spot and waits: no spot node takes it; "
+                "on-demand may stand in when it has waited for 300 s (fallback-after)"
+            )
+        }
 
     virtually(check)
 
@@ -106,15 +166,12 @@ def test_what_goes_by_the_policy_or_passes_soon_is_not_told() -> None:
         offered = office.world.nodes(spot=1, on_demand=1)
         plain = office.world.deployment("plain", 4, spot_percentage=50)
         office.filter(plain, offered, times=4)
-        # It falls back in a minute, and may not have to.
-        patient = office.world.deployment("patient", 4, spot_percentage=100, fallback_after="1m")
-        office.filter(patient, offered[1:])
         audited = office.world.deployment("audited", 4, spot_percentage=100, mode="audit")
         office.filter(audited, offered[1:])
         unknown = ref(office.world.state.workloads.owners["uid-ReplicaSet-plain-1"])
         office.world.gone("replicasets.apps", unknown.uid)
         office.filter(unknown, offered[:1])
         assert office.world.split(plain).get(SPOT) == 2
-        assert await office.told() == []
+        assert await office.told() == await office.told("Pod") == []
 
     virtually(check)

@@ -13,8 +13,9 @@ from support.doubles_servers import run_virtually
 from extender.core.policy import Policy
 from extender.core.reach import shortfall
 from extender.core.seats import TwoClassSeats
+from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
-from extender.kube.recorder import EventRecorder
+from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.runtime.reach import LOOK, SLICE, ReachReports
 
 PERCENT = st.integers(0, 100)
@@ -23,22 +24,34 @@ FEW = st.integers(0, 12)
 
 @given(st.builds(TwoClassSeats, PERCENT, FEW, st.none() | FEW, st.just(0)), st.integers(0, 200))
 def test_it_is_told_exactly_when_spot_is_asked_for_and_there_is_none(seats: TwoClassSeats, replicas: int) -> None:
-    asked = bool(seats.percentage and replicas)
-    assert bool(shortfall(Policy(seats), replicas)) == (asked and seats.target(replicas)["spot"] == 0)
+    found = shortfall(Policy(seats), replicas)
+    never = seats.target(10_000)["spot"] == 0
+    assert (found is not None) == bool(
+        seats.percentage and (never or (replicas and not seats.target(replicas)["spot"]))
+    )
+    if found is not None and found.first is not None:
+        assert (seats.target(found.first - 1)["spot"], seats.target(found.first)["spot"]) == (0, 1)
+    # Of one that is scaled to 0, or whose size is not known, what holds at every size.
+    assert (shortfall(Policy(seats), None) is not None) == bool(seats.percentage and never)
 
 
 @pytest.mark.parametrize(
     ("seats", "text"),
     [
-        (TwoClassSeats(20), "spot-percentage=20 gives no spot replica below 5 replicas: until then all are on-demand"),
+        (TwoClassSeats(20), "spot-percentage=20 gives no spot replica below 5 replicas; all are on-demand until then"),
         (TwoClassSeats(100, 3), "spot-percentage=100 with min-on-demand=3 gives no spot replica below 4 replicas"),
         (TwoClassSeats(50, 0, None, 4), "spot-percentage=50 with on-demand-base=4 gives no spot replica below 6"),
-        (TwoClassSeats(70, 0, 0), "max-spot leaves no spot replica at any size, whatever spot-percentage says"),
+        (
+            TwoClassSeats(70, 0, 0),
+            "max-spot=0 with spot-percentage=70 gives no spot replica at any size; all are on-demand: raise max-spot",
+        ),
     ],
 )
 def test_the_text_names_the_keys_and_the_size_and_is_the_same_at_every_size(seats: TwoClassSeats, text: str) -> None:
-    assert shortfall(Policy(seats), 1).startswith(text)
-    assert shortfall(Policy(seats), 2) == shortfall(Policy(seats), 3) == shortfall(Policy(seats), 1)
+    found = shortfall(Policy(seats), 1)
+    assert found is not None
+    assert found.text.startswith(text)
+    assert shortfall(Policy(seats), 2) == shortfall(Policy(seats), 3) == found
 
 
 class Office:
@@ -49,7 +62,7 @@ class Office:
         ports = Ports(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 4)
         self.recorder.start()
-        self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder).run())
+        self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, ports=ports).run())
 
     async def told(self) -> list[tuple[str, str, str]]:
         """Reason, type and object of each Event by now."""
@@ -84,6 +97,12 @@ def test_an_autoscaler_that_goes_up_and_down_makes_no_further_event() -> None:
             await asyncio.sleep(2 * LOOK)
             office.world.annotate("web", size, spot_percentage=25)
         assert await office.told() == [event("web")]
+        # While it lasts its Event is kept from being forgotten.
+        await asyncio.sleep(RETELL)
+        assert await office.told() == [event("web")]
+        await asyncio.sleep(SERIES_DELAY + 2 * LOOK)
+        (stored,) = (body for path, body in office.objects.stored.items() if "/events/" in path)
+        assert stored["series"]["count"] == 2
         # Another policy is news.
         office.world.annotate("web", 2, spot_percentage=30)
         await asyncio.sleep(2 * LOOK)

@@ -53,10 +53,12 @@ def test_pods_leave_as_their_replacements_come_and_nothing_of_it_is_remembered()
         assert len(room.cluster.evictions) == 5
         assert (list(room.drift.memory.history.in_flight()), room.stored) == ([], {})
         assert room.metric("moves_total", **STARTED) == 5
-        notes = room.events("MoveStarted")
-        assert any(
-            note.endswith("its spot node is about to be taken away; its replacement goes to spot") for note in notes
-        )
+        assert room.events("MoveStarted") == []
+        lost = "spot node spot-0 is about to be taken away (notice)"
+        assert sorted(room.events("InterruptionHandled")) == [
+            *[f"Evicted early, as its {lost}; its replacement goes to spot"] * 5,
+            f"Its {lost}: pods leave it early, their replacements go to spot",
+        ]
 
     virtually(check)
 
@@ -126,8 +128,10 @@ def test_a_workload_whose_pods_cannot_leave_is_told_of_once_with_what_keeps_them
         async with room.running():
             await room.after(30)
         assert room.cluster.evictions == []
-        text = "Pods stay on spot nodes that are about to be taken away: "
-        assert room.events("InterruptionBlocked") == [text + Reason.BUDGET.text]
+        text = "A pod stays on spot node spot-0, which is about to be taken away: "
+        assert room.events("InterruptionBlocked") == [
+            f"{text}{Reason.BUDGET.text} (web); it is replaced when it is lost"
+        ]
 
     virtually(check)
 

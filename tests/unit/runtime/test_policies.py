@@ -1,0 +1,97 @@
+"""Policies that are wrong are told of while they are, and that they were put right; in virtual time."""
+
+import asyncio
+from typing import Any
+
+from support.doubles import ENABLED, World, keys, make_owner
+from support.doubles_kube import Client, Objects
+from support.doubles_servers import run_virtually
+
+from extender.core.workloads import PolicyChanged
+from extender.kube.occurrences import RETELL
+from extender.kube.ports import Ports
+from extender.kube.recorder import SERIES_DELAY, EventRecorder
+from extender.runtime.policies import SLICE, PolicyReports
+
+
+class Office:
+    """A world whose policies are told of. Made within a virtual event loop."""
+
+    def __init__(self) -> None:
+        self.world, self.objects = World(), Objects()
+        ports = Ports(clock=asyncio.get_running_loop().time)
+        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports)
+        self.recorder.start()
+        self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, ports=ports)
+
+    def write(self, name: str = "web", **policy: Any) -> None:
+        self.world.up(make_owner("Deployment", name, 5, labels=ENABLED, annotations=keys(**policy)))
+        self._take_in()
+
+    def delete(self, name: str = "web") -> None:
+        self.world.gone("deployments.apps", f"uid-Deployment-{name}")
+        self._take_in()
+
+    def _take_in(self) -> None:
+        effects, self.world.state.effects = self.world.state.effects, []
+        for effect in effects:
+            if isinstance(effect, PolicyChanged):
+                self.reports.changed(effect)
+
+    async def told(self) -> list[tuple[str, int, str]]:
+        """Reason, count and note of each Event by now."""
+        await asyncio.sleep(SERIES_DELAY + 10)
+        events = [body for path, body in self.objects.stored.items() if "/events/" in path]
+        return [(e["reason"], e.get("series", {}).get("count", 1), e["note"]) for e in events]
+
+
+def test_an_invalid_policy_is_told_while_it_lasts_and_when_it_is_put_right() -> None:
+    async def main() -> None:
+        office = Office()
+        task = asyncio.create_task(office.reports.run())
+        await asyncio.sleep(1)
+        office.write(spot_percentage=50)
+        office.write(spot_percentage="most")
+        fault = (
+            "Deployment shop/web: spotmix.io/spot-percentage='most' is not a percentage; "
+            'write a whole number from 0 to 100, such as "70"; its last valid policy keeps applying until then'
+        )
+        assert await office.told() == [("PolicyInvalid", 1, fault)]
+        await asyncio.sleep(RETELL)
+        assert await office.told() == [("PolicyInvalid", 2, fault)]
+        office.write(spot_percentage=60)
+        right = "What was wrong with its policy has been put right: it applies as it is written"
+        assert await office.told() == [("PolicyInvalid", 2, fault), ("PolicyValid", 1, right)]
+        await asyncio.sleep(RETELL)
+        office.write(spot_percentage=70)
+        assert await office.told() == [("PolicyInvalid", 2, fault), ("PolicyValid", 1, right)]
+        # One that goes with its fault was not put right.
+        office.write("gone", spot_percentage="most")
+        office.delete("gone")
+        office.write("gone", spot_percentage=50)
+        assert [reason for reason, *_ in await office.told()] == ["PolicyInvalid", "PolicyValid", "PolicyInvalid"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
+
+
+def test_a_new_leader_tells_of_very_many_and_knows_when_they_are_put_right() -> None:
+    async def main() -> None:
+        office = Office()
+        count = SLICE + 5
+        for number in range(count):
+            # Read while another leads.
+            office.world.up(
+                make_owner("Deployment", f"web-{number}", 5, labels=ENABLED, annotations=keys(spot_percentage="most"))
+            )
+        office.world.state.effects.clear()
+        task = asyncio.create_task(office.reports.run())
+        await asyncio.sleep(count)
+        assert len(await office.told()) == count
+        office.write(f"web-{count - 1}", spot_percentage=50)
+        assert (await office.told())[-1][0] == "PolicyValid"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
