@@ -58,8 +58,8 @@ class PlacementReports:
             return _Told(
                 EventReason.FALLBACK_TAKEN,
                 "StandIn",
-                f"Pods that belong on {wanted} go to {given}, as {lacking} them ({rule})",
-                f"It belongs on {wanted} and goes to {given}, as {lacking} it ({rule})",
+                f"Pods that were to go to {wanted} go to {given}, as {lacking} them ({rule})",
+                f"It was to go to {wanted} and goes to {given}, as {lacking} it ({rule})",
             )
         if decision.reason is Reason.WAIT_CLASS:
             why = (
@@ -69,13 +69,13 @@ class PlacementReports:
             return _Told(
                 EventReason.CLASS_UNAVAILABLE,
                 "Wait",
-                f"Pods that belong on {wanted} wait: {lacking} them{why}; {fix.replace('keeps it', 'keeps them')}",
-                f"It belongs on {wanted} and waits: {lacking} it{why}; {fix}",
+                f"Pods that are to go to {wanted} wait: {lacking} them{why}; {fix.replace('keeps it', 'keeps them')}",
+                f"It is to go to {wanted} and waits: {lacking} it{why}; {fix}",
             )
         if decision.reason is Reason.WAIT_FALLBACK:
             # By the policy, and for a while: a matter for who looks at the pod.
             text = (
-                f"It belongs on {wanted} and waits: {lacking} it; "
+                f"It is to go to {wanted} and waits: {lacking} it; "
                 f"{others} may stand in when it has waited for {policy.fallback_after:g} s (fallback-after)"
             )
             return _Told(EventReason.CLASS_UNAVAILABLE, "Wait", "", text)

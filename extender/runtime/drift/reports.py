@@ -9,11 +9,11 @@ from extender.core.drift.rules import DriftRules
 from extender.core.eventreasons import EventReason
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
-from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.runtime.drift.blocked import Blockades, Blocked
 from extender.runtime.drift.mover import Attempt
+from extender.runtime.drift.retold import Retold
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
 from extender.telemetry.vocabulary import named
@@ -61,7 +61,8 @@ class DriftReports:
         self._rules = rules
         self._log = logger()
         self._blockades = Blockades(rules.blocked_after)
-        self._told: dict[str, dict[tuple[str, Reason, str], float]] = {}
+        self._told = Retold()
+        self._held = Retold()
         self._leaving: set[str] = set()
 
     def attempted(self, move: Move, attempt: Attempt, now: float, *, dry: bool) -> None:
@@ -154,27 +155,19 @@ class DriftReports:
 
     def planned(self, looked_at: Collection[str], plan: DriftPlan, now: float) -> None:
         """Workloads were looked at (UIDs): tell of what keeps pods where they are; `now` in seconds since the epoch."""
-        found: dict[str, dict[tuple[str, Reason, str], float]] = {}
         for stay in plan.stays:
             if stay.reason in _TOLD:
-                about = stay.workload.uid if stay.reason is Reason.BUDGETS else stay.pod.uid
-                key = (about, stay.reason, stay.detail)
-                told = found.setdefault(stay.workload.uid, {})
-                if key not in told:
-                    told[key] = self._told.get(stay.workload.uid, {}).get(key, -RETELL)
-                if now - told[key] >= RETELL:
-                    told[key] = now
+                about = "" if stay.reason is Reason.BUDGETS else stay.pod.uid
+                if self._told.is_due(stay.workload.uid, (about, stay.reason, stay.detail), now):
                     self._tell(stay)
-        for uid in looked_at:
-            self._told.pop(uid, None)
-        self._told.update(found)
+        self._told.end(looked_at)
         nodes = self._state.interrupted_nodes
         interrupted: list[Stay] = []
         staying: list[Stay] = []
         for stay in plan.stays:
             record = self._state.pods.get(stay.pod.uid) if nodes else None
             (interrupted if record is not None and record.node in nodes else staying).append(stay)
-        self._interrupted(looked_at, interrupted, plan)
+        self._interrupted(looked_at, interrupted, plan, now)
         moving = {move.workload.uid for move in plan.moves if move.reason is Reason.SURPLUS}
         for blocked in self._blockades.planned(looked_at, staying, moving, now):
             self._tell_blocked(blocked)
@@ -182,23 +175,26 @@ class DriftReports:
     def keep(self, known: Container[str]) -> None:
         """Forget workloads that are not among `known` (UIDs)."""
         self._blockades.keep(known)
-        self._told = {uid: told for uid, told in self._told.items() if uid in known}
+        self._told.keep(known)
+        self._held.keep(known)
         self._leaving = {uid for uid in self._leaving if uid in known}
 
-    def _interrupted(self, looked_at: Iterable[str], staying: Collection[Stay], plan: DriftPlan) -> None:
+    def _interrupted(self, looked_at: Iterable[str], staying: Collection[Stay], plan: DriftPlan, now: float) -> None:
         """Tell of workloads whose pods cannot leave interrupted nodes; of those that leave, each move tells."""
         leaving = {move.workload.uid for move in plan.moves if move.reason is Reason.INTERRUPTED}
         self._leaving.difference_update(set(looked_at) - {stay.workload.uid for stay in staying})
         self._leaving |= leaving
         for stay in staying:
-            if stay.reason in _HOLDS and not (stay.reason in _AWAITED and stay.workload.uid in self._leaving):
+            awaits = stay.reason in _AWAITED and stay.workload.uid in self._leaving
+            if stay.reason in _HOLDS and not awaits and self._held.is_due(stay.workload.uid, stay.node, now):
                 detail = f" ({stay.detail})" if stay.detail else ""
                 text = (
                     f"A pod stays on spot node {stay.node}, which is about to be taken away: "
                     f"{stay.reason.text}{detail}; it is replaced when it is lost"
                 )
                 node = self._node(stay.node)
-                self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, same="", related=node)
+                self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, same=stay.node, related=node)
+        self._held.end(looked_at)
 
     def unreadable(self, subject: Subject, fault: str) -> None:
         """What was stored of a workload does not decode."""

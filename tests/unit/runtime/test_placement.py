@@ -72,9 +72,8 @@ def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_po
         office.filter(api, offered)
         await asyncio.sleep(WINDOW - 1)
         office.filter(web, offered, times=9)
-        text = (
-            "Pods that belong on spot go to on-demand, as there is no spot node for them (when-unsatisfiable=fallback)"
-        )
+        why, rule = "as there is no spot node for", "(when-unsatisfiable=fallback)"
+        text = f"Pods that were to go to spot go to on-demand, {why} them {rule}"
         first = [("FallbackTaken", "Normal", f"Deployment {name}", text) for name in ("web", "api")]
         assert await office.told() == first
         (series,) = (body["series"] for body in office.objects.stored.values() if "series" in body)
@@ -82,7 +81,7 @@ def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_po
         await asyncio.sleep(WINDOW)
         office.filter(web, offered)
         assert await office.told() == [*first, first[0]]
-        text = "It belongs on spot and goes to on-demand, as there is no spot node for it (when-unsatisfiable=fallback)"
+        text = f"It was to go to spot and goes to on-demand, {why} it {rule}"
         assert await office.notes() == dict.fromkeys((f"pod-{n}" for n in range(1, 21)), text)
 
     virtually(check)
@@ -108,13 +107,13 @@ def test_pods_that_wait_for_their_class_are_told_of_with_what_might_have_stood_i
             ("ClassUnavailable", "Warning", f"Deployment {name}") for name in ("strict", "lenient", "floor")
         ]
         assert [note for *_, note in await office.told()][:2] == [
-            f"Pods that belong on spot wait: {taken} them{why} keeps them off each node"
+            f"Pods that are to go to spot wait: {taken} them{why} keeps them off each node"
             for why in (strictly, leniently)
         ]
         notes = await office.notes()
-        assert notes["pod-1"] == f"It belongs on spot and waits: {taken} it{strictly} keeps it off each node"
-        assert notes["pod-4"] == f"It belongs on spot and waits: {taken} it{leniently} keeps it off each node"
-        assert notes["pod-6"].startswith(f"It belongs on on-demand and waits: {floored}")
+        assert notes["pod-1"] == f"It is to go to spot and waits: {taken} it{strictly} keeps it off each node"
+        assert notes["pod-4"] == f"It is to go to spot and waits: {taken} it{leniently} keeps it off each node"
+        assert notes["pod-6"].startswith(f"It is to go to on-demand and waits: {floored}")
 
     virtually(check)
 
@@ -153,7 +152,7 @@ def test_a_pod_that_waits_by_the_policy_is_told_of_alone() -> None:
         assert await office.told() == []
         assert await office.notes() == {
             "pod-1": (
-                "It belongs on spot and waits: no spot node takes it; "
+                "It is to go to spot and waits: no spot node takes it; "
                 "on-demand may stand in when it has waited for 300 s (fallback-after)"
             )
         }

@@ -15,6 +15,7 @@ from extender.core.reasons import OF_STAYS, Reason
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import SERIES_DELAY
 from extender.runtime.drift.blocked import Blockades
+from extender.runtime.drift.retold import Retold
 
 PATIENCE = 300.0
 SUBJECT = Subject("w", "Deployment", "shop", "web", "r")
@@ -162,3 +163,22 @@ def test_what_keeps_pods_on_an_interrupted_node_is_not_told_twice() -> None:
         assert room.events("MoveBlocked") == []
 
     virtually(check)
+
+
+def test_what_lasts_is_told_again_in_time_and_what_comes_back_is_news() -> None:
+    told = Retold()
+
+    def look(now: float, *what: str) -> list[str]:
+        due = [each for each in what if told.is_due("w", each, now)]
+        told.end(["w"])
+        return due
+
+    assert look(0.0, "a", "a", "b") == ["a", "b"]
+    assert look(1.0, "a", "b", "c") == ["c"]
+    assert look(RETELL, "a", "c") == ["a"]
+    assert look(RETELL + 1, "a", "b", "c") == ["b", "c"]
+    # A look at others says nothing of it.
+    told.end(["other"])
+    assert look(RETELL + 2, "a") == []
+    told.keep(())
+    assert look(RETELL + 3, "a") == ["a"]
