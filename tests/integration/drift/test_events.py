@@ -66,7 +66,7 @@ def check(events: Sequence[dict[str, Any]]) -> None:
         reason = reasons[event["reason"]]
         assert event["type"] == reason.type
         assert event["involvedObject"]["kind"].lower() in reason.about.replace("workload", "deployment")
-        assert event["related"]["uid"] if "related" in event else reason.about == "workload"
+        assert event.get("related", event["involvedObject"])["uid"]
         assert len(event["message"].encode()) < MAX_NOTE
 
 
@@ -123,14 +123,12 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         await eventually(lambda: reader.repetitions("web"), lambda seen: seen[0] == 3, "a series")
         for name in ("web", "strict", "tiny", "stubborn"):
             events = await reader.events(name)
-            check(events)
             await reader.looks("deployment", name, events)
-        for name, events in [
-            *((await reader.of_pods("web")).items()),
-            *((await reader.of_pods("strict")).items()),
-        ]:
             check(events)
-            await reader.looks("pod", name, events)
+        for app in ("web", "strict"):
+            for name, events in (await reader.of_pods(app)).items():
+                await reader.looks("pod", name, events)
+                check(events)
         assert await reader.reasons("tiny") == ["PolicyUnachievable"]
         assert "its PodDisruptionBudget allows no disruption now (web-pdb)" in blocked
         assert waiting
