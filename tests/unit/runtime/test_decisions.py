@@ -59,5 +59,5 @@ async def test_no_line_is_made_that_nobody_sees() -> None:
     web = world.deployment("web", 1)
     with structlog.testing.capture_logs() as lines:
         _, decision = world.place(web, world.nodes(on_demand=1), uid="a")
-        observer_of(DecisionLog(), logged=False).decided(make_view("a", web), decision)
+        observer_of(world, DecisionLog(), logged=False).decided(make_view("a", web), decision)
     assert lines == []
