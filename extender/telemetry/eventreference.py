@@ -29,7 +29,9 @@ kubectl get events --field-selector reportingComponent=spotmix.io/extender
   pods, and 50 of a type on an object and then one a minute. What cannot be posted is dropped, and no decision or move
   waits for it. What is remembered takes 25 MB at most, some 7 MB with 10,000 workloads in trouble.
   `spotmix_events_total` counts them; the other [metrics](metrics.md) count everything.
-* What wants to know how things stand now, not what happened: [`spotmix status` and `spotmix explain`](cli.md).
+* Events tell what happened. How things stand now: the condition `PodScheduled` of a Pending pod carries the reason for
+  which it waits; [`spotmix status` and `spotmix explain`](cli.md), the console and the metrics tell of all workloads.
+  Spotmix writes no status on workloads: that would take the right to change them.
 
 This page is made from the code by `make reference`.
 

@@ -241,7 +241,7 @@ class DriftReports:
             return f"{replacement.name} replaces {move.pod.name} and is not Ready in time on node {verdict.node}"
         placeable = self._state.placeable.get(move.destination)
         why = (
-            f"no {move.destination} node took it, though {move.target} had room when it was planned"
+            f"it was not placed on {move.destination}, though {move.target} had room when it was planned"
             if placeable
             else f"there is no {move.destination} node any more"
         )

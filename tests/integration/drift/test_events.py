@@ -85,7 +85,9 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         # All but the first pod found a spot seat free.
         fell_back = [[e["reason"] for e in events] for events in (await reader.of_pods("web")).values()]
         assert sorted(fell_back) == [[], *[["FallbackTaken"]] * 3]
-        (waiting,) = [name for name, events in (await reader.of_pods("strict")).items() if events]
+        ((waiting, events),) = [(name, events) for name, events in (await reader.of_pods("strict")).items() if events]
+        assert events[0]["message"].startswith("It is to go to spot and waits: there is no spot node for it")
+        await reader.looks("pod", waiting, events)
         # A policy that is wrong, and put right.
         await cluster.annotate("Deployment", "web", policy(spot_percentage="half"))
         await reader.reads("web", "FallbackTaken", "PolicyInvalid")
@@ -119,7 +121,8 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         await cluster.annotate("Deployment", "stubborn", policy(spot_percentage=25))
         await eventually(lambda: reader.reasons("stubborn"), lambda seen: "CircuitOpen" in seen, "the circuit opens")
         await eventually(lambda: reader.reasons("stubborn"), lambda seen: "MoveBlocked" in seen, "it stays open")
-        # What was repeated is counted.
+        # What lasts is told when it does, and what was repeated is counted.
+        await reader.reads("tiny", "PolicyUnachievable")
         await eventually(lambda: reader.repetitions("web"), lambda seen: seen[0] == 3, "a series")
         for name in ("web", "strict", "tiny", "stubborn"):
             events = await reader.events(name)
@@ -129,7 +132,5 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
             for name, events in (await reader.of_pods(app)).items():
                 await reader.looks("pod", name, events)
                 check(events)
-        assert await reader.reasons("tiny") == ["PolicyUnachievable"]
         assert "its PodDisruptionBudget allows no disruption now (web-pdb)" in blocked
-        assert waiting
         assert cluster.deleted() == []

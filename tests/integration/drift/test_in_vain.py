@@ -54,7 +54,7 @@ async def test_statement_09_back_off_and_circuit_survive_being_killed(tmp_path: 
         await eventually(evicted, lambda count: count == 1, "the first move")
         first = time.monotonic()
         (event,) = await eventually(lambda: cluster.events("MoveInVain"), bool, "an Event that says why")
-        assert "no spot node took it, though spot-" in event["note"]
+        assert "it was not placed on spot, though spot-" in event["note"]
         assert f"no other such move for {BACK_OFF} s" in event["note"]
         await eventually(lambda: entry(drifts, cluster), lambda e: "backOff" in e, "the back-off is stored")
         await stage.spotmix.restart(kill=True)

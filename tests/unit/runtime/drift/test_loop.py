@@ -267,7 +267,7 @@ def test_statement_06_and_07_moves_in_vain_become_rare_and_end_and_say_why() -> 
         notes = room.events("MoveInVain")
         assert len(notes) == 3
         assert "on on-demand node on-demand-" in notes[0]
-        assert "no spot node took it, though spot-" in notes[0]
+        assert "it was not placed on spot, though spot-" in notes[0]
         assert [note for note in notes if "; no other such move for 60 s" in note]
         (opened,) = room.events("CircuitOpen")
         assert "for 24 h, or until its policy changes" in opened
