@@ -91,6 +91,7 @@ class EventRecorder:
 
     def start(self) -> None:
         """Start posting."""
+        self._draining = False
         self._task = asyncio.create_task(self._work(), name="post events")
 
     def emit(
@@ -198,6 +199,7 @@ class EventRecorder:
                 self._idle.set()
                 await self._rest(None)
             elif self._draining or self._ports.clock() >= due:
+                self._idle.clear()
                 del self._repeats[key]
                 await self._tell_again(key)
             else:
