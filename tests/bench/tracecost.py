@@ -61,7 +61,7 @@ def tracer_of(sampler: Sampler) -> Tracer:
 def app_of(loaded: Loaded, tracer: Tracer) -> App:
     """As the runtime puts it together."""
     waker = Waker(PatchQueue(PodPatches(Nobody()), lambda *_: None), "wake", lambda _: None, time.time)
-    placement = PlacementReports(EventRecorder(Nobody(), lambda *_: None))
+    placement = PlacementReports(loaded.state, EventRecorder(Nobody(), lambda *_: None))
     observer = Decisions(Metrics(), waker, DecisionLog(), placement, time.time, logged=False, tracer=tracer)
     extender = Extender(loaded.state, Silent(), observer, lambda: None, time.time, 100)
     app = ExtenderApp(extender, 1 << 24, "/scheduler", time.perf_counter, lambda *_: None)

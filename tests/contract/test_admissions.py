@@ -133,6 +133,6 @@ async def test_workloads_are_read_and_judged(path: Path) -> None:
             "Deployment recorded/deployment: spotmix.io/spot-percentage='seventy'"
         )
     elif path.stem == "workloads-deployment":
-        assert "of 1 replica is 0 spot replicas" in response.warnings[0]
+        assert "gives no spot replica below 2 replicas" in response.warnings[0]
     elif "untouched" in path.stem:
         assert response.warnings == []
