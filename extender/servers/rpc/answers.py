@@ -15,6 +15,7 @@ from extender.core.detail import explain_owner
 from extender.core.drift.report import DriftReport, report
 from extender.core.explain import explain_pod
 from extender.core.lookup import find_owner, find_pod, kind_named
+from extender.core.objects import Owner
 from extender.core.overview import STEP, narrowed
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
@@ -62,7 +63,7 @@ class Answers:
             RefusedError: there is none of this name.
         """
         sources = self._sources
-        owner = find_owner(sources.state, *kind_named(kind), namespace, name)
+        owner = _owner(sources, namespace, kind, name)
         if owner is None:
             raise _missing(kind, namespace, name)
         explained = explain_owner(sources.state, owner, sources.now())
@@ -137,6 +138,10 @@ class Answers:
         told = report(self._gather.plan_for(*uids), history, self._sources.now())
         pods = {each.move.pod for uid in uids if (known := history.get(uid)) is not None for each in known.in_flight}
         return replace(told, in_flight=tuple(each for each in told.in_flight if each.pod in pods))
+
+
+def _owner(sources: Sources, namespace: str, kind: str, name: str) -> Owner | None:
+    return find_owner(sources.state, *kind_named(kind), namespace, name)
 
 
 def _missing(kind: str, namespace: str, name: str) -> RefusedError:

@@ -24,7 +24,7 @@ PAUSE = 0.05
 LOOK = 1.0
 """How often it is looked whether this replica still decides (seconds)."""
 
-RENEW = 60.0
+RENEW = 5.0
 """How often it is asked anew whether a caller may follow decisions (seconds)."""
 
 PATIENCE = 30.0

@@ -171,6 +171,25 @@ async def test_a_workload_off_its_split_and_the_plan(api: Any, cluster: Cluster)
     assert (plan.mode, [each.surplus for each in plan.report.off_target]) == ("on", [2])
 
 
+async def test_a_what_if(api: Any, cluster: Cluster) -> None:
+    await cluster.deployment("web", 4, policy(spot_percentage=50))
+    await settled(cluster, "web", {"spot": 2, "on-demand": 2})
+    web = pb.WorkloadName(namespace=cluster.namespace, kind="deploy", name="web")
+    request = pb.SimulateRequest(change=pb.Change(workload=web, replicas=8, policy={"spot-percentage": "75"}))
+    answer = await eventually(
+        lambda: api.Simulate(request),
+        lambda seen: sum(seen.what_if.before.actual.values()) == 4,
+        "the workload is seen",
+    )
+    (row,) = answer.what_if.workloads
+    assert (dict(row.before.wanted), dict(row.after.wanted)) == (
+        {"spot": 2, "on-demand": 2},
+        {"spot": 6, "on-demand": 2},
+    )
+    assert (row.made, dict(row.after.actual), dict(row.after.pending)) == (4, {"spot": 6, "on-demand": 2}, {})
+    await settled(cluster, "web", {"spot": 2, "on-demand": 2})
+
+
 async def test_a_generic_client_finds_its_way(stage: Stage, cluster: Cluster) -> None:
     """One that knows nothing of our proto file, as grpcurl does not."""
 

@@ -355,6 +355,15 @@ async def test_every_right_has_a_probe() -> None:
     assert rights(pick(rendered, "ClusterRole")) | rights(pick(rendered, "Role")) == set(PROBES)
 
 
+@pytest.mark.parametrize(
+    ("api", "asks"), [({"auth": "kubernetes"}, True), ({"auth": "kubernetes", "enabled": False}, False)]
+)
+async def test_the_api_asks_with_the_same_rights(api: Mapping[str, Any], asks: bool) -> None:
+    rendered = template({"api": api})
+    assert (rights(pick(rendered, "ClusterRole")) == rights(pick(template(AUTH), "ClusterRole"))) is asks
+    assert any(each["metadata"]["name"] == "spotmix-reader" for each in rendered) is asks
+
+
 async def test_whoever_asks_nobody_needs_no_right_to() -> None:
     rendered = template()
     asks = {Right("tokenreviews", "create", "authentication.k8s.io")} | {

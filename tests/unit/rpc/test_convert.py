@@ -16,6 +16,7 @@ from support.doubles import World, make_pod
 
 from extender.core.errors import WireError
 from extender.core.explain import PodExplanation, explain_pod
+from extender.core.outlook import WhatIf
 from extender.core.overview import Overview, overview
 from extender.core.reasons import Reason
 from extender.core.views import Outcome
@@ -64,7 +65,7 @@ def test_a_message_has_the_fields_of_its_struct(struct: type[Struct]) -> None:
     assert fields == {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
-@pytest.mark.parametrize("struct", [Overview, PodExplanation])
+@pytest.mark.parametrize("struct", [Overview, PodExplanation, WhatIf])
 def test_every_struct_within_has_its_message(struct: type[Struct]) -> None:
     for hint in get_type_hints(struct).values():
         for each in (hint, *getattr(hint, "__args__", ())):

@@ -14,15 +14,17 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from support.api import ApiBench, Guard, stub, target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.access import Attributes, get_plan, get_pod, get_workload, list_workloads, watch_decisions
+from extender.core.access import Attributes, get_plan, get_pod, get_workload, list_workloads, simulate, watch_decisions
 from extender.core.classes import SPOT
 from extender.core.detail import WorkloadExplanation, explain_owner
-from extender.core.drift.report import DriftReport
+from extender.core.drift.report import DriftReport, WorkloadName
 from extender.core.errors import ApiError, ConfigError
 from extender.core.explain import PodExplanation, explain_pod
+from extender.core.outlook import Change, WhatIf
 from extender.core.overview import Overview, overview
 from extender.core.reasons import Reason
-from extender.rpc.convert import from_message
+from extender.core.whatif import what_if
+from extender.rpc.convert import from_message, to_message
 from extender.servers.rpc.server import SERVICE
 from spotmix.placement.v1 import placement_pb2 as pb
 
@@ -192,6 +194,26 @@ async def test_a_plan(bench: ApiBench, api: Any) -> None:
     assert (len(answer.report.stays), answer.report.paused.reason) == (0, pb.REASON_MEMORY)
 
 
+async def test_a_what_if(bench: ApiBench, api: Any) -> None:
+    off_target(bench)
+    change = Change(WorkloadName("shop", "deploy", "web"), 6, {"spot-percentage": "100"}, prices={"spot": 0.25})
+    answer = await api.Simulate(pb.SimulateRequest(change=to_message(change)))
+    expected = what_if(bench.world.state, change, bench.world.now, bench.sources.drifting.rules)
+    assert from_message(answer.what_if, WhatIf) == expected
+    (row,) = answer.what_if.workloads
+    assert (row.before.replicas, row.after.replicas, dict(row.after.wanted)) == (4, 6, {"spot": 6, "on-demand": 0})
+    assert answer.obstacle == 0
+
+
+async def test_a_what_if_of_a_lost_pool(bench: ApiBench, api: Any) -> None:
+    at_split(bench, "web")
+    change = pb.Change(lost_pools=[pb.LostPool(capacity_class="spot")])
+    answer = await api.Simulate(pb.SimulateRequest(change=change))
+    assert [(row.name, row.lost, row.made) for row in answer.what_if.workloads] == [("web", 1, 1)]
+    assert dict(answer.what_if.nodes_after) == {"spot": 0, "on-demand": 2}
+    assert not answer.what_if.after.HasField("cost")
+
+
 # What is refused
 
 
@@ -222,6 +244,17 @@ async def test_a_plan(bench: ApiBench, api: Any) -> None:
             "conditions=0 is no condition; use one of Condition, or leave it out",
         ),
         (
+            "Simulate",
+            pb.SimulateRequest(change=pb.Change(workload=pb.WorkloadName(name="web", kind="deploy"))),
+            "change.workload.namespace='' is empty; say which change.workload.namespace",
+        ),
+        ("Simulate", pb.SimulateRequest(), "nothing is changed: give replicas, a policy, or a pool to lose"),
+        (
+            "Simulate",
+            pb.SimulateRequest(change=pb.Change(lost_pools=[pb.LostPool(zone="a")] * 101)),
+            "change.lost_pools='101 values' are too many; send at most 100",
+        ),
+        (
             "ListWorkloads",
             pb.ListWorkloadsRequest(order=99),  # type: ignore[arg-type]  # that is the point
             "order=99 is no order; use one of WorkloadOrder",
@@ -237,6 +270,13 @@ async def test_what_is_not_there_is_named(api: Any) -> None:
     assert (code, text) == ("NOT_FOUND", "there is no Pod shop/nobody, or Spotmix does not know it")
     code, text = await refused(api.GetWorkload(pb.GetWorkloadRequest(namespace="shop", kind="sts", name="db")))
     assert (code, text) == ("NOT_FOUND", "there is no sts shop/db, or Spotmix does not know it")
+    web = pb.WorkloadName(namespace="lab", kind="deploy", name="web")
+    code, text = await refused(api.Simulate(pb.SimulateRequest(change=pb.Change(workload=web, replicas=3))))
+    assert (code, text) == ("NOT_FOUND", 'no deployment "web" in namespace "lab"')
+    change = pb.Change(lost_pools=[pb.LostPool(zone="z")])
+    code, text = await refused(api.Simulate(pb.SimulateRequest(change=change)))
+    assert code == "NOT_FOUND"
+    assert "no node is of pool" in text
 
 
 async def test_nothing_is_told_before_the_state_is_complete(bench: ApiBench, api: Any) -> None:
@@ -305,6 +345,7 @@ async def call_as(api: Any, rpc: str, request: Any, *metadata: tuple[str, str]) 
     return await getattr(api, rpc)(request, metadata=metadata)
 
 
+W = pb.WorkloadName(namespace="shop", kind="deploy", name="w")
 BEARER = ("authorization", f"Bearer {Guard.TOKEN}")
 
 
@@ -316,6 +357,14 @@ BEARER = ("authorization", f"Bearer {Guard.TOKEN}")
         ("GetWorkload", pb.GetWorkloadRequest(namespace="shop", kind="deploy", name="w"), get_workload("shop", "w")),
         ("ExplainPod", pb.ExplainPodRequest(namespace="shop", name="w-0"), get_pod("shop", "w-0")),
         ("PlanDrift", pb.PlanDriftRequest(namespace="shop"), get_plan("shop")),
+        ("Simulate", pb.SimulateRequest(change=pb.Change(workload=W, replicas=3)), simulate("shop")),
+        (
+            "Simulate",
+            pb.SimulateRequest(
+                change=pb.Change(workload=W, replicas=3, lost_pools=[pb.LostPool(capacity_class="spot")])
+            ),
+            simulate(),
+        ),
     ],
 )
 async def test_a_right_opens_its_call(bench: ApiBench, rpc: str, request_: Any, right: Attributes) -> None:

@@ -79,7 +79,7 @@ labels:
 {{- /* Whether anything that people look at asks who they are. */ -}}
 {{- define "spotmix.authenticates" -}}
 {{- $console := and (dig "console" "enabled" true .Values.config) (eq (dig "console" "auth" "none" .Values.config) "kubernetes") -}}
-{{- $api := and (dig "api" "enabled" true .Values.config) (eq (dig "api" "auth" "none" .Values.config) "kubernetes") -}}
+{{- $api := and .Values.api.enabled (eq .Values.api.auth "kubernetes") -}}
 {{- if or $console $api -}}true{{- end -}}
 {{- end -}}
 
