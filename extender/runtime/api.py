@@ -83,6 +83,7 @@ class Api:
             self._watches,
             Door(sources.obstacle, self._access),
             Calls(metrics.answered, sources.report, time.perf_counter),
+            sources.pace,
         )
         address = split_address(self._settings.addr)
         self._server = RpcServer(service, self._watches, ready, address, self.tls, most=CALLS + most)

@@ -25,6 +25,7 @@ BENCHES = {
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
     "virtual": ("virtualday", "A day of spot reclaims in virtual time: split, evictions, floors"),
     "micro": ("micro", "The parts, without I/O"),
+    "api": ("apispeed", "Filter beside callers of the gRPC API"),
     "log": ("logcost", "Keeping decisions for explanations"),
     "traces": ("tracecost", "Tracing filter requests"),
 }

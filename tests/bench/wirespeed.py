@@ -41,7 +41,7 @@ class _Names(msgspec.Struct, rename={"names": "NodeNames", "error": "Error"}):
     error: str = ""
 
 
-class _Requests:
+class Requests:
     """Makes requests: a new pod each, and a window of the cluster's names."""
 
     def __init__(self, cluster: Cluster, size: int) -> None:
@@ -89,7 +89,7 @@ class _Followers:
         return b'{"type":"%b","object":%b}\n' % (kind, body)
 
 
-def _timed(connection: Connection, path: str, bodies: list[bytes]) -> tuple[list[float], list[bytes]]:
+def timed(connection: Connection, path: str, bodies: list[bytes]) -> tuple[list[float], list[bytes]]:
     """Microseconds of each request, and the answers."""
     messages = [connection.message(path, body) for body in bodies]
     times, answers = [], []
@@ -105,7 +105,7 @@ def _timed(connection: Connection, path: str, bodies: list[bytes]) -> tuple[list
 class _Run:
     """The rounds of one size."""
 
-    def __init__(self, bench: Bench, followers: _Followers, requests: _Requests, size: int, *, asleep: bool) -> None:
+    def __init__(self, bench: Bench, followers: _Followers, requests: Requests, size: int, *, asleep: bool) -> None:
         self._bench, self._followers, self._requests, self._size = bench, followers, requests, size
         self._asleep = asleep
         self.times: dict[tuple[str, str], list[list[float]]] = {}
@@ -120,17 +120,17 @@ class _Run:
         for name, connection in order[turn:] + order[:turn]:
             managed = name != UNMANAGED
             bodies = [self._requests.body(pod, managed=managed) for pod in pods]
-            times, answers = _timed(connection, "/filter", bodies)
+            times, answers = timed(connection, "/filter", bodies)
             self._keep("filter", name, times)
             passed = [self._passed(name, answer) for answer in answers]
             asked = [
                 self._requests.body(pod, msgspec.json.encode(names), managed=managed)
                 for pod, names in zip(pods, passed, strict=True)
             ]
-            more, _ = _timed(connection, "/prioritize", asked)
+            more, _ = timed(connection, "/prioritize", asked)
             self._keep("filter + prioritize of what passed", name, [a + b for a, b in zip(times, more, strict=True)])
             if name != LEAN:
-                self._keep("prioritize", name, _timed(connection, "/prioritize", bodies)[0])
+                self._keep("prioritize", name, timed(connection, "/prioritize", bodies)[0])
             if name == ALL:
                 bound = {pod: names[0] for pod, names in zip(pods, passed, strict=True)}
         # Both Spotmix servers have placed these pods by now.
@@ -207,7 +207,7 @@ async def run(bench: Bench) -> None:
             every: list[_Run] = []
             for asleep, repeats in ((False, rounds), (True, bench.size(4, 1))):
                 runs = {
-                    size: _Run(bench, followers, _Requests(cluster, size), size, asleep=asleep)
+                    size: _Run(bench, followers, Requests(cluster, size), size, asleep=asleep)
                     for size in (SIZES[:1] if asleep else SIZES)
                 }
                 every += runs.values()

@@ -47,6 +47,7 @@ class ApiBench(ConsoleBench):
             self.watches,
             Door(self.sources.obstacle, self.access),
             Calls(self._observe, self.sources.report, time.perf_counter),
+            self.sources.pace,
         )
         return RpcServer(service, self.watches, lambda: self.ready, (LOOPBACK, 0), tls, most=most)
 

@@ -1,8 +1,7 @@
 """The console's ASGI application: GET alone, a strict Content-Security-Policy, and half of the time at most."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from extender.core.access import watch_decisions
@@ -57,9 +56,7 @@ class ConsoleApp:
         self._live = Live(sources.decisions)
         self._gate = Gate(doorkeeper)
         self._entrance = Entrance(self._gate, sources.report)
-        self._turn = asyncio.Lock()
-        self._waiting = 0
-        self._free_at = 0.0
+        self._pace = sources.pace
 
     def stop(self) -> None:
         """End the streams, which would never end by themselves."""
@@ -82,7 +79,7 @@ class ConsoleApp:
             await respond(send, 405, b"only GET is served here\n", TEXT, {**_PAGE, **_GET})
         elif path[0] == "static" and len(path) == 3:
             await self._file(path[1], path[2], send)
-        elif self._waiting >= MOST_WAITING:
+        elif self._pace.waiting >= MOST_WAITING:
             await respond(send, 503, b"too many requests at once; try again\n", TEXT, {**_PAGE, **_LATER})
         elif form:
             await rendering.prepared()
@@ -152,7 +149,7 @@ class ConsoleApp:
 
     async def _page(self, path: list[str], query: Query, visitor: Visitor, send: Send) -> None:
         """A page that may be seen."""
-        async with self._slot():
+        async with self._pace.turn():
             status, said = 200, visitor_context(visitor, query)
             try:
                 template, context = await self._context(path, query)
@@ -189,20 +186,3 @@ class ConsoleApp:
             case ["plan"]:
                 return "plan.html", await pages.plan(query)
         raise PageNotFoundError("There is no such page.")
-
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """One page at a time, and after each a pause as long as it took: the extender comes first."""
-        clock = asyncio.get_running_loop().time
-        self._waiting += 1
-        try:
-            async with self._turn:
-                await asyncio.sleep(max(0.0, self._free_at - clock()))
-                started = clock()
-                try:
-                    yield
-                finally:
-                    ended = clock()
-                    self._free_at = ended + (ended - started)
-        finally:
-            self._waiting -= 1

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from extender.core.access import Attributes, User
 from extender.core.decisionlog import DecisionLog
@@ -11,6 +11,7 @@ from extender.core.drift.history import History
 from extender.core.drift.rules import DriftRules
 from extender.core.reasons import Reason
 from extender.core.state import ClusterState
+from extender.servers.pace import Pace
 
 
 class Drifting(Struct, frozen=True):
@@ -31,7 +32,7 @@ class Sources(Struct, frozen=True):
     """All that pages are made of.
 
     `obstacle` is why this replica makes no decision now, None when it decides. `now` gives seconds since the epoch.
-    `report` is told of faults: what met one, and which.
+    `report` is told of faults: what met one, and which. `pace` is one for all who show this.
     """
 
     state: ClusterState
@@ -41,6 +42,7 @@ class Sources(Struct, frozen=True):
     now: Callable[[], float]
     version: str
     report: Callable[[str, str], None]
+    pace: Pace = field(default_factory=Pace)
 
 
 class Doorkeeper(Protocol):

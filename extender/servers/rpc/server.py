@@ -24,7 +24,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["PlacementService"].full_name
 LOOK = 1.0
 """How often it is looked whether the process is ready (seconds)."""
 
-GRACE = 5.0
+GRACE = 2.0
 """Seconds that calls in flight have to end."""
 
 OPTIONS: Sequence[tuple[str, Any]] = (

@@ -20,14 +20,15 @@ class PlacementService(PlacementServiceServicer):
         watches: those who follow decisions.
         door: lets callers in.
         calls: runs calls.
+        pace: says whose turn it is.
     """
 
-    def __init__(self, answers: Answers, watches: Watches, door: Door, calls: Calls) -> None:
+    def __init__(self, answers: Answers, watches: Watches, door: Door, calls: Calls, pace: Pace) -> None:
         self._answers = answers
         self._watches = watches
         self._door = door
         self._calls = calls
-        self._pace = Pace()
+        self._pace = pace
 
     async def ListWorkloads(self, request: pb.ListWorkloadsRequest, context: Context) -> pb.ListWorkloadsResponse:
         """See proto/."""
