@@ -1,5 +1,6 @@
 """The gRPC API of this process. gRPC is imported when the API is served, and not before."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Api:
         tls = self._settings.tls
         if not (self._settings.enabled and tls.cert):
             return None
+        _hush()
         from extender.servers.rpc.tls import RpcTls  # noqa: PLC0415 - see the module's docstring
 
         return RpcTls(tls.cert, tls.key, tls.client_ca)
@@ -70,6 +72,7 @@ class Api:
         """
         if not self._settings.enabled:
             return
+        _hush()
         from extender.servers.rpc.answers import Answers  # noqa: PLC0415 - see the module's docstring
         from extender.servers.rpc.calls import Calls, Door  # noqa: PLC0415 - likewise
         from extender.servers.rpc.server import CALLS, RpcServer  # noqa: PLC0415 - likewise
@@ -93,6 +96,11 @@ class Api:
         """Answer what is in flight, let those go that follow decisions, close."""
         if self._server is not None:
             await self._server.stop()
+
+
+def _hush() -> None:
+    """Have gRPC's own lines asked for: a log of ours is no place for handshakes that fail."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def api_readings(watches: int) -> Iterator[Reading]:

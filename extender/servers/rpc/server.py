@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_health.v1.health import aio as health
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from extender.core.errors import ConfigError
+from extender.servers.rpc.health import Health
 from extender.servers.rpc.service import PlacementService
 from extender.servers.rpc.tls import RpcTls
 from extender.servers.rpc.watches import Watches
@@ -21,9 +21,6 @@ CALLS = 100
 """Calls at a time, beside those that follow decisions."""
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PlacementService"].full_name
-LOOK = 1.0
-"""How often it is looked whether the process is ready (seconds)."""
-
 GRACE = 2.0
 """Seconds that calls in flight have to end."""
 
@@ -42,8 +39,6 @@ OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 3),
 )
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class RpcServer:
@@ -70,11 +65,10 @@ class RpcServer:
     ) -> None:
         self._service = service
         self._watches = watches
-        self._ready = ready
         self._host, self._port = address
         self._tls = tls
         self._most = most
-        self._health = health.HealthServicer()
+        self._health = Health(ready, SERVICE)
         self._server: grpc.aio.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -91,9 +85,9 @@ class RpcServer:
         """
         server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=self._most)
         add_PlacementServiceServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]  # made by protoc
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-        await self._tell(ready=self._ready())
+        await self._health.look()
         where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         try:
             if self._tls is not None:
@@ -104,7 +98,7 @@ class RpcServer:
             raise ConfigError(f"api.addr {where} cannot be listened on; choose another with api.addr") from error
         await server.start()
         self._server = server
-        self._task = asyncio.create_task(self._keep_telling(), name="api health")
+        self._task = asyncio.create_task(self._health.keep_looking(), name="api health")
 
     async def stop(self) -> None:
         """Take no more calls, let those go that follow decisions, answer the others, close."""
@@ -115,16 +109,3 @@ class RpcServer:
         self._watches.stop()
         if self._server is not None:
             await self._server.stop(GRACE)
-
-    async def _keep_telling(self) -> None:
-        told: bool | None = None
-        while True:
-            ready = self._ready()
-            if ready is not told:
-                await self._tell(ready=ready)
-                told = ready
-            await asyncio.sleep(LOOK)
-
-    async def _tell(self, *, ready: bool) -> None:
-        for name in ("", SERVICE):
-            await self._health.set(name, _SERVING if ready else _NOT_SERVING)
