@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime import memory
 from extender.runtime.api import Api, api_readings
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
@@ -299,9 +299,7 @@ class Runtime:
     async def _become_synced(self) -> None:
         started = time.monotonic()
         await self.feed.wait_synced()
-        # The state is long-lived and acyclic to the collector: leave it out of later collections.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         scale_in = self.settings.scale_in
         seats = None
         if scale_in.deletion_cost:
@@ -372,6 +370,7 @@ async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
     client = await ApiClient.connect(settings.kubeconfig or None, settings.context or None)
     try:
         runtime = Runtime(settings, client, tracer)
+        memory.prepare()
         await runtime.start()
     except BaseException:
         await client.close()

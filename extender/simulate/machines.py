@@ -10,8 +10,9 @@ from extender.core.classes import ClassRules
 from extender.core.objects import Node
 from extender.simulate.api import VirtualApi
 from extender.simulate.kubelet import Kubelets
-from extender.wire.kube_v1 import Metadata, NodeSpec, NodeStatus, Quantities, RawNode, RawTaint, TimedCondition
+from extender.wire.kube_v1 import Metadata, NodeSpec, NodeStatus, RawNode, RawTaint, TimedCondition
 from extender.wire.objects_v1 import to_node
+from extender.wire.requests_v1 import Quantities
 
 NOTICE = "aws-node-termination-handler/spot-itn"
 """The taint that announces the end of a machine, as one platform's handler writes it; all mean the same."""

@@ -12,8 +12,8 @@ from msgspec import Raw, Struct
 from extender.core.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
 from extender.core.objects import EMPTY
 from extender.wire.interning import Interned
-from extender.wire.kube_v1 import ContainerPort, PodSpec
 from extender.wire.podspec_v1 import NodeAffinity, RawToleration
+from extender.wire.requests_v1 import ContainerPort, PodSpec
 from extender.wire.selectors_v1 import RawLabelSelector, same_value
 
 _ABSENT = Raw()
@@ -168,30 +168,29 @@ def _host_ports(spec: WatchedSpec) -> tuple[HostPort, ...]:
 
     In the network of the host a port that names no other is the node's of the same number, as admission writes it.
     """
-    found: list[HostPort] = []
+    found: tuple[HostPort, ...] = ()
     for container in spec.containers or ():
-        if container.ports:
-            _take(container.ports, spec, found)
+        for port in container.ports or ():
+            if port.host_port or spec.host_network:
+                found += _taken(port)
     for container in spec.init_containers or ():
-        if container.ports and container.restart_policy == "Always":
-            _take(container.ports, spec, found)
-    return tuple(found)
+        for port in container.ports or () if container.sidecar else ():
+            if port.host_port or spec.host_network:
+                found += _taken(port)
+    return found
 
 
-def _take(ports: Sequence[ContainerPort], spec: WatchedSpec, found: list[HostPort]) -> None:
-    for port in ports:
-        number = port.host_port or (port.container_port if spec.host_network else 0)
-        if number:
-            ip = port.host_ip or ""
-            found.append(HostPort(number, port.protocol or "TCP", "" if ip == _ANY_IP else ip))
+def _taken(port: ContainerPort) -> tuple[HostPort, ...]:
+    number, ip = port.host_port or port.container_port, port.host_ip or ""
+    return (HostPort(number, port.protocol or "TCP", "" if ip == _ANY_IP else ip),) if number else ()
 
 
 def _claims(volumes: Sequence[_Volume], pod: str) -> tuple[str, ...]:
     """The PersistentVolumeClaims of a pod (`VolumeClaimName` in `component-helpers/storage/ephemeral`)."""
-    return tuple(
-        volume.persistent_volume_claim.claim_name
-        if volume.persistent_volume_claim is not None
-        else f"{pod}-{volume.name}"
-        for volume in volumes
-        if volume.persistent_volume_claim is not None or volume.ephemeral is not None
-    )
+    found: tuple[str, ...] = ()
+    for volume in volumes:
+        if volume.persistent_volume_claim is not None:
+            found += (volume.persistent_volume_claim.claim_name,)
+        elif volume.ephemeral is not None:
+            found += (f"{pod}-{volume.name}",)
+    return found

@@ -13,8 +13,9 @@ from extender.core.constraints import Constraints
 from extender.core.decide import PodView
 from extender.core.errors import WireError
 from extender.core.fit import Needs
-from extender.wire.kube_v1 import Metadata, OwnerReference, PodSpec, TimedCondition, controller_of, pod_requests
+from extender.wire.kube_v1 import Metadata, OwnerReference, TimedCondition, controller_of
 from extender.wire.podspec_v1 import Affinity, RawToleration
+from extender.wire.requests_v1 import PodSpec, pod_requests
 
 
 class _Meta(Struct, frozen=True, rename="camel"):

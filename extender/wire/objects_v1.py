@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from extender.core.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.errors import WireError
-from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, group_of
+from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
 from extender.core.state import BUDGETS, CLAIMS, VOLUMES
 from extender.wire.facts_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import (
     Identity,
     ListMeta,
+    OwnerMetadata,
     OwnerSpec,
     OwnerStatus,
     RawCustomOwner,
@@ -30,6 +31,7 @@ from extender.wire.watch import Change, Page
 
 _interned: Interned[tuple[tuple[str, str], ...], Mapping[str, str]] = Interned()
 _BUILT_IN_GROUPS = ("", "apps", "batch")
+_ABOUT_OBJECTS = ("MODIFIED", "ADDED", "DELETED")
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
 _owner_status = msgspec.json.Decoder(OwnerStatus)
 AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume
@@ -48,6 +50,11 @@ class _Line(Struct, frozen=True):
     object: msgspec.Raw
 
 
+class _Event(Struct, Generic[R], frozen=True, gc=False):
+    type: str
+    object: R
+
+
 class _VersionOnly(Struct, frozen=True):
     metadata: Identity
 
@@ -63,6 +70,7 @@ class ObjectDecoder(Generic[R]):
     def __init__(self, resource: str, raw: type[R], convert: Callable[[R], Object]) -> None:
         self._resource = resource
         self._convert: Callable[[R], Object] = convert
+        self._event: msgspec.json.Decoder[_Event[R]] = msgspec.json.Decoder(_Event[raw])  # type: ignore[valid-type]
         self._line = msgspec.json.Decoder(_Line)
         self._object: msgspec.json.Decoder[R] = msgspec.json.Decoder(raw)
         self._page = msgspec.json.Decoder(_Pages[raw])  # type: ignore[valid-type]  # msgspec builds it at run time
@@ -90,6 +98,18 @@ class ObjectDecoder(Generic[R]):
 
     def change(self, line: bytes) -> Change:
         """See `Decoder.change`."""
+        try:
+            event = self._event.decode(line)
+            if event.type in _ABOUT_OBJECTS:
+                raw = event.object
+                return Change(event.type, self._convert(raw), raw.metadata.resource_version)
+        except ValueError:
+            # It is no object, or none that decodes: looked at again with more care.
+            pass
+        return self._change_apart(line)
+
+    def _change_apart(self, line: bytes) -> Change:
+        """Decode a line of any type, its object apart from it."""
         try:
             outer = self._line.decode(line)
             if outer.type == "ERROR":
@@ -164,7 +184,7 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         kind=kind,
         namespace=intern(meta.namespace),
         name=meta.name,
-        owner=meta.controller(),
+        owner=_above(meta),
         labels=under(prefixes, meta.labels),
         annotations=under(prefixes, meta.annotations),
         replicas=replicas,
@@ -172,6 +192,12 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         rolling=is_rolling(kind if built_in else "", meta.generation, spec, status),
         created=meta.created(),
     )
+
+
+def _above(meta: OwnerMetadata) -> OwnerRef | None:
+    """What controls a workload object: many ReplicaSets name the same Deployment."""
+    ref = meta.controller()
+    return OwnerRef(intern(ref.uid), ref.api_version, ref.kind, intern(ref.name)) if ref is not None else None
 
 
 def to_custom_owner(

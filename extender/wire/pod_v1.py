@@ -13,13 +13,13 @@ from extender.core.objects import EMPTY, Pod, Protection
 from extender.core.protection import opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
-from extender.wire.kube_v1 import DELETION_COST, Condition, Identity, pod_requests
+from extender.wire.kube_v1 import DELETION_COST, Condition, Identity
+from extender.wire.requests_v1 import pod_requests
 
 _ABSENT = Raw()
-_EMPTY_MAPS = (b"", b"{}", b"null")
 
 
-class PodMetadata(Identity, frozen=True, rename="camel"):
+class PodMetadata(Identity, frozen=True, rename="camel", gc=False):
     """`metadata` of a pod."""
 
     labels: Raw = _ABSENT
@@ -34,7 +34,7 @@ class PodStatus(Struct, frozen=True, rename="camel", gc=False):
     nominated_node_name: str | None = None
 
 
-class RawPod(Struct, frozen=True):
+class RawPod(Struct, frozen=True, gc=False):
     """A pod."""
 
     metadata: PodMetadata
@@ -48,11 +48,10 @@ _interned: Interned[bytes, Mapping[str, str]] = Interned()
 
 def _shared_labels(raw: bytes) -> Mapping[str, str]:
     """Labels, decoded once for all pods that have the same."""
-    if raw in _EMPTY_MAPS:
-        return EMPTY
     found = _interned.get(raw)
     if found is None:
-        found = {intern(key): intern(value) for key, value in (_labels.decode(raw) or EMPTY).items()}
+        labels = _labels.decode(raw) if raw else None
+        found = {intern(key): intern(value) for key, value in labels.items()} if labels else EMPTY
         _interned.put(raw, found)
     return found
 
@@ -123,11 +122,13 @@ class PodReader:
         annotations = self._annotations.decode(raw) if raw is not _ABSENT else None
         if annotations is None:
             return None, None
+        # Every workload gives its pods the same few costs.
+        cost = intern(annotations.cost) if annotations.cost is not None else None
         said = self._said(annotations)
         if said == self._nothing_said:
-            return annotations.cost, None
+            return cost, None
         opt_outs = [(key, value) for key, value in zip(self._opt_outs, said, strict=True) if value is not None]
-        return annotations.cost, pod_protection(opt_outs, created)
+        return cost, pod_protection(opt_outs, created)
 
 
 def _seconds(time: datetime | None) -> float:

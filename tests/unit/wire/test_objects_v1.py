@@ -141,6 +141,48 @@ def test_equal_requests_are_one_object() -> None:
     assert decode("pods", spec=spec).requests is decode("pods", spec=spec).requests
 
 
+def test_requests_of_the_same_text_count_by_where_they_stand() -> None:
+    one, two = requests(cpu="77m"), requests(cpu="7m")
+    sidecar = {**two, "restartPolicy": "Always"}
+    wanted = [
+        ({"containers": [one]}, 77),
+        ({"containers": [one, one]}, 154),
+        ({"containers": [one, two]}, 84),
+        ({"containers": [one], "initContainers": [two]}, 77),
+        ({"containers": [one], "initContainers": [sidecar]}, 84),
+        ({"containers": [two], "initContainers": [one]}, 77),
+        ({"containers": [one], "overhead": {"cpu": "7m"}}, 84),
+        ({"containers": [one], **two}, 7),
+        ({"containers": [one], "overhead": None, "resources": None}, 77),
+        ({"containers": [{"resources": None}, {}]}, 0),
+    ]
+    for _ in range(2):
+        assert [decode("pods", spec=spec).requests.cpu for spec, _ in wanted] == [cpu for _, cpu in wanted]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containers": [{"resources": {"requests": {"cpu": "much"}}}]},
+        {"containers": [{"resources": []}]},
+        {"initContainers": [{"resources": {"requests": {"cpu": [1]}}}]},
+        {"overhead": {"cpu": "much"}},
+        {"resources": {"requests": "1"}},
+    ],
+)
+def test_requests_that_do_not_decode_do_so_every_time(spec: dict[str, Any]) -> None:
+    for _ in range(2):
+        with pytest.raises(WireError, match="watch event of pods does not decode"):
+            decode("pods", spec=spec)
+
+
+def test_equal_deletion_costs_are_one_object() -> None:
+    metadata = {**META, "annotations": {"controller.kubernetes.io/pod-deletion-cost": "-2147483001"}}
+    first, second = decode("pods", metadata=metadata), decode("pods", metadata=metadata)
+    assert first.cost == "-2147483001"
+    assert first.cost is second.cost
+
+
 def test_a_node() -> None:
     labels = {
         "karpenter.sh/capacity-type": "spot",
