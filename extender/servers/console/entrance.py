@@ -52,7 +52,7 @@ class Entrance:
         then = _local(fields.get("next", ""))
         token = fields.get("token", "").strip().removeprefix("Bearer ").strip()
         if not token:
-            return _form(401, then, "Give a token.")
+            return _form(401, then, "give a token")
         try:
             number = await self._gate.sign_in(token)
         except (Unauthenticated, ApiError) as error:
