@@ -5,22 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from msgspec import Struct
-
 from extender.core.access import Attributes, get_workload
 from extender.core.detail import PodRow, WorkloadExplanation, explain_owner
 from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.explain import explain_pod
 from extender.core.lookup import find_owner, find_pod, kind_named
 from extender.core.objects import Owner, OwnerRef
-from extender.core.overview import Condition, PoolRow, WorkloadRow, pools, totals_of
+from extender.core.overview import Condition, WorkloadRow, totals_of
 from extender.core.reasons import Reason
-from extender.core.records import NodeRecord
 from extender.core.verdicts import STAND_IN, UNUSED, WANTED
 from extender.core.workloads import Managed
 from extender.servers.console.bars import bar_of, share
 from extender.servers.console.gather import Gather, some_of
 from extender.servers.console.live import wanted_of
+from extender.servers.console.nodes import nodes_context
 from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, numbered, page_of
 from extender.servers.console.rendering import decision_row
@@ -33,9 +31,6 @@ OF_WORKLOAD = 20
 
 ROLES = {WANTED: "its seat's class", STAND_IN: "may stand in", UNUSED: "not for this pod"}
 """What a class is to a pod, for people."""
-
-POOLS = 200
-"""Node pools shown."""
 
 MOVES = 100
 """Moves shown of those that come next."""
@@ -61,18 +56,6 @@ ORDERS: Mapping[str, Ascending] = {
 
 class PageNotFoundError(Exception):
     """There is no such page; the text says what there is not."""
-
-
-class NodeView(Struct, frozen=True, gc=False):
-    """A node. `state` is what is to be said of it first: going away, not ready, cordoned, or nothing."""
-
-    name: str
-    capacity_class: str
-    instance_type: str
-    zone: str
-    state: str
-    detail: str
-    pods: int
 
 
 class Pages:
@@ -206,30 +189,8 @@ class Pages:
         return max(jobs, key=lambda job: job.created, default=owner)
 
     def nodes(self, query: Query) -> Context:
-        """Node pools and nodes; first the nodes that something is to be said of."""
-        state = self._sources.state
-        words = query.words()
-        show = query.choice("show", ("", "going away", "not ready", "cordoned"))
-        found: list[NodeView] = []
-        counts: Counter[str] = Counter()
-        for node in state.nodes.values():
-            view = _node_view(node)
-            if view is None:
-                continue
-            counts[view.state] += 1
-            texts = (view.name, view.capacity_class, view.instance_type, view.zone, view.state, view.detail)
-            if show in ("", view.state) and matches(words, *texts):
-                found.append(view)
-        found.sort(key=lambda view: (not view.state, view.state, view.name))
-        rows = sorted(pools(state, self._sources.now()), key=_troubled)
-        return {
-            "pools": rows[:POOLS],
-            "more_pools": max(0, len(rows) - POOLS),
-            "counts": counts,
-            "classes": {name: len(nodes) for name, nodes in sorted(state.placeable.items())},
-            "show": show,
-            "page": page_of(found, query.number("page")),
-        }
+        """Node pools and nodes."""
+        return nodes_context(self._sources, query)
 
     def live(self, query: Query) -> Context:
         """The last decisions, newest first; of `#123`, which logs and traces name, that one alone."""
@@ -295,22 +256,3 @@ def _pools_of(seen: WorkloadExplanation) -> list[tuple[tuple[str, str, str], int
 
 def _pool_of(pod: PodRow) -> tuple[str, str, str]:
     return pod.capacity_class, pod.instance_type, pod.zone
-
-
-def _node_view(node: NodeRecord) -> NodeView | None:
-    facts = node.facts
-    if facts is None:
-        return None
-    state, detail = "", ""
-    if facts.going_away:
-        state, detail = "going away", facts.going_away
-    elif not facts.ready:
-        state = "not ready"
-    elif facts.unschedulable:
-        state = "cordoned"
-    return NodeView(node.name, facts.capacity_class, *node.pool, state=state, detail=detail, pods=len(node.pods))
-
-
-def _troubled(pool: PoolRow) -> tuple[float, float, str, str, str]:
-    """Pools that something happens in come first."""
-    return -pool.going_away, -pool.interruptions, pool.capacity_class, pool.instance_type, pool.zone
