@@ -5,6 +5,9 @@ Pods that are to come are replacements of moved pods, and Pending pods on the no
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
+
+from msgspec import Struct
 
 from extender.core.constraints import PodTerm
 from extender.core.records import NodeRecord, PodLabels, PodRecord
@@ -12,6 +15,14 @@ from extender.core.selectors import LabelSelector
 from extender.core.state import ClusterState
 
 Located = tuple[PodRecord, NodeRecord]
+
+
+class _Repellers(Struct, eq=False):
+    """Where pods are to come that keep others off: those of a namespace with the same `terms`."""
+
+    namespace: str
+    terms: tuple[PodTerm, ...]
+    nodes: list[NodeRecord]
 
 
 class Whereabouts:
@@ -25,14 +36,24 @@ class Whereabouts:
     def __init__(self, state: ClusterState, leaving: AbstractSet[str]) -> None:
         self._state, self._leaving = state, leaving
         self._coming: dict[PodLabels, list[Located]] = {}
-        self._repelling: list[Located] = []
+        self._repelling: dict[str, dict[int, _Repellers]] = {}
+        self._abroad: dict[int, _Repellers] = {}
+        self._chosen: dict[tuple[str, LabelSelector], list[PodLabels]] = {}
 
     def settle(self, pod: PodRecord, node: NodeRecord) -> None:
         """A pod like `pod` is to come to a node."""
         if pod.labels is not None:
             self._coming.setdefault(pod.labels, []).append((pod, node))
-        if pod.constraints.anti_affinity:
-            self._repelling.append((pod, node))
+        terms = pod.constraints.anti_affinity
+        if terms:
+            # In groups as in `Repelling`: whoever comes later is asked about each of these, not about each pod.
+            groups = self._repelling.setdefault(pod.namespace, {})
+            group = groups.get(id(terms))
+            if group is None:
+                group = groups[id(terms)] = _Repellers(pod.namespace, terms, [])
+                if any(term.namespaces or term.namespace_selector is not None for term in terms):
+                    self._abroad[id(terms)] = group
+            group.nodes.append(node)
 
     def of(self, group: PodLabels, without: PodRecord) -> Iterator[Located]:
         """The pods of a group that are on a node, save one."""
@@ -47,15 +68,24 @@ class Whereabouts:
         for namespace in self._namespaces(first, pod.namespace):
             if not all(self.covers(term, pod.namespace, namespace) for term in rest):
                 continue
-            for group in self._state.pod_labels(namespace):
-                if all(_selects(term, group.labels) for term in (first, *rest)):
+            for group in self._selected(namespace, first.selector):
+                if all(_selects(term, group.labels) for term in rest):
                     yield from self.of(group, pod)
 
     def selected(self, pod: PodRecord, selector: LabelSelector) -> Iterator[Located]:
         """The pods of `pod`'s namespace, other than it, that a selector means."""
-        for group in self._state.pod_labels(pod.namespace):
-            if selector.matches(group.labels):
-                yield from self.of(group, pod)
+        for group in self._selected(pod.namespace, selector):
+            yield from self.of(group, pod)
+
+    def _selected(self, namespace: str, selector: LabelSelector | None) -> Iterable[PodLabels]:
+        """The groups of a namespace that a selector means: what labels there are does not change within a plan."""
+        if selector is None:
+            return ()
+        known = self._chosen.get((namespace, selector))
+        if known is None:
+            groups = self._state.pod_labels(namespace)
+            known = self._chosen[namespace, selector] = [each for each in groups if selector.matches(each.labels)]
+        return known
 
     def repelled(self, pod: PodRecord) -> Iterator[tuple[str, NodeRecord]]:
         """The topology keys and nodes of pods whose required anti-affinity means `pod`."""
@@ -65,10 +95,13 @@ class Whereabouts:
                     for other in group.pods:
                         if other is not pod and other.node is not None and other.uid not in self._leaving:
                             yield term.topology_key, other.node
-        for other, node in self._repelling:
-            for term in other.constraints.anti_affinity:
-                if self.means(term, other.namespace, pod):
-                    yield term.topology_key, node
+        here = self._repelling.get(pod.namespace, {})
+        abroad = (coming for coming in self._abroad.values() if coming.namespace != pod.namespace)
+        for coming in chain(here.values(), abroad):
+            for term in coming.terms:
+                if self.means(term, coming.namespace, pod):
+                    for node in coming.nodes:
+                        yield term.topology_key, node
 
     def means(self, term: PodTerm, owner: str, pod: PodRecord) -> bool:
         """Whether a term of a pod in namespace `owner` means `pod`."""
