@@ -82,17 +82,15 @@ def what_if_in_steps(
             yield
     rows.sort(key=lambda row: (row.uid != supposed.subject, *_badness(row)))
     yield
-    totals = total([row.before for row in rows])
-    yield
-    later_totals = total([row.after for row in rows])
-    yield
+    without = yield from _sum([row.before for row in rows])
+    with_it = yield from _sum([row.after for row in rows])
     nodes = Counter({name: len(nodes) for name, nodes in sorted(state.placeable.items())})
     lost = Counter(node.facts.capacity_class for node in supposed.lost.values() if node.facts and node.placeable)
     return WhatIf(
         now,
         tuple(rows),
-        totals,
-        later_totals,
+        without,
+        with_it,
         dict(nodes),
         {name: count - lost[name] for name, count in nodes.items()},
         tuple(_lost_nodes(state, supposed.lost)),
@@ -132,6 +130,14 @@ def _parts(state: ClusterState, uid: str) -> Iterator[Part]:
     owner, workload = state.workloads.owners[uid], state.workloads.by_uid.get(uid)
     for each, revision in controllers(state, owner):
         yield Part(each, revision, workload, uid)
+
+
+def _sum(outlooks: Sequence[Outlook]) -> Generator[None, None, Outlook]:
+    parts: list[Outlook] = []
+    for start in range(0, len(outlooks), MANY):
+        parts.append(total(outlooks[start : start + MANY]))
+        yield
+    return total(parts)
 
 
 def _row(state: ClusterState, uid: str, crews: Sequence[Crew], before: Outlook, after: Outlook) -> WorkloadChange:
