@@ -3,15 +3,14 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 import yaml
 from support.cluster import Cluster, eventually, policy
+from support.commands import SCRIPT, Ran, run
 from support.objects import Objects
 from support.stage import Stage, open_stage
 from support.tools import kubectl
@@ -23,39 +22,11 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session"
 NOT_SPOT = {"karpenter.sh/capacity-type": "on-demand"}
 READER = "reader"
 COMPUTED_HERE = "spotmix: computed here, from the kubeconfig: there is no Spotmix in the cluster\n"
-SCRIPT = Path(sys.executable).with_name("spotmix")
 LISTED = {
     "": ["nodes", "pods", "namespaces"],
     "apps": ["deployments", "replicasets", "statefulsets"],
     "batch": ["jobs"],
 }
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-    def rows(self) -> dict[str, list[str]]:
-        """The first table's rows by their second column."""
-        lines = self.out.split("\n\n")[0].splitlines()
-        return {cells[1]: cells for cells in (line.split() for line in lines)}
-
-
-async def run(*command: str | Path, **environ: str) -> Ran:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**os.environ, **environ},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Ran(process.returncode or 0, out.decode(), err.decode())
 
 
 class Look:
