@@ -18,6 +18,9 @@ are given to flags and variables as YAML. The file begins with
 
 and refuses keys that it does not know. `spotmix config show` prints what is in force, `spotmix config reference` this
 page. Durations are written in hours, minutes and seconds: `30s`, `5m`, `1h30m`.
+
+[Traces](../how-to/trace-it.md) have no settings of their own: OpenTelemetry's environment variables switch them on and
+say where they go.
 """
 
 

@@ -91,6 +91,7 @@ VALUE_SETS: dict[str, Values] = {
         "podDisruptionBudget": {"maxUnavailable": None, "minAvailable": "50%"},
         "priorityClassName": "system-cluster-critical",
         "podAnnotations": {"example.org/a": "b"},
+        "extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector.observability:4318"}],
         "podLabels": {"example.org/c": "d"},
         "nodeSelector": {"karpenter.sh/capacity-type": "on-demand"},
         "tolerations": [{"operator": "Exists"}],
