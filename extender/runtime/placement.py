@@ -51,7 +51,8 @@ class PlacementReports:
 
     def _told(self, workload: Workload, decision: Decision) -> _Told | None:
         policy, wanted, given = workload.policy, decision.wanted, decision.capacity_class
-        lacking = f"no {wanted} node takes" if self._state.placeable.get(wanted) else f"there is no {wanted} node for"
+        there_are = bool(self._state.placeable.get(wanted))
+        lacking = f"no {wanted} node takes" if there_are else f"there is no {wanted} node for"
         others = " or ".join(stand_ins(policy, wanted))
         rule = f"when-unsatisfiable={policy.when_unsatisfiable}"
         if decision.reason is Reason.FALLBACK:
@@ -65,11 +66,11 @@ class PlacementReports:
             why = (
                 f", nor is there an {others} node that may stand in" if others else f", and nothing stands in ({rule})"
             )
-            fix = f"add {wanted} nodes, or see `spotmix explain` for what keeps it off each node"
+            fix = f"add {wanted} nodes" + ", or see `spotmix explain` for what is in the way on each" * there_are
             return _Told(
                 EventReason.CLASS_UNAVAILABLE,
                 "Wait",
-                f"Pods that are to go to {wanted} wait: {lacking} them{why}; {fix.replace('keeps it', 'keeps them')}",
+                f"Pods that are to go to {wanted} wait: {lacking} them{why}; {fix}",
                 f"It is to go to {wanted} and waits: {lacking} it{why}; {fix}",
             )
         if decision.reason is Reason.WAIT_FALLBACK:

@@ -95,25 +95,22 @@ def test_pods_that_wait_for_their_class_are_told_of_with_what_might_have_stood_i
         floor = office.world.deployment("floor", 5)
         for owner in (strict, lenient, floor):
             office.filter(owner, [], times=2)
-        taken = "no spot node takes"
-        strictly = (
-            ", and nothing stands in (when-unsatisfiable=wait); add spot nodes, or see `spotmix explain` for what"
-        )
-        leniently = (
-            ", nor is there an on-demand node that may stand in; add spot nodes, or see `spotmix explain` for what"
-        )
-        floored = "there is no on-demand node for it, and nothing stands in (when-unsatisfiable=fallback); add"
-        assert [each[:3] for each in await office.told()] == [
-            ("ClassUnavailable", "Warning", f"Deployment {name}") for name in ("strict", "lenient", "floor")
-        ]
-        assert [note for *_, note in await office.told()][:2] == [
-            f"Pods that are to go to spot wait: {taken} them{why} keeps them off each node"
-            for why in (strictly, leniently)
+        fix = "add spot nodes, or see `spotmix explain` for what is in the way on each"
+        strictly = f", and nothing stands in (when-unsatisfiable=wait); {fix}"
+        leniently = f", nor is there an on-demand node that may stand in; {fix}"
+        floored = ", and nothing stands in (when-unsatisfiable=fallback); add on-demand nodes"
+        assert await office.told() == [
+            ("ClassUnavailable", "Warning", f"Deployment {name}", f"Pods that are to go to {text}")
+            for name, text in (
+                ("strict", f"spot wait: no spot node takes them{strictly}"),
+                ("lenient", f"spot wait: no spot node takes them{leniently}"),
+                ("floor", f"on-demand wait: there is no on-demand node for them{floored}"),
+            )
         ]
         notes = await office.notes()
-        assert notes["pod-1"] == f"It is to go to spot and waits: {taken} it{strictly} keeps it off each node"
-        assert notes["pod-4"] == f"It is to go to spot and waits: {taken} it{leniently} keeps it off each node"
-        assert notes["pod-6"].startswith(f"It is to go to on-demand and waits: {floored}")
+        assert notes["pod-1"] == f"It is to go to spot and waits: no spot node takes it{strictly}"
+        assert notes["pod-4"] == f"It is to go to spot and waits: no spot node takes it{leniently}"
+        assert notes["pod-6"] == f"It is to go to on-demand and waits: there is no on-demand node for it{floored}"
 
     virtually(check)
 
