@@ -44,7 +44,7 @@ class ExtenderSettings(Section, frozen=True):
     )
     decision_log: Annotated[
         int,
-        _doc("last decisions on managed pods that are kept in memory, at some 550 bytes each; 0 keeps none"),
+        _doc("last decisions on managed pods that are kept in memory, at some 480 bytes each; 0 keeps none"),
         Meta(ge=0, le=1_000_000),
     ] = 10_000
     interruption_half_life: Annotated[

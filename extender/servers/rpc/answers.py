@@ -5,7 +5,6 @@ What takes long is made in steps, between which the extender gets its turn.
 
 import asyncio
 from collections.abc import Sequence
-from heapq import nlargest
 from typing import Any
 
 from msgspec.structs import replace
@@ -127,10 +126,7 @@ class Answers:
 
     def _decisions(self, uids: Sequence[str], count: int) -> Sequence[Entry]:
         """The last decisions on pods of these objects, newest first."""
-        log = self._sources.decisions
-        return nlargest(
-            count, (entry for uid in uids for entry in log.of_workload(uid, count)), key=lambda entry: entry.number
-        )
+        return self._sources.decisions.of_workloads(frozenset(uids), count)
 
     def _plan_for(self, uids: Sequence[str]) -> DriftReport:
         """What the drift loop would do with these objects alone."""

@@ -79,7 +79,8 @@ def test_lookups_are_newest_first_and_end_where_the_ring_does(world: World) -> N
     assert numbers(log.of_pod("b", 10)) == [5]
     assert numbers(log.of_workload("uid-Deployment-web", 10)) == [6, 4, 3]
     assert numbers(log.of_workload("uid-Deployment-web", 1)) == [6]
-    assert log.of_pod("nobody", 10) == []
+    assert numbers(log.of_workloads({"uid-Deployment-web", "uid-Deployment-api"}, 3)) == [6, 5, 4]
+    assert log.of_workloads((), 3) == log.of_pod("nobody", 10) == []
     for _ in range(4):
         add(log, world, api, "d")
     assert log.of_pod("a", 10) == []
