@@ -3,6 +3,8 @@
 Nothing here decides: seats, classes, nodes and scores are asked of the functions that place, move and count pods.
 """
 
+from collections.abc import Generator
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from extender.core.records import PodRecord
 from extender.core.score import score_nodes
 from extender.core.seatcost import BEYOND
 from extender.core.state import ClusterState
-from extender.core.verdicts import ClassVerdict, Verdicts, verdicts
+from extender.core.verdicts import ClassVerdict, Verdicts, verdicts_in_steps
 from extender.core.views import (
     Held,
     NodeScore,
@@ -78,6 +80,20 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
     """Explain a pod of the state at `now` (seconds since the epoch)."""
+    steps = explain_pod_in_steps(state, record, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: PodExplanation = end.value
+            return made
+
+
+def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> Generator[None, None, PodExplanation]:
+    """As `explain_pod`, with a pause after every few nodes, for whoever has other things to do.
+
+    The state may change during a pause: see `verdicts_in_steps`.
+    """
     namespace, revision = record.namespace, record.revision
     ref = revision.owner if revision is not None else None
     explained = PodExplanation(
@@ -89,7 +105,8 @@ def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplan
     owner = state.workloads.resolve(namespace, ref)
     if owner is None or revision is None:
         return replace(explained, unmanaged=why_unmanaged(state.workloads, namespace, ref))
-    found = verdicts(state, record, view_of(record), owner, now)
+    found = yield from verdicts_in_steps(state, record, view_of(record), owner, now)
+    yield
     explained = replace(
         explained,
         outcome=_outcome(found),

@@ -4,7 +4,7 @@ The scheduler's own filters are asked as far as the drift loop knows them (`drif
 `decide`, which alone says what passes then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +19,11 @@ from extender.core.reasons import Reason
 from extender.core.records import NodeRecord, PodRecord, Pool
 from extender.core.state import ClusterState
 from extender.core.workloads import Managed, Missing
+
+STEP = 250
+"""Nodes that are looked at between two pauses: some milliseconds."""
+MANY = 2000
+"""As `STEP`, where a node takes a microsecond."""
 
 EXAMPLES = 3
 """Names of nodes that a group gives."""
@@ -78,6 +83,22 @@ def verdicts(
 
     A pod that is on a node is looked at as if it were to be placed once more; its own node has room for it.
     """
+    steps = verdicts_in_steps(state, record, view, owner, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Verdicts = end.value
+            return made
+
+
+def verdicts_in_steps(
+    state: ClusterState, record: PodRecord, view: PodView, owner: Managed | Missing | None, now: float
+) -> Generator[None, None, Verdicts]:
+    """As `verdicts`, with a pause after every few nodes, for whoever has other things to do.
+
+    The state may change during a pause: nodes are judged as they were when their turn came.
+    """
     return _Judge(state, record, view, owner, now).judge()
 
 
@@ -86,18 +107,27 @@ class _Judge:
         self, state: ClusterState, record: PodRecord, view: PodView, owner: Managed | Missing | None, now: float
     ) -> None:
         self.state, self.record, self.view, self.owner, self.now = state, record, view, owner, now
-        self.known = {name: node.facts for name, node in sorted(state.nodes.items()) if node.facts is not None}
+        self.nodes = {name: node for name, node in sorted(state.nodes.items()) if node.facts is not None}
+        self.known = {name: node.facts for name, node in self.nodes.items() if node.facts is not None}
         self.pools: dict[tuple[str, Pool], Reason] = {}
 
-    def judge(self) -> Verdicts:
+    def judge(self) -> Generator[None, None, Verdicts]:
         step = Room(self.state, frozenset({self.record.uid}), _RULES, self.now).steps(self._probe())
-        causes = {name: self._obstacle(self.state.nodes[name], facts, step) for name, facts in self.known.items()}
-        fitting = tuple(name for name, cause in causes.items() if cause is None)
+        yield
+        causes: dict[str, Cause | None] = {}
+        for number, (name, facts) in enumerate(self.known.items()):
+            causes[name] = self._obstacle(self.nodes[name], facts, step)
+            if number % STEP == STEP - 1:
+                yield
+        fitting = tuple(name for name, cause in causes.items() if cause is None and name in self.state.nodes)
         decision = decide(self.state, self.view, self.owner, fitting, self.now)
+        yield
         roles = self._roles(decision)
         passing = frozenset(fitting if decision.nodes is None else decision.nodes)
         by_class: dict[str, dict[Cause, list[str]]] = {}
-        for name, facts in self.known.items():
+        for number, (name, facts) in enumerate(self.known.items()):
+            if number % MANY == MANY - 1:
+                yield
             capacity_class = facts.capacity_class
             role = roles.get(capacity_class, UNUSED)
             if name in passing:
@@ -154,7 +184,7 @@ class _Judge:
         """Why a node that fits would not pass: the class waits its turn, or the owner's pool cap."""
         if role == STAND_IN and decision.reason is Reason.WAIT_FALLBACK:
             return Reason.WAIT_FALLBACK, ""
-        node = self.state.nodes[name]
+        node = self.nodes[name]
         key = (self.known[name].capacity_class, node.pool)
         if key not in self.pools:
             alone = decide(self.state, self.view, self.owner, (name,), self.now)

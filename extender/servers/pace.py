@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Pace:
@@ -33,3 +36,17 @@ class Pace:
                     self._free_at = ended + (ended - started)
         finally:
             self.waiting -= 1
+
+
+async def in_turns(steps: Generator[None, None, T]) -> T:
+    """What a generator returns; the extender has its turn after each step."""
+    try:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made: T = end.value
+                return made
+            await asyncio.sleep(0)
+    finally:
+        steps.close()

@@ -17,6 +17,7 @@ from extender.core.drift.plan import plan
 from extender.core.overview import Overview, WorkloadRow, overview_in_steps
 from extender.core.reasons import Reason
 from extender.servers.console.ports import Sources
+from extender.servers.pace import in_turns
 
 KEEP = 2.0
 """How long an answer is shown to others who ask (seconds)."""
@@ -94,14 +95,7 @@ class Gather:
         return self._planned(list(workloads), self._sources.drifting.history())
 
     async def _make_overview(self) -> Overview:
-        steps = overview_in_steps(self._sources.state, self._sources.now())
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                made: Overview = end.value
-                return made
-            await asyncio.sleep(0)
+        return await in_turns(overview_in_steps(self._sources.state, self._sources.now()))
 
     async def _make_plan(self) -> Planned:
         """Plan for some workloads after others, as the drift loop does: what is moved for some is not there for others.

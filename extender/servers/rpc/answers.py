@@ -12,15 +12,16 @@ from msgspec.structs import replace
 from extender.core.decisionlog import Entry
 from extender.core.detail import explain_owner
 from extender.core.drift.report import DriftReport, report
-from extender.core.explain import explain_pod
+from extender.core.explain import explain_pod_in_steps
 from extender.core.lookup import find_owner, find_pod, kind_named
 from extender.core.objects import Owner
 from extender.core.overview import STEP, narrowed
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
 from extender.servers.console.gather import Gather
+from extender.servers.pace import in_turns
 from extender.servers.rpc import simulating
-from extender.servers.rpc.calls import Code, RefusedError
+from extender.servers.rpc.calls import missing
 from extender.servers.rpc.requests import Listing
 from extender.servers.rpc.simulating import Supposition
 from spotmix.placement.v1 import placement_pb2 as pb
@@ -64,7 +65,7 @@ class Answers:
         sources = self._sources
         owner = _owner(sources, namespace, kind, name)
         if owner is None:
-            raise _missing(kind, namespace, name)
+            raise missing(kind, namespace, name)
         explained = explain_owner(sources.state, owner, sources.now())
         uids = self._carriers(explained.workload.uid)
         message = pb.GetWorkloadResponse(workload=to_message(explained), obstacle=self._obstacle())
@@ -83,10 +84,9 @@ class Answers:
         sources = self._sources
         record = find_pod(sources.state, namespace, name)
         if record is None:
-            raise _missing("Pod", namespace, name)
-        message = pb.ExplainPodResponse(
-            pod=to_message(explain_pod(sources.state, record, sources.now())), obstacle=self._obstacle()
-        )
+            raise missing("Pod", namespace, name)
+        explained = await in_turns(explain_pod_in_steps(sources.state, record, sources.now()))
+        message = pb.ExplainPodResponse(pod=to_message(explained), obstacle=self._obstacle())
         await asyncio.sleep(0)
         message.decisions.extend(to_message(entry) for entry in sources.decisions.of_pod(record.uid, decisions))
         return message
@@ -138,7 +138,3 @@ class Answers:
 
 def _owner(sources: Sources, namespace: str, kind: str, name: str) -> Owner | None:
     return find_owner(sources.state, *kind_named(kind), namespace, name)
-
-
-def _missing(kind: str, namespace: str, name: str) -> RefusedError:
-    return RefusedError(Code.NOT_FOUND, f"there is no {kind} {namespace}/{name}, or Spotmix does not know it")

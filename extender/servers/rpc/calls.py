@@ -33,6 +33,11 @@ class RefusedError(Exception):
         self.code = code
 
 
+def missing(kind: str, namespace: str, name: str) -> RefusedError:
+    """There is no such object."""
+    return RefusedError(Code.NOT_FOUND, f"there is no {kind} {namespace}/{name}, or Spotmix does not know it")
+
+
 class Door:
     """Lets callers in.
 

@@ -10,16 +10,19 @@ from msgspec.structs import replace
 from extender.core.access import Attributes, simulate
 from extender.core.drift.report import WorkloadName
 from extender.core.errors import ChangeError, NotFoundError
-from extender.core.outlook import Change, LostPool, WhatIf
-from extender.core.overview import STEP
+from extender.core.lookup import find_owner, kind_named
+from extender.core.outlook import Change, LostPool
 from extender.core.whatif import what_if_in_steps
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
+from extender.servers.pace import in_turns
 from extender.servers.rpc import requests
-from extender.servers.rpc.calls import Code, RefusedError
+from extender.servers.rpc.calls import Code, RefusedError, missing
 from spotmix.placement.v1 import placement_pb2 as pb
 
 WORKLOADS, MOST_WORKLOADS = 100, 10_000
+FEW = 20
+"""Changes of workloads that are put into messages between two pauses: a millisecond or two."""
 
 
 class Supposition(Struct, frozen=True):
@@ -78,29 +81,22 @@ async def answer(sources: Sources, asked: Supposition) -> pb.SimulateResponse:
     Raises:
         RefusedError: it cannot be, or is of something that is not there.
     """
+    state, workload = sources.state, asked.change.workload
+    # Whoever may ask about one namespace is not told what others have.
+    if (
+        workload is not None
+        and find_owner(state, *kind_named(workload.kind), workload.namespace, workload.name) is None
+    ):
+        raise missing(workload.kind, workload.namespace, workload.name)
     try:
-        made = await _make(sources, asked.change)
+        made = await in_turns(what_if_in_steps(state, asked.change, sources.now(), sources.drifting.rules))
     except ChangeError as error:
         raise RefusedError(Code.INVALID_ARGUMENT, str(error)) from error
     except NotFoundError as error:
         raise RefusedError(Code.NOT_FOUND, str(error)) from error
     message: Any = to_message(replace(made, workloads=()))
     rows = made.workloads[: asked.size]
-    for start in range(0, len(rows), STEP):
+    for start in range(0, len(rows), FEW):
         await asyncio.sleep(0)
-        message.workloads.extend([to_message(row) for row in rows[start : start + STEP]])
+        message.workloads.extend([to_message(row) for row in rows[start : start + FEW]])
     return pb.SimulateResponse(what_if=message, obstacle=number_of(sources.obstacle()), total_size=len(made.workloads))
-
-
-async def _make(sources: Sources, change: Change) -> WhatIf:
-    steps = what_if_in_steps(sources.state, change, sources.now(), sources.drifting.rules)
-    try:
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                made: WhatIf = end.value
-                return made
-            await asyncio.sleep(0)
-    finally:
-        steps.close()

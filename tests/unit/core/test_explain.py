@@ -1,6 +1,6 @@
 """What an explanation says of pods in every state that a user asks about."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import msgspec
 import pytest
@@ -20,11 +20,11 @@ from support.doubles import (
 
 from extender.core.constraints import Constraints
 from extender.core.events import Unavailable
-from extender.core.explain import PodExplanation, explain_pod
+from extender.core.explain import PodExplanation, explain_pod, explain_pod_in_steps
 from extender.core.objects import OwnerRef, Requests
 from extender.core.provenance import HELD, LAST_VALID, VALID
 from extender.core.reasons import Reason
-from extender.core.verdicts import STAND_IN, UNUSED, WANTED
+from extender.core.verdicts import STAND_IN, STEP, UNUSED, WANTED
 from extender.core.views import Held, Seat, SeatsOf, Surplus
 
 
@@ -326,3 +326,31 @@ def test_explaining_changes_nothing(world: World) -> None:
     world.state.effects.clear()
     explain(world, "c")
     assert world.state.effects == []
+
+
+def at_the_end_of(steps: Generator[None, None, PodExplanation]) -> PodExplanation:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: PodExplanation = end.value
+            return made
+
+
+def test_nodes_may_go_and_pods_come_while_a_pod_is_explained(world: World) -> None:
+    names = world.nodes(spot=3 * STEP, on_demand=1)
+    owner = world.deployment("web", 4, spot_percentage=100)
+    settled(world, owner, "spot-0")
+    world.up(make_pod("waiting", owner))
+    steps = explain_pod_in_steps(world.state, world.state.pods["waiting"], world.now)
+    for _ in range(3):
+        next(steps)
+    gone = names[1 : 3 * STEP : 2]
+    for name in gone:
+        world.gone("nodes", make_node(name, "spot").uid)
+    world.gone("pods", "waiting")
+    explained = at_the_end_of(steps)
+    assert explained.outcome is not None
+    assert explained.outcome.passing == 3 * STEP - len(gone)
+    assert not {score.node for score in explained.scores} & set(gone)
+    assert [each.given for each in explained.classes] == [True, False]

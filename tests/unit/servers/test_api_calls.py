@@ -272,7 +272,7 @@ async def test_what_is_not_there_is_named(api: Any) -> None:
     assert (code, text) == ("NOT_FOUND", "there is no sts shop/db, or Spotmix does not know it")
     web = pb.WorkloadName(namespace="lab", kind="deploy", name="web")
     code, text = await refused(api.Simulate(pb.SimulateRequest(change=pb.Change(workload=web, replicas=3))))
-    assert (code, text) == ("NOT_FOUND", 'no deployment "web" in namespace "lab"')
+    assert (code, text) == ("NOT_FOUND", "there is no deploy lab/web, or Spotmix does not know it")
     change = pb.Change(lost_pools=[pb.LostPool(zone="z")])
     code, text = await refused(api.Simulate(pb.SimulateRequest(change=change)))
     assert code == "NOT_FOUND"

@@ -83,7 +83,9 @@ async def test_no_more_workloads_than_asked_for(api: Any) -> None:
         (asking(Change(lost_pools=(LostPool(),))), "INVALID_ARGUMENT", "name one of them"),
         (asking(Change(WEB, 1), 10_001), "INVALID_ARGUMENT", "workload_limit=10001 is not between 0 and 10000"),
         (asking(Change(WorkloadName("shop", "", "web"), 1)), "INVALID_ARGUMENT", "say which change.workload.kind"),
-        (asking(Change(WorkloadName("shop", "sts", "web"), 1)), "NOT_FOUND", 'no statefulset "web"'),
+        (asking(Change(WorkloadName("shop", "sts", "web"), 1)), "NOT_FOUND", "there is no sts shop/web, or Spotmix"),
+        # Of namesakes elsewhere nothing is said: whoever asks may be confined to one namespace.
+        (asking(Change(WorkloadName("lab", "deploy", "web"), 1)), "NOT_FOUND", "lab/web, or Spotmix does not know it"),
         (asking(Change(lost_pools=(LostPool("gpu"),))), "NOT_FOUND", "there are on-demand/m.large/a, spot/m.large/a"),
     ],
 )
