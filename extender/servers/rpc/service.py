@@ -29,6 +29,8 @@ class PlacementService(PlacementServiceServicer):
         self._door = door
         self._calls = calls
         self._pace = pace
+        # It may take seconds: nobody else is to wait for it.
+        self._simulating = Pace()
 
     async def ListWorkloads(self, request: pb.ListWorkloadsRequest, context: Context) -> pb.ListWorkloadsResponse:
         """See proto/."""
@@ -82,7 +84,7 @@ class PlacementService(PlacementServiceServicer):
         async def work() -> pb.SimulateResponse:
             asked = simulating.supposition(request)
             await self._door.admit(context, asked.right)
-            async with self._pace.turn():
+            async with self._simulating.turn():
                 return await self._answers.what_if(asked)
 
         return await self._calls.run("Simulate", context, work())
