@@ -3,8 +3,9 @@
 Pages are rendered here from templates, and work without scripts; htmx and a script of our own keep them current. All
 that a browser needs is in this package. `app` answers requests, `gate` says who may look at what, `entrance` signs
 people in and out, `sessions` keeps their tokens; `pages` and `nodes` say what is on each page, `gather` asks the core
-for it without holding up the extender, `live` streams decisions, `rendering` fills in templates, `query` reads what the
-address says, `bars` lays out splits and `assets` holds the files.
+for it without holding up the extender, `live` streams decisions, `runs` makes one of such as repeat one another,
+`rendering` fills in templates, `query` reads what the address says, `bars` lays out splits and `assets` holds the
+files.
 
 Jinja2 is imported when the first page is asked for, and beside the event loop: most replicas never show one.
 """

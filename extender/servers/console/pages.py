@@ -22,12 +22,16 @@ from extender.servers.console.nodes import nodes_context
 from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, numbered, page_of
 from extender.servers.console.rendering import decision_row
+from extender.servers.console.runs import runs_of
 
 RECENT = 100
 """Decisions that the live page begins with."""
 
 OF_WORKLOAD = 20
-"""Decisions shown of a workload, or of a pod."""
+"""Decisions shown of a workload, or of a pod; such as repeat one another are shown as one."""
+
+LOOKED_AT = 500
+"""Decisions that these are made of."""
 
 ROLES = {WANTED: "its seat's class", STAND_IN: "may stand in", UNUSED: "not for this pod"}
 """What a class is to a pod, for people."""
@@ -136,7 +140,7 @@ class Pages:
             "sizes": {row.revision.name: row.replicas for row in seen.revisions if row.replicas is not None},
             "pools": _pools_of(seen),
             "page": page_of(seen.pods, query.number("page")),
-            "decisions": self._sources.decisions.of_workload(seen.workload.uid, OF_WORKLOAD),
+            "decisions": runs_of(self._sources.decisions.of_workload(seen.workload.uid, LOOKED_AT), OF_WORKLOAD),
             "decision_row": decision_row,
         }
 
@@ -155,7 +159,7 @@ class Pages:
             decisions = [each for each in log.latest(len(log)) if (each.pod, each.namespace) == (name, namespace)]
             if not decisions:
                 raise PageNotFoundError(f"There is no Pod {namespace}/{name}, or Spotmix does not know it.")
-            return {**common, "seen": None, "decisions": decisions[:OF_WORKLOAD]}
+            return {**common, "seen": None, "decisions": runs_of(decisions, OF_WORKLOAD)}
         seen = explain_pod(state, record, self._sources.now())
         planned = DriftPlan()
         if seen.workload is not None and self._sources.drifting.mode != "off":
@@ -165,7 +169,7 @@ class Pages:
             "seen": seen,
             "keeps": [(stay.reason, stay.detail) for stay in planned.stays if stay.pod.uid == record.uid],
             "moves": [move for move in planned.moves if move.pod.uid == record.uid],
-            "decisions": log.of_pod(record.uid, OF_WORKLOAD),
+            "decisions": runs_of(log.of_pod(record.uid, LOOKED_AT), OF_WORKLOAD),
         }
 
     def right_above(self, path: Sequence[str]) -> Attributes | None:

@@ -98,10 +98,11 @@ def render(name: str, context: Mapping[str, Any]) -> bytes:
     return environment().get_template(name).render(context).encode("utf-8", "replace")
 
 
-def decision_row(entry: Entry, *, own: bool = False) -> str:
+def decision_row(entry: Entry, *, own: bool = False, times: int = 1, first: float = 0.0) -> str:
     """A decision as a row of the table of decisions; templates know that it is escaped.
 
-    On the page of its `own` workload that is left out.
+    On the page of its `own` workload that is left out. It may stand for `times` decisions since `first` (seconds).
     """
-    row: str = environment().get_template("decision.html").module.row(entry, own)  # type: ignore[attr-defined]  # a macro
+    macros: Any = environment().get_template("decision.html").module
+    row: str = macros.row(entry, own, times, first)
     return row

@@ -13,6 +13,7 @@ from extender.core.classes import ON_DEMAND, SPOT
 from extender.core.drift.moves import Move, PodId, Subject
 from extender.core.reasons import Reason
 from extender.servers.console.gather import SLICE
+from extender.servers.console.rendering import clock_time
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}'
 
@@ -235,6 +236,24 @@ def test_a_pod_that_waits(bench: ConsoleBench) -> None:
     assert "no node yet" in text
     assert "waits for a node of its capacity class" in text
     assert "If asked now" in text
+
+
+def test_decisions_that_repeat_one_another_are_one_row(bench: ConsoleBench) -> None:
+    owner = bench.world.deployment("web", 3, spot_percentage=100, when_unsatisfiable="wait")
+    bench.world.up(make_pod("web-0", owner), make_pod("web-1", owner))
+    for _ in range(4):
+        bench.decide(owner, "web-0", "on-demand-0")
+        bench.decide(owner, "web-1", "on-demand-0")
+        bench.world.now += 1.0
+    bench.decide(owner, "web-1", "spot-0")
+    pod = bench.page("/console/pods/shop/web-0").text
+    assert re.findall(r'data-number="(\d+)"', pod) == ["7"]
+    assert f"4 times since {clock_time(bench.world.now - 4.0)}" in pod
+    workload = bench.page("/console/workloads/shop/Deployment/web").text
+    assert re.findall(r'data-number="(\d+)"', workload) == ["9", "8", "7"]
+    assert workload.count("4 times since") == 2
+    # Where they are followed each has its row.
+    assert len(re.findall(r'data-number="(\d+)"', bench.page("/console/live").text)) == 9
 
 
 def test_a_pod_that_nobody_manages_and_one_that_is_about_to_end(bench: ConsoleBench) -> None:
