@@ -28,7 +28,9 @@ DEADLINE = 30.0
 MESSAGE = 64 * 1024 * 1024
 """Largest answer (bytes): a workload with tens of thousands of pods."""
 
-_PROBE = 10.0
+PATIENCE = 10.0
+"""Seconds that a service behind a tunnel has to say something."""
+
 _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MESSAGE),
     # A service that is gone is found within 40 s, also while nothing is decided.
@@ -176,7 +178,7 @@ async def direct(server: str, tls: TlsFiles, bearer: Bearer) -> AsyncIterator[Cl
 
 @contextlib.asynccontextmanager
 async def tunnelled(
-    path: str, where: str, tls: TlsFiles, bearer: Bearer, fault: Callable[[], str]
+    path: str, where: str, tls: TlsFiles, bearer: Bearer, fault: Callable[[], str], *, patience: float = PATIENCE
 ) -> AsyncIterator[Client]:
     """A client of a service behind a Unix socket, with or without TLS as the service has it.
 
@@ -188,12 +190,16 @@ async def tunnelled(
         tls: files; of an authority there is no need.
         bearer: the token to show when the service asks for one.
         fault: why the tunnel failed, empty when it did not.
+        patience: seconds that the service has to say something.
 
     Raises:
         ConfigError: a file cannot be read.
         ServiceError: nothing can be reached through the tunnel.
     """
-    shown = await _shown_certificate(path)
+    try:
+        shown = await _shown_certificate(path, patience)
+    except TimeoutError as error:
+        raise ServiceError(f"{where}: {fault() or f'no answer within {patience:g} s'}") from error
     if shown is None and fault():
         raise ServiceError(f"{where}: {fault()}")
     if shown is None:
@@ -213,15 +219,21 @@ def _credentials(tls: TlsFiles, authorities: bytes | None) -> grpc.ChannelCreden
     return grpc.ssl_channel_credentials(authorities, tls.read("key"), tls.read("cert"))
 
 
-async def _shown_certificate(path: str) -> bytes | None:
-    """The certificate (DER) that a server shows; None when it does not speak TLS, or nothing answers."""
+async def _shown_certificate(path: str, patience: float) -> bytes | None:
+    """The certificate (DER) that a server shows; None when it ends the connection: it speaks no TLS, or is away.
+
+    Raises:
+        TimeoutError: it does neither.
+    """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     try:
-        async with asyncio.timeout(_PROBE):
+        async with asyncio.timeout(patience):
             _, writer = await asyncio.open_unix_connection(path, ssl=context, server_hostname="")
+    except TimeoutError:
+        raise
     except OSError:
         return None
     shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)

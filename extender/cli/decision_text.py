@@ -27,7 +27,8 @@ def outcome_of(entry: Entry) -> Text:
 def line_of(entry: Entry) -> Text:
     """A decision on a line of its own, in columns that need not be known beforehand."""
     who = f"{entry.kind}/{entry.workload}" if entry.workload else "-"
-    text = Text(f"{time_of(entry.at)}  {entry.namespace}/{entry.pod:<32}  {who:<28}  {entry.wanted or '-':<9}  ")
+    pod = f"{entry.namespace}/{entry.pod}"
+    text = Text(f"{time_of(entry.at)}  {pod:<40}  {who:<28}  {entry.wanted or '-':<9}  ")
     text.append_text(outcome_of(entry))
     pad = max(0, 9 - len(entry.given or "none"))
     return text.append(f"{'':{pad}}  {entry.reason!s:<15}  {entry.passed}/{entry.offered} nodes")

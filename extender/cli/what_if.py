@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
+from extender.cli.kinds import OBJECT
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -69,7 +70,7 @@ def _named(what: str, name: str) -> str:
 
 
 @click.command("what-if")
-@click.argument("what", metavar="[TYPE/NAME]", default="")
+@click.argument("what", metavar="[TYPE/NAME]", type=OBJECT, default="")
 @click.argument("name", default="", metavar="")
 @click.option(
     "--replicas", type=click.IntRange(0, 10_000), metavar="N", help="Suppose that the workload had N replicas."

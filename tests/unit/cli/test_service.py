@@ -1,5 +1,7 @@
 """Commands that ask a running service: by its address, through a tunnel, with and without TLS and tokens."""
 
+import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -272,6 +274,24 @@ async def test_a_tunnel_to_nowhere_says_why(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match=r"^pod a/b: forbidden$"):
         async with tunnelled(str(tmp_path / "s"), "pod a/b", TlsFiles(), nobody, lambda: "forbidden"):
             pass
+
+
+async def test_a_tunnel_in_which_nobody_speaks_is_given_up(tmp_path: Path) -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while await reader.read(1024):
+                pass
+            writer.close()
+            await writer.wait_closed()
+        left.set()
+
+    left = asyncio.Event()
+    path = str(tmp_path / "s")
+    async with await asyncio.start_unix_server(mute, path):
+        with pytest.raises(ServiceError, match=r"^pod a/b: no answer within 0.05 s$"):
+            async with tunnelled(path, "pod a/b", TlsFiles(), nobody, str, patience=0.05):
+                pass
+        await left.wait()
 
 
 async def test_a_stream_that_ends_is_a_lost_service() -> None:

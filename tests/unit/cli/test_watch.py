@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -195,6 +197,37 @@ def test_filters_go_to_the_service_json_is_a_line_each_and_ctrl_c_is_130() -> No
     _, request, _ = service.seen[0]
     assert request == Wanted("shop", "deploy", "web", "", ("spot",), (Reason.FALLBACK, Reason.SEAT)).request(7)
     assert (request.kind, request.workload, request.replay) == ("deploy", "web", 7)
+
+
+def test_colours_are_for_terminals() -> None:
+    service = FakeService({"WatchDecisions": [[answer(1, 2)]]})
+    ours, theirs = pty.openpty()
+    with service.serving() as address:
+        command = [sys.executable, "-m", "extender", "watch", "-A", "--server", address]
+        environ = {**os.environ, "TERM": "xterm", "NO_COLOR": ""}
+        with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environ) as process:
+            seen = b""
+            while seen.count(b"\n") < 2:
+                seen += os.read(ours, 65536)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+    os.close(ours)
+    os.close(theirs)
+    assert b"\x1b[32mspot\x1b[0m" in seen
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_word() -> None:
+    service = FakeService({"WatchDecisions": [[answer(1)], [answer(2)]]})
+    with service.serving() as address:
+        command = [sys.executable, "-m", "extender", "watch", "-A", "--server", address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert "shop/web-1" in process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr is not None
+            told = process.stderr.read()
+    assert process.returncode == 1
+    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize(
