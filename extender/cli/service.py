@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
-from extender.core.errors import ApiError, ConfigError, ServiceError
+from extender.core.errors import ApiError, ConfigError, ServiceError, WireError
 
 if TYPE_CHECKING:
     from extender.cli.client import Bearer, Client
@@ -108,6 +108,7 @@ async def ask(
         NotFoundError: it knows no such object.
         ConfigError: an option or the kubeconfig is wrong.
         ApiError: the API server cannot be reached.
+        WireError: the service at that address is of another version.
     """
     computing = [name for name, value in given.items() if value and name not in ("kubeconfig", "context")]
     if target.local or (computing and not target.server):
@@ -118,7 +119,7 @@ async def ask(
     try:
         async with connected(target, settings) as client:
             return await question(client)
-    except (ServiceError, ApiError) as error:
+    except (ServiceError, ApiError, WireError) as error:
         if target.server or (isinstance(error, ApiError) and error.status in _AWAY):
             raise
         click.echo(f"spotmix: computed here, from the kubeconfig: {error}", err=True)
