@@ -1,7 +1,7 @@
 """Tells of policies that are wrong: logs on every replica, Events from the one that decides, while they are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from extender.core.eventreasons import EventReason
 from extender.core.workloads import PolicyChanged, Workloads
@@ -14,6 +14,8 @@ from extender.telemetry.vocabulary import named
 
 # Workloads looked at between two looks at the event loop.
 SLICE = 500
+# When those are tried again that there were too many for (seconds).
+AGAIN = 60.0
 
 
 class PolicyReports:
@@ -61,15 +63,27 @@ class PolicyReports:
         Whoever decided before may not have come to it, and the API server forgets Events.
         """
         while True:
-            workloads = list(self._workloads.by_uid.values())
-            for start in range(0, len(workloads), SLICE):
-                for workload in workloads[start : start + SLICE]:
-                    self._post(PolicyChanged(workload))
-                await asyncio.sleep(0)
+            left = list(self._workloads.by_uid)
             self._invalid &= self._workloads.by_uid.keys()
-            await self._ports.sleep(RETELL)
+            begun = self._ports.clock()
+            while left:
+                left = await self._post_all(left)
+                await self._ports.sleep(AGAIN if left else 0.0)
+            await self._ports.sleep(max(0.0, RETELL - (self._ports.clock() - begun)))
 
-    def _post(self, change: PolicyChanged) -> None:
+    async def _post_all(self, uids: Sequence[str]) -> list[str]:
+        """Post the Events of workloads; those that there were too many for."""
+        left = []
+        for start in range(0, len(uids), SLICE):
+            for uid in uids[start : start + SLICE]:
+                workload = self._workloads.by_uid.get(uid)
+                if workload is not None and not self._post(PolicyChanged(workload)):
+                    left.append(uid)
+            await asyncio.sleep(0)
+        return left
+
+    def _post(self, change: PolicyChanged) -> bool:
+        """Post the Events of a policy; False when one was dropped."""
         workload = change.workload
         if change.gone or workload.parsed.valid:
             if workload.uid in self._invalid and not change.gone:
@@ -78,13 +92,15 @@ class PolicyReports:
             self._invalid.discard(workload.uid)
         else:
             self._invalid.add(workload.uid)
+        taken = True
         for problem in () if change.gone else workload.parsed.problems:
-            self._recorder.emit(
+            taken &= self._recorder.emit(
                 Regarding.of(workload),
                 EventReason.POLICY_WARNING if problem.warning else EventReason.POLICY_INVALID,
                 "HoldOnDemand" if workload.held else "KeepPolicy",
                 problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
             )
+        return taken
 
 
 def _consequence(change: PolicyChanged) -> str:

@@ -1,5 +1,6 @@
 """Tells owners of what has kept pods where they do not belong for a while, and again every half hour that it does."""
 
+import math
 from collections.abc import Container, Iterable
 
 from msgspec import Struct
@@ -24,7 +25,7 @@ class _Spell(Struct, eq=False, gc=False):
     """A workload none of whose pods has been moved since `since`; `told` is when which reasons were (both seconds)."""
 
     since: float
-    told: dict[Reason, float]
+    told: dict[str, float]
 
 
 class Blockades:
@@ -73,6 +74,12 @@ class Blockades:
         stay = Stay(move.pod, move.node, move.workload, move.source, move.destination, Reason.REFUSED, why)
         return self._tell(move.workload.uid, stay, now)
 
+    def dropped(self, blocked: Blocked) -> None:
+        """There was too much to tell: it is to be told at the next look."""
+        spell = self._spells.get(blocked.workload.uid)
+        if spell is not None:
+            spell.told.pop(blocked.same, None)
+
     def moved(self, workload: str) -> None:
         """A pod of a workload (UID) is moved: what keeps others has not lasted yet."""
         self._spells.pop(workload, None)
@@ -86,7 +93,8 @@ class Blockades:
         if stay is None:
             return None
         patience = self._patience * (LASTING if stay.reason in PASSING else 1.0)
-        if now - spell.since < patience or now - spell.told.get(stay.reason, -RETELL) < RETELL:
+        same = str(stay.reason)
+        if now - spell.since < patience or now - spell.told.get(same, -math.inf) < RETELL:
             return None
-        spell.told[stay.reason] = now
-        return Blocked(stay.workload, Regarding.pod(stay.pod), str(stay.reason), text_of(stay))
+        spell.told[same] = now
+        return Blocked(stay.workload, Regarding.pod(stay.pod), same, text_of(stay))

@@ -215,8 +215,9 @@ class DriftReports:
 
     def _tell_blocked(self, blocked: Blocked | None) -> None:
         if blocked is not None:
-            reason, same = EventReason.MOVE_BLOCKED, blocked.same
-            self._emit(blocked.workload, reason, "LeaveAlone", blocked.text, same=same, related=blocked.pod)
+            given = (blocked.workload, EventReason.MOVE_BLOCKED, "LeaveAlone", blocked.text)
+            if not self._emit(*given, same=blocked.same, related=blocked.pod):
+                self._blockades.dropped(blocked)
 
     def _tell(self, stay: Stay) -> None:
         if stay.reason is Reason.BUDGETS:
@@ -256,10 +257,10 @@ class DriftReports:
         *,
         same: str | None = None,
         related: Regarding | None = None,
-    ) -> None:
+    ) -> bool:
+        """See `EventRecorder.emit`; nothing is told of what is gone."""
         regarding = self._regarding(subject)
-        if regarding is not None:
-            self._recorder.emit(regarding, reason, action, text, same=same, related=related)
+        return regarding is None or self._recorder.emit(regarding, reason, action, text, same=same, related=related)
 
     def _on_pod(
         self, pod: PodId, reason: EventReason, action: str, text: str, related: Regarding | None = None

@@ -57,6 +57,10 @@ def test_what_goes_away_or_moves_on_is_no_news() -> None:
     assert look(0.0, budget) == look(PATIENCE - 1, budget) == 0
     assert look(PATIENCE, budget) == 1
     assert look(PATIENCE + 1, budget) == 0
+    # One that was dropped is told at the next look.
+    (told,) = blockades.planned(["w"], [stay(Reason.SPREAD)], (), PATIENCE + 1)
+    blockades.dropped(told)
+    assert look(PATIENCE + 2, stay(Reason.SPREAD)) == 1
     # One that is moved at last starts the time anew.
     blockades.moved("w")
     assert look(2 * PATIENCE, budget) == look(3 * PATIENCE - 1, budget) == 0
