@@ -98,7 +98,7 @@ class EventReason(Enum):
         "InterruptionHandled",
         "Normal",
         "workload, pod",
-        "A spot node is about to be taken away, and pods are evicted from it early. On a workload once for each node.",
+        "A spot node is about to be taken away, and pods leave it early. Once for each node and class they go to.",
         "Nothing.",
     )
     INTERRUPTION_BLOCKED = (

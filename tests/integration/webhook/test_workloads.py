@@ -54,8 +54,8 @@ async def test_what_is_pointless_is_warned_about(stage: Stage, cluster: Cluster)
     body = deployment(1, spot_percentage=70, min_on_demand=2)
     status, warnings, _ = post_with_warnings(stage.plane, cluster.path("Deployment"), body)
     assert status == 201
-    assert "spot-percentage='70' of 1 replica is 0 spot replicas" in warnings[0]
-    assert "min-on-demand='2' exceeds 1 replica" in warnings[1]
+    assert len(warnings) == 1
+    assert "spot-percentage='70' with min-on-demand=2 gives no spot replica below 3 replicas" in warnings[0]
     status, warnings, _ = post_with_warnings(
         stage.plane, "/api/v1/namespaces", {"metadata": {"name": "typo", "annotations": policy(max_spto=1)}}
     )
