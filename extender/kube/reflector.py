@@ -7,19 +7,20 @@ that die without a word, objects that do not decode, a sink that raises.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
 
 from extender.core.errors import ApiError, WireError
 from extender.core.events import Event, Gone, Listed, Upsert
+from extender.core.objects import Object
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.resources import ApiResource
 from extender.kube.salvage import salvage_change, salvage_page
-from extender.wire.watch import Change, Decoder
+from extender.wire.watch import Change, Decoder, Page
 
 PAGE_SIZE = 200
 # An expired continue token means that the list took longer than etcd keeps versions: ask for bigger pages.
@@ -224,36 +225,50 @@ class Reflector:
         # No resourceVersion: the most recent state. An older one could be from before a watch we already saw.
         params = {"limit": str(self._page_size * PAGE_GROWTH**self._expired_lists)}
         uids: set[str] = set()
-        while True:
+        page = self._page(await self._fetch(params), uids)
+        while page.token:
+            # The server works on the next page while we work on this one.
+            coming = asyncio.create_task(self._fetch({**params, "continue": page.token}))
             try:
-                body = await self._api.request("GET", self.resource.path, params=params)
-            except ApiError as error:
-                if error.status == 410:
-                    self._expired_lists = min(self._expired_lists + 1, 4)
-                raise
-            try:
-                page = self._decoder.page(body)
-            except WireError as error:
-                page, lost = salvage_page(body, self._decoder, error)
-                uids.update(lost)
-                self._undecodable += len(lost)
-                self._report(self.resource.key, f"{len(lost)} listed objects do not decode; first: {error}")
-            del body
-            # Let others run between the two halves of the work on a page.
-            await asyncio.sleep(0)
-            for item in page.objects:
-                self._emit(Upsert(item))
-                uids.add(item.uid)
-            self._events += len(page.objects)
-            if not page.token:
-                break
-            params["continue"] = page.token
+                # Let the request out, and others run between the two halves of the work on a page.
+                await asyncio.sleep(0)
+                self._emit_all(page.objects, uids)
+                page = self._page(await coming, uids)
+            finally:
+                coming.cancel()
+        await asyncio.sleep(0)
+        self._emit_all(page.objects, uids)
         self._emit(Listed(self.resource.key, frozenset(uids)))
         self._expired_lists = 0
         self._lists += 1
         self._advance(page.resource_version)
         self._contact()
         self.synced.set()
+
+    async def _fetch(self, params: Mapping[str, str]) -> bytes:
+        try:
+            return await self._api.request("GET", self.resource.path, params=params)
+        except ApiError as error:
+            if error.status == 410:
+                self._expired_lists = min(self._expired_lists + 1, 4)
+            raise
+
+    def _page(self, body: bytes, uids: set[str]) -> Page:
+        """Decode a page; `uids` takes in those of objects that do not decode."""
+        try:
+            return self._decoder.page(body)
+        except WireError as error:
+            page, lost = salvage_page(body, self._decoder, error)
+            uids.update(lost)
+            self._undecodable += len(lost)
+            self._report(self.resource.key, f"{len(lost)} listed objects do not decode; first: {error}")
+            return page
+
+    def _emit_all(self, objects: Sequence[Object], uids: set[str]) -> None:
+        for item in objects:
+            self._emit(Upsert(item))
+            uids.add(item.uid)
+        self._events += len(objects)
 
     async def _watch(self) -> None:
         params = {

@@ -1,9 +1,11 @@
 """The reflector against every fault of a server and a network that it must survive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -24,7 +26,7 @@ from unit.kube.fake_api import (
 )
 
 from extender.core.errors import ApiError
-from extender.core.events import Event, Gone, Listed
+from extender.core.events import Event, Gone, Listed, Upsert
 from extender.kube.client import ApiClient
 from extender.kube.reflector import Reflector
 from extender.kube.resources import NAMESPACES
@@ -98,6 +100,66 @@ async def test_pages_are_applied_then_the_watch_goes_on_from_the_list(
         assert (health.relists, health.failures, health.last_error, health.events) == (0, 0, "", 7)
         assert health.rewatches == 0
         assert health.last_contact == time.now
+
+
+class Pages:
+    """A client whose lists have `count` pages of one thing. The page `hanging` never comes; watches end at once."""
+
+    def __init__(self, count: int, hanging: str = "") -> None:
+        self.count, self.hanging = count, hanging
+        self.asked: list[str | None] = []
+        self.given_up = asyncio.Event()
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, **_options: Any
+    ) -> bytes:
+        assert (method, path) == ("GET", NAMESPACES.path)
+        at = (params or {}).get("continue")
+        self.asked.append(at)
+        if at == self.hanging:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.given_up.set()
+        number = int(at or 0)
+        meta = {"resourceVersion": "10", **({"continue": str(number + 1)} if number + 1 < self.count else {})}
+        return json.dumps({"metadata": meta, "items": [thing(f"n{number}")]}).encode()
+
+    async def watch(self, *_arguments: Any, **_options: Any) -> AsyncGenerator[bytes, None]:
+        for line_ in list[bytes]():
+            yield line_
+
+
+async def test_the_next_page_is_asked_for_before_a_page_is_applied(time: VirtualTime) -> None:
+    api, seen = Pages(3), list[tuple[str, int]]()
+
+    def sink(event: Event) -> None:
+        seen.append((event.object.name if isinstance(event, Upsert) else type(event).__name__, len(api.asked)))
+
+    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: None, ports=time.ports())
+    task = asyncio.create_task(reflector.run())
+    async with asyncio.timeout(10):
+        await reflector.synced.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert seen == [("n0", 2), ("n1", 3), ("n2", 3), ("Listed", 3)]
+    assert api.asked == [None, "1", "2"]
+
+
+async def test_a_sink_that_raises_gives_the_next_page_up(time: VirtualTime) -> None:
+    api, told = Pages(3, hanging="1"), asyncio.Event()
+
+    def sink(_event: Event) -> None:
+        raise ValueError("full")
+
+    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: told.set(), ports=time.ports())
+    task = asyncio.create_task(reflector.run())
+    async with asyncio.timeout(10):
+        await told.wait()
+        await api.given_up.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert api.asked[:2] == [None, "1"]
 
 
 async def test_a_disconnect_resumes_from_the_last_version_without_a_list(
