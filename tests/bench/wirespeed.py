@@ -36,13 +36,15 @@ CAPPED, ALL, UNMANAGED = "Spotmix, 100 candidates", "Spotmix, all candidates", "
 SEED = 20260301
 
 
-class _Names(msgspec.Struct, rename={"names": "NodeNames", "error": "Error"}):
+class Names(msgspec.Struct, rename={"names": "NodeNames", "error": "Error"}):
+    """What matters of an answer to filter."""
+
     names: list[str] | None = None
     error: str = ""
 
 
 class Requests:
-    """Makes requests: a new pod each, and a window of the cluster's names."""
+    """Makes requests: a new pod each, and a window of the cluster's names, of `size` names."""
 
     def __init__(self, cluster: Cluster, size: int) -> None:
         self._cluster = cluster
@@ -58,7 +60,7 @@ class Requests:
         return b'{"Pod":%b,"Nodes":null,"NodeNames":%b}' % (self._cluster.request_pod(workload, pod), window)
 
 
-class _Followers:
+class Followers:
     """Tells all Spotmix servers, through the fake API server, what became of pods."""
 
     def __init__(self, cluster: Cluster, api: Connection, serves: list[Serve]) -> None:
@@ -105,7 +107,7 @@ def timed(connection: Connection, path: str, bodies: list[bytes]) -> tuple[list[
 class _Run:
     """The rounds of one size."""
 
-    def __init__(self, bench: Bench, followers: _Followers, requests: Requests, size: int, *, asleep: bool) -> None:
+    def __init__(self, bench: Bench, followers: Followers, requests: Requests, size: int, *, asleep: bool) -> None:
         self._bench, self._followers, self._requests, self._size = bench, followers, requests, size
         self._asleep = asleep
         self.times: dict[tuple[str, str], list[list[float]]] = {}
@@ -140,7 +142,7 @@ class _Run:
         self.times.setdefault((what, name), []).append(times)
 
     def _passed(self, name: str, answer: bytes) -> list[str]:
-        decoded = msgspec.json.decode(answer, type=_Names)
+        decoded = msgspec.json.decode(answer, type=Names)
         if decoded.error or not decoded.names:
             raise RuntimeError(f"{name}: filter answered {answer[:200]!r}")
         self.answers[name] = len(answer)
@@ -202,7 +204,7 @@ async def run(bench: Bench) -> None:
                     urls[name] = peer.url
             urls[UNMANAGED] = serves[0].url
             servers = {name: stack.enter_context(Connection(url)) for name, url in urls.items()}
-            followers = _Followers(cluster, stack.enter_context(Connection(api.url)), serves)
+            followers = Followers(cluster, stack.enter_context(Connection(api.url)), serves)
             pod = 0
             every: list[_Run] = []
             for asleep, repeats in ((False, rounds), (True, bench.size(4, 1))):
