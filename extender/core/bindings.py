@@ -77,6 +77,51 @@ class Bindings(Revisions):
             record = None
         if record is None:
             record = self._add_pod(pod)
+        else:
+            self._change_pod(record, pod)
+        self._groups.move(record, pod.labels)
+        if pod.node and record.node is None:
+            node = self.nodes.get(pod.node)
+            if node is None:
+                node = self.nodes[pod.node] = NodeRecord(pod.node, None, set())
+            record.node = node
+            node.pods.add(record)
+            self._charge(record, +1)
+            self.waiting.drop(pod.uid)
+        if record.node is None and not pod.terminating:
+            self.unbound[pod.uid] = record
+        elif self.unbound:
+            self.unbound.pop(pod.uid, None)
+        if record.node is not None and pod.constraints.anti_affinity:
+            self.repelling.add(record)
+        self._recount(record)
+
+    def _add_pod(self, pod: Pod) -> PodRecord:
+        """A pod that is met for the first time; where it runs, and its labels, come later."""
+        revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
+        record = self.pods[pod.uid] = PodRecord(
+            uid=pod.uid,
+            namespace=intern(pod.namespace),
+            name=pod.name,
+            node=None,
+            revision=revision,
+            requests=pod.requests,
+            created=pod.created,
+            cost=pod.cost,
+            terminating=pod.terminating,
+            ready=pod.ready,
+            pending=pod.pending,
+            due=pod.due,
+            constraints=pod.constraints,
+            protection=pod.protection,
+        )
+        if revision is not None:
+            revision.pods.add(record)
+            self.touched.add(revision)
+        return record
+
+    def _change_pod(self, record: PodRecord, pod: Pod) -> None:
+        """Take in what a known pod says now."""
         if record.requests is not pod.requests and record.requests != pod.requests:
             self._charge(record, -1)
             record.requests = pod.requests
@@ -91,39 +136,9 @@ class Bindings(Revisions):
         record.ready, record.pending = pod.ready, pod.pending
         record.terminating, record.due = pod.terminating, pod.due
         record.protection = pod.protection
-        self._groups.move(record, pod.labels)
-        if pod.node and record.node is None:
-            node = self.nodes.get(pod.node)
-            if node is None:
-                node = self.nodes[pod.node] = NodeRecord(pod.node, None, set())
-            record.node = node
-            node.pods.add(record)
-            self._charge(record, +1)
-            self.waiting.drop(pod.uid)
-        self._constrain(record, pod)
-        self._recount(record)
-
-    def _add_pod(self, pod: Pod) -> PodRecord:
-        revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
-        record = self.pods[pod.uid] = PodRecord(
-            pod.uid, intern(pod.namespace), pod.name, None, revision, pod.requests, pod.created, cost=pod.cost
-        )
-        if revision is not None:
-            revision.pods.add(record)
-            self.touched.add(revision)
-        return record
-
-    def _constrain(self, record: PodRecord, pod: Pod) -> None:
-        """Take in what a pod demands, and whether it waits for a node or keeps others off its own."""
         if record.constraints is not pod.constraints and record.constraints != pod.constraints:
             self.repelling.discard(record)
             record.constraints = pod.constraints
-        if record.node is None and not pod.terminating:
-            self.unbound[pod.uid] = record
-        elif self.unbound:
-            self.unbound.pop(pod.uid, None)
-        if record.node is not None and record.constraints.anti_affinity:
-            self.repelling.add(record)
 
     def _remove_pod(self, uid: str) -> None:
         self._release(uid)

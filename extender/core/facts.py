@@ -132,7 +132,9 @@ class PodGroups:
             if old.labels is labels or old.labels == labels:
                 return
             self.remove(record)
-        groups = self._groups.setdefault(record.namespace, {})
+        groups = self._groups.get(record.namespace)
+        if groups is None:
+            groups = self._groups[record.namespace] = {}
         group = groups.get(id(labels))
         if group is None:
             # The group keeps its labels alive, and with them their identity.
