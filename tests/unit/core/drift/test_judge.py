@@ -393,3 +393,14 @@ def test_a_pod_on_a_node_that_is_not_known_has_not_landed() -> None:
     assert scene.after(1) == []
     scene.world.up(make_node("later", ON_DEMAND))
     assert [v.outcome for v in scene.after(1)] == [Reason.LANDED_WRONG]
+
+
+def test_what_is_tried_on_a_fork_is_not_in_the_history() -> None:
+    scene = Scene()
+    scene.start("web-2")
+    fork = scene.history.fork()
+    assert [entry.move.pod.name for entry in fork.in_flight()] == ["web-2"]
+    fork.started(scene.move("web-3"), scene.world.state, scene.world.now)
+    uid = scene.workload.uid
+    assert [len(list(each.in_flight())) for each in (scene.history, fork)] == [1, 2]
+    assert [len(each.workloads[uid].moved) for each in (scene.history, fork)] == [1, 2]
