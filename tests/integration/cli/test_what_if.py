@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import ZONES, Stage, open_stage
 
 from extender.sandbox import SimNode, node_pool, terminate_node
@@ -94,12 +94,13 @@ async def test_on_a_roomy_cluster(tmp_path: Path) -> None:
         await cluster.ready("cart", 8)
 
         await up_and_down(asking)
+        await both_at_once(asking)
 
         answer = await asking.ask("--lose-pool", "spot/c.large")
         assert [(pool["nodes"], pool["instanceType"]) for pool in answer["lost"]] == [(2, "c.large")]
-        before = {name: await cluster.split(name) for name in ("web", "cart")}
+        before = {name: await cluster.split(name) for name in ("web", "cart", "db")}
         await asking.lose(lost)
-        for name, size in (("web", 12), ("cart", 8)):
+        for name, size in (("web", 12), ("cart", 8), ("db", 9)):
             came = await asking.settled(name, size)
             hit = next((each for each in answer["workloads"] if each["name"] == name), None)
             assert came == (foretold(hit["after"]) if hit is not None else before[name])
@@ -114,6 +115,25 @@ async def up_and_down(asking: Asking) -> None:
         await asyncio.sleep(STEADY)
         await asking.cluster.scale("Deployment", "web", size)
         assert await asking.settled("web", size) == foretold(expected["after"])
+
+
+async def both_at_once(asking: Asking) -> None:
+    """Another size and policy, of a StatefulSet: its pods stay where they are, new ones go by the new policy."""
+    cluster = asking.cluster
+    spec = {
+        "replicas": 6,
+        "serviceName": "db",
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": pod_template({"app": "db"}),
+    }
+    await cluster.create("StatefulSet", "db", spec, policy(spot_percentage=50))
+    await cluster.ready("db", 6)
+    expected = row(await asking.ask("sts/db", "--replicas", "9", "--set", "spot=100"), "db")
+    assert (expected["made"], expected["after"]["moves"]["needed"]) == (3, 3)
+    change = {"metadata": {"annotations": policy(spot_percentage=100)}, "spec": {"replicas": 9}}
+    await cluster.patch("StatefulSet", "db", change)
+    assert await asking.settled("db", 9) == foretold(expected["after"])
 
 
 async def test_on_a_tight_cluster(tmp_path: Path) -> None:
