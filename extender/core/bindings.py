@@ -83,9 +83,9 @@ class Bindings(Revisions):
         if pod.node and record.node is None:
             node = self.nodes.get(pod.node)
             if node is None:
-                node = self.nodes[pod.node] = NodeRecord(pod.node, None, set())
+                node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
             record.node = node
-            node.pods.add(record)
+            node.pods.append(record)
             self._charge(record, +1)
             self.waiting.drop(pod.uid)
         if record.node is None and not pod.terminating:
@@ -157,7 +157,7 @@ class Bindings(Revisions):
         self.repelling.discard(record)
         if node is not None:
             self._charge(record, -1)
-            node.pods.discard(record)
+            node.pods.remove(record)
             record.node = None
             if node.facts is None and not node.pods:
                 self.nodes.pop(node.name, None)
@@ -184,7 +184,7 @@ class Bindings(Revisions):
     def _upsert_node(self, node: Node, now: float) -> None:
         record = self.nodes.get(node.name)
         if record is None:
-            record = self.nodes[node.name] = NodeRecord(node.name, node, set())
+            record = self.nodes[node.name] = NodeRecord(node.name, node, [])
             old = None
         else:
             old = record.facts

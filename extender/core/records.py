@@ -21,6 +21,7 @@ Pool = tuple[str, str]
 class NodeRecord(Struct, eq=False, gc=False):
     """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names.
 
+    `pods` are a list, since they are few and there are many nodes: sets of them would weigh seven times as much.
     `group` is one string for class and pool, equal for nodes that differ only by name: a string's hash is kept.
     `steady_since` is since when pods may be placed on it: it is Ready and not going away (seconds since the epoch).
     `interrupted_at` is when its interruption was recorded, None while none was.
@@ -28,7 +29,7 @@ class NodeRecord(Struct, eq=False, gc=False):
 
     name: str
     facts: Node | None
-    pods: "set[PodRecord]"
+    pods: "list[PodRecord]"
     pool: Pool = ("", "")
     group: str = ""
     cpu: int = 0

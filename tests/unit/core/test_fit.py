@@ -15,7 +15,7 @@ from extender.core.waiting import Waiting
 
 
 def record(node: Node | None = None) -> NodeRecord:
-    return NodeRecord("n1", node or make_node("n1"), set())
+    return NodeRecord("n1", node or make_node("n1"), [])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_admits(node: Node, needs: Constraints, admitted: bool) -> None:
 
 
 def test_an_unknown_node_admits_nothing_and_has_no_room() -> None:
-    unknown = NodeRecord("n1", None, set())
+    unknown = NodeRecord("n1", None, [])
     assert not admits(unknown, Constraints())
     assert not has_room(unknown, Requests())
 
