@@ -10,6 +10,7 @@ from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster, eventually
+from support.podstreams import NODE, PodStreams, make_pod
 from support.service import LeaderService
 from support.stage import standard_nodes
 
@@ -45,38 +46,38 @@ class Pair:
         return holder
 
 
-async def stand_in(api: ApiClient, name: str) -> None:
-    """A pod that nobody runs; it is bound to a node that does not exist, so no scheduler asks about it."""
-    pod = {
-        "metadata": {"name": name},
-        "spec": {"nodeName": "elsewhere", "containers": [{"name": "spotmix", "image": "none"}]},
-    }
-    await api.request("POST", f"/api/v1/namespaces/{SYSTEM}/pods", body=pod)
-
-
 @contextlib.asynccontextmanager
 async def opened_pair(
-    times: Mapping[str, str] = NO_TIMES, flags: Callable[[str], Sequence[str]] = lambda _: ()
+    times: Mapping[str, str] = NO_TIMES,
+    flags: Callable[[str], Sequence[str]] = lambda _: (),
+    *,
+    streams: PodStreams | None = None,
 ) -> AsyncIterator[tuple[Pair, Cluster]]:
     """A control plane whose scheduler asks two replicas through a Service, and a namespace on it.
 
     Args:
         times: settings of leader election.
         flags: further flags of a replica, by its name.
+        streams: forwards ports of the pods.
     """
     async with contextlib.AsyncExitStack() as stack:
-        plane = await stack.enter_async_context(ControlPlane())
+        apiserver_flags = streams.apiserver_flags if streams is not None else ()
+        plane = await stack.enter_async_context(ControlPlane(apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
         await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes())
         await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
+        if streams is not None:
+            await stack.enter_async_context(streams.running(api, [f"{SYSTEM}/{name}" for name in REPLICAS]))
         shared = ["--leader-election-enabled", "true", "--log-level", "debug"]
         for name, value in times.items():
             shared += [f"--leader-election-{name}", value]
         replicas = {}
         for name in REPLICAS:
-            await stand_in(api, name)
             replica = SpotmixServe(plane, *shared, *flags(name), name=name, POD_NAME=name, POD_NAMESPACE=SYSTEM)
+            # Nobody runs it, and no scheduler asks about it: it has a node, without `streams` one that does not exist.
+            port = int(replica.api_target.rpartition(":")[2])
+            await make_pod(api, SYSTEM, name, {"api": port}, node=NODE if streams is not None else "elsewhere")
             stack.push_async_callback(replica.stop)
             replicas[name] = replica
         # Ready are both: a follower serves what needs no leader.

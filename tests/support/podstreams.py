@@ -57,7 +57,8 @@ class PodStreams:
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
             }
             taints = [{"key": "test/nobody", "effect": "NoSchedule"}]
-            node = {"metadata": {"name": NODE}, "spec": {"taints": taints}, "status": status}
+            labels = {"kubernetes.io/hostname": NODE}
+            node = {"metadata": {"name": NODE, "labels": labels}, "spec": {"taints": taints}, "status": status}
             await api.request("POST", "/api/v1/nodes", body=node)
             yield
         finally:
