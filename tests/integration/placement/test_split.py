@@ -193,8 +193,13 @@ async def test_pool_cap_is_exact_in_a_burst(cluster: Cluster) -> None:
 async def test_invalid_annotation_holds_on_demand_and_says_so(stage: Stage, cluster: Cluster) -> None:
     await cluster.deployment("web", 4, policy(spot_percentage="seventy"))
     await cluster.expect("web", on_demand=4)
-    events = await eventually(lambda: cluster.events("PolicyInvalid"), bool, "an Event")
-    assert events[0]["regarding"]["kind"] == "Deployment"
+
+    async def told() -> list[Any]:
+        # Its pods are told of it too.
+        found = await cluster.events("PolicyInvalid")
+        return [event for event in found if event["regarding"]["kind"] == "Deployment"]
+
+    events = await eventually(told, bool, "an Event on the workload")
     assert events[0]["regarding"]["name"] == "web"
     for part in ("spotmix.io/spot-percentage", "'seventy'", "0 to 100", "on-demand"):
         assert part in events[0]["note"]
