@@ -153,8 +153,9 @@ class ControlPlane:
         try:
             clients = [*self._schedulers.values(), self.controller_manager]
             await asyncio.gather(*(component.stop() for component in clients))
-            await self.apiserver.stop()
-            await self.etcd.stop()
+            # What they would still write goes with the run directory, unless that is kept.
+            await self.apiserver.stop(kill=not self._keep)
+            await self.etcd.stop(kill=not self._keep)
         finally:
             # Reached with components still up only when the stopping itself was cancelled.
             for component in self.components():

@@ -62,7 +62,7 @@ async def opened_pair(
     """
     async with contextlib.AsyncExitStack() as stack:
         apiserver_flags = streams.apiserver_flags if streams is not None else ()
-        plane = await stack.enter_async_context(ControlPlane(apiserver_flags=apiserver_flags))
+        plane = await stack.enter_async_context(ControlPlane(with_scheduler=False, apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
         await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes())

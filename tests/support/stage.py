@@ -1,5 +1,6 @@
 """A whole stage: control plane, simulated nodes and kubelet, `spotmix serve`, attached to the default scheduler."""
 
+import asyncio
 import contextlib
 import itertools
 import re
@@ -97,14 +98,16 @@ async def open_stage(
         extender: fields of the extender's stanza in the scheduler's configuration.
     """
     async with contextlib.AsyncExitStack() as stack:
-        plane = await stack.enter_async_context(ControlPlane(apiserver_flags=apiserver_flags))
+        # The scheduler is started once its extender can be named.
+        plane = await stack.enter_async_context(ControlPlane(with_scheduler=False, apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
         kubelet = await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes() if nodes is None else nodes)
         spotmix = SpotmixServe(plane, "--log-level", "debug", *flags, **environ)
         stack.push_async_callback(spotmix.stop)
-        await spotmix.start()
-        await plane.scheduler.restart({**scheduler_config(spotmix.url, **extender), **(scheduler or {})})
+        # A scheduler asks its extender about pods alone, and there are none yet.
+        config = {**scheduler_config(spotmix.url, **extender), **(scheduler or {})}
+        await asyncio.gather(spotmix.start(), plane.scheduler.restart(config))
         stage = Stage(plane, api, kubelet, spotmix)
         stage.scheduler_errors()
         yield stage
