@@ -22,6 +22,7 @@ from support.webhook import Hook, called
 
 from extender import __version__
 from extender.sandbox.ports import free_port
+from extender.sandbox.spotmix import SpotmixServe
 from extender.telemetry.vocabulary import KEYS, LINE
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -202,6 +203,19 @@ async def test_every_line_is_made_of_the_vocabulary(tracing: Traced) -> None:
         assert line.keys() <= known, line
         assert not any(value is None or value == "" for value in line.values()), line
         assert re.fullmatch(r"[^A-Z].*", line["event"]), "libraries have nothing to complain of"
+
+
+async def test_without_the_variables_nothing_of_it_is_imported(tracing: Traced) -> None:
+    # With this Python writes each import into the log.
+    serve = SpotmixServe(tracing.stage.plane, name="untraced", PYTHONPROFILEIMPORTTIME="1")
+    try:
+        await serve.start()
+        await serve.stop()
+    finally:
+        serve.kill()
+    imported = {line.rpartition("|")[2].strip() for line in serve.log_path.read_text().splitlines() if "|" in line}
+    assert {"extender.runtime", "extender.telemetry.traces"} <= imported
+    assert not [name for name in imported if name.startswith("opentelemetry") or name == "extender.telemetry.otel"]
 
 
 async def test_without_a_collector_the_service_goes_on_and_says_so_once() -> None:
