@@ -13,7 +13,6 @@ from extender.sandbox.assets import find_assets
 from extender.sandbox.controlplane import ControlPlane
 from extender.sandbox.kubelet import SimKubelet
 from extender.sandbox.nodes import create_nodes, node_pool
-from extender.sandbox.process import Component
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 
 _CHECK_INTERVAL = 0.5
@@ -81,33 +80,35 @@ async def _run(options: Options, plane: ControlPlane, say: Callable[[str], None]
             + node_pool(options.on_demand, capacity_class="on-demand", zones=zones),
         )
         await stack.enter_async_context(SimKubelet(api))
-        watched: list[Component] = []
+        spotmix: SpotmixServe | None = None
         if options.with_extender:
             say("starting Spotmix and attaching the scheduler to it")
             spotmix = SpotmixServe(plane)
             stack.push_async_callback(spotmix.stop)
             await spotmix.start()
             await plane.scheduler.restart(scheduler_config(spotmix.url))
-            watched.append(spotmix)
-        for line in _how_to_reach(options, plane):
+        for line in _how_to_reach(options, plane, spotmix):
             say(line)
         up.set()
         while True:
             plane.check()
-            for component in watched:
-                component.check()
+            if spotmix is not None:
+                spotmix.check()
             await asyncio.sleep(_CHECK_INTERVAL)
 
 
-def _how_to_reach(options: Options, plane: ControlPlane) -> list[str]:
+def _how_to_reach(options: Options, plane: ControlPlane, spotmix: SpotmixServe | None) -> list[str]:
     attached = "Spotmix places the pods of workloads labelled spotmix.io/enabled=true"
     return [
         f"a cluster with {options.spot} spot and {options.on_demand} on-demand nodes is up",
-        attached if options.with_extender else "its scheduler is the stock one",
+        attached if spotmix is not None else "its scheduler is the stock one",
         "",
         f"  export KUBECONFIG={plane.kubeconfig}",
         "  kubectl get nodes -L karpenter.sh/capacity-type,topology.kubernetes.io/zone",
+        # It is no pod of the cluster, so that commands cannot find it there.
+        *((f"  export SPOTMIX_SERVER={spotmix.api_target}", "  spotmix status -A") if spotmix is not None else ()),
         "",
+        *((f"console: {spotmix.metrics_url}/console",) if spotmix is not None else ()),
         f"logs: {plane.directory}",
         "Ctrl-C stops it" + (" and leaves the logs" if options.keep else " and removes all of it"),
     ]

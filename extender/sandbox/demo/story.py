@@ -87,26 +87,29 @@ async def _stay(stage: Stage, theatre: Theatre) -> None:
     await _sum_up(stage, theatre)
     stage.show.act("over to you", "the table follows what you change; Ctrl-C stops everything")
     spotmix = theatre.spotmix
-    stage.show.say(stay_lines(str(theatre.plane.kubeconfig), spotmix.metrics_url, str(spotmix.log_path)))
+    stage.show.say(
+        stay_lines(str(theatre.plane.kubeconfig), spotmix.metrics_url, spotmix.api_target, str(spotmix.log_path))
+    )
     while True:
         await asyncio.sleep(1.0)
         theatre.check()
 
 
-def stay_lines(kubeconfig: str, metrics_url: str, log_path: str) -> list[str]:
+def stay_lines(kubeconfig: str, metrics_url: str, api: str, log_path: str) -> list[str]:
     """What a user needs to look around, commands ready to be copied."""
     kubectl = f"kubectl --kubeconfig {kubeconfig}"
-    api = f"{kubectl} -n {cast.NAMESPACE}"
+    inside = f"{kubectl} -n {cast.NAMESPACE}"
     return [
         "The cluster stays up until Ctrl-C. Look around:",
         f"  {kubectl} get pods -A -o wide",
         f"  {kubectl} get nodes -L karpenter.sh/capacity-type,topology.kubernetes.io/zone",
-        f"  curl {metrics_url}/metrics",
+        f"  {metrics_url}/console in a browser",
+        f"  spotmix watch -A --server {api} --kubeconfig {kubeconfig}",
         f"  tail -f {log_path}",
         "and change things; a new policy holds for new pods, such as those of a rollout:",
-        f"  {api} scale deployment web --replicas 12",
-        f"  {api} annotate deployment api --overwrite spotmix.io/spot-percentage=50",
-        f"  {api} rollout restart deployment api",
+        f"  {inside} scale deployment web --replicas 12",
+        f"  {inside} annotate deployment api --overwrite spotmix.io/spot-percentage=50",
+        f"  {inside} rollout restart deployment api",
         "",
     ]
 

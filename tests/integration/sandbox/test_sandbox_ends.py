@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,16 @@ def test_up_tells_how_to_reach_it_and_ends_in_order(tmp_path: Path, number: sign
             lines.append(line.strip())
             if line.startswith("Ctrl-C"):
                 break
-        kubeconfig = next(line.split("=", 1)[1] for line in lines if line.startswith("export KUBECONFIG="))
-        assert "server: https://127.0.0.1:" in Path(kubeconfig).read_text()
+        given = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+        assert "server: https://127.0.0.1:" in Path(given["KUBECONFIG"]).read_text()
+        status = [sys.executable, "-m", "extender", "status", "-A"]
+        told = subprocess.run(
+            status, capture_output=True, text=True, env={**os.environ, **given}, check=False, timeout=60
+        )
+        assert (told.returncode, told.stderr) == (0, "")
+        console = next(line.removeprefix("console: ") for line in lines if line.startswith("console: "))
+        with urllib.request.urlopen(console, timeout=10) as page:  # noqa: S310 - http on loopback
+            assert "<title>" in page.read().decode()
         assert "a cluster with 2 spot and 1 on-demand nodes is up" in lines
         up.send_signal(number)
         assert up.wait(30) == 0

@@ -98,7 +98,8 @@ def test_the_live_show_leaves_what_was_said_and_the_last_picture() -> None:
 
 
 def test_the_lines_of_a_stay_name_what_is_needed() -> None:
-    text = "\n".join(stay_lines("/run/admin.kubeconfig", "http://127.0.0.1:1", "/run/spotmix.log"))
+    text = "\n".join(stay_lines("/run/admin.kubeconfig", "http://127.0.0.1:1", "127.0.0.1:2", "/run/spotmix.log"))
     assert "kubectl --kubeconfig /run/admin.kubeconfig get pods -A -o wide" in text
-    assert "http://127.0.0.1:1/metrics" in text
+    assert "http://127.0.0.1:1/console" in text
+    assert "spotmix watch -A --server 127.0.0.1:2 --kubeconfig /run/admin.kubeconfig" in text
     assert "/run/spotmix.log" in text
