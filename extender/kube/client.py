@@ -13,23 +13,20 @@ from typing import Any, Self
 
 import aiohttp
 import msgspec
-from msgspec import Struct
 from yarl import URL
 
 import extender
 from extender.core.errors import ApiError, ConfigError, WireError
 from extender.kube.connection import Connection, ConnectionSource
+from extender.kube.credentials import Credentials
 from extender.kube.lines import LineSplitter
+from extender.kube.refusals import refusal, unreached
 
 # About ten watches hold one each; the rest serve bursts of patches and a simulated kubelet.
 MAX_CONNECTIONS = 100
 CONNECT_TIMEOUT = 10.0
 # The API server sends a bookmark at least every 75 s (a minute, jittered): beyond that something is wrong.
 WATCH_IDLE_TIMEOUT = 100.0
-# How often the loader is asked whether the token has expired, and a 401 may run an exec plugin again.
-TOKEN_CHECK_INTERVAL = 30.0
-MIN_RENEWAL_INTERVAL = 5.0
-RENEWAL_TIMEOUT = 60.0
 # Of WebSockets: for the answer to the handshake, and between two pings.
 HANDSHAKE_TIMEOUT = 30.0
 HEARTBEAT = 30.0
@@ -41,77 +38,6 @@ MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
-class _Cause(Struct):
-    reason: str | None = None
-    message: str | None = None
-
-
-class _Details(Struct):
-    retryAfterSeconds: int | None = None  # noqa: N815 - as metav1.StatusDetails spells it
-    causes: list[_Cause] | None = None
-
-
-class _Status(Struct):
-    message: str | None = None
-    reason: str | None = None
-    details: _Details | None = None
-
-
-_status_decoder = msgspec.json.Decoder(_Status)
-
-
-class _Credentials:
-    """The current connection; renewals run in a thread, once for however many callers wait for one."""
-
-    def __init__(self, source: ConnectionSource, clock: Callable[[], float]) -> None:
-        self._source = source
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
-        self._checked = 0.0
-        self._renewed: float | None = None
-
-    async def load(self) -> None:
-        self._connection = await self._run(self._source.load)
-        self._checked = self._clock()
-
-    async def current(self) -> Connection:
-        if self._connection is None or self._clock() - self._checked >= TOKEN_CHECK_INTERVAL:
-            async with self._lock:
-                if self._connection is None or self._clock() - self._checked >= TOKEN_CHECK_INTERVAL:
-                    # Set first: a failing plugin is asked again after the interval, not at every request.
-                    self._checked = self._clock()
-                    try:
-                        self._connection = await self._run(self._source.refresh)
-                    except ConfigError:
-                        # The old token may still be good; if it is not, its 401 renews it or tells why not.
-                        if self._connection is None:
-                            raise
-        return self._connection
-
-    async def renew(self, refused: Connection) -> bool:
-        """Load anew because `refused` was; False when that was done so recently that it cannot help."""
-        async with self._lock:
-            if self._connection is not refused:
-                return True
-            now = self._clock()
-            if self._renewed is not None and now - self._renewed < MIN_RENEWAL_INTERVAL:
-                return False
-            self._renewed = now
-            self._connection = await self._run(self._source.load)
-            return True
-
-    async def _run(self, load: Callable[[], Connection]) -> Connection:
-        try:
-            async with asyncio.timeout(RENEWAL_TIMEOUT):
-                return await asyncio.to_thread(load)
-        except TimeoutError as error:
-            raise ConfigError(
-                f"{self._source.where}: no credential within {RENEWAL_TIMEOUT:.0f} s; "
-                "does the exec plugin wait for input?"
-            ) from error
-
-
 class ApiClient:
     """A connection to one API server. Create it with `connect`, close it or use it as a context manager.
 
@@ -120,7 +46,7 @@ class ApiClient:
 
     def __init__(self, source: ConnectionSource, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
-        self._credentials = _Credentials(source, clock)
+        self._credentials = Credentials(source, clock)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -293,7 +219,7 @@ class ApiClient:
                     continue
                 raise await self._not_upgraded(path, params, error) from error
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                raise _unreached("GET", path, connection, error) from error
+                raise unreached("GET", path, connection, error) from error
 
     async def _renewed(self, path: str, refused: Connection) -> bool:
         try:
@@ -307,9 +233,9 @@ class ApiClient:
         """The error of a handshake. Its answer's body is lost; asked without an upgrade, the server refuses alike."""
         try:
             await self.request("GET", path, params=params)
-        except ApiError as refusal:
-            if refusal.status == error.status:
-                return refusal
+        except ApiError as told:
+            if told.status == error.status:
+                return told
         reason = HTTPStatus(error.status).phrase if error.status in _KNOWN_STATUSES else ""
         return ApiError(f"GET {path}: {error.status} {reason}", status=error.status, reason=reason)
 
@@ -349,56 +275,20 @@ class ApiClient:
                     if response.status < 300:
                         yield response
                         return
-                    refusal = _refusal(method, path, response, await response.read())
+                    refused = refusal(method, path, response, await response.read())
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                raise _unreached(method, path, connection, error) from error
+                raise unreached(method, path, connection, error) from error
             if response.status != 401 or not retry:
-                raise refusal
+                raise refused
             retry = False
             try:
                 if not await self._credentials.renew(connection):
-                    raise refusal
+                    raise refused
             except ConfigError as error:
-                raise ApiError(f"{refusal}; {error}", status=401, reason=refusal.reason) from error
+                raise ApiError(f"{refused}; {error}", status=401, reason=refused.reason) from error
 
     async def _credentials_for(self, method: str, path: str) -> Connection:
         try:
             return await self._credentials.current()
         except ConfigError as error:
             raise ApiError(f"{method} {path}: {error}", reason="NoCredentials") from error
-
-
-def _refusal(method: str, path: str, response: aiohttp.ClientResponse, body: bytes) -> ApiError:
-    """Make the error of an answer, from its metav1.Status where it holds one."""
-    try:
-        status = _status_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        status = _Status(message=body[:200].decode(errors="replace").strip())
-    retry_after: float | None = None
-    header = response.headers.get("Retry-After", "")
-    if header.isdecimal():
-        retry_after = float(header)
-    elif status.details and status.details.retryAfterSeconds:
-        retry_after = float(status.details.retryAfterSeconds)
-    reason = status.reason or response.reason or ""
-    causes = status.details.causes or () if status.details else ()
-    told = "; ".join(cause.message for cause in causes if cause.message)
-    text = f"{method} {path}: {response.status} {reason}: {status.message or 'no message'}"
-    return ApiError(
-        f"{text} ({told})" if told and told not in text else text,
-        status=response.status,
-        reason=reason,
-        retry_after=retry_after,
-        causes=tuple(cause.reason for cause in causes if cause.reason),
-    )
-
-
-def _unreached(method: str, path: str, connection: Connection, error: Exception) -> ApiError:
-    if isinstance(error, aiohttp.ClientPayloadError):
-        detail = "the connection was cut within the answer"
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        detail = str(error.os_error)
-    else:
-        detail = str(error) or "no answer in time"
-    name = type(error).__name__
-    return ApiError(f"{method} {path}: {connection.base_url}: {name}: {detail}", reason=name)
