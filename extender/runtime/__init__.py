@@ -1,14 +1,11 @@
 """Wires core, kube, servers and telemetry together: the only place that knows them all."""
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from extender.core.decisionlog import DecisionLog
-from extender.core.errors import SpotmixError
 from extender.core.events import Event
 from extender.core.policy import parse_duration
 from extender.core.reasons import Reason
@@ -16,16 +13,11 @@ from extender.core.state import ClusterState
 from extender.core.workloads import PolicyRules
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
-from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.informers import ClusterFeed
-from extender.kube.patches import PodPatches
-from extender.kube.queue import PatchQueue
-from extender.kube.recorder import EventRecorder
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
-from extender.kube.seatwriter import SeatWriter
-from extender.kube.waker import Waker
 from extender.runtime import memory
 from extender.runtime.api import Api, api_readings
+from extender.runtime.certificates import Certificates
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
@@ -33,22 +25,21 @@ from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
+from extender.runtime.listeners import Listeners
 from extender.runtime.placement import PlacementReports
 from extender.runtime.policies import PolicyReports
 from extender.runtime.reach import ReachReports
-from extender.runtime.readiness import certificate_faults
 from extender.runtime.scrape import Scrapes
 from extender.runtime.sources import sources
-from extender.runtime.tracing import FLUSH_SECONDS, TracedApi, traced_app
+from extender.runtime.tracing import FLUSH_SECONDS, TracedApi
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
+from extender.runtime.writers import Writers
 from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
-from extender.servers.http import ExtenderApp, HealthApp
+from extender.servers.http import HealthApp
 from extender.servers.owners import OwnerGate
-from extender.servers.server import HttpServer, bind
-from extender.servers.tls import ReloadingTls
-from extender.settings import Settings, split_address
+from extender.settings import Settings
 from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
@@ -56,10 +47,6 @@ from extender.telemetry.readings import Reading
 from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 
-if TYPE_CHECKING:
-    from extender.runtime.certificate import ServingCertificate
-
-DRAIN_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 5.0
 
 
@@ -104,26 +91,15 @@ class Runtime:
             page_size=settings.cache.page_size,
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
-        self._recorder = EventRecorder(client, self._report, counted=self.metrics.told)
         self._access = Access(client)
-        self._foreign = ForeignCosts(self.state, self._recorder, self.metrics.sent_cost)
-        patches = PodPatches(client, self._foreign.told)
-        self._wakes = PatchQueue(patches, self._report, allowed=self._decides)
-        self._costs = PatchQueue(patches, self._report, rate=settings.scale_in.rate, allowed=self._decides)
-        self._policies = PolicyReports(self.state.workloads, self._recorder, self._decides)
-        self._waker = Waker(
-            self._wakes,
-            f"{settings.policy.prefixes[0]}/wake",
-            self.metrics.woke,
-            time.time,
-        )
+        self._writers = Writers(settings, client, self.state, self.metrics, self._report, self._decides)
+        recorder, waker = self._writers.recorder, self._writers.waker
+        self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
-        self._certificates: dict[str, ReloadingTls] = {}
-        self._tls = self._make_tls()
-        self._own_certificate = self._make_certificate()
-        self._webhook = self._make_webhook()
-        self._intake = Intake(self.state, self.feed.ensure, self._waker, self._policies, self._gates)
+        self._certificates = Certificates(settings, client, self._report)
+        self._listeners = Listeners(settings, self._certificates.extender, self._make_webhook(), tracer)
+        self._intake = Intake(self.state, self.feed.ensure, waker, self._policies, self._gates)
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         self._drift = assemble(
             settings.drift,
@@ -131,7 +107,7 @@ class Runtime:
             state=self.state,
             health=self.feed.health,
             read_pod=pods.one,
-            recorder=self._recorder,
+            recorder=recorder,
             metrics=self.metrics.drift,
             report=self._report,
             decides=self._decides,
@@ -146,13 +122,10 @@ class Runtime:
             obstacle=self.leadership.obstacle,
             report=self._report,
         )
-        self._console: ConsoleApp | None = None
         self._api = Api(settings.api, self._access)
         if self._api.tls is not None:
-            self._certificates["api"] = self._api.tls
+            self._certificates.follow("api", self._api.tls)
         self._tasks: list[asyncio.Task[None]] = []
-        self._servers: list[HttpServer] = []
-        self.extender_address = self.metrics_address = ("", 0)
         self._scrapes = Scrapes(self.state, self.metrics, self._readings, settings.metrics.workload_series)
 
     def _sink(self, event: Event) -> None:
@@ -165,38 +138,16 @@ class Runtime:
         return self.leadership.decides
 
     def _readings(self) -> Iterator[Reading]:
-        ends = {name: tls.ends for name, tls in self._certificates.items()}
-        if self._own_certificate is not None:
-            ends["webhook"] = self._own_certificate.ends
-        yield from process_readings(self.leadership.leads, ends)
+        yield from process_readings(self.leadership.leads, self._certificates.ends())
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state)
         yield from api_readings(self._api.watches)
         yield from drift_readings(self._drift, self.state, time.time())
 
-    def _make_tls(self) -> ReloadingTls | None:
-        tls = self.settings.extender.tls
-        if not tls.cert:
-            return None
-        self._certificates["extender"] = reloading = ReloadingTls(tls.cert, tls.key, tls.client_ca)
-        return reloading
-
-    def _make_certificate(self) -> "ServingCertificate | None":
-        if not self.settings.webhook.certificates.secret:
-            return None
-        from extender.runtime.certificate import ServingCertificate  # noqa: PLC0415 - costly, see servers.tls
-
-        return ServingCertificate.of(self.settings.webhook.certificates, self._client, self._report)
-
     def _make_webhook(self) -> Webhook | None:
-        settings = self.settings.webhook
-        if not settings.enabled:
+        context = self._certificates.webhook
+        if context is None:
             return None
-        if self._own_certificate is not None:
-            context = self._own_certificate.context
-        else:
-            self._certificates["webhook"] = files = ReloadingTls(settings.tls.cert, settings.tls.key)
-            context = files.context
         webhook = Webhook(
             self.settings,
             self.state,
@@ -215,9 +166,7 @@ class Runtime:
         """What is not ready, a line each."""
         faults = ["shutting down"] if self._stopping else []
         faults += self.feed.faults(parse_duration(self.settings.cache.stale_after))
-        faults += certificate_faults(self._certificates, time.time())
-        if self._own_certificate is not None:
-            faults += self._own_certificate.faults()
+        faults += self._certificates.faults(time.time())
         return faults
 
     # Life
@@ -234,9 +183,9 @@ class Runtime:
             self._gate,
             Decisions(
                 self.metrics,
-                self._waker,
+                self._writers.waker,
                 self.decisions,
-                PlacementReports(self.state, self._recorder),
+                PlacementReports(self.state, self._writers.recorder),
                 time.time,
                 logged=settings.log.level == "debug",
                 tracer=self._tracer,
@@ -245,47 +194,24 @@ class Runtime:
             time.time,
             settings.extender.max_candidates,
         )
-        prefix = "/" + settings.extender.url_prefix.strip("/")
-        extender_app = ExtenderApp(
-            extender,
-            settings.extender.max_body,
-            prefix,
-            time.perf_counter,
-            self.metrics.answered,
-            self.leadership.stays,
-        )
-        with contextlib.ExitStack() as opened:
-            listener = opened.enter_context(bind(*split_address(settings.extender.addr), "extender.addr"))
-            health_listener = opened.enter_context(bind(*split_address(settings.metrics.addr), "metrics.addr"))
-            webhook = [self._webhook.listen()] if self._webhook is not None else []
-            opened.pop_all()
-        verbs = {f"{prefix}/{verb}": verb for verb in ("filter", "prioritize")}
-        front = HttpServer(
-            traced_app(extender_app, self._tracer, verbs), listener, self._tls.context if self._tls else None
-        )
-        health = HttpServer(self._with_console(HealthApp(self.not_ready, self._scrapes.render)), health_listener)
-        self._servers = [front, *webhook, health]
-        for server in self._servers:
-            await server.start()
+        pages = self._with_console(HealthApp(self.not_ready, self._scrapes.render))
+        await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
         await self._api.start(self._sources, self.metrics.api, lambda: not self.not_ready())
-        self.extender_address, self.metrics_address = front.address, health.address
         self.feed.start()
-        self._wakes.start()
-        self._costs.start()
-        self._recorder.start()
+        self._writers.start()
         self.leadership.start()
         self._tasks = [
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
         ]
-        if self._own_certificate is not None:
-            self._tasks.append(asyncio.create_task(self._own_certificate.run(), name="webhook certificate"))
+        if self._certificates.own is not None:
+            self._tasks.append(asyncio.create_task(self._certificates.own.run(), name="webhook certificate"))
         self.log.info(
             "serving",
-            extender="{}:{}".format(*self.extender_address),
-            metrics="{}:{}".format(*self.metrics_address),
-            tls=self._tls is not None,
-            webhook="{}:{}".format(*webhook[0].address) if webhook else "",
+            extender="{}:{}".format(*self._listeners.extender),
+            metrics="{}:{}".format(*self._listeners.metrics),
+            tls=self._certificates.extender is not None,
+            webhook=self._listeners.webhook,
             api=self._api.address,
         )
 
@@ -293,20 +219,16 @@ class Runtime:
         if not self.settings.console.enabled:
             return app
         access = self._access if self.settings.console.auth == "kubernetes" else None
-        self._console = ConsoleApp(self._sources, app, access)
-        return self._console
+        return ConsoleApp(self._sources, app, access)
 
     async def _become_synced(self) -> None:
         started = time.monotonic()
         await self.feed.wait_synced()
         memory.settle()
-        scale_in = self.settings.scale_in
-        seats = None
-        if scale_in.deletion_cost:
-            seats = SeatWriter(self.state, self._costs, self._foreign, parse_duration(scale_in.settle))
         drift = self._drift if self.settings.drift.enabled else None
-        reach = ReachReports(self.state, self._recorder)
-        self.leadership.synced(Duties(self.state, self._waker, self._policies, reach, seats=seats, drift=drift))
+        reach = ReachReports(self.state, self._writers.recorder)
+        seats = self._writers.seats()
+        self.leadership.synced(Duties(self.state, self._writers.waker, self._policies, reach, seats=seats, drift=drift))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),
@@ -319,35 +241,22 @@ class Runtime:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             self.state.expire(time.time())
-            for server, tls in self._certificates.items():
-                try:
-                    if tls.reload():
-                        self.log.info("serving certificate read again", server=server)
-                except SpotmixError as error:
-                    self._report(f"{server} tls", f"{error}; the last good certificate stays in force")
+            self._certificates.reload()
 
     async def stop(self) -> None:
         """Not ready any more, hand over, answer what is in flight, send what waits, end."""
         self._stopping = True
         self.log.info("stopping")
         await self.leadership.resign()
-        for server in self._servers[:-1]:
-            await server.stop()
+        await self._listeners.stop_deciding()
         await self._api.stop()
-        self._waker.stop()
+        self._writers.waker.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(
-            self._wakes.drain(DRAIN_SECONDS),
-            self._costs.drain(DRAIN_SECONDS),
-            self._recorder.drain(DRAIN_SECONDS),
-        )
+        await self._writers.drain()
         await self.feed.stop()
-        if self._console is not None:
-            self._console.stop()
-        for server in self._servers[-1:]:
-            await server.stop()
+        await self._listeners.stop()
         await self._client.close()
         await self._tracer.close(FLUSH_SECONDS)
         self.log.info("stopped")

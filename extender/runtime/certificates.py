@@ -1,0 +1,91 @@
+"""The serving certificates of one process: those that follow their files, and the webhook's own."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from extender.core.errors import SpotmixError
+from extender.kube.ports import Report, WatchApi
+from extender.servers.tls import ReloadingTls
+from extender.settings import Settings
+from extender.telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from extender.runtime.certificate import ServingCertificate
+
+
+class Certificates:
+    """See the module.
+
+    Args:
+        settings: the configuration.
+        client: keeps the Secret of the webhook's own certificate.
+        report: told of whatever goes wrong.
+
+    Attributes:
+        extender: for the extender's server; None serves plain HTTP.
+        webhook: for the webhook's server; None while it is off.
+        own: the webhook's certificate, when we make and renew it ourselves.
+
+    Raises:
+        ConfigError: a certificate cannot be used, or the namespace of the Secret is not known.
+    """
+
+    def __init__(self, settings: Settings, client: WatchApi, report: Report) -> None:
+        self._report = report
+        self._log = logger()
+        self._files: dict[str, ReloadingTls] = {}
+        self.extender = self._of_extender(settings)
+        self.own = _own(settings, client, report)
+        self.webhook = self._of_webhook(settings)
+
+    def _of_extender(self, settings: Settings) -> ssl.SSLContext | None:
+        tls = settings.extender.tls
+        if not tls.cert:
+            return None
+        return self.follow("extender", ReloadingTls(tls.cert, tls.key, tls.client_ca))
+
+    def _of_webhook(self, settings: Settings) -> ssl.SSLContext | None:
+        if not settings.webhook.enabled:
+            return None
+        if self.own is not None:
+            return self.own.context
+        tls = settings.webhook.tls
+        return self.follow("webhook", ReloadingTls(tls.cert, tls.key))
+
+    def follow(self, server: str, tls: ReloadingTls) -> ssl.SSLContext:
+        """Read the files of a server's certificate again from time to time; gives what it is served with."""
+        self._files[server] = tls
+        return tls.context
+
+    def ends(self) -> Mapping[str, float | None]:
+        """Until when the certificate of each server is valid, in seconds since the epoch; None while there is none."""
+        ends = {server: tls.ends for server, tls in self._files.items()}
+        if self.own is not None:
+            ends["webhook"] = self.own.ends
+        return ends
+
+    def faults(self, now: float) -> Iterator[str]:
+        """Certificates that are not valid, a line each; `now` is in seconds since the epoch."""
+        for server, tls in self._files.items():
+            if tls.ends is not None and tls.ends <= now:
+                yield f"{server}: the certificate in {tls.source} is not valid any more; put a newer one there"
+        if self.own is not None:
+            yield from self.own.faults()
+
+    def reload(self) -> None:
+        """Read the files that have changed."""
+        for server, tls in self._files.items():
+            try:
+                if tls.reload():
+                    self._log.info("serving certificate read again", server=server)
+            except SpotmixError as error:
+                self._report(f"{server} tls", f"{error}; the last good certificate stays in force")
+
+
+def _own(settings: Settings, client: WatchApi, report: Report) -> "ServingCertificate | None":
+    if not settings.webhook.certificates.secret:
+        return None
+    from extender.runtime.certificate import ServingCertificate  # noqa: PLC0415 - costly, see servers.tls
+
+    return ServingCertificate.of(settings.webhook.certificates, client, report)

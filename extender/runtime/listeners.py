@@ -1,0 +1,89 @@
+"""The HTTP servers of one process: the extender's, the webhook's, and that of health, metrics and the console."""
+
+import contextlib
+import ssl
+import time
+from collections.abc import Callable
+
+from extender.runtime.tracing import traced_app
+from extender.runtime.webhook import Webhook
+from extender.servers.console import ConsoleApp
+from extender.servers.extender import Extender
+from extender.servers.http import ExtenderApp, HealthApp
+from extender.servers.server import HttpServer, bind
+from extender.settings import Settings, split_address
+from extender.telemetry.metrics import Metrics
+from extender.telemetry.traces import Tracer
+
+VERBS = ("filter", "prioritize")
+
+
+class Listeners:
+    """See the module.
+
+    Args:
+        settings: the configuration.
+        tls: context of the extender's server; None serves plain HTTP.
+        webhook: None when it is off.
+        tracer: makes spans.
+
+    Attributes:
+        extender: host and port of the extender.
+        metrics: host and port of health, metrics and the console.
+        webhook: host:port of the webhook; empty when it is off.
+    """
+
+    def __init__(self, settings: Settings, tls: ssl.SSLContext | None, webhook: Webhook | None, tracer: Tracer) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._hook = webhook
+        self._tracer = tracer
+        self._servers: list[HttpServer] = []
+        self._pages: HealthApp | ConsoleApp | None = None
+        self.extender = self.metrics = ("", 0)
+        self.webhook = ""
+
+    async def start(
+        self, extender: Extender, pages: HealthApp | ConsoleApp, metrics: Metrics, stays: Callable[[], bool]
+    ) -> None:
+        """Listen on all addresses, then answer.
+
+        Args:
+            extender: answers the scheduler.
+            pages: the application of health and metrics, behind the console if there is one.
+            metrics: times the extender's answers.
+            stays: whether schedulers shall keep their connections.
+
+        Raises:
+            ConfigError: an address cannot be listened on.
+        """
+        settings = self._settings.extender
+        prefix = "/" + settings.url_prefix.strip("/")
+        app = ExtenderApp(extender, settings.max_body, prefix, time.perf_counter, metrics.answered, stays)
+        with contextlib.ExitStack() as opened:
+            listener = opened.enter_context(bind(*split_address(settings.addr), "extender.addr"))
+            health_listener = opened.enter_context(bind(*split_address(self._settings.metrics.addr), "metrics.addr"))
+            webhook = [self._hook.listen()] if self._hook is not None else []
+            opened.pop_all()
+        front = HttpServer(
+            traced_app(app, self._tracer, {f"{prefix}/{verb}": verb for verb in VERBS}), listener, self._tls
+        )
+        health = HttpServer(pages, health_listener)
+        self._pages = pages
+        self._servers = [front, *webhook, health]
+        for server in self._servers:
+            await server.start()
+        self.extender, self.metrics = front.address, health.address
+        self.webhook = "{}:{}".format(*webhook[0].address) if webhook else ""
+
+    async def stop_deciding(self) -> None:
+        """Answer what the scheduler and the API server have asked, and close to them; health stays."""
+        for server in self._servers[:-1]:
+            await server.stop()
+
+    async def stop(self) -> None:
+        """Close to everybody."""
+        if isinstance(self._pages, ConsoleApp):
+            self._pages.stop()
+        for server in self._servers[-1:]:
+            await server.stop()
