@@ -36,6 +36,11 @@ class Place:
     cost: str
 
 
+def extent(nodes: int, workloads: int, replicas: int) -> str:
+    """How large a cluster is, in words; `replicas` of each workload."""
+    return f"{workloads * replicas:,} pods, {workloads:,} workloads, {nodes:,} nodes"
+
+
 class Cluster:
     """See the module.
 

@@ -23,7 +23,7 @@ from support.certificates import Authority, Pair
 from bench import goextender, objects
 from bench.awake import awake
 from bench.cluster import SHAPES, Cluster
-from bench.programs import Serve, environment, python, running, scratch, tcp_probe
+from bench.programs import Serve, output_of, python, running, scratch, tcp_probe
 from bench.report import Bench, Target, quantile, spread
 from bench.template import Template
 from extender.sandbox.ports import LOOPBACK, free_port
@@ -96,25 +96,11 @@ class _Client:
         self._command = [str(binary), f"-ca={ca}", f"-bodies={bodies}"]
 
     async def load(self, url: str, case: _Case) -> _Load:
-        process = await asyncio.create_subprocess_exec(
-            *(
-                *self._command,
-                f"-load={url}",
-                f"-connections={case.connections}",
-                f"-requests={case.requests}",
-            ),
-            env=environment(),
-            stdout=asyncio.subprocess.PIPE,
+        output = await output_of(
+            *(f"the load on {url}", *self._command),
+            *(f"-load={url}", f"-connections={case.connections}", f"-requests={case.requests}"),
             stderr=asyncio.subprocess.PIPE,
         )
-        try:
-            output, errors = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            raise RuntimeError(f"the load on {url} failed: {errors.decode()}")
         return msgspec.json.decode(output, type=_Load)
 
 

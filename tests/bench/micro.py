@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench.programs import HERE, ROOT, environment, scratch
+from bench.programs import HERE, ROOT, output_of, scratch
 from bench.report import Bench
 
 NAME = "micro"
@@ -16,22 +16,12 @@ async def run(bench: Bench) -> None:
     with scratch() as folder:
         path = Path(folder) / "micro.json"
         limits = ("--benchmark-max-time=0.05", "--benchmark-min-rounds=3") if bench.quick else ()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_micro.py")),
+        await output_of(
+            *("pytest", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_micro.py")),
             *(f"--benchmark-json={path}", "--benchmark-disable-gc", *limits),
             cwd=ROOT,
-            env=environment(),
-            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        try:
-            output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            raise RuntimeError(f"pytest ended with {process.returncode}:\n{output.decode()[-3000:]}")
         result = json.loads(path.read_text())
     for each in result["benchmarks"]:
         stats = each["stats"]

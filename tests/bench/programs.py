@@ -4,6 +4,7 @@ Every child is a `Component` of the sandbox: the kernel kills it when this proce
 """
 
 import asyncio
+import json
 import os
 import re
 import ssl
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
@@ -60,6 +62,42 @@ def environment() -> dict[str, str]:
     """Our environment without settings of Spotmix, and with this package importable."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SPOTMIX_")}
     return {**kept, "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(ROOT)))}
+
+
+async def output_of(who: str, *command: str, cwd: Path | None = None, stderr: int | None = None) -> bytes:
+    """Run a program to its end, which comes with ours at the latest, and give what it wrote.
+
+    Args:
+        who: what it is, for people.
+        command: the program and its arguments.
+        cwd: where it runs; here, by default.
+        stderr: where its errors go, as for `asyncio.create_subprocess_exec`; where ours go, by default.
+
+    Raises:
+        RuntimeError: it failed; the text ends with the last that it wrote to us.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=cwd, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=stderr
+    )
+    try:
+        output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError(f"{who} ended with {process.returncode}:\n{(errors or output).decode()[-3000:]}")
+    return output
+
+
+async def measured(who: str, module: str, *numbers: int) -> dict[str, Any]:
+    """What `python -m module numbers`, in a process of its own, has measured: the JSON object that it prints.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    seen: dict[str, Any] = json.loads(await output_of(who, sys.executable, "-m", module, *map(str, numbers)))
+    return seen
 
 
 def python(name: str, module: str, arguments: Sequence[str], folder: Path, port: int) -> Component:

@@ -8,22 +8,20 @@ without I/O and times decoding and applying alone, and the garbage collector's p
 
 import asyncio
 import contextlib
-import json
 import statistics
-import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import Connection
-from bench.cluster import Cluster
+from bench.cluster import Cluster, extent
 from bench.programs import (
     Serve,
     Usage,
-    environment,
     events_taken,
     fetch,
+    measured,
     python,
     running,
     scratch,
@@ -53,7 +51,7 @@ class Size:
     @property
     def text(self) -> str:
         """In words."""
-        return f"{self.workloads * self.replicas:,} pods, {self.workloads:,} workloads, {self.nodes:,} nodes"
+        return extent(self.nodes, self.workloads, self.replicas)
 
 
 SIZES = (Size(500, 1000, 10, Target("<=", 100.0)), Size(5000, 10_000, 15, Target("<=", 220.0)))
@@ -167,19 +165,8 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
 
 async def _state(bench: Bench, size: Size, count: int) -> None:
     """The state alone."""
-    arguments = [str(n) for n in (size.nodes, size.workloads, size.replicas, count)]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.statechild", *arguments), env=environment(), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise RuntimeError(f"the state's process ended with {process.returncode}")
-    seen = json.loads(output)
+    numbers = (size.nodes, size.workloads, size.replicas, count)
+    seen = await measured("the state's process", "bench.statechild", *numbers)
     who = "state alone"
     for what, key in (("a pod event, decoded and applied", "event_us"), ("a pod event, applied", "apply_us")):
         mean, p50, p99 = seen[key]
