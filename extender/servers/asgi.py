@@ -17,6 +17,9 @@ Route = TypeVar("Route")
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
+CLOSE: Mapping[bytes, bytes] = {b"connection": b"close"}
+"""Headers of an answer after which the connection ends."""
+
 # How many times the limit is read of a body that is too large.
 _PATIENCE = 4
 
@@ -29,15 +32,24 @@ class ClientGoneError(Exception):
     """The client went away before its request was complete."""
 
 
-async def find_route(scope: Scope, send: Send, routes: Mapping[str, Route], who: str) -> Route | None:
-    """The route of a POST to a known path; None when the request is none, and has been answered 404 or 405.
+async def read_post(
+    scope: Scope, receive: Receive, send: Send, routes: Mapping[str, Route], *, who: str, limit: int
+) -> tuple[Route, bytes | None] | None:
+    """The route and the body of a POST to a known path.
+
+    The body is None when it is too large; not all of it may have been read then, so the answer has to `CLOSE`. None
+    alone when there is nothing to answer: this is no request, its client is gone, or it has been answered 404 or 405.
 
     Args:
         scope: of the request.
+        receive: gives its body.
         send: answers it.
         routes: by path.
         who: what serves them, for people.
+        limit: largest body in bytes.
     """
+    if scope["type"] != "http":
+        return None
     route = routes.get(scope["path"])
     if route is None:
         await respond(send, 404, f"no such path; this {who} serves {', '.join(routes)}\n".encode(), TEXT)
@@ -45,7 +57,12 @@ async def find_route(scope: Scope, send: Send, routes: Mapping[str, Route], who:
     if scope["method"] != "POST":
         await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
         return None
-    return route
+    try:
+        return route, await read_body(scope, receive, limit)
+    except ClientGoneError:
+        return None
+    except BodyTooLargeError:
+        return route, None
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -3,14 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from extender.servers.asgi import (
+    CLOSE,
     TEXT,
-    BodyTooLargeError,
-    ClientGoneError,
     Receive,
     Scope,
     Send,
-    find_route,
-    read_body,
+    read_post,
     respond,
     respond_in_parts,
 )
@@ -19,8 +17,6 @@ from extender.servers.extender import Extender
 Clock = Callable[[], float]
 Timer = Callable[[str, float], None]
 Verb = Callable[[bytes], Awaitable[bytes]]
-
-CLOSE: Mapping[bytes, bytes] = {b"connection": b"close"}
 
 
 class ExtenderApp:
@@ -56,21 +52,14 @@ class ExtenderApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return
-        route = await find_route(scope, send, self._routes, "extender")
-        if route is None:
-            return
-        verb, answer, error = route
         started = self._clock()
-        try:
-            body = await read_body(scope, receive, self._max_body)
-        except ClientGoneError:
+        post = await read_post(scope, receive, send, self._routes, who="extender", limit=self._max_body)
+        if post is None:
             return
-        except BodyTooLargeError:
+        (verb, answer, error), body = post
+        if body is None:
             limit = f"spotmix: the request is larger than {self._max_body} bytes"
             text = f"{limit}; raise extender.maxBody or use nodeCacheCapable"
-            # Not all of the body may have been read, so the connection cannot be used again.
             await respond(send, 200, error(text), extra=CLOSE)
             return
         try:

@@ -6,14 +6,12 @@ from typing import Protocol
 from extender.core.errors import WireError
 from extender.servers.admission import UNKNOWN, About, Admission, Verdict, failure
 from extender.servers.asgi import (
+    CLOSE,
     TEXT,
-    BodyTooLargeError,
-    ClientGoneError,
     Receive,
     Scope,
     Send,
-    find_route,
-    read_body,
+    read_post,
     respond,
 )
 from extender.wire.admission_v1 import read_uid
@@ -71,22 +69,15 @@ class WebhookApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return
-        route = await find_route(scope, send, self._routes, "webhook")
-        if route is None:
-            return
-        verb, review = route
         started = self._clock()
-        try:
-            body = await read_body(scope, receive, self._max_body)
-        except ClientGoneError:
+        post = await read_post(scope, receive, send, self._routes, who="webhook", limit=self._max_body)
+        if post is None:
             return
-        except BodyTooLargeError:
+        (verb, review), body = post
+        if body is None:
             text = f"spotmix: the review is larger than {self._max_body} bytes; raise webhook.maxBody"
             self._failed(verb, text)
-            # Not all of the body may have been read, so the connection cannot be used again.
-            await respond(send, 413, f"{text}\n".encode(), TEXT, {b"connection": b"close"})
+            await respond(send, 413, f"{text}\n".encode(), TEXT, CLOSE)
             return
         verdict, fault = await self._verdict(review, body)
         if verdict is None:
