@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
+from extender.core.crews import STEP, Crew
 from extender.core.drift.allowance import Standing
 from extender.core.drift.candidates import in_order
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown
@@ -17,7 +18,6 @@ from extender.core.fit import share
 from extender.core.outlook import Moves, Outlook
 from extender.core.reasons import Reason
 from extender.core.records import NodeRecord, PodRecord, Workload
-from extender.core.settling import STEP, Crew
 from extender.core.standing import Replicas, no_replicas
 from extender.core.workloads import Managed
 

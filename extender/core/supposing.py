@@ -1,6 +1,6 @@
 """What a change supposes, checked against the cluster: nodes that are gone, sizes, and a policy, judged for real.
 
-Nothing here is placed or counted: see `settling`.
+Nothing here is counted or placed: see `crews` and `settling`.
 """
 
 import difflib

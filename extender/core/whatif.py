@@ -27,12 +27,13 @@ workloads comes first, and which node of a class a scheduler prefers.
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
+from extender.core.crews import STEP, Crew
 from extender.core.drift.rules import DriftRules
 from extender.core.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
 from extender.core.prospects import Prospects, total
 from extender.core.provenance import standing_of_policy
 from extender.core.records import NodeRecord, Revision
-from extender.core.settling import STEP, Crew, settle
+from extender.core.settling import settle
 from extender.core.state import ClusterState
 from extender.core.supposing import Part, Supposed, controllers, suppose
 from extender.core.workloads import Managed
