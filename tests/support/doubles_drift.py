@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -22,6 +22,7 @@ from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 from support.doubles import ON_DEMAND, SPOT, make_pod
 from support.doubles_kube import Client, Objects, refusal
+from support.doubles_servers import run_virtually
 from support.drifting import DriftWorld
 
 STORE = "/api/v1/namespaces/system/configmaps/spotmix-drift"
@@ -260,3 +261,14 @@ class Room:
         """What the store holds, by workload."""
         found = self.objects.stored.get(STORE, {})
         return {uid: json.loads(text) for uid, text in found.get("data", {}).items()}
+
+
+def virtually(check: Callable[[Room], Awaitable[None]], **settings: Any) -> None:
+    """Run a check on a cluster with two nodes of each class."""
+
+    async def main() -> None:
+        room = Room(**settings)
+        room.world.nodes(spot=2, on_demand=2)
+        await check(room)
+
+    run_virtually(main)

@@ -1,13 +1,9 @@
 """What owners are told of surplus pods that stay: when it has lasted, once for each reason, and while it lasts."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import pytest
 from support.doubles import ON_DEMAND, SPOT, make_budget, make_node, selector
-from support.doubles_drift import Room
+from support.doubles_drift import Room, virtually
 from support.doubles_kube import refusal
-from support.doubles_servers import run_virtually
 
 from extender.core.drift.blocked import FIXES, LASTING, PASSING, TOLD_AT_ONCE, most_telling, text_of
 from extender.core.drift.moves import Move, PodId, Stay, Subject
@@ -86,15 +82,6 @@ def test_moves_that_the_api_refuses_are_told_of_when_that_lasts() -> None:
     told = blockades.refused(move, "403 forbidden", PATIENCE)
     assert told is not None
     assert told.text.endswith(f"{Reason.REFUSED.text} (403 forbidden); {FIXES[Reason.REFUSED]}")
-
-
-def virtually(check: Callable[[Room], Awaitable[None]], **settings: Any) -> None:
-    async def main() -> None:
-        room = Room(**settings)
-        room.world.nodes(spot=2, on_demand=2)
-        await check(room)
-
-    run_virtually(main)
 
 
 def series(room: Room) -> list[int]:
