@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import pytest
 
 from extender.core.access import Attributes, User
 from extender.core.errors import ApiError, Forbidden, Unauthenticated
@@ -75,6 +76,13 @@ def target(server: RpcServer) -> str:
 def stub(channel: grpc.aio.Channel) -> Any:
     """The service, as clients call it."""
     return PlacementServiceStub(channel)  # type: ignore[no-untyped-call]  # made by protoc
+
+
+async def refused(call: Any) -> tuple[str, str]:
+    """The status and the text that a call is refused with."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code().name, caught.value.details() or ""
 
 
 class Guard:

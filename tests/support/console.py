@@ -14,7 +14,7 @@ from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
 from extender.servers.console import ConsoleApp, Drifting, Sources
 from extender.servers.console.ports import Doorkeeper
 from extender.servers.console.rendering import environment
-from support.doubles import World, make_view
+from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view, ref
 
 
 class Page:
@@ -83,6 +83,24 @@ class ConsoleBench:
         page = asyncio.run(self.get(path))
         assert (page.status, self.reports) == (200, [])
         return page
+
+
+def at_split(bench: ConsoleBench, name: str, namespace: str = "shop", replicas: int = 2) -> None:
+    """Add a Deployment, half of it on each class, as it wants."""
+    top = make_owner(
+        "Deployment", name, replicas, namespace=namespace, labels=ENABLED, annotations=keys(spot_percentage=50)
+    )
+    rs = make_owner("ReplicaSet", f"{name}-1", replicas, namespace=namespace, owner=ref(top))
+    bench.world.up(top, rs)
+    for number in range(replicas):
+        node = "spot-0" if number % 2 else "on-demand-0"
+        bench.world.up(make_pod(f"{name}-{number}", ref(rs), node, namespace=namespace))
+
+
+def off_target(bench: ConsoleBench, name: str = "web", replicas: int = 4) -> None:
+    """Add a Deployment that wants half of it on each class, and is on-demand as a whole."""
+    owner = bench.world.deployment(name, replicas, spot_percentage=50)
+    bench.world.up(*(make_pod(f"{name}-{n}", owner, "on-demand-0") for n in range(replicas)))
 
 
 def request(path: str, method: str = "GET", *headers: tuple[bytes, bytes]) -> Scope:

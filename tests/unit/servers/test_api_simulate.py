@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 import pytest
-from support.api import ApiBench, Guard, stub
+from support.api import ApiBench, Guard, refused, stub
 from support.doubles import make_node, make_pod
 
 from extender.core.access import simulate
@@ -34,12 +33,6 @@ def bench() -> ApiBench:
 async def api(bench: ApiBench) -> AsyncIterator[Any]:
     async with bench.served() as channel:
         yield stub(channel)
-
-
-async def refused(call: Any) -> tuple[str, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value.code().name, caught.value.details() or ""
 
 
 def asking(change: Change, limit: int = 0) -> pb.SimulateRequest:

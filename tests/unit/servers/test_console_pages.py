@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from support.console import ConsoleBench
+from support.console import ConsoleBench, at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
 from extender.core.classes import ON_DEMAND, SPOT
@@ -35,16 +35,6 @@ def bench() -> ConsoleBench:
     bench = ConsoleBench()
     bench.world.nodes(spot=2, on_demand=2)
     return bench
-
-
-def off_target(bench: ConsoleBench, name: str = "web", replicas: int = 4) -> None:
-    owner = bench.world.deployment(name, replicas, spot_percentage=50)
-    bench.world.up(*(make_pod(f"{name}-{n}", owner, "on-demand-0") for n in range(replicas)))
-
-
-def at_split(bench: ConsoleBench, name: str) -> None:
-    owner = bench.world.deployment(name, 2, spot_percentage=50)
-    bench.world.up(make_pod(f"{name}-0", owner, "on-demand-0"), make_pod(f"{name}-1", owner, "spot-0"))
 
 
 def names(text: str) -> list[str]:
