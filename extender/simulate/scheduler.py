@@ -1,33 +1,27 @@
-"""The scheduler: a queue, the filters and scores that matter here, and the extender's answers in between.
+"""The scheduler: a queue, the scores that matter here, and the extender's answers between filters and scores.
 
-Follows kube-scheduler 1.36: one pod at a time, a sample of the nodes that starts where the last one ended
-(`pkg/scheduler/schedule_one.go`), a nominated node first and alone, back-off of 1 to 10 s, and what brings a rejected
-pod back (`pkg/scheduler/backend/queue`). Scores are least-allocated and the extender's. There is no preemption.
+Follows kube-scheduler 1.36: one pod at a time (`pkg/scheduler/schedule_one.go`), a nominated node first and alone,
+back-off of 1 to 10 s, and what brings a rejected pod back (`pkg/scheduler/backend/queue`). Its filters are in
+`feasible`. Scores are least-allocated and the extender's. There is no preemption.
 """
 
 from collections import deque
-from collections.abc import Callable, Container
-from itertools import chain, zip_longest
+from collections.abc import Container
 from random import Random
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.constraints import Constraints
-from extender.core.drift.topology import Check, Topology
-from extender.core.drift.whereabouts import Whereabouts
 from extender.core.events import Event, Gone, Upsert
-from extender.core.fit import admits, has_room, meets
 from extender.core.objects import Node, Requests
 from extender.core.records import NodeRecord
-from extender.core.selectors import Requirement
 from extender.core.workloads import Missing
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
+from extender.simulate.feasible import Feasible
 from extender.simulate.service import Service
 from extender.simulate.truth import Truth
 
-MIN_SAMPLE, MIN_PERCENT = 100, 5
 EXTENDER_FACTOR = 10
 """An extender's points count ten times (MaxNodeScore / MaxExtenderPriority), and then its weight."""
 FLUSH = 300.0
@@ -60,14 +54,6 @@ class _Attempt(Struct, eq=False):
     back: Timer | None = None
 
 
-def sample_size(nodes: int, percentage: int = 0) -> int:
-    """How many feasible nodes are enough (`numFeasibleNodesToFind`)."""
-    if nodes < MIN_SAMPLE or percentage >= 100:
-        return nodes
-    percent = percentage or max(MIN_PERCENT, 50 - nodes // 125)
-    return max(MIN_SAMPLE, nodes * percent // 100)
-
-
 class Scheduler(Watcher):
     """See the module.
 
@@ -95,17 +81,12 @@ class Scheduler(Watcher):
         self._service = service
         self._rng = rng
         self._options = options
-        self._refused = refused
+        self._feasible = Feasible(api, truth.state, options.percentage, refused)
         self._active: deque[str] = deque()
         self._queued: set[str] = set()
         self._rejected: dict[str, _Attempt] = {}
         self._assumed: set[str] = set()
         self._cycle: Timer = Timer(None)
-        self._names: list[str] | None = None
-        self._next = 0
-        self._version = 0
-        self._admitted: dict[Constraints, dict[str, bool]] = {}
-        self._hopeless: dict[tuple[Requests, Constraints], int] = {}
 
     # What happens
 
@@ -130,16 +111,13 @@ class Scheduler(Watcher):
     def other(self, event: Event) -> None:
         """See `Watcher`."""
         if isinstance(event, Upsert) and isinstance(event.object, Node):
-            self._names = None
-            for admitted in self._admitted.values():
-                admitted.pop(event.object.name, None)
+            self._feasible.node_changed(event.object.name)
             self._more_room()
         elif isinstance(event, Gone) and event.resource == "nodes":
-            self._names = None
-            self._admitted.clear()
+            self._feasible.node_gone()
 
     def _more_room(self) -> None:
-        self._version += 1
+        self._feasible.more_room()
         self._bring_back(room_only=True)
 
     def _bring_back(self, *, room_only: bool) -> None:
@@ -196,10 +174,10 @@ class Scheduler(Watcher):
     def _decide(self, pod: VirtualPod) -> None:
         if pod.nominated:
             nominated = self._state.nodes.get(pod.nominated)
-            fits = self._filter(pod)
+            fits = self._feasible.passes(pod)
             if nominated is not None and fits(nominated) and self._choose(pod, [nominated]):
                 return
-        feasible = self._feasible(pod)
+        feasible = self._feasible.nodes(pod)
         if not feasible:
             self._reject(pod, room=False)
         elif not self._choose(pod, feasible):
@@ -216,74 +194,6 @@ class Scheduler(Watcher):
             return False
         self._assume(pod, self._best(pod, feasible))
         return True
-
-    def _filter(self, pod: VirtualPod) -> Callable[[NodeRecord], bool]:
-        """The scheduler's own filters for a pod: requests, taints, selectors, volumes, and where other pods are."""
-        requests, constraints = pod.template.requests, pod.template.constraints
-        checks: list[Check] = []
-        if self._minds_others(constraints):
-            topology = Topology(self._state, Whereabouts(self._state, frozenset()))
-            record = self._state.pods[pod.uid]
-            checks = [*topology.affinity(record), *topology.spread(record)]
-        volumes = self._volume_terms(pod)
-        admitted = self._admitted.setdefault(constraints, {})
-
-        def fits(node: NodeRecord) -> bool:
-            name = node.name
-            known = admitted.get(name)
-            if known is None:
-                known = admitted[name] = admits(node, constraints) and name not in self._refused
-            return (
-                known
-                and has_room(node, requests)
-                and node.facts is not None
-                and all(meets(node.facts, terms) for terms in volumes)
-                and all(check(node.facts.labels) for check in checks)
-            )
-
-        return fits
-
-    def _volume_terms(self, pod: VirtualPod) -> list[tuple[tuple[Requirement, ...], ...] | None]:
-        """What the volumes of a pod's claims demand of nodes; a claim that has none gets one where the pod goes."""
-        claims = (self._state.claims.get((pod.namespace, name)) for name in pod.template.constraints.claims)
-        volumes = (self._state.volumes.get(claim.volume) for claim in claims if claim is not None)
-        return [volume.terms for volume in volumes if volume is not None]
-
-    def _minds_others(self, constraints: Constraints) -> bool:
-        """Whether it matters where other pods are."""
-        return bool(constraints.affinity or constraints.anti_affinity or constraints.spread or self._state.repelling)
-
-    def _feasible(self, pod: VirtualPod) -> list[NodeRecord]:
-        """The nodes that the scheduler's own filters pass: as many as it is content with."""
-        template = pod.template
-        simple = not (template.constraints.claims or self._minds_others(template.constraints))
-        key = (template.requests, template.constraints)
-        if simple and self._hopeless.get(key) == self._version:
-            return []
-        if self._names is None:
-            self._names = self._order()
-        names = self._names
-        enough = sample_size(len(names), self._options.percentage)
-        found: list[NodeRecord] = []
-        looked = 0
-        nodes, fits = self._state.nodes, self._filter(pod)
-        for looked in range(1, len(names) + 1):
-            record = nodes[names[(self._next + looked - 1) % len(names)]]
-            if fits(record):
-                found.append(record)
-                if len(found) >= enough:
-                    break
-        self._next = (self._next + looked) % len(names) if names else 0
-        if not found and simple:
-            self._hopeless[key] = self._version
-        return found
-
-    def _order(self) -> list[str]:
-        """The nodes' names, zone by zone in turn."""
-        zones: dict[str, list[str]] = {}
-        for name, node in self._api.nodes.items():
-            zones.setdefault(node.zone, []).append(name)
-        return [name for name in chain.from_iterable(zip_longest(*zones.values())) if name is not None]
 
     def _best(self, pod: VirtualPod, feasible: list[NodeRecord]) -> NodeRecord:
         if len(feasible) == 1:

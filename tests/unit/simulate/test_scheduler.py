@@ -5,7 +5,7 @@ from support.simulated import SETTLED, add, pods_of, pool, virtual
 
 from extender.core.constraints import Constraints, PodTerm, Spread
 from extender.core.selectors import LabelSelector
-from extender.simulate.scheduler import sample_size
+from extender.simulate.feasible import sample_size
 from extender.simulate.service import ServiceOptions
 
 
