@@ -15,13 +15,14 @@ from extender.core.drift.report import DriftReport, report
 from extender.core.explain import explain_pod_in_steps
 from extender.core.lookup import find_owner, find_pod, kind_named
 from extender.core.objects import Owner
-from extender.core.overview import STEP, narrowed
+from extender.core.overview import narrowed
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
 from extender.servers.console.gather import Gather
 from extender.servers.pace import in_turns
 from extender.servers.rpc import simulating
 from extender.servers.rpc.calls import missing
+from extender.servers.rpc.filling import fill
 from extender.servers.rpc.requests import Listing
 from extender.servers.rpc.simulating import Supposition
 from spotmix.placement.v1 import placement_pb2 as pb
@@ -46,9 +47,7 @@ class Answers:
         rows = asked.sorted(seen.workloads)
         end = asked.start + asked.size
         overview: pb.Overview = to_message(replace(seen, workloads=()))
-        for start in range(asked.start, min(end, len(rows)), STEP):
-            await asyncio.sleep(0)
-            overview.workloads.extend([to_message(row) for row in rows[start : min(start + STEP, end)]])
+        await fill(overview.workloads, rows[asked.start : end])
         return pb.ListWorkloadsResponse(
             overview=overview,
             next_page_token=asked.token(end) if end < len(rows) else "",
@@ -68,7 +67,9 @@ class Answers:
             raise missing(kind, namespace, name)
         explained = explain_owner(sources.state, owner, sources.now())
         uids = self._carriers(explained.workload.uid)
-        message = pb.GetWorkloadResponse(workload=to_message(explained), obstacle=self._obstacle())
+        told: pb.WorkloadExplanation = to_message(replace(explained, pods=()))
+        await fill(told.pods, explained.pods)
+        message = pb.GetWorkloadResponse(workload=told, obstacle=self._obstacle())
         await asyncio.sleep(0)
         message.decisions.extend(to_message(entry) for entry in self._decisions(uids, decisions))
         if explained.row is not None:
@@ -98,12 +99,11 @@ class Answers:
         plan = replace(made.plan, paused=drifting.paused() or made.plan.paused)
         told = report(plan, drifting.history(), made.at, {namespace} if namespace else None)
         await asyncio.sleep(0)
-        return pb.PlanDriftResponse(
-            report=to_message(told),
-            off=made.off,
-            mode=drifting.mode,
-            obstacle=self._obstacle(),
-        )
+        message: pb.DriftReport = to_message(replace(told, moves=(), stays=(), off_target=()))
+        await fill(message.moves, told.moves)
+        await fill(message.stays, told.stays)
+        await fill(message.off_target, told.off_target)
+        return pb.PlanDriftResponse(report=message, off=made.off, mode=drifting.mode, obstacle=self._obstacle())
 
     async def what_if(self, asked: Supposition) -> pb.SimulateResponse:
         """What a change would come to.

@@ -1,6 +1,5 @@
 """What Simulate is asked, and its answer, which is made in steps between which the extender gets its turn."""
 
-import asyncio
 import math
 from typing import Any
 
@@ -18,6 +17,7 @@ from extender.servers.console import Sources
 from extender.servers.pace import in_turns
 from extender.servers.rpc import requests
 from extender.servers.rpc.calls import Code, RefusedError, missing
+from extender.servers.rpc.filling import fill
 from spotmix.placement.v1 import placement_pb2 as pb
 
 WORKLOADS, MOST_WORKLOADS = 100, 10_000
@@ -95,8 +95,5 @@ async def answer(sources: Sources, asked: Supposition) -> pb.SimulateResponse:
     except NotFoundError as error:
         raise RefusedError(Code.NOT_FOUND, str(error)) from error
     message: Any = to_message(replace(made, workloads=()))
-    rows = made.workloads[: asked.size]
-    for start in range(0, len(rows), FEW):
-        await asyncio.sleep(0)
-        message.workloads.extend([to_message(row) for row in rows[start : start + FEW]])
+    await fill(message.workloads, made.workloads[: asked.size], FEW)
     return pb.SimulateResponse(what_if=message, obstacle=number_of(sources.obstacle()), total_size=len(made.workloads))
