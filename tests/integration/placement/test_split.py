@@ -140,9 +140,11 @@ async def test_cronjob_hands_its_policy_to_its_jobs(stage: Stage, cluster: Clust
 
 
 async def test_a_kind_met_by_discovery_is_a_workload_too(cluster: Cluster) -> None:
-    spec: dict[str, Any] = {"replicas": 6, "selector": {"app": "rc"}, "template": pod_template({"app": "rc"})}
+    spec: dict[str, Any] = {"replicas": 1, "selector": {"app": "rc"}, "template": pod_template({"app": "rc"})}
     await cluster.create("ReplicationController", "rc", spec, policy(spot_percentage=50))
-    # The first pods may come before their owner's kind is watched; they are held on-demand, the rest make up for it.
+    # A first pod may come before its owner's kind is watched; it is held on-demand, the rest make up for it.
+    await cluster.ready("rc", 1)
+    await cluster.scale("ReplicationController", "rc", 6)
     await cluster.expect("rc", spot=3, on_demand=3)
 
 
