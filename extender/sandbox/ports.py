@@ -7,9 +7,19 @@ port with `--permit-port-sharing` and receives every connection, being the only 
 """
 
 import contextlib
+import secrets
 import socket
+from pathlib import Path
+
+from extender.core.errors import SandboxError
 
 LOOPBACK = "127.0.0.1"
+
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LEAST = 10_000
+_MOST = 65_535
+_ATTEMPTS = 100
+_handed_out: set[int] = set()
 
 
 class PortReservations:
@@ -32,9 +42,36 @@ class PortReservations:
         self._sockets.close()
 
 
+def _given_by_kernel() -> tuple[int, int]:
+    """The ports that the kernel chooses from for whoever names none, the last included."""
+    try:
+        low, high = map(int, _EPHEMERAL.read_text().split())
+    except (OSError, ValueError):
+        return 32_768, 60_999
+    return low, high
+
+
+def _beyond(low: int, high: int) -> list[int]:
+    """Ports that are neither among those nor in common use."""
+    return [*range(_LEAST, low), *range(high + 1, _MOST + 1)]
+
+
 def free_port() -> int:
-    """Return a loopback port that is free now, for a program that cannot share one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that is free now, for a program that cannot share one.
+
+    The kernel gives it to nobody who does not ask for it: until the program binds it, and while the program is down,
+    neither an outgoing connection nor a port 0 request takes it.
+
+    Raises:
+        SandboxError: all ports that were tried are taken.
+    """
+    candidates = [port for port in _beyond(*_given_by_kernel()) if port not in _handed_out]
+    for _ in range(_ATTEMPTS):
+        # Where all ports are the kernel's to give, it has to choose.
+        chosen = secrets.choice(candidates) if candidates else 0
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, chosen))
+            bound: int = probe.getsockname()[1]
+            _handed_out.add(bound)
+            return bound
+    raise SandboxError(f"no loopback port is free: {_ATTEMPTS} tried; end what listens on them")
