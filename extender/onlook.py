@@ -9,12 +9,12 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from extender.core.errors import ApiError
-from extender.core.events import Event, Listed, Unavailable, Upsert
-from extender.core.objects import Owner, OwnerRef, Pod
-from extender.core.policy import parse_duration
-from extender.core.state import ClusterState
-from extender.core.workloads import NEVER_MANAGED
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import Owner, OwnerRef, Pod
+from extender.core.policy.policy import parse_duration
+from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.state.events import Event, Listed, Unavailable, Upsert
+from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed
 from extender.kube.ports import Api, Ports
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource

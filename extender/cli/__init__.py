@@ -16,7 +16,7 @@ from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.cli.watch import watch
 from extender.cli.what_if import what_if
-from extender.core.errors import ApiError, NotFoundError, ServiceError, SpotmixError
+from extender.core.model.errors import ApiError, NotFoundError, ServiceError, SpotmixError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,7 +19,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 
-from extender.core.errors import ConfigError, NotFoundError, ServiceError
+from extender.core.model.errors import ConfigError, NotFoundError, ServiceError
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceStub
 
 DEADLINE = 30.0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from extender.cli.options import options_of, settings_from
-from extender.core.errors import NotFoundError
+from extender.core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from extender.core.state import ClusterState
+    from extender.core.state.state import ClusterState
     from extender.onlook import Sight
     from extender.settings import Settings
 
@@ -70,7 +70,7 @@ async def _look(settings: "Settings") -> "tuple[Sight, str]":
 
 def not_found(seen: Seen, kind: str, group: str, name: str) -> NotFoundError:
     """The error for an object that is not there, which says where one of that name is."""
-    from extender.core.lookup import namespaces_with  # noqa: PLC0415 - see the package's docstring
+    from extender.core.state.lookup import namespaces_with  # noqa: PLC0415 - see the package's docstring
 
     text = f'no {kind} "{name}" in namespace "{seen.namespace}"'
     others = namespaces_with(seen.state, kind, group, name)

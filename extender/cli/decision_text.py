@@ -8,7 +8,7 @@ from rich.text import Text
 
 from extender.cli.output import console
 from extender.cli.status_tables import BAD, GOOD, SOSO
-from extender.core.decisionlog import Entry
+from extender.core.answers.decisions import Entry
 
 
 def time_of(seconds: float) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
     from extender.cli.questions import Planned
+    from extender.core.answers.plan import DriftReport
     from extender.core.drift.history import History
-    from extender.core.drift.report import DriftReport
     from extender.kube.client import ApiClient
     from extender.settings import Settings
 
@@ -109,8 +109,8 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     """The report, what is to be said about it, and whether all that a plan needs could be read."""
     import time  # noqa: PLC0415 - see the package's docstring
 
+    from extender.core.answers.plan import held_back, report  # noqa: PLC0415 - likewise
     from extender.core.drift.plan import plan  # noqa: PLC0415 - likewise
-    from extender.core.drift.report import held_back, report  # noqa: PLC0415 - likewise
     from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
     from extender.onlook import look  # noqa: PLC0415 - likewise
     from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
@@ -137,7 +137,7 @@ def _without(key: str) -> str:
 async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History, Mapping[str, str], list[str]]":
     """The history that the service has stored, which of it does not decode and why, and what is to be said about it."""
     from extender.core.drift.history import History  # noqa: PLC0415 - see the package's docstring
-    from extender.core.errors import ApiError, WireError  # noqa: PLC0415 - likewise
+    from extender.core.model.errors import ApiError, WireError  # noqa: PLC0415 - likewise
     from extender.kube.driftstore import DriftStore  # noqa: PLC0415 - likewise
     from extender.runtime.drift.assembly import store_namespace  # noqa: PLC0415 - likewise
     from extender.wire.drift_v1 import decode_history  # noqa: PLC0415 - likewise
@@ -161,7 +161,7 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
 
 async def _verify(client: "ApiClient", report: "DriftReport") -> "DriftReport":
     """Ask the API server about the evictions, one after another."""
-    from extender.core.drift.report import Verdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
+    from extender.core.answers.plan import Verdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
     from extender.kube.eviction import Evictor  # noqa: PLC0415 - likewise
 
     evictor = Evictor(client)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.output import plain_table
-from extender.core.drift.report import DriftReport, PlannedMove, PlannedStay, Verdict, WorkloadName
+from extender.core.answers.plan import DriftReport, PlannedMove, PlannedStay, Verdict, WorkloadName
 
 BAD, SOSO, GOOD = "bold red", "yellow", "green"
 

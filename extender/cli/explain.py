@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
     from extender.cli.questions import Explained
-    from extender.core.detail import WorkloadExplanation
-    from extender.core.explain import PodExplanation
+    from extender.core.answers.pod import PodExplanation
+    from extender.core.answers.workload import WorkloadExplanation
 
 
 @click.command()
@@ -70,9 +70,9 @@ def explain(
 
 
 def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | WorkloadExplanation":
-    from extender.core.detail import explain_owner  # noqa: PLC0415 - see the package's docstring
-    from extender.core.explain import explain_pod  # noqa: PLC0415 - likewise
-    from extender.core.lookup import find_owner, find_pod, kind_named  # noqa: PLC0415 - likewise
+    from extender.core.answers.pod import explain_pod  # noqa: PLC0415 - likewise
+    from extender.core.answers.workload import explain_owner  # noqa: PLC0415 - see the package's docstring
+    from extender.core.state.lookup import find_owner, find_pod, kind_named  # noqa: PLC0415 - likewise
 
     kind, group = kind_named(kind_text)
     if (kind, group) == ("pod", ""):
@@ -92,7 +92,7 @@ def _asked(
     """What a running Spotmix says; None when it is to be computed here. `what` is kind and name."""
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    from extender.core.lookup import kind_named  # noqa: PLC0415 - likewise
+    from extender.core.state.lookup import kind_named  # noqa: PLC0415 - likewise
 
     settings = settings_from(config_file, dict(given))
     meant = namespace or default_namespace(settings, target)

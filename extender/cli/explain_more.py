@@ -8,8 +8,8 @@ from rich.text import Text
 from extender.cli.decision_text import outcome_of, time_of
 from extender.cli.drift_tables import moves_table, stays_table
 from extender.cli.output import plain_table
-from extender.core.decisionlog import Entry
-from extender.core.drift.report import DriftReport
+from extender.core.answers.decisions import Entry
+from extender.core.answers.plan import DriftReport
 
 
 def last_decisions(entries: Sequence[Entry]) -> Iterator[RenderableType]:

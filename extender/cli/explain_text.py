@@ -8,13 +8,13 @@ from rich.text import Text
 
 from extender.cli.output import plain_table
 from extender.cli.status_tables import BAD, GOOD, SOSO, state_of
-from extender.core.detail import PodRow, RevisionRow, WorkloadExplanation
-from extender.core.explain import PodExplanation
-from extender.core.policy import Problem
-from extender.core.provenance import DEFAULT, HELD, LAST_VALID, Setting
-from extender.core.reasons import GIVES_A_CLASS, Reason
-from extender.core.verdicts import STAND_IN, WANTED, ClassVerdict
-from extender.core.views import Place, SeatsOf, Surplus
+from extender.core.answers.nodes import STAND_IN, WANTED, ClassVerdict
+from extender.core.answers.pod import PodExplanation
+from extender.core.answers.views import Place, SeatsOf, Surplus
+from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
+from extender.core.model.reasons import GIVES_A_CLASS, Reason
+from extender.core.policy.policy import Problem
+from extender.core.policy.provenance import DEFAULT, HELD, LAST_VALID, Setting
 
 PODS = 50
 """Pods in the table of a workload; wide, JSON and YAML have them all."""

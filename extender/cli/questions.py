@@ -6,13 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.cli.client import Client
-from extender.core.decisionlog import Entry
-from extender.core.detail import WorkloadExplanation
-from extender.core.drift.report import DriftReport
-from extender.core.explain import PodExplanation
-from extender.core.outlook import Change, WhatIf
-from extender.core.overview import Overview, WorkloadRow
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.answers.overview import Overview, WorkloadRow
+from extender.core.answers.plan import DriftReport
+from extender.core.answers.pod import PodExplanation
+from extender.core.answers.workload import WorkloadExplanation
+from extender.core.model.reasons import Reason
+from extender.core.whatif.outlook import Change, WhatIf
 from extender.rpc.convert import NUMBERS, from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

@@ -41,7 +41,7 @@ def check(
       spotmix scheduler-config render | spotmix scheduler-config check -
     """
     from extender.cli.textfile import STDIN, read_text  # noqa: PLC0415 - see the package's docstring
-    from extender.core.errors import WireError  # noqa: PLC0415 - likewise
+    from extender.core.model.errors import WireError  # noqa: PLC0415 - likewise
     from extender.settings import stanza_from  # noqa: PLC0415 - likewise
     from extender.wire.schedulerconfig_check import check as checked  # noqa: PLC0415 - likewise
 

@@ -32,7 +32,7 @@ def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: 
       kubectl -n kube-system get cm scheduler -o jsonpath='{.data.config\\.yaml}' | spotmix scheduler-config inject -
     """
     from extender.cli.textfile import STDIN, read_text, replace_text  # noqa: PLC0415 - see the package's docstring
-    from extender.core.errors import WireError  # noqa: PLC0415 - likewise
+    from extender.core.model.errors import WireError  # noqa: PLC0415 - likewise
     from extender.settings import stanza_from  # noqa: PLC0415 - likewise
     from extender.wire.schedulerconfig_inject import injected  # noqa: PLC0415 - likewise
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
-from extender.core.errors import ApiError, ConfigError, ServiceError, WireError
+from extender.core.model.errors import ApiError, ConfigError, ServiceError, WireError
 
 if TYPE_CHECKING:
     from extender.cli.client import Bearer, Client
-    from extender.core.reasons import Reason
+    from extender.core.model.reasons import Reason
     from extender.kube.client import ApiClient
     from extender.kube.servicepod import ServicePod
     from extender.settings import Settings

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
     from extender.cli.questions import Overlook
-    from extender.core.overview import Overview
+    from extender.core.answers.overview import Overview
 
 OFF_TARGET = 3
 """Exit code of `--exit-code` when a workload is not as its owner asked for."""
@@ -52,7 +52,7 @@ def status(
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    from extender.core.overview import OFF  # noqa: PLC0415 - see the package's docstring
+    from extender.core.answers.overview import OFF  # noqa: PLC0415 - see the package's docstring
 
     shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
     if output in ("json", "yaml"):
@@ -71,7 +71,7 @@ def _seen(
     """How workloads stand, and in which namespace; it is empty for all."""
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    from extender.core.overview import overview  # noqa: PLC0415 - likewise
+    from extender.core.answers.overview import overview  # noqa: PLC0415 - likewise
 
     settings = settings_from(config_file, given)
     meant = "" if all_namespaces else namespace or default_namespace(settings, target)

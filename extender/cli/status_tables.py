@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.output import plain_table
-from extender.core.overview import OFF, Condition, Overview, WorkloadRow
+from extender.core.answers.overview import OFF, Condition, Overview, WorkloadRow
 
 BAD, SOSO, GOOD = "bold red", "yellow", "green"
 

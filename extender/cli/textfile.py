@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 
 STDIN = "-"
 

@@ -7,7 +7,7 @@ import click
 from extender.cli.kinds import OBJECT, parts_of
 from extender.cli.options import options_of, settings_from
 from extender.cli.service import Target, default_namespace, service_options
-from extender.core.reasons import OBSTACLES, OF_DECISIONS, Reason
+from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
 
 if TYPE_CHECKING:
     from extender.cli.watching import Wanted
@@ -91,7 +91,7 @@ def watch(
 
 def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reasons: tuple[str, ...]) -> "Wanted":
     from extender.cli.watching import Wanted  # noqa: PLC0415 - see the package's docstring
-    from extender.core.lookup import kind_named  # noqa: PLC0415 - likewise
+    from extender.core.state.lookup import kind_named  # noqa: PLC0415 - likewise
 
     kind, pod = "", ""
     if what or name:

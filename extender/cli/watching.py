@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from extender.cli.questions import entries_of, reason_of
 from extender.cli.service import Target, connected
-from extender.core.decisionlog import Entry
-from extender.core.errors import ApiError, ServiceError
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.model.errors import ApiError, ServiceError
+from extender.core.model.reasons import Reason
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports
 from extender.rpc.convert import NUMBERS

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
     from extender.cli.questions import LookedAhead
-    from extender.core.outlook import Change, WhatIf
+    from extender.core.whatif.outlook import Change, WhatIf
 
 WORSE = 3
 """Exit code of `--exit-code` when pods would have no node or a floor would not be kept."""
@@ -46,8 +46,8 @@ def _change(
     what: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...], prices: dict[str, float]
 ) -> "Change":
     """What is supposed; the workload's namespace is not known yet."""
-    from extender.core.drift.report import WorkloadName  # noqa: PLC0415 - see the package's docstring
-    from extender.core.outlook import Change, LostPool  # noqa: PLC0415 - likewise
+    from extender.core.answers.plan import WorkloadName  # noqa: PLC0415 - see the package's docstring
+    from extender.core.whatif.outlook import Change, LostPool  # noqa: PLC0415 - likewise
 
     lost = []
     for text in pools:
@@ -164,7 +164,7 @@ def _answer(
 
     from msgspec.structs import replace  # noqa: PLC0415 - likewise
 
-    from extender.core.whatif import what_if as look_ahead  # noqa: PLC0415 - likewise
+    from extender.core.whatif.what_if import what_if as look_ahead  # noqa: PLC0415 - likewise
     from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
 
     settings = settings_from(config_file, given)

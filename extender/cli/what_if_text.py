@@ -8,9 +8,9 @@ from rich.text import Text
 
 from extender.cli.output import plain_table
 from extender.cli.status_tables import BAD, GOOD, SOSO
-from extender.core.outlook import Outlook, WhatIf, WorkloadChange
-from extender.core.provenance import HELD, LAST_VALID
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
+from extender.core.policy.provenance import HELD, LAST_VALID
+from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange
 
 SHOWN = 20
 """Workloads in the table; wide, JSON and YAML have them all."""

@@ -11,7 +11,7 @@ How the runtime wires it (decoders come from `extender.wire`, the sink is `Clust
     feed.faults(180.0)  # nothing, while pods can be placed
     queue = PatchQueue(PodPatches(client), report)
     queue.start()
-    queue.nominate(PodKey(namespace, name, uid), node)
+    queue.nominate(PodId(namespace, name, uid), node)
     recorder = EventRecorder(client, report)
     recorder.start()
     recorder.emit(Regarding(kind, api_version, namespace, name, uid), EventReason.MOVED, action, note)

@@ -19,8 +19,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from extender.core.access import Attributes, User
-from extender.core.errors import ApiError, Forbidden, Unauthenticated, WireError
+from extender.core.model.access import Attributes, User
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WireError
 from extender.kube.limits import TokenBucket
 from extender.kube.ports import Api, Ports
 from extender.wire.access_v1 import access_review, decode_access_review, decode_token_review, token_review

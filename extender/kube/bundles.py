@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.changes import wait_for_change
 from extender.kube.ports import Ports, WatchApi
 from extender.wire.certificates_v1 import bundle_fields, decode_configuration

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from extender.core.errors import ApiError, ConfigError, WireError
+from extender.core.model.errors import ApiError, ConfigError, WireError
 from extender.kube.bundles import Bundles
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH

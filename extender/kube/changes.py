@@ -7,7 +7,7 @@ import math
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.ports import WatchApi
 
 

@@ -16,7 +16,7 @@ import msgspec
 from yarl import URL
 
 import extender
-from extender.core.errors import ApiError, ConfigError, WireError
+from extender.core.model.errors import ApiError, ConfigError, WireError
 from extender.kube.connection import Connection, ConnectionSource
 from extender.kube.credentials import Credentials
 from extender.kube.lines import LineSplitter

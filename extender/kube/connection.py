@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 
 HOME_KUBECONFIG = "~/.kube/config"
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

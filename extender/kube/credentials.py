@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.kube.connection import Connection, ConnectionSource
 
 # How often the loader is asked whether the token has expired, and a 401 may run an exec plugin again.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.limits import is_transient
 from extender.kube.ports import Api, Ports
 from extender.kube.resources import BUILT_IN, ApiResource, api_resource

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError, WireError
+from extender.core.model.errors import ApiError, WireError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.patches import FIELD_MANAGER
 from extender.kube.ports import Api

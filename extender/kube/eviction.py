@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.ports import Api
 from extender.wire.drift_v1 import eviction
 

@@ -6,12 +6,14 @@ pod is then left alone until the value on it changes, so that a refusal is never
 
 from collections.abc import Callable
 
-from extender.core.eventreasons import EventReason
-from extender.core.records import PodRecord, Revision, Workload
-from extender.core.seatcost import is_foreign
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
-from extender.kube.patches import CostOutcome, PodKey
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import PodId
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.scalein.costs import is_foreign
+from extender.core.state.records import PodRecord, Revision
+from extender.core.state.state import ClusterState
+from extender.kube.patches import CostOutcome
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.wire.kube_v1 import DELETION_COST
@@ -40,7 +42,7 @@ class ForeignCosts:
         self._limit = KEPT_MORE
         self.kept: dict[str, str] = {}
 
-    def told(self, pod: PodKey, outcome: CostOutcome, whose: str) -> None:
+    def told(self, pod: PodId, outcome: CostOutcome, whose: str) -> None:
         """See `PodPatches`."""
         self._counted(outcome)
         record = self._state.pods.get(pod.uid)

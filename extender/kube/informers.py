@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-from extender.core.errors import ApiError
-from extender.core.events import Event, Listed
-from extender.core.objects import OwnerRef
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import OwnerRef
+from extender.core.state.events import Event, Listed
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from extender.core.errors import ApiError, WireError
+from extender.core.model.errors import ApiError, WireError
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
 from extender.kube.ports import Ports, Report, WatchApi

@@ -1,6 +1,6 @@
 """Lines out of the chunks of a watch."""
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 
 # etcd refuses objects above 1.5 MiB by default; a line holds one, and JSON escapes may stretch it.
 MAX_LINE = 32 * 1024 * 1024

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.limits import Backoff
 from extender.kube.patches import FIELD_MANAGER

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
 from extender.kube.client import APPLY_PATCH, MERGE_PATCH
 from extender.kube.ports import Api
 from extender.wire.kube_v1 import DELETION_COST
@@ -25,15 +26,7 @@ _OWNERS = re.compile(r'conflicts? with ("[^"]*")')
 CostOutcome = Literal["written", "removed", "foreign", "gone"]
 
 
-class PodKey(Struct, frozen=True, gc=False):
-    """One pod, and no namesake of it."""
-
-    namespace: str
-    name: str
-    uid: str
-
-
-CostTold = Callable[[PodKey, CostOutcome, str], None]
+CostTold = Callable[[PodId, CostOutcome, str], None]
 """Takes what became of a cost, and for `foreign` whose it is, as far as the server says."""
 
 
@@ -63,15 +56,15 @@ class PodPatches:
         self._api = api
         self._told = told
 
-    async def annotate(self, pod: PodKey, values: Mapping[str, str | None]) -> bool:
+    async def annotate(self, pod: PodId, values: Mapping[str, str | None]) -> bool:
         """Set annotations; None removes one."""
         return await self._patch(pod, {"metadata": {"annotations": dict(values)}})
 
-    async def nominate(self, pod: PodKey, node: str) -> bool:
+    async def nominate(self, pod: PodId, node: str) -> bool:
         """Set `status.nominatedNodeName`: the scheduler tries this node first, outside its sample."""
         return await self._patch(pod, {"status": {"nominatedNodeName": node}}, subresource="/status")
 
-    async def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+    async def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.
 
         By server-side apply without force: the server itself refuses to write over a value that another field manager
@@ -104,7 +97,7 @@ class PodPatches:
         self._told(pod, "foreign" if left else "removed", "")
         return not left
 
-    async def _patch(self, pod: PodKey, patch: dict[str, Any], *, subresource: str = "") -> bool:
+    async def _patch(self, pod: PodId, patch: dict[str, Any], *, subresource: str = "") -> bool:
         patch.setdefault("metadata", {})["uid"] = pod.uid
         try:
             await self._api.request(

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import aiohttp
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 
 PROTOCOL = "v4.channel.k8s.io"
 RIGHTS = "a port-forward needs the rights to get and create pods/portforward"

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
 from extender.kube.limits import Backoff, TokenBucket, is_transient
-from extender.kube.patches import PodKey, PodPatches
+from extender.kube.patches import PodPatches
 from extender.kube.ports import Ports, Report
 
 Kind = Literal["annotate", "nominate", "cost"]
@@ -54,7 +55,7 @@ class PatchQueue:
         self._limit = limit
         self._allowed = allowed
         # Insertion order is the order of service.
-        self._waiting: OrderedDict[tuple[str, Kind], tuple[PodKey, Value]] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, Kind], tuple[PodId, Value]] = OrderedDict()
         self._busy: set[tuple[str, Kind]] = set()
         self._ready = asyncio.Semaphore(0)
         self._idle = asyncio.Event()
@@ -68,15 +69,15 @@ class PatchQueue:
         """Start sending."""
         self._workers = [asyncio.create_task(self._work(), name=f"patch pods {n}") for n in range(self._concurrency)]
 
-    def annotate(self, pod: PodKey, values: Mapping[str, str | None]) -> bool:
+    def annotate(self, pod: PodId, values: Mapping[str, str | None]) -> bool:
         """Set annotations (None removes one); False when the queue is full or closed."""
         return self._put(pod, "annotate", values)
 
-    def nominate(self, pod: PodKey, node: str) -> bool:
+    def nominate(self, pod: PodId, node: str) -> bool:
         """Set the nominated node; False when the queue is full or closed."""
         return self._put(pod, "nominate", node)
 
-    def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+    def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set the deletion cost (None removes it); False when the queue is full or closed."""
         return self._put(pod, "cost", cost)
 
@@ -99,7 +100,7 @@ class PatchQueue:
         self._workers = []
         return left
 
-    def _put(self, pod: PodKey, kind: Kind, value: Value) -> bool:
+    def _put(self, pod: PodId, kind: Kind, value: Value) -> bool:
         key = (pod.uid, kind)
         waiting = self._waiting.get(key)
         if self._closed or (waiting is None and len(self._waiting) >= self._limit):
@@ -155,7 +156,7 @@ class PatchQueue:
                 self.sent += alive
                 return
 
-    async def _send(self, pod: PodKey, kind: Kind, value: Value) -> bool:
+    async def _send(self, pod: PodId, kind: Kind, value: Value) -> bool:
         if isinstance(value, Mapping):
             return await self._patches.annotate(pod, value)
         if kind == "nominate":

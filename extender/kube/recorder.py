@@ -16,8 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from extender.core.errors import ApiError
-from extender.core.eventreasons import EventReason
+from extender.core.model.errors import ApiError
+from extender.core.model.eventreasons import EventReason
 from extender.kube.limits import Backoff, TokenBucket, is_transient
 from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
 from extender.kube.ports import Api, Ports, Report

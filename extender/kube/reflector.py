@@ -12,9 +12,9 @@ from contextlib import aclosing
 
 from msgspec import Struct
 
-from extender.core.errors import ApiError, WireError
-from extender.core.events import Event, Gone, Listed, Upsert
-from extender.core.objects import Object
+from extender.core.model.errors import ApiError, WireError
+from extender.core.model.objects import Object
+from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports, Report, WatchApi

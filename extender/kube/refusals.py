@@ -4,7 +4,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.connection import Connection
 
 

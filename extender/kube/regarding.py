@@ -4,8 +4,9 @@ from typing import Self
 
 from msgspec import Struct
 
-from extender.core.drift.moves import PodId
-from extender.core.records import NodeRecord, Workload
+from extender.core.model.objects import PodId
+from extender.core.policy.workload import Workload
+from extender.core.state.records import NodeRecord
 
 
 class Regarding(Struct, frozen=True, gc=False):

@@ -6,8 +6,8 @@ One bad object must cost no more than itself: not the page it came in, and not t
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import WireError
-from extender.core.objects import Object
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Object
 from extender.wire.watch import Decoder, Page
 
 

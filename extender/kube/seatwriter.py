@@ -10,12 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from extender.core.records import PodRecord, Revision
-from extender.core.seatcost import costs_to_write, is_foreign
-from extender.core.state import ClusterState
-from extender.core.workloads import Missing
+from extender.core.model.objects import PodId
+from extender.core.policy.workloads import Missing
+from extender.core.scalein.costs import costs_to_write, is_foreign
+from extender.core.state.records import PodRecord, Revision
+from extender.core.state.state import ClusterState
 from extender.kube.foreigncosts import ForeignCosts
-from extender.kube.patches import PodKey
 
 # A revision that never rests is written all the same after this many times the settling time.
 PATIENCE = 10
@@ -26,7 +26,7 @@ BATCH = 50
 class CostQueue(Protocol):
     """Takes costs to be written; `PatchQueue` is one."""
 
-    def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+    def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set the deletion cost, or take ours back (None); False when there is no room."""
         ...
 
@@ -100,4 +100,4 @@ class SeatWriter:
             self._foreign.look_at(revision, managed.workload)
         else:
             return True
-        return all(self._queue.set_deletion_cost(PodKey(pod.namespace, pod.name, pod.uid), cost) for pod, cost in costs)
+        return all(self._queue.set_deletion_cost(PodId(pod.namespace, pod.name, pod.uid), cost) for pod, cost in costs)

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError, ServiceError
+from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.ownpod import LEADER_LABEL
 from extender.kube.ports import Api
 

@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from extender.core.objects import Pod
-from extender.core.waiting import Waiting
-from extender.kube.patches import PodKey
+from extender.core.model.objects import Pod, PodId
+from extender.core.state.waiting import Waiting
 from extender.kube.queue import PatchQueue
 
 # How long PodScheduled=False is waited for: the scheduler leaves the write out when nothing changed (seconds).
@@ -42,12 +41,12 @@ class Waker:
         self._counted = counted
         self._clock = clock
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._nominees: dict[str, tuple[PodKey, str]] = {}
-        self.unscheduled: dict[str, PodKey] = {}
+        self._nominees: dict[str, tuple[PodId, str]] = {}
+        self.unscheduled: dict[str, PodId] = {}
 
     def rejected(self, waiting: Waiting, *, written: bool) -> None:
         """A pod was rejected; `written` says that PodScheduled=False is on it already."""
-        pod = PodKey(waiting.namespace, waiting.name, waiting.pod)
+        pod = PodId(waiting.namespace, waiting.name, waiting.pod)
         self.forget(pod.uid)
         if waiting.node:
             self._nominees[pod.uid] = (pod, waiting.node)
@@ -70,7 +69,7 @@ class Waker:
     def seen(self, pod: Pod) -> None:
         """The watch delivered a pod."""
         if pod.unscheduled and not (pod.node or pod.terminating or pod.ended):
-            self.unscheduled[pod.uid] = PodKey(pod.namespace, pod.name, pod.uid)
+            self.unscheduled[pod.uid] = PodId(pod.namespace, pod.name, pod.uid)
         else:
             self.unscheduled.pop(pod.uid, None)
         if pod.uid in self._timers:
@@ -79,7 +78,7 @@ class Waker:
             elif pod.unscheduled and pod.uid in self._nominees:
                 self._nominate(pod.uid)
 
-    def wake(self, pod: PodKey) -> None:
+    def wake(self, pod: PodId) -> None:
         """Have the scheduler try a pod again."""
         self.forget(pod.uid)
         stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")

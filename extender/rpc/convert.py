@@ -15,11 +15,13 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from msgspec import Struct
 
-from extender.core import decisionlog, detail, explain, outlook, overview, policy, provenance, verdicts, views
-from extender.core.drift import moves, report
-from extender.core.errors import WireError
-from extender.core.overview import Condition
-from extender.core.reasons import Reason
+from extender.core.answers import decisions, nodes, overview, plan, pod, views, workload
+from extender.core.answers.overview import Condition
+from extender.core.model import objects
+from extender.core.model.errors import WireError
+from extender.core.model.reasons import Reason
+from extender.core.policy import policy, provenance
+from extender.core.whatif import outlook
 from spotmix.placement.v1 import placement_pb2 as pb
 
 E = TypeVar("E", bound=Enum)
@@ -29,12 +31,12 @@ Descriptor = Any
 """protobuf's descriptors have a class for each of its implementations."""
 
 MESSAGES: Mapping[type[Struct], type[Message]] = {
-    decisionlog.Entry: pb.Decision,
-    detail.PodRow: pb.PodRow,
-    detail.RevisionRow: pb.RevisionRow,
-    detail.WorkloadExplanation: pb.WorkloadExplanation,
-    explain.PodExplanation: pb.PodExplanation,
-    moves.PodId: pb.PodId,
+    decisions.Entry: pb.Decision,
+    workload.PodRow: pb.PodRow,
+    workload.RevisionRow: pb.RevisionRow,
+    workload.WorkloadExplanation: pb.WorkloadExplanation,
+    pod.PodExplanation: pb.PodExplanation,
+    objects.PodId: pb.PodId,
     outlook.Bystanders: pb.Bystanders,
     outlook.Change: pb.Change,
     outlook.LostNodes: pb.LostNodes,
@@ -50,16 +52,16 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     policy.Problem: pb.Problem,
     provenance.Setting: pb.Setting,
     provenance.Unmanaged: pb.Unmanaged,
-    report.DriftReport: pb.DriftReport,
-    report.Imbalance: pb.Imbalance,
-    report.OngoingMove: pb.OngoingMove,
-    report.PlannedMove: pb.PlannedMove,
-    report.PlannedStay: pb.PlannedStay,
-    report.Verdict: pb.EvictionVerdict,
-    report.Why: pb.Why,
-    report.WorkloadName: pb.WorkloadName,
-    verdicts.ClassVerdict: pb.ClassVerdict,
-    verdicts.NodeGroup: pb.NodeGroup,
+    plan.DriftReport: pb.DriftReport,
+    plan.Imbalance: pb.Imbalance,
+    plan.OngoingMove: pb.OngoingMove,
+    plan.PlannedMove: pb.PlannedMove,
+    plan.PlannedStay: pb.PlannedStay,
+    plan.Verdict: pb.EvictionVerdict,
+    plan.Why: pb.Why,
+    plan.WorkloadName: pb.WorkloadName,
+    nodes.ClassVerdict: pb.ClassVerdict,
+    nodes.NodeGroup: pb.NodeGroup,
     views.Held: pb.Held,
     views.NodeScore: pb.NodeScore,
     views.Outcome: pb.Outcome,

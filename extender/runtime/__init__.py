@@ -5,12 +5,12 @@ import signal
 import time
 from collections.abc import Iterator
 
-from extender.core.decisionlog import DecisionLog
-from extender.core.events import Event
-from extender.core.policy import parse_duration
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
-from extender.core.workloads import PolicyRules
+from extender.core.answers.decisions import DecisionLog
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import parse_duration
+from extender.core.policy.workloads import PolicyRules
+from extender.core.state.events import Event
+from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from extender.core.errors import SpotmixError
+from extender.core.model.errors import SpotmixError
 from extender.kube.ports import Report, WatchApi
 from extender.servers.tls import ReloadingTls
 from extender.settings import Settings

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from extender.core.decide import Decision, PodView
-from extender.core.decisionlog import DecisionLog
-from extender.core.reasons import Reason
-from extender.core.records import Workload
-from extender.core.waiting import Waiting
+from extender.core.answers.decisions import DecisionLog
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
+from extender.core.state.waiting import Waiting
 from extender.kube.waker import Waker
 from extender.runtime.placement import PlacementReports
 from extender.runtime.tracing import of_decision, of_pod

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.policy.workloads import Managed
+from extender.core.state.state import ClusterState
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.drift import DriftLoop

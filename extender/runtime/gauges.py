@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from extender import __version__
-from extender.core.classes import SPOT
-from extender.core.reasons import REJECTS, Reason
-from extender.core.standing import CLASSES
-from extender.core.state import ClusterState
+from extender.core.answers.standing import CLASSES
+from extender.core.model.classes import SPOT
+from extender.core.model.reasons import REJECTS, Reason
+from extender.core.state.state import ClusterState
 from extender.kube.reflector import Health
 from extender.telemetry import catalogue as families
 from extender.telemetry.readings import Reading

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 
-from extender.core.events import Event, Gone, Unavailable, Upsert
-from extender.core.objects import Owner, OwnerRef, Pod
-from extender.core.state import ClusterState, Wake
-from extender.core.workloads import NEVER_MANAGED
-from extender.kube.patches import PodKey
+from extender.core.model.objects import Owner, OwnerRef, Pod, PodId
+from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.state.events import Event, Gone, Unavailable, Upsert
+from extender.core.state.state import ClusterState, Wake
 from extender.kube.waker import Waker
 from extender.runtime.policies import PolicyReports
 from extender.servers.owners import OwnerGate
@@ -74,6 +73,6 @@ class Intake:
         effects, self._state.effects = self._state.effects, []
         for effect in effects:
             if isinstance(effect, Wake):
-                self._waker.wake(PodKey(effect.namespace, effect.name, effect.pod))
+                self._waker.wake(PodId(effect.namespace, effect.name, effect.pod))
             else:
                 self._policies.changed(effect)

@@ -12,10 +12,10 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-from extender.core.errors import ApiError, WireError
-from extender.core.policy import parse_duration
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
+from extender.core.model.errors import ApiError, WireError
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import parse_duration
+from extender.core.state.state import ClusterState
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod

@@ -6,12 +6,13 @@ a workload is the same for all of its pods, so that the Events of a burst are on
 
 from msgspec import Struct
 
-from extender.core.decide import Decision, PodView, stand_ins
-from extender.core.drift.moves import PodId
-from extender.core.eventreasons import EventReason
-from extender.core.reasons import Reason
-from extender.core.records import Workload
-from extender.core.state import ClusterState
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.stand_ins import stand_ins
+from extender.core.policy.workload import Workload
+from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from extender.core.eventreasons import EventReason
-from extender.core.workloads import PolicyChanged, Workloads
+from extender.core.model.eventreasons import EventReason
+from extender.core.policy.workloads import PolicyChanged, Workloads
 from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder

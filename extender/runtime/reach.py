@@ -7,11 +7,11 @@ come and go afterwards are no news: the text says from which on there is a spot 
 import asyncio
 from collections.abc import Iterable
 
-from extender.core.eventreasons import EventReason
-from extender.core.objects import Owner
-from extender.core.reach import shortfall
-from extender.core.records import Workload
-from extender.core.state import ClusterState
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import Owner
+from extender.core.policy.shortfall import shortfall
+from extender.core.policy.workload import Workload
+from extender.core.state.state import ClusterState
 from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder

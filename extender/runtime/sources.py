@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from extender import __version__
-from extender.core.decisionlog import DecisionLog
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
+from extender.core.answers.decisions import DecisionLog
+from extender.core.model.reasons import Reason
+from extender.core.state.state import ClusterState
 from extender.kube.ports import Report
 from extender.kube.reflector import Health
 from extender.runtime.drift import DriftLoop

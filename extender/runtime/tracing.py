@@ -6,10 +6,10 @@ A pod's decision, a review and a move add what they are about to the current spa
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from extender.core.decide import Decision, PodView
 from extender.core.drift.moves import Move
-from extender.core.errors import ApiError
-from extender.core.records import Workload
+from extender.core.model.errors import ApiError
+from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
 from extender.servers.asgi import Message, Receive, Scope, Send
 from extender.telemetry import vocabulary as words
 from extender.telemetry.traces import Attributes, Tracer

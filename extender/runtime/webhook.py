@@ -4,9 +4,9 @@ import ssl
 import time
 from collections.abc import Callable
 
-from extender.core.errors import ConfigError, WireError
-from extender.core.objects import OwnerRef
-from extender.core.state import ClusterState
+from extender.core.model.errors import ConfigError, WireError
+from extender.core.model.objects import OwnerRef
+from extender.core.state.state import ClusterState
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
 from extender.servers.owners import OwnerGate

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import extender
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

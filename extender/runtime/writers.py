@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from extender.core.policy import parse_duration
-from extender.core.state import ClusterState
+from extender.core.policy.policy import parse_duration
+from extender.core.state.state import ClusterState
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.download import Releases
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.kube.client import ApiClient
 from extender.sandbox import components
 from extender.sandbox.assets import find_assets

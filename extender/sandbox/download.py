@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.progress import Progress
 from extender.sandbox.versions import BINARIES, CHECKSUMS, ETCD, KUBERNETES
 

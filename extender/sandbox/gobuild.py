@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.process import dies_with_us
 from extender.sandbox.progress import Progress
 from extender.sandbox.versions import GO_MINIMUM, GO_WHEEL, KUBERNETES

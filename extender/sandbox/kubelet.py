@@ -15,7 +15,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import ApiError, SandboxError
+from extender.core.model.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.sandbox.podstatus import RUN_FOR, START_AFTER, Metadata, Pod, ended, running
 

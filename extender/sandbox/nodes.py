@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from extender.core.errors import ApiError, SandboxError
+from extender.core.model.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.sandbox.bulk import bulk
 

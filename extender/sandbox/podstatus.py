@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 
 RUN_FOR = "sandbox.spotmix.io/run-for"
 """Annotation: how long the containers of a pod that is not restarted run before they succeed."""

@@ -11,7 +11,7 @@ import secrets
 import socket
 from pathlib import Path
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 
 LOOPBACK = "127.0.0.1"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 
 
 def default_base() -> Path:

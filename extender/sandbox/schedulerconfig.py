@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.components import CLIENT_BURST, CLIENT_QPS
 from extender.wire.schedulerconfig import API_VERSION, KIND
 

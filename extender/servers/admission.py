@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from extender.core.advice import examine
-from extender.core.decide import PodView
-from extender.core.errors import WireError
-from extender.core.mutate import MutationRules, Mutator
-from extender.core.objects import Namespace, Owner
-from extender.core.policy import parse_enabled
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed, Missing
+from extender.core.admission.mutate import MutationRules, Mutator
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Namespace, Owner
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import PodView
+from extender.core.policy.advice import examine
+from extender.core.policy.policy import parse_enabled
+from extender.core.policy.workloads import Managed, Missing
+from extender.core.state.state import ClusterState
 from extender.servers.extender import Owners
 from extender.wire.admission_v1 import (
     Patch,

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from extender.core.decide import Decision, PodView, decide, wanted_class
-from extender.core.errors import WireError
-from extender.core.reasons import Reason
-from extender.core.records import Workload
-from extender.core.score import relative_scores, score_nodes
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed, Missing
+from extender.core.model.errors import WireError
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView, decide, wanted_class
+from extender.core.placement.score import relative_scores, score_nodes
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed, Missing
+from extender.core.state.state import ClusterState
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
 
 

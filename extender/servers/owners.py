@@ -4,8 +4,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from extender.core.objects import OwnerRef
-from extender.core.workloads import Missing
+from extender.core.model.objects import OwnerRef
+from extender.core.policy.workloads import Missing
 
 _REMEMBERED = 4096
 _FORGET_AFTER = 10.0

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 
 # The scheduler keeps idle connections for 90 s; whoever closes first loses the race with a request.
 KEEP_ALIVE = 120

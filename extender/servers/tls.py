@@ -8,7 +8,7 @@ import os
 import ssl
 from pathlib import Path
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 
 
 class ServedCertificate:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.servers.admission import UNKNOWN, About, Admission, Verdict, failure
 from extender.servers.asgi import (
     CLOSE,

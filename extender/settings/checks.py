@@ -2,8 +2,8 @@
 
 import ipaddress
 
-from extender.core.errors import ConfigError
-from extender.core.policy import parse_duration
+from extender.core.model.errors import ConfigError
+from extender.core.policy.policy import parse_duration
 from extender.settings.sections import (
     ApiTlsSettings,
     CertificateSettings,

@@ -10,10 +10,10 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from extender.core.errors import ConfigError
-from extender.core.mutate import parse_taint
-from extender.core.policy import Layer, Policy, parse_duration, parse_policy
-from extender.core.protection import workload_opt_out
+from extender.core.admission.mutate import parse_taint
+from extender.core.model.errors import ConfigError
+from extender.core.policy.policy import Layer, Policy, parse_duration, parse_policy
+from extender.core.policy.protection import workload_opt_out
 from extender.settings.checks import check_together
 from extender.settings.sections import Section, Settings
 from extender.wire.schedule import schedule_fault

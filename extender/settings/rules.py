@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from extender.core.admission.mutate import MutationRules, parse_taint
 from extender.core.drift.rules import DriftRules
-from extender.core.mutate import MutationRules, parse_taint
-from extender.core.objects import EMPTY
-from extender.core.policy import parse_duration
-from extender.core.workloads import PolicyRules
+from extender.core.model.objects import EMPTY
+from extender.core.policy.policy import parse_duration
+from extender.core.policy.workloads import PolicyRules
 from extender.settings.load import default_annotations
 from extender.settings.sections import DriftSettings, Settings
 from extender.wire.schedule import schedule_fault, window_open

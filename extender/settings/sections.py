@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from extender.core.classes import ClassRules
+from extender.core.model.classes import ClassRules
 
 
 def _duration(text: str) -> Any:

@@ -4,8 +4,8 @@ import base64
 import binascii
 from urllib.parse import urlsplit
 
-from extender.core.errors import ConfigError
-from extender.core.policy import parse_duration
+from extender.core.model.errors import ConfigError
+from extender.core.policy.policy import parse_duration
 from extender.settings.load import split_address
 from extender.settings.sections import Settings
 from extender.wire.schedulerconfig import Stanza

@@ -6,9 +6,8 @@ from enum import Enum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.constraints import NO_CONSTRAINTS, Constraints
-from extender.core.events import Event, Gone, Upsert
-from extender.core.objects import (
+from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.model.objects import (
     EMPTY,
     Budget,
     Claim,
@@ -21,6 +20,7 @@ from extender.core.objects import (
     Requests,
     Volume,
 )
+from extender.core.state.events import Event, Gone, Upsert
 from extender.simulate.clock import Clock
 
 
@@ -283,11 +283,6 @@ class VirtualApi:
     def _tell(self, event: Event) -> None:
         for watcher in self.watchers:
             watcher.other(event)
-
-
-def ref(owner: Owner) -> OwnerRef:
-    """The reference that what an owner controls carries."""
-    return OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
 
 
 def make_owner(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from extender.core.events import Event, Gone
-from extender.core.objects import Budget
+from extender.core.model.objects import Budget
+from extender.core.state.events import Event, Gone
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Worker
 

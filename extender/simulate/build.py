@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.advice import examine
-from extender.core.errors import ConfigError, WireError
-from extender.core.objects import Owner
-from extender.core.policy import Layer, parse_duration
-from extender.core.selectors import LabelSelector
+from extender.core.model.errors import ConfigError, WireError
+from extender.core.model.objects import Owner
+from extender.core.model.selectors import LabelSelector
+from extender.core.policy.advice import examine
+from extender.core.policy.policy import Layer, parse_duration
 from extender.settings import Settings, default_annotations
 from extender.settings.rules import drift_rules, mutation_rules, rules_of
 from extender.simulate.api import PodTemplate

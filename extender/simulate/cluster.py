@@ -6,11 +6,11 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.classes import ON_DEMAND, ClassRules
-from extender.core.events import Event
-from extender.core.objects import Budget, Namespace, Owner, OwnerRef, Pod
-from extender.core.selectors import LabelSelector
-from extender.core.workloads import PolicyRules
+from extender.core.model.classes import ON_DEMAND, ClassRules
+from extender.core.model.objects import Budget, Namespace, Owner, OwnerRef, Pod
+from extender.core.model.selectors import LabelSelector
+from extender.core.policy.workloads import PolicyRules
+from extender.core.state.events import Event
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.budgets import Budgets, BudgetSpec
 from extender.simulate.clock import Clock

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from extender.core.decide import ordinal_of
-from extender.core.events import Event, Upsert
-from extender.core.objects import Owner
-from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher, make_owner, ref
+from extender.core.model.objects import Owner
+from extender.core.policy.ordinals import ordinal_of
+from extender.core.state.events import Event, Upsert
+from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher, make_owner
 from extender.simulate.clock import Worker
 from extender.simulate.scalein import deletion_order
 
@@ -92,7 +92,7 @@ class Controllers(Watcher):
         pods = self._active(owner.uid)
         surplus = len(pods) - (owner.replicas or 0)
         for _ in range(-surplus):
-            self._api.create_pod(owner.namespace, f"{owner.name}-", ref(owner), self.templates[owner.uid])
+            self._api.create_pod(owner.namespace, f"{owner.name}-", owner.ref, self.templates[owner.uid])
         if surplus > 0:
             kin = self._revisions.get(owner.owner.uid, [owner.uid]) if owner.owner else [owner.uid]
             related = [pod for uid in kin for pod in self._active(uid)]
@@ -105,7 +105,7 @@ class Controllers(Watcher):
         revisions = self._revisions.setdefault(owner.uid, [])
         uid = self._api.new_uid("rs")
         number = uid.rpartition("-")[2]
-        child = make_owner("ReplicaSet", owner.namespace, f"{owner.name}-{number}", uid, replicas=0, owner=ref(owner))
+        child = make_owner("ReplicaSet", owner.namespace, f"{owner.name}-{number}", uid, replicas=0, owner=owner.ref)
         template = self.templates[owner.uid]
         labels = tuple(sorted({**dict(template.labels), HASH: number}.items()))
         self.templates[uid] = replace(template, labels=labels)
@@ -177,7 +177,7 @@ class Controllers(Watcher):
             pod = pods.get(ordinal)
             if pod is None:
                 name = f"{owner.name}-{ordinal}"
-                self._api.create_pod(owner.namespace, name, ref(owner), self.templates[owner.uid])
+                self._api.create_pod(owner.namespace, name, owner.ref, self.templates[owner.uid])
                 return
             if pod.terminating or not pod.ready:
                 return
@@ -202,6 +202,6 @@ class Controllers(Watcher):
             owner = self._api.owners[owner.uid]
         pods = self._active(owner.uid)
         for _ in range((owner.replicas or 0) - len(pods)):
-            self._api.create_pod(owner.namespace, f"{owner.name}-", ref(owner), self.templates[owner.uid])
+            self._api.create_pod(owner.namespace, f"{owner.name}-", owner.ref, self.templates[owner.uid])
         for pod in pods[owner.replicas or 0 :] if left is None else ():
             self._api.delete_pod(pod, Cause.CONTROLLER)

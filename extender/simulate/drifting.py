@@ -9,18 +9,18 @@ from random import Random
 
 from msgspec import Struct
 
+from extender.core.drift.backoff import DRAIN_PATIENCE, Patience, Result
 from extender.core.drift.drain import threatened
 from extender.core.drift.history import History, Verdict
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move
-from extender.core.drift.patience import DRAIN_PATIENCE, Patience, Result
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.view import View
-from extender.core.reasons import Reason
-from extender.core.records import Reservation, replacing
-from extender.core.state import Released
-from extender.core.workloads import Managed
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import Reservation, replacing
+from extender.core.state.state import Released
 from extender.simulate.api import VirtualApi
 from extender.simulate.budgets import Budgets
 from extender.simulate.clock import Timer

@@ -7,14 +7,14 @@ Follows kube-scheduler 1.36: a sample of the nodes, in turn by zone, that starts
 from collections.abc import Callable, Container
 from itertools import chain, zip_longest
 
-from extender.core.constraints import Constraints
-from extender.core.drift.topology import Check, Topology
-from extender.core.drift.whereabouts import Whereabouts
-from extender.core.fit import admits, has_room, meets
-from extender.core.objects import Requests
-from extender.core.records import NodeRecord
-from extender.core.selectors import Requirement
-from extender.core.state import ClusterState
+from extender.core.capacity.fit import admits, has_room, meets
+from extender.core.capacity.occupancy import Whereabouts
+from extender.core.capacity.topology import Check, Topology
+from extender.core.model.constraints import Constraints
+from extender.core.model.objects import Requests
+from extender.core.model.selectors import Requirement
+from extender.core.state.records import NodeRecord
+from extender.core.state.state import ClusterState
 from extender.simulate.api import VirtualApi, VirtualPod
 
 MIN_SAMPLE, MIN_PERCENT = 100, 5

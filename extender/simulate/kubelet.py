@@ -2,7 +2,7 @@
 
 from random import Random
 
-from extender.core.events import Event, Gone
+from extender.core.state.events import Event, Gone
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
 
 JITTER = 0.2

@@ -6,8 +6,8 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.classes import ClassRules
-from extender.core.objects import Node
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import Node
 from extender.simulate.api import VirtualApi
 from extender.simulate.kubelet import Kubelets
 from extender.wire.kube_v1 import Metadata, NodeSpec, NodeStatus, RawNode, RawTaint, TimedCondition

@@ -5,9 +5,9 @@ from copy import copy
 
 from msgspec import Struct, field
 
-from extender.core.classes import ON_DEMAND
-from extender.core.events import Event, Gone, Upsert
-from extender.core.objects import Namespace, Node, Owner
+from extender.core.model.classes import ON_DEMAND
+from extender.core.model.objects import Namespace, Node, Owner
+from extender.core.state.events import Event, Gone, Upsert
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
 from extender.simulate.prices import Prices
 from extender.simulate.truth import Truth, least_on_demand

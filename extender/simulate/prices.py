@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from extender.core.fit import share
-from extender.core.objects import Node, Requests
+from extender.core.capacity.fit import share
+from extender.core.model.objects import Node, Requests
 
 
 class Prices:

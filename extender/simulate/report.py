@@ -4,7 +4,7 @@ from collections import Counter
 
 from msgspec import Struct
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.simulate.build import Built
 from extender.simulate.drifting import DriftLoop
 from extender.simulate.meter import Tally

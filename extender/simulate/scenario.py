@@ -12,10 +12,10 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from extender.core.errors import ConfigError
-from extender.core.mutate import parse_taint
-from extender.core.policy import parse_duration
-from extender.core.quantity import parse_quantity
+from extender.core.admission.mutate import parse_taint
+from extender.core.model.errors import ConfigError
+from extender.core.model.quantity import parse_quantity
+from extender.core.policy.policy import parse_duration
 from extender.simulate.faults import explained
 
 API_VERSION = "spotmix.io/v1alpha1"

@@ -12,10 +12,10 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.events import Event, Gone, Upsert
-from extender.core.objects import Node, Requests
-from extender.core.records import NodeRecord
-from extender.core.workloads import Missing
+from extender.core.model.objects import Node, Requests
+from extender.core.policy.workloads import Missing
+from extender.core.state.events import Event, Gone, Upsert
+from extender.core.state.records import NodeRecord
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
 from extender.simulate.feasible import Feasible

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.decide import Decision, PodView, decide, wanted_class
-from extender.core.events import Event, Gone
-from extender.core.fit import Needs
-from extender.core.mutate import Draft, MutationRules, Mutator
-from extender.core.records import Revision
-from extender.core.score import relative_scores, score_nodes
-from extender.core.seatcost import costs_to_write, is_foreign
-from extender.core.state import ClusterState, Wake
-from extender.core.waiting import Waiting
-from extender.core.workloads import Managed, Missing, PolicyRules
+from extender.core.admission.mutate import Draft, MutationRules, Mutator
+from extender.core.capacity.fit import Needs
+from extender.core.placement.decide import Decision, PodView, decide, wanted_class
+from extender.core.placement.score import relative_scores, score_nodes
+from extender.core.policy.workloads import Managed, Missing, PolicyRules
+from extender.core.scalein.costs import costs_to_write, is_foreign
+from extender.core.state.events import Event, Gone
+from extender.core.state.records import Revision
+from extender.core.state.state import ClusterState, Wake
+from extender.core.state.waiting import Waiting
 from extender.simulate.api import PodTemplate, VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
 

@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.classes import ClassRules
-from extender.core.errors import WireError
-from extender.core.events import Unavailable
-from extender.core.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
-from extender.core.state import BUDGETS, CLAIMS, VOLUMES
-from extender.core.workloads import NEVER_MANAGED
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
+from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.state.events import Unavailable
+from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
 from extender.simulate.api import PodTemplate
 from extender.simulate.budgets import BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster

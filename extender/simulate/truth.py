@@ -1,10 +1,10 @@
 """The cluster without a lag: what the scheduler goes by, and what is measured."""
 
-from extender.core.events import Event
-from extender.core.policy import Policy
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed, PolicyRules
-from extender.simulate.api import VirtualApi, VirtualPod, Watcher, ref
+from extender.core.policy.policy import Policy
+from extender.core.policy.workloads import Managed, PolicyRules
+from extender.core.state.events import Event
+from extender.core.state.state import ClusterState
+from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 
 
 class Truth(Watcher):
@@ -38,7 +38,7 @@ class Truth(Watcher):
         owner = self.state.workloads.owners.get(revision)
         if owner is None:
             return None
-        known = self.state.workloads.resolve(owner.namespace, ref(owner))
+        known = self.state.workloads.resolve(owner.namespace, owner.ref)
         return known if isinstance(known, Managed) else None
 
 

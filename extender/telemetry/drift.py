@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.telemetry.catalogue import (
     DRIFT_CIRCUITS_OPENED,
     DRIFT_CYCLE_DURATION,

@@ -1,6 +1,6 @@
 """The reference of all Events, for people: docs/reference/events.md is what this gives."""
 
-from extender.core.eventreasons import EventReason
+from extender.core.model.eventreasons import EventReason
 
 _HEAD = """\
 # Events

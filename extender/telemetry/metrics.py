@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reason
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reason
 from extender.telemetry.api import ApiMetrics
 from extender.telemetry.catalogue import (
     ADMISSIONS,

@@ -29,7 +29,7 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import extender
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.telemetry.logs import logger
 from extender.telemetry.traces import ENDPOINTS, EXPORTER, NOTHING, Attributes, Headers, Kind, Span, given
 

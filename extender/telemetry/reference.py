@@ -1,6 +1,6 @@
 """The reference of all metrics, for people: docs/reference/metrics.md is what this gives."""
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.telemetry.catalogue import GROUPS, LABELS, Family
 
 _HEAD = """\

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from extender.core.policy import Mode
-from extender.core.standing import MODES, Name, Replicas, Standing
+from extender.core.answers.standing import MODES, Name, Replicas, Standing
+from extender.core.policy.policy import Mode
 from extender.telemetry.catalogue import (
     INVALID,
     OFF_TARGET,

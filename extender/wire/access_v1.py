@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.access import GROUP, Attributes, User
-from extender.core.errors import WireError
+from extender.core.model.access import GROUP, Attributes, User
+from extender.core.model.errors import WireError
 
 
 class _UserInfo(Struct, frozen=True):

@@ -10,13 +10,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from extender.core.decide import PodView
-from extender.core.errors import WireError
-from extender.core.fit import Needs
-from extender.core.mutate import Draft, Mutation
-from extender.core.objects import Namespace, Owner
-from extender.core.selectors import Requirement
-from extender.core.taints import Toleration
+from extender.core.admission.mutate import Draft, Mutation
+from extender.core.capacity.fit import Needs
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Namespace, Owner
+from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
+from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerMetadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
 from extender.wire.podspec_v1 import Affinity, RawToleration

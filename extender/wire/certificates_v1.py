@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 
 
 class _Metadata(Struct, frozen=True, rename="camel"):

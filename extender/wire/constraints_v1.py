@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from extender.core.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
-from extender.core.objects import EMPTY
+from extender.core.model.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
+from extender.core.model.objects import EMPTY
 from extender.wire.interning import Interned
 from extender.wire.podspec_v1 import NodeAffinity, RawToleration
 from extender.wire.requests_v1 import ContainerPort, PodSpec

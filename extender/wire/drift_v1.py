@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from extender.core.drift.history import DEFAULT_GRACE, BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import Move, PodId, Subject
-from extender.core.errors import WireError
-from extender.core.reasons import Reason
+from extender.core.drift.moves import Move, Subject
+from extender.core.model.errors import WireError
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 
 VERSION = 1
 

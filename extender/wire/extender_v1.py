@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from extender.core.constraints import Constraints
-from extender.core.decide import PodView
-from extender.core.errors import WireError
-from extender.core.fit import Needs
+from extender.core.capacity.fit import Needs
+from extender.core.model.constraints import Constraints
+from extender.core.model.errors import WireError
+from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerReference, TimedCondition, controller_of
 from extender.wire.podspec_v1 import Affinity, RawToleration
 from extender.wire.requests_v1 import PodSpec, pod_requests

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from extender.core.objects import Budget, Claim, Volume
+from extender.core.model.objects import Budget, Claim, Volume
 from extender.wire.kube_v1 import Identity
 from extender.wire.podspec_v1 import Selector
 from extender.wire.selectors_v1 import RawLabelSelector

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from extender.core.objects import OwnerRef, Requests
-from extender.core.taints import Taint
+from extender.core.model.objects import OwnerRef, Requests
+from extender.core.model.taints import Taint
 from extender.wire.requests_v1 import Quantities, amounts, to_requests
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 
 
 class LeaseSpec(Struct, frozen=True, rename="camel"):

@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from extender.core.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
-from extender.core.errors import WireError
-from extender.core.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
-from extender.core.state import BUDGETS, CLAIMS, VOLUMES
+from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
+from extender.core.model.errors import WireError
+from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
+from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
 from extender.wire.facts_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import (

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from extender.core.objects import EMPTY, Pod, Protection
-from extender.core.protection import opt_out_keys, pod_protection
+from extender.core.model.objects import EMPTY, Pod, Protection
+from extender.core.policy.protection import opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import DELETION_COST, Condition, Identity

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from extender.core.selectors import Requirement
-from extender.core.taints import Toleration
+from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 
 
 class RawRequirement(Struct, frozen=True, gc=False):

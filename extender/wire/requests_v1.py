@@ -6,8 +6,8 @@ Quantities may be numbers: the API server's own output never has any, what passe
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from extender.core.objects import Requests
-from extender.core.quantity import parse_quantity
+from extender.core.model.objects import Requests
+from extender.core.model.quantity import parse_quantity
 from extender.wire.interning import Interned
 
 Quantities = dict[str, str | int | float]

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.wire.schedulerconfig import Stanza, entries, go_seconds, is_configuration, own_entry, read
 from extender.wire.yamledit import Edits
 from extender.wire.yamltree import Node, fault

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.wire.schedulerconfig import API_VERSION, DEFAULT_SCHEDULER, KIND, Stanza
 from extender.wire.yamledit import item_lines, scalar_text
 

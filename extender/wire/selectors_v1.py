@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from extender.core.selectors import LabelSelector, Requirement
+from extender.core.model.selectors import LabelSelector, Requirement
 
 
 class RawExpression(Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from extender.core.objects import Object
+from extender.core.model.objects import Object
 
 
 class Page(Struct, frozen=True):

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 
 MAX_CHARS = 256 * 1024
 """Longest text that is read; takes some tenths of a second."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from bench import objects
 from bench.template import Template
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.seatcost import cost_of
-from extender.core.seats import TwoClassSeats
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.policy.seats import TwoClassSeats
+from extender.core.scalein.costs import cost_of
 
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 TYPES = ("m6i.4xlarge", "m6a.4xlarge", "m7i.4xlarge", "c6i.8xlarge", "r6i.2xlarge", "m5.4xlarge")

@@ -14,7 +14,7 @@ import time
 from statistics import median
 
 from bench.planchild import LATER, RULES, Stage
-from extender.core.decisionlog import DecisionLog
+from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
 from extender.servers.asgi import Message, Scope
 from extender.servers.console import ConsoleApp, Drifting, Sources

@@ -21,8 +21,8 @@ from bench.programs import Serve, python, running, scratch
 from bench.report import Bench, Target, spread
 from bench.test_micro import NOW, Loaded, Silent, answer
 from bench.wirespeed import NODES, REPLICAS, WORKLOADS, Followers, Names, Requests
-from extender.core.decide import Decision, PodView
-from extender.core.decisionlog import SIZE, DecisionLog
+from extender.core.answers.decisions import SIZE, DecisionLog
+from extender.core.placement.decide import Decision, PodView
 from extender.sandbox.ports import free_port
 from extender.servers.extender import Extender
 

@@ -17,18 +17,18 @@ from msgspec.structs import replace
 from bench.cluster import Cluster
 from bench.statechild import NOW, load
 from extender import runtime
-from extender.core.classes import SPOT, ClassRules
-from extender.core.constraints import Constraints, PodTerm, Spread
 from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
-from extender.core.events import Upsert
-from extender.core.objects import Node, Owner
-from extender.core.records import PodRecord
-from extender.core.selectors import LabelSelector
-from extender.core.state import ClusterState
-from extender.core.workloads import PolicyRules
+from extender.core.model.classes import SPOT, ClassRules
+from extender.core.model.constraints import Constraints, PodTerm, Spread
+from extender.core.model.objects import Node, Owner
+from extender.core.model.selectors import LabelSelector
+from extender.core.policy.workloads import PolicyRules
+from extender.core.state.events import Upsert
+from extender.core.state.records import PodRecord
+from extender.core.state.state import ClusterState
 from extender.settings import Settings
 from extender.wire.objects_v1 import Decoders
 

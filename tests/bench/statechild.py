@@ -19,10 +19,10 @@ from bench.cluster import Cluster
 from bench.programs import usage
 from bench.report import quantile
 from extender import runtime  # what `spotmix serve` imports; its size is a part of the figure
-from extender.core.classes import ClassRules
-from extender.core.events import Listed, Upsert
-from extender.core.state import ClusterState
-from extender.core.workloads import PolicyRules
+from extender.core.model.classes import ClassRules
+from extender.core.policy.workloads import PolicyRules
+from extender.core.state.events import Listed, Upsert
+from extender.core.state.state import ClusterState
 from extender.kube.resources import BUILT_IN
 from extender.settings import Settings
 from extender.wire.objects_v1 import Decoders

@@ -13,17 +13,18 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cluster import Cluster
-from extender.core.classes import ClassRules
-from extender.core.decide import Decision, PodView, decide
-from extender.core.events import Listed, Upsert
-from extender.core.objects import OwnerRef
-from extender.core.policy import Policy
-from extender.core.reasons import Reason
-from extender.core.records import Reservation, Workload
-from extender.core.score import relative_scores, score_nodes
-from extender.core.seats import TwoClassSeats, first_unfilled
-from extender.core.state import ClusterState, Released
-from extender.core.workloads import Managed, Missing, PolicyRules
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView, decide
+from extender.core.placement.score import relative_scores, score_nodes
+from extender.core.policy.policy import Policy
+from extender.core.policy.seats import TwoClassSeats, first_unfilled
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed, Missing, PolicyRules
+from extender.core.state.events import Listed, Upsert
+from extender.core.state.records import Reservation
+from extender.core.state.state import ClusterState, Released
 from extender.kube.resources import BUILT_IN
 from extender.servers.extender import Extender
 from extender.wire.extender_v1 import decode_args, encode_scores

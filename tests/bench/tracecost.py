@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, TraceIdRatioBas
 
 from bench.report import Bench, spread
 from bench.test_micro import Loaded, Silent
-from extender.core.decisionlog import DecisionLog
+from extender.core.answers.decisions import DecisionLog
 from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder

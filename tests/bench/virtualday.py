@@ -11,7 +11,7 @@ from statistics import median
 from support.simulated import reclaimed
 
 from bench.report import Bench, Target, spread
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.simulate.api import Cause
 from extender.simulate.cluster import Cluster
 from extender.simulate.meter import Tally

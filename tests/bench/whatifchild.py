@@ -12,11 +12,11 @@ import sys
 import time
 
 from bench.planchild import LATER, Stage, demands
-from extender.core.classes import SPOT
-from extender.core.drift.report import WorkloadName
-from extender.core.outlook import Change, LostPool, WhatIf
-from extender.core.state import ClusterState
-from extender.core.whatif import what_if_in_steps
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.classes import SPOT
+from extender.core.state.state import ClusterState
+from extender.core.whatif.outlook import Change, LostPool, WhatIf
+from extender.core.whatif.what_if import what_if_in_steps
 
 
 def ask(state: ClusterState, change: Change) -> tuple[float, float, WhatIf]:

@@ -14,9 +14,9 @@ import msgspec
 from rich.progress import Progress
 
 from bench.objects import TOLERATIONS, api_access, container
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.errors import ApiError
-from extender.core.seats import TwoClassSeats
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.errors import ApiError
+from extender.core.policy.seats import TwoClassSeats
 from extender.kube.client import ApiClient
 from extender.sandbox import SimNode, bulk, create_nodes, node_pool
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from support.cluster import Cluster, eventually, pod_template
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
 from extender.kube.client import ApiClient
-from extender.kube.patches import PodKey, PodPatches
+from extender.kube.patches import PodPatches
 from extender.sandbox import ControlPlane, create_nodes, node_pool
 from extender.sandbox.spotmix import scheduler_config
 from extender.servers.http import ExtenderApp
@@ -123,7 +124,7 @@ async def record(recorder: Recorder, api: ApiClient, mode: str) -> None:
         return (await cluster.pods(LATE))[0]
 
     pod = await eventually(late, lambda pod: bool(pod["status"].get("conditions")), "PodScheduled=False")
-    key = PodKey(cluster.namespace, pod["metadata"]["name"], pod["metadata"]["uid"])
+    key = PodId(cluster.namespace, pod["metadata"]["name"], pod["metadata"]["uid"])
     patches = PodPatches(api)
     await patches.annotate(key, {"spotmix.io/wake": "now"})
     await recorder.seen(f"{mode}-retried-filter")

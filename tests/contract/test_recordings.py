@@ -10,10 +10,10 @@ from msgspec import Struct
 from support.doubles import ENABLED, World, keys, make_node, make_owner
 from support.doubles_servers import Bench
 
-from extender.core.classes import ClassRules
-from extender.core.events import Upsert
-from extender.core.objects import Node, Owner
-from extender.core.reasons import Reason
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import Node, Owner
+from extender.core.model.reasons import Reason
+from extender.core.state.events import Upsert
 from extender.wire.extender_v1 import decode_args
 from extender.wire.objects_v1 import Decoders
 

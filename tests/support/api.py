@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from extender.core.access import Attributes, User
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.access import Attributes, User
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.rpc.answers import Answers
 from extender.servers.rpc.calls import Access, Calls, Door
 from extender.servers.rpc.server import CALLS, RpcServer

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from extender.core.classes import ClassRules
-from extender.core.errors import ApiError
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 
 ENABLED = {"spotmix.io/enabled": "true"}

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from extender.core.decisionlog import DecisionLog
+from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
 from extender.core.drift.rules import DriftRules
-from extender.core.objects import OwnerRef
-from extender.core.reasons import Reason
+from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
 from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
 from extender.servers.console import ConsoleApp, Drifting, Sources
 from extender.servers.console.ports import Doorkeeper

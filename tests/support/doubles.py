@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from extender.core.decide import Decision, PodView, decide
-from extender.core.events import Gone, Upsert
-from extender.core.fit import Needs
-from extender.core.objects import (
+from extender.core.capacity.fit import Needs
+from extender.core.model.objects import (
     EMPTY,
     Budget,
     Claim,
@@ -21,11 +19,13 @@ from extender.core.objects import (
     Requests,
     Volume,
 )
-from extender.core.records import Workload
-from extender.core.selectors import LabelSelector, Requirement
-from extender.core.state import ClusterState, Wake
-from extender.core.taints import Taint
-from extender.core.workloads import Managed, PolicyRules
+from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.model.taints import Taint
+from extender.core.placement.decide import Decision, PodView, decide
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed, PolicyRules
+from extender.core.state.events import Gone, Upsert
+from extender.core.state.state import ClusterState, Wake
 from extender.wire.schedule import schedule_fault
 
 ENABLED = {"spotmix.io/enabled": "true"}

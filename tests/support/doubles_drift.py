@@ -8,9 +8,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from extender.core.classes import ClassRules
-from extender.core.errors import ApiError
-from extender.core.objects import OwnerRef, Pod
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import OwnerRef, Pod
 from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder
 from extender.kube.reflector import Health

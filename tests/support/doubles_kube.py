@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 
 STRATEGIC = "application/strategic-merge-patch+json"
 

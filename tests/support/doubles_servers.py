@@ -8,10 +8,10 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from extender.core.decide import Decision, PodView
-from extender.core.reasons import Reason
-from extender.core.records import Workload
-from extender.core.workloads import Missing
+from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
 from extender.servers.server import HttpServer, bind

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from extender.core.errors import WireError
-from extender.core.mutate import MutationRules
-from extender.core.workloads import PolicyRules
+from extender.core.admission.mutate import MutationRules
+from extender.core.model.errors import WireError
+from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import About, Admission, Verdict
 from extender.servers.webhook import WebhookApp
 from support.doubles import ON_DEMAND, RULES, SPOT, World, make_node

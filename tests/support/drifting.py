@@ -7,8 +7,8 @@ from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan, Move
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
-from extender.core.objects import EMPTY, OwnerRef
-from extender.core.reasons import Reason
+from extender.core.model.objects import EMPTY, OwnerRef
+from extender.core.model.reasons import Reason
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
 
 NIGHTLY = {"disruption_schedule": "0 2 * * *", "disruption_duration": "1h"}

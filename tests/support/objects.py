@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH, ApiClient
 from support.cluster import eventually
 from support.tools import ROOT

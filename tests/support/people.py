@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from extender.core.access import GROUP, Attributes
+from extender.core.model.access import GROUP, Attributes
 from extender.kube.client import ApiClient
 from support.rights import RBAC
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.objects import OwnerRef
+from extender.core.model.objects import OwnerRef
 
 
 class Status(Struct, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Self
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 
 SELECTOR = "spotmix.io/leader=true"

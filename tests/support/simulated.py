@@ -4,8 +4,8 @@ from random import Random
 from typing import Any
 
 from extender.core.drift.rules import DriftRules
-from extender.core.objects import Requests
-from extender.core.selectors import LabelSelector
+from extender.core.model.objects import Requests
+from extender.core.model.selectors import LabelSelector
 from extender.simulate.api import PodTemplate, VirtualPod
 from extender.simulate.budgets import Amount, BudgetSpec
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.assets import cache_home, fill, host_platform, missing_binaries
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress

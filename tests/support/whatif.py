@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from extender.core.drift.report import WorkloadName
-from extender.core.objects import OwnerRef, Requests
-from extender.core.outlook import Change, Outlook, WhatIf
-from extender.core.whatif import what_if
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.objects import OwnerRef, Requests
+from extender.core.whatif.outlook import Change, Outlook, WhatIf
+from extender.core.whatif.what_if import what_if
 from support.doubles import World, make_node
 
 WEB = WorkloadName("shop", "deploy", "web")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from unit.kube.fake_api import VirtualTime
 
-from extender.core.errors import ApiError
-from extender.core.overview import overview
+from extender.core.answers.overview import overview
+from extender.core.model.errors import ApiError
 from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, DRIFT_ONLY, NODES, PODS, VOLUMES
 from extender.onlook import ATTEMPTS, Sight, look
 from extender.settings import Settings

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from extender.core.drift.moves import Stay
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 
 FIXES: Mapping[Reason, str] = {
     Reason.SINGLETON: "run two replicas, or set drift.moveSingletons",

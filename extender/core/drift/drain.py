@@ -11,19 +11,21 @@ from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
-from extender.core.decide import ordinal_of, stand_ins
-from extender.core.drift.allowance import Ledger
-from extender.core.drift.candidates import deletion_cost
+from extender.core.capacity.room import Room
 from extender.core.drift.guards import pending, protected
-from extender.core.drift.moves import Move, PodId, Refusal, Stay, node_of
-from extender.core.drift.room import Room
+from extender.core.drift.ledger import Ledger
+from extender.core.drift.moves import Move, Stay
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, revisions_of, seated
-from extender.core.reasons import Reason
-from extender.core.records import NodeRecord, PodRecord, Revision, Workload
-from extender.core.seats import first_unfilled
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.model.reasons import Reason, Refusal
+from extender.core.policy.ordinals import ordinal_of, seat_of_ordinal
+from extender.core.policy.seats import first_unfilled
+from extender.core.policy.stand_ins import stand_ins
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.scalein.removal_order import deletion_cost
+from extender.core.state.records import NodeRecord, PodRecord, Revision
+from extender.core.state.state import ClusterState
 
 NOTICE = 120.0
 """The longest notice that platforms give (AWS, seconds). A replacement that waits longer for a stand-in of its class
@@ -135,8 +137,8 @@ class _Drainer:
                 self._go(pod, drift, seat, target)
                 seats.fill(seat)
             else:
-                source, where = _class_of(pod), node_of(pod)
-                stay = Stay(PodId.of(pod), where, drift.subject, source, seat, target.reason, target.detail)
+                source, where = _class_of(pod), pod.node_name
+                stay = Stay(pod.id, where, drift.subject, source, seat, target.reason, target.detail)
                 self.stays.append(stay)
 
     def _refusal(self, pod: PodRecord, drift: Drift, seat: str) -> Refusal | None:
@@ -159,7 +161,7 @@ class _Drainer:
         classes = [seat, *(stand_ins(policy, seat) if policy.fallback_after < NOTICE else ())]
         found: NodeRecord | Refusal = Refusal(Reason.NO_NODE)
         for number, name in enumerate(classes):
-            other = self._room().find(pod, name, drift, dwell=False)
+            other = self._room().find(pod, name, drift.group, dwell=False)
             if isinstance(other, NodeRecord):
                 return other
             # The seat's own class says most.
@@ -177,8 +179,8 @@ class _Drainer:
             self._room().take(pod, target, drift.revision)
         self.moves.append(
             Move(
-                PodId.of(pod),
-                node_of(pod),
+                pod.id,
+                pod.node_name,
                 drift.subject,
                 _class_of(pod),
                 seat,
@@ -214,9 +216,8 @@ class _FreeSeats:
 
     def __init__(self, each: Threatened, leaving: AbstractSet[str]) -> None:
         managed, revision = each.managed, each.revision
-        self._first, self._replicas = managed.revision.first_ordinal, managed.revision.replicas
+        self._owner, self._replicas = managed.revision, managed.revision.replicas
         self._seats = managed.workload.policy.seats
-        self._by_ordinal = revision.owner.kind == "StatefulSet"
         self._held = seated(revision, leaving)
         for name, count in revision.reserved.items():
             self._held[name] = self._held.get(name, 0) + count
@@ -231,11 +232,10 @@ class _FreeSeats:
 
     def offer(self, pod: PodRecord) -> str:
         """The class of the seat that the replacement of a pod would take, empty when none would come."""
-        ordinal = ordinal_of(pod.name) if self._by_ordinal else None
-        if ordinal is not None:
-            seat = ordinal - self._first + 1
-            wanted = seat > 0 and (self._replicas is None or seat <= self._replicas)
-            return self._seats.class_at(seat) if wanted else ""
+        if self._owner.kind == "StatefulSet":
+            seat = seat_of_ordinal(self._owner, pod.name)
+            wanted = seat is not None and (self._replicas is None or seat <= self._replicas)
+            return self._seats.class_at(seat) if seat is not None and wanted else ""
         self._left -= 1
         return first_unfilled(self._seats, self._held)[1] if self._replicas is None or self._left >= 0 else ""
 

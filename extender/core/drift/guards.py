@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from extender.core.drift.allowance import Standing
 from extender.core.drift.history import WorkloadHistory
-from extender.core.drift.moves import Refusal
+from extender.core.drift.ledger import Standing
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift
-from extender.core.policy import Policy
-from extender.core.protection import protection_of
-from extender.core.reasons import Reason
-from extender.core.records import PodRecord, Workload
-from extender.core.state import ClusterState
+from extender.core.model.objects import Protection
+from extender.core.model.reasons import Reason, Refusal
+from extender.core.policy.policy import Policy
+from extender.core.policy.workload import Workload
+from extender.core.state.records import PodRecord
+from extender.core.state.state import ClusterState
 
 
 class Case(Struct, eq=False):
@@ -138,6 +138,14 @@ def back_off(case: Case, source: str, destination: str) -> Refusal | None:
 
 
 # A pod
+
+
+def protection_of(record: PodRecord, workload: Workload, now: float) -> Protection | None:
+    """What forbids to move a pod at `now`, on itself or on its workload; None when nothing does."""
+    if record.protection is not None and record.protection.holds(now):
+        return record.protection
+    protection = workload.opt_out.of_pod(record.created) if workload.opt_out is not None else None
+    return protection if protection is not None and protection.holds(now) else None
 
 
 def protected(pod: PodRecord, workload: Workload, now: float) -> Refusal | None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from extender.core.drift.moves import Move, PodId
+from extender.core.drift.moves import Move
 from extender.core.drift.rules import DriftRules
-from extender.core.policy import Policy
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import Policy
+from extender.core.state.state import ClusterState
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -7,14 +7,14 @@ replacement; of a StatefulSet it is the one with the same name. Each new pod sta
 
 from collections.abc import Iterator
 
-from extender.core.decide import ordinal_of
 from extender.core.drift.history import History, InFlight, Verdict
-from extender.core.drift.moves import PodId
 from extender.core.drift.rules import DriftRules
-from extender.core.reasons import Reason
-from extender.core.records import PodRecord, Revision
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import PodRecord, Revision
+from extender.core.state.state import ClusterState
 
 UNSENT = 60.0
 """A pod that does not terminate this long (seconds) after its eviction was sent will not: the request was lost. Longer
@@ -116,9 +116,9 @@ def _is_right(state: ClusterState, entry: InFlight, pod: PodRecord) -> bool:
     if revision is None or not isinstance(managed, Managed):
         return True
     owner, seats = managed.revision, managed.workload.policy.seats
-    ordinal = ordinal_of(pod.name) if owner.kind == "StatefulSet" else None
-    if ordinal is not None and ordinal >= owner.first_ordinal:
-        return seats.class_at(ordinal - owner.first_ordinal + 1) == landed
+    own_seat = seat_of_ordinal(owner, pod.name)
+    if own_seat is not None:
+        return seats.class_at(own_seat) == landed
     return owner.replicas is not None and revision.filled.get(landed, 0) <= seats.target(owner.replicas).get(landed, 0)
 
 
@@ -131,5 +131,5 @@ def _is_content(state: ClusterState, entry: InFlight, revision: Revision | None)
         return live == 0
     if owner.replicas is None:
         return False
-    ordinal = ordinal_of(entry.move.pod.name) if owner.kind == "StatefulSet" else None
-    return live >= owner.replicas if ordinal is None else ordinal - owner.first_ordinal >= owner.replicas
+    seat = seat_of_ordinal(owner, entry.move.pod.name)
+    return live >= owner.replicas if seat is None else seat > owner.replicas

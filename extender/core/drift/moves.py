@@ -1,30 +1,11 @@
 """What a plan says: moves, pods that stay, workloads off their split."""
 
 from collections.abc import Mapping
-from typing import Self
 
 from msgspec import Struct
 
-from extender.core.reasons import Reason
-from extender.core.records import PodRecord
-
-
-class PodId(Struct, frozen=True, gc=False):
-    """One pod, and no namesake of it."""
-
-    namespace: str
-    name: str
-    uid: str
-
-    @classmethod
-    def of(cls, record: PodRecord) -> Self:
-        """The pod of a record."""
-        return cls(record.namespace, record.name, record.uid)
-
-
-def node_of(record: PodRecord) -> str:
-    """The name of the node that a pod is on, empty when it is on none."""
-    return record.node.name if record.node is not None else ""
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 
 
 class Subject(Struct, frozen=True, gc=False):
@@ -52,13 +33,6 @@ class Move(Struct, frozen=True, gc=False):
     target: str
     reason: Reason
     dry: bool = False
-
-
-class Refusal(Struct, frozen=True, gc=False):
-    """Why a pod is not moved; `detail` names the object that is in the way, if one is."""
-
-    reason: Reason
-    detail: str = ""
 
 
 class Stay(Struct, frozen=True, gc=False):

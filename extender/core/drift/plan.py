@@ -7,8 +7,8 @@ room deducted. One ledger and one view of the room serve the whole plan, so that
 
 from collections.abc import Collection
 
-from extender.core.drift.allowance import Ledger
-from extender.core.drift.candidates import in_order
+from extender.core.capacity.room import Room
+from extender.core.drift.arrivals import Seating
 from extender.core.drift.drain import drain
 from extender.core.drift.guards import (
     Case,
@@ -19,14 +19,14 @@ from extender.core.drift.guards import (
     workload_refusal,
 )
 from extender.core.drift.history import History
-from extender.core.drift.moves import DriftPlan, Move, PodId, Refusal, Stay, node_of
-from extender.core.drift.room import Room
+from extender.core.drift.ledger import Ledger
+from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.seating import Seating
 from extender.core.drift.surplus import Drift, Excess, drifted
-from extender.core.reasons import Reason
-from extender.core.records import NodeRecord, PodRecord
-from extender.core.state import ClusterState
+from extender.core.model.reasons import Reason, Refusal
+from extender.core.scalein.removal_order import in_order
+from extender.core.state.records import NodeRecord, PodRecord
+from extender.core.state.state import ClusterState
 
 
 def plan(
@@ -64,7 +64,7 @@ class _Planner:
     def room(self) -> Room:
         """The room that is left, with what is about to come already deducted. Few plans come so far as to ask."""
         if self._room is None:
-            self._room = Room(self.state, self.ledger.leaving, self.rules, self.now)
+            self._room = Room(self.state, self.ledger.leaving, self.now, dwell=self.rules.dwell)
             Seating(self.state, self.history, self._room).seat()
             self._room.expect(self.searches)
         return self._room
@@ -116,7 +116,7 @@ class _Planner:
         """Take in that a surplus pod stays."""
         destination = next(iter(destinations(drift, excess)), "")
         self.stays.append(
-            Stay(PodId.of(pod), node_of(pod), drift.subject, excess.source, destination, refusal.reason, refusal.detail)
+            Stay(pod.id, pod.node_name, drift.subject, excess.source, destination, refusal.reason, refusal.detail)
         )
 
     def move(self, drift: Drift, excess: Excess, pod: PodRecord, destination: str, target: NodeRecord) -> None:
@@ -128,8 +128,8 @@ class _Planner:
             drift.wanting[destination] -= 1
         self.moves.append(
             Move(
-                PodId.of(pod),
-                node_of(pod),
+                pod.id,
+                pod.node_name,
                 drift.subject,
                 excess.source,
                 destination,
@@ -195,7 +195,7 @@ class _Leaving:
         for destination in destinations(self.case.drift, self.excess):
             if back_off(self.case, self.excess.source, destination) is not None:
                 continue
-            found = self.planner.room.find(pod, destination, self.case.drift)
+            found = self.planner.room.find(pod, destination, self.case.drift.group)
             if isinstance(found, NodeRecord):
                 self.planner.move(self.case.drift, self.excess, pod, destination, found)
                 return None

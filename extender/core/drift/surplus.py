@@ -9,13 +9,15 @@ from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
-from extender.core.decide import ordinal_of
+from extender.core.capacity.room import Group
 from extender.core.drift.moves import OffTarget, Subject
-from extender.core.objects import Owner, OwnerRef
-from extender.core.records import PodRecord, Revision, Workload
-from extender.core.seats import Seats, first_unfilled
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.model.objects import Owner
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.seats import Seats, first_unfilled
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import PodRecord, Revision
+from extender.core.state.state import ClusterState
 
 
 class Excess(Struct, frozen=True, eq=False):
@@ -53,6 +55,12 @@ class Drift(Struct, eq=False):
         return sum(excess.count for excess in self.excess)
 
     @property
+    def group(self) -> Group:
+        """Its pods, for a search of room."""
+        cap = self.managed.workload.policy.max_per_pool
+        return Group(self.revision, cap.limit(max(1, self.replicas)) if cap is not None else None)
+
+    @property
     def subject(self) -> Subject:
         """The workload, for a move."""
         workload = self.managed.workload
@@ -84,8 +92,7 @@ def revisions_of(state: ClusterState, workload: Workload) -> Iterator[tuple[Owne
         owner, revision = state.workloads.owners.get(uid), state.revisions.get(uid)
         if owner is None or (revision is None and (uid == workload.uid or not owner.replicas)):
             continue
-        ref = OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
-        managed = state.workloads.resolve(owner.namespace, ref)
+        managed = state.workloads.resolve(owner.namespace, owner.ref)
         # A CronJob's Job is a workload of its own.
         if isinstance(managed, Managed) and managed.workload is workload:
             yield owner, revision
@@ -174,17 +181,15 @@ def _misplaced(
     managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences, replicas: int
 ) -> Iterator[Excess]:
     """Pods beyond the last ordinal are the controller's to remove."""
-    first, seats = managed.revision.first_ordinal, managed.workload.policy.seats
+    seats = managed.workload.policy.seats
     wrong: list[tuple[int, PodRecord, str]] = []
     for pod in revision.pods:
-        if not pod.counted:
+        seat = seat_of_ordinal(managed.revision, pod.name) if pod.counted else None
+        if seat is None or seat > replicas:
             continue
-        ordinal = ordinal_of(pod.name)
-        if ordinal is None or not first <= ordinal < first + replicas:
-            continue
-        wanted = sequences.class_at(seats, ordinal - first + 1)
+        wanted = sequences.class_at(seats, seat)
         if wanted != pod.counted and pod.uid not in leaving:
-            wrong.append((ordinal, pod, wanted))
+            wrong.append((seat, pod, wanted))
     # The first are often the ones that the others follow.
     for _, pod, wanted in sorted(wrong, key=lambda each: (each[1].ready, -each[0])):
         yield Excess(pod.counted, (pod,), 1, wanted)

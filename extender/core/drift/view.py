@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from extender.core.drift.moves import DriftPlan
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 
 
 class View:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from extender.core.drift.drain import is_interrupted
-from extender.core.objects import Object
-from extender.core.policy import parse_duration
-from extender.core.state import ClusterState
+from extender.core.model.objects import Object
+from extender.core.policy.policy import parse_duration
+from extender.core.state.state import ClusterState
 from extender.kube.driftstore import DriftStore
 from extender.kube.eviction import Evictor
 from extender.kube.ports import Api, Ports, Report

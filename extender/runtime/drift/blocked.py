@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from extender.core.drift.blocked import LASTING, PASSING, most_telling, text_of
 from extender.core.drift.moves import Move, Stay, Subject
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.kube.occurrences import RETELL
 from extender.kube.regarding import Regarding
 

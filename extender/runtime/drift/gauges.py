@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from extender.core.reasons import OF_PAUSES, OF_STAYS
-from extender.core.state import ClusterState
+from extender.core.model.reasons import OF_PAUSES, OF_STAYS
+from extender.core.state.state import ClusterState
 from extender.runtime.drift.loop import DriftLoop
 from extender.telemetry import catalogue as families
 from extender.telemetry.readings import Reading

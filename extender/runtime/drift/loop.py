@@ -15,10 +15,10 @@ from extender.core.drift.moves import DriftPlan, Subject
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.view import View
-from extender.core.errors import ApiError, WireError
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
-from extender.core.workloads import Managed
+from extender.core.model.errors import ApiError, WireError
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Managed
+from extender.core.state.state import ClusterState
 from extender.kube.ports import Ports, Report
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import faults, holds_up_all

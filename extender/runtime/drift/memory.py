@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from extender.core.drift.history import History
-from extender.core.errors import ApiError, WireError
+from extender.core.model.errors import ApiError, WireError
 from extender.kube.driftstore import MAX_BYTES, TAKEN_OVER, DriftStore
 from extender.kube.ports import Report
 from extender.wire.drift_v1 import decode_history, encode_history

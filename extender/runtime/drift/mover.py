@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
+from extender.core.drift.backoff import Result
 from extender.core.drift.moves import Move
-from extender.core.drift.patience import Result
-from extender.core.errors import ApiError, WireError
-from extender.core.objects import Object, Pod
-from extender.core.reasons import Reason
-from extender.core.records import Workload
+from extender.core.model.errors import ApiError, WireError
+from extender.core.model.objects import Object, Pod
+from extender.core.model.reasons import Reason
+from extender.core.policy.workload import Workload
 from extender.kube.eviction import Answer, Evictor, Outcome
 from extender.kube.ports import Api
 from extender.wire.drift_v1 import grace_period

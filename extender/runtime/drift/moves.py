@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from extender.core.drift.backoff import DRAIN_PATIENCE, Patience
 from extender.core.drift.history import Verdict, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move, Stay
-from extender.core.drift.patience import DRAIN_PATIENCE, Patience
 from extender.core.drift.rules import DriftRules
-from extender.core.errors import ApiError, WireError
-from extender.core.reasons import Reason
-from extender.core.records import Reservation, replacing
-from extender.core.state import ClusterState, Released
+from extender.core.model.errors import ApiError, WireError
+from extender.core.model.reasons import Reason
+from extender.core.state.records import Reservation, replacing
+from extender.core.state.state import ClusterState, Released
 from extender.kube.ports import Ports, Report
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.mover import Attempt, Mover

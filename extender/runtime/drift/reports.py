@@ -4,11 +4,12 @@ import logging
 from collections.abc import Collection, Container, Iterable
 
 from extender.core.drift.history import Verdict
-from extender.core.drift.moves import DriftPlan, Move, PodId, Stay, Subject
+from extender.core.drift.moves import DriftPlan, Move, Stay, Subject
 from extender.core.drift.rules import DriftRules
-from extender.core.eventreasons import EventReason
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
+from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.runtime.drift.blocked import Blockades, Blocked

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+from extender.core.drift.backoff import Result
 from extender.core.drift.history import Verdict
 from extender.core.drift.moves import Move
-from extender.core.drift.patience import Result
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.runtime.tracing import of_move
 from extender.telemetry.traces import NO_SPAN, Span, Tracer
 from extender.telemetry.vocabulary import CLASS, DRY, NODE, OUTCOME, REPLACEMENT

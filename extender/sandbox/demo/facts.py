@@ -9,10 +9,10 @@ from enum import Enum
 
 from msgspec import Struct
 
-from extender.core.classes import SPOT
-from extender.core.objects import Node, Owner
-from extender.core.policy import Layer, Policy, parse_policy
-from extender.core.reasons import Reason
+from extender.core.model.classes import SPOT
+from extender.core.model.objects import Node, Owner
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import Layer, Policy, parse_policy
 from extender.sandbox.demo.words import our_reason, waiting_words
 from extender.wire.schedule import schedule_fault
 

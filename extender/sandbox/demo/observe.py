@@ -10,9 +10,9 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from extender.core.classes import ClassRules
-from extender.core.errors import ApiError
-from extender.core.objects import Node, Owner
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import Node, Owner
 from extender.kube.client import ApiClient
 from extender.sandbox.demo.facts import PREFIX, REVISION, PodFact, Snapshot
 from extender.wire.kube_v1 import DELETION_COST, Metadata

@@ -8,8 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.objects import Node
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import Node
 from extender.sandbox.demo.facts import (
     RevisionView,
     Snapshot,

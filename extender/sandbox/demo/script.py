@@ -4,8 +4,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.objects import Node
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import Node
 from extender.sandbox.bulk import bulk
 from extender.sandbox.demo import cast
 from extender.sandbox.demo.facts import Snapshot, find, view_workloads, workloads_on

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.kube.client import ApiClient
 from extender.sandbox.controlplane import ControlPlane
 from extender.sandbox.demo import cast

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.policy import Policy
-from extender.core.reasons import Reason
-from extender.core.seats import TwoClassSeats
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import Policy
+from extender.core.policy.seats import TwoClassSeats
 
 _LONGEST = 60
 _OURS = "spotmix: "

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
-from extender.core.access import watch_decisions
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.access import watch_decisions
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
 from extender.servers.console import rendering
 from extender.servers.console.assets import files

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from extender.core.classes import ON_DEMAND, SPOT
+from extender.core.model.classes import ON_DEMAND, SPOT
 
 WIDTH = 100.0
 

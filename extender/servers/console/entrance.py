@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from extender.core.errors import ApiError, Forbidden, SpotmixError, Unauthenticated
+from extender.core.model.errors import ApiError, Forbidden, SpotmixError, Unauthenticated
 from extender.servers.asgi import BodyTooLargeError, ClientGoneError, Receive, Scope, read_body
 from extender.servers.console.gate import NAMESPACE, Gate, Visitor, header
 from extender.servers.console.pages import Context

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from extender.core import access
-from extender.core.access import Attributes
-from extender.core.errors import Unauthenticated
+from extender.core.model import access
+from extender.core.model.access import Attributes
+from extender.core.model.errors import Unauthenticated
 from extender.servers.asgi import Scope
 from extender.servers.console.ports import Doorkeeper
 from extender.servers.console.query import Query

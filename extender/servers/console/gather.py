@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from extender.core.answers.overview import Overview, WorkloadRow, overview_in_steps
 from extender.core.drift.drain import threatened
 from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay
 from extender.core.drift.plan import plan
-from extender.core.overview import Overview, WorkloadRow, overview_in_steps
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.servers.console.ports import Sources
 from extender.servers.pace import in_turns
 

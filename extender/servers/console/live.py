@@ -9,8 +9,8 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from extender.core.decisionlog import DecisionLog, Entry, Filter
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.answers.decisions import DecisionLog, Entry, Filter
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import Receive, Send
 from extender.servers.console.query import Query, matches, numbered
 from extender.servers.console.rendering import decision_row

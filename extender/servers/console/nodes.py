@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from extender.core.overview import PoolRow, pools
-from extender.core.records import NodeRecord
+from extender.core.answers.overview import PoolRow, pools
+from extender.core.state.records import NodeRecord
 from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, page_of
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from extender.core.access import Attributes, get_workload
-from extender.core.detail import PodRow, WorkloadExplanation, explain_owner
+from extender.core.answers.nodes import STAND_IN, UNUSED, WANTED
+from extender.core.answers.overview import Condition, WorkloadRow, totals_of
+from extender.core.answers.pod import explain_pod
+from extender.core.answers.workload import PodRow, WorkloadExplanation, explain_owner
 from extender.core.drift.moves import DriftPlan, Move, Stay
-from extender.core.explain import explain_pod
-from extender.core.lookup import find_owner, find_pod, kind_named
-from extender.core.objects import Owner, OwnerRef
-from extender.core.overview import Condition, WorkloadRow, totals_of
-from extender.core.reasons import Reason
-from extender.core.verdicts import STAND_IN, UNUSED, WANTED
-from extender.core.workloads import Managed
+from extender.core.model.access import Attributes, get_workload
+from extender.core.model.objects import Owner
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Managed
+from extender.core.state.lookup import find_owner, find_pod, kind_named
 from extender.servers.console.bars import bar_of, share
 from extender.servers.console.gather import Gather, some_of
 from extender.servers.console.live import wanted_of
@@ -179,7 +179,7 @@ class Pages:
         owner = self._owner(*(unquote(part) for part in path[1:]))
         if owner is None:
             return None
-        ref = OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
+        ref = owner.ref
         managed = self._sources.state.workloads.resolve(owner.namespace, ref)
         return get_workload(owner.namespace, managed.workload.name) if isinstance(managed, Managed) else None
 

@@ -5,12 +5,12 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from extender.core.access import Attributes, User
-from extender.core.decisionlog import DecisionLog
+from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
 from extender.core.drift.rules import DriftRules
-from extender.core.reasons import Reason
-from extender.core.state import ClusterState
+from extender.core.model.access import Attributes, User
+from extender.core.model.reasons import Reason
+from extender.core.state.state import ClusterState
 from extender.servers.pace import Pace
 
 

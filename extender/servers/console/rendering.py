@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.decisionlog import Entry
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.reasons import Reason
 from extender.servers.console.assets import address
 from extender.servers.console.query import part
 

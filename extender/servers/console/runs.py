@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from extender.core.decisionlog import Entry
+from extender.core.answers.decisions import Entry
 
 
 class Run(Struct):

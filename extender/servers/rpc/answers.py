@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from extender.core.decisionlog import Entry
-from extender.core.detail import explain_owner
-from extender.core.drift.report import DriftReport, report
-from extender.core.explain import explain_pod_in_steps
-from extender.core.lookup import find_owner, find_pod, kind_named
-from extender.core.objects import Owner
-from extender.core.overview import narrowed
+from extender.core.answers.decisions import Entry
+from extender.core.answers.overview import narrowed
+from extender.core.answers.plan import DriftReport, report
+from extender.core.answers.pod import explain_pod_in_steps
+from extender.core.answers.workload import explain_owner
+from extender.core.model.objects import Owner
+from extender.core.state.lookup import find_owner, find_pod, kind_named
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
 from extender.servers.console.gather import Gather

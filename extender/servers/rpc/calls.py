@@ -5,9 +5,9 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 
-from extender.core.access import Attributes, User
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
-from extender.core.reasons import Reason
+from extender.core.model.access import Attributes, User
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.reasons import Reason
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from extender.core.decisionlog import Entry
-from extender.core.lookup import kind_named
-from extender.core.overview import Condition, WorkloadRow
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.answers.overview import Condition, WorkloadRow
+from extender.core.model.reasons import Reason
+from extender.core.state.lookup import kind_named
 from extender.rpc.convert import member_of
 from extender.servers.console.query import matches
 from extender.servers.rpc.calls import Code, RefusedError

@@ -9,7 +9,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.servers.rpc.health import Health
 from extender.servers.rpc.service import PlacementService
 from extender.servers.rpc.tls import RpcTls

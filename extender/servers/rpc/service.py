@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from extender.core.access import get_plan, get_pod, get_workload, list_workloads, watch_decisions
+from extender.core.model.access import get_plan, get_pod, get_workload, list_workloads, watch_decisions
 from extender.servers.pace import Pace
 from extender.servers.rpc import requests, simulating
 from extender.servers.rpc.answers import Answers

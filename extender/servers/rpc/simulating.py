@@ -6,12 +6,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.access import Attributes, simulate
-from extender.core.drift.report import WorkloadName
-from extender.core.errors import ChangeError, NotFoundError
-from extender.core.lookup import find_owner, kind_named
-from extender.core.outlook import Change, LostPool
-from extender.core.whatif import what_if_in_steps
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.access import Attributes, simulate
+from extender.core.model.errors import ChangeError, NotFoundError
+from extender.core.state.lookup import find_owner, kind_named
+from extender.core.whatif.outlook import Change, LostPool
+from extender.core.whatif.what_if import what_if_in_steps
 from extender.rpc.convert import number_of, to_message
 from extender.servers.console import Sources
 from extender.servers.pace import in_turns

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
-from extender.core.decisionlog import DecisionLog, Entry, Subscription
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import DecisionLog, Entry, Subscription
+from extender.core.model.reasons import Reason
 from extender.rpc.convert import number_of, to_message
 from extender.servers.rpc.calls import Code, RefusedError
 from extender.servers.rpc.requests import Following

@@ -15,7 +15,7 @@ from support.cluster import Cluster, eventually, policy
 from support.pair import SHORT, opened_pair
 from support.people import People
 
-from extender.core.access import list_workloads, watch_decisions
+from extender.core.model.access import list_workloads, watch_decisions
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 from extender.sandbox.spotmix import SpotmixServe

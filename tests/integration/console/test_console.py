@@ -17,7 +17,7 @@ from support.browser import Tab, Window
 from support.cluster import eventually, policy
 from support.scene import Scene
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 

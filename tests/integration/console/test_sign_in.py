@@ -8,7 +8,7 @@ from support.browser import Tab, Window
 from support.cluster import eventually
 from support.people import People
 
-from extender.core.access import get_plan, get_workload, list_nodes, list_workloads, watch_decisions
+from extender.core.model.access import get_plan, get_workload, list_nodes, list_workloads, watch_decisions
 from extender.sandbox.spotmix import SpotmixServe
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]

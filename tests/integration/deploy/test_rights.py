@@ -20,7 +20,7 @@ from support.objects import Objects, namespace
 from support.people import People
 from support.rights import RBAC, Right, grant, rights, service_account
 
-from extender.core.access import (
+from extender.core.model.access import (
     GROUP,
     get_plan,
     get_pod,

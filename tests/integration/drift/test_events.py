@@ -11,7 +11,7 @@ from support.describe import describe, ours_of
 from support.driftstage import Drifting, DriftStage, drift_stage
 from support.stage import ZONES
 
-from extender.core.eventreasons import EventReason
+from extender.core.model.eventreasons import EventReason
 from extender.kube.recorder import MAX_NOTE
 from extender.sandbox import create_nodes, node_pool
 from extender.sandbox.nodes import SPOT_NOTICE

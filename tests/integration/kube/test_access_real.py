@@ -8,8 +8,8 @@ import pytest_asyncio
 from support.cluster import Cluster, eventually
 from support.people import People
 
-from extender.core.access import get_workload, list_nodes, list_workloads
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.access import get_workload, list_nodes, list_workloads
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane

@@ -11,10 +11,11 @@ import pytest_asyncio
 from support.cluster import eventually
 from support.doubles import World
 
-from extender.core.classes import ClassRules
-from extender.core.drift.moves import Move, PodId, Subject
-from extender.core.errors import ApiError
-from extender.core.reasons import Reason
+from extender.core.drift.moves import Move, Subject
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.driftstore import DriftStore
 from extender.kube.eviction import Answer, Evictor, Outcome

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from extender.core.errors import ApiError
-from extender.core.eventreasons import EventReason
-from extender.core.events import Event, Gone, Listed, Upsert
-from extender.core.objects import Namespace, Object, OwnerRef
+from extender.core.model.errors import ApiError
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import Namespace, Object, OwnerRef, PodId
+from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.discovery import Discovery, NotWatchable
 from extender.kube.informers import ClusterFeed
-from extender.kube.patches import PodKey, PodPatches
+from extender.kube.patches import PodPatches
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
@@ -113,9 +113,9 @@ def pod(name: str, **metadata: Any) -> dict[str, Any]:
     }
 
 
-async def create_pod(client: ApiClient, name: str) -> PodKey:
+async def create_pod(client: ApiClient, name: str) -> PodId:
     created = json.loads(await client.request("POST", PODS_PATH, body=pod(name)))
-    return PodKey("default", name, created["metadata"]["uid"])
+    return PodId("default", name, created["metadata"]["uid"])
 
 
 async def test_the_feed_follows_a_cluster_through_a_restart_of_its_api_server(
@@ -223,8 +223,8 @@ async def test_refusals_name_what_was_refused(client: ApiClient) -> None:
 async def test_patches_hit_only_the_pod_they_mean(client: ApiClient) -> None:
     patches = PodPatches(client)
     key = await create_pod(client, "patched")
-    namesake = PodKey("default", "patched", "00000000-0000-0000-0000-000000000000")
-    gone = PodKey("default", "absent", key.uid)
+    namesake = PodId("default", "patched", "00000000-0000-0000-0000-000000000000")
+    gone = PodId("default", "absent", key.uid)
     for other in (namesake, gone):
         assert not await patches.annotate(other, {"spotmix.io/x": "1"})
         assert not await patches.nominate(other, "n1")
@@ -244,7 +244,7 @@ async def test_patches_hit_only_the_pod_they_mean(client: ApiClient) -> None:
 class Costs:
     """A pod, our patches on it, and somebody else who writes its cost."""
 
-    def __init__(self, client: ApiClient, key: PodKey) -> None:
+    def __init__(self, client: ApiClient, key: PodId) -> None:
         self.client = client
         self.key = key
         self.path = f"{PODS_PATH}/{key.name}"
@@ -318,7 +318,7 @@ async def test_a_cost_that_the_pod_was_made_with_stays(client: ApiClient) -> Non
     metadata = {"name": "templated", "annotations": {DELETION_COST: "999990"}}
     body = {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], "schedulerName": "nobody"}}
     answer = await client.request("POST", PODS_PATH, params={"fieldManager": "controller"}, body=body)
-    costs = Costs(client, PodKey("default", "templated", json.loads(answer)["metadata"]["uid"]))
+    costs = Costs(client, PodId("default", "templated", json.loads(answer)["metadata"]["uid"]))
     assert await costs.send(999_999) == ("foreign", '"controller"')
     assert await costs.read() == ("999990", {("controller", "Update")})
     await client.request("DELETE", costs.path, params={"gracePeriodSeconds": "0"})

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import eventually
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION, OwnPod

@@ -14,7 +14,7 @@ from support.objects import Objects
 from support.podstreams import PodStreams, make_pod
 from support.rights import RBAC
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 from extender.kube.portforward import PortForward
 from extender.sandbox import ControlPlane

@@ -14,7 +14,7 @@ import yaml
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import Stage, metric_lines, open_stage
 
-from extender.core.classes import DEFAULT_GOING_AWAY_TAINTS
+from extender.core.model.classes import DEFAULT_GOING_AWAY_TAINTS
 from extender.kube.client import MERGE_PATCH
 from extender.sandbox import SimNode, create_nodes, terminate_node
 from extender.sandbox.nodes import CapacityClass, add_taint, remove_taint

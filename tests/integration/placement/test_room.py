@@ -9,7 +9,7 @@ import pytest
 from support.cluster import Cluster, eventually, policy, scheduled_message
 from support.stage import ZONES, Stage, open_stage, standard_nodes
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.sandbox import SimNode, create_nodes, node_pool, terminate_node
 from extender.sandbox.spotmix import scheduler_config
 

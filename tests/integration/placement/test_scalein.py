@@ -13,9 +13,9 @@ from support.audit import Audit
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import Stage, open_stage
 
-from extender.core.eventreasons import EventReason
-from extender.core.policy import Layer, parse_policy
-from extender.core.seatcost import cost_of, seat_in
+from extender.core.model.eventreasons import EventReason
+from extender.core.policy.policy import Layer, parse_policy
+from extender.core.scalein.costs import cost_of, seat_in
 from extender.kube.patches import SEAT_FIELD_MANAGER
 from extender.wire.kube_v1 import DELETION_COST
 from extender.wire.schedule import schedule_fault

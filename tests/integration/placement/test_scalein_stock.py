@@ -10,7 +10,7 @@ import pytest
 from support.cluster import Cluster, eventually, policy
 from support.stage import open_stage
 
-from extender.core.seats import TwoClassSeats
+from extender.core.policy.seats import TwoClassSeats
 from extender.wire.kube_v1 import DELETION_COST
 
 pytestmark = [pytest.mark.controlplane]

@@ -8,7 +8,7 @@ import pytest
 from support.cluster import ENABLED, Cluster, eventually, is_ready, pod_template, policy
 from support.stage import Stage
 
-from extender.core.seatcost import seat_in
+from extender.core.scalein.costs import seat_in
 from extender.wire.kube_v1 import DELETION_COST
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import Cluster, eventually, is_ready, pod_template
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, SimNode, bulk, create_nodes, node_pool, terminate_node
 from extender.sandbox.nodes import SPOT_NOTICE, add_taint, remove_taint

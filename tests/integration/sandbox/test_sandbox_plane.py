@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import eventually
 
-from extender.core.errors import ApiError, SandboxError
+from extender.core.model.errors import ApiError, SandboxError
 from extender.sandbox import ControlPlane
 from extender.sandbox.versions import KUBERNETES
 

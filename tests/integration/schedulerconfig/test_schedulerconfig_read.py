@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.certificates import Authority
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.sandbox.assets import find_assets
 from extender.wire.schedulerconfig import API_VERSION, KIND, Stanza
 from extender.wire.schedulerconfig_check import check

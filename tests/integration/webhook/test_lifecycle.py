@@ -13,7 +13,7 @@ from support.service import Service
 from support.stage import metric_lines
 from support.webhook import CONFIGURATIONS, SECOND, Hook
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 from extender.sandbox.ports import free_port

@@ -9,7 +9,7 @@ from support.cluster import ENABLED, Cluster, eventually, pod_template, policy
 from support.stage import ZONES, Stage
 from support.webhook import SECOND, open_hooked_stage
 
-from extender.core.mutate import SPOT_TOLERATIONS
+from extender.core.admission.mutate import SPOT_TOLERATIONS
 from extender.sandbox import node_pool
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]

@@ -11,7 +11,7 @@ from support.cluster import Cluster, eventually, pod_template, policy
 from support.stage import Stage
 from support.webhook import Hook, post_with_warnings
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.sandbox.ports import LOOPBACK
 from extender.sandbox.spotmix import SpotmixServe
 

@@ -17,8 +17,8 @@ from unit.kube.test_kube_servicepod import make
 from extender.cli.client import Client
 from extender.cli.questions import Overlook, workloads
 from extender.cli.service import Target, ask
-from extender.core.errors import ApiError, NotFoundError, ServiceError
-from extender.core.overview import Overview, overview
+from extender.core.answers.overview import Overview, overview
+from extender.core.model.errors import ApiError, NotFoundError, ServiceError
 from extender.kube.portforward import PROTOCOL
 from extender.kube.servicepod import HOME
 from extender.rpc.convert import to_message

@@ -9,10 +9,10 @@ from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod,
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import print_text
 from extender.cli.status_tables import tables
-from extender.core.detail import explain_owner
-from extender.core.explain import explain_pod
-from extender.core.objects import Requests
-from extender.core.overview import overview
+from extender.core.answers.overview import overview
+from extender.core.answers.pod import explain_pod
+from extender.core.answers.workload import explain_owner
+from extender.core.model.objects import Requests
 
 
 @pytest.fixture

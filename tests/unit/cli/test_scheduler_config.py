@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from extender.cli import cli
 from extender.cli.textfile import read_text, replace_text
-from extender.core.errors import ConfigError, SpotmixError
+from extender.core.model.errors import ConfigError, SpotmixError
 from extender.wire.schedulerconfig import Stanza
 from extender.wire.schedulerconfig_inject import inject
 

@@ -17,13 +17,13 @@ from unit.kube.fake_api import write_kubeconfig
 from extender.cli import cli
 from extender.cli.client import TlsFiles, direct, tunnelled
 from extender.cli.questions import workloads
-from extender.core.decisionlog import Entry
-from extender.core.detail import explain_owner
-from extender.core.drift.report import DriftReport
-from extender.core.errors import ConfigError, NotFoundError, ServiceError
-from extender.core.explain import explain_pod
-from extender.core.overview import Overview, overview
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.answers.overview import Overview, overview
+from extender.core.answers.plan import DriftReport
+from extender.core.answers.pod import explain_pod
+from extender.core.answers.workload import explain_owner
+from extender.core.model.errors import ConfigError, NotFoundError, ServiceError
+from extender.core.model.reasons import Reason
 from extender.rpc.convert import NUMBERS, to_message
 from extender.sandbox.ports import free_port
 from spotmix.placement.v1 import placement_pb2 as pb

@@ -20,9 +20,9 @@ from extender.cli import cli
 from extender.cli.decision_text import line_of
 from extender.cli.service import Target
 from extender.cli.watching import MEANWHILE, Wanted, Watching
-from extender.core.decisionlog import Entry
-from extender.core.errors import ServiceError
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import Entry
+from extender.core.model.errors import ServiceError
+from extender.core.model.reasons import Reason
 from extender.rpc.convert import NUMBERS, to_message
 from extender.settings import Settings
 from spotmix.placement.v1 import placement_pb2 as pb

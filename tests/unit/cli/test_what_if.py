@@ -15,10 +15,10 @@ from support.doubles_api import FakeService, RefusalError
 from extender.cli import cli
 from extender.cli.output import print_text
 from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
-from extender.core.drift.report import WorkloadName
-from extender.core.objects import Requests
-from extender.core.outlook import Change, LostPool, WhatIf
-from extender.core.whatif import what_if
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.objects import Requests
+from extender.core.whatif.outlook import Change, LostPool, WhatIf
+from extender.core.whatif.what_if import what_if
 from extender.rpc.convert import from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

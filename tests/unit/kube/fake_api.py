@@ -11,9 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
-from extender.core.errors import WireError
-from extender.core.events import Event, Gone, Listed, Upsert
-from extender.core.objects import Namespace
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Namespace
+from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.ports import Ports
 from extender.wire.watch import Change, Page
 

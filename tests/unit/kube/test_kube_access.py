@@ -9,8 +9,8 @@ import pytest
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.access import GROUP, Attributes, User, get_workload, list_nodes, list_workloads
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.access import GROUP, Attributes, User, get_workload, list_nodes, list_workloads
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.kube.access import (
     ACCESS_REVIEWS,
     ALLOWED_SECONDS,

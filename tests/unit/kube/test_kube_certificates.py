@@ -10,7 +10,7 @@ import pytest
 from support.doubles_kube import Client, Objects, refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.errors import ConfigError, WireError
+from extender.core.model.errors import ConfigError, WireError
 from extender.kube.bundles import COLLECTIONS
 from extender.kube.certificates import MADE_BY_US, CertificateKeeper, Place, Serving
 from extender.pki.rotation import CA, CA_KEY, CERT, KEY, Rules

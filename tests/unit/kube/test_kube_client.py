@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from unit.kube.fake_api import FakeApi, Fault, VirtualTime, write_kubeconfig
 
-from extender.core.errors import ApiError, ConfigError
+from extender.core.model.errors import ApiError, ConfigError
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.connection import ConnectionSource
 from extender.kube.credentials import MIN_RENEWAL_INTERVAL, TOKEN_CHECK_INTERVAL

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.kube.fake_api import write_kubeconfig
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.kube import connection
 from extender.kube.connection import ConnectionSource
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.doubles_kube import Client, Objects, refusal
 
-from extender.core.errors import ApiError, WireError
+from extender.core.model.errors import ApiError, WireError
 from extender.kube.driftstore import MAX_BYTES, TERM_ANNOTATION, DriftStore, StoreFullError
 
 PATH = "/api/v1/namespaces/system/configmaps/spotmix-drift"

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from support.doubles_kube import Client, Objects
 
-from extender.core.drift.moves import PodId
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
 from extender.kube.eviction import Answer, Evictor, Outcome, classify
 
 POD = PodId("shop", "web-1", "uid-1")

@@ -19,8 +19,8 @@ from unit.kube.fake_api import (
     write_kubeconfig,
 )
 
-from extender.core.events import Event
-from extender.core.objects import OwnerRef
+from extender.core.model.objects import OwnerRef
+from extender.core.state.events import Event
 from extender.kube.client import ApiClient
 from extender.kube.discovery import (
     FORBIDDEN_SECONDS,

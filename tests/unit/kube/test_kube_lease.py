@@ -11,7 +11,7 @@ import pytest
 from support.doubles_kube import Client, Objects, refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.kube.lease import JITTER, Elector, LeaseLock
 from extender.kube.ports import Ports
 from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.kube.lines import LineSplitter
 
 

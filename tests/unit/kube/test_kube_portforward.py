@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from unit.kube.fake_api import FakeApi, Fault, write_kubeconfig
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
 from extender.kube.portforward import PROTOCOL, PortForward
 

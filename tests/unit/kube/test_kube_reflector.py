@@ -25,8 +25,8 @@ from unit.kube.fake_api import (
     write_kubeconfig,
 )
 
-from extender.core.errors import ApiError
-from extender.core.events import Event, Gone, Listed, Upsert
+from extender.core.model.errors import ApiError
+from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import ApiClient
 from extender.kube.reflector import Reflector
 from extender.kube.resources import NAMESPACES

@@ -7,11 +7,10 @@ import pytest
 from support.doubles import World, make_owner, make_pod
 from support.doubles_kube import Client, Objects
 
-from extender.core.eventreasons import EventReason
-from extender.core.objects import OwnerRef
-from extender.core.seatcost import cost_of
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import OwnerRef, PodId
+from extender.core.scalein.costs import cost_of
 from extender.kube.foreigncosts import KEPT_MORE, ForeignCosts
-from extender.kube.patches import PodKey
 from extender.kube.recorder import EventRecorder
 from extender.kube.seatwriter import PATIENCE, SeatWriter
 
@@ -25,7 +24,7 @@ class Queue:
         self.room = 1000
         self.costs: dict[str, int | None] = {}
 
-    def set_deletion_cost(self, pod: PodKey, cost: int | None) -> bool:
+    def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         if self.room == 0:
             return False
         self.room -= 1
@@ -118,8 +117,8 @@ async def test_the_event_loop_is_looked_at_between_many_revisions() -> None:
     assert setting.naps >= 2
 
 
-def key(number: int) -> PodKey:
-    return PodKey("shop", f"p{number}", f"p{number}")
+def key(number: int) -> PodId:
+    return PodId("shop", f"p{number}", f"p{number}")
 
 
 async def test_a_refused_cost_is_sent_again_only_when_the_value_changes() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from extender.core.errors import ApiError, ServiceError
+from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.servicepod import SELECTOR, ServicePod, find_service_pod
 
 

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from unit.kube.fake_api import VirtualTime
 
-from extender.core.errors import ApiError
-from extender.core.eventreasons import EventReason
+from extender.core.model.errors import ApiError
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import PodId
 from extender.kube.limits import TokenBucket
 from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
-from extender.kube.patches import PodKey, PodPatches, is_gone
+from extender.kube.patches import PodPatches, is_gone
 from extender.kube.ports import Ports
 from extender.kube.queue import ATTEMPTS, PatchQueue
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.kube.regarding import Regarding
 from extender.wire.kube_v1 import DELETION_COST
 
-POD = PodKey("shop", "web-1", "uid-1")
+POD = PodId("shop", "web-1", "uid-1")
 REGARDING = Regarding("Pod", "v1", "shop", "web-1", "uid-1")
 
 
@@ -121,7 +122,7 @@ CONFLICT = ApiError(
 async def test_what_became_of_a_cost_is_told(
     api: Recording, fault: ApiError | None, answer: bytes, cost: int | None, told: tuple[str, str]
 ) -> None:
-    outcomes: list[tuple[PodKey, str, str]] = []
+    outcomes: list[tuple[PodId, str, str]] = []
     api.faults, api.answer = [fault], answer
     patches = PodPatches(api, lambda *what: outcomes.append(what))
     assert await patches.set_deletion_cost(POD, cost) == (told[0] in {"written", "removed"})
@@ -190,9 +191,9 @@ async def test_many_values_become_one_patch(api: Recording, queue_of: tuple[Star
 async def test_concurrency_and_size_are_bounded(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
     queue = queue_of[0](concurrency=4, limit=30)
     api.gate.clear()
-    taken = [queue.set_deletion_cost(PodKey("shop", f"p{n}", f"u{n}"), n) for n in range(50)]
+    taken = [queue.set_deletion_cost(PodId("shop", f"p{n}", f"u{n}"), n) for n in range(50)]
     assert sum(taken) == 30
-    assert queue.set_deletion_cost(PodKey("shop", "p0", "u0"), 7), "a newer value of a waiting one fits"
+    assert queue.set_deletion_cost(PodId("shop", "p0", "u0"), 7), "a newer value of a waiting one fits"
     api.gate.set()
     assert await queue.drain(10) == 0
     assert api.most == 4
@@ -270,7 +271,7 @@ async def test_drain_gives_up_in_time_and_says_what_is_left(api: Recording, queu
     queue = queue_of[0](concurrency=2)
     api.gate.clear()
     for n in range(5):
-        queue.nominate(PodKey("shop", f"p{n}", f"u{n}"), "n")
+        queue.nominate(PodId("shop", f"p{n}", f"u{n}"), "n")
     assert await queue.drain(0.01) == 5
 
 
@@ -278,7 +279,7 @@ async def test_the_rate_is_limited(time: VirtualTime, queue_of: tuple[Start, lis
     queue = queue_of[0](rate=10.0, burst=5, concurrency=1)
     start = time.now
     for n in range(25):
-        queue.nominate(PodKey("shop", f"p{n}", f"u{n}"), "n")
+        queue.nominate(PodId("shop", f"p{n}", f"u{n}"), "n")
     assert await queue.drain(10) == 0
     assert time.now - start == pytest.approx(2.0)
 

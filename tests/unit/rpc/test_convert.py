@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from msgspec import Struct, inspect
 from support.doubles import World, make_pod
 
-from extender.core.errors import WireError
-from extender.core.explain import PodExplanation, explain_pod
-from extender.core.outlook import WhatIf
-from extender.core.overview import Overview, overview
-from extender.core.reasons import Reason
-from extender.core.views import Outcome
+from extender.core.answers.overview import Overview, overview
+from extender.core.answers.pod import PodExplanation, explain_pod
+from extender.core.answers.views import Outcome
+from extender.core.model.errors import WireError
+from extender.core.model.reasons import Reason
+from extender.core.whatif.outlook import WhatIf
 from extender.rpc.convert import ENUMS, MESSAGES, NUMBERS, from_message, number_of, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

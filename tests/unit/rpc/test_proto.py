@@ -9,8 +9,8 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 from support import proto
 from support.tools import ROOT
 
-from extender.core.overview import Condition
-from extender.core.reasons import Reason
+from extender.core.answers.overview import Condition
+from extender.core.model.reasons import Reason
 from extender.rpc.convert import ENUMS, NUMBERS
 from spotmix.placement.v1 import placement_pb2 as pb
 

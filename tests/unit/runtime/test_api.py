@@ -10,8 +10,8 @@ import pytest
 from support.api import LOOPBACK, ApiBench, Guard, stub
 from support.certificates import Authority
 
-from extender.core.access import list_workloads
-from extender.core.errors import ConfigError
+from extender.core.model.access import list_workloads
+from extender.core.model.errors import ConfigError
 from extender.runtime.api import Api
 from extender.settings.sections import ApiSettings, ApiTlsSettings
 from extender.telemetry.metrics import Metrics

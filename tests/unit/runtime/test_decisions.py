@@ -4,8 +4,8 @@ import structlog
 from support.doubles import World, make_view
 from support.doubles_kube import Client, Objects
 
-from extender.core.decisionlog import DecisionLog
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import DecisionLog
+from extender.core.model.reasons import Reason
 from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder

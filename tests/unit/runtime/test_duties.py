@@ -6,7 +6,8 @@ from typing import Any
 from support.doubles import ENABLED, World, keys, make_owner, make_pod
 from support.doubles_kube import Client, Objects
 
-from extender.kube.patches import PodKey, PodPatches
+from extender.core.model.objects import PodId
+from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.waker import Waker
@@ -56,5 +57,5 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     assert woken == ["annotate"]
     (event,) = (o for path, o in client.objects.stored.items() if "/events/" in path)
     assert (event["reason"], event["regarding"]["name"]) == ("PolicyInvalid", "bad")
-    assert set(waker.unscheduled.values()) == {PodKey("shop", uid, uid) for uid in ("waits", "unmanaged", "bare")}
+    assert set(waker.unscheduled.values()) == {PodId("shop", uid, uid) for uid in ("waits", "unmanaged", "bare")}
     assert reports == []

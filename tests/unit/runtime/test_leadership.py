@@ -10,9 +10,9 @@ from support.doubles import World
 from support.doubles_kube import Client, Objects, refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.errors import ConfigError
-from extender.core.reasons import Reason
-from extender.core.records import Reservation
+from extender.core.model.errors import ConfigError
+from extender.core.model.reasons import Reason
+from extender.core.state.records import Reservation
 from extender.kube.ownpod import LEADER_LABEL
 from extender.kube.ports import Ports
 from extender.runtime.leadership import BINDING, Leadership

@@ -8,7 +8,7 @@ from support.doubles import SPOT, World, make_view, ref
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
-from extender.core.decisionlog import DecisionLog
+from extender.core.answers.decisions import DecisionLog
 from extender.kube.occurrences import WINDOW
 from extender.kube.patches import PodPatches
 from extender.kube.ports import Ports

@@ -7,7 +7,7 @@ from support.doubles import ENABLED, World, keys, make_owner
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
-from extender.core.workloads import PolicyChanged
+from extender.core.policy.workloads import PolicyChanged
 from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
 from extender.kube.recorder import SERIES_DELAY, EventRecorder

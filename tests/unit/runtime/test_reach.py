@@ -10,9 +10,9 @@ from support.doubles import ENABLED, World, keys, make_owner, ref
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
-from extender.core.policy import Policy
-from extender.core.reach import shortfall
-from extender.core.seats import TwoClassSeats
+from extender.core.policy.policy import Policy
+from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.shortfall import shortfall
 from extender.kube.occurrences import RETELL
 from extender.kube.ports import Ports
 from extender.kube.recorder import SERIES_DELAY, EventRecorder

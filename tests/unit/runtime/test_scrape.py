@@ -9,7 +9,7 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, ma
 from support.doubles_drift import Room
 
 from extender import __version__
-from extender.core.objects import Requests
+from extender.core.model.objects import Requests
 from extender.kube.reflector import Health
 from extender.runtime.api import api_readings
 from extender.runtime.drift import drift_readings

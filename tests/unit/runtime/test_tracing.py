@@ -11,7 +11,7 @@ from support.doubles_kube import refusal
 from support.doubles_servers import Bench, Client, connected, running
 from support.tracing import Kept
 
-from extender.core.errors import ApiError
+from extender.core.model.errors import ApiError
 from extender.runtime.tracing import TracedApi, of_decision, template_of, traced_app
 from extender.telemetry.traces import NO_TRACES
 

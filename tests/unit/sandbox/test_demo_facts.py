@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.objects import Node, Owner, OwnerRef, Requests
-from extender.core.policy import Policy, PoolCap
-from extender.core.reasons import Reason
-from extender.core.seats import TwoClassSeats
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import Node, Owner, OwnerRef, Requests
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import Policy, PoolCap
+from extender.core.policy.seats import TwoClassSeats
 from extender.sandbox.demo import cast
 from extender.sandbox.demo.acts import Settling, filter_words, summary_table
 from extender.sandbox.demo.facts import (

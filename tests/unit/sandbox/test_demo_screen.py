@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.objects import Node, Owner, OwnerRef, Requests
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import Node, Owner, OwnerRef, Requests
 from extender.sandbox.demo.facts import PodFact, Snapshot
 from extender.sandbox.demo.screen import Scene, picture
 from extender.sandbox.demo.show import LiveShow, PlainShow, choose_show

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox import versions
 from extender.sandbox.assets import cache_home, fill, find_assets, host_platform, missing_binaries
 from extender.sandbox.gobuild import module_directory

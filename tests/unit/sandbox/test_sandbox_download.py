@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.assets import missing_binaries
 from extender.sandbox.download import Releases
 from extender.sandbox.ports import free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.assets import missing_binaries
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.bulk import bulk
 from extender.sandbox.credentials import Credentials
 from extender.sandbox.nodes import SimNode, node_pool

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from extender.core.errors import SandboxError
+from extender.core.model.errors import SandboxError
 from extender.sandbox.ports import PortReservations, free_port
 from extender.sandbox.probes import http_probe, socket_probe
 from extender.sandbox.process import READY, Component, Probe

@@ -7,9 +7,9 @@ from support.doubles_servers import run_virtually
 from support.doubles_webhook import CONFIG, INJECTED, HookBench
 from support.reviews import encoded, patched, pod
 
-from extender.core.mutate import MutationRules
-from extender.core.objects import EMPTY, Namespace, OwnerRef
-from extender.core.workloads import PolicyRules
+from extender.core.admission.mutate import MutationRules
+from extender.core.model.objects import EMPTY, Namespace, OwnerRef
+from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import PATIENCE, About, Admission, Verdict
 from extender.servers.owners import OwnerGate
 from extender.wire.schedule import schedule_fault

@@ -10,14 +10,14 @@ from support.api import ApiBench, refused, stub
 from support.console import at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.classes import SPOT
-from extender.core.detail import WorkloadExplanation, explain_owner
-from extender.core.drift.report import DriftReport, WorkloadName
-from extender.core.explain import PodExplanation, explain_pod
-from extender.core.outlook import Change, WhatIf
-from extender.core.overview import Overview, overview
-from extender.core.reasons import Reason
-from extender.core.whatif import what_if
+from extender.core.answers.overview import Overview, overview
+from extender.core.answers.plan import DriftReport, WorkloadName
+from extender.core.answers.pod import PodExplanation, explain_pod
+from extender.core.answers.workload import WorkloadExplanation, explain_owner
+from extender.core.model.classes import SPOT
+from extender.core.model.reasons import Reason
+from extender.core.whatif.outlook import Change, WhatIf
+from extender.core.whatif.what_if import what_if
 from extender.rpc.convert import from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

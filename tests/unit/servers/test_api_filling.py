@@ -2,7 +2,7 @@
 
 import asyncio
 
-from extender.core.drift.report import WorkloadName
+from extender.core.answers.plan import WorkloadName
 from extender.servers.rpc.filling import STEP, fill
 from spotmix.placement.v1 import placement_pb2 as pb
 

@@ -8,7 +8,7 @@ from support.api import ApiBench, refused, stub
 from support.console import at_split
 from support.doubles import make_pod
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from spotmix.placement.v1 import placement_pb2 as pb
 
 

@@ -11,8 +11,16 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from support.api import ApiBench, Guard, refused, stub, target
 from support.console import at_split
 
-from extender.core.access import Attributes, get_plan, get_pod, get_workload, list_workloads, simulate, watch_decisions
-from extender.core.errors import ApiError, ConfigError
+from extender.core.model.access import (
+    Attributes,
+    get_plan,
+    get_pod,
+    get_workload,
+    list_workloads,
+    simulate,
+    watch_decisions,
+)
+from extender.core.model.errors import ApiError, ConfigError
 from extender.servers.rpc.server import SERVICE
 from spotmix.placement.v1 import placement_pb2 as pb
 

@@ -8,11 +8,11 @@ import pytest
 from support.api import ApiBench, Guard, refused, stub
 from support.doubles import make_node, make_pod
 
-from extender.core.access import simulate
-from extender.core.drift.report import WorkloadName
-from extender.core.outlook import Change, LostPool, WhatIf
-from extender.core.reasons import Reason
-from extender.core.whatif import what_if
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.access import simulate
+from extender.core.model.reasons import Reason
+from extender.core.whatif.outlook import Change, LostPool, WhatIf
+from extender.core.whatif.what_if import what_if
 from extender.rpc.convert import from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

@@ -8,7 +8,7 @@ import pytest
 from support.api import LOOPBACK, ApiBench, stub, target
 from support.certificates import Authority, Pair
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.servers.rpc.server import RpcServer
 from extender.servers.rpc.tls import RpcTls
 from spotmix.placement.v1 import placement_pb2 as pb

@@ -9,10 +9,10 @@ import pytest
 from support.api import ApiBench, Guard, stub
 from support.doubles_servers import run_virtually
 
-from extender.core.access import watch_decisions
-from extender.core.decisionlog import QUEUE
-from extender.core.objects import OwnerRef
-from extender.core.reasons import Reason
+from extender.core.answers.decisions import QUEUE
+from extender.core.model.access import watch_decisions
+from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
 from extender.servers.rpc.calls import Code, RefusedError
 from extender.servers.rpc.requests import Following, following
 from extender.servers.rpc.watches import AT_ONCE, PATIENCE, RENEW

@@ -9,8 +9,8 @@ from support.console import ConsoleBench, Page, Reader, request
 from support.doubles import ENABLED, make_owner, ref
 from support.doubles_servers import run_virtually
 
-from extender.core.access import Attributes, User, get_workload, list_nodes, list_workloads, watch_decisions
-from extender.core.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.access import Attributes, User, get_workload, list_nodes, list_workloads, watch_decisions
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.console.live import CHECK
 from extender.servers.console.sessions import IDLE, LASTS, MOST, MOST_OF_ONE, Sessions
 

@@ -8,7 +8,7 @@ import pytest
 from support.console import ConsoleBench, Reader, request
 from support.doubles_servers import run_virtually
 
-from extender.core.objects import OwnerRef
+from extender.core.model.objects import OwnerRef
 from extender.servers.console.live import AT_ONCE, CLIENTS, PATIENCE, PING
 
 STREAM = "/console/live/stream"

@@ -9,9 +9,10 @@ import pytest
 from support.console import ConsoleBench, at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.classes import ON_DEMAND, SPOT
-from extender.core.drift.moves import Move, PodId, Subject
-from extender.core.reasons import Reason
+from extender.core.drift.moves import Move, Subject
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 from extender.servers.console.gather import SLICE
 from extender.servers.console.rendering import clock_time
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from support.doubles import World, make_node, make_owner, ref
 from support.doubles_servers import Bench, Observer, run_virtually
 
-from extender.core.objects import OwnerRef
-from extender.core.reasons import Reason
-from extender.core.workloads import Missing
+from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.owners import OwnerGate
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from support.doubles_servers import LIMIT, Bench, Client, connected, no_metrics, running
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.servers.http import HealthApp
 from extender.servers.server import MAX_HEADER_BYTES, HttpServer, bind
 

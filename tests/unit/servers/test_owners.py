@@ -2,8 +2,8 @@ import asyncio
 
 from support.doubles_servers import run_virtually
 
-from extender.core.objects import OwnerRef
-from extender.core.workloads import Missing
+from extender.core.model.objects import OwnerRef
+from extender.core.policy.workloads import Missing
 from extender.servers.owners import OwnerGate
 
 PATIENCE = 0.1

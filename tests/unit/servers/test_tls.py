@@ -7,7 +7,7 @@ import pytest
 from support.certificates import Authority, Pair
 from support.doubles_servers import connected, no_metrics, running
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.pki.x509 import Names, issue, issue_ca, write_certificates, write_key
 from extender.servers.http import HealthApp
 from extender.servers.server import HttpServer

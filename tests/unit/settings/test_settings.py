@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from extender.core.classes import ClassRule
-from extender.core.errors import ConfigError
+from extender.core.model.classes import ClassRule
+from extender.core.model.errors import ConfigError
 from extender.settings import (
     API_VERSION,
     KIND,

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.settings import load_settings, stanza_from
 from extender.wire.schedulerconfig import Stanza
 

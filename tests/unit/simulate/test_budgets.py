@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.simulated import SETTLED, add, budget, pods_of, pool, virtual
 
-from extender.core.objects import Budget
-from extender.core.selectors import LabelSelector
+from extender.core.model.objects import Budget
+from extender.core.model.selectors import LabelSelector
 from extender.simulate.api import VirtualPod
 from extender.simulate.budgets import Amount, BudgetSpec, Outcome, parse_amount
 from extender.simulate.cluster import Cluster

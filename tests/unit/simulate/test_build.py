@@ -1,6 +1,6 @@
 import pytest
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.settings.load import settings_of
 from extender.simulate.build import Built, build
 from extender.simulate.report import Report

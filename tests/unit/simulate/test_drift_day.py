@@ -3,7 +3,7 @@
 import pytest
 from support.simulated import DRIFT, SETTLED, add, budget, pods_of, pool, reclaimed, virtual
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.simulate.drifting import DriftOptions
 
 HOUR = 3600.0

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.simulated import DRIFT, SETTLED, add, budget, pods_of, pool, virtual
 
-from extender.core.constraints import Constraints, PodTerm
-from extender.core.reasons import Reason
-from extender.core.selectors import LabelSelector
+from extender.core.model.constraints import Constraints, PodTerm
+from extender.core.model.reasons import Reason
+from extender.core.model.selectors import LabelSelector
 from extender.simulate.cluster import Cluster
 from extender.simulate.drifting import DriftLoop, DriftOptions
 from extender.simulate.machines import PoolSpec

@@ -1,6 +1,6 @@
 from support.simulated import MONDAY, SETTLED, add, pods_of, pool, virtual
 
-from extender.core.classes import SPOT
+from extender.core.model.classes import SPOT
 
 HOUR = 3600.0
 

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.objects import OwnerRef
+from extender.core.model.objects import OwnerRef
 from extender.simulate.api import PodTemplate, VirtualPod
 from extender.simulate.scalein import deletion_order
 

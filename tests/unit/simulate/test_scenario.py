@@ -1,6 +1,6 @@
 import pytest
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.simulate.scenario import Scenario, parse_scenario, parse_share
 
 HEAD = "apiVersion: spotmix.io/v1alpha1\nkind: Simulation\n"

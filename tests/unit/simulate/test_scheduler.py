@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.simulated import SETTLED, add, pods_of, pool, virtual
 
-from extender.core.constraints import Constraints, PodTerm, Spread
-from extender.core.selectors import LabelSelector
+from extender.core.model.constraints import Constraints, PodTerm, Spread
+from extender.core.model.selectors import LabelSelector
 from extender.simulate.feasible import sample_size
 from extender.simulate.service import ServiceOptions
 

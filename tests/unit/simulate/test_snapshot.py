@@ -2,8 +2,8 @@ import pytest
 from support.doubles import ENABLED, keys
 from support.kubectl import Kubectl
 
-from extender.core.classes import ClassRules
-from extender.core.errors import WireError
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import WireError
 from extender.settings import Settings
 from extender.simulate.api import Cause
 from extender.simulate.build import Built, build

@@ -6,7 +6,7 @@ import pytest
 from support.reference import REFERENCE
 from support.tools import ROOT
 
-from extender.core.eventreasons import EventReason
+from extender.core.model.eventreasons import EventReason
 
 PAGE = (REFERENCE / "events.md").read_text()
 

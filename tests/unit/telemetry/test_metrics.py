@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.reference import PAGES, REFERENCE
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 from extender.telemetry.catalogue import FAMILIES, LABELS
 from extender.telemetry.metrics import ADMISSION_VERBS, OUTCOMES, VERBS, Metrics, known_decisions
 from extender.telemetry.readings import Reading, Readings

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.reviews import answer, encoded, patched, pod
 
-from extender.core.errors import WireError
-from extender.core.mutate import Mutation
-from extender.core.objects import Namespace, Owner, OwnerRef
-from extender.core.selectors import Requirement
-from extender.core.taints import Toleration
+from extender.core.admission.mutate import Mutation
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Namespace, Owner, OwnerRef
+from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 from extender.wire.admission_v1 import (
     data_patches,
     decode_config_map,

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extender.core.drift.history import BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import Move, PodId, Subject
-from extender.core.errors import WireError
-from extender.core.reasons import Reason
+from extender.core.drift.moves import Move, Subject
+from extender.core.model.errors import WireError
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 from extender.wire.drift_v1 import VERSION, decode_history, encode_history, eviction
 
 MOVE = Move(

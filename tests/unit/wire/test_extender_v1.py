@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.constraints import Constraints
-from extender.core.errors import WireError
-from extender.core.fit import Needs
-from extender.core.objects import OwnerRef, Requests
-from extender.core.selectors import Requirement
-from extender.core.taints import Toleration
+from extender.core.capacity.fit import Needs
+from extender.core.model.constraints import Constraints
+from extender.core.model.errors import WireError
+from extender.core.model.objects import OwnerRef, Requests
+from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
 
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "rs", "controller": True}

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from extender.core.classes import ClassRules
-from extender.core.objects import Budget, Claim, Object, Volume
-from extender.core.selectors import LabelSelector, Requirement
-from extender.core.state import BUDGETS, CLAIMS, VOLUMES
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import Budget, Claim, Object, Volume
+from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
 from extender.wire.objects_v1 import Decoders
 
 DECODERS = Decoders(ClassRules(), ("spotmix.io",))

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from extender.core.classes import ClassRules
-from extender.core.errors import WireError
-from extender.core.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
-from extender.core.taints import Taint
+from extender.core.model.classes import ClassRules
+from extender.core.model.errors import WireError
+from extender.core.model.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
+from extender.core.model.taints import Taint
 from extender.wire.objects_v1 import Decoders
 
 DECODERS = Decoders(ClassRules(), ("spotmix.io", "spotalis.io"))

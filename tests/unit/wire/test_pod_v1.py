@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from extender.core.classes import ClassRules
-from extender.core.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
-from extender.core.errors import WireError
-from extender.core.objects import EMPTY, Pod, Protection
-from extender.core.selectors import LabelSelector, Requirement
-from extender.core.taints import Toleration
+from extender.core.model.classes import ClassRules
+from extender.core.model.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
+from extender.core.model.errors import WireError
+from extender.core.model.objects import EMPTY, Pod, Protection
+from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.model.taints import Toleration
 from extender.wire.interning import Interned
 from extender.wire.objects_v1 import Decoders
 

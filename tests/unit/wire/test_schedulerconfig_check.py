@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.wire.schedulerconfig import API_VERSION, KIND, Stanza
 from extender.wire.schedulerconfig_check import check
 from extender.wire.schedulerconfig_render import render

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.wire.schedulerconfig import API_VERSION, KIND, Stanza, go_seconds
 from extender.wire.schedulerconfig_inject import inject, injected
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import yaml
 
-from extender.core.errors import ConfigError
+from extender.core.model.errors import ConfigError
 from extender.wire.schedulerconfig import Stanza
 from extender.wire.schedulerconfig_inject import inject
 from extender.wire.schedulerconfig_render import render

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.errors import WireError
+from extender.core.model.errors import WireError
 from extender.wire.yamltree import MAX_CHARS, MAX_DEPTH, Node, documents, typed
 
 

@@ -20,9 +20,9 @@ from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
 
 from extender.core.drift.drain import is_interrupted
 from extender.core.drift.history import BackOff, WorkloadHistory, direction
-from extender.core.objects import OptOut, OwnerRef, Protection, Requests
-from extender.core.reasons import Reason
-from extender.core.seatcost import cost_of
+from extender.core.model.objects import OptOut, OwnerRef, Protection, Requests
+from extender.core.model.reasons import Reason
+from extender.core.scalein.costs import cost_of
 
 ALL_AT_ONCE = replace(DRIFT_RULES, drain_unavailable=100)
 

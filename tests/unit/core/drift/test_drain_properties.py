@@ -10,10 +10,10 @@ from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_ow
 from support.drifting import DRIFT_RULES, DriftWorld
 
 from extender.core.drift.moves import DriftPlan
-from extender.core.objects import Protection, Requests
-from extender.core.reasons import Reason
-from extender.core.records import PodRecord
-from extender.core.workloads import Managed
+from extender.core.model.objects import Protection, Requests
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import PodRecord
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1"]
 NAMES = ["a", "b"]

@@ -8,11 +8,11 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, ma
 
 from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, Verdict, direction
 from extender.core.drift.judge import STUCK_AFTER, UNSENT, judge
-from extender.core.drift.moves import Move, PodId, Subject
+from extender.core.drift.moves import Move, Subject
 from extender.core.drift.rules import DriftRules
-from extender.core.objects import OwnerRef
-from extender.core.policy import Policy
-from extender.core.reasons import Reason
+from extender.core.model.objects import OwnerRef, PodId
+from extender.core.model.reasons import Reason
+from extender.core.policy.policy import Policy
 
 RULES = DriftRules(lambda *_: True)
 DIRECTION = direction(ON_DEMAND, SPOT)

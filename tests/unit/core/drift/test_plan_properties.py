@@ -11,8 +11,8 @@ from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_ow
 from support.drifting import DRIFT_RULES, DriftWorld
 
 from extender.core.drift.moves import DriftPlan, Move, Stay
-from extender.core.objects import OwnerRef, Protection, Requests
-from extender.core.workloads import Managed
+from extender.core.model.objects import OwnerRef, Protection, Requests
+from extender.core.policy.workloads import Managed
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1", "other-0"]
 NAMES = ["a", "b", "c"]

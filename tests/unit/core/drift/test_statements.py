@@ -20,12 +20,12 @@ from support.doubles import (
 )
 from support.drifting import DRIFT_RULES, DriftWorld, zonal
 
-from extender.core.constraints import Constraints, PodTerm, Spread
 from extender.core.drift.history import BackOff, WorkloadHistory, direction, seats_text
 from extender.core.drift.rules import DriftRules
-from extender.core.objects import OptOut, OwnerRef, Protection, Requests
-from extender.core.reasons import Reason
-from extender.core.selectors import Requirement
+from extender.core.model.constraints import Constraints, PodTerm, Spread
+from extender.core.model.objects import OptOut, OwnerRef, Protection, Requests
+from extender.core.model.reasons import Reason
+from extender.core.model.selectors import Requirement
 from extender.wire.drift_v1 import decode_history, encode_history
 
 ZONE, HOSTNAME = "topology.kubernetes.io/zone", "kubernetes.io/hostname"

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_namespace, make_node, make_owner, make_pod, ref
 from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
 
-from extender.core.drift.allowance import Ledger
-from extender.core.drift.candidates import in_order
 from extender.core.drift.history import WorkloadHistory
-from extender.core.drift.moves import PodId, Stay
-from extender.core.objects import OwnerRef, Protection
-from extender.core.reasons import Reason
-from extender.core.records import Reservation
+from extender.core.drift.ledger import Ledger
+from extender.core.drift.moves import Stay
+from extender.core.model.objects import OwnerRef, PodId, Protection
+from extender.core.model.reasons import Reason
+from extender.core.scalein.removal_order import in_order
+from extender.core.state.records import Reservation
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from support.doubles_drift import Room, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.blocked import FIXES, LASTING, PASSING, TOLD_AT_ONCE, most_telling, text_of
-from extender.core.drift.moves import Move, PodId, Stay, Subject
-from extender.core.reasons import OF_STAYS, Reason
+from extender.core.drift.moves import Move, Stay, Subject
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import OF_STAYS, Reason
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import SERIES_DELAY
 from extender.runtime.drift.blocked import Blockades

@@ -9,8 +9,8 @@ from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.patience import BASE, DRAIN_PATIENCE, JITTER
-from extender.core.reasons import Reason
+from extender.core.drift.backoff import BASE, DRAIN_PATIENCE, JITTER
+from extender.core.model.reasons import Reason
 from extender.runtime.drift.loop import SLICE
 
 Check = Callable[[Room], Awaitable[None]]

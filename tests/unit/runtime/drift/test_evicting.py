@@ -8,10 +8,10 @@ from support.doubles import ON_DEMAND, SPOT, make_owner, make_pod
 from support.doubles_drift import Room, pod_path, virtually
 from support.doubles_kube import refusal
 
+from extender.core.drift.backoff import BASE
 from extender.core.drift.judge import UNSENT
-from extender.core.drift.patience import BASE
-from extender.core.objects import OptOut
-from extender.core.reasons import Reason
+from extender.core.model.objects import OptOut
+from extender.core.model.reasons import Reason
 
 DEPLOYMENT = "uid-Deployment-web"
 

@@ -7,10 +7,10 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owne
 from support.doubles_drift import STORE, Room, pod_path, virtually
 from support.doubles_kube import refusal
 
-from extender.core.objects import Budget, OptOut
-from extender.core.reasons import Reason
-from extender.core.records import replacing
-from extender.core.selectors import LabelSelector
+from extender.core.model.objects import Budget, OptOut
+from extender.core.model.reasons import Reason
+from extender.core.model.selectors import LabelSelector
+from extender.core.state.records import replacing
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
 from extender.runtime.drift.loop import SLICE

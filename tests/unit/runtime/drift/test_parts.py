@@ -8,12 +8,13 @@ from support.doubles_drift import STORE, Room
 from support.doubles_kube import Client, Objects, refusal
 from support.doubles_servers import run_virtually
 
+from extender.core.drift.backoff import BASE, LONGEST, Patience
 from extender.core.drift.history import BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import DriftPlan, Move, OffTarget, PodId, Stay, Subject
-from extender.core.drift.patience import BASE, LONGEST, Patience
+from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, Subject
 from extender.core.drift.view import View
-from extender.core.errors import ApiError
-from extender.core.reasons import OF_PAUSES, OF_STAYS, Reason
+from extender.core.model.errors import ApiError
+from extender.core.model.objects import PodId
+from extender.core.model.reasons import OF_PAUSES, OF_STAYS, Reason
 from extender.kube import driftstore
 from extender.kube.driftstore import DriftStore
 from extender.kube.eviction import Answer

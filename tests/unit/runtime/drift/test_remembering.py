@@ -5,7 +5,7 @@ from support.doubles_drift import STORE, Room, virtually
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.reasons import Reason
+from extender.core.model.reasons import Reason
 
 DEPLOYMENT = "uid-Deployment-web"
 

@@ -1,0 +1,324 @@
+"""The cluster on one page: every workload wanted against actual, worst first, totals, and the node pools.
+
+One answer serves the command line, the API and the console. Replicas are counted by `standing`.
+"""
+
+from collections import Counter
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.answers.standing import Name, Replicas, Standing, name_of, standing_of
+from extender.core.model.classes import SPOT
+from extender.core.model.reasons import Reason
+from extender.core.policy.provenance import HELD, LAST_VALID, standing_of_policy
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import NodeRecord, Revision
+from extender.core.state.state import ClusterState
+
+T = TypeVar("T")
+
+STEP = 100
+"""Workloads that are looked at between two pauses: a millisecond or two."""
+
+
+class Condition(Enum):
+    """What is to be said about a workload, worst first; a workload may have several, or none."""
+
+    FLOOR_BREACHED = "floor-breached"
+    HELD_ON_DEMAND = "held-on-demand"
+    POLICY_INVALID = "policy-invalid"
+    OFF_TARGET = "off-target"
+    WAITING = "waiting"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return _ORDER[self]
+
+    def __str__(self) -> str:
+        """As people see it."""
+        return self.value.replace("-", " ")
+
+
+_ORDER = {condition: rank for rank, condition in enumerate(Condition)}
+
+OFF = frozenset({Condition.FLOOR_BREACHED, Condition.HELD_ON_DEMAND, Condition.POLICY_INVALID, Condition.OFF_TARGET})
+"""Conditions of a workload that is not as its owner asked for; the others pass as its pods start."""
+
+
+class WorkloadRow(Struct, frozen=True, rename="camel"):
+    """One workload; a CronJob's Jobs go together by its name.
+
+    Attributes:
+        uid: of the object that carries the policy; of a CronJob that of one of its Jobs.
+        policy: valid, last-valid or held-on-demand, see `provenance`.
+        replicas: what its revisions want in all.
+        wanted, actual: seats, and pods that hold one, by class.
+        reserved: seats held for pods not seen bound yet, by class; a running service alone holds any.
+        surplus: pods on another class than their seats.
+        missing: replicas that hold no seat.
+        below_floor: on-demand replicas missing to the floor.
+        pending: its pods that have no node.
+        waiting: those that filter rejected, by reason; a running service alone knows.
+        problems: wrong keys and warnings.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    mode: str
+    policy: str
+    conditions: tuple[Condition, ...]
+    replicas: int
+    wanted: Mapping[str, int]
+    actual: Mapping[str, int]
+    reserved: Mapping[str, int]
+    surplus: int
+    missing: int
+    below_floor: int
+    pending: int
+    waiting: Mapping[Reason, int]
+    problems: int
+
+
+class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
+    """The nodes of a class, instance type and zone: how many, of these going away, cordoned and not ready.
+
+    `pods` are all pods on them. `interruptions` are decayed, `interrupted` counts all since the service started.
+    """
+
+    capacity_class: str
+    instance_type: str
+    zone: str
+    nodes: int
+    going_away: int
+    cordoned: int
+    not_ready: int
+    pods: int
+    interruptions: float
+    interrupted: int
+
+
+class Totals(Struct, frozen=True, rename="camel"):
+    """Sums over the workloads shown; `conditions` counts workloads, `nodes` those of each class that take pods."""
+
+    workloads: int
+    audited: int
+    conditions: Mapping[Condition, int]
+    replicas: int
+    wanted: Mapping[str, int]
+    actual: Mapping[str, int]
+    surplus: int
+    missing: int
+    below_floor: int
+    pending: int
+    nodes: Mapping[str, int]
+
+
+class Overview(Struct, frozen=True, rename="camel"):
+    """See the module. `at` is in seconds since the epoch."""
+
+    at: float
+    totals: Totals
+    workloads: tuple[WorkloadRow, ...]
+    pools: tuple[PoolRow, ...]
+
+
+def overview(state: ClusterState, now: float, namespaces: Container[str] | None = None) -> Overview:
+    """The cluster at `now` (seconds since the epoch); of workloads those in `namespaces`, None for all."""
+    steps = overview_in_steps(state, now, namespaces)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Overview = end.value
+            return made
+
+
+def overview_in_steps(
+    state: ClusterState, now: float, namespaces: Container[str] | None = None
+) -> Generator[None, None, Overview]:
+    """As `overview`, with a pause after every few workloads, for whoever has other things to do.
+
+    The state may change during a pause: each row is right for the moment it was made in.
+    """
+    standings: dict[Name, Standing] = {}
+    for part in _batched(list(state.workloads.by_uid.values())):
+        for workload in part:
+            if namespaces is None or workload.namespace in namespaces:
+                standing = standing_of(state, workload)
+                if standing is not None:
+                    _add(standings, standing)
+        yield
+    unseated = _unseated(state)
+    rows: list[WorkloadRow] = []
+    for named in _batched(list(standings.items())):
+        rows += [_row(standing, unseated.get(name, _NOBODY)) for name, standing in named]
+        yield
+    rows.sort(key=_badness)
+    yield
+    totals = totals_of(rows, {name: len(nodes) for name, nodes in sorted(state.placeable.items())})
+    yield
+    return Overview(now, totals, tuple(rows), tuple(pools(state, now)))
+
+
+def narrowed(seen: Overview, namespace: str) -> Overview:
+    """An overview of all namespaces as one of a single namespace; the nodes and pools stay."""
+    rows = tuple(row for row in seen.workloads if row.namespace == namespace)
+    return replace(seen, totals=totals_of(rows, seen.totals.nodes), workloads=rows)
+
+
+def _batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Some of them at a time."""
+    for start in range(0, len(items), STEP):
+        yield items[start : start + STEP]
+
+
+def rows_of(state: ClusterState, standings: Iterable[Standing]) -> list[WorkloadRow]:
+    """A row for each name, worst first."""
+    unseated = _unseated(state)
+    by_name: dict[Name, Standing] = {}
+    for standing in standings:
+        _add(by_name, standing)
+    return sorted((_row(standing, unseated.get(name, _NOBODY)) for name, standing in by_name.items()), key=_badness)
+
+
+def _add(by_name: dict[Name, Standing], standing: Standing) -> None:
+    """The Jobs of a CronJob go by one name."""
+    known = by_name.setdefault(standing.name, standing)
+    if known is not standing:
+        known.replicas.add(standing.replicas)
+
+
+def _badness(row: WorkloadRow) -> tuple[int, float, str, str, str]:
+    worst = row.conditions[0].rank if row.conditions else len(Condition)
+    return worst, -(row.surplus + row.missing) / max(1, row.replicas), row.namespace, row.name, row.kind
+
+
+class _Unseated:
+    """The pods of a workload that are on no node, and the seats held for some of them."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.reserved: Counter[str] = Counter()
+        self.waiting: Counter[Reason] = Counter()
+
+
+_NOBODY = _Unseated()
+
+
+def _unseated(state: ClusterState) -> dict[Name, _Unseated]:
+    """By name of the workload; few revisions have such pods at any time."""
+    found: dict[Name, _Unseated] = {}
+
+    def of(revision: Revision | None) -> _Unseated | None:
+        owner = state.workloads.resolve(revision.namespace, revision.owner) if revision is not None else None
+        return found.setdefault(name_of(state, owner.workload), _Unseated()) if isinstance(owner, Managed) else None
+
+    for pod in state.unbound.values():
+        unseated = of(pod.revision)
+        if unseated is not None:
+            unseated.pending += 1
+    for revision in state.revisions.values():
+        unseated = of(revision) if revision.reservations else None
+        if unseated is not None:
+            unseated.reserved.update({name: count for name, count in revision.reserved.items() if count})
+    for waiting in state.waiting.all():
+        unseated = of(state.revisions.get(waiting.revision))
+        if unseated is not None:
+            unseated.waiting[waiting.reason] += 1
+    return found
+
+
+def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
+    workload, name, replicas = standing.workload, standing.name, standing.replicas
+    policy = standing_of_policy(workload)
+    return WorkloadRow(
+        name.kind,
+        name.namespace,
+        name.name,
+        workload.uid,
+        workload.policy.mode,
+        policy,
+        tuple(_conditions(replicas, policy, unseated)),
+        sum(replicas.wanted.values()),
+        replicas.wanted,
+        replicas.actual,
+        dict(unseated.reserved),
+        replicas.surplus,
+        replicas.missing,
+        replicas.below_floor,
+        unseated.pending,
+        dict(unseated.waiting),
+        len(workload.parsed.problems),
+    )
+
+
+def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterator[Condition]:
+    if replicas.below_floor:
+        yield Condition.FLOOR_BREACHED
+    if policy == HELD:
+        yield Condition.HELD_ON_DEMAND
+    if policy == LAST_VALID:
+        yield Condition.POLICY_INVALID
+    if replicas.surplus:
+        yield Condition.OFF_TARGET
+    if unseated.pending:
+        yield Condition.WAITING
+    if replicas.missing > unseated.pending:
+        yield Condition.INCOMPLETE
+
+
+def totals_of(rows: Sequence[WorkloadRow], nodes: Mapping[str, int]) -> Totals:
+    """Sums over these workloads; `nodes` are those that take pods, by class."""
+    counts = Counter(condition for row in rows for condition in row.conditions)
+    return Totals(
+        len(rows),
+        sum(row.mode == "audit" for row in rows),
+        {condition: counts[condition] for condition in Condition},
+        sum(row.replicas for row in rows),
+        _sum(row.wanted for row in rows),
+        _sum(row.actual for row in rows),
+        sum(row.surplus for row in rows),
+        sum(row.missing for row in rows),
+        sum(row.below_floor for row in rows),
+        sum(row.pending for row in rows),
+        nodes,
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total = Replicas().wanted
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
+    """The node pools by class, instance type and zone."""
+    by_pool: dict[tuple[str, str, str], list[NodeRecord]] = {}
+    for node in state.nodes.values():
+        if node.facts is not None:
+            by_pool.setdefault((node.facts.capacity_class, *node.pool), []).append(node)
+    for (capacity_class, instance_type, zone), nodes in sorted(by_pool.items()):
+        pool = (instance_type, zone)
+        facts = [node.facts for node in nodes if node.facts is not None]
+        yield PoolRow(
+            capacity_class,
+            instance_type,
+            zone,
+            len(nodes),
+            sum(bool(each.going_away) for each in facts),
+            sum(each.unschedulable for each in facts),
+            sum(not each.ready for each in facts),
+            sum(len(node.pods) for node in nodes),
+            state.interruptions(pool, now) if capacity_class == SPOT else 0.0,
+            state.interruption_counts.get(pool, 0) if capacity_class == SPOT else 0,
+        )

@@ -1,0 +1,201 @@
+"""Why a pod is where it is, or waits: what would be decided on it now, and all that the decision rests on.
+
+Nothing here decides: seats, classes, nodes and scores are asked of the functions that place, move and count pods.
+"""
+
+from collections.abc import Generator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.answers.nodes import ClassVerdict, Verdicts, verdicts_in_steps
+from extender.core.answers.views import (
+    Held,
+    NodeScore,
+    Outcome,
+    Place,
+    Seat,
+    SeatsOf,
+    Subject,
+    Surplus,
+    Waits,
+    held_by,
+    node_score,
+    place_of,
+    seat_numbers,
+    seats_of,
+    subject_of,
+    waits_of,
+)
+from extender.core.capacity.fit import Needs
+from extender.core.drift.surplus import Sequences, drift_of
+from extender.core.placement.decide import PodView, filled_seats
+from extender.core.placement.score import score_nodes
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.policy import Problem
+from extender.core.policy.provenance import (
+    Setting,
+    Unmanaged,
+    problems_of,
+    settings_in_force,
+    standing_of_policy,
+    why_unmanaged,
+)
+from extender.core.policy.workloads import Managed, Missing
+from extender.core.scalein.costs import BEYOND
+from extender.core.state.records import PodRecord
+from extender.core.state.state import ClusterState
+from extender.core.state.waiting import Waiting
+
+SCORES = 5
+"""Nodes whose scores are given, beside the pod's own."""
+
+
+class PodExplanation(Struct, frozen=True, rename="camel"):
+    """See the module.
+
+    `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
+    it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
+    """
+
+    pod: Subject
+    revision: Subject | None
+    terminating: bool
+    place: Place | None
+    workload: Subject | None = None
+    unmanaged: Unmanaged | None = None
+    outcome: Outcome | None = None
+    mode: str = ""
+    policy: str = ""
+    replicas: int | None = None
+    seat: Seat | None = None
+    seats: tuple[SeatsOf, ...] = ()
+    surplus: Surplus | None = None
+    held: Held | None = None
+    waits: Waits | None = None
+    classes: tuple[ClassVerdict, ...] = ()
+    scores: tuple[NodeScore, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
+    """Explain a pod of the state at `now` (seconds since the epoch)."""
+    steps = explain_pod_in_steps(state, record, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: PodExplanation = end.value
+            return made
+
+
+def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> Generator[None, None, PodExplanation]:
+    """As `explain_pod`, with a pause after every few nodes, for whoever has other things to do.
+
+    The state may change during a pause: see `verdicts_in_steps`.
+    """
+    namespace, revision = record.namespace, record.revision
+    ref = revision.owner if revision is not None else None
+    explained = PodExplanation(
+        Subject("Pod", namespace, record.name, record.uid),
+        Subject(ref.kind, namespace, ref.name, ref.uid) if ref is not None else None,
+        record.terminating,
+        place_of(state, record, now),
+    )
+    owner = state.workloads.resolve(namespace, ref)
+    if owner is None or revision is None:
+        return replace(explained, unmanaged=why_unmanaged(state.workloads, namespace, ref))
+    found = yield from verdicts_in_steps(state, record, view_of(record), owner, now)
+    yield
+    explained = replace(
+        explained,
+        outcome=_outcome(found),
+        held=held_by(revision.reservations.get(record.uid)),
+        waits=waits_of(state.waiting.get(record.uid)),
+        classes=found.classes,
+    )
+    return explained if isinstance(owner, Missing) else _of_managed(state, record, owner, found, explained, now)
+
+
+def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its own
+    state: ClusterState,
+    record: PodRecord,
+    owner: Managed,
+    found: Verdicts,
+    explained: PodExplanation,
+    now: float,
+) -> PodExplanation:
+    workload, wanted = owner.workload, found.decision.wanted
+    return replace(
+        explained,
+        workload=subject_of(workload),
+        mode=workload.policy.mode,
+        policy=standing_of_policy(workload),
+        replicas=owner.revision.replicas,
+        seat=_seat(state, record, owner, wanted),
+        seats=seats_of(record.revision, owner),
+        surplus=_surplus(record, owner),
+        scores=_scores(state, record, found, wanted, now),
+        settings=settings_in_force(state.workloads, workload),
+        problems=problems_of(state.workloads, workload),
+    )
+
+
+def _outcome(found: Verdicts) -> Outcome:
+    decision = found.decision
+    waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
+    return Outcome(
+        decision.reason,
+        decision.wanted,
+        decision.capacity_class,
+        len(found.passing),
+        waiting.wake_at if waiting is not None else 0.0,
+    )
+
+
+def _scores(state: ClusterState, record: PodRecord, found: Verdicts, wanted: str, now: float) -> tuple[NodeScore, ...]:
+    names = found.passing
+    own = (record.node.name,) if record.node is not None else ()
+    scored = score_nodes(state, record.revision, wanted, dict.fromkeys((*names, *own)), now)
+    best = sorted(names, key=lambda name: (-scored[name].total, name))[:SCORES]
+    return tuple(node_score(name, scored[name]) for name in dict.fromkeys((*best, *own)))
+
+
+def view_of(record: PodRecord) -> PodView:
+    """A pod of the state as the scheduler would show it; one without a node has been looked for since it was made."""
+    return PodView(
+        record.uid,
+        record.namespace,
+        record.name,
+        record.revision.owner if record.revision is not None else None,
+        "",
+        record.created if record.node is None else None,
+        lambda: Needs(record.requests, record.constraints),
+    )
+
+
+def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -> Seat | None:
+    """The seat that a pod sits on, or would take."""
+    revision, seats = record.revision, owner.workload.policy.seats
+    if revision is None:
+        return None
+    number = seat_numbers(revision, owner).get(record.uid) if record.counted else None
+    if number is None:
+        number = seat_of_ordinal(owner.revision, record.name)
+        if number is None and not record.counted:
+            number = seats.seat_of(wanted, filled_seats(state, revision, record.uid).get(wanted, 0) + 1)
+    if number is None or number >= BEYOND:
+        return None
+    replicas = owner.revision.replicas
+    return Seat(number, seats.class_at(number), beyond=replicas is not None and number > replicas)
+
+
+def _surplus(record: PodRecord, owner: Managed) -> Surplus | None:
+    revision = record.revision
+    drift = drift_of(owner, revision, frozenset(), Sequences()) if record.counted and revision is not None else None
+    for excess in drift.excess if drift is not None else ():
+        if record in excess.pods:
+            wanting = (excess.destination,) if excess.destination else tuple(sorted(drift.wanting if drift else ()))
+            return Surplus(excess.count, len(excess.pods), wanting)
+    return None

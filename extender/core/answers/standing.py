@@ -1,0 +1,164 @@
+"""How every workload stands: the replicas it wants of each class, and those it has.
+
+Counted revision by revision, as placement counts: of a rollout each ReplicaSet has seats of its own. Made for readers
+(metrics, pages, commands); decisions read the state itself.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct, field
+
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import Owner
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.policy import Mode
+from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import Revision
+from extender.core.state.state import ClusterState
+
+CLASSES = (SPOT, ON_DEMAND)
+MODES: tuple[Mode, ...] = ("enforce", "audit")
+
+
+def no_replicas() -> dict[str, int]:
+    """None of either class: what is shown of both even where there is nothing."""
+    return dict.fromkeys(CLASSES, 0)
+
+
+class Name(Struct, frozen=True, order=True, gc=False):
+    """What people call a workload: a CronJob's Jobs go by its name. Sorts by age, the oldest first.
+
+    `created` is in seconds since the epoch.
+    """
+
+    created: float
+    namespace: str
+    kind: str
+    name: str
+
+
+class Replicas(Struct, eq=False):
+    """Replicas of one workload or of many.
+
+    Attributes:
+        wanted: seats by class.
+        actual: pods that hold a seat, by class of their node.
+        surplus: pods beyond the seats of their class; a StatefulSet's pod on the wrong class for its ordinal.
+        missing: replicas wanted that hold no seat: not created, not bound, or on a node that is going away.
+        below_floor: on-demand replicas missing to what `min-on-demand` or `on-demand-base` asks for.
+    """
+
+    wanted: dict[str, int] = field(default_factory=no_replicas)
+    actual: dict[str, int] = field(default_factory=no_replicas)
+    surplus: int = 0
+    missing: int = 0
+    below_floor: int = 0
+
+    def add(self, other: "Replicas") -> None:
+        """Count others in."""
+        for mine, theirs in ((self.wanted, other.wanted), (self.actual, other.actual)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        self.surplus += other.surplus
+        self.missing += other.missing
+        self.below_floor += other.below_floor
+
+    def count(self, seats: TwoClassSeats, owner: Owner, revision: Revision | None) -> None:
+        """Count a revision in."""
+        filled = revision.filled if revision is not None else {}
+        held = sum(filled.values())
+        replicas = owner.replicas if owner.replicas is not None else held
+        target = seats.target(replicas)
+        for mine, theirs in ((self.wanted, target), (self.actual, filled)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        self.missing += max(0, replicas - held)
+        floor = min(replicas, max(seats.floor, seats.base))
+        self.below_floor += max(0, floor - filled.get(ON_DEMAND, 0))
+        if revision is None:
+            return
+        if owner.kind == "StatefulSet":
+            self.surplus += _misplaced(seats, owner, revision, replicas)
+        else:
+            self.surplus += sum(max(0, count - target.get(name, 0)) for name, count in filled.items())
+
+
+class Standing(Struct, eq=False):
+    """One workload's replicas. `workload` holds its policy; of a CronJob it is one of its Jobs."""
+
+    workload: Workload
+    name: Name
+    replicas: Replicas = field(default_factory=Replicas)
+
+
+def name_of(state: ClusterState, workload: Workload) -> Name:
+    """See `Name`."""
+    owners = state.workloads.owners
+    top = owners.get(workload.uid)
+    above = top.owner if top is not None else None
+    if workload.kind == "Job" and above is not None and above.kind == "CronJob":
+        cron = owners.get(above.uid)
+        return Name(cron.created if cron is not None else 0.0, workload.namespace, above.kind, above.name)
+    return Name(top.created if top is not None else 0.0, workload.namespace, workload.kind, workload.name)
+
+
+def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
+    """How a workload stands; None for one that has no replicas and does not say how many it wants.
+
+    Such are a Job that is done, and a custom object that controls workloads instead of pods. Nothing stands in a
+    namespace whose pods are never managed.
+    """
+    top = state.workloads.owners.get(workload.uid)
+    if top is None or workload.namespace in state.workloads.rules.protected_namespaces:
+        return None
+    standing = Standing(workload, name_of(state, workload))
+    seats = workload.policy.seats
+    found = False
+    for owner, revision in _revisions(state, workload, top):
+        standing.replicas.count(seats, owner, revision)
+        found = True
+    if not found:
+        below = state.workloads.children.get(workload.uid, ())
+        if top.replicas is None or workload.kind == "Job" or (below and not any(_below(state, workload, below))):
+            return None
+        if not below:
+            # Nothing has been made of it yet.
+            standing.replicas.count(seats, top, None)
+    return standing
+
+
+def _revisions(state: ClusterState, workload: Workload, top: Owner) -> Iterator[tuple[Owner, Revision | None]]:
+    """The controllers of a workload's pods that have some, or are below it and want some."""
+    own = state.revisions.get(workload.uid)
+    if own is not None:
+        yield top, own
+    wanting = [
+        uid
+        for uid in state.workloads.children.get(workload.uid, ())
+        if uid in state.revisions or state.workloads.owners[uid].replicas
+    ]
+    for owner in _below(state, workload, wanting):
+        yield owner, state.revisions.get(owner.uid)
+
+
+def _below(state: ClusterState, workload: Workload, uids: Iterable[str]) -> Iterator[Owner]:
+    """Those of `uids` whose pods are the workload's. Below it, but workloads themselves, are a CronJob's Jobs and a
+    StatefulSet that a custom kind owns.
+    """
+    for uid in uids:
+        owner = state.workloads.owners[uid]
+        managed = state.workloads.resolve(owner.namespace, owner.ref)
+        if isinstance(managed, Managed) and managed.workload is workload:
+            yield owner
+
+
+def _misplaced(seats: TwoClassSeats, owner: Owner, revision: Revision, replicas: int) -> int:
+    """Pods of a StatefulSet on another class than their ordinal's; those beyond T are the controller's to remove."""
+    wrong = 0
+    for pod in revision.pods:
+        seat = seat_of_ordinal(owner, pod.name) if pod.counted else None
+        if seat is not None and seat <= replicas:
+            wrong += seats.class_at(seat) != pod.counted
+    return wrong

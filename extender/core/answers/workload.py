@@ -1,0 +1,182 @@
+"""One workload in detail: its revisions and their seats, its pods, and why some of them wait."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from extender.core.answers.nodes import verdicts
+from extender.core.answers.overview import WorkloadRow, rows_of
+from extender.core.answers.pod import view_of
+from extender.core.answers.standing import standing_of
+from extender.core.answers.views import SeatsOf, Subject, seat_numbers, seats_of, subject_of
+from extender.core.drift.surplus import Sequences, drift_of, revisions_of
+from extender.core.model.objects import Owner
+from extender.core.model.reasons import Reason
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.policy import Problem
+from extender.core.policy.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.scalein.costs import BEYOND
+from extender.core.scalein.removal_order import in_order
+from extender.core.state.records import PodRecord, Revision
+from extender.core.state.state import ClusterState
+
+
+class RevisionRow(Struct, frozen=True, rename="camel"):
+    """One controller of pods. `replicas` is T, None where nobody knows it; `surplus` counts pods off their seats."""
+
+    revision: Subject
+    replicas: int | None
+    rolling: bool
+    seats: tuple[SeatsOf, ...]
+    surplus: int
+    pending: int
+
+
+class PodRow(Struct, frozen=True, gc=False, rename="camel"):
+    """One pod.
+
+    `node` and what follows it are empty without a node. `seat` is None where the pod holds none. `reason` is why a pod
+    without a node waits, or what would be decided on it now; `wanted` is the class it would get or waits for. `surplus`
+    marks those of a class with too many that leave first.
+    """
+
+    name: str
+    uid: str
+    revision: str
+    node: str
+    capacity_class: str
+    instance_type: str
+    zone: str
+    going_away: str
+    seat: int | None
+    ready: bool
+    terminating: bool
+    created: float
+    reason: Reason | None = None
+    wanted: str = ""
+    surplus: bool = False
+
+
+class WorkloadExplanation(Struct, frozen=True, rename="camel"):
+    """See the module. `row` is None for a workload without replicas, or that nobody manages: then `unmanaged` says why.
+
+    The first pods are those without a node, then those on nodes by seat.
+    """
+
+    workload: Subject
+    unmanaged: Unmanaged | None
+    row: WorkloadRow | None = None
+    revisions: tuple[RevisionRow, ...] = ()
+    pods: tuple[PodRow, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def explain_owner(state: ClusterState, owner: Owner, now: float) -> WorkloadExplanation:
+    """Explain the workload that an owner is or belongs to, at `now` (seconds since the epoch)."""
+    managed = state.workloads.resolve(owner.namespace, owner.ref)
+    if not isinstance(managed, Managed):
+        subject = Subject(owner.kind, owner.namespace, owner.name, owner.uid)
+        return WorkloadExplanation(subject, why_unmanaged(state.workloads, owner.namespace, owner.ref))
+    return explain_workload(state, managed.workload, now)
+
+
+def explain_workload(state: ClusterState, workload: Workload, now: float) -> WorkloadExplanation:
+    """Explain a workload of the state at `now` (seconds since the epoch)."""
+    members = _members(state, workload)
+    rows = rows_of(state, (standing for each in members if (standing := standing_of(state, each)) is not None))
+    controllers = [(each, *controller) for each in members for controller in revisions_of(state, each)]
+    controllers.sort(key=lambda each: (-each[1].created, each[1].name))
+    pods = [row for each, owner, revision in controllers for row in _Pods(state, each, owner, revision, now).rows()]
+    pods.sort(key=lambda pod: (bool(pod.node), pod.terminating, pod.seat is None, pod.seat or 0, pod.created, pod.name))
+    return WorkloadExplanation(
+        subject_of(workload),
+        None,
+        rows[0] if rows else None,
+        tuple(_revision_row(state, *controller) for controller in controllers),
+        tuple(pods),
+        settings_in_force(state.workloads, workload),
+        problems_of(state.workloads, workload),
+    )
+
+
+def _members(state: ClusterState, workload: Workload) -> list[Workload]:
+    """The workload; or those that go by its name, a CronJob's Jobs."""
+    if workload.kind != "CronJob":
+        return [workload]
+    known = state.workloads
+    return [known.by_uid[uid] for uid in known.children.get(workload.uid, ()) if uid in known.by_uid]
+
+
+def _revision_row(state: ClusterState, workload: Workload, owner: Owner, revision: Revision | None) -> RevisionRow:
+    managed = Managed(workload, owner)
+    drift = drift_of(managed, revision, frozenset(), Sequences()) if revision is not None else None
+    above = state.workloads.owners.get(workload.uid)
+    return RevisionRow(
+        Subject(owner.kind, owner.namespace, owner.name, owner.uid),
+        owner.replicas,
+        owner.rolling or (above is not None and above.rolling),
+        seats_of(revision, managed),
+        drift.surplus if drift is not None else 0,
+        sum(pod.node is None for pod in revision.pods) if revision is not None else 0,
+    )
+
+
+class _Pods:
+    """The pods of one revision. Those without a node that are alike are looked at once: the oldest speaks for them."""
+
+    def __init__(
+        self, state: ClusterState, workload: Workload, owner: Owner, revision: Revision | None, now: float
+    ) -> None:
+        self.state, self.managed, self.revision, self.now = state, Managed(workload, owner), revision, now
+        self.known: dict[object, tuple[Reason, str]] = {}
+
+    def rows(self) -> Iterator[PodRow]:
+        revision = self.revision
+        if revision is None:
+            return
+        seats, surplus = seat_numbers(revision, self.managed), self._surplus(revision)
+        for pod in sorted(revision.pods, key=lambda pod: (pod.created, pod.uid)):
+            node = pod.node
+            facts = node.facts if node is not None else None
+            seat = seats.get(pod.uid)
+            reason, wanted = self._waits(pod) if node is None and not pod.terminating else (None, "")
+            yield PodRow(
+                pod.name,
+                pod.uid,
+                revision.owner.name,
+                node.name if node is not None else "",
+                facts.capacity_class if facts is not None else "",
+                *(node.pool if node is not None else ("", "")),
+                going_away=facts.going_away if facts is not None else "",
+                seat=seat if seat is not None and seat < BEYOND else None,
+                ready=pod.ready,
+                terminating=pod.terminating,
+                created=pod.created,
+                reason=reason,
+                wanted=wanted,
+                surplus=pod.uid in surplus,
+            )
+
+    def _surplus(self, revision: Revision) -> set[str]:
+        """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
+        drift = drift_of(self.managed, revision, frozenset(), Sequences())
+        return {pod.uid for each in drift.excess for pod in in_order(each.pods)[: each.count]} if drift else set()
+
+    def _waits(self, pod: PodRecord) -> tuple[Reason, str]:
+        waiting = self.state.waiting.get(pod.uid)
+        if waiting is not None:
+            return waiting.reason, waiting.capacity_class
+        reservation = self.revision.reservations.get(pod.uid) if self.revision is not None else None
+        held = (reservation.capacity_class, reservation.stand_in) if reservation is not None else None
+        alike = (held, self._class_of_ordinal(pod), pod.requests, pod.constraints)
+        if alike not in self.known:
+            decision = verdicts(self.state, pod, view_of(pod), self.managed, self.now).decision
+            self.known[alike] = (decision.reason, decision.capacity_class or decision.wanted)
+        return self.known[alike]
+
+    def _class_of_ordinal(self, pod: PodRecord) -> str:
+        seat = seat_of_ordinal(self.managed.revision, pod.name)
+        return self.managed.workload.policy.seats.class_at(seat) if seat is not None else ""

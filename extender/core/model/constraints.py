@@ -1,0 +1,68 @@
+"""What a pod's spec demands of where it runs, beside its requests.
+
+Equal constraints are one shared object: the pods of a workload differ in their volumes' claims at most.
+Source: `k8s.io/api/core/v1/types.go` of Kubernetes 1.36.
+"""
+
+from msgspec import Struct
+
+from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.model.taints import Toleration
+
+
+class PodTerm(Struct, frozen=True, gc=False):
+    """A required term of pod affinity or anti-affinity.
+
+    It means the pods that `selector` selects (None selects none) in `namespaces` and in those whose labels
+    `namespace_selector` selects; both empty mean the pod's own namespace.
+    """
+
+    topology_key: str
+    selector: LabelSelector | None = None
+    namespaces: tuple[str, ...] = ()
+    namespace_selector: LabelSelector | None = None
+
+
+class Spread(Struct, frozen=True, gc=False):
+    """A topology spread constraint with `whenUnsatisfiable: DoNotSchedule`.
+
+    `honor_affinity` and `honor_taints` are the node inclusion policies: whether nodes that the pod's node affinity
+    and selector, or its tolerations, do not admit are left out of the count.
+    """
+
+    topology_key: str
+    max_skew: int
+    selector: LabelSelector | None = None
+    min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
+
+
+class HostPort(Struct, frozen=True, gc=False):
+    """A port of the node that a pod takes; `ip` is empty for every address, `protocol` is TCP, UDP or SCTP."""
+
+    port: int
+    protocol: str = "TCP"
+    ip: str = ""
+
+
+class Constraints(Struct, frozen=True, gc=False):
+    """See the module.
+
+    `node_terms` are the required node affinity: ORed, the requirements of a term ANDed; None asks for nothing.
+    `claims` are the names of the PersistentVolumeClaims its volumes use, generic ephemeral volumes' included.
+    `node_selector` is sorted pairs. `match_label_keys` of spread constraints and pod terms are already part of their
+    selectors.
+    """
+
+    node_selector: tuple[tuple[str, str], ...] = ()
+    node_terms: tuple[tuple[Requirement, ...], ...] | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: tuple[PodTerm, ...] = ()
+    anti_affinity: tuple[PodTerm, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+    claims: tuple[str, ...] = ()
+
+
+NO_CONSTRAINTS = Constraints()

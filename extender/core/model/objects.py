@@ -1,0 +1,230 @@
+"""The cluster's objects, reduced to what a decision needs.
+
+Immutable facts as the watch delivers them. `extender.wire` makes them from bytes; `extender.core.state.state` keeps
+its own compact records of them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.model.taints import Taint
+
+# A plain empty dict would be copied into every Struct that has it as a default.
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+def group_of(api_version: str) -> str:
+    """The group of an `apiVersion` as objects write it: `apps` of `apps/v1`, empty for `v1`."""
+    return api_version.rpartition("/")[0]
+
+
+class OwnerRef(Struct, frozen=True, gc=False):
+    """The controlling ownerReference of an object.
+
+    `api_version` is as written there (`apps/v1`), `kind` the CamelCase kind.
+    """
+
+    uid: str
+    api_version: str
+    kind: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core group."""
+        return group_of(self.api_version)
+
+
+class PodId(Struct, frozen=True, gc=False):
+    """One pod, and no namesake of it."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Requests(Struct, frozen=True, gc=False):
+    """What a pod asks of a node, or what a node offers.
+
+    `cpu` in millicores, `memory` and `ephemeral` in bytes, `extended` as sorted (name, amount) pairs.
+    """
+
+    cpu: int = 0
+    memory: int = 0
+    ephemeral: int = 0
+    extended: tuple[tuple[str, int], ...] = ()
+
+
+class Node(Struct, frozen=True):
+    """A node: its capacity class, where it is, what it offers, and whether it is going away.
+
+    `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
+    labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
+    while there is none; `since` is when that was last changed, else when the node was created (seconds since the
+    epoch). `reclaimed` says that its platform is about to take it away; `interrupted`, that it is such a spot node and
+    nobody else drains it.
+    """
+
+    uid: str
+    name: str
+    capacity_class: str
+    instance_type: str
+    zone: str
+    going_away: str
+    unschedulable: bool
+    taints: tuple[Taint, ...]
+    labels: Mapping[str, str]
+    allocatable: Requests
+    max_pods: int
+    marks: tuple[tuple[str, str], ...] = ()
+    ready: bool = True
+    since: float = 0.0
+    interrupted: bool = False
+    reclaimed: bool = False
+
+
+class Protection(Struct, frozen=True, gc=False):
+    """An annotation that forbids to move a pod: its key and value.
+
+    `until` is when it ends (seconds since the epoch), None for never. One that is `malformed` protects all the same.
+    """
+
+    key: str
+    value: str
+    until: float | None = None
+    malformed: bool = False
+
+    def holds(self, now: float) -> bool:
+        """Whether it protects at `now`."""
+        return self.until is None or now < self.until
+
+
+class OptOut(Struct, frozen=True, gc=False):
+    """What an annotation says that forbids to move pods: `lasts` are seconds from a pod's creation, None is for ever.
+
+    One that is `malformed` protects all the same.
+    """
+
+    key: str
+    value: str
+    lasts: float | None = None
+    malformed: bool = False
+
+    def of_pod(self, created: float) -> Protection:
+        """What it means for a pod that was created then (seconds since the epoch)."""
+        return Protection(self.key, self.value, None if self.lasts is None else created + self.lasts, self.malformed)
+
+
+class Pod(Struct, frozen=True, gc=False):
+    """A pod as the watch sees it.
+
+    `ended` is true for Succeeded and Failed. `cost` is the value of the pod-deletion-cost annotation, or None.
+    `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
+    phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
+    since the epoch; 0 when it is not terminating). Equal `labels` and `constraints` are shared objects.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+    owner: OwnerRef | None
+    terminating: bool
+    ended: bool
+    ready: bool
+    unscheduled: bool
+    nominated: str
+    cost: str | None
+    created: float
+    requests: Requests
+    labels: Mapping[str, str] = EMPTY
+    constraints: Constraints = NO_CONSTRAINTS
+    pending: bool = False
+    due: float = 0.0
+    protection: Protection | None = None
+
+
+class Owner(Struct, frozen=True, gc=False):
+    """An object that controls pods, or controls such an object.
+
+    `labels` and `annotations` hold only the keys under our prefixes. `replicas` is what the spec asks for: replicas,
+    a Job's parallelism bounded by what is left to complete; None where the kind has no such field.
+    `first_ordinal` is a StatefulSet's `spec.ordinals.start`. `resource` is the key of the watched resource it came from
+    (`replicasets.apps`). `rolling` is true while its status says that a rollout is under way or not yet seen. `created`
+    is in seconds since the epoch.
+    """
+
+    uid: str
+    resource: str
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    owner: OwnerRef | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    replicas: int | None = None
+    first_ordinal: int = 0
+    rolling: bool = False
+    created: float = 0.0
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core group."""
+        return group_of(self.api_version)
+
+    @property
+    def ref(self) -> OwnerRef:
+        """The reference that what it controls carries."""
+        return OwnerRef(self.uid, self.api_version, self.kind, self.name)
+
+
+class Namespace(Struct, frozen=True, gc=False):
+    """A namespace with its labels and annotations under our prefixes; `all_labels` are for namespace selectors."""
+
+    uid: str
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    all_labels: Mapping[str, str] = EMPTY
+
+
+class Budget(Struct, frozen=True, gc=False):
+    """A PodDisruptionBudget.
+
+    `selector` None selects nothing. `allowed` is status.disruptionsAllowed. `current` is false while the status is of
+    an older generation than the spec, or was never written. `always_allow_unhealthy` is the AlwaysAllow
+    unhealthyPodEvictionPolicy.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+    allowed: int
+    current: bool
+    always_allow_unhealthy: bool = False
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """A PersistentVolumeClaim; `volume` is the PersistentVolume it is bound to, empty while it is unbound."""
+
+    uid: str
+    namespace: str
+    name: str
+    volume: str
+
+
+class Volume(Struct, frozen=True, gc=False):
+    """A PersistentVolume; `terms` are its required node affinity as in `Constraints.node_terms`."""
+
+    uid: str
+    name: str
+    terms: tuple[tuple[Requirement, ...], ...] | None = None
+
+
+Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume

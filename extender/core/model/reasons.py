@@ -1,0 +1,161 @@
+"""Why: the closed list of reasons that feeds failed nodes, metrics, Events, logs and the command line.
+
+Texts are constant: the scheduler requeues a pod whose PodScheduled message changes, so a count, a time or a name in
+here would make every attempt trigger the next.
+"""
+
+from enum import Enum
+from typing import Self
+
+from msgspec import Struct
+
+
+class Reason(Enum):
+    """`value` is the label used by metrics and logs; `text` is for people and for the scheduler's failed nodes."""
+
+    text: str
+
+    def __new__(cls, value: str, text: str) -> Self:
+        """Attach the text to the member."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.text = text
+        return member
+
+    # Passed by filter
+    UNMANAGED = "unmanaged", "not managed by spotmix"
+    SEAT = "seat", "takes the first unfilled seat of its workload"
+    ORDINAL = "ordinal", "takes the seat of its ordinal"
+    FALLBACK = "fallback", "its class has no room; another class stands in for it"
+    AUDIT = "audit", "audit mode: decided and reported, nothing changed"
+    OWNER_UNKNOWN = "owner-unknown", "its owner is not known yet; held on-demand"
+    POLICY_INVALID = "policy-invalid", "its policy is invalid; held on-demand"
+
+    # Rejected by filter
+    WAIT_CLASS = "wait-class", "spotmix: waits for a node of its capacity class"
+    WAIT_FALLBACK = "wait-fallback", "spotmix: waits for its capacity class before it falls back"
+    WAIT_SAMPLE = "wait-sample", "spotmix: a node of its capacity class exists but was not offered"
+    WAIT_NOMINATED = "wait-nominated", "spotmix: the nominated node is not of its capacity class"
+    POOL_FULL = "pool-full", "spotmix: every spot pool holds its most replicas of this workload"
+
+    # Errors
+    NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
+    NOT_LEADER = "not-leader", "spotmix: this replica is not the leader"
+    TAKING_OVER = "taking-over", "spotmix: this replica is the leader and not ready to decide yet"
+    # Moves of the drift loop
+    SURPLUS = "surplus", "its workload has more pods of this class than seats"
+    INTERRUPTED = "interrupted", "its spot node is about to be taken away"
+
+    # Why a surplus pod stays: the loop as a whole
+    STALE = "stale", "what is known of the cluster may be out of date"
+    MEMORY = "memory", "what is remembered of earlier moves cannot be read"
+    NODES_NOT_READY = "nodes-not-ready", "too many nodes are not ready"
+    CLUSTER_BUDGET = "cluster-budget", "as many moves are in flight in the cluster as may be"
+
+    # .. its workload
+    POLICY_FAULT = "policy-fault", "its policy is invalid; nothing is moved until it is put right"
+    NO_SEAT = "no-seat", "no other class has a seat to fill: the workload has more pods than it wants, or awaits some"
+    SINGLETON = "singleton", "its workload has one replica"
+    RUNS_TO_COMPLETION = "runs-to-completion", "it would lose the work it has done"
+    SIZE_UNKNOWN = "size-unknown", "how many replicas its workload wants is not known"
+    ROLLOUT = "rollout", "a rollout of its workload is in progress"
+    UNAVAILABLE = "unavailable", "as many pods of its workload are unavailable as may be"
+    HELD_UP = "held-up", "a pod of its workload should have ended a minute ago, and holds the budget until it does"
+    IN_FLIGHT = "in-flight", "as many moves of its workload are in flight as may be"
+    WINDOW = "window", "it is outside of the workload's disruption schedule"
+    HOURLY_BUDGET = "hourly-budget", "its workload has had its moves of this hour"
+    BACK_OFF = "back-off", "the last such move of its workload was in vain"
+    CIRCUIT_OPEN = "circuit-open", "several moves of its workload were in vain; the loop has given up"
+
+    # .. the pod itself
+    YOUNG = "young", "it is too young"
+    PENDING = "pending", "it is not running yet, and no budget would protect it"
+    PROTECTED = "protected", "an annotation forbids to move it"
+    PROTECTION_MALFORMED = "protection-malformed", "an annotation that may forbid to move it cannot be read"
+    DRAINED = "drained", "another actor drains its node"
+    NODE_NOT_READY = "node-not-ready", "its node is not ready, so that it could not end there"
+
+    # .. its budgets
+    BUDGET = "budget", "its PodDisruptionBudget allows no disruption now"
+    BUDGET_STALE = "budget-stale", "the status of its PodDisruptionBudget is out of date"
+    BUDGETS = "budgets", "more than one PodDisruptionBudget covers it, so the API refuses every eviction"
+
+    # .. there is nowhere to go
+    NO_NODE = "no-node", "there is no node of the class it should be on"
+    DWELL = "dwell", "the nodes that would take it have not been back for long enough"
+    NOT_ADMITTED = "not-admitted", "taints, node selector or node affinity keep it off every node of the class"
+    NO_ROOM = "no-room", "no node of the class has room for it"
+    VOLUME = "volume", "its volumes cannot be used on any node of the class that has room"
+    HOST_PORT = "host-port", "its host ports are taken on every node of the class that has room"
+    AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
+    SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
+    POOL_CAP = "pool-cap", "every spot pool with room holds its most replicas of this workload"
+    LATER = "later", "no node was found among those looked at this time; the others follow"
+
+    # What became of a move
+    MOVED = "moved", "its replacement is ready and of the class that was wanted"
+    LANDED_WRONG = "landed-wrong", "its replacement is ready, but not of the class that was wanted"
+    NO_REPLACEMENT = "no-replacement", "its replacement did not become ready in time"
+    NOT_REPLACED = "not-replaced", "its workload wants fewer replicas now"
+    REFUSED = "refused", "the API server refused the eviction"
+    CHANGED = "changed", "the pod had changed or was gone when its turn came"
+    STUCK = "stuck", "it is still there a minute after its grace period ended"
+
+    # What a node is to a pod
+    FITS = "fits", "the pod may go there"
+    OTHER_CLASS = "other-class", "another capacity class than that of the pod's seat"
+    GOING_AWAY = "going-away", "about to go away"
+    CORDONED = "cordoned", "cordoned"
+    TAINTED = "tainted", "a taint that the pod does not tolerate"
+    NOT_SELECTED = "not-selected", "not what the pod's node selector or node affinity asks for"
+    FULL = "full", "no room for what the pod requests"
+    NO_VOLUME = "no-volume", "the pod's volumes cannot be used there"
+    PORT_TAKEN = "port-taken", "a host port of the pod is taken"
+    NOT_BESIDE = "not-beside", "pod affinity or anti-affinity"
+    SKEWED = "skewed", "the pod's topology spread constraints"
+    POOL_AT_CAP = "pool-at-cap", "a spot pool that holds its most replicas of the workload"
+    OTHER_POOL = "other-pool", "another spot pool holds fewer replicas of the workload"
+
+    # Why a pod or workload is not managed
+    NO_CONTROLLER = "no-controller", "no object controls it"
+    NEVER_MANAGED = "never-managed", "pods of its kind of owner are bound to their nodes"
+    PROTECTED_NAMESPACE = "protected-namespace", "pods of its namespace always pass, so that a cluster can boot"
+    OWNER_UNREADABLE = "owner-unreadable", "objects of its owner's kind cannot be read"
+    OPTED_OUT = "opted-out", "a label says that it is not to be managed"
+    NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in"
+
+    def __str__(self) -> str:
+        """The label, as metrics and logs show it."""
+        return str(self.value)
+
+
+OF_DECISIONS = tuple(Reason)[: list(Reason).index(Reason.SURPLUS)]
+"""Reasons of the extender's decisions; the others are the drift loop's."""
+
+OF_STAYS = tuple(Reason)[list(Reason).index(Reason.STALE) : list(Reason).index(Reason.MOVED)]
+"""Reasons for which a surplus pod stays."""
+
+OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
+"""Reasons for which no pod at all is moved."""
+
+GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
+"""Reasons with which a pod is given nodes of a class."""
+
+REJECTS = (
+    Reason.WAIT_CLASS,
+    Reason.WAIT_FALLBACK,
+    Reason.WAIT_SAMPLE,
+    Reason.WAIT_NOMINATED,
+    Reason.POOL_FULL,
+)
+"""Reasons with which filter rejects a pod."""
+
+OBSTACLES = (Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER)
+"""Reasons for which nothing is decided."""
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """Why a pod is not moved; `detail` names the object that is in the way, if one is."""
+
+    reason: Reason
+    detail: str = ""

@@ -1,0 +1,354 @@
+"""Where a pod may go: the decision of filter.
+
+`decide` is pure. What it returns in `events` has to be applied to the state before the next decision is made: a
+reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
+"""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from itertools import chain, islice
+from zlib import crc32
+
+from msgspec import Struct
+
+from extender.core.capacity.fit import Needs
+from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
+from extender.core.placement.nominate import choose_node
+from extender.core.placement.score import spread_over
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.policy import Policy
+from extender.core.policy.seats import Seats, first_unfilled
+from extender.core.policy.stand_ins import stand_ins
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed, Missing
+from extender.core.state.records import NodeRecord, Pool, Reservation, Revision
+from extender.core.state.state import ClusterState, Released
+from extender.core.state.waiting import Waiting
+
+MIN_SAMPLE = 100
+"""The scheduler never samples fewer feasible nodes (`minFeasibleNodesToFind`): fewer offered are all there are."""
+
+REFUSALS = 3
+"""Nominated nodes that the scheduler may refuse before a class counts as having no room."""
+
+REFUSED_FOR = 60.0
+"""Seconds after which refused nodes are tried again."""
+
+
+class PodView(Struct, frozen=True):
+    """A pod as the scheduler shows it.
+
+    `unscheduled_since` is when PodScheduled last became False (seconds), or None. `needs` decodes the rest of the pod,
+    which most decisions never look at.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    owner: OwnerRef | None
+    nominated: str
+    unscheduled_since: float | None
+    needs: Callable[[], Needs]
+
+
+class Decision(Struct, frozen=True):
+    """The outcome for one pod.
+
+    `nodes` are the names that pass; None passes all that were offered, an empty tuple rejects them all with
+    `reason.text`. `events` are for `ClusterState.apply`. `wanted` is the class of the pod's seat, `capacity_class` the
+    one it was given, empty when none. `offered` is how many nodes were looked at; none are of an unmanaged pod's.
+    """
+
+    reason: Reason
+    nodes: Sequence[str] | None = None
+    workload: Workload | None = None
+    wanted: str = ""
+    capacity_class: str = ""
+    events: tuple[Reservation | Released | Waiting, ...] = ()
+    offered: int = 0
+
+
+def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
+    """Seats taken in a revision by class: bound pods and the reservations of others than `pod`.
+
+    A new pod takes over what was reserved for a replacement.
+    """
+    if revision is None:
+        return {}
+    filled = dict(revision.filled)
+    for capacity_class, count in revision.reserved.items():
+        filled[capacity_class] = filled.get(capacity_class, 0) + count
+    own = revision.reservation(pod)
+    if own is not None:
+        filled[own.capacity_class] -= 1
+    record = state.pods.get(pod)
+    if record is not None and record.counted and record.revision is revision:
+        filled[record.counted] -= 1
+    return filled
+
+
+def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: PodView) -> tuple[str, Reason]:
+    """The class of the seat that is a pod's own, and why."""
+    owner = managed.revision
+    own_seat = seat_of_ordinal(owner, pod.name)
+    if own_seat is not None:
+        return policy.seats.class_at(own_seat), Reason.ORDINAL
+    revision = state.revisions.get(owner.uid)
+    filled = filled_seats(state, revision, pod.uid)
+    earlier = revision.reservation(pod.uid) if revision is not None else None
+    kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
+    return free_class(policy.seats, filled, kept, managed.revision.replicas), Reason.SEAT
+
+
+def free_class(seats: Seats, filled: Mapping[str, int], kept: str, replicas: int | None) -> str:
+    """The class of the first seat that nobody sits on.
+
+    A pod's own earlier choice (`kept`, or empty) stands while that class still has such a seat within `replicas`.
+    """
+    seat, capacity_class = first_unfilled(seats, filled)
+    if kept and kept != capacity_class and replicas is not None:
+        own = seats.seat_of(kept, filled.get(kept, 0) + 1)
+        if own is not None and seat <= own <= replicas:
+            return kept
+    return capacity_class
+
+
+class _Offer:
+    """What the scheduler offers, seen by class; knows how to cut a class's nodes to what is asked for."""
+
+    def __init__(self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int) -> None:
+        self.state = state
+        self.offered = offered
+        self.policy = managed.workload.policy
+        self.revision = state.revisions.get(managed.revision.uid)
+        self.replicas = managed.revision.replicas
+        self.pod = pod
+        self.limit = limit
+        self.pool_full = False
+        self._held: dict[Pool, int] | None = None
+
+    def nodes(self, capacity_class: str, now: float) -> tuple[Sequence[str], Pool | None]:
+        """The offered nodes of a class, at most `limit`; and the one pool they are in when the policy caps pools."""
+        known: Mapping[str, NodeRecord] = self.state.placeable.get(capacity_class, {})
+        if not known:
+            return (), None
+        if self.policy.max_per_pool is not None and capacity_class == SPOT:
+            return self._in_best_pool(known, now)
+        if not self.limit or len(self.offered) <= self.limit:
+            return [name for name in self.offered if name in known], None
+        # Twice the limit is enough to choose from: the scheduler offers zones in turn. Where to start differs from pod
+        # to pod.
+        start = crc32(self.pod.uid.encode()) % len(self.offered)
+        turned = chain(self.offered[start:], self.offered[:start])
+        found = list(islice(filter(None, map(known.get, turned)), 2 * self.limit))
+        if len(found) <= self.limit:
+            return [record.name for record in found], None
+        return spread_over(self.state, self.revision, found, self.limit, now), None
+
+    def _in_best_pool(self, known: Mapping[str, NodeRecord], now: float) -> tuple[Sequence[str], Pool | None]:
+        pools: dict[Pool, list[str]] = {}
+        for name in self.offered:
+            node = known.get(name)
+            if node is not None:
+                pools.setdefault(node.pool, []).append(name)
+        free = [pool for pool in pools if self._pool_takes(pool)]
+        self.pool_full = bool(pools) and not free
+        if not free:
+            return (), None
+        held = self._pods_by_pool()
+        best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions(p, now), p))
+        return pools[best][: self.limit] if self.limit else pools[best], best
+
+    def _pods_by_pool(self) -> dict[Pool, int]:
+        """How many other spot pods of the revision each pool holds, seen or reserved."""
+        if self._held is None:
+            held: dict[Pool, int] = {}
+            self._held = held
+            if self.revision is not None:
+                for record in self.revision.pods:
+                    if record.counted == SPOT and record.node is not None and record.uid != self.pod.uid:
+                        held[record.node.pool] = held.get(record.node.pool, 0) + 1
+                for uid, reservation in self.revision.reservations.items():
+                    if reservation.pool is not None and uid != self.pod.uid:
+                        held[reservation.pool] = held.get(reservation.pool, 0) + 1
+        return self._held
+
+    def _pool_takes(self, pool: Pool) -> bool:
+        cap = self.policy.max_per_pool
+        return cap is None or self._pods_by_pool().get(pool, 0) < cap.limit(self.replicas or 1)
+
+    def takes(self, capacity_class: str, node: NodeRecord) -> bool:
+        """Whether the pool cap, if there is one, lets the pod go to a node of the class."""
+        return capacity_class != SPOT or self._pool_takes(node.pool)
+
+    def pool_of(self, node: str) -> Pool | None:
+        """The pool of a node if it counts towards the pool cap."""
+        record = self.state.placeable.get(SPOT, {}).get(node)
+        return record.pool if record is not None and self.policy.max_per_pool is not None else None
+
+    def elsewhere(self, capacity_class: str, refused: Container[str]) -> str:
+        """A node of the class that would fit and was not offered; empty if there is none, or all were offered."""
+        if len(self.offered) < MIN_SAMPLE:
+            return ""
+        known = self.state.placeable.get(capacity_class, {})
+        nodes = (node for node in known.values() if self.takes(capacity_class, node))
+        return choose_node(self.state, nodes, set(self.offered), refused, self.pod.needs())
+
+
+def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[str], now: float) -> Decision:
+    """Hold a pod on-demand whose owner is not known: its namespace and name may yet say that it is managed."""
+    known = state.placeable.get(ON_DEMAND, {})
+    nodes = [name for name in offered if name in known]
+    reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
+    reason = Reason.OWNER_UNKNOWN
+    if nodes:
+        return Decision(
+            reason, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND, events=(reservation,), offered=len(offered)
+        )
+    waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now)
+    return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting), offered=len(offered))
+
+
+def decide(  # noqa: PLR0917 - inputs, each of a type of its own
+    state: ClusterState,
+    pod: PodView,
+    owner: Managed | Missing | None,
+    offered: Sequence[str],
+    now: float,
+    limit: int = 0,
+) -> Decision:
+    """Choose the nodes a pod may go to.
+
+    Args:
+        state: the cluster, with every earlier decision's `events` applied.
+        pod: the pod.
+        owner: what `Workloads.resolve` says of it.
+        offered: names of the nodes that passed the scheduler's own filters.
+        now: seconds, of the clock of `ClusterState.apply`.
+        limit: most nodes to pass; 0 passes all of the class.
+    """
+    if owner is None or pod.owner is None:
+        return Decision(Reason.UNMANAGED)
+    if isinstance(owner, Missing):
+        return _held(state, pod, pod.owner, offered, now)
+    workload = owner.workload
+    policy = workload.policy
+    wanted, reason = wanted_class(state, owner, policy, pod)
+    if policy.mode == "audit":
+        # Enforced until a moment ago, it may hold a seat or wait.
+        return Decision(Reason.AUDIT, None, workload, wanted, events=(Released(pod.uid),), offered=len(offered))
+    if workload.held:
+        reason = Reason.POLICY_INVALID
+    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
+
+
+class _Placement:
+    """One pod's way through wanted class, nodes that were not offered, stand-ins and waiting."""
+
+    def __init__(self, state: ClusterState, pod: PodView, managed: Managed, offer: _Offer, now: float) -> None:
+        self.pod, self.managed, self.offer, self.now = pod, managed, offer, now
+        self.policy = managed.workload.policy
+        self.before = state.waiting.get(pod.uid)
+
+    def choose(self, wanted: str, reason: Reason) -> Decision:
+        nodes, pool = self.offer.nodes(wanted, self.now)
+        if nodes:
+            return self._pass(nodes, wanted, wanted, reason, pool)
+        if len(self.offer.offered) == 1 and self.pod.nominated == self.offer.offered[0]:
+            # A nominated node is offered alone; the others follow if it is rejected.
+            return self._reject(wanted, Reason.WAIT_NOMINATED, self.before.node if self.before else "")
+        pool_full = self.offer.pool_full
+        node = self._nominee(wanted)
+        if node:
+            return self._reject(wanted, Reason.WAIT_SAMPLE, node)
+        waits_until = self._since(wanted) + self.policy.fallback_after
+        others = stand_ins(self.policy, wanted)
+        if others and self.now < waits_until:
+            return self._reject(wanted, Reason.WAIT_FALLBACK, "", waits_until)
+        for stand_in in others:
+            nodes, pool = self.offer.nodes(stand_in, self.now)
+            if nodes:
+                return self._pass(nodes, wanted, stand_in, Reason.FALLBACK, pool)
+            node = self._nominee(stand_in)
+            if node:
+                return self._reject(wanted, Reason.WAIT_SAMPLE, node)
+        return self._reject(wanted, Reason.POOL_FULL if pool_full else Reason.WAIT_CLASS, "")
+
+    def _since(self, wanted: str) -> float:
+        """When the pod first lacked its class; what the scheduler wrote on the pod outlives a restart of ours."""
+        if self.before is not None and self.before.capacity_class == wanted:
+            return self.before.since
+        if self.before is None and self.pod.unscheduled_since is not None:
+            return min(self.pod.unscheduled_since, self.now)
+        return self.now
+
+    def _refused(self) -> frozenset[str]:
+        before = self.before
+        if before is None or not before.node:
+            return before.refused if before is not None and self.now < before.refused_until else frozenset()
+        refused = before.refused if self.now < before.refused_until else frozenset()
+        if self.pod.nominated == before.node:
+            # The scheduler tried it first, and it did not even come to us.
+            refused |= {before.node}
+        return refused
+
+    def _nominee(self, capacity_class: str) -> str:
+        refused = self._refused()
+        if len(refused) >= REFUSALS:
+            return ""
+        before = self.before
+        if before is not None and before.node and before.node not in refused and before.node not in self.offer.offered:
+            record = self.offer.state.placeable.get(capacity_class, {}).get(before.node)
+            if record is not None and self.offer.takes(capacity_class, record):
+                return before.node
+        return self.offer.elsewhere(capacity_class, refused)
+
+    def _pass(
+        self, nodes: Sequence[str], wanted: str, capacity_class: str, reason: Reason, pool: Pool | None
+    ) -> Decision:
+        return Decision(
+            reason,
+            nodes,
+            self.managed.workload,
+            wanted,
+            capacity_class,
+            (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
+            len(self.offer.offered),
+        )
+
+    def _reject(self, wanted: str, reason: Reason, node: str, wake_at: float = 0.0) -> Decision:
+        pod = self.pod
+        refused = self._refused()
+        before = self.before
+        until = before.refused_until if before is not None and refused == before.refused else self.now + REFUSED_FOR
+        waiting = Waiting(
+            pod.uid,
+            pod.namespace,
+            pod.name,
+            self.managed.revision.uid,
+            wanted,
+            reason,
+            self._since(wanted),
+            # Nobody else tells when the refused nodes may be tried again.
+            wake_at or (until if refused and not node else 0.0),
+            node,
+            refused,
+            until if refused else 0.0,
+        )
+        return Decision(
+            reason,
+            (),
+            self.managed.workload,
+            wanted,
+            "",
+            (self._reservation(wanted, self.offer.pool_of(node)), waiting),
+            len(self.offer.offered),
+        )
+
+    def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:
+        pod = self.pod
+        owner = pod.owner
+        if owner is None:  # `decide` lets no such pod come here
+            raise AssertionError("a managed pod has an owner")
+        return Reservation(pod.uid, pod.namespace, owner, capacity_class, self.now, pool, stand_in)

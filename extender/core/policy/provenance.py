@@ -1,0 +1,117 @@
+"""Where a policy comes from: each key in force with the place it was written in, and why a workload has none."""
+
+from msgspec import Struct
+
+from extender.core.model.objects import Owner, OwnerRef
+from extender.core.model.reasons import Reason
+from extender.core.policy.advice import examine
+from extender.core.policy.policy import KEYS, Policy, Problem, find_key
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, opted_in
+
+DEFAULT = "default"
+"""The source of a key that nobody wrote."""
+
+VALID, LAST_VALID, HELD = "valid", "last-valid", "held-on-demand"
+"""What is in force: the policy as written; the last that was valid; everything on-demand."""
+
+
+class Setting(Struct, frozen=True, gc=False, rename="camel"):
+    """A key of the policy in force.
+
+    `source` is where it was written, DEFAULT where nowhere. `written` is the value found there; it is not what is in
+    force (`applied` is false) when it or another key is invalid, or a more specific key excludes it.
+    """
+
+    key: str
+    value: str
+    source: str
+    written: str = ""
+    applied: bool = True
+
+
+class Unmanaged(Struct, frozen=True, gc=False, rename="camel"):
+    """Why nobody manages a pod or workload; `detail` names the object that decides it, if one does."""
+
+    reason: Reason
+    detail: str = ""
+
+
+def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting, ...]:
+    """Every key of a workload's policy."""
+    values = _values(workload.policy)
+    owner = workloads.owners.get(workload.uid)
+    layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
+    layers.append(workloads.default_layer)
+    settings = []
+    for key in KEYS:
+        found = find_key(layers, workloads.rules.prefixes, key)
+        if found is None:
+            settings.append(Setting(key, values[key], DEFAULT))
+            continue
+        layer, _, written = found
+        # Of these two only one can be in force.
+        excluded = key in ("min-on-demand", "on-demand-base") and written.strip() != values[key]
+        settings.append(
+            Setting(key, values[key], layer.source, written, applied=workload.parsed.valid and not excluded)
+        )
+    return tuple(settings)
+
+
+def standing_of_policy(workload: Workload) -> str:
+    """VALID, LAST_VALID or HELD."""
+    if workload.parsed.valid:
+        return VALID
+    return HELD if workload.held else LAST_VALID
+
+
+def _values(policy: Policy) -> dict[str, str]:
+    seats, cap = policy.seats, policy.max_per_pool
+    return {
+        "spot-percentage": str(seats.percentage),
+        "min-on-demand": str(seats.floor),
+        "max-spot": "" if seats.cap is None else str(seats.cap),
+        "on-demand-base": str(seats.base),
+        "when-unsatisfiable": policy.when_unsatisfiable,
+        "fallback-after": f"{policy.fallback_after:g}s",
+        "max-per-pool": "" if cap is None else f"{cap.amount}{'%' * cap.percent}",
+        "disruption-schedule": policy.disruption_schedule,
+        "disruption-duration": f"{policy.disruption_duration:g}s" if policy.disruption_schedule else "",
+        "timezone": policy.timezone,
+        "max-moves-per-hour": str(policy.max_moves_per_hour),
+        "mode": policy.mode,
+        "scheduler-name": policy.scheduler_name or "",
+    }
+
+
+def problems_of(workloads: Workloads, workload: Workload) -> tuple[Problem, ...]:
+    """What is wrong with a workload's policy, and what its own word is pointless in."""
+    owner = workloads.owners.get(workload.uid)
+    found = list(workload.parsed.problems)
+    if owner is not None:
+        namespace = workloads.namespaces.get(owner.namespace)
+        found += examine(owner, namespace, workloads.default_layer, workloads.rules)
+    return tuple(dict.fromkeys(found))
+
+
+def why_unmanaged(workloads: Workloads, namespace: str, ref: OwnerRef | None) -> Unmanaged:
+    """Why a pod in `namespace` that `ref` controls is not managed; asked where `Workloads.resolve` gave None."""
+    if ref is None:
+        return Unmanaged(Reason.NO_CONTROLLER)
+    if ref.kind in NEVER_MANAGED:
+        return Unmanaged(Reason.NEVER_MANAGED, f"{ref.kind} {ref.name}")
+    if namespace in workloads.rules.protected_namespaces:
+        return Unmanaged(Reason.PROTECTED_NAMESPACE, namespace)
+    revision = workloads.owners.get(ref.uid)
+    holder = workloads.holder(revision) if revision is not None else Missing(ref)
+    if isinstance(holder, Missing):
+        return Unmanaged(Reason.OWNER_UNREADABLE, f"{holder.ref.kind} {holder.ref.name}")
+    return _not_opted_in(workloads, holder)
+
+
+def _not_opted_in(workloads: Workloads, owner: Owner) -> Unmanaged:
+    for layer, labels in workloads.layers(owner):
+        enabled, _ = opted_in([(layer, labels)], workloads.rules.prefixes)
+        if enabled is False:
+            return Unmanaged(Reason.OPTED_OUT, layer.source)
+    return Unmanaged(Reason.NOT_OPTED_IN, f"{owner.kind} {owner.namespace}/{owner.name}")

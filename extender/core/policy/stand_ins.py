@@ -1,0 +1,23 @@
+"""Which class may stand in for another whose nodes have no room."""
+
+from collections.abc import Sequence
+
+from extender.core.model.classes import ON_DEMAND
+from extender.core.policy.policy import Policy
+
+
+def stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
+    """Classes that may stand in for a class: `fallback` lets on-demand stand in for the others, `any` all for all."""
+    if policy.when_unsatisfiable == "wait":
+        return ()
+    if policy.when_unsatisfiable == "fallback":
+        return (ON_DEMAND,) if wanted != ON_DEMAND else ()
+    return tuple(c for c in policy.seats.classes if c != wanted)
+
+
+def may_run_on(policy: Policy, capacity_class: str) -> bool:
+    """Say whether pods of a workload can come to run on a class: it has seats, or stands in for one that has."""
+    seats = policy.seats
+    return seats.seat_of(capacity_class, 1) is not None or any(
+        capacity_class in stand_ins(policy, other) for other in seats.classes
+    )

@@ -1,0 +1,36 @@
+"""A workload: the object that carries a policy, and what is in force of it."""
+
+from msgspec import Struct
+
+from extender.core.model.objects import OptOut
+from extender.core.policy.policy import ParsedPolicy, Policy
+
+
+class Workload(Struct, eq=False):
+    """The object that carries a policy: the root owner, or the Job of a CronJob.
+
+    `last_valid` is the policy that keeps applying while `parsed` is invalid. `opt_out` forbids to move its pods; the
+    pods' own annotations come on top, see `drift.guards.protection_of`.
+    """
+
+    uid: str
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    managed: bool
+    parsed: ParsedPolicy
+    last_valid: Policy | None = None
+    opt_out: OptOut | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force: as written, else the last valid one, else everything on-demand."""
+        if not self.parsed.valid and self.last_valid is not None:
+            return self.last_valid
+        return self.parsed.policy
+
+    @property
+    def held(self) -> bool:
+        """Whether the workload is held on-demand because its policy is invalid and never was valid."""
+        return not self.parsed.valid and self.last_valid is None

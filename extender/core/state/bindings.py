@@ -1,0 +1,278 @@
+"""Pods on nodes: who runs where, what is used there, and who waits for a node."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from sys import intern
+
+from extender.core.model.classes import SPOT
+from extender.core.model.objects import Node, Pod, Requests
+from extender.core.state.census import Census
+from extender.core.state.facts import PodGroups
+from extender.core.state.interruptions import Interruptions
+from extender.core.state.records import NodeRecord, PodLabels, PodRecord, Pool, Reservation
+from extender.core.state.repelling import Repelling
+from extender.core.state.revisions import Revisions
+
+_TOMBSTONES = 8192
+_NO_REQUESTS = Requests()
+
+
+class Bindings(Revisions):
+    """The part of the cluster state that knows nodes and pods.
+
+    Attributes:
+        nodes: by name; those too that only a pod names yet.
+        pods: by UID.
+        placeable: the nodes that pods may hold seats on, by class and name.
+        interrupted_nodes: those that are about to be taken away and that nobody else drains.
+        unbound: live pods without a node, by UID.
+        repelling: pods on a node with required anti-affinity, in groups of equal terms.
+        census: how nodes of each class are marked.
+    """
+
+    def __init__(self, half_life: float) -> None:
+        super().__init__()
+        self.nodes: dict[str, NodeRecord] = {}
+        self.pods: dict[str, PodRecord] = {}
+        self.placeable: dict[str, dict[str, NodeRecord]] = {}
+        self.interrupted_nodes: set[NodeRecord] = set()
+        self.unbound: dict[str, PodRecord] = {}
+        self.repelling = Repelling()
+        self.census = Census()
+        self._groups = PodGroups()
+        self._node_uids: dict[str, str] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._interruptions = Interruptions(half_life)
+
+    # Pods
+
+    def pod_labels(self, namespace: str) -> Collection[PodLabels]:
+        """The pods of a namespace, in groups of equal labels."""
+        return self._groups.of(namespace)
+
+    def is_gone(self, pod: str) -> bool:
+        """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
+        record = self.pods.get(pod)
+        return record.terminating if record is not None else pod in self._gone
+
+    def _reserve(self, reservation: Reservation) -> None:
+        """Hold a seat, unless the pod needs none any more."""
+        record = self.pods.get(reservation.pod)
+        bound = record is not None and record.node is not None and record.node.facts is not None
+        if not bound and not self.is_gone(reservation.pod):
+            super()._reserve(reservation)
+
+    def _upsert_pod(self, pod: Pod) -> None:
+        if pod.ended:
+            # An ended pod uses nothing and holds nothing: to us it is gone.
+            self._remove_pod(pod.uid)
+            return
+        record = self.pods.get(pod.uid)
+        if record is not None and (record.revision.owner.uid if record.revision else "") != (
+            pod.owner.uid if pod.owner else ""
+        ):
+            # Adopted or orphaned: it counts elsewhere from now on.
+            self._remove_pod(pod.uid)
+            self._gone.pop(pod.uid, None)
+            record = None
+        if record is None:
+            record = self._add_pod(pod)
+        else:
+            self._change_pod(record, pod)
+        self._groups.move(record, pod.labels)
+        if pod.node and record.node is None:
+            node = self.nodes.get(pod.node)
+            if node is None:
+                node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
+            record.node = node
+            node.pods.append(record)
+            self._charge(record, +1)
+            self.waiting.drop(pod.uid)
+        if record.node is None and not pod.terminating:
+            self.unbound[pod.uid] = record
+        elif self.unbound:
+            self.unbound.pop(pod.uid, None)
+        if record.node is not None and pod.constraints.anti_affinity:
+            self.repelling.add(record)
+        self._recount(record)
+
+    def _add_pod(self, pod: Pod) -> PodRecord:
+        """A pod that is met for the first time; where it runs, and its labels, come later."""
+        revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
+        record = self.pods[pod.uid] = PodRecord(
+            uid=pod.uid,
+            namespace=intern(pod.namespace),
+            name=pod.name,
+            node=None,
+            revision=revision,
+            requests=pod.requests,
+            created=pod.created,
+            cost=pod.cost,
+            terminating=pod.terminating,
+            ready=pod.ready,
+            pending=pod.pending,
+            due=pod.due,
+            constraints=pod.constraints,
+            protection=pod.protection,
+        )
+        if revision is not None:
+            revision.pods.add(record)
+            self.touched.add(revision)
+        return record
+
+    def _change_pod(self, record: PodRecord, pod: Pod) -> None:
+        """Take in what a known pod says now."""
+        if record.requests is not pod.requests and record.requests != pod.requests:
+            self._charge(record, -1)
+            record.requests = pod.requests
+            self._charge(record, +1)
+        revision = record.revision
+        if revision is not None:
+            if pod.cost != record.cost:
+                self.reseat.add(revision)
+            if pod.ready is not record.ready or pod.terminating is not record.terminating:
+                self.touched.add(revision)
+        record.cost = pod.cost
+        record.ready, record.pending = pod.ready, pod.pending
+        record.terminating, record.due = pod.terminating, pod.due
+        record.protection = pod.protection
+        if record.constraints is not pod.constraints and record.constraints != pod.constraints:
+            self.repelling.discard(record)
+            record.constraints = pod.constraints
+
+    def _remove_pod(self, uid: str) -> None:
+        self._release(uid)
+        self.waiting.drop(uid)
+        record = self.pods.pop(uid, None)
+        self._gone[uid] = None
+        if len(self._gone) > _TOMBSTONES:
+            self._gone.popitem(last=False)
+        if record is None:
+            return
+        revision, node = record.revision, record.node
+        record.terminating = True
+        self._recount(record)
+        self._groups.remove(record)
+        self.unbound.pop(uid, None)
+        self.repelling.discard(record)
+        if node is not None:
+            self._charge(record, -1)
+            node.pods.remove(record)
+            record.node = None
+            if node.facts is None and not node.pods:
+                self.nodes.pop(node.name, None)
+        if revision is not None:
+            revision.pods.discard(record)
+            record.revision = None
+            self.touched.add(revision)
+            self._drop_if_empty(revision)
+
+    def _charge(self, record: PodRecord, sign: int) -> None:
+        node, asked = record.node, record.requests
+        if node is None or asked is _NO_REQUESTS:
+            return
+        node.cpu += sign * asked.cpu
+        node.memory += sign * asked.memory
+        node.ephemeral += sign * asked.ephemeral
+        if asked.extended:
+            used = node.extended = node.extended or {}
+            for name, amount in asked.extended:
+                used[name] = used.get(name, 0) + sign * amount
+
+    # Nodes
+
+    def _upsert_node(self, node: Node, now: float) -> None:
+        record = self.nodes.get(node.name)
+        if record is None:
+            record = self.nodes[node.name] = NodeRecord(node.name, node, [])
+            old = None
+        else:
+            old = record.facts
+        record.facts = node
+        self.census.change(old, node)
+        _place(record, node)
+        self._node_uids[node.uid] = node.name
+        if old is not None and old.uid != node.uid:
+            self._node_uids.pop(old.uid, None)
+        record.steady_since = _steady_since(record, old, node, now)
+        if old is None or old.uid != node.uid:
+            record.interrupted_at = None
+        self._judge_marker(record, node, now)
+        moved = (
+            old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
+        )
+        if moved:
+            if old is not None:
+                self.placeable.get(old.capacity_class, {}).pop(node.name, None)
+            if record.placeable:
+                self.placeable.setdefault(node.capacity_class, {})[node.name] = record
+            for pod in record.pods:
+                self._recount(pod)
+        if node.interrupted != (record in self.interrupted_nodes):
+            self._touch_pods_of(record)
+            self.interrupted_nodes ^= {record}
+
+    def _judge_marker(self, record: NodeRecord, node: Node, now: float) -> None:
+        """Record that a spot node is about to be taken away, once; take that back when it is not after all."""
+        if record.interrupted_at is not None:
+            if not node.going_away:
+                self._interruptions.withdraw(record.pool, record.interrupted_at, now)
+                record.interrupted_at = None
+        elif node.capacity_class == SPOT and node.reclaimed:
+            self._interruptions.record(record.pool, now)
+            record.interrupted_at = now
+
+    def _remove_node(self, uid: str, now: float | None) -> None:
+        """Forget a node; `now` is None when its end was missed, and with it any sign of what was to come."""
+        name = self._node_uids.pop(uid, None)
+        record = self.nodes.get(name) if name is not None else None
+        if record is None or record.facts is None or record.facts.uid != uid:
+            return
+        facts = record.facts
+        if now is not None and facts.capacity_class == SPOT and not facts.going_away and not facts.unschedulable:
+            # Whoever gives a node back on purpose marks or cordons it first: this one was taken without notice.
+            self._interruptions.record(record.pool, now)
+        self.placeable.get(facts.capacity_class, {}).pop(record.name, None)
+        self.census.change(facts, None)
+        self.interrupted_nodes.discard(record)
+        record.facts = None
+        for pod in record.pods:
+            self._recount(pod)
+        if not record.pods:
+            del self.nodes[record.name]
+
+    def _touch_pods_of(self, record: NodeRecord) -> None:
+        self.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether any interruption is remembered."""
+        return bool(self._interruptions)
+
+    @property
+    def interruption_counts(self) -> Mapping[Pool, int]:
+        """How many spot nodes platforms took away, or were about to, since the start, by pool; no entry is 0."""
+        return self._interruptions.counts
+
+    def interruptions(self, pool: Pool, now: float) -> float:
+        """Interruptions of a pool, each halved in weight every half-life."""
+        return self._interruptions.of(pool, now)
+
+
+def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) -> float:
+    """Since when a node has been Ready and not going away, as far as it is known: a restart forgets a withdrawal."""
+    if old is None or old.uid != node.uid:
+        return node.since
+    withdrawn = old.going_away and not node.going_away
+    return max(node.since, now if withdrawn else record.steady_since)
+
+
+def _place(record: NodeRecord, node: Node) -> None:
+    """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
+    pool = (intern(node.instance_type), intern(node.zone))
+    if pool != record.pool:
+        record.pool = pool
+        for pod in record.pods:
+            if pod.revision is not None:
+                pod.revision.spread = None
+    record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")

@@ -1,0 +1,38 @@
+"""What can happen to the cluster state: `ClusterState.apply` takes one of these.
+
+`resource` is a watched resource's name as `ApiResource.key` has it: `pods`, `replicasets.apps`.
+"""
+
+from msgspec import Struct
+
+from extender.core.model.objects import Object
+
+
+class Upsert(Struct, frozen=True, gc=False):
+    """An object was listed, added or modified."""
+
+    object: Object
+
+
+class Gone(Struct, frozen=True, gc=False):
+    """An object was deleted."""
+
+    resource: str
+    uid: str
+
+
+class Listed(Struct, frozen=True, gc=False):
+    """A list of a resource is complete: whatever is known of it and not among `uids` is gone."""
+
+    resource: str
+    uids: frozenset[str]
+
+
+class Unavailable(Struct, frozen=True, gc=False):
+    """Owners of a kind cannot be watched (no such API, or forbidden)."""
+
+    group: str
+    kind: str
+
+
+Event = Upsert | Gone | Listed | Unavailable

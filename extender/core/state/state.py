@@ -1,0 +1,199 @@
+"""The cluster state: nodes, pods, workloads, reservations. `apply(event)` is its only way to change.
+
+A pod is counted by the class of the node it is bound to, or by its live reservation. Terminating and ended pods hold
+no seat, nor do pods on a node that is going away or unknown. Revisions and reservations are kept by `revisions`, nodes
+and pods by `bindings`, what the drift loop alone asks for by `facts`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from extender.core.model.objects import EMPTY, Budget, Claim, Namespace, Node, Owner, Pod, Volume
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
+from extender.core.state.bindings import Bindings
+from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
+from extender.core.state.facts import Budgets, Shelf
+from extender.core.state.records import PodRecord, Reservation, Revision
+from extender.core.state.waiting import Waiting
+
+BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
+
+
+class Released(Struct, frozen=True, gc=False):
+    """The reservation of a pod is given back, and it waits no more."""
+
+    pod: str
+
+
+class Wake(Struct, frozen=True, gc=False):
+    """An effect: something changed that the scheduler cannot see; this waiting pod should be tried again."""
+
+    pod: str
+    namespace: str
+    name: str
+
+
+Effect = Wake | PolicyChanged
+
+
+class ClusterState(Bindings):
+    """See the module.
+
+    Args:
+        rules: how policies are read.
+        reservation_ttl: seconds after which a reservation of a pod that the watch never delivered is dropped.
+        half_life: seconds in which a recorded interruption of a pool loses half its weight.
+
+    Attributes:
+        claims: PersistentVolumeClaims by namespace and name.
+        volumes: PersistentVolumes by name.
+        effects: what others must do about what happened; whoever does it empties the list.
+    """
+
+    def __init__(self, rules: PolicyRules, reservation_ttl: float = 900.0, half_life: float = 3600.0) -> None:
+        super().__init__(half_life)
+        self.workloads = Workloads(rules)
+        self.effects: list[Effect] = []
+        self._ttl = reservation_ttl
+        self._budgets = Budgets()
+        self._claims: Shelf[tuple[str, str], Claim] = Shelf()
+        self._volumes: Shelf[str, Volume] = Shelf()
+        self._shelves: Mapping[str, Budgets | Shelf[tuple[str, str], Claim] | Shelf[str, Volume]] = {
+            BUDGETS: self._budgets,
+            CLAIMS: self._claims,
+            VOLUMES: self._volumes,
+        }
+        self.claims: Mapping[tuple[str, str], Claim] = self._claims.by_key
+        self.volumes: Mapping[str, Volume] = self._volumes.by_key
+
+    # Events
+
+    def apply(  # noqa: C901 - a case for each event
+        self, event: Event | Reservation | Released | Waiting, now: float
+    ) -> None:
+        """Take in what happened. What others must do about it is appended to `effects`.
+
+        Args:
+            event: a change of the cluster, or a part of a decision.
+            now: seconds, of the same clock that decisions are made with.
+        """
+        match event:
+            case Upsert(object=Pod() as pod):
+                self._upsert_pod(pod)
+            case Upsert(object=Node() as node):
+                self._upsert_node(node, now)
+            case Upsert(object=Owner() as owner):
+                self._upsert_owner(owner)
+            case Upsert(object=Namespace() as namespace):
+                self._policies_changed(self.workloads.upsert_namespace(namespace))
+            case Upsert(object=(Budget() | Claim() | Volume()) as fact):
+                self._put(fact)
+            case Gone(resource=resource, uid=uid):
+                self._remove(resource, uid, now)
+            case Listed(resource=resource, uids=uids):
+                for uid in [uid for uid in self._known(resource) if uid not in uids]:
+                    self._remove(resource, uid, None)
+            case Unavailable(group=group, kind=kind):
+                self._policies_changed(self.workloads.mark_unavailable(group, kind))
+                self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
+            case Reservation():
+                self._reserve(event)
+            case Released(pod=uid):
+                self._release(uid)
+                self.waiting.drop(uid)
+            case Waiting(pod=uid) if not self.is_gone(uid):
+                self.waiting.add(event)
+
+    def expire(self, now: float) -> None:
+        """Drop reservations older than the TTL whose pod the watch never delivered."""
+        for pod, revision in list(self._reserved.items()):
+            if pod not in self.pods and now - revision.reservations[pod].at > self._ttl:
+                self._release(pod)
+                self.waiting.drop(pod)
+
+    def depose(self) -> None:
+        """Another replica decided meanwhile: what was decided here, and not seen bound since, counts no more."""
+        for pod in (*self._reserved, *(waiting.pod for waiting in self.waiting.all())):
+            self._release(pod)
+            self.waiting.drop(pod)
+
+    def _known(self, resource: str) -> Iterable[str]:
+        if resource == "pods":
+            return list(self.pods)
+        if resource == "nodes":
+            return list(self._node_uids)
+        if resource == "namespaces":
+            return [n.uid for n in self.workloads.namespaces.values()]
+        shelf = self._shelves.get(resource)
+        if shelf is not None:
+            return shelf.uids()
+        return [o.uid for o in self.workloads.owners.values() if o.resource == resource]
+
+    def _remove(self, resource: str, uid: str, now: float | None) -> None:
+        if resource == "pods":
+            self._remove_pod(uid)
+        elif resource == "nodes":
+            self._remove_node(uid, now)
+        elif resource == "namespaces":
+            self._policies_changed(self.workloads.remove_namespace(uid))
+        elif resource in self._shelves:
+            self._shelves[resource].take(uid)
+        else:
+            self._policies_changed(self.workloads.remove_owner(uid))
+
+    # Workloads
+
+    def _upsert_owner(self, owner: Owner) -> None:
+        old = self.workloads.owners.get(owner.uid)
+        self._policies_changed(self.workloads.upsert_owner(owner))
+        if old is None:
+            # Pods may wait for it to be known, those of its children too.
+            for revision in self._revisions_of(owner.uid):
+                self._wake(self.waiting.of_revision(revision.owner.uid))
+        elif old.replicas != owner.replicas:
+            self._wake(self.waiting.of_revision(owner.uid))
+        if old is None or (old.replicas, old.rolling, old.first_ordinal) != (
+            owner.replicas,
+            owner.rolling,
+            owner.first_ordinal,
+        ):
+            self.touched.update(self._revisions_of(owner.uid))
+
+    def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
+        for change in changes:
+            self.effects.append(change)
+            for revision in self._revisions_of(change.workload.uid):
+                self.reseat.add(revision)
+                self.touched.add(revision)
+                self._wake(self.waiting.of_revision(revision.owner.uid))
+
+    def _revisions_of(self, workload: str) -> Iterator[Revision]:
+        for uid in (workload, *self.workloads.children.get(workload, ())):
+            revision = self.revisions.get(uid)
+            if revision is not None:
+                yield revision
+
+    def _wake(self, pods: Iterable[Waiting]) -> None:
+        self.effects.extend(Wake(waiting.pod, waiting.namespace, waiting.name) for waiting in pods)
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """All labels of a namespace; none while it is not known."""
+        known = self.workloads.namespaces.get(namespace)
+        return known.all_labels if known is not None else EMPTY
+
+    # Facts
+
+    def _put(self, fact: Budget | Claim | Volume) -> None:
+        match fact:
+            case Budget():
+                self._budgets.put(fact)
+            case Claim():
+                self._claims.put((fact.namespace, fact.name), fact)
+            case Volume():
+                self._volumes.put(fact.name, fact)
+
+    def budgets_of(self, record: PodRecord) -> list[Budget]:
+        """The PodDisruptionBudgets that cover a pod, by name."""
+        return self._budgets.of(record.namespace, record.labels.labels if record.labels is not None else EMPTY)

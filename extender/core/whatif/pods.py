@@ -1,0 +1,247 @@
+"""Who is there under a supposed change: the pods of each controller that stay, leave, wait for a node, or are made.
+
+Nothing here is placed: see `settling`. The state is read alone.
+"""
+
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from extender.core.capacity.room import Group
+from extender.core.model.objects import Owner, OwnerRef, Requests
+from extender.core.model.reasons import Reason
+from extender.core.policy.ordinals import ordinal_of
+from extender.core.policy.policy import Policy
+from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.scalein.costs import costs_to_write
+from extender.core.scalein.removal_order import deletion_cost
+from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
+from extender.core.state.state import ClusterState
+from extender.core.whatif.change import Part, policy_of
+
+STEP = 5
+"""Pods that are placed between two pauses, or workloads that are looked at: a few milliseconds."""
+
+
+class Crew(Struct, eq=False):
+    """The pods of one controller as they come to stand.
+
+    Attributes:
+        part: the controller.
+        policy: what steers its pods, None when nothing does.
+        group: its pods, for a search of room; None when nothing steers them.
+        size: how many it wants.
+        revision: the pods that hold a seat in the end, counted as a state counts them.
+        lost, removed, made: how many go with their nodes, are scaled away, are new.
+        pending: those without a node, by reason and the class of their seat (empty when nothing steers them).
+        stand_ins: how many are on another class than that of their seat.
+        held: seats taken by class, those included that pending pods wait for.
+        waiting: pods that wait for a node or are new.
+    """
+
+    part: Part
+    policy: Policy | None
+    size: int
+    revision: Revision
+    held: dict[str, int]
+    group: Group | None = None
+    lost: int = 0
+    removed: int = 0
+    made: int = 0
+    pending: Counter[tuple[Reason, str]] = field(default_factory=Counter)
+    stand_ins: int = 0
+    waiting: deque[PodRecord] = field(default_factory=deque)
+
+    @property
+    def actual(self) -> Mapping[str, int]:
+        """The pods that hold a seat, by class."""
+        return self.revision.filled
+
+
+class Muster:
+    """Tells who comes to stand in each crew.
+
+    Attributes:
+        leaving: UIDs of pods that leave, wherever they are; those on lost nodes from the start.
+        left: the pods that leave their nodes, and these nodes, which are not lost.
+    """
+
+    def __init__(self, state: ClusterState, lost: Mapping[str, NodeRecord], now: float) -> None:
+        """Muster the pods of a cluster that loses these nodes, by name, at `now` in seconds since the epoch."""
+        self._state, self._lost, self._now = state, lost, now
+        self.leaving = {pod.uid for node in lost.values() for pod in node.pods}
+        self.left: list[tuple[PodRecord, NodeRecord]] = []
+
+    def enlist(self, part: Part, parts: Sequence[Part]) -> Crew:
+        """The pods of a controller that stay and those that are to be placed."""
+        owner, revision = part.owner, part.revision
+        everyone = revision.pods if revision is not None else set[PodRecord]()
+        stay = [pod for pod in everyone if pod.counted and pod.uid not in self.leaving]
+        unbound = [pod for pod in everyone if pod.node is None and not pod.terminating]
+        lost = sum(pod.uid in self.leaving and not pod.terminating for pod in everyone)
+        for pod in everyone:
+            # What is about to end, wherever it is, leaves its room to others.
+            if pod.node is not None and not pod.counted and pod.uid not in self.leaving:
+                self._leave(pod, pod.node)
+        size = owner.replicas if owner.replicas is not None else sum(not pod.terminating for pod in everyone)
+        crew = Crew(part, policy_of(part), size, _revision(owner, revision), {}, lost=lost)
+        removed = self._surplus(crew, stay, unbound)
+        crew.removed = len(removed)
+        for pod in removed:
+            if pod.node is not None:
+                self._leave(pod, pod.node)
+        gone = {pod.uid for pod in removed}
+        for pod in stay:
+            if pod.uid not in gone:
+                crew.revision.pods.add(pod)
+                tally(crew.revision.filled, pod.counted, 1)
+        waiting = sorted((pod for pod in unbound if pod.uid not in gone), key=lambda pod: (pod.created, pod.uid))
+        self._hold(crew, waiting)
+        crew.waiting.extend(self._unbound(pod) for pod in waiting)
+        made = list(self._made(crew, parts, [*crew.revision.pods, *waiting]))
+        crew.made = len(made)
+        crew.waiting.extend(made)
+        if crew.policy is not None:
+            cap = crew.policy.max_per_pool
+            crew.group = Group(crew.revision, cap.limit(max(1, size)) if cap is not None else None)
+        return crew
+
+    def _hold(self, crew: Crew, waiting: Iterable[PodRecord]) -> None:
+        """The seats that are taken: those of pods on nodes, and those that a running service holds for pods to come."""
+        crew.held = dict(crew.revision.filled)
+        reservations = crew.part.revision.reservations if crew.part.revision is not None else {}
+        for pod in waiting:
+            reserved = reservations.get(pod.uid)
+            if reserved is not None:
+                tally(crew.held, reserved.capacity_class, 1)
+
+    def _leave(self, pod: PodRecord, node: NodeRecord) -> None:
+        self.leaving.add(pod.uid)
+        self.left.append((pod, node))
+
+    def _surplus(self, crew: Crew, stay: Sequence[PodRecord], unbound: Sequence[PodRecord]) -> list[PodRecord]:
+        """The pods that their controller removes.
+
+        Source: `ActivePodsWithRanks` in `pkg/controller/controller_utils.go` of Kubernetes 1.36.
+        """
+        owner, live = crew.part.owner, [*stay, *unbound]
+        if owner.kind == "StatefulSet":
+            ordinals = range(owner.first_ordinal, owner.first_ordinal + crew.size)
+            return [pod for pod in live if (ordinal := ordinal_of(pod.name)) is not None and ordinal not in ordinals]
+        if len(live) <= crew.size:
+            return []
+        costs: dict[str, int] = {}
+        if crew.policy is not None:
+            seated = Revision(crew.revision.owner, crew.revision.namespace, set(stay), {}, {}, {})
+            costs = {pod.uid: cost for pod, cost in costs_to_write(seated, crew.policy.seats)}
+        beside = Counter(pod.node.name for pod in stay if pod.node is not None)
+        live.sort(
+            key=lambda pod: (
+                pod.node is not None,
+                not pod.pending,
+                pod.ready,
+                costs.get(pod.uid, deletion_cost(pod.cost)),
+                -beside[pod.node.name] if pod.node is not None else 0,
+                -pod.created,
+                pod.uid,
+            )
+        )
+        return live[: len(live) - crew.size]
+
+    def _made(self, crew: Crew, parts: Sequence[Part], live: Sequence[PodRecord]) -> Iterator[PodRecord]:
+        """The pods that their controller makes, in the order of their seats."""
+        owner = crew.part.owner
+        missing = crew.size - len(live)
+        if missing <= 0:
+            return
+        like = self._like(crew.part, parts)
+        if owner.kind == "StatefulSet":
+            taken = {ordinal_of(pod.name) for pod in live}
+            ordinals = range(owner.first_ordinal, owner.first_ordinal + crew.size)
+            names = [f"{owner.name}-{ordinal}" for ordinal in ordinals if ordinal not in taken]
+        else:
+            names = [f"{owner.name}-{number}" for number in range(missing)]
+        for name in names:
+            yield self._new(like, name, f"{owner.uid}/{name}")
+
+    def _like(self, part: Part, parts: Sequence[Part]) -> PodRecord:
+        """A pod to make others by: the youngest of its own, else of the workload."""
+        for revision in (part.revision, *(each.revision for each in parts)):
+            if revision is not None and revision.pods:
+                return max(revision.pods, key=lambda pod: (pod.created, pod.uid))
+        return PodRecord("", part.owner.namespace, "", None, None, Requests(), self._now)
+
+    def _new(self, like: PodRecord, name: str, uid: str) -> PodRecord:
+        constraints = like.constraints
+        if constraints.claims:
+            claims = (_claim(claim, like.name, name) for claim in constraints.claims)
+            constraints = replace(constraints, claims=tuple(each for each in claims if self._is_bound(like, each)))
+        return replace(
+            like,
+            uid=f"supposed/{uid}",
+            name=name,
+            node=None,
+            created=self._now,
+            counted="",
+            cost=None,
+            terminating=False,
+            ready=True,
+            pending=False,
+            due=0.0,
+            constraints=constraints,
+        )
+
+    def _unbound(self, pod: PodRecord) -> PodRecord:
+        """A pod that waits, as it is once it is placed; a claim without a volume gets one where its pod goes."""
+        demands = pod.constraints
+        if not demands.claims:
+            return replace(pod)
+        claims = tuple(claim for claim in demands.claims if self._is_bound(pod, claim))
+        return replace(pod, constraints=replace(demands, claims=claims))
+
+    def _is_bound(self, pod: PodRecord, claim: str) -> bool:
+        found = self._state.claims.get((pod.namespace, claim))
+        return found is not None and bool(found.volume)
+
+    def strangers(self, touched: Mapping[str, Sequence[Part]]) -> Generator[None, None, tuple[list[Crew], int]]:
+        """The pods on lost nodes whose workload is not looked at, as they are made anew; and how many are not."""
+        known, crews, gone = self._state.workloads, dict[str, Crew](), 0
+        mine = {part.owner.uid for parts in touched.values() for part in parts}
+        for number, node in enumerate(self._lost.values()):
+            if number % STEP == STEP - 1:
+                yield
+            for pod in sorted(node.pods, key=lambda pod: pod.uid):
+                owner = pod.revision.owner if pod.revision is not None else None
+                if pod.terminating or (owner is not None and owner.uid in mine):
+                    continue
+                if owner is None or pod.revision is None or owner.kind in NEVER_MANAGED:
+                    gone += 1
+                    continue
+                crew = crews.get(owner.uid)
+                if crew is None:
+                    found = known.owners.get(owner.uid) or _unknown(owner, pod.namespace)
+                    part = Part(found, pod.revision, None, owner.uid)
+                    crew = crews[owner.uid] = Crew(part, None, 0, _revision(found, None), {})
+                crew.waiting.append(self._new(pod, pod.name, pod.uid))
+                crew.made += 1
+        return list(crews.values()), gone
+
+
+def _revision(owner: Owner, revision: Revision | None) -> Revision:
+    ref = revision.owner if revision is not None else owner.ref
+    return Revision(ref, owner.namespace, set(), {}, {}, {})
+
+
+def _unknown(owner: OwnerRef, namespace: str) -> Owner:
+    return Owner(owner.uid, "", owner.api_version, owner.kind, namespace, owner.name, None, {}, {})
+
+
+def _claim(claim: str, like: str, name: str) -> str:
+    """The claim of a new pod for one of the pod that it is like: a StatefulSet's, and an ephemeral volume's, are named
+    after their pods.
+    """
+    if claim.endswith(f"-{like}"):
+        return claim.removesuffix(like) + name
+    return name + claim.removeprefix(like) if claim.startswith(f"{like}-") else claim

@@ -1,0 +1,186 @@
+"""What if: a workload had N replicas or another policy, or a pool of nodes were lost, or any of these at once.
+
+The change is supposed, never made: the state is read alone. Two outlooks are made by the same rules, one without the
+change and one with it, so that what differs is due to the change. Each says how things come to stand once all that is
+on its way has had its turn, and nothing else happens:
+
+* **Lost pools**: their nodes are gone, and with them every pod on them. Pods of controllers are made anew; a
+  DaemonSet's and those that nothing controls are not.
+* **Policy**: the keys are supposed on the workload itself, where they win over its Namespace and the defaults. One that
+  is not managed is supposed to be opted in. An invalid policy does what it would do: the last valid one stays, or all
+  is held on-demand.
+* **Scaling down**: pods leave as a controller removes them: a StatefulSet's highest ordinals, else those without a
+  node, then by readiness and deletion cost, which says the seats of the policy supposed.
+* **Scaling up**: new pods are like the youngest of the newest revision. In a rollout that revision takes the
+  difference, and the others stay as they are.
+* **Pods without a node** and new ones take seats in order and nodes with room, room deducted for each: those that wait
+  already first, by age, then the new ones of all workloads in turns. One whose class has no room goes to a class that
+  stands in, as it would once `fallback-after` has passed. What fits nowhere is pending.
+* **Moves**: pods beyond the seats of their class are to be moved by the drift loop. A move is possible where nothing
+  lasting forbids it and a node of the wanted class has room; what only takes time (budgets, ages, windows) is no
+  obstacle, and `hours` says how long the workload's own budget of moves makes it last at least.
+
+Not known, and so left out: nodes that a cluster autoscaler would add, priorities and preemption, quotas, who of several
+workloads comes first, and which node of a class a scheduler prefers.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+from extender.core.drift.rules import DriftRules
+from extender.core.policy.provenance import standing_of_policy
+from extender.core.policy.workloads import Managed
+from extender.core.state.records import NodeRecord, Revision
+from extender.core.state.state import ClusterState
+from extender.core.whatif.change import Part, Supposed, controllers, suppose
+from extender.core.whatif.outcome import Prospects, total
+from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
+from extender.core.whatif.placing import settle
+from extender.core.whatif.pods import STEP, Crew
+
+_RULES = DriftRules(lambda _cron, _duration, _zone, _now: True)
+_NOBODY: Sequence[Part] = ()
+MANY = 500
+"""As `STEP`, of what takes microseconds."""
+
+
+def what_if(state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES) -> WhatIf:
+    """What a change would come to at `now` (seconds since the epoch), with a drift loop under these rules.
+
+    Raises:
+        ChangeError: it asks for what cannot be.
+        NotFoundError: there is no such workload, or no node of such a pool.
+    """
+    steps = what_if_in_steps(state, change, now, rules)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: WhatIf = end.value
+            return made
+
+
+def what_if_in_steps(
+    state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES
+) -> Generator[None, None, WhatIf]:
+    """As `what_if`, with a pause after every few pods, for whoever has other things to do.
+
+    The state may change during a pause: then some pods are counted as they were before, and some as they are after.
+    """
+    supposed = suppose(state, change)
+    before = yield from _touched(state, supposed)
+    after = {uid: supposed.parts or _NOBODY if uid == supposed.subject else parts for uid, parts in before.items()}
+    yield
+    settled = yield from settle(state, before, {}, now)
+    outlooks = yield from Prospects(settled.room, rules, now, change.prices).of(settled.crews)
+    later = yield from settle(state, after, supposed.lost, now)
+    prospects = yield from Prospects(later.room, rules, now, change.prices).of(later.crews)
+    rows: list[WorkloadChange] = []
+    for uid in before:
+        if uid in state.workloads.owners:
+            rows.append(_row(state, uid, later.crews[uid], outlooks[uid], prospects[uid]))
+        if len(rows) % MANY == MANY - 1:
+            yield
+    rows.sort(key=lambda row: (row.uid != supposed.subject, *_badness(row)))
+    yield
+    without = yield from _sum([row.before for row in rows])
+    with_it = yield from _sum([row.after for row in rows])
+    nodes = Counter({name: len(nodes) for name, nodes in sorted(state.placeable.items())})
+    lost = Counter(node.facts.capacity_class for node in supposed.lost.values() if node.facts and node.placeable)
+    return WhatIf(
+        now,
+        tuple(rows),
+        without,
+        with_it,
+        dict(nodes),
+        {name: count - lost[name] for name, count in nodes.items()},
+        tuple(_lost_nodes(state, supposed.lost)),
+        later.bystanders,
+        supposed.problems,
+        supposed.notes,
+    )
+
+
+def _touched(state: ClusterState, supposed: Supposed) -> Generator[None, None, dict[str, Sequence[Part]]]:
+    """The parts, as they are now, of the workload that was named and of those with pods on lost nodes."""
+    known = state.workloads
+    revisions: set[Revision] = set()
+    for number, node in enumerate(supposed.lost.values()):
+        revisions.update(pod.revision for pod in node.pods if pod.revision is not None and not pod.terminating)
+        if number % STEP == STEP - 1:
+            yield
+    named: dict[str, tuple[str, str]] = {}
+    for number, revision in enumerate(revisions):
+        managed = known.resolve(revision.namespace, revision.owner)
+        if isinstance(managed, Managed):
+            named[managed.workload.uid] = (managed.workload.namespace, managed.workload.name)
+        if number % MANY == MANY - 1:
+            yield
+    parts: dict[str, Sequence[Part]] = {}
+    for number, uid in enumerate(
+        dict.fromkeys([*filter(None, [supposed.subject]), *sorted(named, key=named.__getitem__)])
+    ):
+        if uid in known.owners:
+            parts[uid] = list(_parts(state, uid))
+        if number % MANY == MANY - 1:
+            yield
+    return parts
+
+
+def _parts(state: ClusterState, uid: str) -> Iterator[Part]:
+    owner, workload = state.workloads.owners[uid], state.workloads.by_uid.get(uid)
+    for each, revision in controllers(state, owner):
+        yield Part(each, revision, workload, uid)
+
+
+def _sum(outlooks: Sequence[Outlook]) -> Generator[None, None, Outlook]:
+    parts: list[Outlook] = []
+    for start in range(0, len(outlooks), MANY):
+        parts.append(total(outlooks[start : start + MANY]))
+        yield
+    return total(parts)
+
+
+def _row(state: ClusterState, uid: str, crews: Sequence[Crew], before: Outlook, after: Outlook) -> WorkloadChange:
+    owner = state.workloads.owners[uid]
+    workload = crews[0].part.workload if crews else None
+    return WorkloadChange(
+        owner.kind,
+        owner.namespace,
+        owner.name,
+        uid,
+        uid in state.workloads.by_uid,
+        workload.policy.mode if workload is not None else "",
+        standing_of_policy(workload) if workload is not None else "",
+        sum(crew.lost for crew in crews),
+        sum(crew.removed for crew in crews),
+        sum(crew.made for crew in crews),
+        before,
+        after,
+    )
+
+
+def _badness(row: WorkloadChange) -> tuple[bool, int, int, str, str, str]:
+    after = row.after
+    return (
+        not after.below_floor,
+        -sum(after.pending.values()),
+        -after.surplus,
+        row.namespace,
+        row.name,
+        row.kind,
+    )
+
+
+def _lost_nodes(state: ClusterState, lost: Mapping[str, NodeRecord]) -> Iterator[LostNodes]:
+    pools: dict[tuple[str, str, str], list[NodeRecord]] = {}
+    for node in lost.values():
+        if node.facts is not None:
+            pools.setdefault((node.facts.capacity_class, *node.pool), []).append(node)
+    for (capacity_class, instance_type, zone), nodes in sorted(pools.items()):
+        owners = [
+            (pod.namespace, pod.revision.owner) for node in nodes for pod in node.pods if pod.revision is not None
+        ]
+        managed = sum(isinstance(state.workloads.resolve(*owner), Managed) for owner in owners)
+        pods = sum(len(node.pods) for node in nodes)
+        yield LostNodes(capacity_class, instance_type, zone, len(nodes), pods, managed)

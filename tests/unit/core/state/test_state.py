@@ -1,0 +1,261 @@
+from typing import Any
+
+import pytest
+from support.doubles import World, keys, make_node, make_owner, make_pod, ref
+
+from extender.core.model.objects import Namespace
+from extender.core.model.reasons import Reason
+from extender.core.state.bindings import _TOMBSTONES
+from extender.core.state.events import Gone, Listed, Upsert
+from extender.core.state.records import Reservation
+from extender.core.state.state import ClusterState
+from extender.core.state.waiting import Waiting
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def wait(world: World, pod: str, revision: str, reason: Reason = Reason.WAIT_CLASS) -> None:
+    world.state.apply(Waiting(pod, "shop", pod, revision, "spot", reason, world.now), world.now)
+
+
+def test_pods_may_come_before_their_nodes(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner, "spot-0"))
+    assert world.split(owner) == {}
+    world.nodes(spot=1)
+    assert world.split(owner) == {"spot": 1}
+
+
+def test_a_reservation_holds_until_the_node_of_the_binding_is_known(world: World) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    pod, _ = world.place(owner, ["spot-0"])
+    world.gone("nodes", "uid-spot-0")
+    world.up(pod)
+    assert (world.split(owner), world.state.reserved) == ({"spot": 1}, 1)
+    world.nodes(spot=1)
+    assert (world.split(owner), world.state.reserved) == ({"spot": 1}, 0)
+
+
+def test_a_node_that_changes_class_takes_its_pods_along(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    world.up(make_node("spot-0", "on-demand"))
+    assert world.split(owner) == {"on-demand": 1}
+    assert set(world.state.placeable["on-demand"]) == {"spot-0"}
+    assert not world.state.placeable["spot"]
+
+
+def test_pods_on_a_node_that_goes_away_hold_no_seat_until_the_alarm_is_withdrawn(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    world.nodes(spot=1, going_away="deletionTimestamp")
+    assert world.split(owner) == {}
+    world.nodes(spot=1)
+    assert world.split(owner) == {"spot": 1}
+
+
+def test_a_relist_forgets_what_was_deleted_unseen_and_keeps_what_is_reserved(world: World) -> None:
+    owner = world.deployment("web", 3, spot_percentage=100)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"), make_pod("p2", owner, "spot-0"))
+    world.place(owner, ["spot-0"], uid="p3")
+    world.state.apply(Listed("pods", frozenset({"p1"})), world.now)
+    assert set(world.state.pods) == {"p1"}
+    assert world.split(owner) == {"spot": 2}
+
+
+def test_lists_of_owners_and_namespaces_forget_their_own_kind_only(world: World) -> None:
+    world.deployment("web", 1)
+    world.up(make_owner("StatefulSet", "db", 1), Namespace("uid-shop", "shop", {}, {}))
+    world.state.apply(Listed("statefulsets.apps", frozenset()), world.now)
+    assert set(world.state.workloads.owners) == {"uid-Deployment-web", "uid-ReplicaSet-web-1"}
+    world.state.apply(Listed("namespaces", frozenset()), world.now)
+    assert not world.state.workloads.namespaces
+
+
+def test_an_adopted_pod_counts_for_its_new_owner(world: World) -> None:
+    old, new = world.deployment("old", 1), world.deployment("new", 1)
+    world.nodes(spot=1)
+    for owner in (None, old, new, None):
+        world.up(make_pod("p1", owner, "spot-0"))
+        assert world.split(old) == ({"spot": 1} if owner is old else {})
+        assert world.split(new) == ({"spot": 1} if owner is new else {})
+    assert not world.state.is_gone("p1")
+    assert len(world.state.nodes["spot-0"].pods) == 1
+
+
+def test_a_reservation_moves_with_its_owner(world: World) -> None:
+    old, new = world.deployment("old", 1), world.deployment("new", 1)
+    for owner in (old, new):
+        world.state.apply(Reservation("p1", "shop", owner, "spot", 0.0), 0.0)
+    assert (world.split(old), world.split(new)) == ({}, {"spot": 1})
+
+
+def test_what_comes_after_a_pods_end_is_ignored(world: World) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    world.gone("pods", "p1")
+    world.place(owner, ["spot-0"], uid="p1")
+    wait(world, "p1", owner.uid)
+    assert (world.split(owner), len(world.state.waiting)) == ({}, 0)
+    world.up(make_pod("p2", owner, terminating=True))
+    world.place(owner, ["spot-0"], uid="p2")
+    assert world.split(owner) == {}
+
+
+def test_tombstones_are_bounded(world: World) -> None:
+    for number in range(_TOMBSTONES + 10):
+        world.state.apply(Gone("pods", f"p{number}"), 0.0)
+    assert not world.state.is_gone("p0")
+    assert world.state.is_gone("p10")
+
+
+def test_reservations_of_pods_that_never_come_expire(world: World) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    world.up(make_pod("seen", owner))
+    for pod in ("seen", "unseen"):
+        world.place(owner, ["x"], uid=pod)
+    assert len(world.state.waiting) == 2
+    world.state.expire(world.now + 900)
+    assert world.state.reserved == 2
+    world.state.expire(world.now + 901)
+    assert world.split(owner) == {"spot": 1}
+    assert [w.pod for w in world.state.waiting.all()] == ["seen"]
+
+
+def test_a_changed_policy_wakes_those_that_wait(world: World) -> None:
+    owner, other = world.deployment("web", 2), world.deployment("other", 2)
+    world.up(make_pod("p1", owner), make_pod("p2", other))
+    wait(world, "p1", owner.uid)
+    wait(world, "p2", other.uid)
+    world.woken()
+    world.annotate("web", 2, spot_percentage=50)
+    assert world.woken() == {"p1"}
+    assert world.state.revisions[owner.uid] in world.state.reseat
+    world.annotate("web", 3, spot_percentage=50)
+    assert world.woken() == set()
+
+
+def test_a_namespaces_policy_wakes_them_too(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner))
+    wait(world, "p1", owner.uid)
+    world.woken()
+    world.up(Namespace("uid-shop", "shop", {}, keys(spot_percentage=50)))
+    assert world.woken() == {"p1"}
+
+
+def test_a_changed_replica_count_wakes_them(world: World) -> None:
+    owner = world.deployment("web", 2)
+    world.up(make_pod("p1", owner))
+    wait(world, "p1", owner.uid)
+    world.woken()
+    top = world.state.workloads.owners["uid-Deployment-web"]
+    world.up(make_owner("ReplicaSet", "web-1", 5, owner=ref(top)))
+    assert world.woken() == {"p1"}
+
+
+def test_a_pod_that_is_bound_waits_no_more(world: World) -> None:
+    owner = world.deployment("web", 2)
+    wait(world, "p1", owner.uid)
+    world.up(make_pod("p1", owner, "spot-0"))
+    assert len(world.state.waiting) == 0
+
+
+POOL = ("m.large", "a")
+
+
+@pytest.fixture
+def counting(world: World) -> ClusterState:
+    return ClusterState(world.state.workloads.rules, half_life=100.0)
+
+
+def see(state: ClusterState, name: str, capacity_class: str = "spot", **fields: Any) -> None:
+    going_away = fields.pop("going_away", "taint" if fields.get("reclaimed") else "")
+    state.apply(Upsert(make_node(name, capacity_class, going_away=going_away, **fields)), 0.0)
+
+
+def test_interruptions_of_a_pool_decay(counting: ClusterState) -> None:
+    see(counting, "n1")
+    see(counting, "n1", reclaimed=True)
+    see(counting, "n1", reclaimed=True, going_away="another")
+    see(counting, "n2", reclaimed=True)
+    see(counting, "n3", "on-demand", reclaimed=True)
+    see(counting, "n4", going_away="ToBeDeletedByClusterAutoscaler")
+    assert counting.interruptions(POOL, 0.0) == 2.0
+    assert counting.interruptions(POOL, 100.0) == 1.0
+    assert counting.interruptions(("c.large", "a"), 0.0) == 0.0
+
+
+def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
+    world = World()
+    state = ClusterState(world.state.workloads.rules, half_life=100.0)
+
+    def seen(now: float, name: str, **fields: Any) -> float:
+        state.apply(Upsert(make_node(name, **fields)), now)
+        return state.interruptions(POOL, now)
+
+    assert seen(1000.0, "n1", going_away="taint", reclaimed=True) == 1.0
+    assert seen(1100.0, "n2", going_away="taint", reclaimed=True) == 1.5
+    # Somebody drains it meanwhile: it goes away all the same.
+    assert seen(1100.0, "n1", going_away="another") == 1.5
+    assert seen(1100.0, "n1") == 1.0
+    assert seen(1200.0, "n1") == 0.5
+    assert seen(1200.0, "n2") == 0.0
+    assert not state.interrupted
+    # Taken for good, and another of that name after it.
+    assert seen(1300.0, "n1", going_away="taint", reclaimed=True) == 1.0
+    assert seen(1300.0, "n1", going_away="taint", reclaimed=True, uid="another") == 2.0
+    state.apply(Gone("nodes", "another"), 1300.0)
+    assert seen(1300.0, "n1", uid="a third") == 2.0
+
+
+def test_a_spot_node_that_vanishes_was_taken_unless_somebody_gave_it_back(counting: ClusterState) -> None:
+    see(counting, "taken")
+    see(counting, "noticed", reclaimed=True)
+    see(counting, "removed", going_away="ToBeDeletedByClusterAutoscaler")
+    see(counting, "cordoned", unschedulable=True)
+    see(counting, "od", "on-demand")
+    for name in ("taken", "noticed", "removed", "cordoned", "od"):
+        counting.apply(Gone("nodes", f"uid-{name}"), 0.0)
+    assert counting.interruptions(POOL, 0.0) == 2.0
+
+
+def test_what_became_of_a_node_while_nobody_looked_is_not_known(counting: ClusterState) -> None:
+    see(counting, "n1")
+    counting.apply(Listed("nodes", frozenset()), 0.0)
+    assert (counting.interruptions(POOL, 0.0), counting.interrupted) == (0.0, False)
+
+
+def test_seats_are_judged_anew_when_a_cost_changes(world: World) -> None:
+    owner = world.deployment("web", 1)
+    world.nodes(spot=1)
+    world.up(make_pod("p1", owner, "spot-0"))
+    revision = world.state.revisions[owner.uid]
+    world.state.reseat.clear()
+    world.up(make_pod("p1", owner, "spot-0", cost="7"))
+    assert world.state.reseat == {revision}
+    world.state.reseat.clear()
+    world.up(make_pod("p1", owner, "spot-0", cost="7", ready=False))
+    assert not world.state.reseat
+
+
+def test_what_a_deposed_leader_decided_counts_no_more(world: World) -> None:
+    owner = world.deployment("web", 4, spot_percentage=100)
+    world.nodes(spot=1)
+    bound, _ = world.place(owner, ["spot-0"])
+    world.up(bound)
+    world.place(owner, ["spot-0"])
+    world.now += 10
+    late, _ = world.place(owner, ["spot-0"])
+    wait(world, "p9", owner.uid)
+    assert world.state.reserved_since(world.now) == [late.uid]
+    assert len(world.state.reserved_since(world.now - 10)) == 2
+    world.state.depose()
+    assert (world.split(owner), world.state.reserved, len(world.state.waiting)) == ({"spot": 1}, 0, 0)

@@ -1,0 +1,147 @@
+"""What it would come to if a workload had another size."""
+
+import pytest
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_claim, make_owner, make_pod, make_volume, ref
+from support.whatif import WEB, ask, fill, nodes, one, some
+
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.constraints import Constraints
+from extender.core.model.reasons import Reason
+from extender.core.model.selectors import Requirement
+from extender.core.whatif.outlook import Change, LostPool, Moves
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_scaled_up_new_pods_take_the_next_seats(world: World) -> None:
+    names = nodes(world, SPOT, 100) + nodes(world, ON_DEMAND, 100)
+    fill(world, world.deployment("web", 10, spot_percentage=70, min_on_demand=2), 10, names)
+    before, after = one(ask(world, Change(WEB, replicas=20)))
+    assert (before.replicas, some(before.actual), some(before.wanted)) == (
+        10,
+        {SPOT: 7, ON_DEMAND: 3},
+        {SPOT: 7, ON_DEMAND: 3},
+    )
+    assert (after.replicas, some(after.actual), some(after.wanted)) == (
+        20,
+        {SPOT: 14, ON_DEMAND: 6},
+        {SPOT: 14, ON_DEMAND: 6},
+    )
+    assert (after.pending, after.moves, after.floor, after.below_floor) == ({}, Moves(), 2, 0)
+
+
+def test_what_finds_no_room_falls_back_or_waits(world: World) -> None:
+    names = nodes(world, SPOT, 8) + nodes(world, ON_DEMAND, 5)
+    owner = world.deployment("web", 10, spot_percentage=70)
+    fill(world, owner, 10, names)
+    _, after = one(ask(world, Change(WEB, replicas=12)))
+    assert (some(after.actual), after.stand_ins) == ({SPOT: 8, ON_DEMAND: 4}, 0)
+    _, after = one(ask(world, Change(WEB, replicas=20)))
+    assert (some(after.actual), after.pending) == ({SPOT: 8, ON_DEMAND: 5}, {Reason.NO_ROOM: 7})
+    assert sum(after.pending_classes.values()) == 7
+    _, after = one(ask(world, Change(WEB, 14, {"when-unsatisfiable": "wait", "spot": "100%"})))
+    assert (some(after.actual), after.pending, after.pending_classes) == (
+        {SPOT: 8, ON_DEMAND: 3},
+        {Reason.NO_ROOM: 3},
+        {SPOT: 3},
+    )
+
+
+def test_fallback_waits_its_turn(world: World) -> None:
+    """Pods that wait for spot hold their seats, so that on-demand seats are filled first; then they fall back."""
+    names = nodes(world, SPOT, 2) + nodes(world, ON_DEMAND, 4)
+    fill(world, world.deployment("web", 2, spot_percentage=50, fallback_after="5m"), 2, names)
+    _, after = one(ask(world, Change(WEB, replicas=8)))
+    assert (some(after.actual), after.stand_ins, after.pending_classes) == ({SPOT: 2, ON_DEMAND: 4}, 0, {SPOT: 2})
+    nodes(world, ON_DEMAND, 2, zone="b")
+    _, after = one(ask(world, Change(WEB, replicas=8)))
+    assert (some(after.actual), after.stand_ins, after.surplus) == ({SPOT: 2, ON_DEMAND: 6}, 2, 2)
+    assert after.moves == Moves(2, 0, {Reason.NO_ROOM: 2})
+
+
+def test_scaled_down_the_highest_seats_leave(world: World) -> None:
+    names = nodes(world, SPOT, 100) + nodes(world, ON_DEMAND, 100)
+    fill(world, world.deployment("web", 20, spot_percentage=70, min_on_demand=2), 20, names)
+    for size in range(21):
+        seen = ask(world, Change(WEB, replicas=size))
+        _, after = one(seen)
+        assert some(after.actual) == some(after.wanted)
+        assert (seen.workloads[0].removed, seen.workloads[0].made) == (20 - size, 0)
+
+
+def test_what_waits_takes_no_room_and_goes_on_waiting(world: World) -> None:
+    names = nodes(world, SPOT, 10)
+    fill(world, world.deployment("web", 8, spot_percentage=100, when_unsatisfiable="wait"), 8, names)
+    fill(world, world.deployment("late", 6, spot_percentage=100, when_unsatisfiable="wait"), 6, names)
+    late = WorkloadName("shop", "deploy", "late")
+    before, after = one(ask(world, Change(late, 9)))
+    assert (some(before.actual), before.pending) == ({SPOT: 2}, {Reason.NO_ROOM: 4})
+    assert (some(after.actual), after.pending) == ({SPOT: 2}, {Reason.NO_ROOM: 7})
+
+
+def test_a_stateful_set_is_scaled_by_ordinals(world: World) -> None:
+    names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
+    db = make_owner("StatefulSet", "db", 4, labels=ENABLED, annotations=keys(spot_percentage=50))
+    world.up(db)
+    for ordinal in range(4):
+        pod, _ = world.place(ref(db), names, uid=f"u{ordinal}", name=f"db-{ordinal}")
+        world.up(pod)
+    name = WorkloadName("shop", "sts", "db")
+    for size in (0, 1, 3, 4, 7):
+        _, after = one(ask(world, Change(name, size)))
+        assert some(after.actual) == some(after.wanted)
+        assert after.surplus == 0
+
+
+def test_volumes_bind_the_lost_and_not_the_new(world: World) -> None:
+    nodes(world, SPOT, 5, zone="a", labels={"zone": "a"})
+    nodes(world, SPOT, 5, zone="b", labels={"zone": "b"})
+    db = make_owner(
+        "StatefulSet", "db", 2, labels=ENABLED, annotations=keys(spot_percentage=100, when_unsatisfiable="wait")
+    )
+    world.up(db)
+
+    for ordinal, zone in enumerate("ab"):
+        pod = make_pod(
+            f"u{ordinal}",
+            ref(db),
+            f"spot-{zone}-0",
+            name=f"db-{ordinal}",
+            constraints=Constraints(claims=(f"data-db-{ordinal}",)),
+        )
+        world.up(
+            pod,
+            make_claim(f"data-db-{ordinal}", f"v{ordinal}"),
+            make_volume(f"v{ordinal}", Requirement("zone", "In", (zone,))),
+        )
+    name = WorkloadName("shop", "sts", "db")
+    seen = ask(world, Change(name, 4, lost_pools=(LostPool(zone="b"),)))
+    _, after = one(seen)
+    assert (some(after.actual), after.pending) == ({SPOT: 3}, {Reason.VOLUME: 1})
+
+
+def test_a_rollout_stays_where_it_is(world: World) -> None:
+    names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
+    old = world.deployment("web", 6, spot_percentage=50)
+    new = make_owner("ReplicaSet", "web-2", 4, owner=ref(make_owner("Deployment", "web")), created=5.0)
+    world.up(new)
+    fill(world, old, 6, names)
+    fill(world, ref(new), 4, names)
+    world.annotate("web", 10, spot_percentage=50)
+    seen = ask(world, Change(WEB, 16))
+    assert some(one(seen)[1].actual) == {SPOT: 8, ON_DEMAND: 8}
+    assert len(seen.notes) == 1
+    assert "rollout" in seen.notes[0]
+    _, after = one(ask(world, Change(WEB, 3)))
+    assert (after.replicas, some(after.actual)) == (3, {SPOT: 1, ON_DEMAND: 2})
+
+
+def test_without_pods_needs_are_not_known(world: World) -> None:
+    nodes(world, SPOT, 5)
+    world.deployment("web", 0, spot_percentage=100)
+    seen = ask(world, Change(WEB, 3))
+    assert some(one(seen)[1].actual) == {SPOT: 3}
+    assert "no pods to know their needs from" in seen.notes[0]
