@@ -25,7 +25,7 @@ controlplane: $(READY) ## find or build etcd and the Kubernetes binaries; the la
 	@$(BIN)/spotmix sandbox assets
 
 tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and stand-ins of Kubernetes' own code, Prometheus, Chromium
-	@PYTHONPATH=tests $(BIN)/python -m support.tools
+	@PYTHONPATH=tools $(BIN)/python -m programs
 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up
 	@$(BIN)/spotmix sandbox demo $(if $(STAY),--stay)
@@ -54,16 +54,16 @@ bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
 
 manifests: $(READY) ## write deploy/manifests anew from the chart
-	@PYTHONPATH=tests $(BIN)/python -m support.manifests
+	@PYTHONPATH=tools $(BIN)/python -m generate.manifests
 
 dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew
 	@PYTHONPATH=tools $(BIN)/python -m monitoring
 
 reference: $(READY) ## write the pages of docs/reference anew that are made from the code
-	@PYTHONPATH=tests $(BIN)/python -m support.reference
+	@PYTHONPATH=tools $(BIN)/python -m generate.reference
 
 proto: $(READY) ## write the stubs of the gRPC API anew from proto/
-	@PYTHONPATH=tests $(BIN)/python -m support.proto
+	@PYTHONPATH=tools $(BIN)/python -m generate.stubs
 
 image: ## build the container image spotmix:VERSION; needs docker
 	docker build -f deploy/docker/Dockerfile -t spotmix:$(VERSION) .

@@ -13,7 +13,7 @@ from extender.core.answers.pod import PodExplanation
 from extender.core.answers.workload import WorkloadExplanation
 from extender.core.model.reasons import Reason
 from extender.core.whatif.outlook import Change, WhatIf
-from extender.rpc.convert import NUMBERS, from_message, to_message
+from extender.wire.placement_v1 import NUMBERS, from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 PAGE = 1000

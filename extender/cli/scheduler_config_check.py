@@ -6,7 +6,7 @@ import click
 
 from extender.cli.options import options_of, settings_from
 from extender.cli.scheduler_config_render import SECTIONS
-from extender.wire.schedulerconfig_scheduler import Finding
+from extender.schedulerconfig.scheduler import Finding
 
 PIPE_WIDTH = 160
 """Columns of the table where there is no terminal to fit it to."""
@@ -42,8 +42,8 @@ def check(
     """
     from extender.cli.textfile import STDIN, read_text  # noqa: PLC0415 - see the package's docstring
     from extender.core.model.errors import WireError  # noqa: PLC0415 - likewise
+    from extender.schedulerconfig.check import check as checked  # noqa: PLC0415 - likewise
     from extender.settings import stanza_from  # noqa: PLC0415 - likewise
-    from extender.wire.schedulerconfig_check import check as checked  # noqa: PLC0415 - likewise
 
     stanza = stanza_from(settings_from(config_file, given))
     name = "standard input" if file == STDIN else file

@@ -33,8 +33,8 @@ def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: 
     """
     from extender.cli.textfile import STDIN, read_text, replace_text  # noqa: PLC0415 - see the package's docstring
     from extender.core.model.errors import WireError  # noqa: PLC0415 - likewise
+    from extender.schedulerconfig.inject import injected  # noqa: PLC0415 - likewise
     from extender.settings import stanza_from  # noqa: PLC0415 - likewise
-    from extender.wire.schedulerconfig_inject import injected  # noqa: PLC0415 - likewise
 
     if in_place and file == STDIN:
         raise click.UsageError("--in-place needs a file; standard input cannot be replaced")

@@ -58,12 +58,12 @@ def render(
         --scheduler-config-url-prefix https://spotmix.spotmix-system.svc:8888/scheduler \\
         --scheduler-config-ca-file /etc/spotmix/ca.crt
     """
-    from extender.settings import stanza_from  # noqa: PLC0415 - see the package's docstring
-    from extender.wire.schedulerconfig_render import (  # noqa: PLC0415 - likewise
+    from extender.schedulerconfig.render import (  # noqa: PLC0415 - likewise
         LEASE_NAMESPACE,
         SCHEDULER_NAME,
     )
-    from extender.wire.schedulerconfig_render import render as rendered  # noqa: PLC0415 - likewise
+    from extender.schedulerconfig.render import render as rendered  # noqa: PLC0415 - likewise
+    from extender.settings import stanza_from  # noqa: PLC0415 - see the package's docstring
 
     text = rendered(
         stanza_from(settings_from(config_file, given)),

@@ -15,8 +15,8 @@ from extender.core.model.errors import ApiError, ServiceError
 from extender.core.model.reasons import Reason
 from extender.kube.limits import Backoff
 from extender.kube.ports import Ports
-from extender.rpc.convert import NUMBERS
 from extender.settings import Settings
+from extender.wire.placement_v1 import NUMBERS
 from spotmix.placement.v1 import placement_pb2 as pb
 
 MEANWHILE = 10_000

@@ -16,13 +16,13 @@ from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import memory
-from extender.runtime.api import Api, api_readings
 from extender.runtime.certificates import Certificates
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
+from extender.runtime.grpc import Api, api_readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
 from extender.runtime.listeners import Listeners

@@ -24,7 +24,7 @@ def injector(settings: Settings) -> Callable[[str], str]:
     """What gives the text of a scheduler's configuration our extender; see `servers.admission.Admission`."""
 
     def injected(text: str) -> str:
-        from extender.wire.schedulerconfig_inject import inject  # noqa: PLC0415 - few processes ever need it
+        from extender.schedulerconfig.inject import inject  # noqa: PLC0415 - few processes ever need it
 
         try:
             return inject(text, stanza_from(settings))

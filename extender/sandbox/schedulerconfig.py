@@ -8,7 +8,7 @@ import yaml
 
 from extender.core.model.errors import SandboxError
 from extender.sandbox.components import CLIENT_BURST, CLIENT_QPS
-from extender.wire.schedulerconfig import API_VERSION, KIND
+from extender.schedulerconfig.read import API_VERSION, KIND
 
 SchedulerConfig = Mapping[str, Any] | str | None
 """A mapping, YAML text, or None for the stock scheduler. What the caller does not care about is left out."""

@@ -9,7 +9,7 @@ from extender.sandbox.controlplane import ADMIN_GROUP, ControlPlane
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
-from extender.wire.schedulerconfig import Stanza
+from extender.schedulerconfig.read import Stanza
 
 
 def scheduler_config(url: str, profiles: Sequence[Mapping[str, Any]] = (), **extender: Any) -> dict[str, Any]:

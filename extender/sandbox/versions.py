@@ -1,6 +1,6 @@
 """What the sandbox runs, pinned.
 
-A unit test holds these equal to tests/controlplane/go.mod, so that a build from source and a download are the
+A unit test holds these equal to gomodule/go.mod, so that a build from source and a download are the
 same control plane.
 """
 

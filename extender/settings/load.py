@@ -16,7 +16,6 @@ from extender.core.policy.policy import Layer, Policy, parse_duration, parse_pol
 from extender.core.policy.protection import workload_opt_out
 from extender.settings.checks import check_together
 from extender.settings.sections import Section, Settings
-from extender.wire.schedule import schedule_fault
 
 API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
@@ -174,7 +173,7 @@ def _check_values(settings: Settings, origin: str) -> None:
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     prefixes = settings.policy.prefixes
     _, unclear = workload_opt_out([layer], prefixes)
-    problems = [*parse_policy([layer], prefixes, schedule_fault).problems, *([unclear] if unclear else [])]
+    problems = [*parse_policy([layer], prefixes).problems, *([unclear] if unclear else [])]
     if problems:
         raise ConfigError("; ".join(problem.text for problem in problems))
 

@@ -9,13 +9,11 @@ from extender.core.policy.policy import parse_duration
 from extender.core.policy.workloads import PolicyRules
 from extender.settings.load import default_annotations
 from extender.settings.sections import DriftSettings, Settings
-from extender.wire.schedule import schedule_fault, window_open
 
 
 def rules_of(settings: Settings, own_namespaces: Iterable[str] = ()) -> PolicyRules:
     """The rules; `own_namespaces` are those that Spotmix runs in, whose pods always pass."""
     return PolicyRules(
-        schedule_fault,
         settings.policy.prefixes,
         default_annotations(settings) or EMPTY,
         frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespaces)),
@@ -36,7 +34,6 @@ def mutation_rules(settings: Settings) -> MutationRules:
 def drift_rules(settings: DriftSettings) -> DriftRules:
     """The rules of plans and judgements under these settings."""
     return DriftRules(
-        window_open,
         max_in_flight=settings.max_moves_in_flight,
         workload_in_flight=settings.workload_in_flight,
         max_unavailable=settings.max_unavailable,

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from extender.core.model.errors import ConfigError
 from extender.core.policy.policy import parse_duration
+from extender.schedulerconfig.read import Stanza
 from extender.settings.load import split_address
 from extender.settings.sections import Settings
-from extender.wire.schedulerconfig import Stanza
 
 _PEM = b"-----BEGIN CERTIFICATE-----"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}

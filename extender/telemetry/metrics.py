@@ -7,7 +7,6 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reason
-from extender.telemetry.api import ApiMetrics
 from extender.telemetry.catalogue import (
     ADMISSIONS,
     API_FAULTS,
@@ -20,6 +19,7 @@ from extender.telemetry.catalogue import (
 )
 from extender.telemetry.counting import counter, histogram
 from extender.telemetry.drift import DriftMetrics
+from extender.telemetry.grpc import ApiMetrics
 
 LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Upper bounds of the buckets of request durations (seconds)."""

@@ -34,7 +34,7 @@ from extender.wire.objects_v1 import Decoders
 
 DAY = 86_400.0
 LATER = NOW + DAY
-RULES = DriftRules(lambda *_: True)
+RULES = DriftRules()
 ZONE, HOSTNAME = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 FEW = 20
 PERCENTAGE = "spotmix.io/spot-percentage"
@@ -48,7 +48,7 @@ class Stage:
         load(
             Cluster(nodes, workloads, replicas),
             self.state,
-            Decoders(ClassRules(), PolicyRules(lambda _cron, _zone: "").prefixes),
+            Decoders(ClassRules(), PolicyRules().prefixes),
         )
         self.results: dict[str, list[float]] = {}
         self.moves: dict[str, int] = {}

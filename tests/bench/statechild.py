@@ -101,7 +101,7 @@ def main() -> None:
     cluster = Cluster(nodes, workloads, replicas)
     settings = Settings()
     state = ClusterState(runtime.policy_rules(settings))
-    decoders = Decoders(ClassRules(), PolicyRules(lambda _cron, _zone: "").prefixes)
+    decoders = Decoders(ClassRules(), PolicyRules().prefixes)
     pauses = Pauses()
     decoding, applying = load(cluster, state, decoders)
     during_load = pauses.longest()

@@ -44,7 +44,7 @@ class Loaded:
 
     def __init__(self, workloads: int = WORKLOADS, replicas: int = REPLICAS, bound: int = BOUND) -> None:
         self.cluster = Cluster(NODES, workloads, replicas, bound)
-        self.state = ClusterState(PolicyRules(lambda _cron, _zone: "", PREFIXES))
+        self.state = ClusterState(PolicyRules(PREFIXES))
         self.decoders = Decoders(ClassRules(), PREFIXES)
         for resource in BUILT_IN:
             decoder = self.decoders.make(resource.key, resource.api_version, resource.kind)

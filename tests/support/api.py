@@ -11,12 +11,12 @@ import pytest
 
 from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
-from extender.servers.rpc.answers import Answers
-from extender.servers.rpc.calls import Access, Calls, Door
-from extender.servers.rpc.server import CALLS, RpcServer
-from extender.servers.rpc.service import PlacementService
-from extender.servers.rpc.tls import RpcTls
-from extender.servers.rpc.watches import Watches
+from extender.servers.grpc.answers import Answers
+from extender.servers.grpc.calls import Access, Calls, Door
+from extender.servers.grpc.server import CALLS, RpcServer
+from extender.servers.grpc.service import PlacementService
+from extender.servers.grpc.tls import RpcTls
+from extender.servers.grpc.watches import Watches
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceStub
 from support.console import ConsoleBench
 

@@ -1,6 +1,6 @@
 """Value sets of the chart that tests render, each an installation that somebody would want."""
 
-from support.chart import Values
+from generate.chart import Values
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 _PEER = {"ipBlock": {"cidr": "10.0.0.0/24"}}

@@ -44,9 +44,7 @@ class ConsoleBench:
         self.paused: Reason | None = None
         self.obstacle: Reason | None = None
         self.reports: list[tuple[str, str]] = []
-        drifting = Drifting(
-            "on", DriftRules(lambda *_: True), lambda: self.history, lambda: self.current, lambda: self.paused
-        )
+        drifting = Drifting("on", DriftRules(), lambda: self.history, lambda: self.current, lambda: self.paused)
         self.sources = Sources(
             self.world.state,
             self.log,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from support.tools import ROOT
+from programs import ROOT
 
 FOLDER = ROOT / "deploy" / "grafana"
 LABEL = re.compile(r"{{\s*(\w+)\s*}}")

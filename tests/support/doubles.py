@@ -26,10 +26,9 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, PolicyRules
 from extender.core.state.events import Gone, Upsert
 from extender.core.state.state import ClusterState, Wake
-from extender.wire.schedule import schedule_fault
 
 ENABLED = {"spotmix.io/enabled": "true"}
-RULES = PolicyRules(schedule_fault)
+RULES = PolicyRules()
 SPOT, ON_DEMAND = "spot", "on-demand"
 ROOM = Requests(cpu=64_000, memory=1 << 40, ephemeral=1 << 40)
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 import yaml
+from programs import ROOT
 
 from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH, ApiClient
 from support.cluster import eventually
-from support.tools import ROOT
 
 APPLY = "application/apply-patch+yaml"
 CRDS = ROOT / "tests" / "support" / "crds.yaml"

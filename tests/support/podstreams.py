@@ -1,4 +1,4 @@
-"""Pods of a sandbox whose ports can be forwarded: see tests/tools/podstreams. They have this machine's network."""
+"""Pods of a sandbox whose ports can be forwarded: see tools/programs/podstreams. They have this machine's network."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from programs import podstreams
+
 from extender.kube.client import MERGE_PATCH, ApiClient
 from support.certificates import Authority
-from support.tools import podstreams
 
 LOOPBACK = "127.0.0.1"
 NODE = "home"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from programs import prometheus
 
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
 from support.cluster import eventually
-from support.tools import prometheus
 
 JOB = "spotmix-metrics"
 Series = Mapping[str, Any]

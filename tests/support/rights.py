@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from support.chart import NAMESPACE, Object
+from generate.chart import NAMESPACE, Object
+
 from support.objects import Objects
 
 RBAC = "rbac.authorization.k8s.io"

@@ -11,13 +11,12 @@ from extender.simulate.budgets import Amount, BudgetSpec
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec
 from extender.simulate.drifting import DriftOptions
 from extender.simulate.machines import PoolSpec
-from extender.wire.schedule import window_open
 from support.doubles import ENABLED, RULES, keys
 
 MONDAY = 1_767_571_200.0
 """Midnight, UTC, of Monday, 5 January 2026."""
 SETTLED = 300.0
-DRIFT = DriftRules(window_open)
+DRIFT = DriftRules()
 
 
 def pool(name: str, size: int, capacity_class: str = "spot", zone: str = "a", **fields: Any) -> PoolSpec:

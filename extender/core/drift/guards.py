@@ -16,6 +16,7 @@ from extender.core.drift.surplus import Drift
 from extender.core.model.objects import Protection
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.policy import Policy
+from extender.core.policy.schedule import window_open
 from extender.core.policy.workload import Workload
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -93,7 +94,7 @@ def rollout(case: Case) -> Refusal | None:
 def window(case: Case) -> Refusal | None:
     """Outside of the disruption schedule."""
     policy = case.policy
-    if not policy.disruption_schedule or case.rules.window_open(
+    if not policy.disruption_schedule or window_open(
         policy.disruption_schedule, policy.disruption_duration, policy.timezone, case.now
     ):
         return None

@@ -1,19 +1,12 @@
 """How careful the drift loop is."""
 
-from collections.abc import Callable
-
 from msgspec import Struct
-
-WindowCheck = Callable[[str, float, str, float], bool]
-"""Takes a cron expression, a duration (seconds), a time zone's name and a time (seconds since the epoch); says whether
-the window is open then. An empty expression is always open."""
 
 
 class DriftRules(Struct, frozen=True, gc=False):
     """The limits. Durations in seconds, shares in percent.
 
     Attributes:
-        window_open: see `WindowCheck`.
         max_in_flight: moves in flight in the cluster.
         workload_in_flight: share of a workload's replicas that may be in flight, at least one pod.
         max_unavailable: share of a workload's replicas that may be unavailable, the move included, at least one pod.
@@ -32,7 +25,6 @@ class DriftRules(Struct, frozen=True, gc=False):
         blocked_after: how long a surplus pod stays before its owner is told why.
     """
 
-    window_open: WindowCheck
     max_in_flight: int = 10
     workload_in_flight: int = 10
     max_unavailable: int = 5

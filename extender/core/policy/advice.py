@@ -31,7 +31,7 @@ def examine(
     above = [sayings(namespace)] if namespace is not None else []
     layers = [own[0], *(layer for layer, _ in above), defaults]
     enabled, problem = opted_in([own, *above], rules.prefixes)
-    parsed = parse_policy(layers, rules.prefixes, rules.check_schedule)
+    parsed = parse_policy(layers, rules.prefixes)
     found = [
         *([problem] if problem is not None else []),
         *parsed.problems,

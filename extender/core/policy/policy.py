@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from msgspec import Struct
 
+from extender.core.policy.schedule import schedule_fault
 from extender.core.policy.seats import TwoClassSeats
 
 Unsatisfiable = Literal["fallback", "any", "wait"]
@@ -35,9 +36,6 @@ KEYS = (
 # Keys under our prefix that say something else than the policy, or that we write ourselves.
 OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
 MAX_REPLICAS = 10_000
-
-ScheduleCheck = Callable[[str, str], str]
-"""Takes a cron expression and a time zone's name; returns what is wrong with them, or an empty string."""
 
 
 class PoolCap(Struct, frozen=True, gc=False):
@@ -239,7 +237,7 @@ class _Reader:
             self.read("on-demand-base", _replicas, 0) if base else 0,
         )
 
-    def window(self, check: ScheduleCheck) -> tuple[str, float, str]:
+    def window(self) -> tuple[str, float, str]:
         schedule, duration = self.find("disruption-schedule"), self.find("disruption-duration")
         zone = self.find("timezone")
         seconds = self.read("disruption-duration", parse_duration, 0.0)
@@ -253,7 +251,7 @@ class _Reader:
             )
         cron, name = (schedule[2].strip() if schedule else ""), (zone[2].strip() if zone else "UTC")
         if schedule or zone:
-            fault = check(cron if schedule else "* * * * *", name)
+            fault = schedule_fault(cron if schedule else "* * * * *", name)
             if fault:
                 culprit = zone if zone and "time zone" in fault else schedule or zone
                 if culprit:
@@ -281,14 +279,13 @@ class _Reader:
                     )
 
 
-def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedule: ScheduleCheck) -> ParsedPolicy:
+def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
     """Parse the policy of a workload.
 
     Args:
         layers: most specific first: the workload, its Namespace, the configured default.
         prefixes: key prefixes without the slash; within a layer the first that has a key wins. Only under the first
             are unknown keys reported.
-        check_schedule: see `ScheduleCheck`.
     """
     reader = _Reader(layers, prefixes)
     percentage = reader.read("spot-percentage", _percentage, 0)
@@ -297,7 +294,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str], check_schedul
     unsatisfiable = reader.read("when-unsatisfiable", _one_of("fallback", "any", "wait"), "fallback")
     after = reader.read("fallback-after", parse_duration, 0.0)
     pool_cap = reader.read("max-per-pool", _pool_cap, None)
-    schedule, duration, zone = reader.window(check_schedule)
+    schedule, duration, zone = reader.window()
     moves = reader.read("max-moves-per-hour", _replicas, 6)
     mode = reader.read("mode", _one_of("enforce", "audit"), "enforce")
     # Nothing else is wrong with a policy whose pods keep the scheduler they have.

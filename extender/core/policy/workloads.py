@@ -11,7 +11,6 @@ from extender.core.policy.policy import (
     ParsedPolicy,
     Policy,
     Problem,
-    ScheduleCheck,
     parse_enabled,
     parse_policy,
 )
@@ -31,7 +30,6 @@ class PolicyRules(Struct, frozen=True):
     pods of `protected_namespaces` are never managed, so that a cluster can boot.
     """
 
-    check_schedule: ScheduleCheck
     prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
     defaults: Mapping[str, str] = EMPTY
     protected_namespaces: frozenset[str] = frozenset({"kube-system"})
@@ -236,7 +234,7 @@ class Workloads:
         if not managed:
             return self._forget(owner.uid)
         written = [*(layer for layer, _ in layers), self.default_layer]
-        parsed = parse_policy(written, self.rules.prefixes, self.rules.check_schedule)
+        parsed = parse_policy(written, self.rules.prefixes)
         if problem is not None:
             held = Policy(mode=parsed.policy.mode, scheduler_name=parsed.policy.scheduler_name)
             parsed = ParsedPolicy(held, (problem, *parsed.problems))

@@ -38,7 +38,7 @@ from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, Wor
 from extender.core.whatif.placing import settle
 from extender.core.whatif.pods import STEP, Crew
 
-_RULES = DriftRules(lambda _cron, _duration, _zone, _now: True)
+_RULES = DriftRules()
 _NOBODY: Sequence[Part] = ()
 MANY = 500
 """As `STEP`, of what takes microseconds."""

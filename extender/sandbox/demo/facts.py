@@ -14,7 +14,6 @@ from extender.core.model.objects import Node, Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.policy import Layer, Policy, parse_policy
 from extender.sandbox.demo.words import our_reason, waiting_words
-from extender.wire.schedule import schedule_fault
 
 PREFIX = "spotmix.io"
 REVISION = "deployment.kubernetes.io/revision"
@@ -147,7 +146,7 @@ def same_split(left: Mapping[str, int], right: Mapping[str, int]) -> bool:
 def policy_of(owner: Owner) -> Policy:
     """The policy in an owner's own annotations."""
     layer = Layer(f"{owner.kind} {owner.namespace}/{owner.name}", owner.annotations)
-    return parse_policy([layer], (PREFIX,), schedule_fault).policy
+    return parse_policy([layer], (PREFIX,)).policy
 
 
 def view_workloads(snapshot: Snapshot) -> list[WorkloadView]:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import yaml
+from programs import kubectl
 from support.cluster import Cluster, eventually, policy
 from support.commands import SCRIPT, Ran, run
 from support.objects import Objects
 from support.stage import Stage, open_stage
-from support.tools import kubectl
 
 from extender.sandbox.ports import free_port
 

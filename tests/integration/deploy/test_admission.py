@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chart import NAMESPACE, template
+from generate.chart import NAMESPACE, template
 from support.cluster import PATHS, eventually, pod_template
 from support.counting_webhook import Reviews, redirected, reviews
 from support.objects import Objects, namespace

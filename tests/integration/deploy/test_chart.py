@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_templates, run_helm, template
+from generate.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_templates, run_helm, template
+from generate.manifests import MANIFESTS, render
+from programs import ROOT
 from support.chartvalues import PEM, VALUE_SETS
-from support.manifests import MANIFESTS, render
-from support.tools import ROOT
 
 from extender.settings import LEAVES, load_settings
 from extender.settings.sections import ApiSettings, ApiTlsSettings

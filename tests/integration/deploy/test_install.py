@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from generate.chart import CHART, NAMESPACE, RELEASE, documents, pick, pod_templates, run_helm, template
+from generate.manifests import MANIFESTS
 from support.certificates import Authority
-from support.chart import CHART, NAMESPACE, RELEASE, documents, pick, pod_templates, run_helm, template
 from support.chartvalues import VALUE_SETS
 from support.cluster import eventually
-from support.manifests import MANIFESTS
 from support.objects import Objects, namespace
 
 from extender.sandbox import ControlPlane

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support.chart import pick, template
-from support.tools import ROOT, kindconfig
+from generate.chart import pick, template
+from programs import ROOT, kindconfig
 
 from extender.sandbox import ControlPlane
 from extender.sandbox.versions import KUBERNETES

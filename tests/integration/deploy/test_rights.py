@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from generate.chart import NAMESPACE, pick, template
 from support.audit import Audit
-from support.chart import NAMESPACE, pick, template
 from support.cluster import Cluster, eventually, pod_template, policy
 from support.objects import Objects, namespace
 from support.people import People

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from generate.chart import NAMESPACE, pick, template
 from support.audit import Audit
-from support.chart import NAMESPACE, pick, template
 from support.cluster import Cluster, eventually, policy
 from support.objects import Objects, namespace
 from support.rights import Right, grant, rights, service_account

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 import pytest_asyncio
 import yaml
+from programs import ROOT
 from support.dashboards import Target, filled, targets
 from support.prometheus import Series
 from support.storm import TAKEN, Storm, storm
-from support.tools import ROOT
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools]
 

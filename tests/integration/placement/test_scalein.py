@@ -18,7 +18,6 @@ from extender.core.policy.policy import Layer, parse_policy
 from extender.core.scalein.costs import cost_of, seat_in
 from extender.kube.patches import SEAT_FIELD_MANAGER
 from extender.wire.kube_v1 import DELETION_COST
-from extender.wire.schedule import schedule_fault
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
@@ -69,7 +68,7 @@ async def cluster(scene: Scene) -> AsyncIterator[Cluster]:
 
 
 def target(annotations: Mapping[str, str], replicas: int) -> dict[str, int]:
-    parsed = parse_policy([Layer("the test", annotations)], ("spotmix.io",), schedule_fault)
+    parsed = parse_policy([Layer("the test", annotations)], ("spotmix.io",))
     assert parsed.valid
     return {name: count for name, count in parsed.policy.seats.target(replicas).items() if count}
 

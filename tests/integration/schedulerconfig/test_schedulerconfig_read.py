@@ -11,10 +11,10 @@ from support.certificates import Authority
 
 from extender.core.model.errors import WireError
 from extender.sandbox.assets import find_assets
-from extender.wire.schedulerconfig import API_VERSION, KIND, Stanza
-from extender.wire.schedulerconfig_check import check
-from extender.wire.schedulerconfig_inject import inject
-from extender.wire.schedulerconfig_render import render
+from extender.schedulerconfig.check import check
+from extender.schedulerconfig.inject import inject
+from extender.schedulerconfig.read import API_VERSION, KIND, Stanza
+from extender.schedulerconfig.render import render
 
 pytestmark = [pytest.mark.controlplane]
 

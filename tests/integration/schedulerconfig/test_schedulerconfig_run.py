@@ -19,7 +19,7 @@ from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import https_probe
 from extender.sandbox.process import Component
 from extender.sandbox.spotmix import SpotmixServe
-from extender.wire.schedulerconfig import API_VERSION, KIND
+from extender.schedulerconfig.read import API_VERSION, KIND
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 

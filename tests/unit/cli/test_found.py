@@ -21,8 +21,8 @@ from extender.core.answers.overview import Overview, overview
 from extender.core.model.errors import ApiError, NotFoundError, ServiceError
 from extender.kube.portforward import PROTOCOL
 from extender.kube.servicepod import HOME
-from extender.rpc.convert import to_message
 from extender.settings import Settings
+from extender.wire.placement_v1 import to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 HERE = "spotmix: computed here, from the kubeconfig: "

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from extender.cli import cli
 from extender.cli.textfile import read_text, replace_text
 from extender.core.model.errors import ConfigError, SpotmixError
-from extender.wire.schedulerconfig import Stanza
-from extender.wire.schedulerconfig_inject import inject
+from extender.schedulerconfig.inject import inject
+from extender.schedulerconfig.read import Stanza
 
 TEXT = "# ours\r\napiVersion: kubescheduler.config.k8s.io/v1\r\nkind: KubeSchedulerConfiguration # stays é\r\n"
 STANZA = Stanza(url_prefix="http://127.0.0.1:8888/scheduler")

@@ -24,8 +24,8 @@ from extender.core.answers.pod import explain_pod
 from extender.core.answers.workload import explain_owner
 from extender.core.model.errors import ConfigError, NotFoundError, ServiceError
 from extender.core.model.reasons import Reason
-from extender.rpc.convert import NUMBERS, to_message
 from extender.sandbox.ports import free_port
+from extender.wire.placement_v1 import NUMBERS, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 NEXT = "2"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
+from programs import ROOT
 from rich.console import Console
 from support.doubles import ENABLED, keys
 from support.kubectl import Kubectl
-from support.tools import ROOT
 
 from extender.cli import cli
 from extender.cli.simulate_run import Request, exit_code, perform

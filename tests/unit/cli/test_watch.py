@@ -23,8 +23,8 @@ from extender.cli.watching import MEANWHILE, Wanted, Watching
 from extender.core.answers.decisions import Entry
 from extender.core.model.errors import ServiceError
 from extender.core.model.reasons import Reason
-from extender.rpc.convert import NUMBERS, to_message
 from extender.settings import Settings
+from extender.wire.placement_v1 import NUMBERS, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 FOLLOWER: Any = NUMBERS[Reason.NOT_LEADER]

@@ -19,7 +19,7 @@ from extender.core.answers.plan import WorkloadName
 from extender.core.model.objects import Requests
 from extender.core.whatif.outlook import Change, LostPool, WhatIf
 from extender.core.whatif.what_if import what_if
-from extender.rpc.convert import from_message, to_message
+from extender.wire.placement_v1 import from_message, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 WEB = WorkloadName("shop", "deploy", "web")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.tools import ROOT
+from programs import ROOT
 
 from extender import __version__
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import yaml
-from support.tools import ROOT
+from programs import ROOT
 
 from extender.kube.servicepod import HOME, PORT, SELECTOR
 

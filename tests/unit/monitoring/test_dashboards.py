@@ -9,8 +9,8 @@ import pytest
 import yaml
 from monitoring.files import render
 from monitoring.promql import grown, most, quantile, rate, select, total
+from programs import ROOT
 from support.dashboards import LABEL, load, panels, targets, variable_names
-from support.tools import ROOT
 
 from extender.telemetry.catalogue import (
     DECISIONS,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.tools import ROOT, prometheus
+from programs import ROOT, prometheus
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 

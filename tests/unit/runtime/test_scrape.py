@@ -11,9 +11,9 @@ from support.doubles_drift import Room
 from extender import __version__
 from extender.core.model.objects import Requests
 from extender.kube.reflector import Health
-from extender.runtime.api import api_readings
 from extender.runtime.drift import drift_readings
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
+from extender.runtime.grpc import api_readings
 from extender.runtime.scrape import SLICE, Scrapes
 from extender.telemetry.catalogue import FAMILIES
 from extender.telemetry.metrics import Metrics

@@ -43,7 +43,7 @@ def test_it_builds_the_four_stamped_with_their_version(tmp_path: Path) -> None:
     builder(tmp_path).build(out)
     assert missing_binaries(out) == []
     called = (tmp_path / "bin" / "called").read_text()
-    assert "controlplane 0 local build -v -trimpath" in called
+    assert "gomodule 0 local build -v -trimpath" in called
     assert "version.gitVersion=v1.36." in called
     assert "version.gitMinor=36" in called
 

@@ -15,7 +15,7 @@ from extender.sandbox.credentials import Credentials
 from extender.sandbox.nodes import SimNode, node_pool
 from extender.sandbox.podstatus import RUN_FOR, Pod, ended, running
 from extender.sandbox.schedulerconfig import complete
-from extender.wire.schedulerconfig import API_VERSION, KIND
+from extender.schedulerconfig.read import API_VERSION, KIND
 
 KUBECONFIG = Path("/run/scheduler.kubeconfig")
 

@@ -12,7 +12,6 @@ from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import PATIENCE, About, Admission, Verdict
 from extender.servers.owners import OwnerGate
-from extender.wire.schedule import schedule_fault
 
 WEB = About("shop", "", "Deployment", "web")
 INJECT = {"spotmix.io/inject-extender": "true"}
@@ -60,7 +59,7 @@ class TestPods:
         assert bench.owners.asked == 0
 
     async def test_our_own_namespace_is_protected(self) -> None:
-        bench = HookBench(rules=PolicyRules(schedule_fault, protected_namespaces=frozenset({"shop"})))
+        bench = HookBench(rules=PolicyRules(protected_namespaces=frozenset({"shop"})))
         owner = bench.world.deployment("web", 2, spot_percentage=50)
         assert await bench.pod(pod(owner)) == Verdict("review-1")
         thing = {"metadata": {"name": "web", "annotations": keys(spot_percentage="most")}}

@@ -3,8 +3,8 @@ import base64
 import pytest
 
 from extender.core.model.errors import ConfigError
+from extender.schedulerconfig.read import Stanza
 from extender.settings import load_settings, stanza_from
-from extender.wire.schedulerconfig import Stanza
 
 PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 URL = "https://spotmix.spotmix-system.svc:8888/scheduler"

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from support.reference import REFERENCE
-from support.tools import ROOT
+from generate.reference import REFERENCE
+from programs import ROOT
 
 from extender.core.model.eventreasons import EventReason
 

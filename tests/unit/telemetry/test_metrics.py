@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from generate.reference import PAGES, REFERENCE
 from prometheus_client.parser import text_string_to_metric_families
-from support.reference import PAGES, REFERENCE
 
 from extender.core.model.reasons import Reason
 from extender.telemetry.catalogue import FAMILIES, LABELS

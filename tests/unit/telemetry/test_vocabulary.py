@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.tools import ROOT
+from programs import ROOT
 
 from extender.telemetry.vocabulary import KEYS, LINE, named
 

@@ -15,7 +15,6 @@ from extender.core.model.taints import Taint, Toleration
 from extender.core.policy.policy import Layer, parse_policy
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import Managed
-from extender.wire.schedule import schedule_fault
 
 RULES = MutationRules()
 LABEL = "karpenter.sh/capacity-type"
@@ -303,5 +302,5 @@ def test_what_is_no_taint(text: str) -> None:
 
 def test_a_policy_with_no_spot_for_ever() -> None:
     layer = Layer("Deployment shop/web", keys(spot_percentage=100, max_spot=0))
-    policy = parse_policy([layer], ("spotmix.io",), schedule_fault).policy
+    policy = parse_policy([layer], ("spotmix.io",)).policy
     assert not may_run_on(policy, SPOT)

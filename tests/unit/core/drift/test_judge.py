@@ -14,7 +14,7 @@ from extender.core.model.objects import OwnerRef, PodId
 from extender.core.model.reasons import Reason
 from extender.core.policy.policy import Policy
 
-RULES = DriftRules(lambda *_: True)
+RULES = DriftRules()
 DIRECTION = direction(ON_DEMAND, SPOT)
 
 
@@ -331,7 +331,7 @@ def test_moves_in_vain_outside_of_the_window_open_no_circuit() -> None:
         scene.world.now += RULES.circuit_window / 2 + 1
     # The wait is bounded.
     assert [b.failures for b in scene.history.workloads[scene.workload.uid].back_off.values()] == [4]
-    rules = DriftRules(lambda *_: True, circuit_moves=100)
+    rules = DriftRules(circuit_moves=100)
     mine = scene.history.workloads[scene.workload.uid]
     for _ in range(40):
         mine.was_in_vain(scene.move("web-2"), scene.workload.policy, rules, scene.world.now)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 from msgspec.structs import fields
-from support.tools import ROOT
+from programs import ROOT
 
 from extender.core.model.classes import (
     DEFAULT_RULES,

@@ -17,7 +17,6 @@ from extender.core.policy.policy import (
     parse_policy,
 )
 from extender.core.policy.seats import TwoClassSeats
-from extender.wire.schedule import schedule_fault
 
 PREFIXES = ("spotmix.io", "spotalis.io")
 
@@ -25,7 +24,7 @@ PREFIXES = ("spotmix.io", "spotalis.io")
 def parse(*layers: dict[str, str]) -> ParsedPolicy:
     names = ("Deployment shop/web", "Namespace shop", "configuration policy.defaults")
     named = [Layer(name, layer) for name, layer in zip(names, layers, strict=False)]
-    return parse_policy(named, PREFIXES, schedule_fault)
+    return parse_policy(named, PREFIXES)
 
 
 def problem(*layers: dict[str, str]) -> Problem:

@@ -1,5 +1,5 @@
 import pytest
-from support.doubles import ENABLED, RULES, World, keys, make_owner, ref
+from support.doubles import ENABLED, World, keys, make_owner, ref
 
 from extender.core.model.objects import Namespace, Owner, OwnerRef
 from extender.core.policy.workloads import Managed, Missing, PolicyChanged, PolicyRules
@@ -145,7 +145,7 @@ def test_a_label_that_is_neither_holds_the_workload_on_demand(world: World) -> N
 
 
 def test_namespaces_and_defaults_are_inherited_by_key_and_changes_are_told_once() -> None:
-    rules = PolicyRules(RULES.check_schedule, defaults=keys(spot_percentage=10, max_spot=9))
+    rules = PolicyRules(defaults=keys(spot_percentage=10, max_spot=9))
     world = World(rules)
     owner = make_owner("Deployment", "web", 3, labels=ENABLED)
     world.up(owner)
@@ -180,7 +180,7 @@ def test_the_last_valid_policy_is_kept_while_it_is_invalid(world: World) -> None
 
 
 def test_pods_of_daemonsets_nodes_and_protected_namespaces_are_nobodys() -> None:
-    state = ClusterState(PolicyRules(RULES.check_schedule, protected_namespaces=frozenset({"infra"})))
+    state = ClusterState(PolicyRules(protected_namespaces=frozenset({"infra"})))
     owner = make_owner("Deployment", "web", 3, labels=ENABLED, namespace="infra")
     state.apply(Upsert(owner), 0.0)
     assert state.workloads.resolve("infra", ref(owner)) is None

@@ -43,7 +43,7 @@ def test_what_would_last_for_ever_blocks_moves(world: World) -> None:
     assert after.moves == Moves(4, 0, {Reason.HOURLY_BUDGET: 4})
     _, after = one(ask(world, Change(WEB, 1, {"spot": "100"})))
     assert after.moves == Moves(1, 0, {Reason.SINGLETON: 1})
-    singletons = DriftRules(lambda *_: True, singletons=True)
+    singletons = DriftRules(singletons=True)
     assert what_if(world.state, Change(WEB, 1, {"spot": "100"}), world.now, singletons).after.moves.possible == 1
 
 

@@ -1,0 +1,108 @@
+"""The gRPC API of this process. gRPC is imported when the API is served, and not before."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from extender.servers.console import Sources
+from extender.settings import split_address
+from extender.settings.sections import ApiSettings
+from extender.telemetry import catalogue as families
+from extender.telemetry.grpc import ApiMetrics
+from extender.telemetry.readings import Reading
+
+if TYPE_CHECKING:
+    from extender.servers.grpc.calls import Access
+    from extender.servers.grpc.server import RpcServer
+    from extender.servers.grpc.tls import RpcTls
+    from extender.servers.grpc.watches import Watches
+
+
+class Api:
+    """The API, served or not.
+
+    Args:
+        settings: of the API.
+        access: asks Kubernetes who may see what; used when the settings say so.
+
+    Attributes:
+        tls: certificates; None where there are none.
+
+    Raises:
+        ConfigError: a certificate cannot be used.
+    """
+
+    def __init__(self, settings: ApiSettings, access: "Access") -> None:
+        self._settings = settings
+        self._access = access if settings.auth == "kubernetes" else None
+        self._server: RpcServer | None = None
+        self._watches: Watches | None = None
+        self.tls = self._certificate()
+
+    def _certificate(self) -> "RpcTls | None":
+        tls = self._settings.tls
+        if not (self._settings.enabled and tls.cert):
+            return None
+        _hush()
+        from extender.servers.grpc.tls import RpcTls  # noqa: PLC0415 - see the module's docstring
+
+        return RpcTls(tls.cert, tls.key, tls.client_ca)
+
+    @property
+    def watches(self) -> int:
+        """Callers that follow decisions."""
+        return len(self._watches) if self._watches is not None else 0
+
+    @property
+    def address(self) -> str:
+        """host:port that is listened on; empty when none is."""
+        return "{}:{}".format(*self._server.address) if self._server is not None else ""
+
+    async def start(self, sources: Sources, metrics: ApiMetrics, ready: Callable[[], bool]) -> None:
+        """Serve, if the settings say so.
+
+        Args:
+            sources: what there is to tell of.
+            metrics: counts.
+            ready: whether the process is ready.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        if not self._settings.enabled:
+            return
+        _hush()
+        from extender.servers.grpc.answers import Answers  # noqa: PLC0415 - see the module's docstring
+        from extender.servers.grpc.calls import Calls, Door  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.server import CALLS, RpcServer  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.service import PlacementService  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.watches import Watches  # noqa: PLC0415 - likewise
+
+        most = self._settings.max_watches
+        self._watches = Watches(sources.decisions, sources.obstacle, most)
+        service = PlacementService(
+            Answers(sources),
+            self._watches,
+            Door(sources.obstacle, self._access),
+            Calls(metrics.answered, sources.report, time.perf_counter),
+            sources.pace,
+        )
+        address = split_address(self._settings.addr)
+        self._server = RpcServer(service, self._watches, ready, address, self.tls, most=CALLS + most)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Answer what is in flight, let those go that follow decisions, close."""
+        if self._server is not None:
+            await self._server.stop()
+
+
+def _hush() -> None:
+    """Have gRPC's own lines asked for: a log of ours is no place for handshakes that fail."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def api_readings(watches: int) -> Iterator[Reading]:
+    """Of the API; `watches` callers follow decisions."""
+    yield Reading(families.API_WATCHES, {(): watches})

@@ -1,0 +1,111 @@
+"""grpc.aio, set up for a service inside of a cluster: bounded calls and messages, dead peers are found."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from extender.core.model.errors import ConfigError
+from extender.servers.grpc.health import Health
+from extender.servers.grpc.service import PlacementService
+from extender.servers.grpc.tls import RpcTls
+from extender.servers.grpc.watches import Watches
+from spotmix.placement.v1 import placement_pb2 as pb
+from spotmix.placement.v1.placement_pb2_grpc import add_PlacementServiceServicer_to_server
+
+CALLS = 100
+"""Calls at a time, beside those that follow decisions."""
+
+SERVICE = pb.DESCRIPTOR.services_by_name["PlacementService"].full_name
+GRACE = 2.0
+"""Seconds that calls in flight have to end."""
+
+OPTIONS: Sequence[tuple[str, Any]] = (
+    # A second process on the same port is a mistake, and has to be told.
+    ("grpc.so_reuseport", 0),
+    # Requests are small; a token may be long.
+    ("grpc.max_receive_message_length", 256 * 1024),
+    ("grpc.max_metadata_size", 32 * 1024),
+    ("grpc.max_concurrent_streams", CALLS),
+    # A peer that is gone is found within 80 s, also one that only listens.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Callers may do likewise, every 10 s at most.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 3),
+)
+
+
+class RpcServer:
+    """The API on one address.
+
+    Args:
+        service: answers.
+        watches: those who follow decisions; they are let go on `stop`.
+        ready: whether the process is ready, for the health service.
+        address: host:port; port 0 takes any.
+        tls: certificates; None serves without TLS.
+        most: calls at a time.
+    """
+
+    def __init__(
+        self,
+        service: PlacementService,
+        watches: Watches,
+        ready: Callable[[], bool],
+        address: tuple[str, int],
+        tls: RpcTls | None = None,
+        *,
+        most: int = CALLS,
+    ) -> None:
+        self._service = service
+        self._watches = watches
+        self._host, self._port = address
+        self._tls = tls
+        self._most = most
+        self._health = Health(ready, SERVICE)
+        self._server: grpc.aio.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on."""
+        return self._host, self._port
+
+    async def start(self) -> None:
+        """Serve from now on.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=self._most)
+        add_PlacementServiceServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]  # made by protoc
+        add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+        await self._health.look()
+        where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        try:
+            if self._tls is not None:
+                self._port = server.add_secure_port(where, self._tls.credentials)
+            else:
+                self._port = server.add_insecure_port(where)
+        except RuntimeError as error:
+            raise ConfigError(f"api.addr {where} cannot be listened on; choose another with api.addr") from error
+        await server.start()
+        self._server = server
+        self._task = asyncio.create_task(self._health.keep_looking(), name="api health")
+
+    async def stop(self) -> None:
+        """Take no more calls, let those go that follow decisions, answer the others, close."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._health.enter_graceful_shutdown()
+        self._watches.stop()
+        if self._server is not None:
+            await self._server.stop(GRACE)

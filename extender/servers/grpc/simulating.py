@@ -1,0 +1,99 @@
+"""What Simulate is asked, and its answer, which is made in steps between which the extender gets its turn."""
+
+import math
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extender.core.answers.plan import WorkloadName
+from extender.core.model.access import Attributes, simulate
+from extender.core.model.errors import ChangeError, NotFoundError
+from extender.core.state.lookup import find_owner, kind_named
+from extender.core.whatif.outlook import Change, LostPool
+from extender.core.whatif.what_if import what_if_in_steps
+from extender.servers.console import Sources
+from extender.servers.grpc import requests
+from extender.servers.grpc.calls import Code, RefusedError, missing
+from extender.servers.grpc.filling import fill
+from extender.servers.pace import in_turns
+from extender.wire.placement_v1 import number_of, to_message
+from spotmix.placement.v1 import placement_pb2 as pb
+
+WORKLOADS, MOST_WORKLOADS = 100, 10_000
+FEW = 20
+"""Changes of workloads that are put into messages between two pauses: a millisecond or two."""
+
+
+class Supposition(Struct, frozen=True):
+    """A change, and how many of the workloads that it touches are to be told of."""
+
+    change: Change
+    size: int
+
+    @property
+    def right(self) -> Attributes:
+        """What one has to be allowed: the loss of a pool tells of workloads in all namespaces."""
+        workload = self.change.workload
+        return simulate(workload.namespace if workload is not None and not self.change.lost_pools else "")
+
+
+def supposition(request: pb.SimulateRequest) -> Supposition:
+    """What Simulate is asked.
+
+    Raises:
+        RefusedError: a field is wrong.
+    """
+    asked = request.change
+    size = requests.limit_of("workload_limit", request.workload_limit, WORKLOADS, MOST_WORKLOADS)
+    workload = None
+    if asked.HasField("workload"):
+        named = asked.workload
+        workload = WorkloadName(
+            requests.name("change.workload.namespace", named.namespace),
+            requests.name("change.workload.kind", named.kind),
+            requests.name("change.workload.name", named.name),
+        )
+    policy = {
+        requests.name("change.policy", key): requests.text(f"change.policy[{key}]", asked.policy[key])
+        for key in requests.few("change.policy", sorted(asked.policy))
+    }
+    pools = tuple(_pool(pool) for pool in requests.few("change.lost_pools", asked.lost_pools))
+    prices = {name: asked.prices[name] for name in requests.few("change.prices", sorted(asked.prices))}
+    for name, price in prices.items():
+        if not math.isfinite(price):
+            raise requests.bad(f"change.prices[{name}]", price, "is no price", "send a number that is not negative")
+    replicas = asked.replicas if asked.HasField("replicas") else None
+    return Supposition(Change(workload, replicas, policy, pools, prices), size)
+
+
+def _pool(pool: pb.LostPool) -> LostPool:
+    return LostPool(
+        requests.text("change.lost_pools.capacity_class", pool.capacity_class),
+        requests.text("change.lost_pools.instance_type", pool.instance_type),
+        requests.text("change.lost_pools.zone", pool.zone),
+    )
+
+
+async def answer(sources: Sources, asked: Supposition) -> pb.SimulateResponse:
+    """What the change would come to.
+
+    Raises:
+        RefusedError: it cannot be, or is of something that is not there.
+    """
+    state, workload = sources.state, asked.change.workload
+    # Whoever may ask about one namespace is not told what others have.
+    if (
+        workload is not None
+        and find_owner(state, *kind_named(workload.kind), workload.namespace, workload.name) is None
+    ):
+        raise missing(workload.kind, workload.namespace, workload.name)
+    try:
+        made = await in_turns(what_if_in_steps(state, asked.change, sources.now(), sources.drifting.rules))
+    except ChangeError as error:
+        raise RefusedError(Code.INVALID_ARGUMENT, str(error)) from error
+    except NotFoundError as error:
+        raise RefusedError(Code.NOT_FOUND, str(error)) from error
+    message: Any = to_message(replace(made, workloads=()))
+    await fill(message.workloads, made.workloads[: asked.size], FEW)
+    return pb.SimulateResponse(what_if=message, obstacle=number_of(sources.obstacle()), total_size=len(made.workloads))

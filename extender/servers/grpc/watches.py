@@ -1,0 +1,152 @@
+"""Decisions as they are made, to callers that follow them.
+
+One that does not keep up loses the oldest and is told how many; nobody waits for it. There are not more of them than
+may be.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from extender.core.answers.decisions import DecisionLog, Entry, Subscription
+from extender.core.model.reasons import Reason
+from extender.servers.grpc.calls import Code, RefusedError
+from extender.servers.grpc.requests import Following
+from extender.wire.placement_v1 import number_of, to_message
+from spotmix.placement.v1 import placement_pb2 as pb
+
+AT_ONCE = 100
+"""Decisions in one message."""
+
+PAUSE = 0.05
+"""Between two messages to a caller (seconds): the first decision goes out at once, those that follow together."""
+
+LOOK = 1.0
+"""How often it is looked whether this replica still decides (seconds)."""
+
+RENEW = 5.0
+"""How often it is asked anew whether a caller may follow decisions (seconds)."""
+
+PATIENCE = 30.0
+"""How long a caller may take nothing before it is given up (seconds)."""
+
+Write = Callable[[pb.WatchDecisionsResponse], Awaitable[None]]
+Renew = Callable[[], Awaitable[None]]
+
+
+class Watches:
+    """All callers that follow decisions.
+
+    Args:
+        log: of decisions.
+        obstacle: why this replica makes no decision now, None when it does.
+        most: callers at a time.
+    """
+
+    def __init__(self, log: DecisionLog, obstacle: Callable[[], Reason | None], most: int) -> None:
+        self._log = log
+        self._obstacle = obstacle
+        self._most = most
+        self._stopping = False
+        self._wakes: set[asyncio.Event] = set()
+
+    def __len__(self) -> int:
+        return len(self._wakes)
+
+    def stop(self) -> None:
+        """Let all callers go."""
+        self._stopping = True
+        for wake in self._wakes:
+            wake.set()
+
+    async def follow(self, asked: Following, write: Write, renew: Renew) -> None:
+        """Send decisions until the caller leaves, which cancels this.
+
+        Args:
+            asked: which.
+            write: sends a message, and waits while the caller takes none.
+            renew: lets the caller go on, or raises `RefusedError`.
+
+        Raises:
+            RefusedError: there are as many callers as may be, it may not follow any more or takes nothing, or this
+                process ends.
+        """
+        if len(self._wakes) >= self._most:
+            text = f"as many callers follow decisions as may: api.maxWatches={self._most}; try again later"
+            raise RefusedError(Code.RESOURCE_EXHAUSTED, text)
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        # From here on nothing is missed; what was before is replayed.
+        subscription = self._log.subscribe(asked.wants, wake.set)
+        try:
+            await _Stream(self._obstacle, write).run(self._before(asked), subscription, wake, renew, self._ended)
+        finally:
+            self._log.unsubscribe(subscription)
+            self._wakes.discard(wake)
+
+    def _ended(self) -> None:
+        if self._stopping:
+            raise RefusedError(Code.UNAVAILABLE, "this replica is shutting down; ask again, another one will answer")
+
+    def _before(self, asked: Following) -> list[Entry]:
+        """What is to be replayed, oldest first."""
+        if not asked.replay:
+            return []
+        found: list[Entry] = []
+        for entry in self._log.latest(len(self._log)):
+            if asked.wants(entry):
+                found.append(entry)
+                if len(found) == asked.replay:
+                    break
+        return found[::-1]
+
+
+class _Stream:
+    """What is sent to one caller."""
+
+    def __init__(self, obstacle: Callable[[], Reason | None], write: Write) -> None:
+        self._obstacle = obstacle
+        self._write = write
+        self._told: Reason | None = None
+
+    async def run(
+        self,
+        before: Sequence[Entry],
+        subscription: Subscription,
+        wake: asyncio.Event,
+        renew: Renew,
+        ended: Callable[[], None],
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        await self._send(before, 0)
+        renewed = clock()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await wake.wait()
+            wake.clear()
+            batch = subscription.take()
+            if batch.entries or self._obstacle() is not self._told:
+                await self._send(batch.entries, batch.lost)
+            # What was decided before the end is still sent.
+            ended()
+            if batch.entries:
+                await asyncio.sleep(PAUSE)
+            if clock() - renewed >= RENEW:
+                renewed = clock()
+                await renew()
+
+    async def _send(self, entries: Sequence[Entry], lost: int) -> None:
+        self._told = self._obstacle()
+        for start in range(0, max(1, len(entries)), AT_ONCE):
+            message = pb.WatchDecisionsResponse(
+                decisions=[to_message(entry) for entry in entries[start : start + AT_ONCE]],
+                lost=0 if start else lost,
+                obstacle=number_of(self._told),
+            )
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._write(message)
+            except TimeoutError as error:
+                text = f"nothing was taken for {PATIENCE:.0f} s; follow decisions again, and read faster"
+                raise RefusedError(Code.ABORTED, text) from error

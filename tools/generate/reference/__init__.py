@@ -1,0 +1,24 @@
+"""docs/reference, where it is made from the code. `python -m generate.reference` writes it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from programs import ROOT
+
+from extender.settings.reference import render_reference as settings
+from generate.reference.events import render_reference as events
+from generate.reference.logs import render_reference as logs
+from generate.reference.metrics import render_reference as metrics
+
+REFERENCE = ROOT / "docs" / "reference"
+PAGES: Mapping[str, Callable[[], str]] = {
+    "events.md": events,
+    "logs.md": logs,
+    "metrics.md": metrics,
+    "settings.md": settings,
+}
+
+
+def write(folder: Path = REFERENCE) -> None:
+    for name, render in PAGES.items():
+        (folder / name).write_text(render())

@@ -1,0 +1,5 @@
+"""Writes the pages."""
+
+from generate.reference import write
+
+write()
