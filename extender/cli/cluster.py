@@ -10,7 +10,7 @@ from extender.core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
     from extender.core.state.state import ClusterState
-    from extender.onlook import Sight
+    from extender.listing import Listing
     from extender.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +33,7 @@ class Seen:
         now: when, in seconds since the epoch.
     """
 
-    def __init__(self, sight: "Sight", namespace: str, now: float) -> None:
+    def __init__(self, sight: "Listing", namespace: str, now: float) -> None:
         self.state: ClusterState = sight.state
         self.namespace = namespace
         self.now = now
@@ -60,12 +60,12 @@ def see(config_file: str, given: dict[str, str | None], namespace: str) -> Seen:
     return Seen(sight, namespace or default, time.time())
 
 
-async def _look(settings: "Settings") -> "tuple[Sight, str]":
+async def _look(settings: "Settings") -> "tuple[Listing, str]":
     from extender.kube.client import ApiClient  # noqa: PLC0415 - see the package's docstring
-    from extender.onlook import look  # noqa: PLC0415 - likewise
+    from extender.listing import list_cluster  # noqa: PLC0415 - likewise
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
-        return await look(client, settings), await client.namespace()
+        return await list_cluster(client, settings), await client.namespace()
 
 
 def not_found(seen: Seen, kind: str, group: str, name: str) -> NotFoundError:

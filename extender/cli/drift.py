@@ -112,11 +112,11 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     from extender.core.answers.plan import held_back, report  # noqa: PLC0415 - likewise
     from extender.core.drift.plan import plan  # noqa: PLC0415 - likewise
     from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
-    from extender.onlook import look  # noqa: PLC0415 - likewise
+    from extender.listing import list_cluster  # noqa: PLC0415 - likewise
     from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
-        sight = await look(client, settings)
+        sight = await list_cluster(client, settings)
         history, faults, notes = await _remember(client, settings)
         now = time.time()
         current = BUDGETS not in sight.missing
@@ -161,12 +161,12 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
 
 async def _verify(client: "ApiClient", report: "DriftReport") -> "DriftReport":
     """Ask the API server about the evictions, one after another."""
-    from extender.core.answers.plan import Verdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
+    from extender.core.answers.plan import EvictionVerdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
     from extender.kube.eviction import Evictor  # noqa: PLC0415 - likewise
 
     evictor = Evictor(client)
     verdicts = {}
     for pod in doubted(report):
         outcome = await evictor.evict(pod, dry_run=True)
-        verdicts[pod] = Verdict(str(outcome.answer), outcome.status, outcome.text)
+        verdicts[pod] = EvictionVerdict(str(outcome.answer), outcome.status, outcome.text)
     return with_verdicts(report, verdicts)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.output import plain_table
-from extender.core.answers.plan import DriftReport, PlannedMove, PlannedStay, Verdict, WorkloadName
+from extender.core.answers.plan import DriftReport, EvictionVerdict, PlannedMove, PlannedStay, WorkloadName
 
 BAD, SOSO, GOOD = "bold red", "yellow", "green"
 
@@ -92,7 +92,7 @@ def stays_table(stays: tuple[PlannedStay, ...], *, wide: bool, verified: bool) -
     return table
 
 
-def _verdict(verdict: Verdict | None) -> Text:
+def _verdict(verdict: EvictionVerdict | None) -> Text:
     if verdict is None:
         return Text("-")
     if verdict.answer == "evicted":

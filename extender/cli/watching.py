@@ -14,7 +14,7 @@ from extender.core.answers.decisions import Entry
 from extender.core.model.errors import ApiError, ServiceError
 from extender.core.model.reasons import Reason
 from extender.kube.limits import Backoff
-from extender.kube.ports import Ports
+from extender.kube.seams import Timing
 from extender.settings import Settings
 from extender.wire.placement_v1 import NUMBERS
 from spotmix.placement.v1 import placement_pb2 as pb
@@ -89,13 +89,13 @@ class Watching:
         note: Callable[[str], None],
         *,
         connect: Connect = connected,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._target, self._settings, self._wanted = target, settings, wanted
         self._show, self._note = show, note
         self._connect = connect
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._backoff = Backoff(self._ports.uniform, cap=LONGEST)
         self._shown: OrderedDict[tuple[float, int, str], None] = OrderedDict()
         self._began = 0.0

@@ -22,7 +22,7 @@ from msgspec import Struct
 from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WireError
 from extender.kube.limits import TokenBucket
-from extender.kube.ports import Api, Ports
+from extender.kube.seams import KubeApi, Timing
 from extender.wire.access_v1 import access_review, decode_access_review, decode_token_review, token_review
 
 __all__ = ["Access", "Attributes", "Forbidden", "Unauthenticated", "User"]
@@ -113,9 +113,9 @@ class Access:
         ports: time.
     """
 
-    def __init__(self, api: Api, *, ports: Ports | None = None) -> None:
+    def __init__(self, api: KubeApi, *, ports: Timing | None = None) -> None:
         self._api = api
-        ports = ports or Ports()
+        ports = ports or Timing()
         self._bucket = TokenBucket(RATE, BURST, ports)
         self._users: _Memory[bytes, User] = _Memory(ports.clock)
         self._rights: _Memory[tuple[bytes, Attributes], bool] = _Memory(ports.clock)

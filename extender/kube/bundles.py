@@ -10,7 +10,7 @@ from functools import partial
 
 from extender.core.model.errors import ApiError
 from extender.kube.changes import wait_for_change
-from extender.kube.ports import Ports, WatchApi
+from extender.kube.seams import KubeWatchApi, Timing
 from extender.wire.certificates_v1 import bundle_fields, decode_configuration
 
 COLLECTIONS = tuple(
@@ -30,7 +30,7 @@ class Bundles:
         ports: time and chance.
     """
 
-    def __init__(self, api: WatchApi, newest: Callable[[], Awaitable[bytes]], ports: Ports) -> None:
+    def __init__(self, api: KubeWatchApi, newest: Callable[[], Awaitable[bytes]], ports: Timing) -> None:
         self._api = api
         self._newest = newest
         self._ports = ports

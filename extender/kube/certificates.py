@@ -17,7 +17,7 @@ from extender.kube.bundles import Bundles
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
 from extender.kube.limits import Backoff
-from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.pki.rotation import CA, CERT, KEY, Rules, Step, Stored, next_step, read_stored, start_over
 from extender.pki.x509 import ends
 from extender.wire.certificates_v1 import Secret, decode_secret, secret_fields
@@ -66,14 +66,14 @@ class CertificateKeeper:
 
     def __init__(
         self,
-        api: WatchApi,
+        api: KubeWatchApi,
         place: Place,
         rules: Rules,
         serve: Callable[[Serving], None],
         report: Report,
         *,
         told: Callable[[str], None] = lambda _text: None,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
@@ -82,7 +82,7 @@ class CertificateKeeper:
         self._serve = serve
         self._report = report
         self._told = told
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._now = now
         self._collection = f"/api/v1/namespaces/{place.namespace}/secrets"
         self._path = f"{self._collection}/{place.secret}"

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from extender.core.model.errors import ApiError
-from extender.kube.ports import WatchApi
+from extender.kube.seams import KubeWatchApi
 
 
 class _Line(Struct, frozen=True):
@@ -18,7 +18,7 @@ class _Line(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Line)
 
 
-async def wait_for_change(api: WatchApi, collection: str, name: str, version: str, seconds: float) -> None:
+async def wait_for_change(api: KubeWatchApi, collection: str, name: str, version: str, seconds: float) -> None:
     """Return when an object has changed since `version`, or after `seconds`.
 
     It only wakes whoever then reads the object: when the watch is refused, fails or ends, the time is waited out. The
@@ -41,7 +41,7 @@ async def wait_for_change(api: WatchApi, collection: str, name: str, version: st
             await asyncio.Event().wait()
 
 
-async def _changed(api: WatchApi, collection: str, name: str, version: str, seconds: float) -> bool:
+async def _changed(api: KubeWatchApi, collection: str, name: str, version: str, seconds: float) -> bool:
     params = {"fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(math.ceil(seconds) + 1)}
     if version:
         params["resourceVersion"] = version

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError
 from extender.kube.limits import is_transient
-from extender.kube.ports import Api, Ports
 from extender.kube.resources import BUILT_IN, ApiResource, api_resource
+from extender.kube.seams import KubeApi, Timing
 
 # A kind that does not exist, or is forbidden to us, may be installed or granted later.
 UNAVAILABLE_SECONDS = 300.0
@@ -52,9 +52,9 @@ class NotWatchable(Struct, frozen=True):
 class Discovery:
     """Finds resources by kind; both finds and failures are cached."""
 
-    def __init__(self, api: Api, *, ports: Ports | None = None) -> None:
+    def __init__(self, api: KubeApi, *, ports: Timing | None = None) -> None:
         self._api = api
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._known: dict[tuple[str, str], ApiResource | NotWatchable] = {
             (resource.group, resource.kind): resource for resource in BUILT_IN
         }

@@ -15,7 +15,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.patches import FIELD_MANAGER
-from extender.kube.ports import Api
+from extender.kube.seams import KubeApi
 
 TERM_ANNOTATION = "spotmix.io/drift-term"
 TAKEN_OVER = "TakenOver"
@@ -55,7 +55,7 @@ class DriftStore:
         sizes: bytes of each entry, by its key, as they were stored last.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str) -> None:
+    def __init__(self, api: KubeApi, namespace: str, name: str) -> None:
         self._api = api
         self._collection = f"/api/v1/namespaces/{namespace}/configmaps"
         self._namespace = namespace

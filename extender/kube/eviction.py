@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from extender.core.model.errors import ApiError
-from extender.kube.ports import Api
+from extender.kube.seams import KubeApi
 from extender.wire.drift_v1 import eviction
 
 _SEVERAL_BUDGETS = "more than one PodDisruptionBudget"
@@ -81,7 +81,7 @@ class Evictor:
         api: the API client.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: KubeApi) -> None:
         self._api = api
 
     async def evict(self, pod: Evictable, *, dry_run: bool = False) -> Outcome:

@@ -11,9 +11,9 @@ from extender.core.state.events import Event, Listed
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff
-from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
+from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.watch import Decoder
 
 # A follower that ran this long (seconds) is started again at once after a crash.
@@ -41,13 +41,13 @@ class ClusterFeed:
 
     def __init__(
         self,
-        api: WatchApi,
+        api: KubeWatchApi,
         decoder_for: Callable[[ApiResource], Decoder],
         sink: Callable[[Event], None],
         report: Report,
         *,
         on_unavailable: OnUnavailable | None = None,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         built_in: Sequence[ApiResource] = BUILT_IN,
         drift_only: Sequence[ApiResource] = DRIFT_ONLY,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
@@ -58,7 +58,7 @@ class ClusterFeed:
         self._sink = sink
         self._report = report
         self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._idle_timeout = idle_timeout
         self._page_size = page_size
         self._discovery = Discovery(api, ports=self._ports)

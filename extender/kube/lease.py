@@ -20,7 +20,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
-from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time
 
 # Candidates wait up to this many times longer between two attempts, so that they do not go in step.
@@ -58,11 +58,11 @@ class Elector:
 
     def __init__(
         self,
-        api: WatchApi,
+        api: KubeWatchApi,
         lock: LeaseLock,
         report: Report,
         *,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.former = ""
@@ -70,7 +70,7 @@ class Elector:
         self._api = api
         self._lock = lock
         self._report = report
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._now = now
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{lock.namespace}/leases"
         self._version = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from extender.kube.ports import Ports
+from extender.kube.seams import Timing
 
 # Never wait longer than this (seconds) because a server says so: it may be wrong about its own recovery.
 MAX_RETRY_AFTER = 120.0
@@ -40,7 +40,7 @@ class TokenBucket:
 
     __slots__ = ("_burst", "_filled", "_ports", "_rate", "_tokens")
 
-    def __init__(self, rate: float, burst: int, ports: Ports) -> None:
+    def __init__(self, rate: float, burst: int, ports: Timing) -> None:
         self._rate = rate
         self._burst = burst
         self._ports = ports

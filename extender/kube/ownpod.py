@@ -10,7 +10,7 @@ from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.limits import Backoff
 from extender.kube.patches import FIELD_MANAGER
-from extender.kube.ports import Api, Ports, Report
+from extender.kube.seams import KubeApi, Report, Timing
 
 LEADER_LABEL = "spotmix.io/leader"
 TERM_ANNOTATION = "spotmix.io/leader-since"
@@ -40,12 +40,12 @@ class OwnPod:
         ports: time and chance.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, report: Report, *, ports: Ports | None = None) -> None:
+    def __init__(self, api: KubeApi, namespace: str, name: str, report: Report, *, ports: Timing | None = None) -> None:
         self.namespace = namespace
         self.name = name
         self._api = api
         self._report = report
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._leads = False
         self._changed = asyncio.Event()
         self._changed.set()

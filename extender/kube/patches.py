@@ -13,7 +13,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.kube.client import APPLY_PATCH, MERGE_PATCH
-from extender.kube.ports import Api
+from extender.kube.seams import KubeApi
 from extender.wire.kube_v1 import DELETION_COST
 
 FIELD_MANAGER = "spotmix"
@@ -52,7 +52,7 @@ class PodPatches:
         told: told what became of each cost.
     """
 
-    def __init__(self, api: Api, told: CostTold = lambda _pod, _outcome, _whose: None) -> None:
+    def __init__(self, api: KubeApi, told: CostTold = lambda _pod, _outcome, _whose: None) -> None:
         self._api = api
         self._told = told
 

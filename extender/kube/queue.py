@@ -10,7 +10,7 @@ from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.kube.limits import Backoff, TokenBucket, is_transient
 from extender.kube.patches import PodPatches
-from extender.kube.ports import Ports, Report
+from extender.kube.seams import Report, Timing
 
 Kind = Literal["annotate", "nominate", "cost"]
 Value = Mapping[str, str | None] | str | int | None
@@ -40,7 +40,7 @@ class PatchQueue:
         patches: PodPatches,
         report: Report,
         *,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         rate: float = 100.0,
         burst: int = 200,
         concurrency: int = 16,
@@ -49,7 +49,7 @@ class PatchQueue:
     ) -> None:
         self._patches = patches
         self._report = report
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._bucket = TokenBucket(rate, burst, self._ports)
         self._concurrency = concurrency
         self._limit = limit

@@ -20,8 +20,8 @@ from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.kube.limits import Backoff, TokenBucket, is_transient
 from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
-from extender.kube.ports import Api, Ports, Report
 from extender.kube.regarding import Regarding
+from extender.kube.seams import KubeApi, Report, Timing
 from extender.wire.lease_v1 import micro_time
 
 CONTROLLER = "spotmix.io/extender"
@@ -57,11 +57,11 @@ class EventRecorder:
 
     def __init__(
         self,
-        api: Api,
+        api: KubeApi,
         report: Report,
         *,
         counted: Callable[[str], None] = lambda _outcome: None,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rate: float = 10.0,
         burst: int = 50,
@@ -70,7 +70,7 @@ class EventRecorder:
         self._api = api
         self._report = report
         self._counted = counted
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._now = now
         self._bucket = TokenBucket(rate, burst, self._ports)
         self._limit = limit

@@ -17,10 +17,10 @@ from extender.core.model.objects import Object
 from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.limits import Backoff
-from extender.kube.ports import Ports, Report, WatchApi
 from extender.kube.resources import ApiResource
 from extender.kube.salvage import salvage_change, salvage_page
-from extender.wire.watch import Change, Decoder, Page
+from extender.kube.seams import KubeWatchApi, Report, Timing
+from extender.wire.watch import Decoder, Page, WatchEvent
 
 PAGE_SIZE = 200
 # An expired continue token means that the list took longer than etcd keeps versions: ask for bigger pages.
@@ -81,13 +81,13 @@ class Reflector:
 
     def __init__(
         self,
-        api: WatchApi,
+        api: KubeWatchApi,
         resource: ApiResource,
         decoder: Decoder,
         sink: Callable[[Event], None],
         report: Report,
         *,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         page_size: int = PAGE_SIZE,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
         optional: bool = False,
@@ -98,7 +98,7 @@ class Reflector:
         self._decoder = decoder
         self._sink = sink
         self._report = report
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._page_size = page_size
         self._idle_timeout = idle_timeout
         self._optional = optional
@@ -323,6 +323,6 @@ def _covers(seen: str, wanted: str) -> bool:
     return seen.isdecimal() and wanted.isdecimal() and int(seen) >= int(wanted)
 
 
-def _refused(resource: ApiResource, change: Change) -> ApiError:
+def _refused(resource: ApiResource, change: WatchEvent) -> ApiError:
     text = f"WATCH {resource.path}: the server ended it with {change.code}: {change.message}"
     return ApiError(text, status=change.code, reason="Expired" if change.code == 410 else "WatchError")

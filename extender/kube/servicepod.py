@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.ownpod import LEADER_LABEL
-from extender.kube.ports import Api
+from extender.kube.seams import KubeApi
 
 SELECTOR = "app.kubernetes.io/part-of=spotmix,app.kubernetes.io/component=server"
 HOME = "spotmix-system"
@@ -89,7 +89,7 @@ class _Pods(Struct, frozen=True):
     items: list[_Pod] | None = None
 
 
-async def find_service_pod(api: Api, namespace: str = "") -> ServicePod:
+async def find_service_pod(api: KubeApi, namespace: str = "") -> ServicePod:
     """The pod to ask: ready, the leader if there is one.
 
     Args:
@@ -114,7 +114,7 @@ async def find_service_pod(api: Api, namespace: str = "") -> ServicePod:
     return ServicePod(chosen.metadata.namespace, chosen.metadata.name, chosen.port, chosen.leads)
 
 
-async def _list(api: Api, namespace: str) -> list[_Pod]:
+async def _list(api: KubeApi, namespace: str) -> list[_Pod]:
     try:
         return await _list_in(api, namespace)
     except ApiError as error:
@@ -124,7 +124,7 @@ async def _list(api: Api, namespace: str) -> list[_Pod]:
         return await _list_in(api, HOME)
 
 
-async def _list_in(api: Api, namespace: str) -> list[_Pod]:
+async def _list_in(api: KubeApi, namespace: str) -> list[_Pod]:
     path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
     body = await api.request("GET", path, params={"labelSelector": SELECTOR})
     try:

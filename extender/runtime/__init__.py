@@ -15,14 +15,14 @@ from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
-from extender.runtime import memory
+from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import assemble, drift_readings
 from extender.runtime.duties import Duties
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
-from extender.runtime.grpc import Api, api_readings
+from extender.runtime.grpc import GrpcApi, api_readings
 from extender.runtime.intake import Intake
 from extender.runtime.leadership import Leadership
 from extender.runtime.listeners import Listeners
@@ -38,7 +38,7 @@ from extender.runtime.writers import Writers
 from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
 from extender.servers.http import HealthApp
-from extender.servers.owners import OwnerGate
+from extender.servers.owners import AwaitedOwners
 from extender.settings import Settings
 from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
@@ -95,7 +95,7 @@ class Runtime:
         self._writers = Writers(settings, client, self.state, self.metrics, self._report, self._decides)
         recorder, waker = self._writers.recorder, self._writers.waker
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
-        self._gate = OwnerGate(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
+        self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
         self._certificates = Certificates(settings, client, self._report)
         self._listeners = Listeners(settings, self._certificates.extender, self._make_webhook(), tracer)
@@ -122,7 +122,7 @@ class Runtime:
             obstacle=self.leadership.obstacle,
             report=self._report,
         )
-        self._api = Api(settings.api, self._access)
+        self._api = GrpcApi(settings.api, self._access)
         if self._api.tls is not None:
             self._certificates.follow("api", self._api.tls)
         self._tasks: list[asyncio.Task[None]] = []
@@ -224,7 +224,7 @@ class Runtime:
     async def _become_synced(self) -> None:
         started = time.monotonic()
         await self.feed.wait_synced()
-        memory.settle()
+        allocator.settle()
         drift = self._drift if self.settings.drift.enabled else None
         reach = ReachReports(self.state, self._writers.recorder)
         seats = self._writers.seats()
@@ -279,7 +279,7 @@ async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
     client = await ApiClient.connect(settings.kubeconfig or None, settings.context or None)
     try:
         runtime = Runtime(settings, client, tracer)
-        memory.prepare()
+        allocator.prepare()
         await runtime.start()
     except BaseException:
         await client.close()

@@ -15,7 +15,7 @@ from typing import Self
 
 from extender.core.policy.policy import parse_duration
 from extender.kube.certificates import CertificateKeeper, Place, Serving
-from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.pki.rotation import Rules
 from extender.pki.x509 import Names, service_names
 from extender.runtime.whoami import needed_namespace
@@ -42,7 +42,7 @@ class ServingCertificate:
     """
 
     def __init__(
-        self, api: WatchApi, place: Place, rules: Rules, report: Report, *, ports: Ports | None = None
+        self, api: KubeWatchApi, place: Place, rules: Rules, report: Report, *, ports: Timing | None = None
     ) -> None:
         self._tls = MemoryTls()
         self._log = logger()
@@ -58,7 +58,7 @@ class ServingCertificate:
         )
 
     @classmethod
-    def of(cls, settings: CertificateSettings, api: WatchApi, report: Report) -> Self:
+    def of(cls, settings: CertificateSettings, api: KubeWatchApi, report: Report) -> Self:
         """Make one as the settings say, which name a Secret.
 
         Raises:
@@ -71,7 +71,7 @@ class ServingCertificate:
             parse_duration(settings.validity),
             parse_duration(settings.ca_validity),
             parse_duration(settings.renew_before),
-            1.0 - Ports().uniform(0.0, SPREAD),
+            1.0 - Timing().uniform(0.0, SPREAD),
         )
         return cls(api, Place(namespace, settings.secret, settings.configurations), rules, report)
 

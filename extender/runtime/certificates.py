@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from extender.core.model.errors import SpotmixError
-from extender.kube.ports import Report, WatchApi
+from extender.kube.seams import KubeWatchApi, Report
 from extender.servers.tls import ReloadingTls
 from extender.settings import Settings
 from extender.telemetry.logs import logger
@@ -31,7 +31,7 @@ class Certificates:
         ConfigError: a certificate cannot be used, or the namespace of the Secret is not known.
     """
 
-    def __init__(self, settings: Settings, client: WatchApi, report: Report) -> None:
+    def __init__(self, settings: Settings, client: KubeWatchApi, report: Report) -> None:
         self._report = report
         self._log = logger()
         self._files: dict[str, ReloadingTls] = {}
@@ -83,7 +83,7 @@ class Certificates:
                 self._report(f"{server} tls", f"{error}; the last good certificate stays in force")
 
 
-def _own(settings: Settings, client: WatchApi, report: Report) -> "ServingCertificate | None":
+def _own(settings: Settings, client: KubeWatchApi, report: Report) -> "ServingCertificate | None":
     if not settings.webhook.certificates.secret:
         return None
     from extender.runtime.certificate import ServingCertificate  # noqa: PLC0415 - costly, see servers.tls

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from extender.servers.grpc.watches import Watches
 
 
-class Api:
+class GrpcApi:
     """The API, served or not.
 
     Args:

@@ -9,7 +9,7 @@ from extender.core.state.events import Event, Gone, Unavailable, Upsert
 from extender.core.state.state import ClusterState, Wake
 from extender.kube.waker import Waker
 from extender.runtime.policies import PolicyReports
-from extender.servers.owners import OwnerGate
+from extender.servers.owners import AwaitedOwners
 from extender.telemetry.logs import logger
 
 
@@ -30,7 +30,7 @@ class Intake:
         ensure: Callable[[OwnerRef], None],
         waker: Waker,
         policies: PolicyReports,
-        gates: Sequence[OwnerGate],
+        gates: Sequence[AwaitedOwners],
     ) -> None:
         self._state = state
         self._ensure = ensure

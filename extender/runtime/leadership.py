@@ -19,7 +19,7 @@ from extender.core.state.state import ClusterState
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod
-from extender.kube.ports import Ports, Report, WatchApi
+from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
 from extender.settings.sections import LeaderElectionSettings
 from extender.telemetry.logs import logger
@@ -73,17 +73,17 @@ class Leadership:
     def __init__(
         self,
         settings: LeaderElectionSettings,
-        client: WatchApi,
+        client: KubeWatchApi,
         feed: Followed,
         state: ClusterState,
         report: Report,
         *,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
     ) -> None:
         self._feed = feed
         self._state = state
         self._report = report
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._log = logger()
         self._elector: Elector | None = None
         self._pod: OwnPod | None = None

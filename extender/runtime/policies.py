@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from extender.core.model.eventreasons import EventReason
 from extender.core.policy.workloads import PolicyChanged, Workloads
 from extender.kube.occurrences import RETELL
-from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
+from extender.kube.seams import Timing
 from extender.telemetry.logs import logger
 from extender.telemetry.vocabulary import named
 
@@ -34,12 +34,12 @@ class PolicyReports:
         recorder: EventRecorder,
         decides: Callable[[], bool],
         *,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
     ) -> None:
         self._workloads = workloads
         self._recorder = recorder
         self._decides = decides
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._invalid: set[str] = set()
         self._log = logger()
 

@@ -13,9 +13,9 @@ from extender.core.policy.shortfall import shortfall
 from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
 from extender.kube.occurrences import RETELL
-from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
+from extender.kube.seams import Timing
 
 # Seconds between two looks.
 LOOK = 30.0
@@ -32,10 +32,10 @@ class ReachReports:
         ports: time.
     """
 
-    def __init__(self, state: ClusterState, recorder: EventRecorder, *, ports: Ports | None = None) -> None:
+    def __init__(self, state: ClusterState, recorder: EventRecorder, *, ports: Timing | None = None) -> None:
         self._state = state
         self._recorder = recorder
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._found: dict[str, str] = {}
         self._told: dict[str, tuple[str, float]] = {}
 

@@ -7,11 +7,11 @@ from extender import __version__
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
-from extender.kube.ports import Report
 from extender.kube.reflector import Health
+from extender.kube.seams import Report
 from extender.runtime.drift import DriftLoop
 from extender.runtime.drift.freshness import faults, holds_up_all
-from extender.servers.console import Drifting, Sources
+from extender.servers.console import DriftSource, Sources
 from extender.settings.sections import DriftSettings
 
 
@@ -37,7 +37,7 @@ def sources(
         report: told of whatever goes wrong.
     """
     mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
-    drifting = Drifting(
+    drifting = DriftSource(
         mode,
         drift.rules,
         lambda: drift.memory.history,

@@ -9,7 +9,7 @@ from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
-from extender.servers.owners import OwnerGate
+from extender.servers.owners import AwaitedOwners
 from extender.servers.server import HttpServer, bind
 from extender.servers.webhook import PATHS, WebhookApp
 from extender.settings import Settings, split_address, stanza_from
@@ -62,7 +62,7 @@ class Webhook:
         self._tracer = tracer
         self._log = logger()
         # Its own: what holds up the scheduler is short of time, and nobody looks at this pod a second time.
-        self.gate = OwnerGate(ensure, PATIENCE, time.monotonic)
+        self.gate = AwaitedOwners(ensure, PATIENCE, time.monotonic)
         self._context = context
         self._admission = Admission(
             state,

@@ -9,9 +9,9 @@ from extender.core.state.state import ClusterState
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches
-from extender.kube.ports import Report
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
+from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.settings import Settings

@@ -41,7 +41,7 @@ class About(Struct, frozen=True):
 UNKNOWN = About()
 
 
-class Verdict(Struct, frozen=True):
+class ReviewAnswer(Struct, frozen=True):
     """What becomes of an object. `denied` is why it is refused; `failed`: it was not looked at as it should be."""
 
     uid: str
@@ -67,10 +67,10 @@ class Verdict(Struct, frozen=True):
         return encode_answer(self.uid, patches=self.patches, warnings=self.warnings, denied=self.denied)
 
 
-def failure(uid: str, fault: str, about: About = UNKNOWN) -> Verdict:
+def failure(uid: str, fault: str, about: About = UNKNOWN) -> ReviewAnswer:
     """Let an object pass unchanged because something went wrong, and say so."""
     text = fault if fault.startswith("spotmix: ") else f"spotmix: {fault}"
-    return Verdict(uid, warnings=(f"{text}; {_LEFT}",), failed=True, about=about)
+    return ReviewAnswer(uid, warnings=(f"{text}; {_LEFT}",), failed=True, about=about)
 
 
 class Admission:
@@ -105,7 +105,7 @@ class Admission:
         self._deny = deny
         self._clock = clock
 
-    async def mutate_pod(self, body: bytes) -> Verdict:
+    async def mutate_pod(self, body: bytes) -> ReviewAnswer:
         """Give a pod of a managed workload what it needs to be placed.
 
         Raises:
@@ -114,7 +114,7 @@ class Admission:
         review = decode_pod(body)
         draft, workloads = review.draft, self._state.workloads
         if draft is None or not workloads.may_manage(draft.pod.namespace, draft.pod.owner):
-            return Verdict(review.uid)
+            return ReviewAnswer(review.uid)
         about = About(draft.pod.namespace, draft.pod.name)
         if not self._synced():
             return failure(review.uid, Reason.NOT_SYNCED.text, about)
@@ -126,9 +126,9 @@ class Admission:
             fault = f"{owner.ref.kind} {owner.ref.name}, which controls the pod, is not known yet"
             return failure(review.uid, fault, about)
         if owner is None:
-            return Verdict(review.uid, about=about)
+            return ReviewAnswer(review.uid, about=about)
         about = About(about.namespace, about.pod, owner.workload.kind, owner.workload.name)
-        return Verdict(review.uid, tuple(review.patches(self._mutator.mutate(owner, draft))), about=about)
+        return ReviewAnswer(review.uid, tuple(review.patches(self._mutator.mutate(owner, draft))), about=about)
 
     async def _arrival(self, owner: Managed | Missing | None, pod: PodView) -> Managed | Missing | None:
         """What is known of a pod's owner once it has been waited for."""
@@ -137,7 +137,7 @@ class Admission:
             owner = self._state.workloads.resolve(pod.namespace, pod.owner)
         return owner
 
-    async def mutate_scheduler_config(self, body: bytes) -> Verdict:
+    async def mutate_scheduler_config(self, body: bytes) -> ReviewAnswer:
         """Put our extender into the scheduler configurations of a ConfigMap that asks for it.
 
         Raises:
@@ -146,19 +146,19 @@ class Admission:
         review = decode_config_map(body)
         prefixes = self._state.workloads.rules.prefixes
         if not any(parse_enabled(review.labels.get(f"{prefix}/inject-extender", "")) for prefix in prefixes):
-            return Verdict(review.uid)
+            return ReviewAnswer(review.uid)
         changed = {}
         for key, value in review.data.items():
             try:
                 # A large one takes a second to read.
                 injected = await asyncio.to_thread(self._inject, value)
             except WireError as error:
-                return Verdict(review.uid, denied=f"ConfigMap {review.name}: data[{key!r}]: {error}")
+                return ReviewAnswer(review.uid, denied=f"ConfigMap {review.name}: data[{key!r}]: {error}")
             if injected != value:
                 changed[key] = injected
-        return Verdict(review.uid, tuple(data_patches(changed)))
+        return ReviewAnswer(review.uid, tuple(data_patches(changed)))
 
-    async def validate_workload(self, body: bytes) -> Verdict:
+    async def validate_workload(self, body: bytes) -> ReviewAnswer:
         """Say what is wrong or pointless in the labels and annotations of an object that may carry a policy.
 
         Raises:
@@ -169,18 +169,18 @@ class Admission:
         review = decode_workload(body, rules.prefixes)
         new = review.new
         if new is None or _silent(new) or _same_words(review.old, new):
-            return Verdict(review.uid)
+            return ReviewAnswer(review.uid)
         about = About(new.name) if isinstance(new, Namespace) else About(new.namespace, "", new.kind, new.name)
         home = about.namespace
         if home in rules.protected_namespaces:
-            return Verdict(review.uid)
+            return ReviewAnswer(review.uid)
         namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
         problems = examine(new, namespace, workloads.default_layer, rules)
         wrong = [problem.text for problem in problems if not problem.warning]
         doubtful = [problem.text for problem in problems if problem.warning]
         if wrong and self._deny:
-            return Verdict(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong), about=about)
-        return Verdict(review.uid, warnings=(*wrong, *doubtful), about=about)
+            return ReviewAnswer(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong), about=about)
+        return ReviewAnswer(review.uid, warnings=(*wrong, *doubtful), about=about)
 
 
 def _silent(thing: Owner | Namespace) -> bool:

@@ -11,7 +11,7 @@ _REMEMBERED = 4096
 _FORGET_AFTER = 10.0
 
 
-class OwnerGate:
+class AwaitedOwners:
     """Lets a decision wait for its owner, once: while an owner stays away, later decisions on it do not wait again.
 
     Args:

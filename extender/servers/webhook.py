@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from extender.core.model.errors import WireError
-from extender.servers.admission import UNKNOWN, About, Admission, Verdict, failure
+from extender.servers.admission import UNKNOWN, About, Admission, ReviewAnswer, failure
 from extender.servers.asgi import (
     CLOSE,
     TEXT,
@@ -16,7 +16,7 @@ from extender.servers.asgi import (
 )
 from extender.wire.admission_v1 import read_uid
 
-Review = Callable[[bytes], Awaitable[Verdict]]
+Review = Callable[[bytes], Awaitable[ReviewAnswer]]
 
 
 class AdmissionObserver(Protocol):
@@ -95,7 +95,7 @@ class WebhookApp:
         self._observer.admitted(verb, "failed", UNKNOWN)
 
     @staticmethod
-    async def _verdict(review: Review, body: bytes) -> tuple[Verdict | None, str]:
+    async def _verdict(review: Review, body: bytes) -> tuple[ReviewAnswer | None, str]:
         """The verdict, None when there is no uid to answer to; and what went wrong."""
         try:
             verdict = await review(body)

@@ -62,7 +62,7 @@ class _Status(Struct):
     disrupted: dict[str, float] = field(default_factory=dict)
 
 
-class Budgets(Watcher):
+class DisruptionController(Watcher):
     """See the module.
 
     Args:

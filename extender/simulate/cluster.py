@@ -12,7 +12,7 @@ from extender.core.model.selectors import LabelSelector
 from extender.core.policy.workloads import PolicyRules
 from extender.core.state.events import Event
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
-from extender.simulate.budgets import Budgets, BudgetSpec
+from extender.simulate.budgets import BudgetSpec, DisruptionController
 from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
 from extender.simulate.drifting import DriftLoop, DriftOptions
@@ -85,7 +85,7 @@ class Cluster:
         }
         self.meter = Meter(self.api, self.truth, self._prices())
         self.controllers = Controllers(self.api)
-        self.budgets = Budgets(self.api)
+        self.budgets = DisruptionController(self.api)
         self.service = Service(self.api, options.rules, options.service) if options.service is not None else None
         self.scheduler = Scheduler(self.api, self.truth, self.service, Random(ties), options.scheduler, self.refused)
         self.drift: DriftLoop | None = None

@@ -9,20 +9,20 @@ from random import Random
 
 from msgspec import Struct
 
-from extender.core.drift.backoff import DRAIN_PATIENCE, Patience, Result
+from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, Result, WorkloadBackoff
 from extender.core.drift.drain import threatened
-from extender.core.drift.history import History, Verdict
+from extender.core.drift.history import History, Judgement
 from extender.core.drift.judge import judge
+from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import Move
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.view import View
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import Reservation, replacing
 from extender.core.state.state import Released
 from extender.simulate.api import VirtualApi
-from extender.simulate.budgets import Budgets
+from extender.simulate.budgets import DisruptionController
 from extender.simulate.clock import Timer
 from extender.simulate.service import Service
 
@@ -61,14 +61,16 @@ class DriftLoop:
         circuits: how often a workload was given up.
     """
 
-    def __init__(self, api: VirtualApi, service: Service, budgets: Budgets, options: DriftOptions, rng: Random) -> None:
+    def __init__(
+        self, api: VirtualApi, service: Service, budgets: DisruptionController, options: DriftOptions, rng: Random
+    ) -> None:
         self._api = api
         self._clock = api.clock
         self._service = service
         self._budgets = budgets
         self.options = options
-        self._patience = Patience(lambda: self._clock.now, rng.uniform)
-        self._haste = Patience(lambda: self._clock.now, rng.uniform, DRAIN_PATIENCE)
+        self._patience = WorkloadBackoff(lambda: self._clock.now, rng.uniform)
+        self._haste = WorkloadBackoff(lambda: self._clock.now, rng.uniform, LONGEST_WHEN_DRAINED)
         self._threatened: frozenset[str] = frozenset()
         self._seen_since = 0.0
         self._soon = Timer(None)
@@ -76,7 +78,7 @@ class DriftLoop:
         self._moving: set[str] = set()
         self._drained: dict[str, float] = {}
         self.history = History()
-        self.view = View()
+        self.view = LastPlans()
         self.cycles = 0
         self.evictions: Counter[Reason] = Counter()
         self.refused: Counter[int] = Counter()
@@ -142,7 +144,7 @@ class DriftLoop:
             due.update(dict.fromkeys(state.workloads.by_uid))
         return due
 
-    def _settle(self, verdict: Verdict) -> None:
+    def _settle(self, verdict: Judgement) -> None:
         move = verdict.in_flight.move
         workload = self._service.state.workloads.by_uid.get(move.workload.uid)
         policy = workload.policy if workload is not None else None
@@ -167,7 +169,7 @@ class DriftLoop:
         self._moving.add(uid)
         self._clock.after(POST, lambda: self._make(move))
 
-    def _waits(self, move: Move) -> Patience:
+    def _waits(self, move: Move) -> WorkloadBackoff:
         return self._haste if move.reason is Reason.INTERRUPTED else self._patience
 
     def _make(self, move: Move) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from itertools import chain, zip_longest
 
 from extender.core.capacity.fit import admits, has_room, meets
-from extender.core.capacity.occupancy import Whereabouts
+from extender.core.capacity.occupancy import Occupancy
 from extender.core.capacity.topology import Check, Topology
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import Requests
@@ -69,7 +69,7 @@ class Feasible:
         requests, constraints = pod.template.requests, pod.template.constraints
         checks: list[Check] = []
         if self._minds_others(constraints):
-            topology = Topology(self._state, Whereabouts(self._state, frozenset()))
+            topology = Topology(self._state, Occupancy(self._state, frozenset()))
             record = self._state.pods[pod.uid]
             checks = [*topology.affinity(record), *topology.spread(record)]
         volumes = self._volume_terms(pod)

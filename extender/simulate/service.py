@@ -96,7 +96,7 @@ class Service(Watcher):
         """Take in what there is at once, as after a list, and begin."""
         while self._coming:
             self._take(*self._coming.popleft()[1:])
-        self._clock.after(HOUSEKEEPING, self._keep_house)
+        self._clock.after(HOUSEKEEPING, self._prune)
 
     # The watch
 
@@ -135,9 +135,9 @@ class Service(Watcher):
         if self.state.reseat and self._options.deletion_cost:
             self._note_reseats()
 
-    def _keep_house(self) -> None:
+    def _prune(self) -> None:
         self.state.expire(self._clock.now)
-        self._clock.after(HOUSEKEEPING, self._keep_house)
+        self._clock.after(HOUSEKEEPING, self._prune)
 
     # Filter and prioritize
 

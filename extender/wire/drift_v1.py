@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from extender.core.drift.history import DEFAULT_GRACE, BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import Move, Subject
+from extender.core.drift.history import DEFAULT_GRACE, DirectionBackoff, InFlight, WorkloadHistory
+from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.errors import WireError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
@@ -97,7 +97,7 @@ def decode_history(text: str) -> WorkloadHistory:
     return WorkloadHistory(
         [_to_in_flight(each) for each in entry.in_flight],
         list(entry.moved),
-        {key: BackOff(each.failures, each.until) for key, each in entry.back_off.items()},
+        {key: DirectionBackoff(each.failures, each.until) for key, each in entry.back_off.items()},
         list(entry.vain),
         entry.opened,
         entry.judged_by,
@@ -167,7 +167,7 @@ def _to_in_flight(entry: _InFlight) -> InFlight:
     move = Move(
         PodId(pod.namespace, pod.name, pod.uid),
         entry.node,
-        Subject(workload.uid, workload.kind, workload.namespace, workload.name, workload.revision),
+        WorkloadRef(workload.uid, workload.kind, workload.namespace, workload.name, workload.revision),
         entry.source,
         entry.destination,
         entry.target,

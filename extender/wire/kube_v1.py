@@ -62,7 +62,7 @@ class Metadata(Identity, frozen=True, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
-class Condition(Struct, frozen=True, gc=False):
+class RawCondition(Struct, frozen=True, gc=False):
     """A condition of a node or pod."""
 
     type: str = ""
@@ -70,7 +70,7 @@ class Condition(Struct, frozen=True, gc=False):
     reason: str | None = None
 
 
-class TimedCondition(Condition, frozen=True, rename="camel", gc=False):
+class TimedCondition(RawCondition, frozen=True, rename="camel", gc=False):
     """A condition with the time of its last change."""
 
     last_transition_time: datetime | None = None

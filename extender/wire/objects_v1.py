@@ -11,7 +11,7 @@ from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS,
 from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
 from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
-from extender.wire.facts_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
+from extender.wire.budgets_volumes_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import (
     Identity,
@@ -27,7 +27,7 @@ from extender.wire.kube_v1 import (
 )
 from extender.wire.pod_v1 import PodReader, RawPod
 from extender.wire.rollout_v1 import is_rolling
-from extender.wire.watch import Change, Page
+from extender.wire.watch import Page, WatchEvent
 
 _interned: Interned[tuple[tuple[str, str], ...], Mapping[str, str]] = Interned()
 _BUILT_IN_GROUPS = ("", "apps", "batch")
@@ -96,29 +96,29 @@ class ObjectDecoder(Generic[R]):
         except ValueError as error:
             raise WireError(f"an object of {self._resource} does not decode: {error}") from error
 
-    def change(self, line: bytes) -> Change:
+    def change(self, line: bytes) -> WatchEvent:
         """See `Decoder.change`."""
         try:
             event = self._event.decode(line)
             if event.type in _ABOUT_OBJECTS:
                 raw = event.object
-                return Change(event.type, self._convert(raw), raw.metadata.resource_version)
+                return WatchEvent(event.type, self._convert(raw), raw.metadata.resource_version)
         except ValueError:
             # It is no object, or none that decodes: looked at again with more care.
             pass
         return self._change_apart(line)
 
-    def _change_apart(self, line: bytes) -> Change:
+    def _change_apart(self, line: bytes) -> WatchEvent:
         """Decode a line of any type, its object apart from it."""
         try:
             outer = self._line.decode(line)
             if outer.type == "ERROR":
                 status = self._status.decode(outer.object)
-                return Change("ERROR", None, "", status.code, status.message)
+                return WatchEvent("ERROR", None, "", status.code, status.message)
             if outer.type == "BOOKMARK":
-                return Change("BOOKMARK", None, self._version.decode(outer.object).metadata.resource_version)
+                return WatchEvent("BOOKMARK", None, self._version.decode(outer.object).metadata.resource_version)
             raw = self._object.decode(outer.object)
-            return Change(outer.type, self._convert(raw), raw.metadata.resource_version)
+            return WatchEvent(outer.type, self._convert(raw), raw.metadata.resource_version)
         except ValueError as error:
             raise WireError(f"watch event of {self._resource} does not decode: {error}") from error
 

@@ -13,7 +13,7 @@ from extender.core.model.objects import EMPTY, Pod, Protection
 from extender.core.policy.protection import opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
-from extender.wire.kube_v1 import DELETION_COST, Condition, Identity
+from extender.wire.kube_v1 import DELETION_COST, Identity, RawCondition
 from extender.wire.requests_v1 import pod_requests
 
 _ABSENT = Raw()
@@ -30,7 +30,7 @@ class PodStatus(Struct, frozen=True, rename="camel", gc=False):
     """How a pod is."""
 
     phase: str | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[RawCondition] | None = None
     nominated_node_name: str | None = None
 
 

@@ -15,7 +15,7 @@ class Page(Struct, frozen=True):
     token: str
 
 
-class Change(Struct, frozen=True, gc=False):
+class WatchEvent(Struct, frozen=True, gc=False):
     """A line of a watch: `type` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.
 
     `object` is None for BOOKMARK and ERROR; `code` and `message` are set for ERROR (410: the version is too old).
@@ -35,6 +35,6 @@ class Decoder(Protocol):
         """Decode the body of a list."""
         ...
 
-    def change(self, line: bytes) -> Change:
+    def change(self, line: bytes) -> WatchEvent:
         """Decode one line of a watch."""
         ...

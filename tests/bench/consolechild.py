@@ -17,7 +17,7 @@ from bench.planchild import LATER, RULES, Stage
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
 from extender.servers.asgi import Message, Scope
-from extender.servers.console import ConsoleApp, Drifting, Sources
+from extender.servers.console import ConsoleApp, DriftSource, Sources
 from extender.servers.console.gather import KEEP
 
 
@@ -48,7 +48,7 @@ async def _longest_gap(task: "asyncio.Task[None]") -> float:
 async def measure(stage: Stage, rounds: int) -> None:
     """Ask for each page, and print."""
     state = stage.state
-    drifting = Drifting("on", RULES, History, lambda: True, lambda: None)
+    drifting = DriftSource("on", RULES, History, lambda: True, lambda: None)
     sources = Sources(state, DecisionLog(), drifting, lambda: None, lambda: LATER, "", lambda *_: None)
     app = ConsoleApp(sources, _elsewhere)
     some = stage.deployments(20)[0]

@@ -23,7 +23,7 @@ from support.webhook import Hook, called
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, create_nodes, node_pool
 from extender.sandbox.ports import LOOPBACK
-from extender.servers.admission import About, Verdict
+from extender.servers.admission import About, ReviewAnswer
 from extender.servers.server import HttpServer, bind
 from extender.servers.tls import ReloadingTls
 from extender.servers.webhook import WebhookApp
@@ -48,16 +48,16 @@ class Recorder:
         self.bodies: dict[str, bytes] = {}
         self.count = 0
 
-    async def mutate_pod(self, body: bytes) -> Verdict:
+    async def mutate_pod(self, body: bytes) -> ReviewAnswer:
         return self._keep("pods", body)
 
-    async def mutate_scheduler_config(self, body: bytes) -> Verdict:
+    async def mutate_scheduler_config(self, body: bytes) -> ReviewAnswer:
         return self._keep("configs", body)
 
-    async def validate_workload(self, body: bytes) -> Verdict:
+    async def validate_workload(self, body: bytes) -> ReviewAnswer:
         return self._keep("workloads", body)
 
-    def _keep(self, endpoint: str, body: bytes) -> Verdict:
+    def _keep(self, endpoint: str, body: bytes) -> ReviewAnswer:
         self.count += 1
         request: dict[str, Any] = json.loads(body)["request"]
         thing = request["object"]
@@ -69,7 +69,7 @@ class Recorder:
             sort += "-dry"
         if sort != "probe-dry" and request["namespace"].startswith("recorded"):
             self.bodies.setdefault(f"{endpoint}-{sort}", body)
-        return Verdict(read_uid(body))
+        return ReviewAnswer(read_uid(body))
 
     def answered(self, verb: str, seconds: float) -> None:
         """Of no interest."""

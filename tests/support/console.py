@@ -11,9 +11,9 @@ from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
-from extender.servers.console import ConsoleApp, Drifting, Sources
-from extender.servers.console.ports import Doorkeeper
+from extender.servers.console import ConsoleApp, DriftSource, Sources
 from extender.servers.console.rendering import environment
+from extender.servers.console.sources import Authorizer
 from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view, ref
 
 
@@ -36,7 +36,7 @@ class Page:
 class ConsoleBench:
     """A console, and all that it is shown."""
 
-    def __init__(self, doorkeeper: Doorkeeper | None = None) -> None:
+    def __init__(self, authorizer: Authorizer | None = None) -> None:
         self.world = World()
         self.log = DecisionLog()
         self.history = History()
@@ -44,7 +44,7 @@ class ConsoleBench:
         self.paused: Reason | None = None
         self.obstacle: Reason | None = None
         self.reports: list[tuple[str, str]] = []
-        drifting = Drifting("on", DriftRules(), lambda: self.history, lambda: self.current, lambda: self.paused)
+        drifting = DriftSource("on", DriftRules(), lambda: self.history, lambda: self.current, lambda: self.paused)
         self.sources = Sources(
             self.world.state,
             self.log,
@@ -54,7 +54,7 @@ class ConsoleBench:
             "1.2.3",
             lambda source, text: self.reports.append((source, text)),
         )
-        self.app = ConsoleApp(self.sources, elsewhere, doorkeeper)
+        self.app = ConsoleApp(self.sources, elsewhere, authorizer)
         # Threads have no place in virtual time.
         environment()
 

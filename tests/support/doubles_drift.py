@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef, Pod
-from extender.kube.ports import Ports
 from extender.kube.recorder import EventRecorder
 from extender.kube.reflector import Health
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY
+from extender.kube.seams import Timing
 from extender.runtime.drift import DriftLoop, assemble
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import DriftMetrics
@@ -181,7 +181,7 @@ class Room:
         self.health = {r.key: Health(synced=True, last_contact=0.0) for r in (*BUILT_IN, *DRIFT_ONLY)}
         self.reports: list[str] = []
         self.registry = CollectorRegistry()
-        self.ports = Ports(clock=self._loop.time, sleep=asyncio.sleep, uniform=lambda _low, high: high)
+        self.ports = Timing(clock=self._loop.time, sleep=asyncio.sleep, uniform=lambda _low, high: high)
         self.recorder = EventRecorder(self.cluster, self._report, ports=self.ports)
         self.drift = self._assemble(DriftSettings(**{**QUICK, **settings}))
 

@@ -5,7 +5,7 @@ from typing import Any
 from extender.core.admission.mutate import MutationRules
 from extender.core.model.errors import WireError
 from extender.core.policy.workloads import PolicyRules
-from extender.servers.admission import About, Admission, Verdict
+from extender.servers.admission import About, Admission, ReviewAnswer
 from extender.servers.webhook import WebhookApp
 from support.doubles import ON_DEMAND, RULES, SPOT, World, make_node
 from support.doubles_servers import LIMIT, NoOwners
@@ -63,16 +63,16 @@ class HookBench:
         self.faults.append((verb, text))
         self.about.append(about)
 
-    async def pod(self, thing: Any, **request: Any) -> Verdict:
+    async def pod(self, thing: Any, **request: Any) -> ReviewAnswer:
         return await self.admission.mutate_pod(encoded(thing, **request))
 
     async def config(
         self, data: dict[str, str] | None, labels: dict[str, str] | None = None, **request: Any
-    ) -> Verdict:
+    ) -> ReviewAnswer:
         thing = {"metadata": {"name": "config", "labels": labels}, "data": data}
         return await self.admission.mutate_scheduler_config(encoded(thing, "ConfigMap", **request))
 
-    async def workload(self, thing: Any, kind: str = "Deployment", group: str = "apps", **request: Any) -> Verdict:
+    async def workload(self, thing: Any, kind: str = "Deployment", group: str = "apps", **request: Any) -> ReviewAnswer:
         return await self.admission.validate_workload(encoded(thing, kind, group, **request))
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from extender.core.drift.history import History
-from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, Subject
+from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, WorkloadRef
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 
@@ -27,7 +27,7 @@ class Why(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
-class Verdict(Struct, frozen=True):
+class EvictionVerdict(Struct, frozen=True):
     """What the API server says to a dry run of an eviction: `answer` is one word for it, `status` the HTTP status."""
 
     answer: str
@@ -46,7 +46,7 @@ class PlannedMove(Struct, frozen=True, rename="camel", omit_defaults=True):
     target: str
     why: Why
     audit: bool = False
-    verdict: Verdict | None = None
+    verdict: EvictionVerdict | None = None
 
 
 class PlannedStay(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -58,7 +58,7 @@ class PlannedStay(Struct, frozen=True, rename="camel", omit_defaults=True):
     source: str = field(name="from")
     why: Why
     destination: str = field(name="to", default="")
-    verdict: Verdict | None = None
+    verdict: EvictionVerdict | None = None
 
 
 class OngoingMove(Struct, frozen=True, rename="camel"):
@@ -108,7 +108,7 @@ def report(plan: DriftPlan, history: History, now: float, namespaces: Collection
         namespaces: those to tell of; None tells of all.
     """
 
-    def told(subject: Subject) -> bool:
+    def told(subject: WorkloadRef) -> bool:
         return namespaces is None or subject.namespace in namespaces
 
     ongoing = sorted(history.in_flight(), key=lambda entry: (entry.at, entry.move.pod.uid))
@@ -147,7 +147,7 @@ def doubted(report: DriftReport) -> tuple[PodId, ...]:
     return (*(move.pod for move in report.moves), *kept)
 
 
-def with_verdicts(report: DriftReport, verdicts: Mapping[PodId, Verdict]) -> DriftReport:
+def with_verdicts(report: DriftReport, verdicts: Mapping[PodId, EvictionVerdict]) -> DriftReport:
     """A report with what the API server says."""
     return replace(
         report,
@@ -159,7 +159,7 @@ def with_verdicts(report: DriftReport, verdicts: Mapping[PodId, Verdict]) -> Dri
 _OF_BUDGETS = frozenset({Reason.BUDGET, Reason.BUDGET_STALE, Reason.BUDGETS})
 
 
-def _name(subject: Subject) -> WorkloadName:
+def _name(subject: WorkloadRef) -> WorkloadName:
     return WorkloadName(subject.namespace, subject.kind, subject.name)
 
 

@@ -25,7 +25,7 @@ class _Repellers(Struct, eq=False):
     nodes: list[NodeRecord]
 
 
-class Whereabouts:
+class Occupancy:
     """See the module.
 
     Args:
@@ -40,7 +40,7 @@ class Whereabouts:
         self._abroad: dict[int, _Repellers] = {}
         self._chosen: dict[tuple[str, LabelSelector], list[PodLabels]] = {}
 
-    def settle(self, pod: PodRecord, node: NodeRecord) -> None:
+    def expect(self, pod: PodRecord, node: NodeRecord) -> None:
         """A pod like `pod` is to come to a node."""
         if pod.labels is not None:
             self._coming.setdefault(pod.labels, []).append((pod, node))

@@ -1,6 +1,6 @@
 """Which node of a class has room for a pod: requests, taints, selectors, volumes, host ports, other pods, pool cap.
 
-Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.take`.
+Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.occupy`.
 """
 
 from collections.abc import Callable, Container, Iterable
@@ -11,7 +11,7 @@ from itertools import islice
 from msgspec import Struct
 
 from extender.core.capacity.fit import admits, meets
-from extender.core.capacity.occupancy import Whereabouts
+from extender.core.capacity.occupancy import Occupancy
 from extender.core.capacity.stock import Entry, Stock
 from extender.core.capacity.topology import Check, Topology
 from extender.core.model.classes import SPOT
@@ -91,8 +91,8 @@ class Room:
         self._now = now
         self.steady = now - dwell
         self.stock = Stock(state, lost)
-        self._whereabouts = Whereabouts(state, leaving)
-        self.topology = Topology(state, self._whereabouts, lost)
+        self._occupancy = Occupancy(state, leaving)
+        self.topology = Topology(state, self._occupancy, lost)
         self._admitted: dict[Key, dict[str, bool]] = {}
         self._refused: dict[Key, Refusal] = {}
         self._looks: dict[Key, int] = {}
@@ -142,10 +142,10 @@ class Room:
         """Whether a pod like `pod` fits a certain node."""
         return _Search(self, pod, None, {}).step(node) is Step.END
 
-    def take(self, pod: PodRecord, node: NodeRecord, revision: Revision | None = None) -> None:
+    def occupy(self, pod: PodRecord, node: NodeRecord, revision: Revision | None = None) -> None:
         """A pod like `pod` is to come to a node, and counts towards the pool cap of `revision`."""
-        self.stock.take(pod, node)
-        self._whereabouts.settle(pod, node)
+        self.stock.occupy(pod, node)
+        self._occupancy.expect(pod, node)
         if revision is not None and node.facts is not None and node.facts.capacity_class == SPOT:
             held = self._held(revision)
             held[node.pool] = held.get(node.pool, 0) + 1

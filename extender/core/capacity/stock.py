@@ -52,7 +52,7 @@ class Stock:
         """Millicores that nobody has asked for."""
         return -self._entry(node)[0]
 
-    def take(self, pod: PodRecord, node: NodeRecord) -> None:
+    def occupy(self, pod: PodRecord, node: NodeRecord) -> None:
         """A pod like `pod` is to come to a node."""
         self._coming.setdefault(node.name, []).append(pod)
         self._charge(node, pod.requests, +1)

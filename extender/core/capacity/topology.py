@@ -7,7 +7,7 @@ Required terms and DoNotSchedule constraints only. Sources: `interpodaffinity/fi
 from collections.abc import Callable, Container, Mapping
 
 from extender.core.capacity.fit import selected, tolerated
-from extender.core.capacity.occupancy import Whereabouts
+from extender.core.capacity.occupancy import Occupancy
 from extender.core.model.constraints import Constraints, PodTerm, Spread
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
@@ -22,8 +22,8 @@ class Topology:
     Nodes that are `lost` (names) are taken to be gone.
     """
 
-    def __init__(self, state: ClusterState, whereabouts: Whereabouts, lost: Container[str] = ()) -> None:
-        self._state, self._whereabouts, self._lost = state, whereabouts, lost
+    def __init__(self, state: ClusterState, occupancy: Occupancy, lost: Container[str] = ()) -> None:
+        self._state, self._occupancy, self._lost = state, occupancy, lost
         self._domains: dict[object, Mapping[str, str]] = {}
 
     def affinity(self, pod: PodRecord) -> list[Check]:
@@ -34,9 +34,9 @@ class Topology:
             checks.append(self._required(pod, required))
         forbidden: dict[str, set[str]] = {}
         for term in pod.constraints.anti_affinity:
-            for _, node in self._whereabouts.matching(pod, (term,)):
+            for _, node in self._occupancy.matching(pod, (term,)):
                 _add(forbidden, term.topology_key, node)
-        for key, node in self._whereabouts.repelled(pod):
+        for key, node in self._occupancy.repelled(pod):
             _add(forbidden, key, node)
         if forbidden:
             checks.append(lambda labels: not any(labels.get(key) in values for key, values in forbidden.items()))
@@ -44,11 +44,11 @@ class Topology:
 
     def _required(self, pod: PodRecord, terms: tuple[PodTerm, ...]) -> Check:
         company: dict[str, set[str]] = {}
-        for _, node in self._whereabouts.matching(pod, terms):
+        for _, node in self._occupancy.matching(pod, terms):
             for term in terms:
                 _add(company, term.topology_key, node)
         # The first of a group that asks for its own company may go anywhere.
-        first = not company and all(self._whereabouts.means(term, pod.namespace, pod) for term in terms)
+        first = not company and all(self._occupancy.means(term, pod.namespace, pod) for term in terms)
         keys = {term.topology_key for term in terms}
 
         def check(labels: Mapping[str, str]) -> bool:
@@ -66,7 +66,7 @@ class Topology:
         selector, itself = constraint.selector, 0
         if selector is not None:
             itself = int(pod.labels is not None and selector.matches(pod.labels.labels))
-            for other, node in self._whereabouts.selected(pod, selector):
+            for other, node in self._occupancy.selected(pod, selector):
                 domain = eligible.get(node.name)
                 if domain is not None and not (other.terminating and other.node is node):
                     counts[domain] += 1

@@ -18,21 +18,21 @@ from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState
 
 
-class Seating:
+class Arrivals:
     """See the module."""
 
     def __init__(self, state: ClusterState, history: History, room: Room) -> None:
         self._state, self._history, self._room = state, history, room
         self._held: dict[str, dict[str, int]] = {}
 
-    def seat(self, without: Container[Revision] = ()) -> None:
+    def deduct(self, without: Container[Revision] = ()) -> None:
         """Deduct all that is about to come, save the pods of some revisions."""
         unbound = [pod for pod in self._state.unbound.values() if pod.revision not in without]
         self._room.expect(len(unbound))
         for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):
             node = self._named(pod) or self._first(pod, self._choices(pod))
             if node is not None:
-                self._room.take(pod, node, _counted(pod))
+                self._room.occupy(pod, node, _counted(pod))
         by_revision: dict[str, list[InFlight]] = {}
         for entry in self._history.in_flight():
             by_revision.setdefault(entry.move.workload.revision, []).append(entry)
@@ -54,7 +54,7 @@ class Seating:
             if target is None or not self._room.fits(like, target):
                 target = self._first(like, [(entry.move.destination,)])
             if target is not None:
-                self._room.take(like, target, None if revision.replacing else revision)
+                self._room.occupy(like, target, None if revision.replacing else revision)
 
     def _first(self, pod: PodRecord, choices: Iterable[Sequence[str]]) -> NodeRecord | None:
         """The node with most to spare among the first of `choices`, which are classes, that has one for a pod."""

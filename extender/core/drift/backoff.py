@@ -12,7 +12,7 @@ refused for another reason; the pod is not what was planned with; nobody answere
 # Seconds before the next attempt; doubled by each further one in a row, and up to half as much again by chance.
 BASE = {"blocked": 10.0, "refused": 15.0, "changed": 2.0, "unanswered": 15.0}
 LONGEST = 300.0
-DRAIN_PATIENCE = 3.0
+LONGEST_WHEN_DRAINED = 3.0
 """The longest wait for a pod that has to leave a node: a budget's status lags behind, and a notice is two minutes."""
 JITTER = 1.5
 
@@ -23,7 +23,7 @@ class _Wait(Struct):
     over: bool = False
 
 
-class Patience:
+class WorkloadBackoff:
     """Who waits, and how long. Others go on meanwhile.
 
     Args:

@@ -172,11 +172,11 @@ class _Drainer:
         workload = drift.managed.workload
         dry = workload.policy.mode == "audit"
         # How it stands has to be known before the pod leaves: until then it counts as in flight.
-        self._ledger.standing(workload)
+        self._ledger.availability(workload)
         self._crew_of(workload).serving -= _serves(pod)
-        self._ledger.take_budgets(pod)
+        self._ledger.deduct_budgets(pod)
         if not dry:
-            self._room().take(pod, target, drift.revision)
+            self._room().occupy(pod, target, drift.revision)
         self.moves.append(
             Move(
                 pod.id,

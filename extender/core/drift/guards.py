@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from extender.core.drift.history import WorkloadHistory
-from extender.core.drift.ledger import Standing
+from extender.core.drift.ledger import Availability
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift
 from extender.core.model.objects import Protection
@@ -26,7 +26,7 @@ class Case(Struct, eq=False):
     """What the guards of a workload look at."""
 
     drift: Drift
-    standing: Standing
+    availability: Availability
     history: WorkloadHistory | None
     rules: DriftRules
     now: float
@@ -75,7 +75,7 @@ def size_unknown(case: Case) -> Refusal | None:
 
 def singleton(case: Case) -> Refusal | None:
     """The only replica of a workload."""
-    alone = case.drift.replicas <= 1 and case.standing.replicas <= 1
+    alone = case.drift.replicas <= 1 and case.availability.replicas <= 1
     return Refusal(Reason.SINGLETON) if alone and not case.rules.singletons else None
 
 
@@ -88,7 +88,7 @@ def circuit_open(case: Case) -> Refusal | None:
 
 def rollout(case: Case) -> Refusal | None:
     """Its controller says so, or more than one revision has or wants pods."""
-    return Refusal(Reason.ROLLOUT) if case.standing.rolling or case.standing.revisions > 1 else None
+    return Refusal(Reason.ROLLOUT) if case.availability.rolling or case.availability.revisions > 1 else None
 
 
 def window(case: Case) -> Refusal | None:
@@ -105,29 +105,29 @@ def window(case: Case) -> Refusal | None:
 
 
 def _is_full(case: Case) -> bool:
-    return case.standing.unavailable + 1 > case.rules.unavailable_limit(case.standing.replicas)
+    return case.availability.unavailable + 1 > case.rules.unavailable_limit(case.availability.replicas)
 
 
 def held_up(case: Case) -> Refusal | None:
     """A pod does not end, and nobody forces it to: what it takes of the budget stays taken."""
-    return Refusal(Reason.HELD_UP, case.standing.stuck) if case.standing.stuck and _is_full(case) else None
+    return Refusal(Reason.HELD_UP, case.availability.stuck) if case.availability.stuck and _is_full(case) else None
 
 
 def unavailable(case: Case) -> Refusal | None:
     """As many pods are unavailable as may be, the move included."""
-    return Refusal(Reason.UNAVAILABLE, case.standing.culprit) if _is_full(case) else None
+    return Refusal(Reason.UNAVAILABLE, case.availability.culprit) if _is_full(case) else None
 
 
 def in_flight(case: Case) -> Refusal | None:
     """As many moves are in flight as may be."""
-    standing = case.standing
-    full = standing.in_flight >= case.rules.in_flight_limit(standing.replicas)
-    return Refusal(Reason.IN_FLIGHT, standing.astray) if full else None
+    availability = case.availability
+    full = availability.in_flight >= case.rules.in_flight_limit(availability.replicas)
+    return Refusal(Reason.IN_FLIGHT, availability.astray) if full else None
 
 
 def hourly_budget(case: Case) -> Refusal | None:
     """The owner's own limit."""
-    spent = case.standing.moved >= case.policy.max_moves_per_hour
+    spent = case.availability.moved >= case.policy.max_moves_per_hour
     return Refusal(Reason.HOURLY_BUDGET) if spent else None
 
 

@@ -51,7 +51,7 @@ class InFlight(Struct, frozen=True, gc=False):
     stuck: bool = False
 
 
-class Verdict(Struct, frozen=True):
+class Judgement(Struct, frozen=True):
     """What became of a move.
 
     `outcome` is MOVED, LANDED_WRONG, NO_REPLACEMENT, NOT_REPLACED, STUCK (it is still in flight), or REFUSED: the
@@ -65,7 +65,7 @@ class Verdict(Struct, frozen=True):
     landed: str = ""
 
 
-class BackOff(Struct, frozen=True, gc=False):
+class DirectionBackoff(Struct, frozen=True, gc=False):
     """`failures` moves in a row were in vain; no other before `until`."""
 
     failures: int
@@ -83,7 +83,7 @@ class WorkloadHistory(Struct):
 
     in_flight: list[InFlight] = field(default_factory=list)
     moved: list[float] = field(default_factory=list)
-    back_off: dict[str, BackOff] = field(default_factory=dict)
+    back_off: dict[str, DirectionBackoff] = field(default_factory=dict)
     vain: list[float] = field(default_factory=list)
     opened: float = 0.0
     judged_by: str = ""
@@ -126,7 +126,7 @@ class WorkloadHistory(Struct):
         before = self.back_off.get(key)
         failures = before.failures + 1 if before is not None else 1
         wait = min(rules.max_back_off, rules.back_off * 2.0 ** min(failures - 1, 30))
-        self.back_off[key] = BackOff(failures, now + wait)
+        self.back_off[key] = DirectionBackoff(failures, now + wait)
         self.vain = [at for at in self.vain if now - at < rules.circuit_window] + [now]
         if len(self.vain) < rules.circuit_moves:
             return False
@@ -194,7 +194,7 @@ class History:
                 self._drop(entry, made=False)
                 return
 
-    def settle(self, verdict: Verdict, rules: DriftRules, policy: Policy | None, now: float) -> bool:
+    def settle(self, verdict: Judgement, rules: DriftRules, policy: Policy | None, now: float) -> bool:
         """Take in what became of a move; say whether that opened the workload's circuit.
 
         Args:

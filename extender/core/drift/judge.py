@@ -7,7 +7,7 @@ replacement; of a StatefulSet it is the one with the same name. Each new pod sta
 
 from collections.abc import Iterator
 
-from extender.core.drift.history import History, InFlight, Verdict
+from extender.core.drift.history import History, InFlight, Judgement
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
@@ -26,7 +26,7 @@ STUCK_AFTER = 60.0
 
 def judge(
     state: ClusterState, history: History, rules: DriftRules, now: float, seen_since: float = 0.0
-) -> list[Verdict]:
+) -> list[Judgement]:
     """The moves of which there is something new to tell. Changes nothing: see `History.settle`.
 
     Args:
@@ -45,7 +45,7 @@ def judge(
 
 def _judge(
     state: ClusterState, entries: list[InFlight], rules: DriftRules, now: float, seen_since: float
-) -> Iterator[Verdict]:
+) -> Iterator[Judgement]:
     """Judge the moves of one revision."""
     revision = state.revisions.get(entries[0].move.workload.revision)
     taken: set[str] = set()
@@ -60,7 +60,7 @@ def _judge(
             right = _is_right(state, entry, replacement)
             verdict = _landed(entry, Reason.MOVED if right else Reason.LANDED_WRONG, replacement)
         elif replacement is None and _is_content(state, entry, revision):
-            verdict = Verdict(entry, Reason.NOT_REPLACED)
+            verdict = Judgement(entry, Reason.NOT_REPLACED)
         elif now - max(entry.at, seen_since) > entry.grace + rules.patience:
             verdict = _landed(entry, Reason.NO_REPLACEMENT, replacement)
         else:
@@ -69,11 +69,11 @@ def _judge(
             yield verdict
 
 
-def _of_one_still_there(entry: InFlight, record: PodRecord, now: float) -> Verdict | None:
+def _of_one_still_there(entry: InFlight, record: PodRecord, now: float) -> Judgement | None:
     if not record.terminating:
-        return Verdict(entry, Reason.REFUSED) if now - entry.at > UNSENT else None
+        return Judgement(entry, Reason.REFUSED) if now - entry.at > UNSENT else None
     if not entry.stuck and record.due and now - record.due > STUCK_AFTER:
-        return Verdict(entry, Reason.STUCK, node=entry.move.node)
+        return Judgement(entry, Reason.STUCK, node=entry.move.node)
     return None
 
 
@@ -99,11 +99,11 @@ def _class_of(pod: PodRecord) -> str:
     return pod.node.facts.capacity_class if pod.node is not None and pod.node.facts is not None else ""
 
 
-def _landed(entry: InFlight, outcome: Reason, pod: PodRecord | None) -> Verdict:
+def _landed(entry: InFlight, outcome: Reason, pod: PodRecord | None) -> Judgement:
     if pod is None:
-        return Verdict(entry, outcome)
+        return Judgement(entry, outcome)
     node = pod.node.name if pod.node is not None else ""
-    return Verdict(entry, outcome, PodId(pod.namespace, pod.name, pod.uid), node, _class_of(pod))
+    return Judgement(entry, outcome, PodId(pod.namespace, pod.name, pod.uid), node, _class_of(pod))
 
 
 def _is_right(state: ClusterState, entry: InFlight, pod: PodRecord) -> bool:

@@ -1,7 +1,7 @@
 """What a plan may take, and has taken: disruption budgets, pods that may be unavailable, moves in flight and per hour.
 
 One `Ledger` is shared by all that a plan moves, whatever for. It is asked first and told afterwards: `budget_refusal`,
-then `take_budgets`; `standing`, then `take`. Nothing is ever given back within a plan.
+then `deduct_budgets`; `availability`, then `deduct`. Nothing is ever given back within a plan.
 """
 
 from collections.abc import Set as AbstractSet
@@ -19,7 +19,7 @@ from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
 
-class Standing(Struct):
+class Availability(Struct):
     """How a workload stands; the plan's own moves are added as they are made.
 
     `unavailable` counts replicas that do not serve, or soon will not: not ready, not there, terminating, moved by this
@@ -56,12 +56,12 @@ class Ledger:
         self._leaving = {entry.move.pod.uid for entry in entries}
         self.in_flight = len(entries)
         self._taken: dict[str, int] = {}
-        self._standings: dict[str, Standing] = {}
+        self._availabilities: dict[str, Availability] = {}
         for entry in entries:
             pod = state.pods.get(entry.move.pod.uid)
             if pod is not None and not pod.terminating:
                 # The API server has counted it already, but that may not have come back to us.
-                self.take_budgets(pod)
+                self.deduct_budgets(pod)
 
     @property
     def leaving(self) -> AbstractSet[str]:
@@ -96,7 +96,7 @@ class Ledger:
         """Whether a PodDisruptionBudget covers a pod."""
         return bool(self._state.budgets_of(pod))
 
-    def take_budgets(self, pod: PodRecord) -> None:
+    def deduct_budgets(self, pod: PodRecord) -> None:
         """A pod is evicted: its budget allows one less, and it counts as leaving."""
         self._leaving.add(pod.uid)
         for budget in self._state.budgets_of(pod):
@@ -105,32 +105,32 @@ class Ledger:
 
     # Workloads
 
-    def standing(self, workload: Workload) -> Standing:
+    def availability(self, workload: Workload) -> Availability:
         """How a workload stands now, this plan's moves included."""
-        known = self._standings.get(workload.uid)
+        known = self._availabilities.get(workload.uid)
         if known is None:
-            known = self._standings[workload.uid] = self._look(workload)
+            known = self._availabilities[workload.uid] = self._look(workload)
         return known
 
-    def take(self, pod: PodRecord, workload: Workload) -> None:
+    def deduct(self, pod: PodRecord, workload: Workload) -> None:
         """A pod is moved: deduct it everywhere."""
-        self.take_budgets(pod)
-        standing = self.standing(workload)
-        standing.unavailable += 1
-        standing.in_flight += 1
-        standing.moved += 1
-        standing.culprit = standing.culprit or pod.name
+        self.deduct_budgets(pod)
+        availability = self.availability(workload)
+        availability.unavailable += 1
+        availability.in_flight += 1
+        availability.moved += 1
+        availability.culprit = availability.culprit or pod.name
         self.in_flight += 1
 
-    def _look(self, workload: Workload) -> Standing:
-        standing = Standing()
+    def _look(self, workload: Workload) -> Availability:
+        availability = Availability()
         available = terminating = 0
         down: list[str] = []
         stuck: list[str] = []
         astray: list[str] = []
         for owner, revision in revisions_of(self._state, workload):
-            standing.rolling |= owner.rolling
-            standing.replicas += owner.replicas or 0
+            availability.rolling |= owner.rolling
+            availability.replicas += owner.replicas or 0
             live = 0
             for pod in revision.pods if revision is not None else ():
                 if pod.terminating:
@@ -150,19 +150,21 @@ class Ledger:
                     available += 1
                 else:
                     down.append(pod.name)
-            standing.revisions += bool(live or owner.replicas)
+            availability.revisions += bool(live or owner.replicas)
         root = self._state.workloads.owners.get(workload.uid)
-        standing.rolling |= root is not None and root.rolling
+        availability.rolling |= root is not None and root.rolling
         # A pod that terminates and the replica that is missing for it are one and the same.
-        standing.unavailable = max(standing.replicas - available, terminating, 0)
-        standing.away = len(astray)
-        standing.culprit, standing.stuck, standing.astray = (min(names, default="") for names in (down, stuck, astray))
+        availability.unavailable = max(availability.replicas - available, terminating, 0)
+        availability.away = len(astray)
+        availability.culprit, availability.stuck, availability.astray = (
+            min(names, default="") for names in (down, stuck, astray)
+        )
         history = self._history.get(workload.uid)
         if history is not None:
-            standing.in_flight = len(history.in_flight)
-            standing.moved = history.moves_in_hour(self._now)
-        standing.in_flight += standing.away
-        return standing
+            availability.in_flight = len(history.in_flight)
+            availability.moved = history.moves_in_hour(self._now)
+        availability.in_flight += availability.away
+        return availability
 
 
 def _bypassed(budget: Budget, pod: PodRecord) -> bool:

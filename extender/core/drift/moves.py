@@ -8,7 +8,7 @@ from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 
 
-class Subject(Struct, frozen=True, gc=False):
+class WorkloadRef(Struct, frozen=True, gc=False):
     """The workload that a move is about; `revision` is the UID of the controller that will replace the pod."""
 
     uid: str
@@ -27,7 +27,7 @@ class Move(Struct, frozen=True, gc=False):
 
     pod: PodId
     node: str
-    workload: Subject
+    workload: WorkloadRef
     source: str
     destination: str
     target: str
@@ -43,7 +43,7 @@ class Stay(Struct, frozen=True, gc=False):
 
     pod: PodId
     node: str
-    workload: Subject
+    workload: WorkloadRef
     source: str
     destination: str
     reason: Reason
@@ -56,7 +56,7 @@ class OffTarget(Struct, frozen=True):
     `replicas` is what its controller wants. `missing` counts the pods it does not have yet, or that hold no seat.
     """
 
-    workload: Subject
+    workload: WorkloadRef
     replicas: int
     target: Mapping[str, int]
     actual: Mapping[str, int]

@@ -8,7 +8,7 @@ room deducted. One ledger and one view of the room serve the whole plan, so that
 from collections.abc import Collection
 
 from extender.core.capacity.room import Room
-from extender.core.drift.arrivals import Seating
+from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.drain import drain
 from extender.core.drift.guards import (
     Case,
@@ -65,7 +65,7 @@ class _Planner:
         """The room that is left, with what is about to come already deducted. Few plans come so far as to ask."""
         if self._room is None:
             self._room = Room(self.state, self.ledger.leaving, self.now, dwell=self.rules.dwell)
-            Seating(self.state, self.history, self._room).seat()
+            Arrivals(self.state, self.history, self._room).deduct()
             self._room.expect(self.searches)
         return self._room
 
@@ -102,7 +102,7 @@ class _Planner:
     def _settle(self, drift: Drift, refusal: Refusal | None) -> None:
         workload = drift.managed.workload
         if refusal is None:
-            case = Case(drift, self.ledger.standing(workload), self.history.get(workload.uid), self.rules, self.now)
+            case = Case(drift, self.ledger.availability(workload), self.history.get(workload.uid), self.rules, self.now)
             refusal = workload_refusal(case)
             if refusal is None:
                 for excess in drift.excess:
@@ -122,8 +122,8 @@ class _Planner:
     def move(self, drift: Drift, excess: Excess, pod: PodRecord, destination: str, target: NodeRecord) -> None:
         """Take in that a pod is moved."""
         workload = drift.managed.workload
-        self.ledger.take(pod, workload)
-        self.room.take(pod, target, drift.revision)
+        self.ledger.deduct(pod, workload)
+        self.room.occupy(pod, target, drift.revision)
         if not excess.destination:
             drift.wanting[destination] -= 1
         self.moves.append(

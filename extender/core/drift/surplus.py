@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from extender.core.capacity.room import Group
-from extender.core.drift.moves import OffTarget, Subject
+from extender.core.drift.moves import OffTarget, WorkloadRef
 from extender.core.model.objects import Owner
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, first_unfilled
@@ -61,10 +61,10 @@ class Drift(Struct, eq=False):
         return Group(self.revision, cap.limit(max(1, self.replicas)) if cap is not None else None)
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> WorkloadRef:
         """The workload, for a move."""
         workload = self.managed.workload
-        return Subject(workload.uid, workload.kind, workload.namespace, workload.name, self.revision.owner.uid)
+        return WorkloadRef(workload.uid, workload.kind, workload.namespace, workload.name, self.revision.owner.uid)
 
     @property
     def report(self) -> OffTarget:

@@ -7,7 +7,7 @@ from sys import intern
 from extender.core.model.classes import SPOT
 from extender.core.model.objects import Node, Pod, Requests
 from extender.core.state.census import Census
-from extender.core.state.facts import PodGroups
+from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.records import NodeRecord, PodLabels, PodRecord, Pool, Reservation
 from extender.core.state.repelling import Repelling
@@ -39,7 +39,7 @@ class Bindings(Revisions):
         self.unbound: dict[str, PodRecord] = {}
         self.repelling = Repelling()
         self.census = Census()
-        self._groups = PodGroups()
+        self._groups = PodsByLabels()
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._interruptions = Interruptions(half_life)

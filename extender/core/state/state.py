@@ -14,7 +14,7 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
 from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
-from extender.core.state.facts import Budgets, Shelf
+from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.records import PodRecord, Reservation, Revision
 from extender.core.state.waiting import Waiting
 
@@ -57,10 +57,10 @@ class ClusterState(Bindings):
         self.workloads = Workloads(rules)
         self.effects: list[Effect] = []
         self._ttl = reservation_ttl
-        self._budgets = Budgets()
-        self._claims: Shelf[tuple[str, str], Claim] = Shelf()
-        self._volumes: Shelf[str, Volume] = Shelf()
-        self._shelves: Mapping[str, Budgets | Shelf[tuple[str, str], Claim] | Shelf[str, Volume]] = {
+        self._budgets = BudgetIndex()
+        self._claims: Index[tuple[str, str], Claim] = Index()
+        self._volumes: Index[str, Volume] = Index()
+        self._shelves: Mapping[str, BudgetIndex | Index[tuple[str, str], Claim] | Index[str, Volume]] = {
             BUDGETS: self._budgets,
             CLAIMS: self._claims,
             VOLUMES: self._volumes,
@@ -139,7 +139,7 @@ class ClusterState(Bindings):
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
         elif resource in self._shelves:
-            self._shelves[resource].take(uid)
+            self._shelves[resource].remove(uid)
         else:
             self._policies_changed(self.workloads.remove_owner(uid))
 

@@ -1,6 +1,6 @@
 """What a change supposes, checked against the cluster: nodes that are gone, sizes, and a policy, judged for real.
 
-Nothing here is counted or placed: see `crews` and `settling`.
+Nothing here is counted or placed: see `pods` and `placing`.
 """
 
 import difflib
@@ -41,14 +41,14 @@ class Part(Struct, eq=False):
     subject: str
 
 
-class Supposed(Struct, eq=False):
+class CheckedChange(Struct, eq=False):
     """The cluster as it would be, before any pod has moved.
 
     Attributes:
         lost: the nodes that are gone, by name.
         parts: of the workload that was named, under the change; None where none was.
         subject: the UID of that workload, empty where none was named.
-        problems: of the policy supposed.
+        problems: of the supposed policy.
         notes: what was assumed.
     """
 
@@ -59,7 +59,7 @@ class Supposed(Struct, eq=False):
     notes: tuple[str, ...] = ()
 
 
-def suppose(state: ClusterState, change: Change) -> Supposed:
+def check_change(state: ClusterState, change: Change) -> CheckedChange:
     """Check a change.
 
     Raises:
@@ -77,7 +77,7 @@ def suppose(state: ClusterState, change: Change) -> Supposed:
             raise ChangeError(f"the price of {name} is {price:g}; write a number that is not negative")
     lost = _lost(state, change.lost_pools)
     if change.workload is None:
-        return Supposed(lost)
+        return CheckedChange(lost)
     return replace(_named(state, change, change.workload), lost=lost)
 
 
@@ -128,7 +128,7 @@ def _those_there_are(state: ClusterState) -> str:
 # The workload
 
 
-def _named(state: ClusterState, change: Change, asked: WorkloadName) -> Supposed:
+def _named(state: ClusterState, change: Change, asked: WorkloadName) -> CheckedChange:
     owner = _owner(state, asked)
     known = state.workloads
     why = _never(state, owner)
@@ -153,7 +153,7 @@ def _named(state: ClusterState, change: Change, asked: WorkloadName) -> Supposed
     if workload is not None and any(part.revision is None for part in parts):
         notes.append(_title(owner) + " has no pods to know their needs from: new ones are taken to need nothing")
     problems = workload.parsed.problems if workload is not None else ()
-    return Supposed({}, parts, owner.uid, problems, tuple(notes))
+    return CheckedChange({}, parts, owner.uid, problems, tuple(notes))
 
 
 def _title(owner: Owner) -> str:
@@ -214,14 +214,14 @@ def _settings(policy: Mapping[str, str], prefix: str) -> dict[str, str]:
 def _judged(state: ClusterState, owner: Owner, settings: Mapping[str, str], *, opts_in: bool) -> Workload | None:
     """The workload with keys set, judged as it will be; None when it is not managed then."""
     known = state.workloads
-    supposed = Workloads(known.rules)
-    supposed.unavailable |= known.unavailable
+    tried = Workloads(known.rules)
+    tried.unavailable |= known.unavailable
     namespace = known.namespaces.get(owner.namespace)
     if namespace is not None:
-        supposed.upsert_namespace(namespace)
+        tried.upsert_namespace(namespace)
     above = owner.owner
-    while above is not None and above.uid not in supposed.owners and (parent := known.owners.get(above.uid)):
-        supposed.upsert_owner(parent)
+    while above is not None and above.uid not in tried.owners and (parent := known.owners.get(above.uid)):
+        tried.upsert_owner(parent)
         above = parent.owner
     if opts_in:
         settings = {ENABLED: "true", **settings}
@@ -236,8 +236,8 @@ def _judged(state: ClusterState, owner: Owner, settings: Mapping[str, str], *, o
             target[f"{prefix}/{key}"] = value
         else:
             target.pop(f"{prefix}/{key}", None)
-    supposed.upsert_owner(replace(owner, labels=labels, annotations=annotations))
-    workload, before = supposed.by_uid.get(owner.uid), known.by_uid.get(owner.uid)
+    tried.upsert_owner(replace(owner, labels=labels, annotations=annotations))
+    workload, before = tried.by_uid.get(owner.uid), known.by_uid.get(owner.uid)
     if workload is not None and before is not None and not workload.parsed.valid:
         workload.last_valid = before.last_valid
     return workload

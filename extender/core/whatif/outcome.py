@@ -1,4 +1,4 @@
-"""How settled crews stand: counts by class, floors, moves that are needed and possible, and what their pods take."""
+"""How settled futures stand: counts by class, floors, moves that are needed and possible, and what their pods take."""
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from extender.core.answers.standing import Replicas, no_replicas
 from extender.core.capacity.fit import share
 from extender.core.capacity.room import Room
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown
-from extender.core.drift.ledger import Standing
+from extender.core.drift.ledger import Availability
 from extender.core.drift.plan import destinations
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, Excess, Sequences, drift_of
@@ -19,8 +19,8 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import in_order
 from extender.core.state.records import NodeRecord, PodRecord
-from extender.core.whatif.outlook import Moves, Outlook
-from extender.core.whatif.pods import STEP, Crew
+from extender.core.whatif.outlook import MoveForecast, Outlook
+from extender.core.whatif.pods import STEP, FutureRevision
 
 _LASTING = (policy_fault, runs_to_completion, size_unknown, singleton)
 """What keeps the pods of a workload where they are, however long one waits."""
@@ -34,7 +34,7 @@ class _Tally(Struct, eq=False):
     blocked: Counter[Reason] = field(default_factory=Counter)
 
 
-class Prospects:
+class Outlooks:
     """See the module.
 
     Args:
@@ -49,37 +49,37 @@ class Prospects:
         self._sequences = Sequences()
         self._moved: dict[str, NodeRecord] = {}
 
-    def of(self, crews: Mapping[str, Sequence[Crew]]) -> Generator[None, None, dict[str, Outlook]]:
+    def of(self, futures: Mapping[str, Sequence[FutureRevision]]) -> Generator[None, None, dict[str, Outlook]]:
         """The outlook of each workload, by its UID, with a pause after every few."""
-        drifts: dict[str, list[tuple[Crew, Drift]]] = {}
-        for number, (uid, each) in enumerate(crews.items()):
+        drifts: dict[str, list[tuple[FutureRevision, Drift]]] = {}
+        for number, (uid, each) in enumerate(futures.items()):
             drifts[uid] = list(self._drifts(each))
             if number % STEP == STEP - 1:
                 yield
         yield
         self._room.expect(sum(bool(drift.excess) for found in drifts.values() for _, drift in found))
         outlooks: dict[str, Outlook] = {}
-        for number, (uid, each) in enumerate(crews.items()):
+        for number, (uid, each) in enumerate(futures.items()):
             outlooks[uid] = self._outlook(each, self._moves(each, drifts[uid]))
             if number % STEP == STEP - 1:
                 yield
         return outlooks
 
-    def _drifts(self, crews: Sequence[Crew]) -> Iterable[tuple[Crew, Drift]]:
-        for crew in crews:
-            workload = crew.part.workload
+    def _drifts(self, futures: Sequence[FutureRevision]) -> Iterable[tuple[FutureRevision, Drift]]:
+        for future in futures:
+            workload = future.part.workload
             if workload is None:
                 continue
-            managed = Managed(workload, crew.part.owner)
-            drift = drift_of(managed, crew.revision, frozenset(), self._sequences)
+            managed = Managed(workload, future.part.owner)
+            drift = drift_of(managed, future.revision, frozenset(), self._sequences)
             if drift is not None:
-                yield crew, drift
+                yield future, drift
 
-    # Moves
+    # MoveForecast
 
-    def _moves(self, crews: Sequence[Crew], drifts: Sequence[tuple[Crew, Drift]]) -> Moves:
+    def _moves(self, futures: Sequence[FutureRevision], drifts: Sequence[tuple[FutureRevision, Drift]]) -> MoveForecast:
         tally = _Tally()
-        standing = Standing(replicas=sum(crew.size for crew in crews))
+        standing = Availability(replicas=sum(future.size for future in futures))
         for _, drift in drifts:
             tally.needed += drift.surplus
             why = self._lasting(drift, standing)
@@ -89,9 +89,9 @@ class Prospects:
                 else:
                     self._move(drift, excess, tally)
         hours = tally.possible / drifts[0][1].managed.workload.policy.max_moves_per_hour if tally.possible else 0.0
-        return Moves(tally.needed, tally.possible, dict(tally.blocked), hours)
+        return MoveForecast(tally.needed, tally.possible, dict(tally.blocked), hours)
 
-    def _lasting(self, drift: Drift, standing: Standing) -> Reason | None:
+    def _lasting(self, drift: Drift, standing: Availability) -> Reason | None:
         """Why none of a revision's pods is ever moved."""
         policy = drift.managed.workload.policy
         case = Case(drift, standing, None, self._rules, self._now)
@@ -127,7 +127,7 @@ class Prospects:
         for destination in wanted:
             found = self._room.find(pod, destination, drift.group, dwell=False)
             if isinstance(found, NodeRecord):
-                self._room.take(pod, found, drift.revision)
+                self._room.occupy(pod, found, drift.revision)
                 self._moved[pod.uid] = found
                 if pod.node is not None:
                     self._room.stock.leave(pod, pod.node)
@@ -139,32 +139,32 @@ class Prospects:
 
     # Counts
 
-    def _outlook(self, crews: Sequence[Crew], moves: Moves) -> Outlook:
+    def _outlook(self, futures: Sequence[FutureRevision], moves: MoveForecast) -> Outlook:
         replicas, floor, unmanaged = Replicas(), 0, Counter[str]()
         pending, classes = Counter[Reason](), Counter[str]()
         eventual, nodes = no_replicas(), dict[str, float]()
-        for crew in crews:
-            workload = crew.part.workload
+        for future in futures:
+            workload = future.part.workload
             if workload is not None:
                 seats = workload.policy.seats
-                replicas.count(seats, crew.part.owner, crew.revision)
-                floor += min(crew.size, max(seats.floor, seats.base))
+                replicas.count(seats, future.part.owner, future.revision)
+                floor += min(future.size, max(seats.floor, seats.base))
             else:
-                unmanaged.update(crew.actual)
-            for (reason, capacity_class), count in crew.pending.items():
+                unmanaged.update(future.actual)
+            for (reason, capacity_class), count in future.pending.items():
                 pending[reason] += count
                 if capacity_class:
                     classes[capacity_class] += count
-            self._add(eventual, nodes, crew.revision.pods)
+            self._add(eventual, nodes, future.revision.pods)
         for name, count in unmanaged.items():
             replicas.actual[name] = replicas.actual.get(name, 0) + count
         return Outlook(
-            sum(crew.size for crew in crews),
+            sum(future.size for future in futures),
             replicas.wanted,
             replicas.actual,
             dict(pending),
             dict(classes),
-            sum(crew.stand_ins for crew in crews),
+            sum(future.stand_ins for future in futures),
             replicas.surplus,
             floor,
             replicas.below_floor,
@@ -221,7 +221,7 @@ def total(outlooks: Sequence[Outlook]) -> Outlook:
         replicas.surplus,
         sum(each.floor for each in outlooks),
         replicas.below_floor,
-        Moves(
+        MoveForecast(
             sum(each.moves.needed for each in outlooks),
             sum(each.moves.possible for each in outlooks),
             _sum(each.moves.blocked for each in outlooks),

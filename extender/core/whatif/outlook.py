@@ -1,4 +1,4 @@
-"""What a what-if asks and answers; see `whatif`."""
+"""What a what-if asks and answers; see `what_if`."""
 
 from collections.abc import Mapping
 
@@ -38,8 +38,8 @@ class Change(Struct, frozen=True, rename="camel"):
     prices: Mapping[str, float] = {}
 
 
-class Moves(Struct, frozen=True, rename="camel"):
-    """Moves of the drift loop: `needed` are `possible` and those that are `blocked`, by reason.
+class MoveForecast(Struct, frozen=True, rename="camel"):
+    """MoveForecast of the drift loop: `needed` are `possible` and those that are `blocked`, by reason.
 
     `hours` is how long the possible ones take at least, by `max-moves-per-hour`.
     """
@@ -79,7 +79,7 @@ class Outlook(Struct, frozen=True, rename="camel"):
     surplus: int
     floor: int
     below_floor: int
-    moves: Moves
+    moves: MoveForecast
     eventual: Mapping[str, int]
     nodes: Mapping[str, float]
     cost: float | None = None
@@ -136,7 +136,7 @@ class WhatIf(Struct, frozen=True, rename="camel"):
         nodes_before, nodes_after: nodes that take pods, by class.
         lost: the nodes lost.
         bystanders: pods on them that nobody manages.
-        problems: of the policy supposed.
+        problems: of the supposed policy.
         notes: what was assumed, for people.
     """
 

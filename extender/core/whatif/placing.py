@@ -11,7 +11,7 @@ from itertools import islice
 from msgspec import Struct
 
 from extender.core.capacity.room import Room
-from extender.core.drift.arrivals import Seating
+from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.history import History
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.placement.decide import free_class
@@ -22,26 +22,26 @@ from extender.core.state.records import NodeRecord, PodRecord, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import Part
 from extender.core.whatif.outlook import Bystanders
-from extender.core.whatif.pods import STEP, Crew, Muster
+from extender.core.whatif.pods import STEP, FutureRevision, PodForecast
 
 LOOKS = 2_000_000
 """Nodes that are looked at in vain at most, shared among the revisions: some seconds."""
 
 
-class Settled(Struct, eq=False):
-    """What came of it: the crews by the UID of their workload, the room left, and pods that nobody manages."""
+class Placed(Struct, eq=False):
+    """What came of it: the futures by the UID of their workload, the room left, and pods that nobody manages."""
 
-    crews: dict[str, list[Crew]]
+    futures: dict[str, list[FutureRevision]]
     room: Room
     bystanders: Bystanders
 
 
-def settle(
+def place_all(
     state: ClusterState,
     touched: Mapping[str, Sequence[Part]],
     lost: Mapping[str, NodeRecord],
     now: float,
-) -> Generator[None, None, Settled]:
+) -> Generator[None, None, Placed]:
     """Let all come to rest, with a pause after every few pods.
 
     Args:
@@ -50,104 +50,108 @@ def settle(
         lost: the nodes that are gone, by name.
         now: seconds since the epoch.
     """
-    muster = Muster(state, lost, now)
-    room = Room(state, muster.leaving, now, lost=lost, looks=LOOKS)
-    crews: dict[str, list[Crew]] = {}
+    forecast = PodForecast(state, lost, now)
+    room = Room(state, forecast.leaving, now, lost=lost, looks=LOOKS)
+    futures: dict[str, list[FutureRevision]] = {}
     for number, (uid, parts) in enumerate(touched.items()):
-        crews[uid] = [muster.enlist(part, parts) for part in parts]
+        futures[uid] = [forecast.revision(part, parts) for part in parts]
         if number % STEP == STEP - 1:
             yield
     yield
-    strangers, gone = yield from muster.strangers(touched)
-    every = [crew for part in crews.values() for crew in part]
+    bystanders, gone = yield from forecast.bystanders(touched)
+    every = [future for part in futures.values() for future in part]
     # What leaves gives its room back; what others take that wait for a node already is deducted.
-    for pod, node in muster.left:
+    for pod, node in forecast.left:
         room.stock.leave(pod, node)
     revisions = {part.revision for parts in touched.values() for part in parts if part.revision is not None}
-    Seating(state, History(), room).seat(without=revisions)
+    Arrivals(state, History(), room).deduct(without=revisions)
     yield
-    room.expect(len(every) + len(strangers))
-    yield from _Placing(state, room).seat([*every, *strangers])
-    pending = sum((Counter({reason: n for (reason, _), n in crew.pending.items()}) for crew in strangers), Counter())
-    placed = sum(sum(crew.actual.values()) for crew in strangers)
-    return Settled(crews, room, Bystanders(placed, dict(pending), gone))
+    room.expect(len(every) + len(bystanders))
+    yield from _Placing(state, room).seat([*every, *bystanders])
+    pending = sum(
+        (Counter({reason: n for (reason, _), n in future.pending.items()}) for future in bystanders), Counter()
+    )
+    placed = sum(sum(future.actual.values()) for future in bystanders)
+    return Placed(futures, room, Bystanders(placed, dict(pending), gone))
 
 
 class _Placing:
     def __init__(self, state: ClusterState, room: Room) -> None:
         self._state, self._room = state, room
 
-    def seat(self, crews: Sequence[Crew]) -> Generator[None, None, None]:
+    def seat(self, futures: Sequence[FutureRevision]) -> Generator[None, None, None]:
         """Find nodes: first for the pods that wait, by age, then for the new ones in turns; last for those that fall
         back after a time.
         """
-        later: list[tuple[Crew, PodRecord, str, Refusal]] = []
-        for number, (crew, pod) in enumerate(_in_turn(crews)):
-            self._place(crew, pod, later)
+        later: list[tuple[FutureRevision, PodRecord, str, Refusal]] = []
+        for number, (future, pod) in enumerate(_in_turn(futures)):
+            self._place(future, pod, later)
             if number % STEP == STEP - 1:
                 yield
-        for number, (crew, pod, wanted, refusal) in enumerate(later):
-            tally(crew.held, wanted, -1)
-            self._stand_in(crew, pod, wanted, refusal)
+        for number, (future, pod, wanted, refusal) in enumerate(later):
+            tally(future.held, wanted, -1)
+            self._stand_in(future, pod, wanted, refusal)
             if number % STEP == STEP - 1:
                 yield
 
-    def _place(self, crew: Crew, pod: PodRecord, later: list[tuple[Crew, PodRecord, str, Refusal]]) -> None:
-        policy = crew.policy
+    def _place(
+        self, future: FutureRevision, pod: PodRecord, later: list[tuple[FutureRevision, PodRecord, str, Refusal]]
+    ) -> None:
+        policy = future.policy
         if policy is None:
-            self._anywhere(crew, pod)
+            self._anywhere(future, pod)
             return
-        wanted = self._wanted(crew, policy, pod)
-        found = self._room.find(pod, wanted, crew.group, dwell=False)
+        wanted = self._wanted(future, policy, pod)
+        found = self._room.find(pod, wanted, future.group, dwell=False)
         if isinstance(found, NodeRecord):
-            self._take(crew, pod, found, wanted)
+            self._take(future, pod, found, wanted)
         elif policy.fallback_after and stand_ins(policy, wanted):
-            tally(crew.held, wanted, 1)
-            later.append((crew, pod, wanted, found))
+            tally(future.held, wanted, 1)
+            later.append((future, pod, wanted, found))
         else:
-            self._stand_in(crew, pod, wanted, found)
+            self._stand_in(future, pod, wanted, found)
 
-    def _wanted(self, crew: Crew, policy: Policy, pod: PodRecord) -> str:
+    def _wanted(self, future: FutureRevision, policy: Policy, pod: PodRecord) -> str:
         """The class of a pod's seat, as `decide` chooses it."""
-        owner = crew.part.owner
-        revision = crew.part.revision
+        owner = future.part.owner
+        revision = future.part.revision
         reserved = revision.reservations.get(pod.uid) if revision is not None else None
         if reserved is not None:
-            tally(crew.held, reserved.capacity_class, -1)
+            tally(future.held, reserved.capacity_class, -1)
         own_seat = seat_of_ordinal(owner, pod.name)
         if own_seat is not None:
             return policy.seats.class_at(own_seat)
         kept = reserved.capacity_class if reserved is not None and not reserved.stand_in else ""
-        return free_class(policy.seats, crew.held, kept, owner.replicas)
+        return free_class(policy.seats, future.held, kept, owner.replicas)
 
-    def _stand_in(self, crew: Crew, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
-        for other in stand_ins(crew.policy, wanted) if crew.policy is not None else ():
-            found = self._room.find(pod, other, crew.group, dwell=False)
+    def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
+        for other in stand_ins(future.policy, wanted) if future.policy is not None else ():
+            found = self._room.find(pod, other, future.group, dwell=False)
             if isinstance(found, NodeRecord):
-                crew.stand_ins += 1
-                self._take(crew, pod, found, other)
+                future.stand_ins += 1
+                self._take(future, pod, found, other)
                 return
-        tally(crew.held, wanted, 1)
-        crew.pending[refusal.reason, wanted] += 1
+        tally(future.held, wanted, 1)
+        future.pending[refusal.reason, wanted] += 1
 
-    def _anywhere(self, crew: Crew, pod: PodRecord) -> None:
+    def _anywhere(self, future: FutureRevision, pod: PodRecord) -> None:
         """Nothing steers the pod: it goes where most is to spare."""
         found = [self._room.find(pod, name) for name in sorted(self._state.placeable)]
         nodes = [node for node in found if isinstance(node, NodeRecord)]
         if nodes:
             node = max(nodes, key=lambda node: (self._room.stock.spare_cpu(node), node.name))
-            self._take(crew, pod, node, node.facts.capacity_class if node.facts is not None else "")
+            self._take(future, pod, node, node.facts.capacity_class if node.facts is not None else "")
             return
         reasons = [refusal.reason for refusal in found if isinstance(refusal, Refusal)]
         # That of the class that came furthest says most.
-        crew.pending[max(reasons, key=_telling, default=Reason.NO_NODE), ""] += 1
+        future.pending[max(reasons, key=_telling, default=Reason.NO_NODE), ""] += 1
 
-    def _take(self, crew: Crew, pod: PodRecord, node: NodeRecord, capacity_class: str) -> None:
-        self._room.take(pod, node, crew.revision if crew.group is not None else None)
+    def _take(self, future: FutureRevision, pod: PodRecord, node: NodeRecord, capacity_class: str) -> None:
+        self._room.occupy(pod, node, future.revision if future.group is not None else None)
         pod.node, pod.counted = node, capacity_class
-        tally(crew.held, capacity_class, 1)
-        crew.revision.pods.add(pod)
-        tally(crew.revision.filled, capacity_class, 1)
+        tally(future.held, capacity_class, 1)
+        future.revision.pods.add(pod)
+        tally(future.revision.filled, capacity_class, 1)
 
 
 _TELLING = (Reason.NO_NODE, Reason.NOT_ADMITTED, Reason.NO_ROOM)
@@ -157,19 +161,19 @@ def _telling(reason: Reason) -> int:
     return _TELLING.index(reason) if reason in _TELLING else len(_TELLING)
 
 
-def _in_turn(crews: Iterable[Crew]) -> Iterator[tuple[Crew, PodRecord]]:
-    """The pods of all crews: those that are there already by age, then the new ones, of every crew one."""
-    old: list[tuple[float, str, Crew]] = []
-    left: list[Crew] = []
-    for crew in crews:
-        if crew.waiting:
-            left.append(crew)
-            waited = islice(crew.waiting, len(crew.waiting) - crew.made)
-            old += [(pod.created, pod.uid, crew) for pod in waited]
-    for _, _, crew in sorted(old, key=lambda each: each[:2]):
-        yield crew, crew.waiting.popleft()
+def _in_turn(futures: Iterable[FutureRevision]) -> Iterator[tuple[FutureRevision, PodRecord]]:
+    """The pods of all futures: those that are there already by age, then the new ones, of every future one."""
+    old: list[tuple[float, str, FutureRevision]] = []
+    left: list[FutureRevision] = []
+    for future in futures:
+        if future.waiting:
+            left.append(future)
+            waited = islice(future.waiting, len(future.waiting) - future.made)
+            old += [(pod.created, pod.uid, future) for pod in waited]
+    for _, _, future in sorted(old, key=lambda each: each[:2]):
+        yield future, future.waiting.popleft()
     while left:
-        for crew in left:
-            if crew.waiting:
-                yield crew, crew.waiting.popleft()
-        left = [crew for crew in left if crew.waiting]
+        for future in left:
+            if future.waiting:
+                yield future, future.waiting.popleft()
+        left = [future for future in left if future.waiting]

@@ -1,6 +1,6 @@
 """Who is there under a supposed change: the pods of each controller that stay, leave, wait for a node, or are made.
 
-Nothing here is placed: see `settling`. The state is read alone.
+Nothing here is placed: see `placing`. The state is read alone.
 """
 
 from collections import Counter, deque
@@ -25,7 +25,7 @@ STEP = 5
 """Pods that are placed between two pauses, or workloads that are looked at: a few milliseconds."""
 
 
-class Crew(Struct, eq=False):
+class FutureRevision(Struct, eq=False):
     """The pods of one controller as they come to stand.
 
     Attributes:
@@ -60,8 +60,8 @@ class Crew(Struct, eq=False):
         return self.revision.filled
 
 
-class Muster:
-    """Tells who comes to stand in each crew.
+class PodForecast:
+    """Tells who comes to stand in each future.
 
     Attributes:
         leaving: UIDs of pods that leave, wherever they are; those on lost nodes from the start.
@@ -69,12 +69,12 @@ class Muster:
     """
 
     def __init__(self, state: ClusterState, lost: Mapping[str, NodeRecord], now: float) -> None:
-        """Muster the pods of a cluster that loses these nodes, by name, at `now` in seconds since the epoch."""
+        """PodForecast the pods of a cluster that loses these nodes, by name, at `now` in seconds since the epoch."""
         self._state, self._lost, self._now = state, lost, now
         self.leaving = {pod.uid for node in lost.values() for pod in node.pods}
         self.left: list[tuple[PodRecord, NodeRecord]] = []
 
-    def enlist(self, part: Part, parts: Sequence[Part]) -> Crew:
+    def revision(self, part: Part, parts: Sequence[Part]) -> FutureRevision:
         """The pods of a controller that stay and those that are to be placed."""
         owner, revision = part.owner, part.revision
         everyone = revision.pods if revision is not None else set[PodRecord]()
@@ -86,56 +86,58 @@ class Muster:
             if pod.node is not None and not pod.counted and pod.uid not in self.leaving:
                 self._leave(pod, pod.node)
         size = owner.replicas if owner.replicas is not None else sum(not pod.terminating for pod in everyone)
-        crew = Crew(part, policy_of(part), size, _revision(owner, revision), {}, lost=lost)
-        removed = self._surplus(crew, stay, unbound)
-        crew.removed = len(removed)
+        future = FutureRevision(part, policy_of(part), size, _revision(owner, revision), {}, lost=lost)
+        removed = self._surplus(future, stay, unbound)
+        future.removed = len(removed)
         for pod in removed:
             if pod.node is not None:
                 self._leave(pod, pod.node)
         gone = {pod.uid for pod in removed}
         for pod in stay:
             if pod.uid not in gone:
-                crew.revision.pods.add(pod)
-                tally(crew.revision.filled, pod.counted, 1)
+                future.revision.pods.add(pod)
+                tally(future.revision.filled, pod.counted, 1)
         waiting = sorted((pod for pod in unbound if pod.uid not in gone), key=lambda pod: (pod.created, pod.uid))
-        self._hold(crew, waiting)
-        crew.waiting.extend(self._unbound(pod) for pod in waiting)
-        made = list(self._made(crew, parts, [*crew.revision.pods, *waiting]))
-        crew.made = len(made)
-        crew.waiting.extend(made)
-        if crew.policy is not None:
-            cap = crew.policy.max_per_pool
-            crew.group = Group(crew.revision, cap.limit(max(1, size)) if cap is not None else None)
-        return crew
+        self._hold(future, waiting)
+        future.waiting.extend(self._unbound(pod) for pod in waiting)
+        made = list(self._made(future, parts, [*future.revision.pods, *waiting]))
+        future.made = len(made)
+        future.waiting.extend(made)
+        if future.policy is not None:
+            cap = future.policy.max_per_pool
+            future.group = Group(future.revision, cap.limit(max(1, size)) if cap is not None else None)
+        return future
 
-    def _hold(self, crew: Crew, waiting: Iterable[PodRecord]) -> None:
+    def _hold(self, future: FutureRevision, waiting: Iterable[PodRecord]) -> None:
         """The seats that are taken: those of pods on nodes, and those that a running service holds for pods to come."""
-        crew.held = dict(crew.revision.filled)
-        reservations = crew.part.revision.reservations if crew.part.revision is not None else {}
+        future.held = dict(future.revision.filled)
+        reservations = future.part.revision.reservations if future.part.revision is not None else {}
         for pod in waiting:
             reserved = reservations.get(pod.uid)
             if reserved is not None:
-                tally(crew.held, reserved.capacity_class, 1)
+                tally(future.held, reserved.capacity_class, 1)
 
     def _leave(self, pod: PodRecord, node: NodeRecord) -> None:
         self.leaving.add(pod.uid)
         self.left.append((pod, node))
 
-    def _surplus(self, crew: Crew, stay: Sequence[PodRecord], unbound: Sequence[PodRecord]) -> list[PodRecord]:
+    def _surplus(
+        self, future: FutureRevision, stay: Sequence[PodRecord], unbound: Sequence[PodRecord]
+    ) -> list[PodRecord]:
         """The pods that their controller removes.
 
         Source: `ActivePodsWithRanks` in `pkg/controller/controller_utils.go` of Kubernetes 1.36.
         """
-        owner, live = crew.part.owner, [*stay, *unbound]
+        owner, live = future.part.owner, [*stay, *unbound]
         if owner.kind == "StatefulSet":
-            ordinals = range(owner.first_ordinal, owner.first_ordinal + crew.size)
+            ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
             return [pod for pod in live if (ordinal := ordinal_of(pod.name)) is not None and ordinal not in ordinals]
-        if len(live) <= crew.size:
+        if len(live) <= future.size:
             return []
         costs: dict[str, int] = {}
-        if crew.policy is not None:
-            seated = Revision(crew.revision.owner, crew.revision.namespace, set(stay), {}, {}, {})
-            costs = {pod.uid: cost for pod, cost in costs_to_write(seated, crew.policy.seats)}
+        if future.policy is not None:
+            seated = Revision(future.revision.owner, future.revision.namespace, set(stay), {}, {}, {})
+            costs = {pod.uid: cost for pod, cost in costs_to_write(seated, future.policy.seats)}
         beside = Counter(pod.node.name for pod in stay if pod.node is not None)
         live.sort(
             key=lambda pod: (
@@ -148,18 +150,18 @@ class Muster:
                 pod.uid,
             )
         )
-        return live[: len(live) - crew.size]
+        return live[: len(live) - future.size]
 
-    def _made(self, crew: Crew, parts: Sequence[Part], live: Sequence[PodRecord]) -> Iterator[PodRecord]:
+    def _made(self, future: FutureRevision, parts: Sequence[Part], live: Sequence[PodRecord]) -> Iterator[PodRecord]:
         """The pods that their controller makes, in the order of their seats."""
-        owner = crew.part.owner
-        missing = crew.size - len(live)
+        owner = future.part.owner
+        missing = future.size - len(live)
         if missing <= 0:
             return
-        like = self._like(crew.part, parts)
+        like = self._like(future.part, parts)
         if owner.kind == "StatefulSet":
             taken = {ordinal_of(pod.name) for pod in live}
-            ordinals = range(owner.first_ordinal, owner.first_ordinal + crew.size)
+            ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
             names = [f"{owner.name}-{ordinal}" for ordinal in ordinals if ordinal not in taken]
         else:
             names = [f"{owner.name}-{number}" for number in range(missing)]
@@ -205,9 +207,11 @@ class Muster:
         found = self._state.claims.get((pod.namespace, claim))
         return found is not None and bool(found.volume)
 
-    def strangers(self, touched: Mapping[str, Sequence[Part]]) -> Generator[None, None, tuple[list[Crew], int]]:
+    def bystanders(
+        self, touched: Mapping[str, Sequence[Part]]
+    ) -> Generator[None, None, tuple[list[FutureRevision], int]]:
         """The pods on lost nodes whose workload is not looked at, as they are made anew; and how many are not."""
-        known, crews, gone = self._state.workloads, dict[str, Crew](), 0
+        known, futures, gone = self._state.workloads, dict[str, FutureRevision](), 0
         mine = {part.owner.uid for parts in touched.values() for part in parts}
         for number, node in enumerate(self._lost.values()):
             if number % STEP == STEP - 1:
@@ -219,14 +223,14 @@ class Muster:
                 if owner is None or pod.revision is None or owner.kind in NEVER_MANAGED:
                     gone += 1
                     continue
-                crew = crews.get(owner.uid)
-                if crew is None:
+                future = futures.get(owner.uid)
+                if future is None:
                     found = known.owners.get(owner.uid) or _unknown(owner, pod.namespace)
                     part = Part(found, pod.revision, None, owner.uid)
-                    crew = crews[owner.uid] = Crew(part, None, 0, _revision(found, None), {})
-                crew.waiting.append(self._new(pod, pod.name, pod.uid))
-                crew.made += 1
-        return list(crews.values()), gone
+                    future = futures[owner.uid] = FutureRevision(part, None, 0, _revision(found, None), {})
+                future.waiting.append(self._new(pod, pod.name, pod.uid))
+                future.made += 1
+        return list(futures.values()), gone
 
 
 def _revision(owner: Owner, revision: Revision | None) -> Revision:

@@ -10,7 +10,7 @@ on its way has had its turn, and nothing else happens:
   is not managed is supposed to be opted in. An invalid policy does what it would do: the last valid one stays, or all
   is held on-demand.
 * **Scaling down**: pods leave as a controller removes them: a StatefulSet's highest ordinals, else those without a
-  node, then by readiness and deletion cost, which says the seats of the policy supposed.
+  node, then by readiness and deletion cost, which says the seats of the supposed policy.
 * **Scaling up**: new pods are like the youngest of the newest revision. In a rollout that revision takes the
   difference, and the others stay as they are.
 * **Pods without a node** and new ones take seats in order and nodes with room, room deducted for each: those that wait
@@ -32,11 +32,11 @@ from extender.core.policy.provenance import standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
-from extender.core.whatif.change import Part, Supposed, controllers, suppose
-from extender.core.whatif.outcome import Prospects, total
+from extender.core.whatif.change import CheckedChange, Part, check_change, controllers
+from extender.core.whatif.outcome import Outlooks, total
 from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
-from extender.core.whatif.placing import settle
-from extender.core.whatif.pods import STEP, Crew
+from extender.core.whatif.placing import place_all
+from extender.core.whatif.pods import STEP, FutureRevision
 
 _RULES = DriftRules()
 _NOBODY: Sequence[Part] = ()
@@ -67,26 +67,26 @@ def what_if_in_steps(
 
     The state may change during a pause: then some pods are counted as they were before, and some as they are after.
     """
-    supposed = suppose(state, change)
-    before = yield from _touched(state, supposed)
-    after = {uid: supposed.parts or _NOBODY if uid == supposed.subject else parts for uid, parts in before.items()}
+    checked = check_change(state, change)
+    before = yield from _touched(state, checked)
+    after = {uid: checked.parts or _NOBODY if uid == checked.subject else parts for uid, parts in before.items()}
     yield
-    settled = yield from settle(state, before, {}, now)
-    outlooks = yield from Prospects(settled.room, rules, now, change.prices).of(settled.crews)
-    later = yield from settle(state, after, supposed.lost, now)
-    prospects = yield from Prospects(later.room, rules, now, change.prices).of(later.crews)
+    placed = yield from place_all(state, before, {}, now)
+    outlooks = yield from Outlooks(placed.room, rules, now, change.prices).of(placed.futures)
+    later = yield from place_all(state, after, checked.lost, now)
+    outlooks_after = yield from Outlooks(later.room, rules, now, change.prices).of(later.futures)
     rows: list[WorkloadChange] = []
     for uid in before:
         if uid in state.workloads.owners:
-            rows.append(_row(state, uid, later.crews[uid], outlooks[uid], prospects[uid]))
+            rows.append(_row(state, uid, later.futures[uid], outlooks[uid], outlooks_after[uid]))
         if len(rows) % MANY == MANY - 1:
             yield
-    rows.sort(key=lambda row: (row.uid != supposed.subject, *_badness(row)))
+    rows.sort(key=lambda row: (row.uid != checked.subject, *_badness(row)))
     yield
     without = yield from _sum([row.before for row in rows])
     with_it = yield from _sum([row.after for row in rows])
     nodes = Counter({name: len(nodes) for name, nodes in sorted(state.placeable.items())})
-    lost = Counter(node.facts.capacity_class for node in supposed.lost.values() if node.facts and node.placeable)
+    lost = Counter(node.facts.capacity_class for node in checked.lost.values() if node.facts and node.placeable)
     return WhatIf(
         now,
         tuple(rows),
@@ -94,18 +94,18 @@ def what_if_in_steps(
         with_it,
         dict(nodes),
         {name: count - lost[name] for name, count in nodes.items()},
-        tuple(_lost_nodes(state, supposed.lost)),
+        tuple(_lost_nodes(state, checked.lost)),
         later.bystanders,
-        supposed.problems,
-        supposed.notes,
+        checked.problems,
+        checked.notes,
     )
 
 
-def _touched(state: ClusterState, supposed: Supposed) -> Generator[None, None, dict[str, Sequence[Part]]]:
+def _touched(state: ClusterState, checked: CheckedChange) -> Generator[None, None, dict[str, Sequence[Part]]]:
     """The parts, as they are now, of the workload that was named and of those with pods on lost nodes."""
     known = state.workloads
     revisions: set[Revision] = set()
-    for number, node in enumerate(supposed.lost.values()):
+    for number, node in enumerate(checked.lost.values()):
         revisions.update(pod.revision for pod in node.pods if pod.revision is not None and not pod.terminating)
         if number % STEP == STEP - 1:
             yield
@@ -118,7 +118,7 @@ def _touched(state: ClusterState, supposed: Supposed) -> Generator[None, None, d
             yield
     parts: dict[str, Sequence[Part]] = {}
     for number, uid in enumerate(
-        dict.fromkeys([*filter(None, [supposed.subject]), *sorted(named, key=named.__getitem__)])
+        dict.fromkeys([*filter(None, [checked.subject]), *sorted(named, key=named.__getitem__)])
     ):
         if uid in known.owners:
             parts[uid] = list(_parts(state, uid))
@@ -141,9 +141,11 @@ def _sum(outlooks: Sequence[Outlook]) -> Generator[None, None, Outlook]:
     return total(parts)
 
 
-def _row(state: ClusterState, uid: str, crews: Sequence[Crew], before: Outlook, after: Outlook) -> WorkloadChange:
+def _row(
+    state: ClusterState, uid: str, futures: Sequence[FutureRevision], before: Outlook, after: Outlook
+) -> WorkloadChange:
     owner = state.workloads.owners[uid]
-    workload = crews[0].part.workload if crews else None
+    workload = futures[0].part.workload if futures else None
     return WorkloadChange(
         owner.kind,
         owner.namespace,
@@ -152,9 +154,9 @@ def _row(state: ClusterState, uid: str, crews: Sequence[Crew], before: Outlook, 
         uid in state.workloads.by_uid,
         workload.policy.mode if workload is not None else "",
         standing_of_policy(workload) if workload is not None else "",
-        sum(crew.lost for crew in crews),
-        sum(crew.removed for crew in crews),
-        sum(crew.made for crew in crews),
+        sum(future.lost for future in futures),
+        sum(future.removed for future in futures),
+        sum(future.made for future in futures),
         before,
         after,
     )

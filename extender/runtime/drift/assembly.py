@@ -11,9 +11,9 @@ from extender.core.policy.policy import parse_duration
 from extender.core.state.state import ClusterState
 from extender.kube.driftstore import DriftStore
 from extender.kube.eviction import Evictor
-from extender.kube.ports import Api, Ports, Report
 from extender.kube.recorder import EventRecorder
 from extender.kube.reflector import Health
+from extender.kube.seams import KubeApi, Report, Timing
 from extender.runtime.drift.loop import DriftLoop
 from extender.runtime.drift.memory import Memory
 from extender.runtime.drift.mover import Mover
@@ -37,7 +37,7 @@ def store_namespace(settings: DriftSettings) -> str:
 def assemble(
     settings: DriftSettings,
     *,
-    client: Api,
+    client: KubeApi,
     state: ClusterState,
     health: Callable[[], Mapping[str, Health]],
     read_pod: Callable[[bytes], Object],
@@ -46,7 +46,7 @@ def assemble(
     report: Report,
     decides: Callable[[], bool],
     now: Callable[[], float] = time.time,
-    ports: Ports | None = None,
+    ports: Timing | None = None,
     tracer: Tracer = NO_TRACES,
 ) -> DriftLoop:
     """The loop under these settings.

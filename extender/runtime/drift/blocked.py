@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from msgspec import Struct
 
 from extender.core.drift.blocked import LASTING, PASSING, most_telling, text_of
-from extender.core.drift.moves import Move, Stay, Subject
+from extender.core.drift.moves import Move, Stay, WorkloadRef
 from extender.core.model.reasons import Reason
 from extender.kube.occurrences import RETELL
 from extender.kube.regarding import Regarding
@@ -15,7 +15,7 @@ from extender.kube.regarding import Regarding
 class Blocked(Struct, frozen=True, gc=False):
     """What to tell of a workload. Told with the same `same`, it is the same thing, whatever pod it is about."""
 
-    workload: Subject
+    workload: WorkloadRef
     pod: Regarding
     same: str
     text: str
@@ -28,7 +28,7 @@ class _Spell(Struct, eq=False, gc=False):
     told: dict[str, float]
 
 
-class Blockades:
+class BlockedReports:
     """See the module. Holds something of workloads that are off their split alone.
 
     Args:

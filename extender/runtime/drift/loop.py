@@ -11,16 +11,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from extender.core.drift.drain import threatened
-from extender.core.drift.moves import DriftPlan, Subject
+from extender.core.drift.last_plans import LastPlans
+from extender.core.drift.moves import DriftPlan, WorkloadRef
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.view import View
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed
 from extender.core.state.state import ClusterState
-from extender.kube.ports import Ports, Report
 from extender.kube.reflector import Health
+from extender.kube.seams import Report, Timing
 from extender.runtime.drift.freshness import faults, holds_up_all
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.moves import Moves
@@ -71,13 +71,13 @@ class DriftLoop:
         metrics: DriftMetrics,
         report: Report,
         now: Callable[[], float] = time.time,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         tracer: Tracer = NO_TRACES,
     ) -> None:
         self._tracer = tracer
         self.memory = memory
         self.rules = rules
-        self.view = View()
+        self.view = LastPlans()
         self.moves = moves
         self._interval = interval
         self._state = state
@@ -86,7 +86,7 @@ class DriftLoop:
         self._metrics = metrics
         self._report = report
         self._now = now
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self._reopen_at = -math.inf
         self._seen_since: float | None = None
         self._threatened: frozenset[str] = frozenset()
@@ -104,7 +104,7 @@ class DriftLoop:
             # Another may lead from now on.
             self.moves.end()
             self.memory.close()
-            self.view = View()
+            self.view = LastPlans()
 
     async def _keep_looking(self) -> None:
         swept = -math.inf
@@ -146,7 +146,7 @@ class DriftLoop:
             self.moves.settle(self._seen_since)
         if sweep:
             self.view.paused = None
-            self._keep_house()
+            self._prune()
         due = self._due(sweep=sweep)
         if not due and not sweep:
             return
@@ -225,7 +225,7 @@ class DriftLoop:
         self._reports.planned(workloads, made, self._now())
         return made
 
-    def _keep_house(self) -> None:
+    def _prune(self) -> None:
         """Forget what matters no more, and make up for what could not be stored or read."""
         rules = self.rules
         self.moves.forget()
@@ -240,7 +240,7 @@ class DriftLoop:
         for uid, fault in self.memory.unreadable.items():
             workload = self._state.workloads.by_uid.get(uid)
             if workload is not None:
-                self._reports.unreadable(Subject(uid, workload.kind, workload.namespace, workload.name, ""), fault)
+                self._reports.unreadable(WorkloadRef(uid, workload.kind, workload.namespace, workload.name, ""), fault)
 
     def _fault(self, what: str, error: Exception) -> None:
         self._metrics.failed()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from extender.core.drift.history import History
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.driftstore import MAX_BYTES, TAKEN_OVER, DriftStore
-from extender.kube.ports import Report
+from extender.kube.seams import Report
 from extender.wire.drift_v1 import decode_history, encode_history
 
 SOURCE = "drift store"

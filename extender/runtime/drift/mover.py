@@ -14,7 +14,7 @@ from extender.core.model.objects import Object, Pod
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.kube.eviction import Answer, Evictor, Outcome
-from extender.kube.ports import Api
+from extender.kube.seams import KubeApi
 from extender.wire.drift_v1 import grace_period
 
 Commit = Callable[[float], Awaitable[None]]
@@ -61,7 +61,7 @@ class Mover:
     def __init__(
         self,
         *,
-        api: Api,
+        api: KubeApi,
         evictor: Evictor,
         read_pod: Callable[[bytes], Object],
         workloads: Mapping[str, Workload],

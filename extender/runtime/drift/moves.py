@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from extender.core.drift.backoff import DRAIN_PATIENCE, Patience
-from extender.core.drift.history import Verdict, direction
+from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, WorkloadBackoff
+from extender.core.drift.history import Judgement, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move, Stay
 from extender.core.drift.rules import DriftRules
@@ -18,7 +18,7 @@ from extender.core.model.errors import ApiError, WireError
 from extender.core.model.reasons import Reason
 from extender.core.state.records import Reservation, replacing
 from extender.core.state.state import ClusterState, Released
-from extender.kube.ports import Ports, Report
+from extender.kube.seams import Report, Timing
 from extender.runtime.drift.memory import SOURCE, Memory
 from extender.runtime.drift.mover import Attempt, Mover
 from extender.runtime.drift.reports import DriftReports
@@ -67,7 +67,7 @@ class Moves:
         rules: DriftRules,
         read_only: bool,
         now: Callable[[], float] = time.time,
-        ports: Ports | None = None,
+        ports: Timing | None = None,
         tracer: Tracer = NO_TRACES,
     ) -> None:
         self._state = state
@@ -79,7 +79,7 @@ class Moves:
         self._rules = rules
         self._read_only = read_only
         self._now = now
-        self._ports = ports or Ports()
+        self._ports = ports or Timing()
         self.begin(asyncio.TaskGroup())
 
     def begin(self, group: asyncio.TaskGroup) -> None:
@@ -88,8 +88,8 @@ class Moves:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._moving: set[str] = set()
         self._recent: dict[str, float] = {}
-        self.patience = Patience(self._ports.clock, self._ports.uniform)
-        self.haste = Patience(self._ports.clock, self._ports.uniform, DRAIN_PATIENCE)
+        self.patience = WorkloadBackoff(self._ports.clock, self._ports.uniform)
+        self.haste = WorkloadBackoff(self._ports.clock, self._ports.uniform, LONGEST_WHEN_DRAINED)
         self.freed = False
         self._keeping: asyncio.Task[None] | None = None
 
@@ -130,7 +130,7 @@ class Moves:
         given = (stay.pod, stay.node, stay.workload, stay.source, stay.destination)
         self.start(Move(*given, target="", reason=Reason.SURPLUS, dry=True))
 
-    def _waits(self, move: Move) -> Patience:
+    def _waits(self, move: Move) -> WorkloadBackoff:
         return self.haste if move.reason is Reason.INTERRUPTED else self.patience
 
     async def _make(self, move: Move, *, dry: bool, recorded: bool) -> None:
@@ -190,7 +190,7 @@ class Moves:
                 self._reports.judged(verdict, self._waits_until(verdict), now, opened=opened)
         self.save_soon()
 
-    def _waits_until(self, verdict: Verdict) -> float:
+    def _waits_until(self, verdict: Judgement) -> float:
         move = verdict.in_flight.move
         history = self._memory.history.get(move.workload.uid)
         back_off = history.back_off.get(direction(move.source, move.destination)) if history is not None else None

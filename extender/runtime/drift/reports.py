@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Collection, Container, Iterable
 
-from extender.core.drift.history import Verdict
-from extender.core.drift.moves import DriftPlan, Move, Stay, Subject
+from extender.core.drift.history import Judgement
+from extender.core.drift.moves import DriftPlan, Move, Stay, WorkloadRef
 from extender.core.drift.rules import DriftRules
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
@@ -12,9 +12,9 @@ from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
-from extender.runtime.drift.blocked import Blockades, Blocked
+from extender.runtime.drift.blocked import Blocked, BlockedReports
 from extender.runtime.drift.mover import Attempt
-from extender.runtime.drift.retold import Retold
+from extender.runtime.drift.reminders import Reminders
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
 from extender.telemetry.vocabulary import named
@@ -61,9 +61,9 @@ class DriftReports:
         self._metrics = metrics
         self._rules = rules
         self._log = logger()
-        self._blockades = Blockades(rules.blocked_after)
-        self._told = Retold()
-        self._held = Retold()
+        self._blocked = BlockedReports(rules.blocked_after)
+        self._told = Reminders()
+        self._held = Reminders()
         self._leaving: set[str] = set()
 
     def attempted(self, move: Move, attempt: Attempt, now: float, *, dry: bool) -> None:
@@ -87,7 +87,7 @@ class DriftReports:
             error=attempt.text,
         )
         if attempt.result in ("started", "would-move"):
-            self._blockades.moved(move.workload.uid)
+            self._blocked.moved(move.workload.uid)
         if attempt.result == "would-move":
             text = f"Dry run: would evict {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
             self._emit(move.workload, EventReason.WOULD_MOVE, "None", text, related=Regarding.pod(move.pod))
@@ -101,9 +101,9 @@ class DriftReports:
             )
             self._on_pod(move.pod, EventReason.MOVE_STARTED, "Evict", f"Evicted {text}", self._node(move.node))
         elif attempt.result in _REFUSED and move.reason is Reason.SURPLUS:
-            self._tell_blocked(self._blockades.refused(move, attempt.text, now))
+            self._tell_blocked(self._blocked.refused(move, attempt.text, now))
 
-    def judged(self, verdict: Verdict, until: float, now: float, *, opened: bool) -> None:
+    def judged(self, verdict: Judgement, until: float, now: float, *, opened: bool) -> None:
         """There is something new to tell of a move.
 
         Args:
@@ -170,12 +170,12 @@ class DriftReports:
             (interrupted if record is not None and record.node in nodes else staying).append(stay)
         self._interrupted(looked_at, interrupted, plan, now)
         moving = {move.workload.uid for move in plan.moves if move.reason is Reason.SURPLUS}
-        for blocked in self._blockades.planned(looked_at, staying, moving, now):
+        for blocked in self._blocked.planned(looked_at, staying, moving, now):
             self._tell_blocked(blocked)
 
     def keep(self, known: Container[str]) -> None:
         """Forget workloads that are not among `known` (UIDs)."""
-        self._blockades.keep(known)
+        self._blocked.keep(known)
         self._told.keep(known)
         self._held.keep(known)
         self._leaving = {uid for uid in self._leaving if uid in known}
@@ -197,7 +197,7 @@ class DriftReports:
                 self._emit(stay.workload, EventReason.INTERRUPTION_BLOCKED, "Stay", text, same=stay.node, related=node)
         self._held.end(looked_at)
 
-    def unreadable(self, subject: Subject, fault: str) -> None:
+    def unreadable(self, subject: WorkloadRef, fault: str) -> None:
         """What was stored of a workload does not decode."""
         text = f"What is stored of its earlier moves cannot be read, so no pod of it is moved: {fault}"
         self._emit(subject, EventReason.HISTORY_UNREADABLE, "LeaveAlone", text)
@@ -218,7 +218,7 @@ class DriftReports:
         if blocked is not None:
             given = (blocked.workload, EventReason.MOVE_BLOCKED, "LeaveAlone", blocked.text)
             if not self._emit(*given, same=blocked.same, related=blocked.pod):
-                self._blockades.dropped(blocked)
+                self._blocked.dropped(blocked)
 
     def _tell(self, stay: Stay) -> None:
         if stay.reason is Reason.BUDGETS:
@@ -231,7 +231,7 @@ class DriftReports:
         text = f"{stay.detail} cannot be read, so the pod is not moved; write true, false or a duration such as 30m"
         self._on_pod(stay.pod, EventReason.PROTECTION_MALFORMED, "LeaveAlone", text)
 
-    def _in_vain(self, verdict: Verdict) -> str:
+    def _in_vain(self, verdict: Judgement) -> str:
         move, replacement = verdict.in_flight.move, verdict.replacement
         if replacement is None:
             return f"No pod has come in the place of {move.pod.name}: see its controller's Events"
@@ -251,7 +251,7 @@ class DriftReports:
 
     def _emit(
         self,
-        subject: Subject,
+        subject: WorkloadRef,
         reason: EventReason,
         action: str,
         text: str,
@@ -268,7 +268,7 @@ class DriftReports:
     ) -> None:
         self._recorder.emit(Regarding.pod(pod), reason, action, text, related=related)
 
-    def _regarding(self, subject: Subject) -> Regarding | None:
+    def _regarding(self, subject: WorkloadRef) -> Regarding | None:
         """The reference to a workload; None when it is gone."""
         known = self._state.workloads.by_uid.get(subject.uid) or self._state.workloads.owners.get(subject.uid)
         if known is None:

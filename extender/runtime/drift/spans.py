@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from extender.core.drift.backoff import Result
-from extender.core.drift.history import Verdict
+from extender.core.drift.history import Judgement
 from extender.core.drift.moves import Move
 from extender.core.model.reasons import Reason
 from extender.runtime.tracing import of_move
@@ -64,7 +64,7 @@ class MoveSpans:
             span.end()
 
     @contextlib.contextmanager
-    def judged(self, verdict: Verdict) -> Iterator[None]:
+    def judged(self, verdict: Judgement) -> Iterator[None]:
         """There is a verdict on a move, which is told of within; one that another made has its spans now."""
         if not self._tracer.on:
             yield

@@ -8,13 +8,13 @@ from extender.core.model.access import watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
 from extender.servers.console import rendering
+from extender.servers.console.access import ANYBODY, NAMESPACE, PageAccess, Visitor, header, right_of
 from extender.servers.console.assets import files
-from extender.servers.console.entrance import SIGN_IN, SIGN_OUT, Answer, Entrance, forbidden, visitor_context
-from extender.servers.console.gate import ANYBODY, NAMESPACE, Gate, Visitor, header, right_of
 from extender.servers.console.live import Live, wanted_of
 from extender.servers.console.pages import Context, PageNotFoundError, Pages
-from extender.servers.console.ports import Doorkeeper, Sources
 from extender.servers.console.query import Query
+from extender.servers.console.signin import SIGN_IN, SIGN_OUT, Answer, SignIn, forbidden, visitor_context
+from extender.servers.console.sources import Authorizer, Sources
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -46,16 +46,16 @@ class ConsoleApp:
     Args:
         sources: what there is to show.
         otherwise: serves all other paths.
-        doorkeeper: knows who may look at what; None lets everybody look.
+        authorizer: knows who may look at what; None lets everybody look.
     """
 
-    def __init__(self, sources: Sources, otherwise: App, doorkeeper: Doorkeeper | None = None) -> None:
+    def __init__(self, sources: Sources, otherwise: App, authorizer: Authorizer | None = None) -> None:
         self._otherwise = otherwise
         self._sources = sources
         self._pages = Pages(sources)
         self._live = Live(sources.decisions)
-        self._gate = Gate(doorkeeper)
-        self._entrance = Entrance(self._gate, sources.report)
+        self._gate = PageAccess(authorizer)
+        self._sign_in = SignIn(self._gate, sources.report)
         self._pace = sources.pace
 
     def stop(self) -> None:
@@ -89,8 +89,8 @@ class ConsoleApp:
 
     async def _form(self, name: str, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
-            return self._entrance.asked(PREFIX)
-        return await self._entrance.enter(scope, receive) if name == SIGN_IN else self._entrance.leave(scope)
+            return self._sign_in.asked(PREFIX)
+        return await self._sign_in.enter(scope, receive) if name == SIGN_IN else self._sign_in.leave(scope)
 
     async def _admitted(self, path: list[str], query: Query, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whoever may see the page, and tell others why they may not."""
@@ -102,7 +102,7 @@ class ConsoleApp:
                 if right is not None:
                     await self._gate.check(scope, right)
         except (Unauthenticated, ApiError) as error:
-            answer = self._entrance.refused(error, query.address())
+            answer = self._sign_in.refused(error, query.address())
         except Forbidden as error:
             answer = forbidden(error, path[0], query)
         else:

@@ -16,7 +16,7 @@ from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay
 from extender.core.drift.plan import plan
 from extender.core.model.reasons import Reason
-from extender.servers.console.ports import Sources
+from extender.servers.console.sources import Sources
 from extender.servers.pace import in_turns
 
 KEEP = 2.0

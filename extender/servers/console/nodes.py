@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from extender.core.answers.overview import PoolRow, pools
 from extender.core.state.records import NodeRecord
-from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, page_of
+from extender.servers.console.sources import Sources
 
 POOLS = 200
 """Node pools shown."""

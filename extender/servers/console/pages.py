@@ -19,10 +19,10 @@ from extender.servers.console.bars import bar_of, share
 from extender.servers.console.gather import Gather, some_of
 from extender.servers.console.live import wanted_of
 from extender.servers.console.nodes import nodes_context
-from extender.servers.console.ports import Sources
 from extender.servers.console.query import Query, matches, numbered, page_of
 from extender.servers.console.rendering import decision_row
 from extender.servers.console.runs import runs_of
+from extender.servers.console.sources import Sources
 
 RECENT = 100
 """Decisions that the live page begins with."""

@@ -15,7 +15,7 @@ from support.cluster import eventually, policy
 from support.driftstage import Drifting, DriftStage, drift_stage
 from support.objects import Objects
 
-from extender.core.drift.history import BackOff, WorkloadHistory, direction
+from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction
 from extender.sandbox.ports import free_port
 from extender.wire.drift_v1 import encode_history
 
@@ -155,7 +155,7 @@ async def test_what_the_service_remembers_is_heeded(plans: Plans) -> None:
     for name in ("tired", "garbled", "fresh"):
         await cluster.drift(name, 4, policy(spot_percentage=50))
     uids = {name: (await cluster.get("Deployment", name))["metadata"]["uid"] for name in ("tired", "garbled")}
-    back_off = WorkloadHistory(back_off={direction("on-demand", "spot"): BackOff(3, 32503680000.0)})
+    back_off = WorkloadHistory(back_off={direction("on-demand", "spot"): DirectionBackoff(3, 32503680000.0)})
     entries = {uids["tired"]: encode_history(back_off), uids["garbled"]: '{"version": 99}'}
     path = f"/api/v1/namespaces/{cluster.namespace}/configmaps"
     await cluster.api.request("POST", path, body={"metadata": {"name": "spotmix-drift"}, "data": entries})

@@ -11,7 +11,7 @@ import pytest_asyncio
 from support.cluster import eventually
 from support.doubles import World
 
-from extender.core.drift.moves import Move, Subject
+from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
@@ -180,7 +180,7 @@ async def test_statement_22_a_pod_is_read_again_before_it_is_moved(
     )
     name = "-".join(("planned", *annotations.values()))
     pod = await ready_pod(client, name, "planned", **annotations)
-    subject = Subject(workload.uid, workload.kind, "default", workload.name, "r")
+    subject = WorkloadRef(workload.uid, workload.kind, "default", workload.name, "r")
     graces: list[float] = []
 
     async def commit(grace: float) -> None:

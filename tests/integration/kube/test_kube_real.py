@@ -23,7 +23,7 @@ from extender.kube.regarding import Regarding
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
 from extender.sandbox import ControlPlane
 from extender.wire.kube_v1 import DELETION_COST
-from extender.wire.watch import Change, Page
+from extender.wire.watch import Page, WatchEvent
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
@@ -56,13 +56,13 @@ class NameDecoder:
         objects: list[Object] = [self._named(item["metadata"]) for item in decoded["items"]]
         return Page(objects, decoded["metadata"]["resourceVersion"], decoded["metadata"].get("continue", ""))
 
-    def change(self, line: bytes) -> Change:
+    def change(self, line: bytes) -> WatchEvent:
         decoded = json.loads(line)
         if decoded["type"] == "ERROR":
-            return Change("ERROR", None, "", decoded["object"]["code"], decoded["object"]["message"])
+            return WatchEvent("ERROR", None, "", decoded["object"]["code"], decoded["object"]["message"])
         meta = decoded["object"]["metadata"]
         known = None if decoded["type"] == "BOOKMARK" else self._named(meta)
-        return Change(decoded["type"], known, meta["resourceVersion"])
+        return WatchEvent(decoded["type"], known, meta["resourceVersion"])
 
     def _named(self, meta: Mapping[str, Any]) -> Namespace:
         return Namespace(meta["uid"], meta["name"], {}, {})

@@ -14,8 +14,8 @@ from aiohttp import web
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Namespace
 from extender.core.state.events import Event, Gone, Listed, Upsert
-from extender.kube.ports import Ports
-from extender.wire.watch import Change, Page
+from extender.kube.seams import Timing
+from extender.wire.watch import Page, WatchEvent
 
 CUT = "cut"
 """Watch script: close the connection without ending the body."""
@@ -37,9 +37,9 @@ class VirtualTime:
         self.now += seconds
         await asyncio.sleep(0)
 
-    def ports(self) -> Ports:
+    def ports(self) -> Timing:
         """Time from here, chance always at its worst: the longest delay."""
-        return Ports(clock=lambda: self.now, sleep=self.sleep, uniform=lambda _low, high: high)
+        return Timing(clock=lambda: self.now, sleep=self.sleep, uniform=lambda _low, high: high)
 
 
 @dataclass
@@ -184,16 +184,16 @@ class ThingDecoder:
         objects = [self._object(item) for item in decoded["items"]]
         return Page(list(objects), meta.get("resourceVersion", ""), meta.get("continue", ""))
 
-    def change(self, line: bytes) -> Change:
+    def change(self, line: bytes) -> WatchEvent:
         try:
             decoded = json.loads(line)
         except ValueError as error:
             raise WireError(f"watch line: {error}") from error
         item = decoded["object"]
         if decoded["type"] == "ERROR":
-            return Change("ERROR", None, "", item["code"], item["message"])
+            return WatchEvent("ERROR", None, "", item["code"], item["message"])
         version = item["metadata"]["resourceVersion"]
-        return Change(decoded["type"], None if decoded["type"] == "BOOKMARK" else self._object(item), version)
+        return WatchEvent(decoded["type"], None if decoded["type"] == "BOOKMARK" else self._object(item), version)
 
     def _object(self, item: Mapping[str, Any]) -> Namespace:
         if item["spec"].get("bad"):

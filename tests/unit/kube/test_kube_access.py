@@ -24,7 +24,7 @@ from extender.kube.access import (
     TOKEN_REVIEWS,
     Access,
 )
-from extender.kube.ports import Ports
+from extender.kube.seams import Timing
 
 JANE = User("jane", "7", ("readers", "system:authenticated"), (("example.com/team", ("shop",)),))
 WORKLOADS = list_workloads("shop")
@@ -83,7 +83,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.api = Reviewer()
-        self.access = Access(self.api, ports=Ports(clock=asyncio.get_running_loop().time))
+        self.access = Access(self.api, ports=Timing(clock=asyncio.get_running_loop().time))
 
     async def refusal(self, token: str, attributes: Attributes = WORKLOADS) -> str:
         """What the one who is refused is told."""
@@ -260,7 +260,7 @@ def test_half_an_answer_lets_nobody_in(status: Any) -> None:
 def test_wrong_tokens_do_not_push_out_right_ones_and_are_forgotten() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.access = Access(bench.api, ports=Ports(clock=lambda: 0.0, sleep=lambda _: asyncio.sleep(0)))
+        bench.access = Access(bench.api, ports=Timing(clock=lambda: 0.0, sleep=lambda _: asyncio.sleep(0)))
         await bench.access.allow("jane-token", WORKLOADS)
         for number in range(MOST_KEPT + 10):
             await bench.refusal(f"junk-{number}")

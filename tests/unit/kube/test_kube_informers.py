@@ -31,8 +31,8 @@ from extender.kube.discovery import (
     NotWatchable,
 )
 from extender.kube.informers import ClusterFeed
-from extender.kube.ports import Ports
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
+from extender.kube.seams import Timing
 from extender.wire.watch import Decoder, Page
 
 FOLLOWED = (*BUILT_IN, *DRIFT_ONLY)
@@ -79,7 +79,7 @@ class World:
         self.resources = {resource.key: api.resource(resource.path) for resource in FOLLOWED}
         for key, resource in self.resources.items():
             resource.items = [thing(key)]
-        ports = Ports(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
+        ports = Timing(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
         self.time = time
         self.gate = asyncio.Event()
         self.gate.set()

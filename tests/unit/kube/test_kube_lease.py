@@ -13,7 +13,7 @@ from support.doubles_servers import run_virtually
 
 from extender.core.model.errors import WireError
 from extender.kube.lease import JITTER, Elector, LeaseLock
-from extender.kube.ports import Ports
+from extender.kube.seams import Timing
 from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
@@ -38,7 +38,7 @@ class Replica:
             self.client,
             LeaseLock("system", "spotmix", identity, **times),
             lambda _name, text: self.reports.append(text),
-            ports=Ports(clock=clock, uniform=lambda low, high: (low + high) / 2),
+            ports=Timing(clock=clock, uniform=lambda low, high: (low + high) / 2),
             now=lambda: START + timedelta(seconds=clock() + skew),
         )
         self.task: asyncio.Task[None] | None = None

@@ -16,10 +16,10 @@ from extender.core.model.objects import PodId
 from extender.kube.limits import TokenBucket
 from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
 from extender.kube.patches import PodPatches, is_gone
-from extender.kube.ports import Ports
 from extender.kube.queue import ATTEMPTS, PatchQueue
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.kube.regarding import Regarding
+from extender.kube.seams import Timing
 from extender.wire.kube_v1 import DELETION_COST
 
 POD = PodId("shop", "web-1", "uid-1")
@@ -295,7 +295,7 @@ async def test_a_bucket_fills_up_to_its_burst(time: VirtualTime) -> None:
 class Events:
     """A recorder with what it needs."""
 
-    def __init__(self, api: Recording, ports: Ports, **options: Any) -> None:
+    def __init__(self, api: Recording, ports: Timing, **options: Any) -> None:
         self.reports: list[str] = []
         self.outcomes: Counter[str] = Counter()
         berlin = timezone(timedelta(hours=2))

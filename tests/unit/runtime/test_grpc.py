@@ -12,7 +12,7 @@ from support.certificates import Authority
 
 from extender.core.model.access import list_workloads
 from extender.core.model.errors import ConfigError
-from extender.runtime.grpc import Api
+from extender.runtime.grpc import GrpcApi
 from extender.settings.sections import ApiSettings, ApiTlsSettings
 from extender.telemetry.metrics import Metrics
 from spotmix.placement.v1 import placement_pb2 as pb
@@ -23,9 +23,9 @@ ADDRESS = f"{LOOPBACK}:0"
 def test_grpc_is_imported_when_the_api_is_served_and_not_before() -> None:
     code = (
         "import asyncio, json, sys, extender.runtime\n"
-        "from extender.runtime.grpc import Api\n"
+        "from extender.runtime.grpc import GrpcApi\n"
         "from extender.settings.sections import ApiSettings\n"
-        "api = Api(ApiSettings(enabled=False), None)\n"
+        "api = GrpcApi(ApiSettings(enabled=False), None)\n"
         "asyncio.run(api.start(None, None, bool))\n"
         "print(json.dumps([m for m in ('grpc', 'google.protobuf', 'spotmix') if m in sys.modules]))"
     )
@@ -33,7 +33,7 @@ def test_grpc_is_imported_when_the_api_is_served_and_not_before() -> None:
     assert json.loads(done.stdout) == []
 
 
-async def called(api: Api, **metadata: str) -> str:
+async def called(api: GrpcApi, **metadata: str) -> str:
     """The status of a call."""
     async with grpc.aio.insecure_channel(api.address) as channel:
         try:
@@ -45,7 +45,7 @@ async def called(api: Api, **metadata: str) -> str:
 
 async def test_calls_are_counted() -> None:
     bench, metrics = ApiBench(), Metrics()
-    api = Api(ApiSettings(addr=ADDRESS), Guard())
+    api = GrpcApi(ApiSettings(addr=ADDRESS), Guard())
     assert (api.address, api.watches) == ("", 0)
     await api.start(bench.sources, metrics.api, lambda: True)
     assert await called(api) == "OK"
@@ -59,7 +59,7 @@ async def test_calls_are_counted() -> None:
 
 @pytest.mark.parametrize(("auth", "status"), [("none", "OK"), ("kubernetes", "UNAUTHENTICATED")])
 async def test_tokens_are_asked_for_when_the_settings_say_so(auth: str, status: str) -> None:
-    api = Api(ApiSettings(addr=ADDRESS, auth=auth), Guard(list_workloads()))  # type: ignore[arg-type]  # of two
+    api = GrpcApi(ApiSettings(addr=ADDRESS, auth=auth), Guard(list_workloads()))  # type: ignore[arg-type]  # of two
     await api.start(ApiBench().sources, Metrics().api, lambda: True)
     assert await called(api) == status
     assert await called(api, authorization=f"Bearer {Guard.TOKEN}") == "OK"
@@ -69,9 +69,9 @@ async def test_tokens_are_asked_for_when_the_settings_say_so(auth: str, status: 
 def test_certificates_are_read_when_the_api_is_served_alone(tmp_path: Path) -> None:
     pair = Authority("servers").issue(tmp_path, "server", (LOOPBACK,))
     tls = ApiTlsSettings(cert=str(pair.cert), key=str(pair.key))
-    served = Api(ApiSettings(addr=ADDRESS, tls=tls), Guard())
+    served = GrpcApi(ApiSettings(addr=ADDRESS, tls=tls), Guard())
     assert served.tls is not None
     assert served.tls.ends is not None
-    assert Api(ApiSettings(enabled=False, tls=tls), Guard()).tls is None
+    assert GrpcApi(ApiSettings(enabled=False, tls=tls), Guard()).tls is None
     with pytest.raises(ConfigError, match="is no file"):
-        Api(ApiSettings(tls=ApiTlsSettings(cert="/nowhere", key=str(pair.key))), Guard())
+        GrpcApi(ApiSettings(tls=ApiTlsSettings(cert="/nowhere", key=str(pair.key))), Guard())

@@ -14,7 +14,7 @@ from extender.core.model.errors import ConfigError
 from extender.core.model.reasons import Reason
 from extender.core.state.records import Reservation
 from extender.kube.ownpod import LEADER_LABEL
-from extender.kube.ports import Ports
+from extender.kube.seams import Timing
 from extender.runtime.leadership import BINDING, Leadership
 from extender.runtime.whoami import identity, own_namespace
 from extender.settings.sections import LeaderElectionSettings
@@ -59,7 +59,7 @@ class Replica:
             self.feed,
             self.world.state,
             lambda _name, text: self.reports.append(text),
-            ports=Ports(clock=lambda: asyncio.get_running_loop().time()),
+            ports=Timing(clock=lambda: asyncio.get_running_loop().time()),
         )
 
     def start(self) -> None:

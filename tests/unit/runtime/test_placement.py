@@ -11,9 +11,9 @@ from support.doubles_servers import run_virtually
 from extender.core.answers.decisions import DecisionLog
 from extender.kube.occurrences import WINDOW
 from extender.kube.patches import PodPatches
-from extender.kube.ports import Ports
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
+from extender.kube.seams import Timing
 from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.placement import PlacementReports
@@ -26,7 +26,7 @@ class Office:
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
         client = Client(self.objects)
-        ports = Ports(clock=asyncio.get_running_loop().time)
+        ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(client, lambda *_: None, ports=ports)
         waker = Waker(PatchQueue(PodPatches(client), lambda *_: None), "wake", lambda _: None, lambda: 0.0)
         placement = PlacementReports(self.world.state, self.recorder)

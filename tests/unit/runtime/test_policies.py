@@ -9,8 +9,8 @@ from support.doubles_servers import run_virtually
 
 from extender.core.policy.workloads import PolicyChanged
 from extender.kube.occurrences import RETELL
-from extender.kube.ports import Ports
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
+from extender.kube.seams import Timing
 from extender.runtime.policies import AGAIN, SLICE, PolicyReports
 
 
@@ -19,7 +19,7 @@ class Office:
 
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
-        ports = Ports(clock=asyncio.get_running_loop().time)
+        ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 2)
         self.recorder.start()
         self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, ports=ports)

@@ -14,8 +14,8 @@ from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
 from extender.kube.occurrences import RETELL
-from extender.kube.ports import Ports
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
+from extender.kube.seams import Timing
 from extender.runtime.reach import LOOK, SLICE, ReachReports
 
 PERCENT = st.integers(0, 100)
@@ -59,7 +59,7 @@ class Office:
 
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
-        ports = Ports(clock=asyncio.get_running_loop().time)
+        ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 4)
         self.recorder.start()
         self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, ports=ports).run())

@@ -10,8 +10,8 @@ from support.reviews import encoded, patched, pod
 from extender.core.admission.mutate import MutationRules
 from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.policy.workloads import PolicyRules
-from extender.servers.admission import PATIENCE, About, Admission, Verdict
-from extender.servers.owners import OwnerGate
+from extender.servers.admission import PATIENCE, About, Admission, ReviewAnswer
+from extender.servers.owners import AwaitedOwners
 
 WEB = About("shop", "", "Deployment", "web")
 INJECT = {"spotmix.io/inject-extender": "true"}
@@ -33,7 +33,7 @@ class TestPods:
         assert len(result["spec"]["tolerations"]) == 4
         # Meanwhile another class may be short.
         bench.world.up(bench.world.place(owner, [SPOT, ON_DEMAND])[0])
-        assert await bench.pod(result) == Verdict("review-1", about=About("shop", "web-1-a", "Deployment", "web"))
+        assert await bench.pod(result) == ReviewAnswer("review-1", about=About("shop", "web-1-a", "Deployment", "web"))
 
     async def test_nobodys_replica_passes_untouched(self, bench: HookBench) -> None:
         owner = bench.world.deployment("web", 2, spot_percentage=50)
@@ -50,7 +50,7 @@ class TestPods:
                 (pod(owner), {"operation": "UPDATE"}),
                 (pod(owner, nodeName="n1"), {}),
             ):
-                assert (await bench.pod(thing, **request)) == Verdict("review-1")
+                assert (await bench.pod(thing, **request)) == ReviewAnswer("review-1")
         bench.synced = True
         for owner_, about in ((plain, ()), (audited, ("Deployment", "audited"))):
             verdict = await bench.pod(pod(owner_))
@@ -61,10 +61,10 @@ class TestPods:
     async def test_our_own_namespace_is_protected(self) -> None:
         bench = HookBench(rules=PolicyRules(protected_namespaces=frozenset({"shop"})))
         owner = bench.world.deployment("web", 2, spot_percentage=50)
-        assert await bench.pod(pod(owner)) == Verdict("review-1")
+        assert await bench.pod(pod(owner)) == ReviewAnswer("review-1")
         thing = {"metadata": {"name": "web", "annotations": keys(spot_percentage="most")}}
-        assert await bench.workload(thing) == Verdict("review-1")
-        assert await bench.workload(thing, "Namespace", "", name="shop") == Verdict("review-1")
+        assert await bench.workload(thing) == ReviewAnswer("review-1")
+        assert await bench.workload(thing, "Namespace", "", name="shop") == ReviewAnswer("review-1")
 
     async def test_what_is_not_known_is_a_failure_that_lets_the_pod_pass(self, bench: HookBench) -> None:
         owner = ref(make_owner("ReplicaSet", "web-1"))
@@ -88,16 +88,16 @@ class TestPods:
         assert (state.reserved, state.pods, state.revisions, len(state.waiting)) == (0, {}, {}, 0)
 
 
-def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATIENCE) -> tuple[Verdict, float]:
+def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATIENCE) -> tuple[ReviewAnswer, float]:
     """The verdict on a Deployment's pod whose ReplicaSet and Deployment come later (seconds), and when it came."""
     top = make_owner("Deployment", "web", 2, labels=ENABLED, annotations=keys(spot_percentage=50))
     below = make_owner("ReplicaSet", "web-1", 2, owner=ref(top))
 
-    async def run() -> tuple[Verdict, float]:
+    async def run() -> tuple[ReviewAnswer, float]:
         import asyncio  # noqa: PLC0415 - the loop of virtual time
 
         loop = asyncio.get_running_loop()
-        gate = OwnerGate(lambda _ref: None, patience, loop.time)
+        gate = AwaitedOwners(lambda _ref: None, patience, loop.time)
         admission = Admission(world.state, gate, lambda: True, MutationRules(), str, False, loop.time)
 
         def come(name: str) -> None:
@@ -136,13 +136,13 @@ class TestSchedulerConfigs:
         assert verdict.outcome == "mutated"
         assert patched({"data": data}, verdict.patches)["data"] == {**data, "a": INJECTED, "c": INJECTED}
         assert [patch["op"] for patch in verdict.patches] == ["replace"] * 2
-        assert await bench.config({**data, "a": INJECTED, "c": INJECTED}, INJECT) == Verdict("review-1")
+        assert await bench.config({**data, "a": INJECTED, "c": INJECTED}, INJECT) == ReviewAnswer("review-1")
 
     @pytest.mark.parametrize(
         "labels", [None, {}, {"spotmix.io/inject-extender": "false"}, {"example.org/inject-extender": "true"}]
     )
     async def test_only_where_the_label_asks_for_it(self, bench: HookBench, labels: dict[str, str] | None) -> None:
-        assert await bench.config({"a": CONFIG, "b": "wrong"}, labels) == Verdict("review-1")
+        assert await bench.config({"a": CONFIG, "b": "wrong"}, labels) == ReviewAnswer("review-1")
 
     async def test_kube_system_is_where_schedulers_have_theirs(self, bench: HookBench) -> None:
         assert (await bench.config({"a": CONFIG}, INJECT, namespace="kube-system")).outcome == "mutated"
@@ -154,7 +154,7 @@ class TestSchedulerConfigs:
 
     @pytest.mark.parametrize("data", [None, {}])
     async def test_no_data(self, bench: HookBench, data: dict[str, str] | None) -> None:
-        assert await bench.config(data, INJECT) == Verdict("review-1")
+        assert await bench.config(data, INJECT) == ReviewAnswer("review-1")
 
 
 def workload(labels: dict[str, str] | None = None, replicas: int = 5, **policy: Any) -> dict[str, Any]:
@@ -179,8 +179,8 @@ class TestWorkloads:
         assert (await denying.workload(workload(replicas=1, spot_percentage=70))).outcome == "warned"
 
     async def test_right_is_not_spoken_of(self, bench: HookBench) -> None:
-        assert await bench.workload(workload(spot_percentage=70)) == Verdict("review-1", about=WEB)
-        assert await bench.workload({"metadata": {"name": "x", "labels": {"app": "x"}}}) == Verdict("review-1")
+        assert await bench.workload(workload(spot_percentage=70)) == ReviewAnswer("review-1", about=WEB)
+        assert await bench.workload({"metadata": {"name": "x", "labels": {"app": "x"}}}) == ReviewAnswer("review-1")
 
     @pytest.mark.parametrize(
         ("kind", "group"),
@@ -203,21 +203,21 @@ class TestWorkloads:
         thing = workload(spot_percentage="seventy")
         assert (await bench.workload(thing, oldObject=workload(spot_percentage="70"))).outcome == "denied"
         scaled = {**thing, "spec": {"replicas": 9}}
-        assert await bench.workload(scaled, operation="UPDATE", oldObject=thing) == Verdict("review-1")
+        assert await bench.workload(scaled, operation="UPDATE", oldObject=thing) == ReviewAnswer("review-1")
         controller = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d", "controller": True}
         thing["metadata"]["ownerReferences"] = [controller]
-        assert await bench.workload(thing, "ReplicaSet") == Verdict("review-1")
+        assert await bench.workload(thing, "ReplicaSet") == ReviewAnswer("review-1")
 
     async def test_the_namespace_is_asked_when_it_is_known(self, bench: HookBench) -> None:
         thing = workload({}, spot_percentage=70)
-        assert await bench.workload(thing) == Verdict("review-1", about=WEB)
+        assert await bench.workload(thing) == ReviewAnswer("review-1", about=WEB)
         bench.world.up(Namespace("ns", "shop", EMPTY, EMPTY))
         assert "neither the object nor its Namespace opts in" in (await bench.workload(thing)).warnings[0]
         bench.world.up(Namespace("ns", "shop", ENABLED, EMPTY))
-        assert await bench.workload(thing) == Verdict("review-1", about=WEB)
+        assert await bench.workload(thing) == ReviewAnswer("review-1", about=WEB)
 
 
 def test_an_answer_says_what_the_verdict_says() -> None:
-    verdict = Verdict("u", ({"op": "add", "path": "/x", "value": 1},), ("careful",))
+    verdict = ReviewAnswer("u", ({"op": "add", "path": "/x", "value": 1},), ("careful",))
     assert json.loads(verdict.encoded())["response"]["warnings"] == ["careful"]
     assert verdict.outcome == "mutated"

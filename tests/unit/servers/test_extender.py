@@ -12,7 +12,7 @@ from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
-from extender.servers.owners import OwnerGate
+from extender.servers.owners import AwaitedOwners
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
     async def main() -> None:
         world, observer = World(), Observer()
         loop = asyncio.get_running_loop()
-        gate = OwnerGate(lambda _ref: None, 0.1, loop.time)
+        gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
         extender = Extender(world.state, gate, observer, lambda: None, lambda: 0.0, 0)
         offered = world.nodes(spot=1, on_demand=1)
         labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}

@@ -4,7 +4,7 @@ from support.doubles_servers import run_virtually
 
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.workloads import Missing
-from extender.servers.owners import OwnerGate
+from extender.servers.owners import AwaitedOwners
 
 PATIENCE = 0.1
 
@@ -17,7 +17,7 @@ class Gate:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.ensured: list[str] = []
-        self.gate = OwnerGate(lambda ref: self.ensured.append(ref.uid), PATIENCE, self.loop.time)
+        self.gate = AwaitedOwners(lambda ref: self.ensured.append(ref.uid), PATIENCE, self.loop.time)
 
     async def ask(self, uid: str = "rs") -> tuple[bool, float]:
         """The answer, and the seconds it took."""
@@ -76,7 +76,7 @@ def test_when_it_is_opened_all_look_again() -> None:
 
 def test_no_patience() -> None:
     async def main() -> None:
-        gate = OwnerGate(lambda _ref: None, 0.0, lambda: 5.0)
+        gate = AwaitedOwners(lambda _ref: None, 0.0, lambda: 5.0)
         assert not await gate.arrival(missing("rs"))
 
     run_virtually(main)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.drift.history import BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import Move, Subject
+from extender.core.drift.history import DirectionBackoff, InFlight, WorkloadHistory
+from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.errors import WireError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
@@ -15,7 +15,7 @@ from extender.wire.drift_v1 import VERSION, decode_history, encode_history, evic
 MOVE = Move(
     PodId("shop", "web-1", "uid-1"),
     "node-1",
-    Subject("uid-web", "Deployment", "shop", "web", "uid-rs"),
+    WorkloadRef("uid-web", "Deployment", "shop", "web", "uid-rs"),
     "on-demand",
     "spot",
     "node-2",
@@ -30,7 +30,7 @@ HISTORIES = st.builds(
     WorkloadHistory,
     st.lists(IN_FLIGHT, max_size=3),
     st.lists(TIMES, max_size=3),
-    st.dictionaries(NAMES, st.builds(BackOff, st.integers(1, 99), TIMES), max_size=2),
+    st.dictionaries(NAMES, st.builds(DirectionBackoff, st.integers(1, 99), TIMES), max_size=2),
     st.lists(TIMES, max_size=3),
     TIMES,
     NAMES,

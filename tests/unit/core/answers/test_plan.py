@@ -12,7 +12,7 @@ from support.doubles import ON_DEMAND, SPOT, make_budget, selector
 from support.drifting import DriftWorld
 
 from extender.cli.drift_tables import tables
-from extender.core.answers.plan import DriftReport, Verdict, doubted, held_back, report, with_verdicts
+from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, held_back, report, with_verdicts
 from extender.core.drift.history import WorkloadHistory
 from extender.core.model.reasons import OF_STAYS, Reason
 
@@ -96,8 +96,8 @@ def test_the_api_server_is_asked_where_it_has_a_say(world: DriftWorld) -> None:
     asked = doubted(told)
     assert {pod.name.rpartition("-1-")[0] for pod in asked} == {"web", "audited", "guarded"}
     assert len(asked) == 3
-    verdicts = {pod: Verdict("budget", 429, "Cannot evict") for pod in asked}
-    verdicts[told.moves[0].pod] = Verdict("evicted", 201, "")
+    verdicts = {pod: EvictionVerdict("budget", 429, "Cannot evict") for pod in asked}
+    verdicts[told.moves[0].pod] = EvictionVerdict("evicted", 201, "")
     text = shown(with_verdicts(told, verdicts), verified=True)
     assert "would evict" in text
     assert "budget: Cannot evict" in text

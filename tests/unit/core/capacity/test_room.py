@@ -69,7 +69,7 @@ def test_it_takes_the_node_with_most_cpu_to_spare(world: DriftWorld) -> None:
     for _ in range(4):
         node = left.find(pod, SPOT)
         assert isinstance(node, NodeRecord)
-        left.take(pod, node)
+        left.occupy(pod, node)
         chosen.append(node.name)
     assert chosen == ["spot-a2", "spot-b1", "spot-a1", "spot-a2"]
 
@@ -95,7 +95,7 @@ def test_what_is_to_come_is_deducted(world: DriftWorld) -> None:
     for _ in range(2):
         node = left.find(pod, SPOT)
         assert isinstance(node, NodeRecord)
-        left.take(pod, node)
+        left.occupy(pod, node)
     assert left.find(pod, SPOT) == Refusal(Reason.NO_ROOM)
 
 
@@ -158,7 +158,7 @@ def test_a_host_port_is_taken_by_what_is_to_come(world: DriftWorld) -> None:
     for _ in range(3):
         node = left.find(pod, SPOT)
         assert isinstance(node, NodeRecord)
-        left.take(pod, node)
+        left.occupy(pod, node)
     assert left.find(pod, SPOT) == Refusal(Reason.HOST_PORT)
 
 
@@ -184,7 +184,7 @@ def test_what_leaves_is_for_others(world: DriftWorld) -> None:
     left.stock.leave(there, full)
     assert left.fits(web, full)
     assert left.stock.spare_cpu(full) == 4000
-    left.take(web, full)
+    left.occupy(web, full)
     assert not left.fits(web, full)
 
 
@@ -248,7 +248,7 @@ def test_a_pod_that_is_to_come_repels_and_is_repelled(world: DriftWorld) -> None
     left, pod = room(world), world.state.pods["web"]
     node = left.find(pod, SPOT)
     assert isinstance(node, NodeRecord)
-    left.take(pod, node)
+    left.occupy(pod, node)
     put(world, "second", "old")
     other = left.find(world.state.pods["second"], SPOT)
     assert isinstance(other, NodeRecord)

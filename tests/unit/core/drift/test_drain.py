@@ -19,7 +19,7 @@ from support.doubles import (
 from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
 
 from extender.core.drift.drain import is_interrupted
-from extender.core.drift.history import BackOff, WorkloadHistory, direction
+from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction
 from extender.core.model.objects import OptOut, OwnerRef, Protection, Requests
 from extender.core.model.reasons import Reason
 from extender.core.scalein.costs import cost_of
@@ -70,7 +70,9 @@ def test_pods_leave_at_once_and_none_of_the_limits_on_voluntary_moves_holds_them
     world.nodes(spot=2, on_demand=1)
     policy = {"max_moves_per_hour": 0, **NIGHTLY}
     owner = web(world, 2, 3, 1, policy=policy, created=world.now)
-    history = WorkloadHistory(back_off={direction(SPOT, ON_DEMAND): BackOff(3, world.now + 60.0)}, opened=world.now)
+    history = WorkloadHistory(
+        back_off={direction(SPOT, ON_DEMAND): DirectionBackoff(3, world.now + 60.0)}, opened=world.now
+    )
     world.history.workloads[world.workload(owner).uid] = history
     interrupt(world, "spot-0")
     moves = world.plan().moves

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, Verdict, direction
+from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, Judgement, direction
 from extender.core.drift.judge import STUCK_AFTER, UNSENT, judge
-from extender.core.drift.moves import Move, Subject
+from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import OwnerRef, PodId
 from extender.core.model.reasons import Reason
@@ -39,7 +39,7 @@ class Scene:
         self.world.up(make_pod(uid or name, self.owner, node, name=name, **fields))
 
     def move(self, name: str, source: str = ON_DEMAND, destination: str = SPOT) -> Move:
-        subject = Subject(self.workload.uid, "Deployment", "shop", "web", self.owner.uid)
+        subject = WorkloadRef(self.workload.uid, "Deployment", "shop", "web", self.owner.uid)
         node, target = f"{source}-0", f"{destination}-1"
         return Move(PodId("shop", name, name), node, subject, source, destination, target, Reason.SURPLUS)
 
@@ -54,7 +54,7 @@ class Scene:
         self.world.gone("pods", name)
         return move
 
-    def after(self, seconds: float, seen_since: float = 0.0) -> list[Verdict]:
+    def after(self, seconds: float, seen_since: float = 0.0) -> list[Judgement]:
         self.world.now += seconds
         return judge(self.world.state, self.history, RULES, self.world.now, seen_since)
 

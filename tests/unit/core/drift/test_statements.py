@@ -20,7 +20,7 @@ from support.doubles import (
 )
 from support.drifting import DRIFT_RULES, DriftWorld, zonal
 
-from extender.core.drift.history import BackOff, WorkloadHistory, direction, seats_text
+from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction, seats_text
 from extender.core.drift.rules import DriftRules
 from extender.core.model.constraints import Constraints, PodTerm, Spread
 from extender.core.model.objects import OptOut, OwnerRef, Protection, Requests
@@ -142,11 +142,11 @@ def test_statement_05_pods_of_others_go_where_there_is_most_to_spare() -> None:
 def test_statement_06_a_direction_backs_off(world: DriftWorld) -> None:
     owner = world.drifted()
     until = world.now + 100.0
-    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): BackOff(1, until)})
+    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): DirectionBackoff(1, until)})
     assert world.reasons() == [Reason.BACK_OFF]
-    remember(world, owner, back_off={direction(SPOT, ON_DEMAND): BackOff(1, until)})
+    remember(world, owner, back_off={direction(SPOT, ON_DEMAND): DirectionBackoff(1, until)})
     assert len(world.moved()) == 1
-    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): BackOff(1, until)})
+    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): DirectionBackoff(1, until)})
     world.now = until
     assert len(world.moved()) == 1
 
@@ -181,7 +181,7 @@ def test_statement_08_spot_is_back_for_less_than_the_dwell_time() -> None:
 def test_statement_09_back_off_and_moves_in_flight_outlive_a_restart(world: DriftWorld) -> None:
     owner = world.drifted()
     other = world.drifted("api")
-    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): BackOff(3, world.now + 100.0)})
+    remember(world, owner, back_off={direction(ON_DEMAND, SPOT): DirectionBackoff(3, world.now + 100.0)})
     (move,) = world.plan(only=[world.workload(other).uid]).moves
     world.start(move)
     before = world.plan()

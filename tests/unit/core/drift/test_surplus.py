@@ -220,7 +220,7 @@ def test_how_a_workload_stands(world: DriftWorld) -> None:
     world.pods(owner, 1, "on-demand-0", start=1, terminating=True, due=world.now - 61.0)
     for number in (2, 3, 4):
         world.gone("pods", f"web-1-{number}")
-    standing = Ledger(world.state, world.history, world.rules, world.now).standing(world.workload(owner))
+    standing = Ledger(world.state, world.history, world.rules, world.now).availability(world.workload(owner))
     assert (standing.replicas, standing.revisions, standing.rolling) == (20, 1, False)
     # Fifteen of twenty serve.
     assert (standing.unavailable, standing.away, standing.in_flight, standing.moved) == (5, 1, 1, 0)

@@ -9,7 +9,7 @@ from extender.core.drift.rules import DriftRules
 from extender.core.model.errors import ChangeError
 from extender.core.model.objects import OwnerRef, Protection
 from extender.core.model.reasons import Reason
-from extender.core.whatif.outlook import Change, Moves
+from extender.core.whatif.outlook import Change, MoveForecast
 from extender.core.whatif.what_if import what_if
 
 
@@ -23,9 +23,9 @@ def test_another_policy_makes_moves_where_there_is_room(world: World) -> None:
     fill(world, world.deployment("web", 10), 10, names)
     seen = ask(world, Change(WEB, policy={"spot": "60", "max-moves-per-hour": "2"}))
     before, after = one(seen)
-    assert (before.moves, before.surplus) == (Moves(), 0)
+    assert (before.moves, before.surplus) == (MoveForecast(), 0)
     assert (some(after.wanted), some(after.actual), after.surplus) == ({SPOT: 6, ON_DEMAND: 4}, {ON_DEMAND: 10}, 6)
-    assert after.moves == Moves(6, 4, {Reason.NO_ROOM: 2}, 2.0)
+    assert after.moves == MoveForecast(6, 4, {Reason.NO_ROOM: 2}, 2.0)
     assert (some(after.eventual), after.nodes) == ({SPOT: 4, ON_DEMAND: 6}, {SPOT: 1.0, ON_DEMAND: 0.06})
     assert (seen.workloads[0].made, seen.workloads[0].removed, seen.problems) == (0, 0, ())
 
@@ -36,13 +36,13 @@ def test_what_would_last_for_ever_blocks_moves(world: World) -> None:
     owner = next(iter(world.state.revisions.values())).owner
     world.up(make_pod("kept", owner, names[1], created=9.0, protection=Protection("do-not", "true")))
     _, after = one(ask(world, Change(WEB, policy={"spot": "100"})))
-    assert after.moves == Moves(4, 3, {Reason.PROTECTED: 1}, 0.5)
+    assert after.moves == MoveForecast(4, 3, {Reason.PROTECTED: 1}, 0.5)
     _, after = one(ask(world, Change(WEB, policy={"spot": "100", "mode": "audit"})))
-    assert (after.moves, after.surplus) == (Moves(4, 0, {Reason.AUDIT: 4}), 4)
+    assert (after.moves, after.surplus) == (MoveForecast(4, 0, {Reason.AUDIT: 4}), 4)
     _, after = one(ask(world, Change(WEB, policy={"spot": "100", "max-moves-per-hour": "0"})))
-    assert after.moves == Moves(4, 0, {Reason.HOURLY_BUDGET: 4})
+    assert after.moves == MoveForecast(4, 0, {Reason.HOURLY_BUDGET: 4})
     _, after = one(ask(world, Change(WEB, 1, {"spot": "100"})))
-    assert after.moves == Moves(1, 0, {Reason.SINGLETON: 1})
+    assert after.moves == MoveForecast(1, 0, {Reason.SINGLETON: 1})
     singletons = DriftRules(singletons=True)
     assert what_if(world.state, Change(WEB, 1, {"spot": "100"}), world.now, singletons).after.moves.possible == 1
 
@@ -86,7 +86,7 @@ def test_a_policy_can_be_tried_before_opting_in(world: World) -> None:
     seen = ask(world, Change(WEB, policy={"spot": "50"}))
     before, after = one(seen)
     assert (seen.workloads[0].managed, seen.workloads[0].mode) == (False, "enforce")
-    assert (some(before.wanted), some(before.actual), before.moves) == ({}, {ON_DEMAND: 6}, Moves())
+    assert (some(before.wanted), some(before.actual), before.moves) == ({}, {ON_DEMAND: 6}, MoveForecast())
     assert (some(after.wanted), after.moves.possible) == ({SPOT: 3, ON_DEMAND: 3}, 3)
     _, after = one(ask(world, Change(WEB, 8, {"enabled": "true"})))
     assert (some(after.wanted), some(after.actual)) == ({ON_DEMAND: 8}, {ON_DEMAND: 8})

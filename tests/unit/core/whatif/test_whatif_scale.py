@@ -8,7 +8,7 @@ from extender.core.answers.plan import WorkloadName
 from extender.core.model.constraints import Constraints
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import Requirement
-from extender.core.whatif.outlook import Change, LostPool, Moves
+from extender.core.whatif.outlook import Change, LostPool, MoveForecast
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_scaled_up_new_pods_take_the_next_seats(world: World) -> None:
         {SPOT: 14, ON_DEMAND: 6},
         {SPOT: 14, ON_DEMAND: 6},
     )
-    assert (after.pending, after.moves, after.floor, after.below_floor) == ({}, Moves(), 2, 0)
+    assert (after.pending, after.moves, after.floor, after.below_floor) == ({}, MoveForecast(), 2, 0)
 
 
 def test_what_finds_no_room_falls_back_or_waits(world: World) -> None:
@@ -59,7 +59,7 @@ def test_fallback_waits_its_turn(world: World) -> None:
     nodes(world, ON_DEMAND, 2, zone="b")
     _, after = one(ask(world, Change(WEB, replicas=8)))
     assert (some(after.actual), after.stand_ins, after.surplus) == ({SPOT: 2, ON_DEMAND: 6}, 2, 2)
-    assert after.moves == Moves(2, 0, {Reason.NO_ROOM: 2})
+    assert after.moves == MoveForecast(2, 0, {Reason.NO_ROOM: 2})
 
 
 def test_scaled_down_the_highest_seats_leave(world: World) -> None:

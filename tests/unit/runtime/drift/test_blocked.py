@@ -6,16 +6,16 @@ from support.doubles_drift import Room, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.blocked import FIXES, LASTING, PASSING, TOLD_AT_ONCE, most_telling, text_of
-from extender.core.drift.moves import Move, Stay, Subject
+from extender.core.drift.moves import Move, Stay, WorkloadRef
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import OF_STAYS, Reason
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import SERIES_DELAY
-from extender.runtime.drift.blocked import Blockades
-from extender.runtime.drift.retold import Retold
+from extender.runtime.drift.blocked import BlockedReports
+from extender.runtime.drift.reminders import Reminders
 
 PATIENCE = 300.0
-SUBJECT = Subject("w", "Deployment", "shop", "web", "r")
+SUBJECT = WorkloadRef("w", "Deployment", "shop", "web", "r")
 
 
 def stay(reason: Reason, detail: str = "", uid: str = "p") -> Stay:
@@ -45,24 +45,24 @@ def test_what_a_person_can_act_on_is_told_before_what_passes() -> None:
 
 
 def test_what_goes_away_or_moves_on_is_no_news() -> None:
-    blockades = Blockades(PATIENCE)
+    blocked_reports = BlockedReports(PATIENCE)
 
     def look(now: float, *stays: Stay, moving: tuple[str, ...] = ()) -> int:
-        return len(blockades.planned(["w"], stays, moving, now))
+        return len(blocked_reports.planned(["w"], stays, moving, now))
 
     budget = stay(Reason.BUDGET)
     assert look(0.0, budget) == look(PATIENCE - 1, budget) == 0
     assert look(PATIENCE, budget) == 1
     assert look(PATIENCE + 1, budget) == 0
     # One that was dropped is told at the next look.
-    (told,) = blockades.planned(["w"], [stay(Reason.SPREAD)], (), PATIENCE + 1)
-    blockades.dropped(told)
+    (told,) = blocked_reports.planned(["w"], [stay(Reason.SPREAD)], (), PATIENCE + 1)
+    blocked_reports.dropped(told)
     assert look(PATIENCE + 2, stay(Reason.SPREAD)) == 1
     # One that is moved at last starts the time anew.
-    blockades.moved("w")
+    blocked_reports.moved("w")
     assert look(2 * PATIENCE, budget) == look(3 * PATIENCE - 1, budget) == 0
     assert look(3 * PATIENCE - 1) == 0
-    assert len(blockades) == 0
+    assert len(blocked_reports) == 0
     assert look(3 * PATIENCE, budget) == 0
     # Another reason is news; what passes is, when it lasts.
     young = stay(Reason.YOUNG)
@@ -70,17 +70,17 @@ def test_what_goes_away_or_moves_on_is_no_news() -> None:
     assert look(4 * PATIENCE, stay(Reason.NO_ROOM)) == 1
     assert look(5 * PATIENCE, young) == 0
     assert look(3 * PATIENCE + LASTING * PATIENCE, young) == 1
-    blockades.keep(())
-    assert len(blockades) == 0
+    blocked_reports.keep(())
+    assert len(blocked_reports) == 0
 
 
 def test_moves_that_the_api_refuses_are_told_of_when_that_lasts() -> None:
-    blockades = Blockades(PATIENCE)
+    blocked_reports = BlockedReports(PATIENCE)
     move = Move(PodId("shop", "p", "p"), "n1", SUBJECT, ON_DEMAND, SPOT, "n2", Reason.SURPLUS)
-    assert blockades.planned(["w"], (), {"w"}, 0.0) == []
-    assert blockades.refused(move, "403 forbidden", 1.0) is None
-    assert blockades.planned(["w"], (), {"w"}, 100.0) == []
-    told = blockades.refused(move, "403 forbidden", PATIENCE)
+    assert blocked_reports.planned(["w"], (), {"w"}, 0.0) == []
+    assert blocked_reports.refused(move, "403 forbidden", 1.0) is None
+    assert blocked_reports.planned(["w"], (), {"w"}, 100.0) == []
+    told = blocked_reports.refused(move, "403 forbidden", PATIENCE)
     assert told is not None
     assert told.text.endswith(f"{Reason.REFUSED.text} (403 forbidden); {FIXES[Reason.REFUSED]}")
 
@@ -158,7 +158,7 @@ def test_what_keeps_pods_on_an_interrupted_node_is_not_told_twice() -> None:
 
 
 def test_what_lasts_is_told_again_in_time_and_what_comes_back_is_news() -> None:
-    told = Retold()
+    told = Reminders()
 
     def look(now: float, *what: str) -> list[str]:
         due = [each for each in what if told.is_due("w", each, now)]

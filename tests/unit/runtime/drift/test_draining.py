@@ -9,7 +9,7 @@ from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.backoff import BASE, DRAIN_PATIENCE, JITTER
+from extender.core.drift.backoff import BASE, JITTER, LONGEST_WHEN_DRAINED
 from extender.core.model.reasons import Reason
 from extender.runtime.drift.loop import SLICE
 
@@ -202,8 +202,8 @@ def test_a_pod_that_was_refused_is_tried_again_within_the_notice(status: int, re
         first, *others = (at for _, at, _ in room.cluster.evictions)
         assert room.cluster.granted == ["web-1-1"]
         assert len(others) == 3
-        assert others[0] - first >= min(BASE[result], DRAIN_PATIENCE)
-        assert others[2] - others[1] <= DRAIN_PATIENCE * JITTER + 1.1
+        assert others[0] - first >= min(BASE[result], LONGEST_WHEN_DRAINED)
+        assert others[2] - others[1] <= LONGEST_WHEN_DRAINED * JITTER + 1.1
         assert room.metric("moves_total", result=result, reason="interrupted", mode="enforce") == 3
 
     virtually(check)

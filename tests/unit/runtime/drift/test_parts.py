@@ -8,10 +8,10 @@ from support.doubles_drift import STORE, Room
 from support.doubles_kube import Client, Objects, refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.backoff import BASE, LONGEST, Patience
-from extender.core.drift.history import BackOff, InFlight, WorkloadHistory
-from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, Subject
-from extender.core.drift.view import View
+from extender.core.drift.backoff import BASE, LONGEST, WorkloadBackoff
+from extender.core.drift.history import DirectionBackoff, InFlight, WorkloadHistory
+from extender.core.drift.last_plans import LastPlans
+from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, WorkloadRef
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import OF_PAUSES, OF_STAYS, Reason
@@ -28,16 +28,16 @@ from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import EVICTIONS
 from extender.telemetry.metrics import Metrics
 
-SUBJECT = Subject("w", "Deployment", "shop", "web", "r")
+SUBJECT = WorkloadRef("w", "Deployment", "shop", "web", "r")
 MOVE = Move(PodId("shop", "web-1", "p1"), "n1", SUBJECT, ON_DEMAND, SPOT, "n2", Reason.SURPLUS)
 
 
 class Waiting:
-    """Patience on a clock of the test's."""
+    """WorkloadBackoff on a clock of the test's."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.patience = Patience(lambda: self.now, lambda low, _high: low)
+        self.patience = WorkloadBackoff(lambda: self.now, lambda low, _high: low)
 
 
 def test_refusals_in_a_row_are_waited_for_ever_longer_and_no_longer_than_that() -> None:
@@ -55,7 +55,7 @@ def test_refusals_in_a_row_are_waited_for_ever_longer_and_no_longer_than_that() 
 def test_statement_12_what_the_server_asks_for_is_the_least() -> None:
     waiting = Waiting()
     assert waiting.patience.refused("w", "blocked", 1000.0) == 1000.0
-    jittered = Patience(lambda: 0.0, lambda _low, high: high)
+    jittered = WorkloadBackoff(lambda: 0.0, lambda _low, high: high)
     assert jittered.refused("w", "blocked", 20.0) == 30.0
 
 
@@ -172,7 +172,7 @@ async def test_what_is_oldest_is_forgotten_when_not_all_fits(monkeypatch: pytest
     kept.remember("flying", in_flight=[InFlight(MOVE, 0.0, 0.0)])
     await kept.memory.save()
     for number in range(1, 9):
-        kept.remember(f"idle-{number}", back_off={"a>b": BackOff(1, float(number))}, vain=[0.5])
+        kept.remember(f"idle-{number}", back_off={"a>b": DirectionBackoff(1, float(number))}, vain=[0.5])
         await kept.memory.save()
     stored = objects.stored[STORE]["data"]
     assert "flying" in stored
@@ -253,7 +253,7 @@ async def test_a_refused_read_leaves_it_closed() -> None:
 
 
 def a_plan(workload: str, surplus: int, *reasons: Reason) -> DriftPlan:
-    subject = Subject(workload, "Deployment", "shop", workload, "r")
+    subject = WorkloadRef(workload, "Deployment", "shop", workload, "r")
     pod = PodId("shop", "p", "p")
     return DriftPlan(
         stays=tuple(Stay(pod, "n", subject, ON_DEMAND, SPOT, reason) for reason in reasons),
@@ -262,7 +262,7 @@ def a_plan(workload: str, surplus: int, *reasons: Reason) -> DriftPlan:
 
 
 def test_a_view_adds_up_the_latest_word_on_each_workload() -> None:
-    view = View()
+    view = LastPlans()
     view.put(["a"], a_plan("a", 2, Reason.NO_ROOM, Reason.YOUNG))
     view.put(["b"], a_plan("b", 1, Reason.NO_ROOM))
     view.put(["c"], a_plan("c", 0))

@@ -9,7 +9,7 @@ import pytest
 from support.console import ConsoleBench, at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.drift.moves import Move, Subject
+from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
@@ -134,7 +134,7 @@ def test_nodes_and_pools(bench: ConsoleBench) -> None:
 def test_the_plan_with_moves_under_way_and_pauses(bench: ConsoleBench) -> None:
     off_target(bench)
     workload = next(iter(bench.world.state.workloads.by_uid.values()))
-    subject = Subject(workload.uid, "Deployment", "shop", "web", "uid-ReplicaSet-web-1")
+    subject = WorkloadRef(workload.uid, "Deployment", "shop", "web", "uid-ReplicaSet-web-1")
     move = Move(PodId("shop", "web-3", "web-3"), "on-demand-0", subject, ON_DEMAND, SPOT, "spot-0", Reason.SURPLUS)
     bench.history.started(move, bench.world.state, bench.world.now)
     text = bench.page("/console/plan").text

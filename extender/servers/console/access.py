@@ -13,9 +13,9 @@ from extender.core.model import access
 from extender.core.model.access import Attributes
 from extender.core.model.errors import Unauthenticated
 from extender.servers.asgi import Scope
-from extender.servers.console.ports import Doorkeeper
 from extender.servers.console.query import Query
 from extender.servers.console.sessions import Sessions, number_in
+from extender.servers.console.sources import Authorizer
 
 NAMESPACE = "namespace"
 """The field of an address that confines a page."""
@@ -50,21 +50,21 @@ def right_of(path: Sequence[str], query: Query) -> Attributes | None:
     return None
 
 
-class Gate:
+class PageAccess:
     """Lets visitors in.
 
     Args:
-        doorkeeper: knows tokens and rights; None lets everybody in.
+        authorizer: knows tokens and rights; None lets everybody in.
     """
 
-    def __init__(self, doorkeeper: Doorkeeper | None) -> None:
+    def __init__(self, authorizer: Authorizer | None) -> None:
         self.sessions = Sessions()
-        self._doorkeeper = doorkeeper
+        self._authorizer = authorizer
 
     @property
     def open(self) -> bool:
         """Whether nobody is asked who they are."""
-        return self._doorkeeper is None
+        return self._authorizer is None
 
     async def who(self, scope: Scope) -> Visitor:
         """Whom a request comes from.
@@ -73,10 +73,10 @@ class Gate:
             Unauthenticated: it is not known.
             ApiError: the API server does not say.
         """
-        if self._doorkeeper is None:
+        if self._authorizer is None:
             return ANYBODY
         token, session = self._token(scope)
-        return Visitor((await self._doorkeeper.who(token)).name, session)
+        return Visitor((await self._authorizer.who(token)).name, session)
 
     async def check(self, scope: Scope, right: Attributes) -> None:
         """Return if whom a request comes from has a right.
@@ -86,9 +86,9 @@ class Gate:
             Forbidden: they may not.
             ApiError: the API server does not say.
         """
-        if self._doorkeeper is not None:
+        if self._authorizer is not None:
             token, _ = self._token(scope)
-            await self._doorkeeper.allow(token, right)
+            await self._authorizer.allow(token, right)
 
     async def sign_in(self, token: str) -> str:
         """Begin a session of whom the token belongs to; its number.
@@ -97,9 +97,9 @@ class Gate:
             Unauthenticated: the token is not accepted.
             ApiError: the API server does not say.
         """
-        if self._doorkeeper is None:
+        if self._authorizer is None:
             raise Unauthenticated("nobody signs in where everybody may look")
-        user = await self._doorkeeper.who(token)
+        user = await self._authorizer.who(token)
         return self.sessions.open(user.name, token)
 
     def _token(self, scope: Scope) -> tuple[str, bool]:

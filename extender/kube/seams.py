@@ -12,7 +12,7 @@ Report = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class Timing:
     """Where time and chance come from; tests put virtual ones here.
 
     `clock` gives monotonic seconds, `sleep` waits seconds, `uniform` draws from [a, b].
@@ -23,7 +23,7 @@ class Ports:
     uniform: Callable[[float, float], float] = random.uniform
 
 
-class Api(Protocol):
+class KubeApi(Protocol):
     """The API client, for single requests."""
 
     async def request(
@@ -39,7 +39,7 @@ class Api(Protocol):
         ...
 
 
-class WatchApi(Api, Protocol):
+class KubeWatchApi(KubeApi, Protocol):
     """The API client, for watches too."""
 
     def watch(

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from extender.core.model.errors import ApiError, Forbidden, SpotmixError, Unauthenticated
 from extender.servers.asgi import BodyTooLargeError, ClientGoneError, Receive, Scope, read_body
-from extender.servers.console.gate import NAMESPACE, Gate, Visitor, header
+from extender.servers.console.access import NAMESPACE, PageAccess, Visitor, header
 from extender.servers.console.pages import Context
 from extender.servers.console.query import Query
 from extender.servers.console.sessions import cookie, number_in
@@ -23,7 +23,7 @@ Answer = tuple[int, str, Context, Headers]
 """Status, template and context, and further headers."""
 
 
-class Entrance:
+class SignIn:
     """Answers the forms.
 
     Args:
@@ -31,7 +31,7 @@ class Entrance:
         report: told when the API server does not say who somebody is.
     """
 
-    def __init__(self, gate: Gate, report: Callable[[str, str], None]) -> None:
+    def __init__(self, gate: PageAccess, report: Callable[[str, str], None]) -> None:
         self._gate = gate
         self._report = report
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from extender.runtime import memory
+from extender.runtime import allocator
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +18,9 @@ def _as_it_was() -> Iterator[None]:
 
 
 def test_what_was_imported_is_left_alone_and_pages_are_not_looked_at() -> None:
-    memory.prepare()
-    assert gc.get_threshold()[0] == memory.COLLECT_AFTER
-    assert gc.get_freeze_count() > memory.COLLECT_AFTER
+    allocator.prepare()
+    assert gc.get_threshold()[0] == allocator.COLLECT_AFTER
+    assert gc.get_freeze_count() > allocator.COLLECT_AFTER
 
 
 class Circle:
@@ -31,10 +31,10 @@ class Circle:
 
 
 def test_what_was_loaded_is_left_alone_and_garbage_is_not() -> None:
-    memory.prepare()
+    allocator.prepare()
     loaded = [[number] for number in range(100)]
     circle = weakref.ref(Circle())
     before = gc.get_freeze_count()
-    memory.settle()
+    allocator.settle()
     assert circle() is None
     assert gc.get_freeze_count() >= before + len(loaded)

@@ -7,7 +7,7 @@ from extender.core.drift.moves import DriftPlan
 from extender.core.model.reasons import Reason
 
 
-class View:
+class LastPlans:
     """See the module.
 
     Attributes:

@@ -16,8 +16,8 @@ from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.state.events import Event, Listed, Unavailable, Upsert
 from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed
-from extender.kube.ports import Api, Ports
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
+from extender.kube.seams import KubeApi, Timing
 from extender.settings import Settings
 from extender.settings.rules import rules_of
 from extender.wire.objects_v1 import Decoders
@@ -32,7 +32,7 @@ ATTEMPTS = 3
 _NEEDED = ", ".join(resource.key for resource in BUILT_IN)
 
 
-class Sight:
+class Listing:
     """What was seen.
 
     Attributes:
@@ -45,7 +45,7 @@ class Sight:
         self.missing = missing
 
 
-async def look(api: Api, settings: Settings, ports: Ports | None = None) -> Sight:
+async def list_cluster(api: KubeApi, settings: Settings, ports: Timing | None = None) -> Listing:
     """List all that Spotmix looks at.
 
     Args:
@@ -56,17 +56,17 @@ async def look(api: Api, settings: Settings, ports: Ports | None = None) -> Sigh
     Raises:
         ApiError: the API server cannot be reached, or does not let us list something that is needed.
     """
-    onlooker = _Onlooker(api, settings, ports)
+    lister = _Lister(api, settings, ports)
     try:
-        return await onlooker.look()
+        return await lister.listing()
     finally:
-        await onlooker.feed.stop()
+        await lister.feed.stop()
 
 
 class _ListsOnly:
     """The API client as the feed sees it. The first list that is refused for good is told of; a watch never begins."""
 
-    def __init__(self, api: Api, refused: Callable[[str, ApiError], None]) -> None:
+    def __init__(self, api: KubeApi, refused: Callable[[str, ApiError], None]) -> None:
         self._api, self._refused = api, refused
 
     async def request(
@@ -99,8 +99,8 @@ class _ListsOnly:
         yield b""
 
 
-class _Onlooker:
-    def __init__(self, api: Api, settings: Settings, ports: Ports | None) -> None:
+class _Lister:
+    def __init__(self, api: KubeApi, settings: Settings, ports: Timing | None) -> None:
         self._decoders = Decoders(settings.classes, settings.policy.prefixes)
         self._state = ClusterState(
             rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
@@ -123,7 +123,7 @@ class _Onlooker:
             page_size=settings.cache.page_size,
         )
 
-    async def look(self) -> Sight:
+    async def listing(self) -> Listing:
         self.feed.start()
         while self._awaited:
             await self._progress.wait()
@@ -131,7 +131,7 @@ class _Onlooker:
             if self._failure is not None:
                 raise self._failure
         self._state.effects.clear()
-        return Sight(self._state, self._missing)
+        return Listing(self._state, self._missing)
 
     def _settled(self, key: str) -> None:
         self._awaited.discard(key)

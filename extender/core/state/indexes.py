@@ -13,7 +13,7 @@ V = TypeVar("V", Claim, Volume)
 Pair = tuple[str, str]
 
 
-class Shelf(Generic[K, V]):
+class Index(Generic[K, V]):
     """Objects by key, taken off by UID."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Shelf(Generic[K, V]):
         self.by_key[key] = thing
         self._keys[thing.uid] = key
 
-    def take(self, uid: str) -> None:
+    def remove(self, uid: str) -> None:
         """Remove an object, if it is there."""
         key = self._keys.pop(uid, None)
         if key is not None:
@@ -46,7 +46,7 @@ class _Place(Struct, frozen=True, gc=False):
     pair: Pair | None
 
 
-class Budgets:
+class BudgetIndex:
     """PodDisruptionBudgets, found by a label of the pods they select: a namespace may have thousands."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Budgets:
         if old is not None and old.budget.selector == budget.selector:
             pair = old.pair
         else:
-            self.take(budget.uid)
+            self.remove(budget.uid)
             pair = self._choose(budget)
         self._by_uid[budget.uid] = _Place(budget, pair)
         self._by_pair.setdefault(budget.namespace, {}).setdefault(pair, {})[budget.uid] = budget
@@ -71,7 +71,7 @@ class Budgets:
         shelves = self._by_pair.get(budget.namespace, {})
         return min(budget.selector.labels, key=lambda pair: len(shelves.get(pair, ())))
 
-    def take(self, uid: str) -> None:
+    def remove(self, uid: str) -> None:
         """Remove a budget, if it is there."""
         place = self._by_uid.pop(uid, None)
         if place is None:
@@ -108,7 +108,7 @@ class Budgets:
 _NO_BUDGETS: dict[str, Budget] = {}
 
 
-class PodGroups:
+class PodsByLabels:
     """Pods by namespace and labels.
 
     Labels that are one object make one group. Equal labels that are not may make several: each is right for itself.

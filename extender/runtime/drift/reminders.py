@@ -6,7 +6,7 @@ from collections.abc import Container, Hashable, Iterable
 from extender.kube.occurrences import RETELL
 
 
-class Retold:
+class Reminders:
     """What is told of each workload (by UID). Workloads are looked at in rounds: `is_due` for all there is, `end`."""
 
     def __init__(self) -> None:

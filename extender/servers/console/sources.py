@@ -14,7 +14,7 @@ from extender.core.state.state import ClusterState
 from extender.servers.pace import Pace
 
 
-class Drifting(Struct, frozen=True):
+class DriftSource(Struct, frozen=True):
     """What the drift loop plans with.
 
     `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads. `current` says whether
@@ -37,7 +37,7 @@ class Sources(Struct, frozen=True):
 
     state: ClusterState
     decisions: DecisionLog
-    drifting: Drifting
+    drifting: DriftSource
     obstacle: Callable[[], Reason | None]
     now: Callable[[], float]
     version: str
@@ -45,7 +45,7 @@ class Sources(Struct, frozen=True):
     pace: Pace = field(default_factory=Pace)
 
 
-class Doorkeeper(Protocol):
+class Authorizer(Protocol):
     """Knows whom a token belongs to, and what they may; raises `Unauthenticated`, `Forbidden` and `ApiError`."""
 
     async def who(self, token: str) -> User:

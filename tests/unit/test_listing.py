@@ -10,7 +10,7 @@ from unit.kube.fake_api import VirtualTime
 from extender.core.answers.overview import overview
 from extender.core.model.errors import ApiError
 from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, DRIFT_ONLY, NODES, PODS, VOLUMES
-from extender.onlook import ATTEMPTS, Sight, look
+from extender.listing import ATTEMPTS, Listing, list_cluster
 from extender.settings import Settings
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/rollouts"
@@ -80,8 +80,8 @@ class Lists:
         metadata = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "ownerReferences": [reference]}
         self.items[PODS.path].append({"metadata": metadata, "spec": {"containers": []}, "status": {}})
 
-    async def look(self) -> Sight:
-        return await look(self, Settings(), VirtualTime().ports())
+    async def look(self) -> Listing:
+        return await list_cluster(self, Settings(), VirtualTime().ports())
 
 
 @pytest.fixture
