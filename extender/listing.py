@@ -130,7 +130,7 @@ class _Lister:
             self._progress.clear()
             if self._failure is not None:
                 raise self._failure
-        self._state.effects.clear()
+        self._state.outbox.clear()
         return Listing(self._state, self._missing)
 
     def _settled(self, key: str) -> None:

@@ -35,7 +35,7 @@ class SeatWriter:
     """See the module.
 
     Args:
-        state: the cluster; its `reseat` names the revisions that changed.
+        state: the cluster; its outbox names the revisions that changed.
         queue: sends the patches.
         foreign: knows the costs that are not ours.
         settle: seconds a revision must be unchanged.
@@ -70,8 +70,7 @@ class SeatWriter:
     async def write_settled(self) -> None:
         """Write the revisions that have come to rest; what the queue has no room for waits for the next time."""
         now = self._clock()
-        changed, self._state.reseat = self._state.reseat, set()
-        for revision in changed:
+        for revision in self._state.outbox.take_reseat():
             if revision.owner.kind == "ReplicaSet":
                 first, _ = self._changed.get(revision, (now, now))
                 self._changed[revision] = (first, now)

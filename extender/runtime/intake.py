@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from extender.core.model.objects import Owner, OwnerRef, Pod, PodId
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.state.events import Event, Gone, Unavailable, Upsert
-from extender.core.state.state import ClusterState, Wake
+from extender.core.state.outbox import Wake
+from extender.core.state.state import ClusterState
 from extender.kube.waker import Waker
 from extender.runtime.policies import PolicyReports
 from extender.servers.owners import AwaitedOwners
@@ -53,7 +54,7 @@ class Intake:
                 self._meet(thing.owner)
         elif isinstance(event, Gone) and event.resource == "pods":
             self._waker.gone(event.uid)
-        if self._state.effects:
+        if self._state.outbox.effects:
             self._take_effects()
 
     def unavailable(self, group: str, kind: str, why: str) -> None:
@@ -70,8 +71,7 @@ class Intake:
             self._ensure(owner)
 
     def _take_effects(self) -> None:
-        effects, self._state.effects = self._state.effects, []
-        for effect in effects:
+        for effect in self._state.outbox.take_effects():
             if isinstance(effect, Wake):
                 self._waker.wake(PodId(effect.namespace, effect.name, effect.pod))
             else:

@@ -129,8 +129,7 @@ class DriftLoop:
             each.managed.workload.uid for each in (threatened(state) if self.options.rules.drain else ())
         )
         due: dict[str, None] = dict.fromkeys(sorted(self._threatened))
-        touched, state.touched = state.touched, set()
-        for revision in sorted(touched, key=lambda each: each.owner.uid):
+        for revision in sorted(state.outbox.take_touched(), key=lambda each: each.owner.uid):
             managed = state.workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 due[managed.workload.uid] = None

@@ -213,7 +213,7 @@ class Scheduler(Watcher):
         name = record.name
         seen = pod.fact()
         self._state.apply(Upsert(replace(seen, node=name)), self._clock.now)
-        self._state.reseat.clear()
+        self._state.outbox.reseat.clear()
         self._clock.after(self._options.bind, lambda: self._bind(pod, name))
 
     def _bind(self, pod: VirtualPod, node: str) -> None:

@@ -17,8 +17,9 @@ from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.scalein.costs import costs_to_write, is_foreign
 from extender.core.state.events import Event, Gone
+from extender.core.state.outbox import Wake
 from extender.core.state.records import Revision
-from extender.core.state.state import ClusterState, Wake
+from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting
 from extender.simulate.api import PodTemplate, VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
@@ -65,7 +66,7 @@ class Service(Watcher):
 
     Attributes:
         state: the cluster as Spotmix sees it.
-        on_touched: is called when something happened to a revision, as its `touched` tells.
+        on_touched: is called when something happened to a revision, as its outbox tells.
     """
 
     def __init__(self, api: VirtualApi, rules: PolicyRules, options: ServiceOptions) -> None:
@@ -79,7 +80,7 @@ class Service(Watcher):
         self._nominees: dict[str, str] = {}
         self._changed: dict[str, tuple[float, float]] = {}
         self._writing: Timer = Timer(None)
-        self.on_touched: Callable[[], None] = self.state.touched.clear
+        self.on_touched: Callable[[], None] = self.state.outbox.touched.clear
 
     def admit(self, managed: Managed | Missing | None, template: PodTemplate) -> PodTemplate:
         """Mutate a pod that is about to be created, as the webhook does: what it tolerates is what matters here."""
@@ -125,14 +126,12 @@ class Service(Watcher):
         self.state.apply(event, self._clock.now)
         if pod is not None and pod.uid in self._timers:
             self._seen(pod, gone=isinstance(event, Gone))
-        if self.state.effects:
-            effects, self.state.effects = self.state.effects, []
-            for effect in effects:
-                if isinstance(effect, Wake):
-                    self._wake(effect.pod)
-        if self.state.touched:
+        for effect in self.state.outbox.take_effects():
+            if isinstance(effect, Wake):
+                self._wake(effect.pod)
+        if self.state.outbox.touched:
             self.on_touched()
-        if self.state.reseat and self._options.deletion_cost:
+        if self.state.outbox.reseat and self._options.deletion_cost:
             self._note_reseats()
 
     def _prune(self) -> None:
@@ -224,9 +223,8 @@ class Service(Watcher):
     # Seats as deletion costs
 
     def _note_reseats(self) -> None:
-        changed, self.state.reseat = self.state.reseat, set()
         now = self._clock.now
-        for revision in changed:
+        for revision in self.state.outbox.take_reseat():
             if revision.owner.kind == "ReplicaSet":
                 first, _ = self._changed.get(revision.owner.uid, (now, now))
                 self._changed[revision.owner.uid] = (first, now)

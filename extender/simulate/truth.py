@@ -29,9 +29,7 @@ class Truth(Watcher):
     def other(self, event: Event) -> None:
         """See `Watcher`."""
         self.state.apply(event, self._clock.now)
-        self.state.effects.clear()
-        self.state.reseat.clear()
-        self.state.touched.clear()
+        self.state.outbox.clear()
 
     def managed(self, revision: str) -> Managed | None:
         """The workload of a revision (by UID), if it is managed."""

@@ -108,7 +108,7 @@ def main() -> None:
     gc.collect()
     full = pauses.longest()
     gc.freeze()
-    state.reseat.clear()
+    state.outbox.reseat.clear()
     both, alone = events(cluster, state, decoders, count)
     during_events = pauses.longest()
     gc.collect()

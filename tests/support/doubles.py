@@ -25,7 +25,8 @@ from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, PolicyRules
 from extender.core.state.events import Gone, Upsert
-from extender.core.state.state import ClusterState, Wake
+from extender.core.state.outbox import Wake
+from extender.core.state.state import ClusterState
 
 ENABLED = {"spotmix.io/enabled": "true"}
 RULES = PolicyRules()
@@ -214,7 +215,7 @@ class World:
 
     def woken(self) -> set[str]:
         """The pods that effects asked to wake since the last call."""
-        effects, self.state.effects = self.state.effects, []
+        effects = self.state.outbox.take_effects()
         return {effect.pod for effect in effects if isinstance(effect, Wake)}
 
 

@@ -96,7 +96,7 @@ async def test_everything_is_listed_once_and_nothing_watched(lists: Lists) -> No
     assert sorted(lists.asked) == sorted(resource.path for resource in (*BUILT_IN, *DRIFT_ONLY))
     assert overview(sight.state, 0.0).totals.nodes == {"spot": 1}
     assert sight.missing == {}
-    assert sight.state.effects == []
+    assert sight.state.outbox.effects == []
 
 
 async def test_kinds_that_own_pods_are_waited_for(lists: Lists) -> None:

@@ -117,7 +117,7 @@ class Bindings(Revisions):
         )
         if revision is not None:
             revision.pods.add(record)
-            self.touched.add(revision)
+            self.outbox.touched.add(revision)
         return record
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
@@ -129,9 +129,9 @@ class Bindings(Revisions):
         revision = record.revision
         if revision is not None:
             if pod.cost != record.cost:
-                self.reseat.add(revision)
+                self.outbox.reseat.add(revision)
             if pod.ready is not record.ready or pod.terminating is not record.terminating:
-                self.touched.add(revision)
+                self.outbox.touched.add(revision)
         record.cost = pod.cost
         record.ready, record.pending = pod.ready, pod.pending
         record.terminating, record.due = pod.terminating, pod.due
@@ -164,7 +164,7 @@ class Bindings(Revisions):
         if revision is not None:
             revision.pods.discard(record)
             record.revision = None
-            self.touched.add(revision)
+            self.outbox.touched.add(revision)
             self._drop_if_empty(revision)
 
     def _charge(self, record: PodRecord, sign: int) -> None:
@@ -242,7 +242,7 @@ class Bindings(Revisions):
             del self.nodes[record.name]
 
     def _touch_pods_of(self, record: NodeRecord) -> None:
-        self.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
+        self.outbox.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
 
     @property
     def interrupted(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from sys import intern
 
 from extender.core.model.objects import OwnerRef
+from extender.core.state.outbox import Outbox
 from extender.core.state.records import PodRecord, Reservation, Revision, is_replacing
 from extender.core.state.waiting import WaitingPods
 
@@ -14,16 +15,13 @@ class Revisions:
     Attributes:
         revisions: by the controller's UID.
         waiting: pods that filter rejected.
-        reseat: revisions whose pods may have to be seated anew; whoever does that takes the set and leaves another.
-        touched: likewise revisions that may be off their split, or come back to it: their pods, readiness, size,
-            rollout or policy changed.
+        outbox: what others have to do about what happened.
     """
 
     def __init__(self) -> None:
         self.revisions: dict[str, Revision] = {}
         self.waiting = WaitingPods()
-        self.reseat: set[Revision] = set()
-        self.touched: set[Revision] = set()
+        self.outbox = Outbox()
         self._reserved: dict[str, Revision] = {}
 
     def revision(self, owner: OwnerRef, namespace: str) -> Revision:
@@ -36,8 +34,7 @@ class Revisions:
     def _drop_if_empty(self, revision: Revision) -> None:
         if not revision.pods and not revision.reservations:
             self.revisions.pop(revision.owner.uid, None)
-            self.reseat.discard(revision)
-            self.touched.discard(revision)
+            self.outbox.forget(revision)
 
     def _recount(self, record: PodRecord) -> None:
         """Count the pod under the class of its node, or not at all; a pod that is counted needs no reservation."""
@@ -58,8 +55,8 @@ class Revisions:
             if revision.spread is not None and node is not None and bool(counted) != bool(record.counted):
                 revision.spread.add(node, 1 if counted else -1)
             record.counted = counted
-            self.reseat.add(revision)
-            self.touched.add(revision)
+            self.outbox.reseat.add(revision)
+            self.outbox.touched.add(revision)
 
     # Reservations
 

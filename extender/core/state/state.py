@@ -15,6 +15,7 @@ from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
 from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
+from extender.core.state.outbox import Wake
 from extender.core.state.records import PodRecord, Reservation, Revision
 from extender.core.state.waiting import Waiting
 
@@ -25,17 +26,6 @@ class Released(Struct, frozen=True, gc=False):
     """The reservation of a pod is given back, and it waits no more."""
 
     pod: str
-
-
-class Wake(Struct, frozen=True, gc=False):
-    """An effect: something changed that the scheduler cannot see; this waiting pod should be tried again."""
-
-    pod: str
-    namespace: str
-    name: str
-
-
-Effect = Wake | PolicyChanged
 
 
 class ClusterState(Bindings):
@@ -49,13 +39,11 @@ class ClusterState(Bindings):
     Attributes:
         claims: PersistentVolumeClaims by namespace and name.
         volumes: PersistentVolumes by name.
-        effects: what others must do about what happened; whoever does it empties the list.
     """
 
     def __init__(self, rules: PolicyRules, reservation_ttl: float = 900.0, half_life: float = 3600.0) -> None:
         super().__init__(half_life)
         self.workloads = Workloads(rules)
-        self.effects: list[Effect] = []
         self._ttl = reservation_ttl
         self._budgets = BudgetIndex()
         self._claims: Index[tuple[str, str], Claim] = Index()
@@ -73,7 +61,7 @@ class ClusterState(Bindings):
     def apply(  # noqa: C901 - a case for each event
         self, event: Event | Reservation | Released | Waiting, now: float
     ) -> None:
-        """Take in what happened. What others must do about it is appended to `effects`.
+        """Take in what happened. What others must do about it is put into `outbox`.
 
         Args:
             event: a change of the cluster, or a part of a decision.
@@ -159,14 +147,14 @@ class ClusterState(Bindings):
             owner.rolling,
             owner.first_ordinal,
         ):
-            self.touched.update(self._revisions_of(owner.uid))
+            self.outbox.touched.update(self._revisions_of(owner.uid))
 
     def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
         for change in changes:
-            self.effects.append(change)
+            self.outbox.effects.append(change)
             for revision in self._revisions_of(change.workload.uid):
-                self.reseat.add(revision)
-                self.touched.add(revision)
+                self.outbox.reseat.add(revision)
+                self.outbox.touched.add(revision)
                 self._wake(self.waiting.of_revision(revision.owner.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:
@@ -176,7 +164,7 @@ class ClusterState(Bindings):
                 yield revision
 
     def _wake(self, pods: Iterable[Waiting]) -> None:
-        self.effects.extend(Wake(waiting.pod, waiting.namespace, waiting.name) for waiting in pods)
+        self.outbox.effects.extend(Wake(waiting.pod, waiting.namespace, waiting.name) for waiting in pods)
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """All labels of a namespace; none while it is not known."""

@@ -41,7 +41,7 @@ class DriftLoop:
     """See the module.
 
     Args:
-        state: the cluster; its `touched` names the revisions that changed.
+        state: the cluster; its outbox names the revisions that changed.
         health: how well each resource is followed.
         memory: of moves.
         moves: makes and judges them.
@@ -165,8 +165,7 @@ class DriftLoop:
     def _due(self, *, sweep: bool) -> Iterable[str]:
         """UIDs of the workloads to look at, those first that something happens to."""
         due = dict.fromkeys(self._hasten())
-        touched, self._state.touched = self._state.touched, set()
-        for revision in touched:
+        for revision in self._state.outbox.take_touched():
             managed = self._state.workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 due[managed.workload.uid] = None

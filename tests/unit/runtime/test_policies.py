@@ -33,7 +33,7 @@ class Office:
         self._take_in()
 
     def _take_in(self) -> None:
-        effects, self.world.state.effects = self.world.state.effects, []
+        effects = self.world.state.outbox.take_effects()
         for effect in effects:
             if isinstance(effect, PolicyChanged):
                 self.reports.changed(effect)
@@ -85,7 +85,7 @@ def test_a_new_leader_tells_of_very_many_and_knows_when_they_are_put_right() -> 
             office.world.up(
                 make_owner("Deployment", f"web-{number}", 5, labels=ENABLED, annotations=keys(spot_percentage="most"))
             )
-        office.world.state.effects.clear()
+        office.world.state.outbox.effects.clear()
         task = asyncio.create_task(office.reports.run())
         await asyncio.sleep(AGAIN / 2)
         assert 0 < len(await office.told()) < count

@@ -322,10 +322,10 @@ def test_explaining_changes_nothing(world: World) -> None:
     for uid in ("a", "b", "c"):
         explain(world, uid)
     assert seen() == before
-    assert world.state.effects
-    world.state.effects.clear()
+    assert world.state.outbox.effects
+    world.state.outbox.effects.clear()
     explain(world, "c")
-    assert world.state.effects == []
+    assert world.state.outbox.effects == []
 
 
 def at_the_end_of(steps: Generator[None, None, PodExplanation]) -> PodExplanation:

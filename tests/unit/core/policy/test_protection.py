@@ -109,12 +109,12 @@ def test_a_workloads_opt_out_that_cannot_be_read_is_told_of_and_changes_no_seat(
 def test_an_opt_out_that_comes_or_goes_touches_the_workload(world: World) -> None:
     owner = world.deployment("web", 1)
     world.up(make_pod("p", owner))
-    world.state.touched.clear()
+    world.state.outbox.touched.clear()
     world.annotate("web", 1, do_not_disrupt="true")
-    assert world.state.touched == {world.state.revisions[owner.uid]}
-    world.state.touched.clear()
+    assert world.state.outbox.touched == {world.state.revisions[owner.uid]}
+    world.state.outbox.touched.clear()
     world.annotate("web", 1)
-    assert world.state.touched == {world.state.revisions[owner.uid]}
+    assert world.state.outbox.touched == {world.state.revisions[owner.uid]}
     assert world.workload(owner).opt_out is None
 
 

@@ -20,7 +20,7 @@ def percentage(world: World, owner: OwnerRef | Owner) -> int | None:
 
 
 def changes(world: World) -> list[tuple[str, bool]]:
-    effects, world.state.effects = world.state.effects, []
+    effects = world.state.outbox.take_effects()
     return [(e.workload.name, e.gone) for e in effects if isinstance(e, PolicyChanged)]
 
 

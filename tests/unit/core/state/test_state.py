@@ -137,7 +137,7 @@ def test_a_changed_policy_wakes_those_that_wait(world: World) -> None:
     world.woken()
     world.annotate("web", 2, spot_percentage=50)
     assert world.woken() == {"p1"}
-    assert world.state.revisions[owner.uid] in world.state.reseat
+    assert world.state.revisions[owner.uid] in world.state.outbox.reseat
     world.annotate("web", 3, spot_percentage=50)
     assert world.woken() == set()
 
@@ -238,12 +238,12 @@ def test_seats_are_judged_anew_when_a_cost_changes(world: World) -> None:
     world.nodes(spot=1)
     world.up(make_pod("p1", owner, "spot-0"))
     revision = world.state.revisions[owner.uid]
-    world.state.reseat.clear()
+    world.state.outbox.reseat.clear()
     world.up(make_pod("p1", owner, "spot-0", cost="7"))
-    assert world.state.reseat == {revision}
-    world.state.reseat.clear()
+    assert world.state.outbox.reseat == {revision}
+    world.state.outbox.reseat.clear()
     world.up(make_pod("p1", owner, "spot-0", cost="7", ready=False))
-    assert not world.state.reseat
+    assert not world.state.outbox.reseat
 
 
 def test_what_a_deposed_leader_decided_counts_no_more(world: World) -> None:

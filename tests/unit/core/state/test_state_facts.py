@@ -35,8 +35,7 @@ def covering(world: World, pod: str) -> list[str]:
 
 def touched(world: World) -> set[Revision]:
     """The revisions touched since the last call."""
-    taken, world.state.touched = world.state.touched, set()
-    return taken
+    return world.state.outbox.take_touched()
 
 
 def test_a_budget_covers_the_pods_that_it_selects(world: World) -> None:

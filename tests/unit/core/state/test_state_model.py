@@ -170,7 +170,7 @@ class AnyEvents(RuleBasedStateMachine):
             assert {p.uid for p in revision.pods} == {
                 uid for uid, pod in self.pods.items() if pod.owner and pod.owner.uid == owner
             }
-        assert self.state.reseat | self.state.touched <= set(self.state.revisions.values())
+        assert self.state.outbox.reseat | self.state.outbox.touched <= set(self.state.revisions.values())
 
     @invariant()
     def reservations_are_those_that_count(self) -> None:

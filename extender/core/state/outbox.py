@@ -1,0 +1,59 @@
+"""What others have to do about changes of the state. It is kept here until they take it."""
+
+from msgspec import Struct
+
+from extender.core.policy.workloads import PolicyChanged
+from extender.core.state.records import Revision
+
+
+class Wake(Struct, frozen=True, gc=False):
+    """Something changed that the scheduler cannot see: this waiting pod should be tried again."""
+
+    pod: str
+    namespace: str
+    name: str
+
+
+Effect = Wake | PolicyChanged
+
+
+class Outbox:
+    """See the module. Each part has one reader, which takes all that there is.
+
+    Attributes:
+        effects: pods to wake and policies that changed, in the order in which it happened.
+        touched: revisions that may be off their split, or come back to it: their pods, readiness, size, rollout or
+            policy changed.
+        reseat: revisions whose pods may have to be given other deletion costs.
+    """
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.touched: set[Revision] = set()
+        self.reseat: set[Revision] = set()
+
+    def take_effects(self) -> list[Effect]:
+        """The effects since the last call."""
+        taken, self.effects = self.effects, []
+        return taken
+
+    def take_touched(self) -> set[Revision]:
+        """The revisions touched since the last call."""
+        taken, self.touched = self.touched, set()
+        return taken
+
+    def take_reseat(self) -> set[Revision]:
+        """The revisions to reseat since the last call."""
+        taken, self.reseat = self.reseat, set()
+        return taken
+
+    def forget(self, revision: Revision) -> None:
+        """A revision is gone: nothing is to be done about it."""
+        self.touched.discard(revision)
+        self.reseat.discard(revision)
+
+    def clear(self) -> None:
+        """Nobody has to do anything about what happened so far."""
+        self.effects.clear()
+        self.touched.clear()
+        self.reseat.clear()
