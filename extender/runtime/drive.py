@@ -11,7 +11,7 @@ from extender.kube.seams import Report, Timing
 A = TypeVar("A")
 
 SHORTEST, LONGEST = 0.01, 60.0
-"""Bounds of a sleep (seconds): a controller that is wrong about `next_at` stops nobody, nor does a clock that was set."""
+"""Bounds of a sleep (seconds): for a controller that is wrong about `next_at`, and for a clock that was set."""
 
 
 class Drive(Generic[A]):
