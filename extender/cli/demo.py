@@ -22,9 +22,9 @@ def demo(context: click.Context, *, stay: bool, speed: float) -> None:
     can be had; 130: stopped by Ctrl-C.
     """
     try:
-        from extender.sandbox.demo import Options, run_demo  # noqa: PLC0415 - see the package's docstring
+        from extender.sandbox.demo import DemoOptions, run_demo  # noqa: PLC0415 - see the package's docstring
 
-        context.exit(run_demo(Options(stay=stay, speed=speed)))
+        context.exit(run_demo(DemoOptions(stay=stay, speed=speed)))
     except KeyboardInterrupt:
         # Before or after the time in which the demo handles it in order.
         context.exit(130)

@@ -61,11 +61,11 @@ def up(
       kubectl rollout restart deployment web
       kubectl get pods -o wide
     """
-    from extender.sandbox.up import Options, run_up  # noqa: PLC0415 - see the package's docstring
+    from extender.sandbox.up import UpOptions, run_up  # noqa: PLC0415 - see the package's docstring
 
     try:
         run_up(
-            Options(spot=nodes_spot, on_demand=nodes_on_demand, zones=zones, with_extender=with_extender, keep=keep),
+            UpOptions(spot=nodes_spot, on_demand=nodes_on_demand, zones=zones, with_extender=with_extender, keep=keep),
             click.echo,
         )
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
-from extender.sandbox.podstatus import RUN_FOR, START_AFTER, Metadata, Pod, ended, running
+from extender.sandbox.podstatus import RUN_FOR, START_AFTER, SandboxMetadata, SandboxPod, ended, running
 
 # Only pods with a node: the pending ones are the scheduler's business and would cost a decode per change.
 _BOUND = "spec.nodeName!="
@@ -50,12 +50,12 @@ class _Event(Struct):
 class _Other(Struct):
     """What a bookmark or an error carries: hardly anything of a pod."""
 
-    metadata: Metadata = Metadata()
+    metadata: SandboxMetadata = SandboxMetadata()
     code: int = 0
 
 
 _event_decoder = msgspec.json.Decoder(_Event)
-_pod_decoder = msgspec.json.Decoder(Pod)
+_pod_decoder = msgspec.json.Decoder(SandboxPod)
 _other_decoder = msgspec.json.Decoder(_Other)
 
 
@@ -95,7 +95,7 @@ class SimKubelet:
         self._concurrency = concurrency
         self._stages: dict[str, _Stage] = {}
         self._dead: set[str] = set()
-        self._held: dict[str, Pod] = {}
+        self._held: dict[str, SandboxPod] = {}
         self._queue: asyncio.Queue[_Action] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._version = ""
@@ -134,7 +134,7 @@ class SimKubelet:
                 del self._held[uid]
                 self._see(pod)
 
-    def _see(self, pod: Pod) -> None:
+    def _see(self, pod: SandboxPod) -> None:
         """Act on the state of a pod, once for each stage it reaches."""
         uid = pod.metadata.uid
         if pod.spec.node_name in self._dead:
@@ -155,10 +155,10 @@ class SimKubelet:
             self._stages[uid] = _Stage.STARTING
             self._later(self._seconds(pod, START_AFTER, self._start_delay), lambda: self._start(pod))
 
-    def _completes(self, pod: Pod) -> bool:
+    def _completes(self, pod: SandboxPod) -> bool:
         return pod.spec.restart_policy != "Always" and RUN_FOR in (pod.metadata.annotations or {})
 
-    def _seconds(self, pod: Pod, annotation: str, default: float) -> float:
+    def _seconds(self, pod: SandboxPod, annotation: str, default: float) -> float:
         try:
             seconds = pod.seconds(annotation)
         except SandboxError as error:
@@ -172,15 +172,15 @@ class SimKubelet:
         else:
             self._queue.put_nowait(action)
 
-    async def _start(self, pod: Pod) -> None:
+    async def _start(self, pod: SandboxPod) -> None:
         if self._still(pod, _Stage.STARTING) and await self._patch_status(pod, running(pod)):
             self.started += 1
 
-    async def _end(self, pod: Pod) -> None:
+    async def _end(self, pod: SandboxPod) -> None:
         if self._still(pod, _Stage.ENDING):
             await self._patch_status(pod, ended(pod, exit_code=0))
 
-    async def _remove(self, pod: Pod) -> None:
+    async def _remove(self, pod: SandboxPod) -> None:
         if not self._still(pod, _Stage.GOING):
             return
         if pod.metadata.finalizers and not pod.finished():
@@ -190,7 +190,7 @@ class SimKubelet:
         if await self._request("DELETE", pod.path(), body, "application/json"):
             self.removed += 1
 
-    def _still(self, pod: Pod, stage: _Stage) -> bool:
+    def _still(self, pod: SandboxPod, stage: _Stage) -> bool:
         """Whether the pod is where it was when the action was put off, and its node not silent."""
         if pod.spec.node_name in self._dead:
             self._stages.pop(pod.metadata.uid, None)
@@ -198,7 +198,7 @@ class SimKubelet:
             return False
         return self._stages.get(pod.metadata.uid) == stage
 
-    async def _patch_status(self, pod: Pod, patch: dict[str, Any]) -> bool:
+    async def _patch_status(self, pod: SandboxPod, patch: dict[str, Any]) -> bool:
         # The UID in the patch makes the server refuse (409) when another pod has taken the name.
         body = {"metadata": {"uid": pod.metadata.uid}, **patch}
         return await self._request("PATCH", f"{pod.path()}/status", body, MERGE_PATCH)

@@ -21,7 +21,7 @@ _POD_IP = "10.244.0.1"
 _HOST_IP = "127.0.0.1"
 
 
-class Metadata(Struct, rename="camel", frozen=True):
+class SandboxMetadata(Struct, rename="camel", frozen=True):
     """What of `metadata` is used. `deletion_timestamp` is non-empty once the pod is to go."""
 
     name: str = ""
@@ -33,7 +33,7 @@ class Metadata(Struct, rename="camel", frozen=True):
     finalizers: list[str] | None = None
 
 
-class Container(Struct, frozen=True):
+class SandboxContainer(Struct, frozen=True):
     """What of a container is used."""
 
     name: str = ""
@@ -45,7 +45,7 @@ class Spec(Struct, rename="camel", frozen=True):
 
     node_name: str = ""
     restart_policy: str = "Always"
-    containers: tuple[Container, ...] = ()
+    containers: tuple[SandboxContainer, ...] = ()
 
 
 class Status(Struct, rename="camel", frozen=True):
@@ -55,10 +55,10 @@ class Status(Struct, rename="camel", frozen=True):
     start_time: str | None = None
 
 
-class Pod(Struct, frozen=True):
+class SandboxPod(Struct, frozen=True):
     """A bound pod."""
 
-    metadata: Metadata = Metadata()
+    metadata: SandboxMetadata = SandboxMetadata()
     spec: Spec = Spec()
     status: Status = Status()
 
@@ -86,7 +86,7 @@ class Pod(Struct, frozen=True):
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def running(pod: Pod) -> dict[str, Any]:
+def running(pod: SandboxPod) -> dict[str, Any]:
     """Return the merge patch that makes a bound pod Running and Ready."""
     now = _now()
     return {
@@ -104,7 +104,7 @@ def running(pod: Pod) -> dict[str, Any]:
     }
 
 
-def ended(pod: Pod, *, exit_code: int) -> dict[str, Any]:
+def ended(pod: SandboxPod, *, exit_code: int) -> dict[str, Any]:
     """Return the merge patch that makes a pod Succeeded (exit code 0) or Failed."""
     now = _now()
     reason = "Completed" if exit_code == 0 else "Error"
@@ -119,7 +119,7 @@ def ended(pod: Pod, *, exit_code: int) -> dict[str, Any]:
     return {
         "status": {
             "phase": "Succeeded" if exit_code == 0 else "Failed",
-            "conditions": _conditions(now, ready=False, reason=f"Pod{reason}"),
+            "conditions": _conditions(now, ready=False, reason=f"SandboxPod{reason}"),
             "containerStatuses": [_container(each, state, ready=False) for each in pod.spec.containers],
         }
     }
@@ -138,7 +138,7 @@ def _conditions(now: str, *, ready: bool, reason: str | None) -> list[dict[str, 
     ]
 
 
-def _container(container: Container, state: dict[str, Any], *, ready: bool) -> dict[str, Any]:
+def _container(container: SandboxContainer, state: dict[str, Any], *, ready: bool) -> dict[str, Any]:
     return {
         "name": container.name,
         "image": container.image,

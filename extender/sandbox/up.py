@@ -19,7 +19,7 @@ _CHECK_INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class UpOptions:
     """What to start.
 
     Attributes:
@@ -36,7 +36,7 @@ class Options:
     keep: bool = False
 
 
-def run_up(options: Options, say: Callable[[str], None]) -> None:
+def run_up(options: UpOptions, say: Callable[[str], None]) -> None:
     """Start a sandbox, say how to reach it, and stop it at SIGINT, SIGTERM or SIGHUP.
 
     Args:
@@ -55,7 +55,7 @@ def run_up(options: Options, say: Callable[[str], None]) -> None:
         raise KeyboardInterrupt
 
 
-async def _until_signalled(options: Options, plane: ControlPlane, say: Callable[[str], None]) -> bool:
+async def _until_signalled(options: UpOptions, plane: ControlPlane, say: Callable[[str], None]) -> bool:
     """Return whether it was up when a signal came."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
@@ -68,7 +68,7 @@ async def _until_signalled(options: Options, plane: ControlPlane, say: Callable[
     return up.is_set()
 
 
-async def _run(options: Options, plane: ControlPlane, say: Callable[[str], None], up: asyncio.Event) -> None:
+async def _run(options: UpOptions, plane: ControlPlane, say: Callable[[str], None], up: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
         say("starting a control plane")
         await stack.enter_async_context(plane)
@@ -97,7 +97,7 @@ async def _run(options: Options, plane: ControlPlane, say: Callable[[str], None]
             await asyncio.sleep(_CHECK_INTERVAL)
 
 
-def _how_to_reach(options: Options, plane: ControlPlane, spotmix: SpotmixServe | None) -> list[str]:
+def _how_to_reach(options: UpOptions, plane: ControlPlane, spotmix: SpotmixServe | None) -> list[str]:
     attached = "Spotmix places the pods of workloads labelled spotmix.io/enabled=true"
     return [
         f"a cluster with {options.spot} spot and {options.on_demand} on-demand nodes is up",

@@ -1,11 +1,11 @@
 """The main job in a minute, on a real control plane: `spotmix sandbox demo`.
 
-What may live here: the cast (`cast`), what is seen of the cluster (`facts`, `observe`), words and pictures
-    for it
-(`words`, `screen`, `show`), and the acts (`acts`, `story`). Everything that is shown comes from the API
-server: actual splits from the node each pod is bound to, wanted ones from the annotations and `core.seats`.
+`environment` starts what it needs, `samples` are its nodes and workloads, `facts` and `observe` say what is seen of the
+cluster, `words`, `screen` and `show` put it into words and pictures, `script` has the acts, `acts` judges them, and
+`story` runs it all. Everything that is shown comes from the API server: actual splits from the node each pod is bound
+to, wanted ones from the annotations.
 """
 
-from extender.sandbox.demo.story import Options, run_demo
+from extender.sandbox.demo.story import DemoOptions, run_demo
 
-__all__ = ["Options", "run_demo"]
+__all__ = ["DemoOptions", "run_demo"]

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from extender.sandbox.demo.facts import Verdict, WorkloadView
+from extender.sandbox.demo.facts import SplitState, WorkloadView
 from extender.sandbox.demo.screen import VERDICTS
 from extender.sandbox.demo.words import short_split, split_words
 
@@ -20,13 +20,13 @@ class Row(Struct, frozen=True):
     wanted: Mapping[str, int]
     actual: Mapping[str, int]
     waiting: int
-    verdict: Verdict
+    verdict: SplitState
     seconds: float
 
     @property
     def good(self) -> bool:
         """Whether the split is what its owner asked for."""
-        return self.verdict in (Verdict.EXACT, Verdict.WAITS)
+        return self.verdict in (SplitState.EXACT, SplitState.WAITS)
 
     @property
     def line(self) -> str:
@@ -75,14 +75,14 @@ class Settling:
         """The act's rows: a workload that has not settled by now is off, one that is not followed only shows then."""
         rows = []
         for name, view in self._views.items():
-            verdict = view.verdict if view.verdict.settled else Verdict.OFF
-            if name not in self._names and verdict is not Verdict.OFF:
+            verdict = view.verdict if view.verdict.settled else SplitState.OFF
+            if name not in self._names and verdict is not SplitState.OFF:
                 continue
             waiting = sum(view.newest.waiting.values())
             seconds = self._since.get(name, now) - self._began
             rows.append(Row(act, name, view.wanted, view.newest.counts, waiting, verdict, seconds))
         missing = [name for name in self._names if name not in self._views]
-        rows += [Row(act, name, {}, {}, 0, Verdict.OFF, now - self._began) for name in missing]
+        rows += [Row(act, name, {}, {}, 0, SplitState.OFF, now - self._began) for name in missing]
         return rows
 
 

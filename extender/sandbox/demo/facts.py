@@ -36,7 +36,7 @@ class PodFact(Struct, frozen=True):
     message: str
 
 
-class Snapshot(Struct, frozen=True):
+class Look(Struct, frozen=True):
     """The cluster at one moment; `began` is when it was asked for, in seconds of a monotonic clock."""
 
     began: float = 0.0
@@ -45,7 +45,7 @@ class Snapshot(Struct, frozen=True):
     owners: Sequence[Owner] = ()
 
 
-class Verdict(Enum):
+class SplitState(Enum):
     """How a workload's actual split compares with the wanted one."""
 
     EXACT = "exact"
@@ -56,7 +56,7 @@ class Verdict(Enum):
     @property
     def settled(self) -> bool:
         """Whether nothing more is to come."""
-        return self is not Verdict.MOVING
+        return self is not SplitState.MOVING
 
 
 class RevisionView(Struct, frozen=True):
@@ -105,23 +105,23 @@ class WorkloadView(Struct, frozen=True):
         return self.policy.seats.target(self.replicas)
 
     @property
-    def verdict(self) -> Verdict:
-        """See `Verdict`. An actual split is judged when all its pods are bound and Ready, never before."""
+    def verdict(self) -> SplitState:
+        """See `SplitState`. An actual split is judged when all its pods are bound and Ready, never before."""
         now, wanted = self.newest, self.wanted
         if self.older or now.leaving:
-            return Verdict.MOVING
+            return SplitState.MOVING
         if now.pods != self.replicas or now.ready != now.placed:
-            return Verdict.MOVING
+            return SplitState.MOVING
         if now.waiting:
             below = all(count <= wanted.get(name, 0) for name, count in now.counts.items())
             patient = now.patient == sum(now.waiting.values())
-            return Verdict.WAITS if below and patient else Verdict.MOVING
+            return SplitState.WAITS if below and patient else SplitState.MOVING
         if not same_split(now.counts, wanted):
-            return Verdict.OFF
+            return SplitState.OFF
         cap = self.policy.max_per_pool
         if cap is not None and now.fullest > cap.limit(self.replicas):
-            return Verdict.OFF
-        return Verdict.EXACT
+            return SplitState.OFF
+        return SplitState.EXACT
 
     @property
     def doing(self) -> str:
@@ -149,8 +149,8 @@ def policy_of(owner: Owner) -> Policy:
     return parse_policy([layer], (PREFIX,)).policy
 
 
-def view_workloads(snapshot: Snapshot) -> list[WorkloadView]:
-    """The managed workloads of a snapshot, oldest kind of the cast first, then by name."""
+def view_workloads(snapshot: Look) -> list[WorkloadView]:
+    """The managed workloads of a snapshot, in the order of their kinds, then by name."""
     by_owner: dict[str, list[PodFact]] = {}
     for pod in snapshot.pods:
         by_owner.setdefault(pod.owner, []).append(pod)
@@ -163,7 +163,7 @@ def view_workloads(snapshot: Snapshot) -> list[WorkloadView]:
     return [_view(owner, snapshot, by_owner) for owner in shown]
 
 
-def _view(owner: Owner, snapshot: Snapshot, by_owner: Mapping[str, Sequence[PodFact]]) -> WorkloadView:
+def _view(owner: Owner, snapshot: Look, by_owner: Mapping[str, Sequence[PodFact]]) -> WorkloadView:
     policy = policy_of(owner)
     if owner.kind == "Deployment":
         controllers = [each for each in snapshot.owners if each.owner and each.owner.uid == owner.uid]
@@ -217,7 +217,7 @@ def find(views: Iterable[WorkloadView], name: str) -> WorkloadView | None:
     return next((view for view in views if view.name == name), None)
 
 
-def pods_by_node(snapshot: Snapshot) -> dict[str, list[PodFact]]:
+def pods_by_node(snapshot: Look) -> dict[str, list[PodFact]]:
     """Bound pods by the name of their node."""
     found: dict[str, list[PodFact]] = {}
     for pod in snapshot.pods:
@@ -226,7 +226,7 @@ def pods_by_node(snapshot: Snapshot) -> dict[str, list[PodFact]]:
     return found
 
 
-def workloads_on(snapshot: Snapshot, node: str) -> list[str]:
+def workloads_on(snapshot: Look, node: str) -> list[str]:
     """The workload of each pod on a node, by name and in order."""
     owners = {owner.uid: owner for owner in snapshot.owners}
     names = []

@@ -14,7 +14,7 @@ from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import Node, Owner
 from extender.kube.client import ApiClient
-from extender.sandbox.demo.facts import PREFIX, REVISION, PodFact, Snapshot
+from extender.sandbox.demo.facts import PREFIX, REVISION, Look, PodFact
 from extender.wire.kube_v1 import DELETION_COST, Metadata
 from extender.wire.objects_v1 import Decoders
 
@@ -86,7 +86,7 @@ class Observer:
         latest: the newest snapshot.
     """
 
-    def __init__(self, api: ApiClient, namespace: str, seen: Callable[[Snapshot], None]) -> None:
+    def __init__(self, api: ApiClient, namespace: str, seen: Callable[[Look], None]) -> None:
         """Say what to look at; entering the block starts it.
 
         Args:
@@ -94,7 +94,7 @@ class Observer:
             namespace: whose workloads and pods.
             seen: is told of each snapshot.
         """
-        self.latest = Snapshot()
+        self.latest = Look()
         self._api = api
         self._namespace = namespace
         self._seen = seen
@@ -119,7 +119,7 @@ class Observer:
             with contextlib.suppress(asyncio.CancelledError, ApiError):
                 await self._task
 
-    async def after(self, moment: float) -> Snapshot:
+    async def after(self, moment: float) -> Look:
         """Return the first snapshot that was asked for after a moment of the monotonic clock.
 
         Raises:
@@ -156,13 +156,13 @@ class Observer:
         self._next.set()
         self._next = asyncio.Event()
 
-    async def _look(self, began: float) -> Snapshot:
+    async def _look(self, began: float) -> Look:
         pods, nodes, *owners = await asyncio.gather(
             self._api.request("GET", f"/api/v1/namespaces/{self._namespace}/pods"),
             self._api.request("GET", "/api/v1/nodes"),
             *(self._api.request("GET", path) for path, _ in self._owners),
         )
-        return Snapshot(
+        return Look(
             began,
             decode_pods(pods),
             {node.name: node for node in self._nodes.page(nodes).objects if isinstance(node, Node)},

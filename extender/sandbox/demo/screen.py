@@ -11,9 +11,9 @@ from rich.text import Text
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Node
 from extender.sandbox.demo.facts import (
+    Look,
     RevisionView,
-    Snapshot,
-    Verdict,
+    SplitState,
     WorkloadView,
     pods_by_node,
     same_split,
@@ -22,11 +22,11 @@ from extender.sandbox.demo.facts import (
 from extender.sandbox.demo.words import policy_words, short_split
 
 COLORS: Mapping[str, str] = {SPOT: "yellow", ON_DEMAND: "cyan"}
-VERDICTS: Mapping[Verdict, str] = {
-    Verdict.EXACT: "bold green",
-    Verdict.WAITS: "bold magenta",
-    Verdict.MOVING: "dim",
-    Verdict.OFF: "bold red",
+VERDICTS: Mapping[SplitState, str] = {
+    SplitState.EXACT: "bold green",
+    SplitState.WAITS: "bold magenta",
+    SplitState.MOVING: "dim",
+    SplitState.OFF: "bold red",
 }
 _MOST_DOTS = 24
 _NARROW = 120  # columns below which the table is narrow
@@ -42,7 +42,7 @@ class Scene(Struct, frozen=True):
     log: Sequence[tuple[float, str]] = ()
 
 
-def picture(scene: Scene, snapshot: Snapshot, console: Console) -> RenderableType:
+def picture(scene: Scene, snapshot: Look, console: Console) -> RenderableType:
     """The whole picture, as wide as the console; the log is cut to the lines that are left."""
     options = console.options
     body = Group(
@@ -86,7 +86,7 @@ def _actual(view: WorkloadView) -> Text:
     now, verdict = view.newest, view.verdict
     text = _dots(now)
     text.append(f"{short_split(now.counts)}  ")
-    word = view.doing if verdict is Verdict.MOVING else verdict.value
+    word = view.doing if verdict is SplitState.MOVING else verdict.value
     if view.older:
         own = view.policy.seats.target(now.replicas)
         on_track = same_split(now.counts, own)
@@ -122,7 +122,7 @@ def _waiting(view: WorkloadView) -> Text:
     return Text("\n".join(f"{count}: {reason}" for reason, count in sorted(reasons.items())), "magenta")
 
 
-def node_table(snapshot: Snapshot) -> Table:
+def node_table(snapshot: Look) -> Table:
     """The nodes by class and zone, each with the number of its pods."""
     zones = sorted({node.zone for node in snapshot.nodes.values()})
     table = Table(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0))

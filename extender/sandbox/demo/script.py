@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Node
 from extender.sandbox.bulk import bulk
-from extender.sandbox.demo import cast
-from extender.sandbox.demo.facts import Snapshot, find, view_workloads, workloads_on
+from extender.sandbox.demo import samples
+from extender.sandbox.demo.facts import Look, find, view_workloads, workloads_on
 from extender.sandbox.demo.stage import Stage
 from extender.sandbox.demo.words import count_words, waiting_words
 from extender.sandbox.nodes import create_nodes, terminate_node
@@ -31,24 +31,24 @@ async def burst(stage: Stage) -> None:
     """All workloads are created at once."""
     await stage.pause(2.5)
     began = time.monotonic()
-    await bulk(cast.CAST, stage.create)
-    replicas = sum(part.replicas for part in cast.CAST)
-    stage.show.log(f"{len(cast.CAST)} workloads created, {replicas} replicas")
-    await stage.settle("burst", cast.CAST, began=began)
+    await bulk(samples.WORKLOADS, stage.create)
+    replicas = sum(part.replicas for part in samples.WORKLOADS)
+    stage.show.log(f"{len(samples.WORKLOADS)} workloads created, {replicas} replicas")
+    await stage.settle("burst", samples.WORKLOADS, began=began)
     await stage.pause(5)
 
 
 async def rollout(stage: Stage) -> None:
     """A workload gets a new template."""
-    name = cast.WEB.name
+    name = samples.WEB.name
     before = find(view_workloads(await stage.look()), name)
-    floor = cast.WEB.replicas
+    floor = samples.WEB.replicas
 
-    def renewed(snapshot: Snapshot) -> bool:
+    def renewed(snapshot: Look) -> bool:
         now = find(view_workloads(snapshot), name)
         return now is not None and before is not None and now.newest.uid != before.newest.uid
 
-    def count_floor(snapshot: Snapshot) -> None:
+    def count_floor(snapshot: Look) -> None:
         nonlocal floor
         now = find(view_workloads(snapshot), name)
         if now is not None:
@@ -56,36 +56,36 @@ async def rollout(stage: Stage) -> None:
             floor = min(floor, sum(each.counts.get(ON_DEMAND, 0) for each in revisions))
 
     began = time.monotonic()
-    await stage.patch(cast.WEB, cast.new_template("registry.example/app:v2"))
+    await stage.patch(samples.WEB, samples.new_template("registry.example/app:v2"))
     stage.show.log(f"{name} has a new template")
-    await stage.settle("rollout", [cast.WEB], began=began, ready=renewed, seen=count_floor)
-    stage.show.log(f"{name}: never seen with fewer than {floor} on-demand, its floor is {cast.WEB_FLOOR}")
+    await stage.settle("rollout", [samples.WEB], began=began, ready=renewed, seen=count_floor)
+    stage.show.log(f"{name}: never seen with fewer than {floor} on-demand, its floor is {samples.WEB_FLOOR}")
     await stage.pause(5)
 
 
 async def scale_in(stage: Stage) -> None:
     """A workload loses half of its replicas."""
-    name = cast.WEB.name
+    name = samples.WEB.name
 
-    def seated(snapshot: Snapshot) -> bool:
+    def seated(snapshot: Look) -> bool:
         now = find(view_workloads(snapshot), name)
         return now is not None and not now.newest.unseated
 
     if not await stage.until(seated, _SEATING_SECONDS):
         stage.show.log(f"{name}: some pods have no pod-deletion-cost yet")
 
-    def scaled(snapshot: Snapshot) -> bool:
+    def scaled(snapshot: Look) -> bool:
         now = find(view_workloads(snapshot), name)
         return now is not None and now.replicas == SCALED_IN
 
     began = time.monotonic()
-    await stage.patch(cast.WEB, {"spec": {"replicas": SCALED_IN}})
-    stage.show.log(f"{name} scaled from {cast.WEB.replicas} to {SCALED_IN}")
-    await stage.settle("scale-in", [cast.WEB], began=began, ready=scaled)
+    await stage.patch(samples.WEB, {"spec": {"replicas": SCALED_IN}})
+    stage.show.log(f"{name} scaled from {samples.WEB.replicas} to {SCALED_IN}")
+    await stage.settle("scale-in", [samples.WEB], began=began, ready=scaled)
     await stage.pause(5)
 
 
-def victims(snapshot: Snapshot) -> list[str]:
+def victims(snapshot: Look) -> list[str]:
     """The spot nodes whose loss teaches most: those of one zone, but not where `batch` runs.
 
     Among them is the one with a replica of `cache`, for which no other spot node has room. Pods of `batch` are spared,
@@ -95,12 +95,12 @@ def victims(snapshot: Snapshot) -> list[str]:
     spot = [
         node
         for node in snapshot.nodes.values()
-        if node.capacity_class == SPOT and cast.BATCH.name not in pods[node.name]
+        if node.capacity_class == SPOT and samples.BATCH.name not in pods[node.name]
     ]
 
     def worth(zone: str) -> tuple[bool, int]:
         here = [name for node in spot if node.zone == zone for name in pods[node.name]]
-        return cast.CACHE.name in here, len(set(here))
+        return samples.CACHE.name in here, len(set(here))
 
     zone = max(sorted({node.zone for node in spot}), key=worth)
     return sorted(node.name for node in spot if node.zone == zone and pods[node.name])
@@ -116,7 +116,7 @@ async def termination(stage: Stage) -> None:
     began = time.monotonic() + notice
     await bulk(names, lambda name: terminate_node(stage.api, name, notice=notice))
     stage.show.log(f"{' and '.join(names)}: gone, and {count_words(len(hit), 'pod')} with them")
-    await stage.settle("spot termination", [part for part in cast.CAST if part.name in hit], began=began)
+    await stage.settle("spot termination", [part for part in samples.WORKLOADS if part.name in hit], began=began)
     for pod in (await stage.look()).pods:
         if not pod.node:
             stage.show.log(f"{pod.name} {waiting_words(pod.message)}, as its policy says")
@@ -127,21 +127,21 @@ async def spot_returns(stage: Stage) -> None:
     """A node joins that has room for the replica that waits."""
     snapshot = await stage.look()
     zones = {node.zone for node in snapshot.nodes.values() if _roomy(node)}
-    zone = next((each for each in cast.ZONES if each not in zones), cast.ZONES[0])
-    node = cast.node("spot", cast.BIG_MEMORY, zone, "2")
+    zone = next((each for each in samples.ZONES if each not in zones), samples.ZONES[0])
+    node = samples.node("spot", samples.BIG_MEMORY, zone, "2")
 
-    def joined(snapshot: Snapshot) -> bool:
+    def joined(snapshot: Look) -> bool:
         return node.name in snapshot.nodes
 
     began = time.monotonic()
     await create_nodes(stage.api, [node])
     stage.show.log(f"{node.name} joins")
-    await stage.settle("spot returns", [cast.CACHE], began=began, ready=joined)
+    await stage.settle("spot returns", [samples.CACHE], began=began, ready=joined)
     await stage.pause(4)
 
 
 def _roomy(node: Node) -> bool:
-    return node.capacity_class == SPOT and node.instance_type == cast.BIG_MEMORY
+    return node.capacity_class == SPOT and node.instance_type == samples.BIG_MEMORY
 
 
 ACTS = (

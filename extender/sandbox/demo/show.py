@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from extender.sandbox.demo.acts import Row, summary_table
-from extender.sandbox.demo.facts import Snapshot
+from extender.sandbox.demo.facts import Look
 from extender.sandbox.demo.screen import Scene, picture
 
 _KEPT = 100
@@ -35,7 +35,7 @@ class Show(Protocol):
         """Something happened."""
         ...
 
-    def see(self, snapshot: Snapshot) -> None:
+    def see(self, snapshot: Look) -> None:
         """The cluster has been looked at."""
         ...
 
@@ -71,7 +71,7 @@ class PlainShow:
         """See `Show.log`."""
         self._print(text)
 
-    def see(self, snapshot: Snapshot) -> None:
+    def see(self, snapshot: Look) -> None:
         """See `Show.see`."""
 
     def summary(self, rows: Iterable[Row]) -> None:
@@ -100,7 +100,7 @@ class LiveShow:
         self._console = console
         self._began = time.monotonic()
         self._scene = Scene(title, "", "")
-        self._snapshot = Snapshot()
+        self._snapshot = Look()
         self._live: Live | None = None
 
     def step(self, text: str) -> None:
@@ -129,7 +129,7 @@ class LiveShow:
         self._scene = msgspec.structs.replace(self._scene, log=(*self._scene.log[-_KEPT:], entry))
         self._draw()
 
-    def see(self, snapshot: Snapshot) -> None:
+    def see(self, snapshot: Look) -> None:
         """See `Show.see`."""
         self._snapshot = snapshot
         self._draw()

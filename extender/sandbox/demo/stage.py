@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from extender.sandbox.demo.acts import Row, Settling
-from extender.sandbox.demo.cast import Part
-from extender.sandbox.demo.facts import Snapshot, Verdict, WorkloadView, find, view_workloads
+from extender.sandbox.demo.environment import Environment
+from extender.sandbox.demo.facts import Look, SplitState, WorkloadView, find, view_workloads
 from extender.sandbox.demo.observe import Observer
+from extender.sandbox.demo.samples import SampleWorkload
 from extender.sandbox.demo.show import Show
-from extender.sandbox.demo.theatre import Theatre
 from extender.sandbox.demo.words import split_words
 
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -28,44 +28,44 @@ class Stage:
         show: where it is shown.
     """
 
-    def __init__(self, theatre: Theatre, observer: Observer, show: Show, speed: float) -> None:
+    def __init__(self, environment: Environment, observer: Observer, show: Show, speed: float) -> None:
         """Take what has been started; nothing is owned."""
         self.rows: list[Row] = []
-        self.api = theatre.api
+        self.api = environment.api
         self.observer = observer
         self.show = show
-        self._theatre = theatre
+        self._environment = environment
         self._speed = speed
 
     async def pause(self, seconds: float) -> None:
         """Give the audience time, less of it at a higher speed."""
         await asyncio.sleep(self.paced(seconds))
-        self._theatre.check()
+        self._environment.check()
 
     def paced(self, seconds: float) -> float:
         """A duration at the demo's pace."""
         return seconds / self._speed
 
-    async def create(self, part: Part) -> None:
+    async def create(self, part: SampleWorkload) -> None:
         """Create a workload."""
         await self.api.request("POST", part.path.rpartition("/")[0], body=part.body())
 
-    async def patch(self, part: Part, patch: dict[str, Any]) -> None:
+    async def patch(self, part: SampleWorkload, patch: dict[str, Any]) -> None:
         """Change a workload by a strategic merge patch."""
         await self.api.request("PATCH", part.path, body=patch, content_type=STRATEGIC_PATCH)
 
-    async def look(self) -> Snapshot:
+    async def look(self) -> Look:
         """The cluster as it is now or later."""
         return await self.observer.after(time.monotonic())
 
     async def until(
-        self, good: Callable[[Snapshot], bool], seconds: float, seen: Callable[[Snapshot], None] | None = None
+        self, good: Callable[[Look], bool], seconds: float, seen: Callable[[Look], None] | None = None
     ) -> bool:
         """Look at the cluster until it is good, for some seconds at most; whether it was."""
         deadline = time.monotonic() + seconds
         snapshot = await self.look()
         while True:
-            self._theatre.check()
+            self._environment.check()
             if seen is not None:
                 seen(snapshot)
             if good(snapshot):
@@ -77,11 +77,11 @@ class Stage:
     async def settle(
         self,
         act: str,
-        parts: Iterable[Part],
+        parts: Iterable[SampleWorkload],
         *,
         began: float,
-        ready: Callable[[Snapshot], bool] = lambda _: True,
-        seen: Callable[[Snapshot], None] | None = None,
+        ready: Callable[[Look], bool] = lambda _: True,
+        seen: Callable[[Look], None] | None = None,
     ) -> list[Row]:
         """End an act: wait until the splits have settled, tell of each as it does, and keep the rows.
 
@@ -96,7 +96,7 @@ class Stage:
         settling = Settling(names, began)
         told: set[str] = set()
 
-        def settled(snapshot: Snapshot) -> bool:
+        def settled(snapshot: Look) -> bool:
             views = view_workloads(snapshot)
             if ready(snapshot):
                 for name in names:
@@ -116,7 +116,7 @@ class Stage:
 def _settled_words(view: WorkloadView, seconds: float) -> str:
     now = view.newest
     said = f"{view.name}: {split_words(now.counts)}, {view.verdict.value}, after {seconds:.1f} s"
-    if view.verdict is Verdict.OFF:
+    if view.verdict is SplitState.OFF:
         return f"{said} (wanted {split_words(view.wanted)})"
     if now.waiting:
         return f"{said} ({sum(now.waiting.values())} waiting)"

@@ -11,12 +11,12 @@ from extender.core.model.objects import Node, Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.policy.policy import Policy, PoolCap
 from extender.core.policy.seats import TwoClassSeats
-from extender.sandbox.demo import cast
+from extender.sandbox.demo import samples
 from extender.sandbox.demo.acts import Settling, filter_words, summary_table
 from extender.sandbox.demo.facts import (
+    Look,
     PodFact,
-    Snapshot,
-    Verdict,
+    SplitState,
     WorkloadView,
     policy_of,
     view_workloads,
@@ -70,7 +70,7 @@ NODES = {
 
 
 def view_of(owners: Sequence[Owner], facts: Sequence[PodFact]) -> WorkloadView:
-    views = view_workloads(Snapshot(1.0, facts, NODES, owners))
+    views = view_workloads(Look(1.0, facts, NODES, owners))
     assert len(views) == 1
     return views[0]
 
@@ -81,15 +81,18 @@ def stateful(replicas: int, facts: Sequence[PodFact], **policy: str) -> Workload
 
 
 @pytest.mark.parametrize(
-    ("part", "spot", "on_demand"), [(cast.WEB, 7, 3), (cast.API, 4, 2), (cast.CACHE, 3, 2), (cast.BATCH, 5, 3)]
+    ("part", "spot", "on_demand"),
+    [(samples.WEB, 7, 3), (samples.API, 4, 2), (samples.CACHE, 3, 2), (samples.BATCH, 5, 3)],
 )
-def test_wanted_splits_of_the_cast_come_from_its_annotations(part: cast.Part, spot: int, on_demand: int) -> None:
+def test_wanted_splits_of_the_cast_come_from_its_annotations(
+    part: samples.SampleWorkload, spot: int, on_demand: int
+) -> None:
     view = view_of([owner(part.kind, part.name, part.replicas, part.policy)], ())
     assert view.wanted == {SPOT: spot, ON_DEMAND: on_demand}
 
 
 def test_the_cast_is_opted_in_and_its_objects_carry_their_size() -> None:
-    for part in cast.CAST:
+    for part in samples.WORKLOADS:
         body = part.body()
         assert body["metadata"]["labels"] == OPTED_IN
         size = "parallelism" if part.kind == "Job" else "replicas"
@@ -97,31 +100,31 @@ def test_the_cast_is_opted_in_and_its_objects_carry_their_size() -> None:
 
 
 def test_the_nodes_are_of_two_classes_and_three_zones() -> None:
-    nodes = cast.nodes()
+    nodes = samples.nodes()
     assert len({each.name for each in nodes}) == len(nodes) == 18
     assert {each.capacity_class for each in nodes} == {SPOT, ON_DEMAND}
-    assert {each.zone for each in nodes} == set(cast.ZONES)
+    assert {each.zone for each in nodes} == set(samples.ZONES)
 
 
 def test_a_split_is_exact_when_every_pod_is_ready_in_its_class() -> None:
     view = stateful(3, pods("db", "s1", "s2", "d1"), spot_percentage="70")
     assert view.newest.counts == {SPOT: 2, ON_DEMAND: 1}
-    assert view.verdict is Verdict.EXACT
+    assert view.verdict is SplitState.EXACT
 
 
 def test_a_split_is_off_when_all_run_and_it_is_not_the_wanted_one() -> None:
-    assert stateful(3, pods("db", "s1", "s2", "s2"), spot_percentage="70").verdict is Verdict.OFF
+    assert stateful(3, pods("db", "s1", "s2", "s2"), spot_percentage="70").verdict is SplitState.OFF
 
 
 def test_a_pod_that_is_not_ready_is_on_its_way() -> None:
     view = stateful(3, pods("db", "s1", "s2", "d1", ready=False), spot_percentage="70")
-    assert (view.verdict, view.doing) == (Verdict.MOVING, "starting")
+    assert (view.verdict, view.doing) == (SplitState.MOVING, "starting")
 
 
 def test_a_pod_on_a_node_that_goes_or_is_gone_counts_as_leaving() -> None:
     view = stateful(3, pods("db", "s1", "leaving", "gone"), spot_percentage="70")
     assert (view.newest.counts, view.newest.leaving) == ({SPOT: 1}, 2)
-    assert (view.verdict, view.doing) == (Verdict.MOVING, "2 on a node that goes")
+    assert (view.verdict, view.doing) == (SplitState.MOVING, "2 on a node that goes")
 
 
 def test_too_many_and_too_few_pods_are_on_their_way() -> None:
@@ -132,18 +135,18 @@ def test_too_many_and_too_few_pods_are_on_their_way() -> None:
 def test_waiting_for_the_class_is_as_asked_only_under_that_policy_and_reason() -> None:
     facts = pods("db", "s1", "d1", "", message=WAITS)
     view = stateful(3, facts, spot_percentage="70", when_unsatisfiable="wait")
-    assert view.verdict is Verdict.WAITS
+    assert view.verdict is SplitState.WAITS
     assert view.newest.waiting == {"waits for a node of its capacity class": 1}
     other = stateful(3, pods("db", "s1", "d1", "", message="0/18 nodes are available: 18 Insufficient cpu."))
-    assert other.verdict is Verdict.MOVING
+    assert other.verdict is SplitState.MOVING
     assert other.newest.waiting == {"18 Insufficient cpu": 1}
 
 
 def test_more_than_the_cap_in_a_pool_is_off() -> None:
     policy = {"spot_percentage": "100", "max_per_pool": "1"}
-    assert stateful(2, pods("db", "s1", "s2"), **policy).verdict is Verdict.EXACT
+    assert stateful(2, pods("db", "s1", "s2"), **policy).verdict is SplitState.EXACT
     crowded = stateful(2, pods("db", "s1", "s1"), **policy)
-    assert (crowded.newest.fullest, crowded.verdict) == (2, Verdict.OFF)
+    assert (crowded.newest.fullest, crowded.verdict) == (2, SplitState.OFF)
 
 
 def test_a_deployment_is_seen_by_revision_and_judged_by_its_newest_alone() -> None:
@@ -156,13 +159,13 @@ def test_a_deployment_is_seen_by_revision_and_judged_by_its_newest_alone() -> No
     rolling = view_of(owners, [*pods("web-new", "s1", "d1"), *pods("web-old", "s2"), *pods("other-1", "s1")])
     assert rolling.newest.uid == "web-new"
     assert [each.uid for each in rolling.older] == ["web-old"]
-    assert (rolling.verdict, rolling.doing) == (Verdict.MOVING, "rolling out")
+    assert (rolling.verdict, rolling.doing) == (SplitState.MOVING, "rolling out")
     done = view_of(owners, pods("web-new", "s1", "s2", "d1"))
-    assert (done.older, done.verdict) == ((), Verdict.EXACT)
+    assert (done.older, done.verdict) == ((), SplitState.EXACT)
 
 
 def test_what_is_not_opted_in_has_no_row() -> None:
-    assert view_workloads(Snapshot(1.0, (), NODES, [owner("Deployment", "web", 3, labels={})])) == []
+    assert view_workloads(Look(1.0, (), NODES, [owner("Deployment", "web", 3, labels={})])) == []
 
 
 def test_the_victims_are_the_spot_nodes_of_one_zone_that_spare_the_job() -> None:
@@ -180,7 +183,7 @@ def test_the_victims_are_the_spot_nodes_of_one_zone_that_spare_the_job() -> None
         *pods("batch", "c-b", "c-b"),
         *pods("web", "m-b", "c-b", "d-b"),
     ]
-    snapshot = Snapshot(1.0, facts, {each.name: each for each in nodes}, owners)
+    snapshot = Look(1.0, facts, {each.name: each for each in nodes}, owners)
     assert victims(snapshot) == ["m-b", "r-b"]
     assert workloads_on(snapshot, "c-b") == ["batch", "batch", "web"]
 
@@ -188,13 +191,13 @@ def test_the_victims_are_the_spot_nodes_of_one_zone_that_spare_the_job() -> None
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        (policy_of(owner("Deployment", "web", 1, cast.WEB.policy)), "70 % spot, at least 2 on-demand"),
+        (policy_of(owner("Deployment", "web", 1, samples.WEB.policy)), "70 % spot, at least 2 on-demand"),
         (
-            policy_of(owner("Deployment", "api", 1, cast.API.policy)),
+            policy_of(owner("Deployment", "api", 1, samples.API.policy)),
             "first 2 on-demand, then all spot, at most 1 per spot pool",
         ),
-        (policy_of(owner("StatefulSet", "cache", 1, cast.CACHE.policy)), "60 % spot, waits for its class"),
-        (policy_of(owner("Job", "batch", 1, cast.BATCH.policy)), "all spot, at most 5 on spot"),
+        (policy_of(owner("StatefulSet", "cache", 1, samples.CACHE.policy)), "60 % spot, waits for its class"),
+        (policy_of(owner("Job", "batch", 1, samples.BATCH.policy)), "all spot, at most 5 on spot"),
         (Policy(), "all on-demand"),
         (
             Policy(TwoClassSeats(50), "any", 5.0, PoolCap(25, percent=True), mode="audit"),
@@ -247,7 +250,7 @@ def test_settling_takes_two_looks_and_remembers_the_first() -> None:
     assert not settling.see([good], 12.0)
     assert settling.see([good], 13.0)
     (row,) = settling.rows("burst", 14.0)
-    assert (row.seconds, row.good, row.verdict) == (2.0, True, Verdict.EXACT)
+    assert (row.seconds, row.good, row.verdict) == (2.0, True, SplitState.EXACT)
     assert row.line == "burst: db wanted 2 spot + 1 on-demand, actual 2 spot + 1 on-demand: exact, 2.0 s"
 
 
@@ -256,8 +259,8 @@ def test_what_has_not_settled_is_off_in_the_end_whether_followed_or_not() -> Non
     settling = Settling(["web"], 0.0)
     assert not settling.see([moving], 1.0)
     assert {(row.workload, row.verdict, row.good) for row in settling.rows("burst", 2.0)} == {
-        ("db", Verdict.OFF, False),
-        ("web", Verdict.OFF, False),
+        ("db", SplitState.OFF, False),
+        ("web", SplitState.OFF, False),
     }
 
 

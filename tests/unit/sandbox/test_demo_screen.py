@@ -7,7 +7,7 @@ from rich.console import Console
 
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Node, Owner, OwnerRef, Requests
-from extender.sandbox.demo.facts import PodFact, Snapshot
+from extender.sandbox.demo.facts import Look, PodFact
 from extender.sandbox.demo.screen import Scene, picture
 from extender.sandbox.demo.show import LiveShow, PlainShow, choose_show
 from extender.sandbox.demo.story import stay_lines
@@ -17,7 +17,7 @@ def node(name: str, capacity_class: str, going_away: str = "") -> Node:
     return Node(name, name, capacity_class, "m.xlarge", "a", going_away, False, (), {}, Requests(), 110)
 
 
-def rolling_out() -> Snapshot:
+def rolling_out() -> Look:
     labels = {"spotmix.io/enabled": "true"}
     annotations = {"spotmix.io/spot-percentage": "50"}
     above = OwnerRef("web", "apps/v1", "Deployment", "web")
@@ -37,7 +37,7 @@ def rolling_out() -> Snapshot:
         ),
     ]
     nodes = [node("s1", SPOT), node("s2", SPOT, "karpenter.sh/disrupted"), node("d1", ON_DEMAND)]
-    return Snapshot(1.0, facts, {each.name: each for each in nodes}, owners)
+    return Look(1.0, facts, {each.name: each for each in nodes}, owners)
 
 
 def render(width: int, height: int = 40, log: int = 3) -> str:

@@ -13,7 +13,7 @@ from extender.core.model.errors import SandboxError
 from extender.sandbox.bulk import bulk
 from extender.sandbox.credentials import Credentials
 from extender.sandbox.nodes import SimNode, node_pool
-from extender.sandbox.podstatus import RUN_FOR, Pod, ended, running
+from extender.sandbox.podstatus import RUN_FOR, SandboxPod, ended, running
 from extender.sandbox.schedulerconfig import complete
 from extender.schedulerconfig.read import API_VERSION, KIND
 
@@ -64,13 +64,13 @@ def test_an_unknown_platform_names_the_known_ones() -> None:
         SimNode("n", platform="moon").body()
 
 
-def pod(**annotations: str) -> Pod:
+def pod(**annotations: str) -> SandboxPod:
     given: dict[str, Any] = {
         "metadata": {"name": "p", "namespace": "n", "uid": "u", "annotations": annotations or None},
         "spec": {"nodeName": "x", "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "j"}]},
         "status": {"phase": "Pending"},
     }
-    return msgspec.convert(given, Pod)
+    return msgspec.convert(given, SandboxPod)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_callers_profiles_win_over_the_name() -> None:
     [
         ("{", "is not YAML"),
         ("- a", "is a list, not a mapping"),
-        ({"kind": "Pod"}, "kind is 'Pod'"),
+        ({"kind": "SandboxPod"}, "kind is 'SandboxPod'"),
         ({"apiVersion": "kubescheduler.config.k8s.io/v1beta3"}, "apiVersion is"),
     ],
 )

@@ -1,8 +1,7 @@
-"""The cast: eighteen nodes in two classes, three zones and three instance types, and four workloads.
+"""What the demo runs: eighteen nodes in two classes, three zones and three instance types, and four workloads.
 
-Each workload teaches something else: a percentage with a floor, a base with a cap per spot pool, replicas
-    that wait
-for their class instead of falling back, and a cap on the spot share of a Job.
+Each workload shows something else: a percentage with a floor, a base with a cap per spot pool, replicas that wait for
+their class instead of falling back, and a cap on the spot share of a Job.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +26,7 @@ PATHS: Mapping[str, str] = {
 
 
 def node(capacity_class: CapacityClass, instance_type: str, zone: str, suffix: str = "") -> SimNode:
-    """A node of the cast: `spot-m-a` is of instance type m.xlarge in zone a."""
+    """A node of the demo: `spot-m-a` is of instance type m.xlarge in zone a."""
     name = f"{_PREFIX[capacity_class]}-{instance_type.partition('.')[0]}-{zone}{suffix}"
     return SimNode(name, capacity_class, zone, instance_type, cpu="4", memory=INSTANCE_TYPES[instance_type])
 
@@ -39,7 +38,7 @@ def nodes() -> list[SimNode]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SampleWorkload:
     """A workload to create.
 
     Attributes:
@@ -97,9 +96,9 @@ class Part:
 
 
 WEB_FLOOR = 2
-WEB = Part("Deployment", "web", 10, {"spot-percentage": "70", "min-on-demand": str(WEB_FLOOR)})
-API = Part("Deployment", "api", 6, {"on-demand-base": "2", "spot-percentage": "100", "max-per-pool": "1"})
-CACHE = Part(
+WEB = SampleWorkload("Deployment", "web", 10, {"spot-percentage": "70", "min-on-demand": str(WEB_FLOOR)})
+API = SampleWorkload("Deployment", "api", 6, {"on-demand-base": "2", "spot-percentage": "100", "max-per-pool": "1"})
+CACHE = SampleWorkload(
     "StatefulSet",
     "cache",
     5,
@@ -107,7 +106,7 @@ CACHE = Part(
     cpu="1",
     memory="20Gi",
 )
-BATCH = Part(
+BATCH = SampleWorkload(
     "Job",
     "batch",
     8,
@@ -115,7 +114,7 @@ BATCH = Part(
     cpu="1",
     selector={"node.kubernetes.io/instance-type": "c.xlarge"},
 )
-CAST = (WEB, API, CACHE, BATCH)
+WORKLOADS = (WEB, API, CACHE, BATCH)
 
 
 def new_template(image: str) -> dict[str, Any]:

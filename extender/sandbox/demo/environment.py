@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from extender.core.model.errors import SandboxError
 from extender.kube.client import ApiClient
 from extender.sandbox.controlplane import ControlPlane
-from extender.sandbox.demo import cast
+from extender.sandbox.demo import samples
 from extender.sandbox.demo.show import Show
 from extender.sandbox.demo.words import count_words
 from extender.sandbox.kubelet import SimKubelet
@@ -19,7 +19,7 @@ START_SECONDS = 0.8
 """From binding to Ready at speed 1: slow enough to see a rollout."""
 
 
-class Theatre:
+class Environment:
     """What has been started.
 
     Attributes:
@@ -45,7 +45,7 @@ class Theatre:
 
 
 @contextlib.asynccontextmanager
-async def open_theatre(show: Show, speed: float) -> AsyncIterator[Theatre]:
+async def open_environment(show: Show, speed: float) -> AsyncIterator[Environment]:
     """Start the control plane, nodes and their kubelet, Spotmix, and the scheduler attached to it.
 
     Raises:
@@ -58,12 +58,12 @@ async def open_theatre(show: Show, speed: float) -> AsyncIterator[Theatre]:
         stack.callback(show.step, "stopping")
         api = await stack.enter_async_context(await plane.connect())
         kubelet = await stack.enter_async_context(SimKubelet(api, start_delay=START_SECONDS / speed))
-        nodes = cast.nodes()
+        nodes = samples.nodes()
         await create_nodes(api, nodes)
-        namespace = {"metadata": {"name": cast.NAMESPACE}}
+        namespace = {"metadata": {"name": samples.NAMESPACE}}
         await api.request("POST", "/api/v1/namespaces", body=namespace)
         show.step(
-            f"{count_words(len(nodes), 'simulated node')} in two classes and {len(cast.ZONES)} zones;"
+            f"{count_words(len(nodes), 'simulated node')} in two classes and {len(samples.ZONES)} zones;"
             " starting spotmix serve and kube-scheduler with it as its extender"
         )
         spotmix = SpotmixServe(plane, "--log-level", "debug")
@@ -72,4 +72,4 @@ async def open_theatre(show: Show, speed: float) -> AsyncIterator[Theatre]:
         plane.scheduler.configure(scheduler_config(spotmix.url))
         await plane.scheduler.start()
         show.step(f"ready after {time.monotonic() - began:.1f} s")
-        yield Theatre(plane, spotmix, api, kubelet)
+        yield Environment(plane, spotmix, api, kubelet)
