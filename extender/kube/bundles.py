@@ -22,7 +22,7 @@ LOOK = 60.0
 
 
 class Bundles:
-    """See the module.
+    """The CA bundle of webhook configurations, kept as it shall be.
 
     Args:
         api: the API client.

@@ -51,7 +51,7 @@ class Serving:
 
 
 class CertificateKeeper:
-    """See the module.
+    """Follows the webhook's Secret, fills it, and renews what is due.
 
     Args:
         api: the API client.

@@ -38,7 +38,7 @@ class Occurrence(Struct, eq=False, gc=False):
 
 
 class Occurrences:
-    """See the module.
+    """The Events told so far, with their series.
 
     Args:
         clock: seconds.

@@ -28,7 +28,7 @@ SPREAD = 0.1
 
 
 class ServingCertificate:
-    """See the module.
+    """A serving certificate that Spotmix makes and renews itself.
 
     Args:
         api: the API client.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Certificates:
-    """See the module.
+    """Every certificate that this process serves with.
 
     Args:
         settings: the configuration.

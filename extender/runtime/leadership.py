@@ -56,7 +56,9 @@ class Work(Protocol):
 
 
 class Leadership:
-    """See the module. Without leader election the process leads as soon as it is synced, and until it ends.
+    """Takes the Lease, holds it, hands it over, and says whether this replica decides.
+
+    Without leader election the process leads as soon as it is synced, and until it ends.
 
     Args:
         settings: of the election.

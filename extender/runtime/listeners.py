@@ -19,7 +19,7 @@ VERBS = ("filter", "prioritize")
 
 
 class Listeners:
-    """See the module.
+    """Opens and closes the HTTP servers in order.
 
     Args:
         settings: the configuration.

@@ -19,7 +19,7 @@ AGAIN = 60.0
 
 
 class PolicyReports:
-    """See the module.
+    """Logs and Events about policies that are wrong.
 
     Args:
         workloads: all that have a policy.

@@ -24,7 +24,7 @@ SLICE = 500
 
 
 class ReachReports:
-    """See the module.
+    """Events about policies that give no spot replica.
 
     Args:
         state: the cluster.

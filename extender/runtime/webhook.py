@@ -35,7 +35,7 @@ def injector(settings: Settings) -> Callable[[str], str]:
 
 
 class Webhook:
-    """See the module. It is the observer of its own application.
+    """The webhook's application and listener. It is the observer of its own application.
 
     Args:
         settings: the configuration.

@@ -11,7 +11,7 @@ from extender.wire.kube_v1 import OwnerSpec, OwnerStatus
 
 
 def is_rolling(kind: str, generation: int, spec: OwnerSpec, status: OwnerStatus) -> bool:
-    """See the module.
+    """Whether a rollout of an owner is under way or not yet seen by its controller.
 
     Args:
         kind: `Deployment` and `StatefulSet` for the built-in ones, whose absent numbers are 0.
