@@ -53,16 +53,16 @@ def see(config_file: str, given: dict[str, str | None], namespace: str) -> Seen:
         ConfigError: a setting or the kubeconfig is wrong.
         ApiError: the API server cannot be reached, or refuses.
     """
-    import asyncio  # noqa: PLC0415 - see the package's docstring
-    import time  # noqa: PLC0415 - likewise
+    import asyncio
+    import time
 
     sight, default = asyncio.run(_look(settings_from(config_file, given)))
     return Seen(sight, namespace or default, time.time())
 
 
 async def _look(settings: "Settings") -> "tuple[Listing, str]":
-    from extender.kube.client import ApiClient  # noqa: PLC0415 - see the package's docstring
-    from extender.listing import list_cluster  # noqa: PLC0415 - likewise
+    from extender.kube.client import ApiClient
+    from extender.listing import list_cluster
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
         return await list_cluster(client, settings), await client.namespace()
@@ -70,7 +70,7 @@ async def _look(settings: "Settings") -> "tuple[Listing, str]":
 
 def not_found(seen: Seen, kind: str, group: str, name: str) -> NotFoundError:
     """The error for an object that is not there, which says where one of that name is."""
-    from extender.core.state.lookup import namespaces_with  # noqa: PLC0415 - see the package's docstring
+    from extender.core.state.lookup import namespaces_with
 
     text = f'no {kind} "{name}" in namespace "{seen.namespace}"'
     others = namespaces_with(seen.state, kind, group, name)

@@ -17,7 +17,7 @@ def show(config_file: str, **given: str | None) -> None:
 
     Takes the flags, environment and file that `spotmix serve` takes.
     """
-    from extender.settings import render_settings  # noqa: PLC0415 - see the package's docstring
+    from extender.settings import render_settings
 
     click.echo(render_settings(settings_from(config_file, given)), nl=False)
 
@@ -25,6 +25,6 @@ def show(config_file: str, **given: str | None) -> None:
 @config.command()
 def reference() -> None:
     """Print every setting with its type, default and effect, as Markdown."""
-    from extender.settings import render_reference  # noqa: PLC0415 - likewise
+    from extender.settings import render_reference
 
     click.echo(render_reference(), nl=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from extender.cli.client import Client
     from extender.cli.output import Format
-    from extender.cli.questions import Planned
+    from extender.cli.questions import PlanAnswer
     from extender.core.answers.plan import DriftReport
     from extender.core.drift.history import History
     from extender.kube.client import ApiClient
@@ -56,7 +56,7 @@ def plan_command(
     Exit code 0: shown; 1: the cluster or the service cannot be reached, or refuses, or PodDisruptionBudgets cannot be
     listed, without which nothing is moved; 2: a flag, the configuration or the kubeconfig is wrong.
     """
-    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio
 
     settings = settings_from(config_file, given)
     answer = asyncio.run(_ask(settings, target, {"config_file": config_file, **given}, namespace, verify=verify))
@@ -67,7 +67,7 @@ def plan_command(
     if output in ("json", "yaml"):
         print_data(report, output)
     else:
-        from extender.cli.drift_tables import tables  # noqa: PLC0415 - likewise
+        from extender.cli.drift_text import tables
 
         print_text(tables(report, namespace, wide=output == "wide", verified=verify))
     for note in notes:
@@ -78,25 +78,25 @@ def plan_command(
 
 async def _ask(
     settings: "Settings", target: Target, given: "Mapping[str, str | None]", namespace: str, *, verify: bool
-) -> "Planned | None":
+) -> "PlanAnswer | None":
     """What a running Spotmix says; None when it is to be computed here."""
-    from msgspec.structs import replace  # noqa: PLC0415 - see the package's docstring
+    from msgspec.structs import replace
 
-    async def question(client: "Client") -> "Planned":
-        from extender.cli.questions import plan  # noqa: PLC0415 - likewise
+    async def question(client: "Client") -> "PlanAnswer":
+        from extender.cli.questions import plan
 
         return await plan(client, namespace)
 
     answer = await ask(target, settings, given, question)
     if answer is None or not verify:
         return answer
-    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
+    from extender.kube.client import ApiClient
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
         return replace(answer, report=await _verify(client, answer.report))
 
 
-def _told(answer: "Planned") -> list[str]:
+def _told(answer: "PlanAnswer") -> list[str]:
     """What is to be said about a plan of the service."""
     if answer.mode == "off":
         return ["the drift loop is off: this is what it would do"]
@@ -107,13 +107,13 @@ def _told(answer: "Planned") -> list[str]:
 
 async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":
     """The report, what is to be said about it, and whether all that a plan needs could be read."""
-    import time  # noqa: PLC0415 - see the package's docstring
+    import time
 
-    from extender.core.answers.plan import held_back, report  # noqa: PLC0415 - likewise
-    from extender.core.drift.plan import plan  # noqa: PLC0415 - likewise
-    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
-    from extender.listing import list_cluster  # noqa: PLC0415 - likewise
-    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
+    from extender.core.answers.plan import held_back, report
+    from extender.core.drift.plan import plan
+    from extender.kube.client import ApiClient
+    from extender.listing import list_cluster
+    from extender.settings.rules import drift_rules
 
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
         sight = await list_cluster(client, settings)
@@ -136,11 +136,11 @@ def _without(key: str) -> str:
 
 async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History, Mapping[str, str], list[str]]":
     """The history that the service has stored, which of it does not decode and why, and what is to be said about it."""
-    from extender.core.drift.history import History  # noqa: PLC0415 - see the package's docstring
-    from extender.core.model.errors import ApiError, WireError  # noqa: PLC0415 - likewise
-    from extender.kube.driftstore import DriftStore  # noqa: PLC0415 - likewise
-    from extender.runtime.drift.assembly import store_namespace  # noqa: PLC0415 - likewise
-    from extender.wire.drift_v1 import decode_history  # noqa: PLC0415 - likewise
+    from extender.core.drift.history import History
+    from extender.core.model.errors import ApiError, WireError
+    from extender.kube.driftstore import DriftStore
+    from extender.runtime.drift.assembly import store_namespace
+    from extender.wire.drift_v1 import decode_history
 
     history, faults = History(), dict[str, str]()
     store = DriftStore(client, store_namespace(settings.drift), settings.drift.store)
@@ -161,8 +161,8 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
 
 async def _verify(client: "ApiClient", report: "DriftReport") -> "DriftReport":
     """Ask the API server about the evictions, one after another."""
-    from extender.core.answers.plan import EvictionVerdict, doubted, with_verdicts  # noqa: PLC0415 - see the package's docstring
-    from extender.kube.eviction import Evictor  # noqa: PLC0415 - likewise
+    from extender.core.answers.plan import EvictionVerdict, doubted, with_verdicts
+    from extender.kube.eviction import Evictor
 
     evictor = Evictor(client)
     verdicts = {}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import Seen, cluster_options, not_found, see
-from extender.cli.kinds import OBJECT, parts_of
+from extender.cli.objects import OBJECT, parts_of
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from extender.cli.client import Client
     from extender.cli.output import Format
-    from extender.cli.questions import Explained
+    from extender.cli.questions import ExplainAnswer
     from extender.core.answers.pod import PodExplanation
     from extender.core.answers.workload import WorkloadExplanation
 
@@ -63,16 +63,16 @@ def explain(
     if output in ("json", "yaml"):
         print_data(explained, output)
     else:
-        from extender.cli.explain_text import text_of  # noqa: PLC0415 - see the package's docstring
+        from extender.cli.explain_text import text_of
 
         print_text(text_of(explained, seen.now, wide=output == "wide"))
     seen.note_missing("poddisruptionbudgets.policy")
 
 
 def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | WorkloadExplanation":
-    from extender.core.answers.pod import explain_pod  # noqa: PLC0415 - likewise
-    from extender.core.answers.workload import explain_owner  # noqa: PLC0415 - see the package's docstring
-    from extender.core.state.lookup import find_owner, find_pod, kind_named  # noqa: PLC0415 - likewise
+    from extender.core.answers.pod import explain_pod
+    from extender.core.answers.workload import explain_owner
+    from extender.core.state.lookup import find_owner, find_pod, kind_named
 
     kind, group = kind_named(kind_text)
     if (kind, group) == ("pod", ""):
@@ -88,18 +88,18 @@ def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | Workl
 
 def _asked(
     config_file: str, given: "Mapping[str, str | None]", namespace: str, target: Target, what: tuple[str, str]
-) -> "Explained | None":
+) -> "ExplainAnswer | None":
     """What a running Spotmix says; None when it is to be computed here. `what` is kind and name."""
-    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio
 
-    from extender.core.state.lookup import kind_named  # noqa: PLC0415 - likewise
+    from extender.core.state.lookup import kind_named
 
     settings = settings_from(config_file, dict(given))
     meant = namespace or default_namespace(settings, target)
     kind, name = what
 
-    async def question(client: "Client") -> "Explained":
-        from extender.cli.questions import pod, workload  # noqa: PLC0415 - likewise
+    async def question(client: "Client") -> "ExplainAnswer":
+        from extender.cli.questions import pod, workload
 
         if kind_named(kind) == ("pod", ""):
             return await pod(client, meant, name)
@@ -108,18 +108,17 @@ def _asked(
     return asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
 
 
-def _show(answer: "Explained", output: "Format") -> None:
-    import time  # noqa: PLC0415 - see the package's docstring
+def _show(answer: "ExplainAnswer", output: "Format") -> None:
+    import time
 
-    import msgspec  # noqa: PLC0415 - likewise
+    import msgspec
 
     if output in ("json", "yaml"):
         tree = msgspec.to_builtins(answer.explanation, str_keys=True)
         more = {"decisions": answer.decisions, **({"drift": answer.drift} if answer.drift is not None else {})}
         print_data({**tree, **msgspec.to_builtins(more, str_keys=True)}, output)
     else:
-        from extender.cli.explain_more import drift_of, last_decisions  # noqa: PLC0415 - likewise
-        from extender.cli.explain_text import text_of  # noqa: PLC0415 - likewise
+        from extender.cli.explain_text import drift_of, last_decisions, text_of
 
         print_text(text_of(answer.explanation, time.time(), wide=output == "wide"))
         print_text(last_decisions(answer.decisions))

@@ -1,14 +1,18 @@
 """What `spotmix explain` prints for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from extender.cli.drift_text import moves_table, stays_table
 from extender.cli.output import plain_table
-from extender.cli.status_tables import BAD, GOOD, SOSO, state_of
+from extender.cli.status_text import BAD, GOOD, SOSO, state_of
+from extender.cli.watch_text import outcome_of, time_of
+from extender.core.answers.decisions import Entry
 from extender.core.answers.nodes import STAND_IN, WANTED, ClassVerdict
+from extender.core.answers.plan import DriftReport
 from extender.core.answers.pod import PodExplanation
 from extender.core.answers.views import Place, SeatsOf, Surplus
 from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
@@ -279,3 +283,34 @@ def _age(seconds: float) -> str:
         if whole >= 2 * size:
             return f"{whole // size}{unit}"
     return f"{whole}s"
+
+
+def last_decisions(entries: Sequence[Entry]) -> Iterator[RenderableType]:
+    """The last decisions, newest first; nothing where there are none."""
+    if not entries:
+        return
+    yield Text()
+    yield Text("Last decisions", style="bold")
+    table = plain_table("TIME", "POD", "WANTED", "GIVEN", "REASON", "NODES", right=("NODES",))
+    for entry in entries:
+        table.add_row(
+            time_of(entry.at),
+            entry.pod,
+            entry.wanted or "-",
+            outcome_of(entry),
+            str(entry.reason),
+            f"{entry.passed}/{entry.offered}",
+        )
+    yield table
+
+
+def drift_of(report: DriftReport, *, wide: bool) -> Iterator[RenderableType]:
+    """What the drift loop would do with the workload; nothing where it would do nothing."""
+    if report.moves:
+        yield Text()
+        yield Text("Would be moved", style="bold")
+        yield moves_table(report.moves, wide=wide, verified=False)
+    if report.stays:
+        yield Text()
+        yield Text("Would stay", style="bold")
+        yield stays_table(report.stays, wide=wide, verified=False)

@@ -31,12 +31,12 @@ def output_option(command: F) -> F:
 
 def print_data(value: Any, output: Format) -> None:
     """Print a Struct as JSON or YAML."""
-    import msgspec  # noqa: PLC0415 - see the package's docstring
+    import msgspec
 
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
         return
-    import yaml  # noqa: PLC0415 - likewise
+    import yaml
 
     tree = msgspec.to_builtins(value, str_keys=True)
     click.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110), nl=False)
@@ -51,14 +51,14 @@ def print_text(parts: "Iterable[RenderableType]") -> None:
 
 def console() -> "Console":
     """Standard output, with colours on a terminal only."""
-    from rich.console import Console  # noqa: PLC0415 - see the package's docstring
+    from rich.console import Console
 
     return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def plain_table(*columns: str, right: Iterable[str] = ()) -> "Table":
     """A table without lines, as kubectl prints them; the columns in `right` are numbers."""
-    from rich.table import Table  # noqa: PLC0415 - see the package's docstring
+    from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     numbers = set(right)

@@ -25,14 +25,14 @@ MOST_TOUCHED = 10_000
 _REASONS = {number: reason for reason, number in NUMBERS.items() if isinstance(reason, Reason)}
 
 
-class Overlook(Struct, frozen=True):
+class StatusAnswer(Struct, frozen=True):
     """How workloads stand, and why the replica that answered makes no decisions, if it makes none."""
 
     overview: Overview
     obstacle: Reason | None
 
 
-class Explained(Struct, frozen=True):
+class ExplainAnswer(Struct, frozen=True):
     """A pod or workload: how it stands, the last decisions (newest first), and of a workload the loop's plan."""
 
     explanation: PodExplanation | WorkloadExplanation
@@ -41,7 +41,7 @@ class Explained(Struct, frozen=True):
     drift: DriftReport | None = None
 
 
-class LookedAhead(Struct, frozen=True):
+class WhatIfAnswer(Struct, frozen=True):
     """What a change would come to, and how many workloads it touches; no more than `MOST_TOUCHED` are told of."""
 
     answer: WhatIf
@@ -49,7 +49,7 @@ class LookedAhead(Struct, frozen=True):
     obstacle: Reason | None
 
 
-class Planned(Struct, frozen=True):
+class PlanAnswer(Struct, frozen=True):
     """A plan, and what the drift loop does: `on`, `dry run` or `off`."""
 
     report: DriftReport
@@ -57,7 +57,7 @@ class Planned(Struct, frozen=True):
     obstacle: Reason | None
 
 
-async def workloads(client: Client, namespace: str) -> Overlook:
+async def workloads(client: Client, namespace: str) -> StatusAnswer:
     """All managed workloads of a namespace, or of all when it is empty."""
     rows: list[WorkloadRow] = []
     token = ""
@@ -68,36 +68,36 @@ async def workloads(client: Client, namespace: str) -> Overlook:
         rows += page.workloads
         token = answer.next_page_token
         if not token:
-            return Overlook(replace(page, workloads=tuple(rows)), reason_of(answer.obstacle))
+            return StatusAnswer(replace(page, workloads=tuple(rows)), reason_of(answer.obstacle))
 
 
-async def pod(client: Client, namespace: str, name: str) -> Explained:
+async def pod(client: Client, namespace: str, name: str) -> ExplainAnswer:
     """A pod."""
     answer = await client.call("ExplainPod", pb.ExplainPodRequest(namespace=namespace, name=name))
     explanation = from_message(answer.pod, PodExplanation)
-    return Explained(explanation, entries_of(answer), reason_of(answer.obstacle))
+    return ExplainAnswer(explanation, entries_of(answer), reason_of(answer.obstacle))
 
 
-async def workload(client: Client, namespace: str, kind: str, name: str) -> Explained:
+async def workload(client: Client, namespace: str, kind: str, name: str) -> ExplainAnswer:
     """A workload; `kind` as people write it."""
     answer = await client.call("GetWorkload", pb.GetWorkloadRequest(namespace=namespace, kind=kind, name=name))
     explanation = from_message(answer.workload, WorkloadExplanation)
     drift = from_message(answer.drift, DriftReport) if answer.HasField("drift") else None
-    return Explained(explanation, entries_of(answer), reason_of(answer.obstacle), drift)
+    return ExplainAnswer(explanation, entries_of(answer), reason_of(answer.obstacle), drift)
 
 
-async def plan(client: Client, namespace: str) -> Planned:
+async def plan(client: Client, namespace: str) -> PlanAnswer:
     """What the drift loop would do in a namespace, or in all when it is empty."""
     answer = await client.call("PlanDrift", pb.PlanDriftRequest(namespace=namespace))
     report = from_message(answer.report, DriftReport)
-    return Planned(report, answer.mode, reason_of(answer.obstacle))
+    return PlanAnswer(report, answer.mode, reason_of(answer.obstacle))
 
 
-async def what_if(client: Client, change: Change) -> LookedAhead:
+async def what_if(client: Client, change: Change) -> WhatIfAnswer:
     """What a change would come to."""
     request = pb.SimulateRequest(change=to_message(change), workload_limit=MOST_TOUCHED)
     answer = await client.call("Simulate", request)
-    return LookedAhead(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
+    return WhatIfAnswer(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
 
 
 def entries_of(answer: Any) -> tuple[Entry, ...]:

@@ -2,8 +2,6 @@
 
 import click
 
-from extender.cli.demo import demo
-
 
 @click.group()
 def sandbox() -> None:
@@ -61,7 +59,7 @@ def up(
       kubectl rollout restart deployment web
       kubectl get pods -o wide
     """
-    from extender.sandbox.up import UpOptions, run_up  # noqa: PLC0415 - see the package's docstring
+    from extender.sandbox.up import UpOptions, run_up
 
     try:
         run_up(
@@ -70,6 +68,33 @@ def up(
         )
     except KeyboardInterrupt:
         # Before the cluster was up; all that was started is stopped.
+        context.exit(130)
+
+
+@sandbox.command()
+@click.option("--stay", is_flag=True, help="Keep the cluster up at the end, to be used with kubectl, until Ctrl-C.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 50),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Divide the pauses between and within the acts by X.",
+)
+@click.pass_context
+def demo(context: click.Context, *, stay: bool, speed: float) -> None:
+    """Watch the main job for a minute: a burst, a rollout, a scale-in, a spot termination.
+
+    On a real control plane with simulated nodes, without containers. The first run gets the control plane's binaries,
+    which may take minutes. Exit code 0: every split was what its owner asked for; 1: one was not; 2: no control plane
+    can be had; 130: stopped by Ctrl-C.
+    """
+    try:
+        from extender.sandbox.demo import DemoOptions, run_demo
+
+        context.exit(run_demo(DemoOptions(stay=stay, speed=speed)))
+    except KeyboardInterrupt:
+        # Before or after the time in which the demo handles it in order.
         context.exit(130)
 
 
@@ -89,9 +114,6 @@ def assets(*, no_download: bool, no_build: bool) -> None:
     SPOTMIX_SANDBOX_KUBERNETES_URL   mirror to use instead of dl.k8s.io
     SPOTMIX_SANDBOX_ETCD_URL         mirror to use instead of etcd's releases on GitHub
     """
-    from extender.sandbox.assets import find_assets  # noqa: PLC0415 - see the package's docstring
+    from extender.sandbox.assets import find_assets
 
     click.echo(find_assets(download=False if no_download else None, build=not no_build))
-
-
-sandbox.add_command(demo)

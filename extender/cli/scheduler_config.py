@@ -1,10 +1,19 @@
 """`spotmix scheduler-config`: the configuration of a kube-scheduler that is to ask Spotmix."""
 
+import difflib
+import io
+from collections.abc import Iterator, Sequence
+
 import click
 
-from extender.cli.scheduler_config_check import check
-from extender.cli.scheduler_config_inject import inject
-from extender.cli.scheduler_config_render import render
+from extender.cli.options import options_of, settings_from
+from extender.schedulerconfig.scheduler import Finding
+
+SECTIONS = ("schedulerConfig", "extender.addr", "extender.urlPrefix", "extender.tls.cert", "extender.tls.key")
+"""The settings that our entry in a scheduler's configuration is made of."""
+PIPE_WIDTH = 160
+"""Columns of the table where there is no terminal to fit it to."""
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 @click.group("scheduler-config")
@@ -20,6 +29,190 @@ def scheduler_config() -> None:
     """
 
 
-scheduler_config.add_command(render)
-scheduler_config.add_command(inject)
-scheduler_config.add_command(check)
+@scheduler_config.command()
+@click.option(
+    "--scheduler-name",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="spec.schedulerName of the pods it schedules; may be repeated. [default: spotmix]",
+)
+@click.option("--lease-name", default="", metavar="NAME", help="Lease of its own. [default: NAME-scheduler]")
+@click.option("--lease-namespace", default="", metavar="NAME", help="Namespace of the Lease. [default: spotmix-system]")
+@click.option(
+    "--scheduler-kubeconfig",
+    default="",
+    metavar="FILE",
+    help="How it reaches the API server, a path on its machine. [default: its pod's service account]",
+)
+@click.option(
+    "--percentage-of-nodes-to-score",
+    "percentage",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Share of the nodes that it looks at for a pod. [default: its own]",
+)
+@options_of(*SECTIONS)
+def render(
+    *,
+    names: tuple[str, ...],
+    lease_name: str,
+    lease_namespace: str,
+    scheduler_kubeconfig: str,
+    percentage: int | None,
+    config_file: str,
+    **given: str | None,
+) -> None:
+    """Print a complete configuration for a second kube-scheduler with Spotmix attached.
+
+    Comments in it say why each line is there. Where Spotmix listens is taken from the settings, as `spotmix serve`
+    takes them; --scheduler-config-url-prefix gives the address where it is another one to the scheduler.
+
+    \b
+    Exit code 0: printed; 2: a setting or name is wrong.
+
+    \b
+    Examples:
+      spotmix scheduler-config render > scheduler.yaml
+      spotmix scheduler-config render --scheduler-name spotmix --scheduler-name batch
+      spotmix scheduler-config render \\
+        --scheduler-config-url-prefix https://spotmix.spotmix-system.svc:8888/scheduler \\
+        --scheduler-config-ca-file /etc/spotmix/ca.crt
+    """
+    from extender.schedulerconfig.render import (
+        LEASE_NAMESPACE,
+        SCHEDULER_NAME,
+    )
+    from extender.schedulerconfig.render import render as rendered
+    from extender.settings import stanza_from
+
+    text = rendered(
+        stanza_from(settings_from(config_file, given)),
+        names or (SCHEDULER_NAME,),
+        lease_name=lease_name,
+        lease_namespace=lease_namespace or LEASE_NAMESPACE,
+        kubeconfig=scheduler_kubeconfig,
+        percentage=percentage,
+    )
+    click.echo(text, nl=False)
+
+
+@scheduler_config.command()
+@click.argument("file")
+@click.option("--in-place", is_flag=True, help="Replace FILE, in one step; it is not touched when nothing changes.")
+@click.option("--diff", is_flag=True, help="Print what changes instead of the result.")
+@options_of(*SECTIONS)
+def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: str | None) -> None:
+    """Put Spotmix's entry into the scheduler configuration in FILE, or in standard input for `-`.
+
+    An entry of ours that is there is brought up to date. Other extenders, fields, comments and the order of lines stay
+    as they are; YAML stays YAML and JSON stays JSON. Of several YAML documents those of kind KubeSchedulerConfiguration
+    are changed, others are left alone. The result goes to standard output, what was done to standard error.
+
+    \b
+    Exit code 0: done, or nothing to do; 2: FILE or a setting is wrong, nothing is written.
+
+    \b
+    Examples:
+      spotmix scheduler-config inject scheduler.yaml --diff
+      spotmix scheduler-config inject /etc/kubernetes/spotmix/scheduler.yaml --in-place
+      kubectl -n kube-system get cm scheduler -o jsonpath='{.data.config\\.yaml}' | spotmix scheduler-config inject -
+    """
+    from extender.cli.textfile import STDIN, read_text, replace_text
+    from extender.core.model.errors import WireError
+    from extender.schedulerconfig.inject import injected
+    from extender.settings import stanza_from
+
+    if in_place and file == STDIN:
+        raise click.UsageError("--in-place needs a file; standard input cannot be replaced")
+    stanza = stanza_from(settings_from(config_file, given))
+    before = read_text(file)
+    name = "standard input" if file == STDIN else file
+    try:
+        result = injected(before, stanza)
+    except WireError as error:
+        raise WireError(f"{name}: {error}") from error
+    if in_place and result.changes:
+        replace_text(file, result.text)
+    if diff:
+        click.echo("".join(_diff(before, result.text, name)).encode(), nl=False)
+    elif not in_place:
+        click.echo(result.text.encode(), nl=False)
+    for change in result.changes:
+        click.echo(f"spotmix: {name}: {change}", err=True)
+    if not result.configurations:
+        click.echo(f"spotmix: {name}: holds no KubeSchedulerConfiguration, so nothing is changed", err=True)
+    elif not result.changes:
+        click.echo(f"spotmix: {name}: our extender is there and up to date, so nothing is changed", err=True)
+
+
+def _diff(before: str, after: str, name: str) -> Iterator[str]:
+    lines = [io.StringIO(text, newline="\n").readlines() for text in (before, after)]
+    for line in difflib.unified_diff(lines[0], lines[1], f"{name} (before)", f"{name} (after)"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+@scheduler_config.command()
+@click.argument("file")
+@click.option(
+    "--own-scheduler-name",
+    default="default-scheduler",
+    show_default=True,
+    metavar="NAME",
+    help="spec.schedulerName of Spotmix's own pods.",
+)
+@options_of(*SECTIONS)
+@click.pass_context
+def check(
+    context: click.Context, /, *, file: str, own_scheduler_name: str, config_file: str, **given: str | None
+) -> None:
+    """Say what would hurt in the scheduler configuration in FILE, or in standard input for `-`.
+
+    An error keeps Spotmix from doing its work, or the scheduler from starting; a warning may hurt; an info names a
+    choice and what it means. Every finding has its line, and says what to do.
+
+    \b
+    Exit code 0: no error; 1: at least one error; 2: FILE is invalid, or a setting is wrong.
+
+    \b
+    Examples:
+      spotmix scheduler-config check /etc/kubernetes/spotmix/scheduler.yaml
+      spotmix scheduler-config render | spotmix scheduler-config check -
+    """
+    from extender.cli.textfile import STDIN, read_text
+    from extender.core.model.errors import WireError
+    from extender.schedulerconfig.check import check as checked
+    from extender.settings import stanza_from
+
+    stanza = stanza_from(settings_from(config_file, given))
+    name = "standard input" if file == STDIN else file
+    try:
+        findings = checked(read_text(file), stanza, own_scheduler_name)
+    except WireError as error:
+        raise WireError(f"{name}: {error}") from error
+    _print(findings)
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in STYLES}
+    click.echo(f"{name}: " + ", ".join(f"{severity}s: {count}" for severity, count in counts.items()))
+    context.exit(1 if counts["error"] else 0)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    if not findings:
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("line", justify="right")
+    table.add_column("severity")
+    table.add_column("field", overflow="fold")
+    table.add_column("finding", overflow="fold", ratio=1)
+    for finding in findings:
+        severity = Text(finding.severity, style=STYLES[finding.severity])
+        table.add_row(str(finding.line), severity, Text(finding.field), Text(finding.text))
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)

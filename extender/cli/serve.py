@@ -14,15 +14,15 @@ def serve(config_file: str, **given: str | None) -> None:
     with an `extenders` entry in its KubeSchedulerConfiguration: urlPrefix http://HOST:8888/scheduler, filterVerb
     filter, prioritizeVerb prioritize, weight 15, nodeCacheCapable true.
     """
-    import asyncio  # noqa: PLC0415 - see the package's docstring
-    import os  # noqa: PLC0415 - likewise
+    import asyncio
+    import os
 
-    import uvloop  # noqa: PLC0415 - likewise
+    import uvloop
 
-    from extender.runtime import serve as run  # noqa: PLC0415 - likewise
-    from extender.runtime.whoami import service_attributes  # noqa: PLC0415 - likewise
-    from extender.telemetry.logs import configure  # noqa: PLC0415 - likewise
-    from extender.telemetry.traces import open_tracer  # noqa: PLC0415 - likewise
+    from extender.runtime import serve as run
+    from extender.runtime.whoami import service_attributes
+    from extender.telemetry.logs import configure
+    from extender.telemetry.traces import open_tracer
 
     settings = settings_from(config_file, given)
     configure(settings.log.level, settings.log.format)

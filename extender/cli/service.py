@@ -135,10 +135,10 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
         ConfigError: an option or the kubeconfig is wrong.
         ApiError: the API server cannot be reached, or refuses to tell of pods.
     """
-    from extender.cli.client import TlsFiles, direct, tunnelled  # noqa: PLC0415 - see the package's docstring
-    from extender.kube.client import ApiClient  # noqa: PLC0415 - likewise
-    from extender.kube.portforward import PortForward  # noqa: PLC0415 - likewise
-    from extender.kube.servicepod import find_service_pod  # noqa: PLC0415 - likewise
+    from extender.cli.client import TlsFiles, direct, tunnelled
+    from extender.kube.client import ApiClient
+    from extender.kube.portforward import PortForward
+    from extender.kube.servicepod import find_service_pod
 
     tls = TlsFiles(target.ca, target.cert, target.key)
     kubeconfig = (settings.kubeconfig or None, settings.context or None)
@@ -173,7 +173,7 @@ def _bearer_for(pod: "ServicePod", target: Target, api: "ApiClient") -> "Bearer"
     Labels say that a pod is Spotmix, and whoever may make pods somewhere may set them. So the kubeconfig's token, which
     may be good for everything, goes to a namespace alone that the user or the installation's habit names.
     """
-    from extender.kube.servicepod import HOME  # noqa: PLC0415 - see the package's docstring
+    from extender.kube.servicepod import HOME
 
     async def bearer() -> str:
         if target.token:
@@ -214,7 +214,7 @@ def default_namespace(settings: "Settings", target: Target) -> str:
     Raises:
         ConfigError: there is no kubeconfig, and without a server's address nothing else to go by.
     """
-    from extender.kube.connection import ConnectionSource  # noqa: PLC0415 - see the package's docstring
+    from extender.kube.connection import ConnectionSource
 
     try:
         return ConnectionSource(settings.kubeconfig or None, settings.context or None).namespace()

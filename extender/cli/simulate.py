@@ -87,7 +87,7 @@ def simulate(
     \b
     Exit code 0: simulated; 1: simulated, and an eviction by Spotmix broke a floor; 2: a file or flag is wrong.
     """
-    from extender.cli.simulate_run import Request, exit_code, perform, to_json  # noqa: PLC0415 - as the package says
+    from extender.cli.simulate_run import Request, exit_code, perform, to_json
 
     request = Request(file, seed, snapshot, duration, prices, reclaim, stock)
     with _progress() as progress:
@@ -105,8 +105,8 @@ def _progress() -> Iterator[Callable[[float], None]]:
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
-    from rich.console import Console  # noqa: PLC0415 - see the package's docstring
-    from rich.progress import Progress  # noqa: PLC0415 - likewise
+    from rich.console import Console
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("simulating", total=1.0)
@@ -114,9 +114,9 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _print(report: "Report") -> None:
-    from rich.console import Console  # noqa: PLC0415 - likewise
+    from rich.console import Console
 
-    from extender.cli.simulate_tables import tables  # noqa: PLC0415 - likewise
+    from extender.cli.simulate_text import tables
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -12,7 +12,7 @@ from extender.cli.service import Target, ask, default_namespace, note_obstacle, 
 if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
-    from extender.cli.questions import Overlook
+    from extender.cli.questions import StatusAnswer
     from extender.core.answers.overview import Overview
 
 OFF_TARGET = 3
@@ -52,13 +52,13 @@ def status(
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    from extender.core.answers.overview import OFF  # noqa: PLC0415 - see the package's docstring
+    from extender.core.answers.overview import OFF
 
     shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
     if output in ("json", "yaml"):
         print_data(shown, output)
     else:
-        from extender.cli.status_tables import tables  # noqa: PLC0415 - likewise
+        from extender.cli.status_text import tables
 
         print_text(tables(shown, meant, wide=output == "wide"))
     off = any(OFF.intersection(row.conditions) for row in shown.workloads)
@@ -69,15 +69,15 @@ def _seen(
     config_file: str, given: dict[str, str | None], namespace: str, target: Target, *, all_namespaces: bool
 ) -> "tuple[Overview, str]":
     """How workloads stand, and in which namespace; it is empty for all."""
-    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio
 
-    from extender.core.answers.overview import overview  # noqa: PLC0415 - likewise
+    from extender.core.answers.overview import overview
 
     settings = settings_from(config_file, given)
     meant = "" if all_namespaces else namespace or default_namespace(settings, target)
 
-    async def question(client: "Client") -> "Overlook":
-        from extender.cli.questions import workloads  # noqa: PLC0415 - likewise
+    async def question(client: "Client") -> "StatusAnswer":
+        from extender.cli.questions import workloads
 
         return await workloads(client, meant)
 

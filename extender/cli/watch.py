@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from extender.cli.kinds import OBJECT, parts_of
+from extender.cli.objects import OBJECT, parts_of
 from extender.cli.options import options_of, settings_from
 from extender.cli.service import Target, default_namespace, service_options
 from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
 
 if TYPE_CHECKING:
-    from extender.cli.watching import Wanted
+    from extender.cli.watch_follow import Wanted
 
 MOST = 10_000
 _REASONS = {str(reason): reason for reason in OF_DECISIONS if reason not in (Reason.UNMANAGED, *OBSTACLES)}
@@ -74,10 +74,10 @@ def watch(
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
-    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio
 
-    from extender.cli.decision_text import Lines  # noqa: PLC0415 - likewise
-    from extender.cli.watching import Watching  # noqa: PLC0415 - likewise
+    from extender.cli.watch_follow import Watching
+    from extender.cli.watch_text import Lines
 
     settings = settings_from(config_file, given)
     meant = "" if all_namespaces else namespace or default_namespace(settings, target)
@@ -90,8 +90,8 @@ def watch(
 
 
 def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reasons: tuple[str, ...]) -> "Wanted":
-    from extender.cli.watching import Wanted  # noqa: PLC0415 - see the package's docstring
-    from extender.core.state.lookup import kind_named  # noqa: PLC0415 - likewise
+    from extender.cli.watch_follow import Wanted
+    from extender.core.state.lookup import kind_named
 
     kind, pod = "", ""
     if what or name:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
-from extender.cli.kinds import OBJECT
+from extender.cli.objects import OBJECT
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -13,7 +13,7 @@ from extender.cli.service import Target, ask, default_namespace, note_obstacle, 
 if TYPE_CHECKING:
     from extender.cli.client import Client
     from extender.cli.output import Format
-    from extender.cli.questions import LookedAhead
+    from extender.cli.questions import WhatIfAnswer
     from extender.core.whatif.outlook import Change, WhatIf
 
 WORSE = 3
@@ -46,8 +46,8 @@ def _change(
     what: str, replicas: int | None, policy: dict[str, str], pools: tuple[str, ...], prices: dict[str, float]
 ) -> "Change":
     """What is supposed; the workload's namespace is not known yet."""
-    from extender.core.answers.plan import WorkloadName  # noqa: PLC0415 - see the package's docstring
-    from extender.core.whatif.outlook import Change, LostPool  # noqa: PLC0415 - likewise
+    from extender.core.answers.plan import WorkloadName
+    from extender.core.whatif.outlook import Change, LostPool
 
     lost = []
     for text in pools:
@@ -149,7 +149,7 @@ def what_if(
     if output in ("json", "yaml"):
         print_data(answer, output)
     else:
-        from extender.cli.what_if_text import text_of  # noqa: PLC0415 - see the package's docstring
+        from extender.cli.what_if_text import text_of
 
         print_text(text_of(answer, wide=output == "wide"))
     after = answer.after
@@ -160,20 +160,20 @@ def _answer(
     config_file: str, given: dict[str, str | None], target: Target, namespace: str, change: "Change"
 ) -> "WhatIf":
     """What a running Spotmix says, or what is computed here."""
-    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio
 
-    from msgspec.structs import replace  # noqa: PLC0415 - likewise
+    from msgspec.structs import replace
 
-    from extender.core.whatif.what_if import what_if as look_ahead  # noqa: PLC0415 - likewise
-    from extender.settings.rules import drift_rules  # noqa: PLC0415 - likewise
+    from extender.core.whatif.what_if import what_if as look_ahead
+    from extender.settings.rules import drift_rules
 
     settings = settings_from(config_file, given)
     if change.workload is not None:
         meant = namespace or default_namespace(settings, target)
         change = replace(change, workload=replace(change.workload, namespace=meant))
 
-    async def question(client: "Client") -> "LookedAhead":
-        from extender.cli.questions import what_if as simulate  # noqa: PLC0415 - likewise
+    async def question(client: "Client") -> "WhatIfAnswer":
+        from extender.cli.questions import what_if as simulate
 
         return await simulate(client, change)
 

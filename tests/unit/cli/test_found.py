@@ -15,7 +15,7 @@ from unit.kube.fake_api import FakeApi, Fault, fake_api, write_kubeconfig
 from unit.kube.test_kube_servicepod import make
 
 from extender.cli.client import Client
-from extender.cli.questions import Overlook, workloads
+from extender.cli.questions import StatusAnswer, workloads
 from extender.cli.service import Target, ask
 from extender.core.answers.overview import Overview, overview
 from extender.core.model.errors import ApiError, NotFoundError, ServiceError
@@ -82,8 +82,8 @@ class Asking:
         self.api = api
         self.settings = Settings(kubeconfig=write_kubeconfig(folder / "config", api.url, {"token": "secret"}))
 
-    async def __call__(self, target: Target = Target(), given: Sequence[str] = ()) -> Overlook | None:  # noqa: B008 - frozen
-        async def question(client: Client) -> Overlook:
+    async def __call__(self, target: Target = Target(), given: Sequence[str] = ()) -> StatusAnswer | None:  # noqa: B008 - frozen
+        async def question(client: Client) -> StatusAnswer:
             return await workloads(client, "")
 
         return await ask(target, self.settings, dict.fromkeys(given, "x"), question)

@@ -8,7 +8,7 @@ from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod,
 
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import print_text
-from extender.cli.status_tables import tables
+from extender.cli.status_text import tables
 from extender.core.answers.overview import overview
 from extender.core.answers.pod import explain_pod
 from extender.core.answers.workload import explain_owner

@@ -16,7 +16,7 @@ from support.kubectl import Kubectl
 
 from extender.cli import cli
 from extender.cli.simulate_run import Request, exit_code, perform
-from extender.cli.simulate_tables import tables
+from extender.cli.simulate_text import tables
 
 EXAMPLE = ROOT / "docs" / "how-to" / "examples" / "simulation.yaml"
 HEAD = "apiVersion: spotmix.io/v1alpha1\nkind: Simulation\n"

@@ -17,9 +17,9 @@ from unit.cli.test_service import entry
 from unit.kube.fake_api import VirtualTime
 
 from extender.cli import cli
-from extender.cli.decision_text import line_of
 from extender.cli.service import Target
-from extender.cli.watching import MEANWHILE, Wanted, Watching
+from extender.cli.watch_follow import MEANWHILE, Wanted, Watching
+from extender.cli.watch_text import line_of
 from extender.core.answers.decisions import Entry
 from extender.core.model.errors import ServiceError
 from extender.core.model.reasons import Reason

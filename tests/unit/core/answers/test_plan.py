@@ -11,7 +11,7 @@ from rich.console import Console
 from support.doubles import ON_DEMAND, SPOT, make_budget, selector
 from support.drifting import DriftWorld
 
-from extender.cli.drift_tables import tables
+from extender.cli.drift_text import tables
 from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, held_back, report, with_verdicts
 from extender.core.drift.history import WorkloadHistory
 from extender.core.model.reasons import OF_STAYS, Reason

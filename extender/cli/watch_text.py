@@ -7,7 +7,7 @@ import msgspec
 from rich.text import Text
 
 from extender.cli.output import console
-from extender.cli.status_tables import BAD, GOOD, SOSO
+from extender.cli.status_text import BAD, GOOD, SOSO
 from extender.core.answers.decisions import Entry
 
 
