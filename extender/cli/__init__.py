@@ -9,6 +9,7 @@ from extender import __version__
 from extender.cli.config import config
 from extender.cli.drift import drift
 from extender.cli.explain import explain
+from extender.cli.help import WIDTH, Group
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
@@ -19,35 +20,34 @@ from extender.cli.what_if import what_if
 from extender.core.model.errors import ApiError, NotFoundError, ServiceError, SpotmixError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="spotmix")
+@click.group(
+    cls=Group,
+    examples=(
+        "spotmix sandbox demo                          # try it without a cluster",
+        "spotmix status -A                             # how workloads stand",
+        "spotmix explain pod/NAME                      # why is this pod here?",
+        "spotmix watch -A                              # decisions as they are made",
+        "spotmix drift plan                            # what would be moved?",
+        "spotmix what-if deploy/NAME --replicas 40     # what if it were larger?",
+        "spotmix simulate SCENARIO                     # try a policy over a day",
+        "spotmix scheduler-config inject FILE          # attach it to a scheduler",
+        "spotmix serve                                 # run the scheduler extender",
+        "spotmix config show                           # see the configuration",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+@click.version_option(__version__, prog_name="spotmix", help="Show the version and exit.")
 def cli() -> None:
     """Keep every Kubernetes workload at the split between spot and on-demand nodes that its owner asked for.
 
-    \b
-    Try it without a cluster:   spotmix sandbox demo
-    See how workloads stand:    spotmix status -A
-    Why is this pod here:       spotmix explain pod/NAME
-    Decisions as they are made: spotmix watch -A
-    What would be moved:        spotmix drift plan
-    What if it were larger:     spotmix what-if deploy/NAME --replicas N
-    Try a policy over a day:    spotmix simulate SCENARIO
-    Run the scheduler extender: spotmix serve
-    Attach it to a scheduler:   spotmix scheduler-config inject FILE
-    See the configuration:      spotmix config show
+    A workload's owner writes the split as annotations, such as spotmix.io/spot-percentage: "70". Spotmix runs beside
+    kube-scheduler and says which nodes a pod may go to; commands show what it does and why. `spotmix COMMAND --help`
+    says more about each.
     """
 
 
-cli.add_command(serve)
-cli.add_command(status)
-cli.add_command(explain)
-cli.add_command(watch)
-cli.add_command(drift)
-cli.add_command(what_if)
-cli.add_command(config)
-cli.add_command(scheduler_config)
-cli.add_command(sandbox)
-cli.add_command(simulate)
+for command in (status, explain, watch, what_if, drift, simulate, sandbox, scheduler_config, config, serve):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -19,8 +19,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cluster_options(command: F) -> F:
     """Give a command `-n` and the settings that say where the cluster is and how it is read."""
     command = options_of("kubeconfig", "context", "policy", "classes")(command)
+    return namespace_option(command)
+
+
+def namespace_option(command: F) -> F:
+    """Give a command `-n`, which `default_namespace` stands in for."""
     return click.option(
-        "-n", "--namespace", default="", metavar="NS", help="Namespace; without it that of the kubeconfig's context."
+        "-n",
+        "--namespace",
+        default="",
+        metavar="NAMESPACE",
+        help="Namespace to look in; without it that of the kubeconfig's context, else default.",
     )(command)
 
 

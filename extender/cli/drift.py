@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from extender.cli.help import COMMON_EXIT_CODES, Group
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
@@ -22,17 +23,31 @@ if TYPE_CHECKING:
 BUDGETS = "poddisruptionbudgets.policy"
 
 
-@click.group()
+@click.group(cls=Group)
 def drift() -> None:
-    """Look at what the drift loop does."""
+    """Look at the drift loop, which moves pods so that workloads come back to their split."""
 
 
-@drift.command("plan")
-@click.option("-n", "--namespace", default="", metavar="NS", help="Tell of this namespace alone; without it of all.")
+@drift.command(
+    "plan",
+    examples=("spotmix drift plan", "spotmix drift plan -n shop -o wide", "spotmix drift plan --verify -o json"),
+    exit_codes={
+        0: "shown",
+        **COMMON_EXIT_CODES,
+        1: f"{COMMON_EXIT_CODES[1]}; or PodDisruptionBudgets cannot be listed, without which nothing is moved",
+    },
+)
+@click.option(
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NAMESPACE",
+    help="Show workloads of this namespace; without it those of all.",
+)
 @click.option(
     "--verify",
     is_flag=True,
-    help="Ask the API server by dry runs what it says to the evictions; needs the right to create pods/eviction.",
+    help="Ask the API server, by dry runs, whether it would evict each pod; needs the right to create pods/eviction.",
 )
 @output_option
 @service_or_local_options
@@ -40,21 +55,14 @@ def drift() -> None:
 def plan_command(
     config_file: str, namespace: str, target: Target, *, verify: bool, output: "Format", **given: str | None
 ) -> None:
-    """Print which pods the drift loop would move now, and for every surplus pod that stays, why.
+    """Show which pods the drift loop would move now, and why other pods stay on the wrong class of nodes.
 
-    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, all is
-    computed here from what the kubeconfig lets list; moves in flight and back-off are read from the service's
-    ConfigMap. Pass --config to compute here as that file says. Nothing is changed, with --verify neither.
+    Nothing is changed, also with --verify.
 
-    \b
-    Examples:
-      spotmix drift plan
-      spotmix drift plan -n shop -o wide
-      spotmix drift plan --verify -o json
-
-    \b
-    Exit code 0: shown; 1: the cluster or the service cannot be reached, or refuses, or PodDisruptionBudgets cannot be
-    listed, without which nothing is moved; 2: a flag, the configuration or the kubeconfig is wrong.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, the answer
+    is computed here from what the kubeconfig lets list. Moves in flight and waiting times after moves that
+    did not help are then read from the ConfigMap of the service. With --config, and with options that say how nodes and
+    policies are read, the plan is computed here too.
     """
     import asyncio
 

@@ -7,10 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import plain_table
+from extender.cli.output import BAD, GOOD, SOSO, plain_table
 from extender.core.answers.plan import DriftReport, EvictionVerdict, PlannedMove, PlannedStay, WorkloadName
-
-BAD, SOSO, GOOD = "bold red", "yellow", "green"
 
 
 def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -> Iterator[RenderableType]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import Seen, cluster_options, not_found, see
-from extender.cli.objects import OBJECT, parts_of
+from extender.cli.help import COMMON_EXIT_CODES, Command
+from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
     from extender.core.answers.workload import WorkloadExplanation
 
 
-@click.command()
-@click.argument("what", metavar="TYPE/NAME", type=OBJECT)
-@click.argument("name", default="", metavar="")
+@click.command(
+    cls=Command,
+    examples=(
+        "spotmix explain pod/web-7d4b9c6f5d-x2x9l",
+        "spotmix explain deploy/web -n shop -o wide",
+        "spotmix explain rollouts.argoproj.io/web",
+        "kubectl spotmix explain sts db",
+    ),
+    exit_codes={0: "explained", **COMMON_EXIT_CODES, 1: f"there is no such object, or {COMMON_EXIT_CODES[1]}"},
+)
+@object_argument(required=True)
 @output_option
 @service_or_local_options
 @cluster_options
@@ -36,22 +45,14 @@ def explain(
     output: "Format",
     **given: str | None,
 ) -> None:
-    """Say why a pod is where it is or waits, or how a workload stands.
+    """Say why a pod is on its node or has none, or how a workload stands.
 
-    TYPE is pod, deploy, sts, rs, job, cronjob, rc or any kind that owns pods, also with its group
-    (rollouts.argoproj.io/NAME); TYPE NAME will do as well. A running Spotmix is asked, which is found through the
-    kubeconfig, and tells of the last decisions too. Where there is none, or with --local, all is computed here from
-    what the kubeconfig lets list: what would be decided now, not what was.
+    TYPE is pod, deploy, sts, rs, job, cronjob, rc or any kind that owns pods, with its group where the kind alone is
+    not enough. `TYPE NAME` is understood too.
 
-    \b
-    Examples:
-      spotmix explain pod/web-7d4b9c6f5d-x2x9l
-      spotmix explain deploy/web -n shop -o wide
-      kubectl spotmix explain sts db
-
-    \b
-    Exit code 0: explained; 1: no such object, or the cluster or the service cannot be reached, or refuses; 2: a flag,
-    the configuration or the kubeconfig is wrong.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, the answer
+    is computed here from what the kubeconfig lets list. A running Spotmix also tells the last decisions
+    it made; what is computed here is what would be decided now.
     """
     kind, name = parts_of(what, name)
     answer = _asked(config_file, given, namespace, target, (kind, name))

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.drift_text import moves_table, stays_table
-from extender.cli.output import plain_table
-from extender.cli.status_text import BAD, GOOD, SOSO, state_of
+from extender.cli.output import BAD, GOOD, SOSO, plain_table
+from extender.cli.status_text import state_of
 from extender.cli.watch_text import outcome_of, time_of
 from extender.core.answers.decisions import Entry
 from extender.core.answers.nodes import STAND_IN, WANTED, ClassVerdict

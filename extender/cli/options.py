@@ -1,32 +1,72 @@
-"""Every setting as a command-line option."""
+"""Every setting as a command-line option; what is said of it comes from the sections of `extender.settings`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from extender.settings import LEAVES, Leaf, Settings, load_settings
+from extender.cli.help import HeadedOption, Heading
+from extender.settings import LEAVES, SECTIONS, Leaf, Settings, load_settings
+from extender.settings.values import FILE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PREFACE = (
+    "Settings can be given as options, as environment variables and as keys of the configuration file; the option wins "
+    "over the variable, the variable over the file. Each setting names its default, variable and key in brackets."
+)
+
+
+class SettingType(click.ParamType[str]):
+    """The value of a setting, taken as it is: `load_settings` checks it, as it checks variables and the file."""
+
+    name = "setting"
+
+    def __init__(self, leaf: Leaf) -> None:
+        self._leaf = leaf
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+        """The choices that begin so; shells look for files by themselves."""
+        if self._leaf.kind is FILE:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(choice) for choice in self._leaf.choices if choice.startswith(incomplete)]
+
 
 def _help(leaf: Leaf) -> str:
+    facts = [f"default: {_default(leaf)}", *([leaf.limits] if leaf.limits else []), leaf.env, leaf.key]
+    return f"{leaf.text}.\n[{'; '.join(facts)}]"
+
+
+def _default(leaf: Leaf) -> str:
     default = leaf.default
     if isinstance(default, str):
-        shown = default or "none"
-    elif isinstance(default, tuple):
-        shown = "[" + ", ".join(default) + "]"
-    elif isinstance(default, bool):
-        shown = str(default).lower()
-    elif isinstance(default, int | float):
-        shown = str(default)
-    else:
-        shown = "built in, see `spotmix config show`" if default else "{}"
-    return f"{leaf.text}. [{leaf.env}; default: {shown}]"
+        return default or "empty"
+    if isinstance(default, tuple):
+        return "[" + ", ".join(default) + "]"
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, int | float):
+        return f"{default:g}" if isinstance(default, float) else str(default)
+    return "built in, see `spotmix config show`" if default else "{}"
 
 
 def _parameter(leaf: Leaf) -> str:
     return leaf.flag.removeprefix("--").replace("-", "_")
+
+
+def _option(leaf: Leaf) -> Callable[[F], F]:
+    section = leaf.path[:-1]
+    return click.option(
+        leaf.flag,
+        _parameter(leaf),
+        cls=HeadedOption,
+        type=SettingType(leaf),
+        metavar=leaf.metavar,
+        help=_help(leaf),
+        heading=Heading(f"Settings of {'.'.join(section) or 'the top level'}", SECTIONS[section], _PREFACE),
+        value="" if leaf.choices else leaf.kind.looks,
+    )
 
 
 def settings_options(command: F) -> F:
@@ -36,20 +76,20 @@ def settings_options(command: F) -> F:
 
 def options_of(*sections: str) -> Callable[[F], F]:
     """Give a command `--config` and an option for each setting of some sections, such as `extender.tls`."""
-    leaves = [leaf for leaf in LEAVES if any(f"{'.'.join(leaf.path)}.".startswith(f"{s}.") for s in sections)]
+    leaves = [leaf for leaf in LEAVES if any(f"{leaf.key}.".startswith(f"{section}.") for section in sections)]
     return lambda command: _with_options(command, leaves)
 
 
 def _with_options(command: F, leaves: Sequence[Leaf]) -> F:
     for leaf in reversed(leaves):
-        metavar = "DURATION" if leaf.duration else None
-        command = click.option(leaf.flag, _parameter(leaf), help=_help(leaf), metavar=metavar)(command)
+        command = _option(leaf)(command)
     return click.option(
         "--config",
         "config_file",
         default="",
+        type=click.Path(),
         metavar="FILE",
-        help="YAML configuration file. [SPOTMIX_CONFIG]",
+        help="YAML file with settings, as `spotmix config show` prints it. [SPOTMIX_CONFIG]",
     )(command)
 
 

@@ -13,6 +13,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["table", "wide", "json", "yaml"]
 FORMATS = ("table", "wide", "json", "yaml")
 
+BAD, SOSO, GOOD = "bold red", "yellow", "green"
+"""Styles of what is wrong, of what deserves a look, and of what is as it should be."""
+
 WIDTH = 10_000
 """Columns that tables may take: none is cut or folded, a terminal wraps lines that are longer than it is wide."""
 
@@ -25,7 +28,7 @@ def output_option(command: F) -> F:
         type=click.Choice(FORMATS),
         default="table",
         show_default=True,
-        help="Format; wide says more than table, json and yaml say all.",
+        help="Format of the answer: a table, a table with more columns (wide), or all there is as json or yaml.",
     )(command)
 
 

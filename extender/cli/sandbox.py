@@ -2,43 +2,61 @@
 
 import click
 
+from extender.cli.help import Group
 
-@click.group()
+
+@click.group(cls=Group)
 def sandbox() -> None:
-    """Try Spotmix without a cluster.
+    """Try Spotmix on this machine, without a cluster and without containers.
 
     A real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager, kube-scheduler) runs on loopback;
-    nodes and the containers on them are simulated. Nothing but a cache of the four programs is left behind.
+    nodes and the containers on them are simulated. Nothing but a cache of the four programs is left behind. Linux only.
     """
 
 
-@sandbox.command()
+@sandbox.command(
+    examples=(
+        "spotmix sandbox up --nodes-spot 10 --nodes-on-demand 5",
+        "export KUBECONFIG=...           # as printed; then, in another terminal:",
+        "kubectl create deployment web --image=any --replicas=10",
+        "kubectl label deployment web spotmix.io/enabled=true",
+        "kubectl annotate deployment web spotmix.io/spot-percentage=70",
+        "kubectl rollout restart deployment web",
+        "spotmix status",
+    ),
+    exit_codes={0: "stopped by Ctrl-C", 2: "no control plane can be had", 130: "stopped by Ctrl-C while it started"},
+)
 @click.option(
-    "--nodes-spot", type=click.IntRange(0, 5000), default=6, show_default=True, metavar="N", help="Spot nodes."
+    "--nodes-spot",
+    type=click.IntRange(0, 5000),
+    default=6,
+    show_default=True,
+    metavar="COUNT",
+    help="How many spot nodes there are.",
 )
 @click.option(
     "--nodes-on-demand",
     type=click.IntRange(0, 5000),
     default=4,
     show_default=True,
-    metavar="N",
-    help="On-demand nodes.",
+    metavar="COUNT",
+    help="How many on-demand nodes there are.",
 )
 @click.option(
     "--zones",
     type=click.IntRange(1, 26),
     default=3,
     show_default=True,
-    metavar="N",
-    help="Zones the nodes are spread over, named a, b, c and so on.",
+    metavar="COUNT",
+    help="How many zones the nodes are spread over; they are named a, b, c and so on.",
 )
 @click.option(
     "--with-extender/--without-extender",
     default=True,
     show_default=True,
-    help="Run `spotmix serve` and attach the scheduler to it; without it the scheduler is the stock one.",
+    help="Run `spotmix serve` and attach the scheduler to it, or leave the scheduler by itself.",
 )
-@click.option("--keep", is_flag=True, help="Leave logs, configuration and data in place at the end.")
+@click.option("--keep", is_flag=True, help="Keep logs, configuration and data when the cluster is stopped.")
 @click.pass_context
 def up(
     context: click.Context, *, nodes_spot: int, nodes_on_demand: int, zones: int, with_extender: bool, keep: bool
@@ -48,16 +66,6 @@ def up(
     Prints how to reach it with kubectl. Pods that are created there are scheduled, become Ready after a moment and go
     when they are deleted. A pod of a Job with the annotation sandbox.spotmix.io/run-for: "30s" succeeds after that
     time. The first start gets the control plane's programs, which may take minutes.
-
-    \b
-    Example:
-      spotmix sandbox up --nodes-spot 10 --nodes-on-demand 5
-      export KUBECONFIG=...           (as printed)
-      kubectl create deployment web --image=any --replicas=10
-      kubectl label deployment web spotmix.io/enabled=true
-      kubectl annotate deployment web spotmix.io/spot-percentage=70
-      kubectl rollout restart deployment web
-      kubectl get pods -o wide
     """
     from extender.sandbox.up import UpOptions, run_up
 
@@ -71,23 +79,30 @@ def up(
         context.exit(130)
 
 
-@sandbox.command()
-@click.option("--stay", is_flag=True, help="Keep the cluster up at the end, to be used with kubectl, until Ctrl-C.")
+@sandbox.command(
+    examples=("spotmix sandbox demo", "spotmix sandbox demo --stay --speed 2"),
+    exit_codes={
+        0: "every split was what its owner asked for",
+        1: "a split was not what its owner asked for",
+        2: "no control plane can be had",
+        130: "stopped by Ctrl-C",
+    },
+)
+@click.option("--stay", is_flag=True, help="Keep the cluster up after the demo, for use with kubectl, until Ctrl-C.")
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 50),
     default=1.0,
     show_default=True,
-    metavar="X",
-    help="Divide the pauses between and within the acts by X.",
+    metavar="FACTOR",
+    help="How many times as fast the demo is shown; its pauses are divided by this.",
 )
 @click.pass_context
 def demo(context: click.Context, *, stay: bool, speed: float) -> None:
-    """Watch the main job for a minute: a burst, a rollout, a scale-in, a spot termination.
+    """Show in a minute what Spotmix does: a burst of pods, a rollout, a scale-in, the loss of a spot node.
 
-    On a real control plane with simulated nodes, without containers. The first run gets the control plane's binaries,
-    which may take minutes. Exit code 0: every split was what its owner asked for; 1: one was not; 2: no control plane
-    can be had; 130: stopped by Ctrl-C.
+    Runs on a real control plane with simulated nodes, without containers. The first run gets the control plane's
+    programs, which may take minutes.
     """
     try:
         from extender.sandbox.demo import DemoOptions, run_demo
@@ -98,9 +113,15 @@ def demo(context: click.Context, *, stay: bool, speed: float) -> None:
         context.exit(130)
 
 
-@sandbox.command()
-@click.option("--no-download", is_flag=True, help="Do not try the official releases.")
-@click.option("--no-build", is_flag=True, help="Do not build from source.")
+@sandbox.command(
+    examples=(
+        "spotmix sandbox assets",
+        "spotmix sandbox assets --no-build      # fail rather than build for minutes",
+    ),
+    exit_codes={0: "found or made", 2: "no control plane can be had"},
+)
+@click.option("--no-download", is_flag=True, help="Do not download the official releases.")
+@click.option("--no-build", is_flag=True, help="Do not build the programs from source.")
 def assets(*, no_download: bool, no_build: bool) -> None:
     """Find or make the control plane's programs, and print their folder.
 
@@ -109,10 +130,8 @@ def assets(*, no_download: bool, no_build: bool) -> None:
     from PyPI), which takes five to ten minutes once. Progress goes to standard error; the last line of standard output
     is the folder.
 
-    \b
-    SPOTMIX_SANDBOX_DOWNLOAD=0       the same as --no-download
-    SPOTMIX_SANDBOX_KUBERNETES_URL   mirror to use instead of dl.k8s.io
-    SPOTMIX_SANDBOX_ETCD_URL         mirror to use instead of etcd's releases on GitHub
+    Of the environment: SPOTMIX_SANDBOX_DOWNLOAD=0 is the same as --no-download; SPOTMIX_SANDBOX_KUBERNETES_URL and
+    SPOTMIX_SANDBOX_ETCD_URL name mirrors to use instead of dl.k8s.io and of etcd's releases on GitHub.
     """
     from extender.sandbox.assets import find_assets
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from extender.cli.help import Group
 from extender.cli.options import options_of, settings_from
 from extender.schedulerconfig.scheduler import Finding
 
@@ -16,41 +17,61 @@ PIPE_WIDTH = 160
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-@click.group("scheduler-config")
+@click.group(
+    "scheduler-config",
+    cls=Group,
+    examples=(
+        "spotmix scheduler-config inject FILE --in-place  # the scheduler you run",
+        "spotmix scheduler-config render > FILE           # a second scheduler",
+        "spotmix scheduler-config check FILE              # is a file right?",
+    ),
+)
 def scheduler_config() -> None:
-    """Attach Spotmix to a kube-scheduler.
+    """Attach Spotmix to a kube-scheduler, by the scheduler's configuration file.
 
-    These commands work on the file of `kube-scheduler --config`, a KubeSchedulerConfiguration. They need no cluster.
-
-    \b
-    A scheduler of your own control plane:  spotmix scheduler-config inject FILE --in-place
-    A second scheduler beside it:           spotmix scheduler-config render > FILE
-    Is a file right?                        spotmix scheduler-config check FILE
+    The file is that of `kube-scheduler --config`, a KubeSchedulerConfiguration. No cluster is needed.
     """
 
 
-@scheduler_config.command()
+@scheduler_config.command(
+    examples=(
+        "spotmix scheduler-config render > scheduler.yaml",
+        "spotmix scheduler-config render --scheduler-name batch --scheduler-name web",
+        "spotmix scheduler-config render \\",
+        "  --scheduler-config-url-prefix https://spotmix.example:8888/scheduler \\",
+        "  --scheduler-config-ca-file /etc/spotmix/ca.crt",
+    ),
+    exit_codes={0: "printed", 2: "a setting or a name is wrong"},
+)
 @click.option(
     "--scheduler-name",
     "names",
     multiple=True,
     metavar="NAME",
-    help="spec.schedulerName of the pods it schedules; may be repeated. [default: spotmix]",
+    help="Name by which pods ask for the second scheduler (spec.schedulerName). May be repeated.  [default: spotmix]",
 )
-@click.option("--lease-name", default="", metavar="NAME", help="Lease of its own. [default: NAME-scheduler]")
-@click.option("--lease-namespace", default="", metavar="NAME", help="Namespace of the Lease. [default: spotmix-system]")
+@click.option(
+    "--lease-name",
+    default="",
+    metavar="NAME",
+    help="Lease by which the second scheduler elects its leader.  [default: the first NAME, with -scheduler]",
+)
+@click.option(
+    "--lease-namespace", default="", metavar="NAMESPACE", help="Namespace of the Lease.  [default: spotmix-system]"
+)
 @click.option(
     "--scheduler-kubeconfig",
     default="",
+    type=click.Path(),
     metavar="FILE",
-    help="How it reaches the API server, a path on its machine. [default: its pod's service account]",
+    help="Kubeconfig of the second scheduler, a path on its machine.  [default: the service account of its pod]",
 )
 @click.option(
     "--percentage-of-nodes-to-score",
     "percentage",
     type=click.IntRange(1, 100),
-    metavar="N",
-    help="Share of the nodes that it looks at for a pod. [default: its own]",
+    metavar="PERCENT",
+    help="Share of the nodes that the second scheduler looks at for a pod.  [default: the scheduler's own choice]",
 )
 @options_of(*SECTIONS)
 def render(
@@ -63,21 +84,10 @@ def render(
     config_file: str,
     **given: str | None,
 ) -> None:
-    """Print a complete configuration for a second kube-scheduler with Spotmix attached.
+    """Print a complete configuration for a second kube-scheduler that asks Spotmix.
 
     Comments in it say why each line is there. Where Spotmix listens is taken from the settings, as `spotmix serve`
-    takes them; --scheduler-config-url-prefix gives the address where it is another one to the scheduler.
-
-    \b
-    Exit code 0: printed; 2: a setting or name is wrong.
-
-    \b
-    Examples:
-      spotmix scheduler-config render > scheduler.yaml
-      spotmix scheduler-config render --scheduler-name spotmix --scheduler-name batch
-      spotmix scheduler-config render \\
-        --scheduler-config-url-prefix https://spotmix.spotmix-system.svc:8888/scheduler \\
-        --scheduler-config-ca-file /etc/spotmix/ca.crt
+    takes them; --scheduler-config-url-prefix gives the address where the scheduler reaches it by another one.
     """
     from extender.schedulerconfig.render import (
         LEASE_NAMESPACE,
@@ -97,10 +107,18 @@ def render(
     click.echo(text, nl=False)
 
 
-@scheduler_config.command()
+@scheduler_config.command(
+    examples=(
+        "spotmix scheduler-config inject scheduler.yaml --diff",
+        "spotmix scheduler-config inject /etc/kubernetes/scheduler.yaml --in-place",
+        r"kubectl -n kube-system get cm scheduler -o jsonpath='{.data.config\.yaml}' |",
+        "  spotmix scheduler-config inject -",
+    ),
+    exit_codes={0: "done, or nothing to do", 2: "FILE or a setting is wrong; nothing is written"},
+)
 @click.argument("file")
 @click.option("--in-place", is_flag=True, help="Replace FILE, in one step; it is not touched when nothing changes.")
-@click.option("--diff", is_flag=True, help="Print what changes instead of the result.")
+@click.option("--diff", is_flag=True, help="Print what changes, as a unified diff, instead of the result.")
 @options_of(*SECTIONS)
 def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: str | None) -> None:
     """Put Spotmix's entry into the scheduler configuration in FILE, or in standard input for `-`.
@@ -108,15 +126,6 @@ def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: 
     An entry of ours that is there is brought up to date. Other extenders, fields, comments and the order of lines stay
     as they are; YAML stays YAML and JSON stays JSON. Of several YAML documents those of kind KubeSchedulerConfiguration
     are changed, others are left alone. The result goes to standard output, what was done to standard error.
-
-    \b
-    Exit code 0: done, or nothing to do; 2: FILE or a setting is wrong, nothing is written.
-
-    \b
-    Examples:
-      spotmix scheduler-config inject scheduler.yaml --diff
-      spotmix scheduler-config inject /etc/kubernetes/spotmix/scheduler.yaml --in-place
-      kubectl -n kube-system get cm scheduler -o jsonpath='{.data.config\\.yaml}' | spotmix scheduler-config inject -
     """
     from extender.cli.textfile import STDIN, read_text, replace_text
     from extender.core.model.errors import WireError
@@ -152,32 +161,30 @@ def _diff(before: str, after: str, name: str) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-@scheduler_config.command()
+@scheduler_config.command(
+    examples=(
+        "spotmix scheduler-config check /etc/kubernetes/scheduler.yaml",
+        "spotmix scheduler-config render | spotmix scheduler-config check -",
+    ),
+    exit_codes={0: "no error", 1: "at least one error", 2: "FILE is invalid, or a setting is wrong"},
+)
 @click.argument("file")
 @click.option(
     "--own-scheduler-name",
     default="default-scheduler",
     show_default=True,
     metavar="NAME",
-    help="spec.schedulerName of Spotmix's own pods.",
+    help="Scheduler of Spotmix's own pods (their spec.schedulerName), which must not have to wait for Spotmix.",
 )
 @options_of(*SECTIONS)
 @click.pass_context
 def check(
     context: click.Context, /, *, file: str, own_scheduler_name: str, config_file: str, **given: str | None
 ) -> None:
-    """Say what would hurt in the scheduler configuration in FILE, or in standard input for `-`.
+    """Say what would go wrong with the scheduler configuration in FILE, or in standard input for `-`.
 
-    An error keeps Spotmix from doing its work, or the scheduler from starting; a warning may hurt; an info names a
+    An error keeps Spotmix from doing its work, or the scheduler from starting; a warning may do harm; an info names a
     choice and what it means. Every finding has its line, and says what to do.
-
-    \b
-    Exit code 0: no error; 1: at least one error; 2: FILE is invalid, or a setting is wrong.
-
-    \b
-    Examples:
-      spotmix scheduler-config check /etc/kubernetes/spotmix/scheduler.yaml
-      spotmix scheduler-config render | spotmix scheduler-config check -
     """
     from extender.cli.textfile import STDIN, read_text
     from extender.core.model.errors import WireError

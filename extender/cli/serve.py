@@ -2,17 +2,25 @@
 
 import click
 
+from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from, settings_options
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "spotmix serve",
+        "spotmix serve --config spotmix.yaml --log-level debug",
+        "spotmix serve --drift-read-only true     # plan moves, carry out none",
+    ),
+    exit_codes={0: "stopped by SIGTERM", 1: "the cluster cannot be reached, or refuses", 2: COMMON_EXIT_CODES[2]},
+)
 @settings_options
 def serve(config_file: str, **given: str | None) -> None:
-    """Run the scheduler extender until SIGTERM.
+    """Run Spotmix: answer the scheduler, move pods back to their split, serve metrics, console and API.
 
-    A flag wins over its environment variable, that over the file, that over the default. Attach it to a scheduler
-    with an `extenders` entry in its KubeSchedulerConfiguration: urlPrefix http://HOST:8888/scheduler, filterVerb
-    filter, prioritizeVerb prioritize, weight 15, nodeCacheCapable true.
+    Runs until SIGTERM. It needs a kubeconfig or a pod's service account, and a kube-scheduler that calls it: `spotmix
+    scheduler-config` writes that scheduler's configuration.
     """
     import asyncio
     import os

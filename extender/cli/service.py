@@ -3,11 +3,13 @@
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec import Struct
 
+from extender.cli.help import HeadedOption, Heading
 from extender.core.model.errors import ApiError, ConfigError, ServiceError, WireError
 
 if TYPE_CHECKING:
@@ -66,21 +68,55 @@ def _bundled(command: F, *, local: bool) -> F:
     def option(flag: str, field: str, metavar: str, text: str) -> Callable[[Any], Any]:
         env = "SPOTMIX_" + flag.removeprefix("--").replace("-", "_").upper()
         kind = click.Path() if metavar == "FILE" else str
-        text = f"{text} [{env}]"
-        return click.option(flag, f"{_PREFIX}{field}", default="", envvar=env, type=kind, metavar=metavar, help=text)
+        return click.option(
+            flag,
+            f"{_PREFIX}{field}",
+            cls=HeadedOption,
+            heading=heading,
+            default="",
+            envvar=env,
+            type=kind,
+            metavar=metavar,
+            help=f"{text} [{env}]",
+        )
 
+    heading = Heading(
+        "Which Spotmix is asked",
+        "That of the cluster, which is found through the kubeconfig and reached by a port-forward, unless an option "
+        "says otherwise.",
+    )
     options = [
-        option("--server", "server", "HOST:PORT", "Ask the Spotmix at this address; https:// before it for TLS."),
-        option("--server-ca", "ca", "FILE", "Authorities to trust, PEM; means TLS."),
-        option("--server-cert", "cert", "FILE", "Certificate to show, PEM; means TLS."),
-        option("--server-key", "key", "FILE", "Its key, PEM."),
-        option("--server-token-file", "token", "FILE", "Token to show when asked; without it the kubeconfig's."),
-        option("--server-namespace", "namespace", "NS", "Namespace that Spotmix is installed in."),
+        option(
+            "--server",
+            "server",
+            "HOST:PORT",
+            "Address of the Spotmix to ask, such as localhost:9444; https:// before it for TLS.",
+        ),
+        option("--server-ca", "ca", "FILE", "PEM file of the CAs to trust; means TLS."),
+        option("--server-cert", "cert", "FILE", "PEM file of the certificate to show to the service; means TLS."),
+        option("--server-key", "key", "FILE", "PEM file of the private key of the certificate in --server-cert."),
+        option(
+            "--server-token-file",
+            "token",
+            "FILE",
+            "File with the token to send when the service asks for one; without it the kubeconfig's token is sent.",
+        ),
+        option(
+            "--server-namespace",
+            "namespace",
+            "NAMESPACE",
+            "Namespace that Spotmix is installed in; without it all are searched.",
+        ),
     ]
     if local:
         options.append(
             click.option(
-                "--local", "target_local", is_flag=True, help="Ask no Spotmix, compute here from a kubeconfig."
+                "--local",
+                "target_local",
+                cls=HeadedOption,
+                heading=heading,
+                is_flag=True,
+                help="Ask no running Spotmix; compute the answer here from what the kubeconfig lets list.",
             )
         )
     made: Any = bundled
@@ -199,8 +235,7 @@ def _token_of(token: str) -> str:
 
 def _token_in(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - shorter than importing pathlib for it
-            token = file.read().strip()
+        token = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--server-token-file {path}: {error}; give a file that holds a token") from error
     if not token:

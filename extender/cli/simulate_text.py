@@ -7,10 +7,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from extender.cli.output import BAD, GOOD
 from extender.simulate.report import Report, WorkloadRow
 
 HOUR = 3600.0
-BAD, GOOD = "bold red", "green"
 
 
 def tables(report: Report, shown: int) -> Iterator[RenderableType]:

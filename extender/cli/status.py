@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
+from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -19,13 +20,26 @@ OFF_TARGET = 3
 """Exit code of `--exit-code` when a workload is not as its owner asked for."""
 
 
-@click.command()
-@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.command(
+    cls=Command,
+    examples=(
+        "spotmix status -A                  # all namespaces",
+        "spotmix status -n shop -o wide",
+        "spotmix status -A --exit-code      # for scripts: fails when one is off",
+    ),
+    exit_codes={
+        0: "shown",
+        **COMMON_EXIT_CODES,
+        OFF_TARGET: "with --exit-code alone: a workload is not as its owner asked for",
+    },
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")
 @click.option(
     "--exit-code",
     "tells",
     is_flag=True,
-    help="End with code 3 when a workload is off its split, below its floor, or its policy is invalid.",
+    help="End with code 3 when a workload is off its split, has fewer on-demand pods than its policy asks for at "
+    "least, or has an invalid policy.",
 )
 @output_option
 @service_or_local_options
@@ -40,15 +54,14 @@ def status(
     output: "Format",
     **given: str | None,
 ) -> None:
-    """Show every managed workload, wanted against actual, worst first.
+    """Show every managed workload with its pods by class of nodes, the worst first.
 
-    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, all is
-    computed here from what the kubeconfig lets list. Numbers are actual/wanted pods of each class. Pass --config to
-    compute here, reading nodes and policies as that file says.
+    Pairs of numbers are pods there / pods wanted. A workload is managed once it, or its Namespace, has the label
+    spotmix.io/enabled: "true".
 
-    \b
-    Exit code 0: shown; 1: the cluster or the service cannot be reached, or refuses; 2: a flag, the configuration or the
-    kubeconfig is wrong; 3, with --exit-code alone: a workload is not as its owner asked for.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, the answer
+    is computed here from what the kubeconfig lets list. With --config, and with options that say how nodes
+    and policies are read, it is computed here too.
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")

@@ -6,10 +6,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import plain_table
+from extender.cli.output import BAD, GOOD, SOSO, plain_table
 from extender.core.answers.overview import OFF, Condition, Overview, WorkloadRow
-
-BAD, SOSO, GOOD = "bold red", "yellow", "green"
 
 
 def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[RenderableType]:

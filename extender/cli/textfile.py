@@ -40,7 +40,7 @@ def replace_text(file: str, text: str) -> None:
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(descriptor, "wb") as new:  # noqa: PTH123 - a descriptor, not a path
+        with os.fdopen(descriptor, "wb") as new:
             new.write(text.encode())
             new.flush()
             before = path.stat()
@@ -49,7 +49,7 @@ def replace_text(file: str, text: str) -> None:
             shutil.copystat(path, temporary)
             os.utime(temporary)
             os.fsync(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace would do the same
+        Path(temporary).replace(path)
         temporary = None
         _sync_folder(path.parent)
     except OSError as error:

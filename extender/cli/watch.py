@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from extender.cli.objects import OBJECT, parts_of
+from extender.cli.cluster import namespace_option
+from extender.cli.help import COMMON_EXIT_CODES, Command
+from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import options_of, settings_from
 from extender.cli.service import Target, default_namespace, service_options
 from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
@@ -17,29 +19,52 @@ _REASONS = {str(reason): reason for reason in OF_DECISIONS if reason not in (Rea
 INTERRUPTED = 130
 
 
-@click.command()
-@click.argument("what", metavar="[TYPE/NAME]", type=OBJECT, default="")
-@click.argument("name", default="", metavar="")
-@click.option("-n", "--namespace", default="", metavar="NS", help="Namespace; without it that of the context.")
-@click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces.")
+@click.command(
+    cls=Command,
+    examples=(
+        "spotmix watch -A",
+        "spotmix watch deploy/web -n shop --last 20",
+        "spotmix watch -A --reason fallback --reason wait-class -o json",
+    ),
+    exit_codes={
+        1: "there is no running Spotmix, or it refuses",
+        2: COMMON_EXIT_CODES[2],
+        INTERRUPTED: "stopped by Ctrl-C",
+    },
+)
+@object_argument(required=False)
+@namespace_option
+@click.option("-A", "--all-namespaces", is_flag=True, help="Show decisions in all namespaces.")
 @click.option(
     "--reason",
     "reasons",
     multiple=True,
     type=click.Choice(list(_REASONS)),
-    help="Only decisions for this reason; may be repeated.",
+    metavar="REASON",
+    help=f"Only decisions for this reason, one of {', '.join(_REASONS)}. May be repeated.",
 )
 @click.option(
-    "--class", "classes", multiple=True, metavar="CLASS", help="Only where this class was wanted or given; likewise."
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="CLASS",
+    help="Only decisions in which this class of nodes, spot or on-demand, was wanted or given. May be repeated.",
 )
-@click.option("--last", type=click.IntRange(0, MOST), default=0, metavar="N", help="Show the last N decisions first.")
+@click.option(
+    "--last",
+    type=click.IntRange(0, MOST),
+    default=0,
+    metavar="COUNT",
+    show_default=True,
+    help="Show this many of the last decisions first, as far as they are kept.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Choice(("table", "json")),
     default="table",
     show_default=True,
-    help="Format; json is an object on each line.",
+    help="Format of a decision: a line of a table, or a JSON object on a line.",
 )
 @service_options
 @options_of("kubeconfig", "context")
@@ -57,20 +82,13 @@ def watch(
     output: Literal["table", "json"],
     **given: str | None,
 ) -> None:
-    """Show decisions as they are made, a line each, until Ctrl-C.
+    """Show the decisions of a running Spotmix as it makes them, a line each, until Ctrl-C.
 
-    A running Spotmix is asked, which is found through the kubeconfig. When it is lost it is looked for again, and what
-    it decided meanwhile is shown as far as it is kept. Standard error tells of that, and of decisions that were lost.
+    A decision says which class of nodes a pod was to go to, which one it got, and why. TYPE/NAME is a pod or a
+    workload, as of `spotmix explain`; without it all decisions in the namespace are shown.
 
-    \b
-    Examples:
-      spotmix watch -A
-      spotmix watch deploy/web -n shop --last 20
-      spotmix watch -A --reason fallback --reason wait-class -o json
-
-    \b
-    Exit code 1: there is no service, or it refuses; 2: a flag, the configuration or the kubeconfig is wrong; 130:
-    stopped by Ctrl-C.
+    The running Spotmix is found through the kubeconfig. When the connection is lost it is looked for again, and what it
+    decided meanwhile is shown as far as it is kept. Standard error says so, and says how many decisions were lost.
     """
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")

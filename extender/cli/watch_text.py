@@ -6,8 +6,7 @@ import click
 import msgspec
 from rich.text import Text
 
-from extender.cli.output import console
-from extender.cli.status_text import BAD, GOOD, SOSO
+from extender.cli.output import BAD, GOOD, SOSO, console
 from extender.core.answers.decisions import Entry
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, see
-from extender.cli.objects import OBJECT
+from extender.cli.help import COMMON_EXIT_CODES, Command
+from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
@@ -61,44 +62,62 @@ def _change(
 
 def _named(what: str, name: str) -> str:
     """TYPE/NAME, however it was written; empty for none."""
-    kind, slash, rest = what.partition("/")
-    if not what:
-        return ""
-    if bool(rest) == bool(name) or not kind or (slash and name):
-        raise click.UsageError(f"{what!r} is no TYPE/NAME: write deploy/NAME")
-    return f"{kind}/{rest or name}"
+    return "/".join(parts_of(what, name, "deploy/NAME")) if what else ""
 
 
-@click.command("what-if")
-@click.argument("what", metavar="[TYPE/NAME]", type=OBJECT, default="")
-@click.argument("name", default="", metavar="")
+@click.command(
+    "what-if",
+    cls=Command,
+    examples=(
+        "spotmix what-if deploy/web --replicas 40",
+        "spotmix what-if deploy/web --set spot=80% --set min-on-demand=3",
+        "spotmix what-if --lose-pool spot/m5.large",
+        "spotmix what-if deploy/web --replicas 40 --lose-pool 'spot/*/eu-west-1a'",
+    ),
+    exit_codes={
+        0: "shown",
+        1: f"there is no such workload or pool, or {COMMON_EXIT_CODES[1]}",
+        2: f"{COMMON_EXIT_CODES[2]}, or there can be no such change",
+        WORSE: "with --exit-code alone: pods would have no node, or fewer would be on demand than a policy asks for",
+    },
+)
+@object_argument(required=False)
 @click.option(
-    "--replicas", type=click.IntRange(0, 10_000), metavar="N", help="Suppose that the workload had N replicas."
+    "--replicas",
+    type=click.IntRange(0, 10_000),
+    metavar="COUNT",
+    help="Suppose that the workload has this many replicas.",
 )
 @click.option(
     "--set",
     "policy",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Suppose a key of the policy, such as spot=80%, min-on-demand=3 or when-unsatisfiable=wait; an empty value "
-    "takes the workload's own away, enabled=true or false is the label. May be repeated.",
+    help="Suppose that the workload has this key of a policy, such as spot=80%, min-on-demand=3 or "
+    "when-unsatisfiable=wait. An empty value takes the workload's own away; enabled=true or enabled=false is the "
+    "label. May be repeated.",
 )
 @click.option(
     "--lose-pool",
     "pools",
     multiple=True,
     metavar="CLASS[/TYPE[/ZONE]]",
-    help="Suppose that all nodes of a class, instance type and zone were gone; * is any. May be repeated.",
+    help="Suppose that all nodes of this class, instance type and zone are gone, such as spot/m5.large; * or nothing "
+    "is any. May be repeated.",
 )
 @click.option(
     "--price",
     "prices",
     multiple=True,
     metavar="CLASS=PRICE",
-    help="Price of a node of a class, to compare costs: spot=0.3 and on-demand=1 will do. May be repeated.",
+    help="Price of a node of a class, in any currency, to compare costs, such as spot=0.3 and on-demand=1. May be "
+    "repeated.",
 )
 @click.option(
-    "--exit-code", "tells", is_flag=True, help="End with code 3 when pods would have no node, or a floor break."
+    "--exit-code",
+    "tells",
+    is_flag=True,
+    help="End with code 3 when pods would have no node, or fewer would be on demand than a policy asks for at least.",
 )
 @output_option
 @service_or_local_options
@@ -118,26 +137,17 @@ def what_if(
     output: "Format",
     **given: str | None,
 ) -> None:
-    """Say what would become of workloads if one had N replicas or another policy, or a pool of nodes were lost.
+    """Say what would happen to workloads if one had another size or policy, or a pool of nodes were lost.
 
-    Any of these together. Nothing is changed: it is computed with the functions that place and move pods, by a running
-    Spotmix, which is found through the kubeconfig, or here where there is none, or with --local. A workload that is not
-    managed can be given a policy to see what that would do before it is opted in. Pairs of numbers are pods / seats.
+    Several changes may be supposed together. Nothing is changed. A workload that is not managed can be given a policy,
+    to see what that would do before it is opted in. Pairs of numbers are pods there / pods wanted.
 
-    \b
-    Examples:
-      spotmix what-if deploy/web --replicas 40
-      spotmix what-if deploy/web --set spot=80% --set min-on-demand=3
-      spotmix what-if --lose-pool spot/m5.large
-      spotmix what-if deploy/web --replicas 40 --set spot=90% --lose-pool 'spot/*/eu-west-1a' -o wide
+    What happens is found with the functions that place and move pods. It takes the cluster as it is now: it knows
+    neither nodes that an autoscaler would add, nor priorities and preemption, nor which of several workloads comes
+    first.
 
-    It knows what is in the cluster now, and no more: not the nodes that an autoscaler would add, nor priorities and
-    preemption, nor which of several workloads comes first.
-
-    \b
-    Exit code 0: shown; 1: no such workload or pool, or the cluster or the service cannot be reached or refuses; 2: a
-    flag, the configuration or the kubeconfig is wrong, or the change cannot be; 3, with --exit-code alone: pods would
-    have no node, or fewer on-demand pods than the policy asks for at least.
+    A running Spotmix is asked, which is found through the kubeconfig. Where there is none, or with --local, the answer
+    is computed here from what the kubeconfig lets list.
     """
     keys, costs = _pairs("--set", policy, "spot=80%"), _prices(prices)
     change = _change(_named(what, name), replicas, keys, pools, costs)

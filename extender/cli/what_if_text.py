@@ -6,8 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import plain_table
-from extender.cli.status_text import BAD, GOOD, SOSO
+from extender.cli.output import BAD, GOOD, SOSO, plain_table
 from extender.core.model.reasons import Reason
 from extender.core.policy.provenance import HELD, LAST_VALID
 from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange

@@ -1,4 +1,4 @@
-"""Every setting: its name in the file, its flag and environment variable, unit, default and effect.
+"""Every setting: its name in the file, its flag and environment variable, kind of value, default and effect.
 
 Flag > environment > file > default. The file is YAML, versioned, and refuses unknown keys::
 
@@ -9,13 +9,14 @@ Flag > environment > file > default. The file is YAML, versioned, and refuses un
 
 `extender.addr` is `--extender-addr` and `SPOTMIX_EXTENDER_ADDR`. Values of lists and maps are given to flags and
 environment variables as YAML (`[spotmix.io]`).
+
+`sections` declares the settings; help texts, errors and the reference are made from that, by way of `leaves`.
 """
 
+from extender.settings.leaves import LEAVES, SECTIONS, Leaf, sections_of
 from extender.settings.load import (
     API_VERSION,
     KIND,
-    LEAVES,
-    Leaf,
     default_annotations,
     load_settings,
     render_settings,
@@ -29,12 +30,14 @@ __all__ = [
     "API_VERSION",
     "KIND",
     "LEAVES",
+    "SECTIONS",
     "Leaf",
     "Settings",
     "default_annotations",
     "load_settings",
     "render_reference",
     "render_settings",
+    "sections_of",
     "split_address",
     "stanza_from",
 ]

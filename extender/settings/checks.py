@@ -6,13 +6,12 @@ from extender.core.model.errors import ConfigError
 from extender.core.policy.policy import parse_duration
 from extender.settings.sections import (
     ApiTlsSettings,
-    CertificateSettings,
     DriftSettings,
     LeaderElectionSettings,
     Settings,
     TlsSettings,
-    WebhookSettings,
 )
+from extender.settings.webhook_sections import CertificateSettings, WebhookSettings
 
 # Candidates wait up to this many times longer between two attempts (client-go's JitterFactor).
 ELECTION_JITTER = 1.2

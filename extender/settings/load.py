@@ -1,21 +1,22 @@
-"""Every setting's flag and environment variable, and merging them with the file: see the package's docstring."""
+"""Merging flags, environment, file and defaults: see the package's docstring."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 import yaml
-from msgspec import Struct
 
 from extender.core.admission.mutate import parse_taint
 from extender.core.model.errors import ConfigError
 from extender.core.policy.policy import Layer, Policy, parse_duration, parse_policy
 from extender.core.policy.protection import workload_opt_out
 from extender.settings.checks import check_together
-from extender.settings.sections import Section, Settings
+from extender.settings.leaves import LEAVES, Leaf
+from extender.settings.sections import Settings
+from extender.settings.values import ADDRESS, BOOLEAN, DURATION
 
 API_VERSION = "spotmix.io/v1alpha1"
 KIND = "SpotmixConfiguration"
@@ -26,48 +27,6 @@ _NOT_OURS = re.compile(
 )
 
 
-class Leaf(Struct, frozen=True):
-    """One setting: `path` in the file, flag, environment variable, type, default and effect."""
-
-    path: tuple[str, ...]
-    flag: str
-    env: str
-    type: Any
-    default: Any
-    text: str
-    duration: bool
-
-
-def _kebab(name: str) -> str:
-    return "".join("-" + c.lower() if c.isupper() else c for c in name)
-
-
-def _leaves(struct: type[Struct], path: tuple[str, ...]) -> Iterator[Leaf]:
-    hints = get_type_hints(struct, include_extras=True)
-    for info in msgspec.structs.fields(struct):
-        hint, metas = hints[info.name], []
-        if get_origin(hint) is Annotated:
-            hint, *metas = get_args(hint)
-        here = (*path, info.encode_name)
-        if isinstance(hint, type) and issubclass(hint, Section):
-            yield from _leaves(hint, here)
-            continue
-        extra = {k: v for m in metas if m.extra for k, v in m.extra.items()}
-        default = info.default if info.default is not msgspec.NODEFAULT else info.default_factory()
-        yield Leaf(
-            here,
-            "--" + extra.get("flag", "-".join(_kebab(part) for part in here)),
-            "SPOTMIX_" + "_".join(_kebab(part).replace("-", "_").upper() for part in here),
-            hint,
-            default,
-            next((m.description for m in metas if m.description), ""),
-            extra.get("unit") == "duration",
-        )
-
-
-LEAVES: tuple[Leaf, ...] = tuple(_leaves(Settings, ()))
-
-
 def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for part in path[:-1]:
         tree = tree.setdefault(part, {})
@@ -76,19 +35,21 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 def _from_text(leaf: Leaf, text: str, origin: str) -> Any:
     """The value of a flag or environment variable."""
-    if leaf.type is str or get_origin(leaf.type) is Literal:
+    if leaf.type is str or (leaf.choices and leaf.kind is not BOOLEAN):
         value: Any = text
     else:
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"{origin}: {text!r} is not YAML: {error}") from error
+            raise ConfigError(f"{origin}: {text!r} is not YAML: {error}; write {leaf.looks}") from error
     tree: dict[str, Any] = {}
     _put(tree, leaf.path, value)
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {text!r} is wrong: {error}; {leaf.text}") from error
+        # Where the fault is, is said already, unless it is within a map or list.
+        why = str(error).removesuffix(f" - at `$.{leaf.key}`")
+        raise ConfigError(f"{origin}: {text!r} is wrong: {why}; write {leaf.looks}") from error
     _check_values(settings, origin)
     return value
 
@@ -149,26 +110,25 @@ def _convert(tree: dict[str, Any], origin: str) -> Settings:
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {error}") from error
+        leaf = next((leaf for leaf in LEAVES if str(error).endswith(f" - at `$.{leaf.key}`")), None)
+        seen = f"{_value_at(tree, leaf.path)!r} is wrong: " if leaf else ""
+        fix = f"; write {leaf.looks}" if leaf else ""
+        raise ConfigError(f"{origin}: {seen}{error}{fix}") from error
     _check_values(settings, origin)
     return settings
 
 
 def _check_values(settings: Settings, origin: str) -> None:
     """Check what a type does not say, each setting for itself."""
+    tree = msgspec.to_builtins(settings)
     for leaf in LEAVES:
-        if leaf.duration:
-            _check_duration(origin, leaf, settings)
-    for name, address in (
-        ("extender.addr", settings.extender.addr),
-        ("metrics.addr", settings.metrics.addr),
-        ("webhook.addr", settings.webhook.addr),
-        ("api.addr", settings.api.addr),
-    ):
-        try:
-            split_address(address)
-        except ValueError as error:
-            raise ConfigError(f"{origin}: {name}: {error}") from error
+        if leaf.kind is DURATION:
+            _check_duration(origin, leaf, _value_at(tree, leaf.path))
+        elif leaf.kind is ADDRESS:
+            try:
+                split_address(_value_at(tree, leaf.path))
+            except ValueError as error:
+                raise ConfigError(f"{origin}: {leaf.key}: {error}") from error
     _check_taints(settings, origin)
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     prefixes = settings.policy.prefixes
@@ -198,14 +158,17 @@ def default_annotations(settings: Settings) -> dict[str, str]:
     return {f"{prefix}/{key}": str(value) for key, value in defaults.items()}
 
 
-def _check_duration(origin: str, leaf: Leaf, settings: Settings) -> None:
-    value: Any = msgspec.to_builtins(settings)
-    for part in leaf.path:
-        value = value[part]
+def _value_at(tree: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def _check_duration(origin: str, leaf: Leaf, value: str) -> None:
     try:
         parse_duration(value)
     except ValueError as error:
-        raise ConfigError(f"{origin}: {'.'.join(leaf.path)}={value!r} {error.args[0]}; {error.args[1]}") from error
+        raise ConfigError(f"{origin}: {leaf.key}={value!r} {error.args[0]}; {error.args[1]}") from error
 
 
 def split_address(address: str) -> tuple[str, int]:

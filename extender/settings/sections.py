@@ -1,65 +1,113 @@
-"""The sections of the configuration file: each setting with its unit, default and effect."""
+"""The sections of the configuration file: each setting with its kind, default and effect; the webhook's are apart.
 
-from typing import Annotated, Any, Literal
+The docstring of a section is its heading in `spotmix serve --help` and in the reference; the text of a setting is its
+description there. Both have to be understood alone.
+"""
 
-from msgspec import Meta, Struct, field
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
 
 from extender.core.model.classes import ClassRules
-
-
-def _duration(text: str) -> Any:
-    return Meta(description=text, extra={"unit": "duration"})
-
-
-def _doc(text: str, flag: str = "") -> Any:
-    return Meta(description=text, extra={"flag": flag} if flag else None)
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A section of the file."""
+from extender.settings.values import (
+    ADDRESS,
+    BYTES,
+    CONTEXT,
+    DNS_NAME,
+    FILE,
+    HOST,
+    IDENTITY,
+    IN_PERCENT,
+    NAME,
+    PATH,
+    PEM,
+    PERCENT,
+    SOME_DNS_NAME,
+    URL,
+    WEIGHT,
+    Section,
+    doc,
+    duration,
+)
+from extender.settings.webhook_sections import WebhookSettings
 
 
 class TlsSettings(Section, frozen=True):
-    """Serving the extender by HTTPS. Files are read again when they change."""
+    """HTTPS of the scheduler extender. The files are read again when they change."""
 
-    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves plain HTTP", "tls-cert")] = ""
-    key: Annotated[str, _doc("PEM file of its private key", "tls-key")] = ""
-    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by", "client-ca")] = ""
+    cert: Annotated[
+        str, doc("PEM file of the extender's serving certificate; empty serves plain HTTP", FILE, "tls-cert")
+    ] = ""
+    key: Annotated[str, doc("PEM file of the private key of the extender's certificate", FILE, "tls-key")] = ""
+    client_ca: Annotated[
+        str,
+        doc(
+            "PEM file of the CA that must have signed the certificates of the extender's clients; "
+            "empty asks clients for no certificate",
+            FILE,
+            "client-ca",
+        ),
+    ] = ""
 
 
 class ExtenderSettings(Section, frozen=True):
-    """The scheduler extender."""
+    """The scheduler extender, which kube-scheduler calls for every pod it places."""
 
-    addr: Annotated[str, _doc("address:port that the extender listens on")] = "0.0.0.0:8888"
-    url_prefix: Annotated[str, _doc("path before /filter and /prioritize")] = "/scheduler"
-    max_body: Annotated[int, _doc("largest request body in bytes"), Meta(ge=1024)] = 16 * 1024 * 1024
+    addr: Annotated[str, doc("Address that the extender listens on", ADDRESS)] = "0.0.0.0:8888"
+    url_prefix: Annotated[
+        str, doc("Path before /filter and /prioritize in the URLs that the scheduler calls", PATH)
+    ] = "/scheduler"
+    max_body: Annotated[int, doc("Largest request body that the extender accepts, in bytes", BYTES), Meta(ge=1024)] = (
+        16 * 1024 * 1024
+    )
     max_candidates: Annotated[
         int,
-        _doc("most nodes that pass filter for a managed pod, spread over pools; 0 passes all of the class"),
+        doc(
+            "Most nodes that the scheduler is left to choose from for a managed pod, spread over node pools; "
+            "0 leaves all nodes of the pod's class"
+        ),
         Meta(ge=0),
     ] = 100
-    owner_wait: Annotated[str, _duration("how long a decision waits for an owner the watch has not delivered")] = "0.1s"
-    reservation_ttl: Annotated[str, _duration("how long a seat is held for a pod that the watch never delivers")] = (
-        "15m"
-    )
+    owner_wait: Annotated[
+        str,
+        duration(
+            "How long a decision waits for a pod's owner, such as its ReplicaSet, that the API server has not reported "
+            "yet"
+        ),
+    ] = "0.1s"
+    reservation_ttl: Annotated[
+        str,
+        duration(
+            "How long the place of a replica in the split is held for a pod that was decided on but is never reported "
+            "by the API server"
+        ),
+    ] = "15m"
     decision_log: Annotated[
         int,
-        _doc("last decisions on managed pods that are kept in memory, at some 480 bytes each; 0 keeps none"),
+        doc(
+            "How many of the last decisions on managed pods are kept in memory, at about 480 bytes each, for `spotmix "
+            "watch` and `explain`; 0 keeps none"
+        ),
         Meta(ge=0, le=1_000_000),
     ] = 10_000
     interruption_half_life: Annotated[
-        str, _duration("how long until an interruption of a spot pool counts half as much against the pool")
+        str, duration("Time after which an interruption of a spot pool counts half as much against that pool")
     ] = "1h"
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 
 class MetricsSettings(Section, frozen=True):
-    """Health and metrics."""
+    """Health and metrics, for the kubelet and Prometheus."""
 
-    addr: Annotated[str, _doc("address:port of /livez, /readyz and /metrics")] = "0.0.0.0:8080"
+    addr: Annotated[
+        str, doc("Address that serves /livez, /readyz and /metrics, and the web console at /console", ADDRESS)
+    ] = "0.0.0.0:8080"
     workload_series: Annotated[
         int,
-        _doc("most workloads that have series of their own, the oldest; 0 for none, sums over all are always there"),
+        doc(
+            "Most workloads that have metric series of their own, the oldest first; 0 gives none any. Sums over all "
+            "workloads are always there"
+        ),
         Meta(ge=0),
     ] = 2000
 
@@ -67,39 +115,48 @@ class MetricsSettings(Section, frozen=True):
 class ConsoleSettings(Section, frozen=True):
     """The web console, at /console on the address of the metrics."""
 
-    enabled: Annotated[bool, _doc("serve the console, which shows workloads, pods and nodes")] = True
+    enabled: Annotated[bool, doc("Serve the web console, which shows workloads, pods and nodes")] = True
     auth: Annotated[
         Literal["none", "kubernetes"],
-        _doc(
-            "none shows it to whoever can reach it; kubernetes asks for a token, and the API server whom it belongs to "
-            "and what they may see"
+        doc(
+            "Who may see the console: none shows it to whoever can reach it; kubernetes wants a token, asks the API "
+            "server whose it is, and shows what its owner may see"
         ),
     ] = "none"
 
 
 class ApiTlsSettings(Section, frozen=True):
-    """Serving the API by TLS. Files are read again when they change."""
+    """TLS of the gRPC API. The files are read again when they change."""
 
-    cert: Annotated[str, _doc("PEM file of the serving certificate; empty serves without TLS")] = ""
-    key: Annotated[str, _doc("PEM file of its private key")] = ""
-    client_ca: Annotated[str, _doc("PEM file of the CA that clients' certificates must be signed by")] = ""
+    cert: Annotated[str, doc("PEM file of the API's serving certificate; empty serves without TLS", FILE)] = ""
+    key: Annotated[str, doc("PEM file of the private key of the API's certificate", FILE)] = ""
+    client_ca: Annotated[
+        str,
+        doc(
+            "PEM file of the CA that must have signed the certificates of the API's clients; "
+            "empty asks clients for no certificate",
+            FILE,
+        ),
+    ] = ""
 
 
 class ApiSettings(Section, frozen=True):
-    """The gRPC API: what Spotmix knows and decides, for programs. Nothing can be changed through it."""
+    """The gRPC API, which tells programs what Spotmix knows and decides. Nothing can be changed through it."""
 
-    enabled: Annotated[bool, _doc("serve the API")] = True
-    addr: Annotated[str, _doc("address:port that the API listens on")] = "0.0.0.0:9444"
+    enabled: Annotated[bool, doc("Serve the gRPC API")] = True
+    addr: Annotated[str, doc("Address that the gRPC API listens on", ADDRESS)] = "0.0.0.0:9444"
     tls: ApiTlsSettings = field(default_factory=ApiTlsSettings)
     auth: Annotated[
         Literal["none", "kubernetes"],
-        _doc(
-            "who may ask: none lets everybody who can reach it, kubernetes those whose bearer token Kubernetes accepts "
-            "and whom it lets see resources of placement.spotmix.io; tokens are to go by TLS"
+        doc(
+            "Who may call the API: none lets in whoever can reach it; kubernetes lets in those whose bearer token the "
+            "API server accepts and who may see resources of placement.spotmix.io. Serve by TLS where tokens are sent"
         ),
     ] = "none"
     max_watches: Annotated[
-        int, _doc("most callers that follow decisions at a time; there may be 100 other calls beside them"), Meta(ge=0)
+        int,
+        doc("Most callers that follow decisions at the same time; 100 calls of other kinds may run beside them"),
+        Meta(ge=0),
     ] = 16
 
 
@@ -108,224 +165,247 @@ class LogSettings(Section, frozen=True):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _doc("least severe level that is logged; debug has a line per decision on a managed pod"),
+        doc("Least severe level that is logged; debug has a line for each decision on a managed pod"),
     ] = "info"
     format: Annotated[
-        Literal["auto", "json", "console"], _doc("json, console, or auto: console on a terminal, else json")
+        Literal["auto", "json", "console"],
+        doc("Format of log lines: json for programs, console for people, auto for console on a terminal, else json"),
     ] = "auto"
 
 
 class CacheSettings(Section, frozen=True):
-    """The watch on the cluster."""
+    """The copy of the cluster's objects that Spotmix keeps by watching the API server."""
 
-    page_size: Annotated[int, _doc("objects per page of a list"), Meta(ge=1, le=5000)] = 200
-    stale_after: Annotated[str, _duration("a resource not heard of for longer makes the process not ready")] = "3m"
+    page_size: Annotated[
+        int, doc("How many objects are asked for at a time when a kind of object is listed"), Meta(ge=1, le=5000)
+    ] = 200
+    stale_after: Annotated[
+        str, duration("Report not ready when nothing was heard about a kind of object for longer than this")
+    ] = "3m"
 
 
 class ScaleInSettings(Section, frozen=True):
-    """Scale-in that keeps the split."""
+    """What keeps the split when a workload becomes smaller."""
 
     deletion_cost: Annotated[
         bool,
-        _doc(
-            "write pod-deletion-cost by seat on pods of ReplicaSets, so that the highest seats leave first; "
-            "a cost that somebody else set stays"
+        doc(
+            "Write the annotation pod-deletion-cost on pods of ReplicaSets, so that scaling in removes the pods that "
+            "the smaller split does not need; a cost that somebody else has set stays"
         ),
     ] = True
-    settle: Annotated[str, _duration("how long a revision must be unchanged before seats are written")] = "2s"
-    rate: Annotated[float, _doc("most cost patches per second"), Meta(gt=0)] = 50.0
-
-
-_PERCENT = Meta(ge=0, le=100)
-_DNS_NAME = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+    settle: Annotated[
+        str, duration("How long a revision must have been unchanged before the costs of its pods are written")
+    ] = "2s"
+    rate: Annotated[float, doc("Most deletion costs that are written in a second"), Meta(gt=0)] = 50.0
 
 
 class LeaderElectionSettings(Section, frozen=True):
-    """Which of several replicas decides. The times are those of client-go, and so are their defaults."""
+    """Which of several replicas of Spotmix decides. Times mean what they mean in client-go, and have its defaults."""
 
-    enabled: Annotated[bool, _doc("run as one of several replicas, of which the holder of a Lease decides")] = False
-    name: Annotated[str, _doc("name of the Lease"), Meta(min_length=1, pattern=_DNS_NAME)] = "spotmix"
+    enabled: Annotated[
+        bool, doc("Run as one of several replicas, of which the one that holds a Lease makes the decisions")
+    ] = False
+    name: Annotated[str, doc("Name of the Lease", NAME), SOME_DNS_NAME] = "spotmix"
     namespace: Annotated[
-        str, _doc("namespace of the Lease; empty takes the pod's own ($POD_NAMESPACE)"), Meta(pattern=_DNS_NAME)
+        str, doc("Namespace of the Lease; empty takes the pod's own ($POD_NAMESPACE)", NAME), DNS_NAME
     ] = ""
     identity: Annotated[
-        str, _doc("what this replica is called in the Lease; empty takes $POD_NAME, else host name and process id")
+        str,
+        doc("What this replica is called in the Lease; empty takes $POD_NAME, else host name and process id", IDENTITY),
     ] = ""
-    lease_duration: Annotated[str, _duration("how long others wait for a leader that renews no more")] = "15s"
-    renew_deadline: Annotated[str, _duration("how long the leader decides without a renewal that succeeded")] = "10s"
-    retry_period: Annotated[str, _duration("how long between two attempts to get or renew the Lease")] = "2s"
+    lease_duration: Annotated[
+        str, duration("How long other replicas wait, after the leader's last renewal, before one takes the lead")
+    ] = "15s"
+    renew_deadline: Annotated[
+        str, duration("How long the leader goes on deciding while its renewals of the Lease fail")
+    ] = "10s"
+    retry_period: Annotated[str, duration("Time between two attempts to get or renew the Lease")] = "2s"
 
 
 class DriftSettings(Section, frozen=True):
-    """The drift loop: moves pods back to the split that their owners asked for."""
+    """The drift loop, which evicts pods so that workloads come back to the split that their owners asked for."""
 
-    enabled: Annotated[bool, _doc("move pods that are too many in their class")] = True
+    enabled: Annotated[bool, doc("Move pods when a class of nodes holds more of a workload than its split says")] = True
     read_only: Annotated[
-        bool, _doc("dry run: plan, ask the API server with dryRun whether it would evict, report, change nothing")
+        bool,
+        doc(
+            "Dry run: plan moves and report them, ask the API server with dryRun whether it would evict, change nothing"
+        ),
     ] = False
     interval: Annotated[
-        str, _duration("how often every workload is looked at, beside whenever it changes; at least 5s")
+        str,
+        duration("How often every workload is looked at, also when nothing about it has changed; at least 5s"),
     ] = "30s"
-    min_pod_age: Annotated[str, _duration("a younger pod is not moved")] = "2m"
+    min_pod_age: Annotated[str, duration("Pods younger than this are not moved")] = "2m"
     dwell: Annotated[
-        str, _duration("how long a node must have been Ready and not going away before pods are moved to it")
+        str, duration("How long a node must have been Ready, and not about to go away, before pods are moved to it")
     ] = "5m"
     max_moves_per_hour: Annotated[
         int,
-        _doc("most moves of a workload in an hour, where its max-moves-per-hour says nothing"),
+        doc("Most moves of a workload in an hour, where its annotation max-moves-per-hour says nothing"),
         Meta(ge=0, le=10_000),
     ] = 6
     max_moves_in_flight: Annotated[
-        int, _doc("most moves in the cluster that wait for a pod to end or for its replacement"), Meta(ge=1, le=10_000)
+        int,
+        doc(
+            "Most moves in the whole cluster at the same time; a move lasts until the old pod has ended and its "
+            "replacement is Ready"
+        ),
+        Meta(ge=1, le=10_000),
     ] = 10
     workload_in_flight: Annotated[
-        int, _doc("such moves of one workload, in percent of its replicas; at least one"), _PERCENT
+        int,
+        doc("Most moves of one workload at the same time, in percent of its replicas; one is always allowed", PERCENT),
+        IN_PERCENT,
     ] = 10
     max_unavailable: Annotated[
-        int, _doc("pods of a workload that may be unavailable, the move included, in percent; at least one"), _PERCENT
+        int,
+        doc(
+            "Most pods of a workload that may be unavailable, the moved one included, in percent of its replicas; one "
+            "is always allowed",
+            PERCENT,
+        ),
+        IN_PERCENT,
     ] = 5
     drain_on_interruption: Annotated[
-        bool, _doc("evict pods from a spot node that is about to be taken away, so that replacements start before")
+        bool,
+        doc(
+            "Evict the pods of a spot node that is about to be taken away, so that replacements start before it is gone"
+        ),
     ] = True
     drain_max_unavailable: Annotated[
         int,
-        _doc("as maxUnavailable, for pods that leave such a node and have no PodDisruptionBudget"),
-        _PERCENT,
+        doc(
+            "Most pods of a workload that may be unavailable while its pods leave a spot node that is about to be "
+            "taken away, in percent of its replicas; counts for pods that no PodDisruptionBudget covers",
+            PERCENT,
+        ),
+        IN_PERCENT,
     ] = 25
     not_ready_nodes: Annotated[
-        int, _doc("nothing is moved while more of the nodes are not Ready, in percent"), _PERCENT
+        int, doc("Move nothing while more than this share of all nodes is not Ready, in percent", PERCENT), IN_PERCENT
     ] = 20
-    move_singletons: Annotated[bool, _doc("move the only replica of a workload too")] = False
-    back_off: Annotated[str, _duration("wait after a move in vain; doubled by each further one")] = "1m"
-    max_back_off: Annotated[str, _duration("longest such wait")] = "1h"
+    move_singletons: Annotated[bool, doc("Also move the pod of a workload that has one replica")] = False
+    back_off: Annotated[
+        str,
+        duration("How long a workload is left alone after a move that did not help; each further one doubles it"),
+    ] = "1m"
+    max_back_off: Annotated[
+        str, duration("Longest time that a workload is left alone after moves that did not help")
+    ] = "1h"
     circuit_moves: Annotated[
-        int, _doc("moves in vain within circuitWindow after which a workload is left alone"), Meta(ge=1, le=1000)
+        int,
+        doc("Moves that did not help, within circuitWindow, after which a workload is left alone for circuitReset"),
+        Meta(ge=1, le=1000),
     ] = 3
-    circuit_window: Annotated[str, _duration("see circuitMoves")] = "6h"
+    circuit_window: Annotated[str, duration("Time in which the moves that did not help are counted")] = "6h"
     circuit_reset: Annotated[
-        str, _duration("how long a workload is left alone then, unless its policy changes before")
+        str,
+        duration(
+            "How long a workload is left alone after circuitMoves moves that did not help, unless its policy changes "
+            "before"
+        ),
     ] = "24h"
     replacement_timeout: Annotated[
-        str, _duration("how long a replacement may take to become Ready, beside the grace period of the old pod")
+        str,
+        duration("How long a replacement may take to become Ready, in addition to the grace period of the old pod"),
     ] = "15m"
     blocked_after: Annotated[
-        str, _duration("how long a surplus pod stays before an Event tells why; six times that when the reason passes")
+        str,
+        duration(
+            "How long a pod has to stay on the wrong class before an Event says why it is not moved; six times as long "
+            "where the reason passes by itself"
+        ),
     ] = "5m"
     store: Annotated[
         str,
-        _doc("ConfigMap that keeps moves in flight and back-off over restarts"),
-        Meta(min_length=1, pattern=_DNS_NAME),
+        doc("ConfigMap that keeps moves in flight and waiting times when Spotmix restarts", NAME),
+        SOME_DNS_NAME,
     ] = "spotmix-drift"
     namespace: Annotated[
         str,
-        _doc("namespace of that ConfigMap; empty takes the pod's own ($POD_NAMESPACE), outside of a pod default"),
-        Meta(pattern=_DNS_NAME),
+        doc(
+            "Namespace of the ConfigMap drift.store; empty takes the pod's own ($POD_NAMESPACE), outside of a pod "
+            "`default`",
+            NAME,
+        ),
+        DNS_NAME,
     ] = ""
-
-
-class CertificateSettings(Section, frozen=True):
-    """The webhook's serving certificate, made and renewed by Spotmix itself."""
-
-    secret: Annotated[
-        str,
-        _doc("Secret in the own namespace that holds CA and certificate; empty makes none"),
-        Meta(pattern=_DNS_NAME),
-    ] = ""
-    service: Annotated[
-        str, _doc("Service that the API server calls; its DNS names go into the certificate"), Meta(pattern=_DNS_NAME)
-    ] = "spotmix"
-    dns_names: Annotated[tuple[str, ...], _doc("further DNS names of the certificate")] = ()
-    ip_addresses: Annotated[tuple[str, ...], _doc("IP addresses of the certificate")] = ()
-    configurations: Annotated[
-        tuple[str, ...],
-        _doc("names of the Mutating- and ValidatingWebhookConfigurations whose caBundle is kept current"),
-    ] = ()
-    validity: Annotated[str, _duration("how long a certificate is valid")] = "2160h"
-    ca_validity: Annotated[str, _duration("how long a CA is valid")] = "87600h"
-    renew_before: Annotated[str, _duration("how long before its end a certificate is replaced")] = "720h"
-
-
-class WebhookTlsSettings(Section, frozen=True):
-    """Files of the webhook's serving certificate. They are read again when they change."""
-
-    cert: Annotated[str, _doc("PEM file of the webhook's serving certificate")] = ""
-    key: Annotated[str, _doc("PEM file of its private key")] = ""
-
-
-class WebhookSettings(Section, frozen=True):
-    """The admission webhook."""
-
-    enabled: Annotated[bool, _doc("serve the admission webhook")] = False
-    addr: Annotated[str, _doc("address:port that the webhook listens on, by HTTPS")] = "0.0.0.0:9443"
-    max_body: Annotated[int, _doc("largest review in bytes"), Meta(ge=1024)] = 3 * 1024 * 1024
-    tls: WebhookTlsSettings = field(default_factory=WebhookTlsSettings)
-    certificates: CertificateSettings = field(default_factory=CertificateSettings)
-    default_scheduler_name: Annotated[
-        str,
-        _doc("schedulerName of managed pods whose workload and Namespace name none; empty leaves them alone"),
-        Meta(max_length=253),
-    ] = ""
-    invalid_policies: Annotated[
-        Literal["warn", "deny"], _doc("what becomes of workloads with wrong annotations: warn about or deny them")
-    ] = "warn"
-    preference_weight: Annotated[
-        int,
-        _doc("weight of the preferred node affinity towards the class that is short; 0 adds none"),
-        Meta(ge=0, le=100),
-    ] = 50
-    extra_spot_taints: Annotated[
-        tuple[str, ...],
-        _doc("further taints of spot nodes, for pods to tolerate: key=value:effect, or key:effect for any value"),
-    ] = ()
 
 
 class PolicySettings(Section, frozen=True):
-    """How workloads' annotations are read."""
+    """How the annotations of workloads and Namespaces are read."""
 
     prefixes: Annotated[
         tuple[str, ...],
-        _doc("annotation and label prefixes, ours first; an earlier one wins"),
+        doc("Prefixes of annotations and labels that are read; where two say different things the earlier one counts"),
         Meta(min_length=1),
     ] = ("spotmix.io", "spotalis.io")
     defaults: Annotated[
         dict[str, str | int],
-        _doc('annotations that apply where no workload or Namespace sets them, such as {"spot-percentage": "70"}'),
+        doc(
+            "Policy where neither a workload nor its Namespace sets a key; keys have no prefix, as in "
+            '{"spot-percentage": "70"}'
+        ),
     ] = field(default_factory=dict)
     protected_namespaces: Annotated[
         tuple[str, ...],
-        _doc("namespaces whose pods always pass, beside kube-system and the one Spotmix runs in"),
+        doc("Namespaces whose pods may go to any node; kube-system and that of Spotmix always are among them"),
     ] = ("kube-system",)
 
 
 class SchedulerConfigSettings(Section, frozen=True):
-    """Our entry in a scheduler's configuration, where Spotmix writes it. Paths are on the scheduler's machine."""
+    """The extender's entry in a scheduler's configuration. Paths are on the scheduler's machine."""
 
     url_prefix: Annotated[
         str,
-        _doc("http:// or https:// address of the extender as the scheduler reaches it; empty is made of extender.addr"),
+        doc(
+            "Address of the extender as the scheduler reaches it, http:// or https://; empty is made of extender.addr",
+            URL,
+        ),
     ] = ""
     weight: Annotated[
-        int, _doc("what our scores are multiplied by; above 12 they outweigh the scheduler's own"), Meta(ge=1, le=1000)
+        int,
+        doc("What Spotmix's scores are multiplied by; above 12 they outweigh the scheduler's own", WEIGHT),
+        Meta(ge=1, le=1000),
     ] = 15
     node_cache_capable: Annotated[
-        bool, _doc("the scheduler sends names instead of nodes; false makes nodes look empty to its own scoring")
+        bool,
+        doc("The scheduler sends names instead of whole nodes; false makes nodes look empty to its own scoring"),
     ] = True
-    http_timeout: Annotated[str, _duration("how long the scheduler waits for an answer")] = "5s"
-    ignorable: Annotated[bool, _doc("true: pods are placed anywhere while Spotmix is away; false: they wait")] = False
-    ca_file: Annotated[str, _doc("PEM file of the CA that signed the extender's certificate; needed with https")] = ""
-    ca_data: Annotated[str, _doc("the CA itself, as PEM or its base64; wins over caFile")] = ""
-    cert_file: Annotated[str, _doc("PEM file of the client certificate that the scheduler shows")] = ""
-    key_file: Annotated[str, _doc("PEM file of its private key")] = ""
-    server_name: Annotated[str, _doc("name in the extender's certificate, where it is not the host of urlPrefix")] = ""
+    http_timeout: Annotated[str, duration("How long the scheduler waits for an answer of the extender")] = "5s"
+    ignorable: Annotated[
+        bool,
+        doc("What happens to pods while Spotmix cannot be reached: true places them anywhere, false lets them wait"),
+    ] = False
+    ca_file: Annotated[
+        str, doc("PEM file of the CA that signed the extender's certificate; needed with https", FILE)
+    ] = ""
+    ca_data: Annotated[
+        str, doc("The CA that signed the extender's certificate, by itself; counts before caFile", PEM)
+    ] = ""
+    cert_file: Annotated[str, doc("PEM file of the client certificate that the scheduler shows", FILE)] = ""
+    key_file: Annotated[str, doc("PEM file of the private key of the scheduler's client certificate", FILE)] = ""
+    server_name: Annotated[
+        str, doc("Name in the extender's certificate, where it is not the host of urlPrefix", HOST)
+    ] = ""
 
 
 class Settings(Section, frozen=True):
-    """The whole configuration."""
+    """Which cluster, and how its nodes are told apart."""
 
     kubeconfig: Annotated[
-        str, _doc("kubeconfig file; empty tries $KUBECONFIG, ~/.kube/config, then the pod's service account")
+        str,
+        doc(
+            "Kubeconfig file, which says where the cluster is; empty takes $KUBECONFIG, else ~/.kube/config, else the "
+            "pod's service account",
+            FILE,
+        ),
     ] = ""
-    context: Annotated[str, _doc("context of the kubeconfig; empty takes its current one")] = ""
+    context: Annotated[str, doc("Context of the kubeconfig that is used; empty takes its current context", CONTEXT)] = (
+        ""
+    )
     extender: ExtenderSettings = field(default_factory=ExtenderSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
@@ -340,5 +420,8 @@ class Settings(Section, frozen=True):
     scheduler_config: SchedulerConfigSettings = field(default_factory=SchedulerConfigSettings)
     classes: Annotated[
         ClassRules,
-        _doc("how nodes are told apart: defaultClass, extraRules, rules, extraGoingAwayTaints, ..."),
+        doc(
+            "Which labels tell spot nodes from on-demand ones, and which taints and conditions say that a node is "
+            "about to go away; extraRules and extraGoingAwayTaints add to what is built in"
+        ),
     ] = field(default_factory=ClassRules)

@@ -55,7 +55,7 @@ def test_the_page_of_all_settings_is_current(runner: CliRunner) -> None:
     assert result.output == page.read_text(), "run make reference"
     assert all(f"`{'.'.join(leaf.path)}`" in result.output and leaf.text in result.output for leaf in LEAVES)
     assert "| `log.level` | `debug`, `info`, `warning`, `error` | `info` |" in result.output
-    assert "| `extender.tls.cert` (flag `--tls-cert`) | text | empty |" in result.output
+    assert "| `extender.tls.cert` (flag `--tls-cert`) | `FILE` | empty |" in result.output
 
 
 def test_commands_and_version(runner: CliRunner) -> None:

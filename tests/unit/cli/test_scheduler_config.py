@@ -177,7 +177,7 @@ def test_what_is_no_text_or_no_yaml(runner: CliRunner, file: Path, content: byte
 @pytest.mark.parametrize("command", ["render", "inject", "check"])
 def test_help_teaches(runner: CliRunner, command: str) -> None:
     text = runner.invoke(cli, ["scheduler-config", command, "--help"], terminal_width=500).output
-    assert "Exit code 0: " in text
+    assert "Exit codes:\n  0  " in text
     assert f"spotmix scheduler-config {command}" in text
     for flag in ("--scheduler-config-url-prefix", "--scheduler-config-ca-file", "--extender-addr", "--config"):
         assert flag in text

@@ -140,8 +140,8 @@ def test_a_fault_is_a_line_and_code_2(arguments: list[str], wanted: str) -> None
 
 def test_the_scenario_of_the_help_runs(runner: CliRunner) -> None:
     text = runner.invoke(cli, ["simulate", "--help"]).output
-    begin, end = text.index("    apiVersion:"), text.index("  Your own cluster:")
-    scenario = "\n".join(line.removeprefix("    ") for line in text[begin:end].splitlines())
+    begin, end = text.index("  apiVersion:"), text.index("\nOptions:")
+    scenario = "\n".join(line.removeprefix("  ") for line in text[begin:end].splitlines())
     assert simulate(runner, "-", "--duration", "7h", stdin=scenario)["interruptions"] >= 6
 
 
@@ -149,8 +149,8 @@ def test_help_teaches(runner: CliRunner) -> None:
     text = runner.invoke(cli, ["simulate", "--help"]).output
     for part in (
         "kind: Simulation",
-        "kubectl get nodes,pods",
-        "Exit code 0",
+        "kubectl get -A -o json",
+        "Exit codes:\n  0  simulated",
         "--snapshot",
         "--stock",
         "spot-percentage",
