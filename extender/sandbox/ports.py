@@ -19,7 +19,10 @@ _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LEAST = 10_000
 _MOST = 65_535
 _ATTEMPTS = 100
-_handed_out: set[int] = set()
+_CLAIM = "\0spotmix-port-{}"
+_claimed: set[int] = set()
+"""Ports that `free_port` has given. Each claim is a name among the kernel's abstract sockets, which are as private to a
+network as its ports: another process on it finds the name taken, until this one ends."""
 
 
 class PortReservations:
@@ -59,19 +62,32 @@ def _beyond(low: int, high: int) -> list[int]:
 def free_port() -> int:
     """Return a loopback port that is free now, for a program that cannot share one.
 
-    The kernel gives it to nobody who does not ask for it: until the program binds it, and while the program is down,
-    neither an outgoing connection nor a port 0 request takes it.
+    Nobody gets it who does not ask for just this one: until the program binds it, and while the program is down,
+    neither an outgoing connection nor a port 0 request takes it, and no other process is given it here.
 
     Raises:
         SandboxError: all ports that were tried are taken.
     """
-    candidates = [port for port in _beyond(*_given_by_kernel()) if port not in _handed_out]
+    candidates = [port for port in _beyond(*_given_by_kernel()) if port not in _claimed]
     for _ in range(_ATTEMPTS):
         # Where all ports are the kernel's to give, it has to choose.
         chosen = secrets.choice(candidates) if candidates else 0
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
             probe.bind((LOOPBACK, chosen))
             bound: int = probe.getsockname()[1]
-            _handed_out.add(bound)
+            _claim(bound)
             return bound
     raise SandboxError(f"no loopback port is free: {_ATTEMPTS} tried; end what listens on them")
+
+
+def _claim(port: int) -> None:
+    """Keep a port from being given again.
+
+    Raises:
+        OSError: another process was given it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
+        claim.bind(_CLAIM.format(port))
+        # Open from now on until the process ends.
+        claim.detach()
+    _claimed.add(port)
