@@ -3,10 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 STAY ?=
+# Tests run side by side, see tests/support/lanes.py; what one lane compiles the others need not.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo test test-fast lint types layers format bench manifests dashboards reference proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo test test-fast test-nightly lint types layers format bench manifests dashboards reference proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,10 +47,13 @@ format: $(READY) ## let ruff put the code into shape
 	@$(BIN)/ruff check --fix .
 
 test-fast: lint types layers ## all that needs no control plane
-	@$(BIN)/python -m pytest -m 'not controlplane and not tools'
+	@$(PYTEST) -m 'not controlplane and not tools'
 
 test: lint types layers controlplane tools ## everything, on a real control plane too
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+test-nightly: $(READY) ## what test-fast runs, its properties with twenty times as many examples
+	@$(PYTEST) -m 'not controlplane and not tools' --hypothesis-profile nightly --timeout 3600
 
 bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from support.cluster import Cluster, eventually, pod_template
+from support.cluster import Cluster, pod_template
+from support.patience import eventually
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from support.certificates import Authority
-from support.cluster import ENABLED, Cluster, eventually, pod_template, policy
+from support.cluster import ENABLED, Cluster, pod_template, policy
+from support.patience import eventually
 from support.webhook import Hook, called
 
 from extender.kube.client import ApiClient

@@ -1,15 +1,14 @@
 """Workloads on a sandbox, and what became of them: counted by the node a pod is bound to."""
 
-import asyncio
 import json
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
+from support.patience import eventually
 
 ENABLED = {"spotmix.io/enabled": "true"}
 RULES = ClassRules()
@@ -22,20 +21,6 @@ PATHS = {
     "ReplicationController": "/api/v1/namespaces/{}/replicationcontrollers",
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
 }
-T = TypeVar("T")
-
-
-async def eventually(
-    check: Callable[[], Awaitable[T]], good: Callable[[T], bool], what: str, seconds: float = 60.0
-) -> T:
-    """Poll `check` until `good`; at the deadline the last value seen is the failure's text."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = await check()
-        if good(value):
-            return value
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s, last seen {value!r}"
-        await asyncio.sleep(0.1)
 
 
 def policy(**keys: Any) -> dict[str, str]:

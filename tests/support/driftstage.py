@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from extender.kube.client import ApiClient
 from extender.sandbox import SimNode
 from support.audit import Audit
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import Stage, open_stage
 
 ON_DEMAND_ONLY = policy(spot_percentage=0)

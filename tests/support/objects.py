@@ -10,7 +10,7 @@ from programs import ROOT
 
 from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH, ApiClient
-from support.cluster import eventually
+from support.patience import eventually
 
 APPLY = "application/apply-patch+yaml"
 CRDS = ROOT / "tests" / "support" / "crds.yaml"

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
-from support.cluster import Cluster, eventually
+from support.cluster import Cluster
+from support.patience import eventually
 from support.podstreams import NODE, PodStreams, make_pod
 from support.service import LeaderService
 from support.stage import standard_nodes

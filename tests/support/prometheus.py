@@ -17,7 +17,7 @@ from programs import prometheus
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
-from support.cluster import eventually
+from support.patience import eventually
 
 JOB = "spotmix-metrics"
 Series = Mapping[str, Any]

@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 
 from extender.sandbox.nodes import SPOT_NOTICE
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
+from support.patience import eventually
 from support.stage import Stage, open_stage, standard_nodes
 
 FLAGS = ("--drift-min-pod-age", "1h", "--extender-interruption-half-life", "6h")

@@ -10,9 +10,10 @@ from pathlib import Path
 from extender.sandbox import create_nodes, node_pool, terminate_node
 from extender.sandbox.nodes import SPOT_NOTICE, add_taint
 from extender.sandbox.ports import free_port
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.driftstage import drift_flags
 from support.pair import REPLICAS, SHORT, Pair, opened_pair
+from support.patience import eventually
 from support.prometheus import JOB, Prometheus, scraping
 from support.stage import ZONES
 from support.webhook import Hook

@@ -15,7 +15,8 @@ from extender.sandbox import ControlPlane, SimNode
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.spotmix import scheduler_config
 from support.certificates import Authority
-from support.cluster import eventually, pod_template
+from support.cluster import pod_template
+from support.patience import eventually
 from support.stage import Stage, open_stage
 
 SECOND = "second"

@@ -11,8 +11,9 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.api import LOOPBACK, stub
 from support.certificates import Authority
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.pair import SHORT, opened_pair
+from support.patience import eventually
 from support.people import People
 
 from extender.core.model.access import list_workloads, watch_decisions

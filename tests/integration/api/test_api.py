@@ -13,7 +13,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from support.api import stub
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
+from support.patience import eventually
 from support.stage import Stage, open_stage
 
 from extender.sandbox import node_pool

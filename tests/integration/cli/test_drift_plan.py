@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 import yaml
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.driftstage import Drifting, DriftStage, drift_stage
 from support.objects import Objects
+from support.patience import eventually
 
 from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction
 from extender.sandbox.ports import free_port

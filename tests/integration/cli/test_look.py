@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 import yaml
 from programs import kubectl
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.commands import SCRIPT, Ran, run
 from support.objects import Objects
+from support.patience import eventually
 from support.stage import Stage, open_stage
 
 from extender.sandbox.ports import free_port

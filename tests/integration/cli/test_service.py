@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 import yaml
 from support.certificates import Authority
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.commands import SCRIPT, Ran, Running, run, running
 from support.objects import Objects
+from support.patience import eventually
 from support.podstreams import LABELS, PodStreams, make_pod
 from support.rights import RBAC
 from support.stage import Stage, open_stage

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import ZONES, Stage, open_stage
 
 from extender.sandbox import SimNode, node_pool, terminate_node

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from support.browser import Tab, Window
-from support.cluster import eventually, policy
+from support.cluster import policy
+from support.patience import eventually
 from support.scene import Scene
 
 from extender.core.model.reasons import Reason

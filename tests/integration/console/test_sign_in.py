@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from support.browser import Tab, Window
-from support.cluster import eventually
+from support.patience import eventually
 from support.people import People
 
 from extender.core.model.access import get_plan, get_workload, list_nodes, list_workloads, watch_decisions

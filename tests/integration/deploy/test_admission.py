@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from generate.chart import NAMESPACE, template
-from support.cluster import PATHS, eventually, pod_template
+from support.cluster import PATHS, pod_template
 from support.counting_webhook import Reviews, redirected, reviews
 from support.objects import Objects, namespace
+from support.patience import eventually
 
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane

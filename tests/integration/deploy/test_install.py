@@ -10,8 +10,8 @@ from generate.chart import CHART, NAMESPACE, RELEASE, documents, pick, pod_templ
 from generate.manifests import MANIFESTS
 from support.certificates import Authority
 from support.chartvalues import VALUE_SETS
-from support.cluster import eventually
 from support.objects import Objects, namespace
+from support.patience import eventually
 
 from extender.sandbox import ControlPlane
 

@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 from generate.chart import NAMESPACE, pick, template
 from support.audit import Audit
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
 from support.objects import Objects, namespace
+from support.patience import eventually
 from support.people import People
 from support.rights import RBAC, Right, grant, rights, service_account
 

@@ -11,8 +11,9 @@ import pytest_asyncio
 import yaml
 from generate.chart import NAMESPACE, pick, template
 from support.audit import Audit
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.objects import Objects, namespace
+from support.patience import eventually
 from support.rights import Right, grant, rights, service_account
 from support.stage import standard_nodes
 

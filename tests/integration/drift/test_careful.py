@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.cluster import eventually, is_ready, policy
+from support.cluster import is_ready, policy
 from support.driftstage import Drifting, DriftStage
+from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 

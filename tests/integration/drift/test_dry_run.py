@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.driftstage import DriftStage, drift_stage
+from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 

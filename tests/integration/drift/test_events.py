@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from integration.drift.test_in_vain import PREFERENCE
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.describe import describe, ours_of
 from support.driftstage import Drifting, DriftStage, drift_stage
+from support.patience import eventually
 from support.stage import ZONES
 
 from extender.core.model.eventreasons import EventReason

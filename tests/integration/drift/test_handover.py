@@ -5,9 +5,10 @@ import os
 import signal
 
 import pytest
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.driftstage import drift_flags
 from support.pair import SHORT, Pair, opened_pair
+from support.patience import eventually
 from support.stage import metric_lines
 
 pytestmark = [pytest.mark.controlplane]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.driftstage import Drifting, DriftStage, drift_stage
+from support.patience import eventually
 
 from extender.sandbox.spotmix import scheduler_config
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.cluster import ENABLED, eventually, is_ready, pod_template, policy
+from support.cluster import ENABLED, is_ready, pod_template, policy
 from support.driftstage import Drifting, drift_stage
+from support.patience import eventually
 
 from extender.kube.client import MERGE_PATCH
 from extender.sandbox import SimNode, create_nodes, terminate_node

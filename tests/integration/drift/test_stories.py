@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
 from support.convergence import Course, Courses
 from support.driftstage import Drifting, drift_flags, drift_stage
 from support.pair import SHORT, opened_pair
+from support.patience import eventually
 from support.stage import ZONES, standard_nodes
 
 from extender.sandbox import create_nodes, node_pool, terminate_node

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from support.cluster import Cluster, eventually
+from support.cluster import Cluster
+from support.patience import eventually
 from support.people import People
 
 from extender.core.model.access import get_workload, list_nodes, list_workloads

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from cryptography import x509
-from support.cluster import eventually
 from support.doubles_servers import connected, no_metrics
+from support.patience import eventually
 
 from extender.kube.bundles import COLLECTIONS
 from extender.kube.certificates import MADE_BY_US, Place

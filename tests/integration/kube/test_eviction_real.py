@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.cluster import eventually
 from support.doubles import World
+from support.patience import eventually
 
 from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.classes import ClassRules

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.cluster import eventually
+from support.patience import eventually
 
 from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.certificates import Authority
-from support.cluster import eventually
 from support.objects import Objects
+from support.patience import eventually
 from support.podstreams import PodStreams, make_pod
 from support.rights import RBAC
 

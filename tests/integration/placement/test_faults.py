@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
+from support.patience import eventually
 from support.stage import open_stage, standard_nodes
 
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import Stage, metric_lines, open_stage
 
 from extender.core.model.classes import DEFAULT_GOING_AWAY_TAINTS

@@ -6,8 +6,9 @@ import urllib.request
 from typing import Any
 
 import pytest
-from support.cluster import eventually, policy
+from support.cluster import policy
 from support.pair import SHORT, opened_pair
+from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane]
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from support.cluster import Cluster, eventually, policy, scheduled_message
+from support.cluster import Cluster, policy, scheduled_message
+from support.patience import eventually
 from support.stage import ZONES, Stage, open_stage, standard_nodes
 
 from extender.core.model.reasons import Reason

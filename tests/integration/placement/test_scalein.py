@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from support.audit import Audit
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import Stage, open_stage
 
 from extender.core.model.eventreasons import EventReason

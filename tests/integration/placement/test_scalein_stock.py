@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from support.cluster import Cluster, eventually, policy
+from support.cluster import Cluster, policy
+from support.patience import eventually
 from support.stage import open_stage
 
 from extender.core.policy.seats import TwoClassSeats

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.cluster import ENABLED, Cluster, eventually, is_ready, pod_template, policy
+from support.cluster import ENABLED, Cluster, is_ready, pod_template, policy
+from support.patience import eventually
 from support.stage import Stage
 
 from extender.core.scalein.costs import seat_in

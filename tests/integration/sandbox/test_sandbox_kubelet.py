@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from support.cluster import Cluster, eventually, is_ready, pod_template
+from support.cluster import Cluster, is_ready, pod_template
+from support.patience import eventually
 
 from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient

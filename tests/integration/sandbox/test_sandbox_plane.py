@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 import pytest_asyncio
-from support.cluster import eventually
+from support.patience import eventually
 
 from extender.core.model.errors import ApiError, SandboxError
 from extender.sandbox import ControlPlane

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.cluster import eventually, pod_template, policy
+from support.cluster import pod_template, policy
 from support.driftstage import drift_flags
+from support.patience import eventually
 from support.stage import Stage, open_stage
 from support.tracing import Collector, Received, collecting
 from support.webhook import Hook, called

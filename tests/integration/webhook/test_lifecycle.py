@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from support.cluster import ENABLED, eventually, pod_template, policy
+from support.cluster import ENABLED, pod_template, policy
 from support.pair import REPLICAS, SHORT, opened_pair
+from support.patience import eventually
 from support.service import Service
 from support.stage import metric_lines
 from support.webhook import CONFIGURATIONS, SECOND, Hook

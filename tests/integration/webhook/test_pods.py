@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import ENABLED, Cluster, eventually, pod_template, policy
+from support.cluster import ENABLED, Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import ZONES, Stage
 from support.webhook import SECOND, open_hooked_stage
 

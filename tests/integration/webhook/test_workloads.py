@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from support.certificates import Authority
-from support.cluster import Cluster, eventually, pod_template, policy
+from support.cluster import Cluster, pod_template, policy
+from support.patience import eventually
 from support.stage import Stage
 from support.webhook import Hook, post_with_warnings
 

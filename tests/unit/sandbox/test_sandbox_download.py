@@ -129,7 +129,7 @@ def test_an_archive_without_the_file_is_refused(tmp_path: Path) -> None:
         releases(url, files).fetch(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"<html>", release()[ETCD_PATH][:40]])
+@pytest.mark.parametrize("content", [b"<html>", release()[ETCD_PATH][:40]], ids=["text", "cut short"])
 def test_an_archive_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     files = release() | {ETCD_PATH: content}
     with serving(files) as url, pytest.raises(SandboxError, match="cannot be unpacked"):

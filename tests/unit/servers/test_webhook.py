@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.doubles_servers import LIMIT, Client, connected, running
 from support.doubles_webhook import CONFIG, HookBench
+from support.examples import examples
 from support.reviews import answer, encoded, pod, review
 
 PATHS = {
@@ -234,10 +235,17 @@ def mangled(draw: st.DrawFn) -> bytes:
     return body
 
 
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all examples."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@settings(examples(500), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(PATHS)), mangled() | st.binary(max_size=50))
-def test_two_thousand_malformed_reviews(path: str, body: bytes) -> None:
+def test_malformed_reviews(runner: asyncio.Runner, path: str, body: bytes) -> None:
     bench = HookBench()
     bench.world.deployment("web", 2, spot_percentage=50)
-    asyncio.run(sane(bench, path, body))
+    runner.run(sane(bench, path, body))
     assert bench.world.state.reserved == 0

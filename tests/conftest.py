@@ -1,0 +1,47 @@
+"""What holds for all tests: how they run side by side, how long one may take, how many examples are tried."""
+
+import signal
+from typing import Any
+
+import pytest
+from support.examples import register_profiles
+from support.lanes import Units, lanes, unit_of
+from support.patience import Patience
+
+register_profiles()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return lanes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Units:
+    return Units(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on a control plane come first where there are lanes: they take long, and the quick ones fill the gaps."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (item.get_closest_marker("controlplane") is None, unit_of(item.nodeid)))
+
+
+def pytest_timeout_set_timer(item: Any, settings: Any) -> bool:
+    """A test's limit, in seconds that stretch on a slow machine."""
+    patience = Patience(settings.timeout)
+
+    def cancel() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def tick(*_: object) -> None:
+        if patience.left() <= 0:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            item.config.pluginmanager.getplugin("timeout").timeout_sigalrm(item, settings)
+
+    item.cancel_timeout = cancel
+    signal.signal(signal.SIGALRM, tick)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
+    return True

@@ -1,0 +1,21 @@
+"""How many examples Hypothesis tries: some in every run, many more with `--hypothesis-profile nightly`."""
+
+from hypothesis import settings
+
+NIGHTLY = "nightly"
+_ORDINARY = "ordinary"
+_COUNT = 100
+_MORE = 20
+
+
+def register_profiles() -> None:
+    """Make the profiles known; a slow example is no failure in any of them."""
+    settings.register_profile(_ORDINARY, max_examples=_COUNT, deadline=None)
+    settings.register_profile(NIGHTLY, max_examples=_COUNT * _MORE, deadline=None)
+    settings.load_profile(_ORDINARY)
+
+
+def examples(count: int) -> settings:
+    """Try `count` examples in every run, twenty times as many nightly."""
+    factor = _MORE if settings.get_current_profile_name() == NIGHTLY else 1
+    return settings(max_examples=count * factor)
