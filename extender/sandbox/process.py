@@ -64,7 +64,7 @@ class Component:
         probe: Probe,
         url: str = "",
         env: Mapping[str, str] | None = None,
-        start_timeout: float = 60.0,
+        start_timeout: float = 180.0,
         stop_grace: float = 5.0,
     ) -> None:
         """Describe the process; nothing is started.
@@ -77,7 +77,8 @@ class Component:
             probe: says whether it is ready.
             url: its HTTPS address, for those who want to call it.
             env: its whole environment; ours when None.
-            start_timeout: seconds from start to ready before `start` gives up.
+            start_timeout: seconds from start to ready before `start` gives up; many, as a busy machine takes long, and
+                a process that fails ends.
             stop_grace: seconds it has to end after SIGTERM before it is killed.
         """
         self.name = name

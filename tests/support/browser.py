@@ -8,6 +8,8 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 from programs.chromium import chromium
 
+from support.patience import stretched
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -68,6 +70,7 @@ class Window:
     async def tab(self, base: str = "", **options: Any) -> AsyncIterator[Tab]:
         """A fresh page, of another console if `base` says so; `options` are those of Playwright's `new_context`."""
         context = await self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(stretched(30_000))
         try:
             yield Tab(await context.new_page(), base or self._base)
         finally:

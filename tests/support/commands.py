@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from support.patience import stretched, within
+
 SCRIPT = Path(sys.executable).with_name("spotmix")
 
 
@@ -49,22 +51,22 @@ class Running:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def line(self, within: float = 60.0) -> str:
+    async def line(self, seconds: float = 60.0) -> str:
         """The next line of its output."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(within):
+        async with within(seconds):
             return (await self._process.stdout.readline()).decode().rstrip("\n")
 
-    async def note(self, within: float = 60.0) -> str:
+    async def note(self, seconds: float = 60.0) -> str:
         """The next line of its errors."""
         assert self._process.stderr is not None
-        async with asyncio.timeout(within):
+        async with within(seconds):
             return (await self._process.stderr.readline()).decode().rstrip("\n")
 
     async def interrupt(self) -> Ran:
         """Ctrl-C, and what it says until it has ended."""
         self._process.send_signal(signal.SIGINT)
-        out, err = await asyncio.wait_for(self._process.communicate(), 30)
+        out, err = await asyncio.wait_for(self._process.communicate(), stretched(30))
         return Ran(self._process.returncode or 0, out.decode(), err.decode())
 
 

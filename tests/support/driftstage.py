@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,7 @@ from extender.kube.client import ApiClient
 from extender.sandbox import SimNode
 from support.audit import Audit
 from support.cluster import Cluster, pod_template, policy
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 
 ON_DEMAND_ONLY = policy(spot_percentage=0)
@@ -27,7 +28,7 @@ def drift_flags(**settings: Any) -> list[str]:
         "max_moves_per_hour": 1000,
         "workload_in_flight": 30,
         "max_unavailable": 30,
-        "replacement_timeout": "20s",
+        "replacement_timeout": f"{stretched(20):.0f}s",
     }
     flags: list[str] = []
     for name, value in {**short, **settings}.items():
@@ -44,6 +45,7 @@ class Eviction:
     pod: str
     status: int
     dry_run: bool
+    at: datetime
 
 
 class Drifting(Cluster):
@@ -121,6 +123,7 @@ class Drifting(Cluster):
                 event["objectRef"]["name"],
                 event["responseStatus"]["code"],
                 "All" in parse_qs(urlsplit(event["requestURI"]).query).get("dryRun", ()),
+                datetime.fromisoformat(event["requestReceivedTimestamp"]),
             )
             for event in self._audit.events(f'"namespace":"{self.namespace}"')
             if event.get("objectRef", {}).get("subresource") == "eviction"

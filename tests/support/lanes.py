@@ -1,6 +1,7 @@
 """Lanes: test processes side by side. Tests that share what is costly to start go through the same one."""
 
 import os
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -24,9 +25,9 @@ def unit_of(nodeid: str) -> str:
 class Units(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Hands the units out in the order in which they were collected, the next one to the lane that is free first."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: Any) -> None:
         config.option.loadscopereorder = False
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)

@@ -10,16 +10,17 @@ from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.podstreams import NODE, PodStreams, make_pod
 from support.service import LeaderService
 from support.stage import standard_nodes
 
 SYSTEM = "spotmix-system"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/spotmix"
-NO_TIMES: Mapping[str, str] = {}
+NO_TIMES: Mapping[str, float] = {}
 REPLICAS = ("spotmix-a", "spotmix-b")
-SHORT = {"lease-duration": "3s", "renew-deadline": "2s", "retry-period": "0.5s"}
+SHORT = {"lease-duration": 3.0, "renew-deadline": 2.0, "retry-period": 0.5}
+"""Seconds; a slow machine gets more."""
 
 
 class Pair:
@@ -38,8 +39,8 @@ class Pair:
         (name,) = await eventually(self.service.selected, lambda names: len(names) == 1, "one leader", 30)
         return name
 
-    async def successor(self, of: str) -> str:
-        (name,) = await eventually(self.service.selected, lambda n: len(n) == 1 and n != [of], "a successor", 30)
+    async def successor(self, of: str, seconds: float = 30) -> str:
+        (name,) = await eventually(self.service.selected, lambda n: len(n) == 1 and n != [of], "a successor", seconds)
         return name
 
     async def holder(self) -> str:
@@ -49,7 +50,7 @@ class Pair:
 
 @contextlib.asynccontextmanager
 async def opened_pair(
-    times: Mapping[str, str] = NO_TIMES,
+    times: Mapping[str, float] = NO_TIMES,
     flags: Callable[[str], Sequence[str]] = lambda _: (),
     *,
     streams: PodStreams | None = None,
@@ -57,7 +58,7 @@ async def opened_pair(
     """A control plane whose scheduler asks two replicas through a Service, and a namespace on it.
 
     Args:
-        times: settings of leader election.
+        times: settings of leader election, in seconds.
         flags: further flags of a replica, by its name.
         streams: forwards ports of the pods.
     """
@@ -71,8 +72,8 @@ async def opened_pair(
         if streams is not None:
             await stack.enter_async_context(streams.running(api, [f"{SYSTEM}/{name}" for name in REPLICAS]))
         shared = ["--leader-election-enabled", "true", "--log-level", "debug"]
-        for name, value in times.items():
-            shared += [f"--leader-election-{name}", value]
+        for name, seconds in times.items():
+            shared += [f"--leader-election-{name}", f"{stretched(seconds):.1f}s"]
         replicas = {}
         for name in REPLICAS:
             replica = SpotmixServe(plane, *shared, *flags(name), name=name, POD_NAME=name, POD_NAMESPACE=SYSTEM)

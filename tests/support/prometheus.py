@@ -17,7 +17,7 @@ from programs import prometheus
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
-from support.patience import eventually
+from support.patience import eventually, stretched
 
 JOB = "spotmix-metrics"
 Series = Mapping[str, Any]
@@ -52,7 +52,7 @@ class Prometheus:
 
 def _get(url: str) -> Any:
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http on loopback
+        with urllib.request.urlopen(url, timeout=stretched(30)) as answer:  # noqa: S310 - http on loopback
             return json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         raise AssertionError(f"{urllib.parse.unquote_plus(url)}: {error.read().decode()}") from error

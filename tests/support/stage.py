@@ -12,6 +12,7 @@ from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, SimNode, create_nodes, node_pool
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster
+from support.patience import stretched
 
 ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
@@ -35,7 +36,7 @@ def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
 
 def metric_lines(serve: SpotmixServe) -> list[str]:
     """What /metrics says, a line each."""
-    with urllib.request.urlopen(f"{serve.metrics_url}/metrics", timeout=5) as response:  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(f"{serve.metrics_url}/metrics", timeout=stretched(5)) as response:  # noqa: S310 - http on loopback
         text: str = response.read().decode()
     return text.splitlines()
 

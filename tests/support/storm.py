@@ -13,7 +13,7 @@ from extender.sandbox.ports import free_port
 from support.cluster import Cluster, policy
 from support.driftstage import drift_flags
 from support.pair import REPLICAS, SHORT, Pair, opened_pair
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.prometheus import JOB, Prometheus, scraping
 from support.stage import ZONES
 from support.webhook import Hook
@@ -93,7 +93,7 @@ async def _return(pair: Pair, cluster: Cluster) -> None:
         return [len(await cluster.pods("web"))]
 
     await eventually(follow, bool, "the API server is back")
-    await asyncio.sleep(2 * SETTLED)
+    await asyncio.sleep(stretched(2 * SETTLED))
 
 
 @contextlib.asynccontextmanager
@@ -116,11 +116,11 @@ async def storm(folder: Path, rules: Path) -> AsyncIterator[Storm]:
             await pair.leader()
             await hook.register(pair.api)
             seen = Storm(prometheus, cluster.namespace, time.time())
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(stretched(SETTLED))
             await _settle(cluster)
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(stretched(SETTLED))
             await _strike(pair, cluster)
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(stretched(SETTLED))
             seen.peak = time.time()
             await _return(pair, cluster)
             seen.end = time.time()

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from extender.servers.asgi import Receive, Scope, Send, read_body, respond
 from extender.servers.server import HttpServer, bind
 from extender.telemetry.otel import OtelTracer
+from support.patience import stretched
 
 LIMIT = 1 << 26
 
@@ -131,4 +132,4 @@ async def collecting(port: int = 0) -> AsyncIterator[Collector]:
     try:
         yield collector
     finally:
-        await asyncio.wait_for(server.stop(), 10)
+        await asyncio.wait_for(server.stop(), stretched(10))

@@ -16,7 +16,7 @@ from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.spotmix import scheduler_config
 from support.certificates import Authority
 from support.cluster import pod_template
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 
 SECOND = "second"
@@ -167,7 +167,7 @@ def post_with_warnings(plane: ControlPlane, path: str, body: Mapping[str, Any]) 
         plane.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, context=context, timeout=stretched(10)) as answer:  # noqa: S310 - likewise
             return answer.status, answer.headers.get_all("Warning") or [], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get_all("Warning") or [], error.read().decode()

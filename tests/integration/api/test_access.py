@@ -13,7 +13,7 @@ from support.api import LOOPBACK, stub
 from support.certificates import Authority
 from support.cluster import Cluster, policy
 from support.pair import SHORT, opened_pair
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.people import People
 
 from extender.core.model.access import list_workloads, watch_decisions
@@ -83,7 +83,8 @@ async def status(serve: SpotmixServe, credentials: grpc.ChannelCredentials, toke
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     async with grpc.aio.secure_channel(serve.api_target, credentials, OPTIONS) as channel:
         try:
-            await stub(channel).ListWorkloads(pb.ListWorkloadsRequest(**request), metadata=metadata, timeout=10)  # type: ignore[arg-type]  # mypy takes them for all fields
+            asked = pb.ListWorkloadsRequest(**request)  # type: ignore[arg-type]  # mypy takes them for all fields
+            await stub(channel).ListWorkloads(asked, metadata=metadata, timeout=stretched(10))
         except grpc.aio.AioRpcError as error:
             return f"{error.code().name}: {error.details()}"
     return "OK"

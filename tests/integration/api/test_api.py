@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from support.api import stub
 from support.cluster import Cluster, policy
-from support.patience import eventually
+from support.patience import eventually, stretched, within
 from support.stage import Stage, open_stage
 
 from extender.sandbox import node_pool
@@ -135,7 +135,7 @@ async def test_decisions_arrive_as_pods_are_scheduled(api: Any, cluster: Cluster
         assert list((await call.read()).decisions) == []
     await cluster.deployment("web", 4, policy(spot_percentage=50))
     seen: dict[str, str] = {}
-    async with asyncio.timeout(30):
+    async with within(30):
         while len(seen) < 4:
             message = await mine.read()
             assert message.lost == 0
@@ -206,7 +206,7 @@ async def test_a_generic_client_finds_its_way(stage: Stage, cluster: Cluster) ->
             )
             request = GetMessageClass(method.input_type)(namespace=cluster.namespace, name="nobody")
             with pytest.raises(grpc.RpcError) as caught:
-                ask(request, timeout=10)
+                ask(request, timeout=stretched(10))
             return health.status, str(caught.value)
 
     status, text = await asyncio.to_thread(asked)

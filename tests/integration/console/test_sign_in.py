@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from support.browser import Tab, Window
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.people import People
 
 from extender.core.model.access import get_plan, get_workload, list_nodes, list_workloads, watch_decisions
@@ -114,7 +114,7 @@ async def test_a_live_view_ends_when_the_right_to_it_is_taken_back(tab: Tab, peo
     await tab.page.get_by_text("Connected").wait_for()
     await people.revoke("watcher", right)
     ended = tab.page.get_by_text("Ended:")
-    await ended.wait_for(timeout=30_000)
+    await ended.wait_for(timeout=stretched(30_000))
     assert 'cannot watch resource "decisions"' in await ended.inner_text()
 
 

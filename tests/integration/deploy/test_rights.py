@@ -17,7 +17,7 @@ from generate.chart import NAMESPACE, pick, template
 from support.audit import Audit
 from support.cluster import Cluster, pod_template, policy
 from support.objects import Objects, namespace
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.people import People
 from support.rights import RBAC, Right, grant, rights, service_account
 
@@ -136,12 +136,12 @@ class Scene:
 
 
 def _post(url: str, body: Mapping[str, Any]) -> None:
-    with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=10) as answer:  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=stretched(10)) as answer:  # noqa: S310 - http on loopback
         assert not json.loads(answer.read()).get("Error")
 
 
 def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(url, timeout=stretched(10)) as answer:  # noqa: S310 - http on loopback
         text: str = answer.read().decode()
         return text
 
@@ -150,7 +150,7 @@ def _console(url: str, token: str) -> int:
     """The status of a page that is asked for with a token."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - http on loopback
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=stretched(30)) as answer:  # noqa: S310 - likewise
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -154,12 +154,9 @@ async def test_the_leader_is_killed_in_the_middle_of_a_move(courses: Courses) ->
 
         await eventually(moved, lambda count: count > 0, "the first move")
         await pair.replicas[first].stop(kill=True)
-        killed = time.monotonic()
-        await pair.successor(first)
-        handover = time.monotonic() - killed
+        await pair.successor(first, 20)
         await cluster.expect("web", spot=7, on_demand=3, seconds=120)
         await cluster.ready("web", 10)
         seconds = time.monotonic() - started
         courses.ended.append(Course("the leader is killed in the middle of a move", 7, await moved(), seconds))
         assert await moved() == 7
-        assert handover < 20

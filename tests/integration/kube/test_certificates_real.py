@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from support.doubles_servers import connected, no_metrics
-from support.patience import eventually
+from support.patience import eventually, stretched, within
 
 from extender.kube.bundles import COLLECTIONS
 from extender.kube.certificates import MADE_BY_US, Place
@@ -172,7 +172,7 @@ class Stream:
                 await asyncio.sleep(0.01)
 
     async def run(self) -> None:
-        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        async with within(120), asyncio.TaskGroup() as group:
             for replica in self._pair:
                 group.create_task(self.on_new_connections(replica))
                 group.create_task(self.on_a_kept_connection(replica))
@@ -237,7 +237,7 @@ async def _certificate(replica: Replica) -> x509.Certificate:
 
 def _fetch(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http on loopback
+        with urllib.request.urlopen(url, timeout=stretched(5)) as answer:  # noqa: S310 - http on loopback
             return int(answer.status), answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.patience import within
 
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
@@ -86,7 +87,7 @@ class Seen:
         self._changed.set()
 
     async def until(self, done: Callable[[set[str]], bool], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
+        async with within(seconds):
             while not done(set(self.names.values())):
                 self._changed.clear()
                 await self._changed.wait()
@@ -125,7 +126,7 @@ async def test_the_feed_follows_a_cluster_through_a_restart_of_its_api_server(
     feed = ClusterFeed(client, lambda _resource: NameDecoder(), seen, print)
     feed.start()
     try:
-        async with asyncio.timeout(20):
+        async with within(20):
             await feed.wait_synced()
         built_in = {resource.key for resource in BUILT_IN}
         assert [key for key in seen.listed if key in built_in][-1] == "pods"
@@ -152,7 +153,7 @@ async def test_the_feed_catches_up_with_a_version_of_now(client: ApiClient) -> N
     feed = ClusterFeed(client, lambda _resource: NameDecoder(), seen, print)
     feed.start()
     try:
-        async with asyncio.timeout(30):
+        async with within(30):
             await feed.wait_synced()
             # A pod tells at once; when nothing happens, a list does.
             await create_pod(client, "marker")
@@ -190,7 +191,7 @@ async def test_a_custom_owner_is_discovered_followed_and_given_up(client: ApiCli
     await client.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body=CRD)
     path = "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts"
     rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "r"}}
-    async with asyncio.timeout(30):
+    async with within(30):
         # The kind is served a moment after it was created.
         while True:
             with contextlib.suppress(ApiError):
@@ -202,7 +203,7 @@ async def test_a_custom_owner_is_discovered_followed_and_given_up(client: ApiCli
         assert feed.health()["rollouts.argoproj.io"].synced
         await client.request("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rollouts.argoproj.io")
         await seen.until(lambda names: "r" not in names)
-        async with asyncio.timeout(30):
+        async with within(30):
             assert (await told)[:2] == ("argoproj.io", "Rollout")
     finally:
         await feed.stop()
@@ -337,7 +338,7 @@ async def test_a_pod_that_is_gone_is_not_made_anew_by_a_cost(client: ApiClient, 
     async with await ApiClient.connect(str(plane.write_kubeconfig("patcher"))) as patcher:
         key = await create_pod(client, "leaves")
         every, patch_only = Costs(client, key), Costs(patcher, key)
-        async with asyncio.timeout(30):
+        async with within(30):
             # The API server learns of a new right by a watch.
             while True:
                 with contextlib.suppress(ApiError):

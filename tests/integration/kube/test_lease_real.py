@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.patience import eventually
+from support.patience import eventually, within
 
 from extender.core.model.errors import ApiError
 from extender.kube.client import ApiClient
@@ -55,7 +55,7 @@ class Replica:
             self.term.clear()
 
     async def leads(self, seconds: float) -> None:
-        async with asyncio.timeout(seconds):
+        async with within(seconds):
             await self.term.wait()
 
     async def kill(self) -> None:

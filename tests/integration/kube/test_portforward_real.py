@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from support.certificates import Authority
 from support.objects import Objects
-from support.patience import eventually
+from support.patience import eventually, within
 from support.podstreams import PodStreams, make_pod
 from support.rights import RBAC
 
@@ -67,7 +67,7 @@ async def refused(forward: PortForward) -> ApiError:
     """Why a connection that is made is ended."""
     async with forward.listening() as path:
         reader, writer = await asyncio.open_unix_connection(path)
-        async with asyncio.timeout(20):
+        async with within(20):
             assert await reader.read() == b""
         writer.close()
     assert forward.failure is not None
@@ -93,7 +93,7 @@ async def test_bytes_go_both_ways_on_many_connections(client: ApiClient) -> None
                 writer.close()
                 await writer.wait_closed()
 
-            async with asyncio.timeout(60):
+            async with within(60):
                 await asyncio.gather(*(talk(number) for number in range(3)))
         assert forward.failure is None
     assert not Path(path).parent.exists()
@@ -120,7 +120,7 @@ async def test_a_server_that_ends_the_connection_ends_it_here(client: ApiClient)
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     forward = PortForward(client, NAMESPACE, "echo", server.sockets[0].getsockname()[1])
-    async with server, forward.listening() as path, asyncio.timeout(20):
+    async with server, forward.listening() as path, within(20):
         reader, writer = await asyncio.open_unix_connection(path)
         assert await reader.read() == b"bye"
         writer.close()
@@ -188,7 +188,7 @@ async def test_an_api_server_that_goes_ends_the_connection(plane: ControlPlane, 
             writer.write(b"hello")
             assert await reader.readexactly(5) == b"hello"
             await plane.apiserver.stop()
-            async with asyncio.timeout(20):
+            async with within(20):
                 assert await reader.read() == b""
             writer.close()
         assert forward.failure is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.certificates import Authority
 from support.cluster import Cluster, policy
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import open_stage, standard_nodes
 
 from extender.sandbox import ControlPlane, SimKubelet, create_nodes
@@ -77,7 +77,7 @@ async def test_https_with_client_certificates(tmp_path: Path) -> None:
 
 def _post_without_certificate(url: str, ca: Path) -> bytes:
     context = ssl.create_default_context(cafile=str(ca))
-    with urllib.request.urlopen(f"{url}/filter", data=b"{}", context=context, timeout=5) as answer:  # noqa: S310 - https on loopback
+    with urllib.request.urlopen(f"{url}/filter", data=b"{}", context=context, timeout=stretched(5)) as answer:  # noqa: S310 - https on loopback
         body: bytes = answer.read()
         return body
 
@@ -87,7 +87,7 @@ async def test_sigterm_ends_it_in_order() -> None:
         process = stage.spotmix._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(process.wait, 15)
+        code = await asyncio.to_thread(process.wait, stretched(15))
         assert code == 0
         last = [json.loads(line)["event"] for line in stage.spotmix.log_path.read_text().splitlines()[-2:]]
         assert last == ["stopping", "stopped"]
@@ -97,7 +97,7 @@ async def test_sigterm_ends_it_in_order() -> None:
 
 def test_a_missing_kubeconfig_is_a_clear_error() -> None:
     command = [sys.executable, "-m", "extender", "serve", "--kubeconfig", "/nonexistent"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(30), check=False)
     assert done.returncode == 2
     assert "/nonexistent" in done.stderr
     assert "Traceback" not in done.stderr

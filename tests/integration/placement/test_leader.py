@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.cluster import policy
 from support.pair import SHORT, opened_pair
-from support.patience import eventually
+from support.patience import eventually, stretched
 
 pytestmark = [pytest.mark.controlplane]
 
@@ -43,7 +43,7 @@ async def test_the_leader_ends_in_a_burst(kill: bool) -> None:
 def fetch(url: str, body: Any = None) -> tuple[dict[str, str], str]:
     """Headers and body of an answer with status 200."""
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(url, data=data, timeout=5) as answer:  # noqa: S310 - http on loopback
+    with urllib.request.urlopen(url, data=data, timeout=stretched(5)) as answer:  # noqa: S310 - http on loopback
         return {name.lower(): value for name, value in answer.headers.items()}, answer.read().decode()
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.patience import Patience, stretched
 
 pytestmark = pytest.mark.controlplane
 
@@ -19,7 +20,7 @@ def test_a_start_that_fails_leaves_no_process_and_no_directory(tmp_path: Path) -
     code += "    async with ControlPlane(base=Path(sys.argv[1]), apiserver_flags=['--no-such-flag']): pass\n"
     code += "asyncio.run(main())"
     run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False, timeout=stretched(60)
     )
     assert "kube-apiserver ended with exit code 1" in run.stderr
     assert "no-such-flag" in run.stderr
@@ -54,9 +55,9 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def until_gone(folder: Path, pids: list[int]) -> None:
-    deadline = time.monotonic() + 20
+    patience = Patience(20)
     while left := [pid for pid in processes_in(folder) if pid in pids]:
-        assert time.monotonic() < deadline, f"still running: {left}"
+        assert patience.left() > 0, f"still running: {left}"
         time.sleep(0.05)
 
 
@@ -70,7 +71,7 @@ def test_nothing_outlives_its_owner(tmp_path: Path, number: signal.Signals) -> N
         assert len(pids) == 4
         assert set(pids) <= set(processes_in(tmp_path))
         owner.send_signal(number)
-        owner.wait(20)
+        owner.wait(stretched(20))
     until_gone(tmp_path, pids)
     # Ctrl-C is an orderly end; what a killed owner leaves behind goes with the next start.
     assert bool(list(tmp_path.iterdir())) == (number != signal.SIGINT)
@@ -91,15 +92,15 @@ def test_up_tells_how_to_reach_it_and_ends_in_order(tmp_path: Path, number: sign
         assert "server: https://127.0.0.1:" in Path(given["KUBECONFIG"]).read_text()
         status = [sys.executable, "-m", "extender", "status", "-A"]
         told = subprocess.run(
-            status, capture_output=True, text=True, env={**os.environ, **given}, check=False, timeout=60
+            status, capture_output=True, text=True, env={**os.environ, **given}, check=False, timeout=stretched(60)
         )
         assert (told.returncode, told.stderr) == (0, "")
         console = next(line.removeprefix("console: ") for line in lines if line.startswith("console: "))
-        with urllib.request.urlopen(console, timeout=10) as page:  # noqa: S310 - http on loopback
+        with urllib.request.urlopen(console, timeout=stretched(10)) as page:  # noqa: S310 - http on loopback
             assert "<title>" in page.read().decode()
         assert "a cluster with 2 spot and 1 on-demand nodes is up" in lines
         up.send_signal(number)
-        assert up.wait(30) == 0
+        assert up.wait(stretched(30)) == 0
     assert list((tmp_path / f"spotmix-sandbox-{os.getuid()}").iterdir()) == []
 
 

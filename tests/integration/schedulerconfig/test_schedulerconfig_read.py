@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from support.certificates import Authority
+from support.patience import stretched
 
 from extender.core.model.errors import WireError
 from extender.sandbox.assets import find_assets
@@ -47,7 +48,7 @@ class Reader:
             text.replace("clientConnection: {}", f"clientConnection: {{kubeconfig: {self.kubeconfig}}}").encode()
         )
         command = [str(self._binary), f"--config={given}", f"--write-config-to={seen}", "--secure-port=0", *flags]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(60), check=False)
         return (yaml.safe_load(seen.read_text()) if done.returncode == 0 else None), done.stderr
 
 

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from support.certificates import Authority
 from support.cluster import Cluster, policy
+from support.patience import stretched
 from support.stage import standard_nodes
 
 from extender.sandbox import ControlPlane, SimKubelet, components, create_nodes
@@ -72,7 +73,9 @@ async def plane() -> AsyncIterator[Plane]:
 async def spotmix(*args: str | Path) -> str:
     """Run the command line; its standard output."""
     command = [sys.executable, "-m", "extender", "scheduler-config", *map(str, args)]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=stretched(60), check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

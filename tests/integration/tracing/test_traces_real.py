@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import pod_template, policy
 from support.driftstage import drift_flags
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 from support.tracing import Collector, Received, collecting
 from support.webhook import Hook, called
@@ -113,7 +113,7 @@ async def test_a_decision_is_found_from_its_span_in_the_log_and_in_the_console(t
         assert (line["trace_id"], line["span_id"], line["pod"]) == (first.trace, first.id, pod)
         assert (line["workload"], line["class"]) == ("Deployment/web", landed[pod])
         url = f"{tracing.stage.spotmix.metrics_url}/console/live?q={urllib.parse.quote(f'#{number}')}"
-        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())  # noqa: S310
+        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=stretched(5)).read().decode())  # noqa: S310
         assert pod in page
         assert not any(other in page for other in landed if other != pod)
 
@@ -251,7 +251,7 @@ async def test_without_a_collector_the_service_goes_on_and_says_so_once() -> Non
         process = stage.spotmix._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert await asyncio.to_thread(process.wait, stretched(30)) == 0
         assert len(told("traces are sent again")) == 1
         # Once for each time that it went away.
         assert len(await warned()) <= 2
