@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
+from extender.core.scalein.costs import seat_in
 from extender.kube.client import ApiClient
+from extender.wire.kube_v1 import DELETION_COST
 from support.patience import eventually
 
 ENABLED = {"spotmix.io/enabled": "true"}
@@ -142,6 +144,16 @@ class Cluster:
             return [is_ready(pod) for pod in await self.pods(app)]
 
         await eventually(states, lambda s: len(s) == count and all(s), f"{app}: {count} ready", seconds)
+
+    async def seated(self, app: str, seats: Iterable[int]) -> None:
+        """Wait until the deletion costs of the live pods are those of just these seats."""
+        wanted = sorted(seats)
+
+        async def held() -> list[int]:
+            costs = [pod["metadata"].get("annotations", {}).get(DELETION_COST) for pod in await self.pods(app)]
+            return sorted(seat_in(cost) or 0 for cost in costs)
+
+        await eventually(held, lambda seen: seen == wanted, f"{app}: seats {wanted}")
 
     async def events(self, reason: str) -> list[dict[str, Any]]:
         body = await self.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events")

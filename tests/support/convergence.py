@@ -1,42 +1,32 @@
-"""How long the drift loop took to bring workloads back, and what that cost in evictions; told at the end of a run."""
+"""How long the drift loop took to bring workloads back, and what that cost in evictions."""
 
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from support.driftstage import Drifting
 
 
 @dataclass
 class Course:
-    """One story: `surplus` pods were too many when it began."""
+    """What became of a story: how many pods were evicted in it."""
 
-    name: str
-    surplus: int
     evictions: int = 0
-    seconds: float = 0.0
 
 
-@dataclass
-class Courses:
-    """All stories of a run, in the order in which they ended."""
+@contextlib.asynccontextmanager
+async def follow(name: str, cluster: Drifting, surplus: int) -> AsyncIterator[Course]:
+    """Take the time of what happens within, count what is evicted meanwhile, and print both.
 
-    ended: list[Course] = field(default_factory=list)
-
-    @contextlib.asynccontextmanager
-    async def follow(self, name: str, cluster: Drifting, surplus: int) -> AsyncIterator[Course]:
-        """Take the time of what happens within, and count what was evicted meanwhile."""
-        course = Course(name, surplus)
-        before, started = len(cluster.evicted()), time.monotonic()
-        yield course
-        course.seconds = time.monotonic() - started
-        course.evictions = len(cluster.evicted()) - before
-        self.ended.append(course)
-
-    def table(self) -> list[str]:
-        """Lines for people."""
-        width = max((len(course.name) for course in self.ended), default=0)
-        return [f"{'':{width}}  surplus  evictions  seconds"] + [
-            f"{c.name:{width}}  {c.surplus:7}  {c.evictions:9}  {c.seconds:7.1f}" for c in self.ended
-        ]
+    Args:
+        name: of the story.
+        cluster: where it happens.
+        surplus: how many pods are too many when it begins.
+    """
+    course = Course()
+    before, started = len(cluster.evicted()), time.monotonic()
+    yield course
+    course.evictions = len(cluster.evicted()) - before
+    seconds = time.monotonic() - started
+    print(f"{name}: {surplus} pods too many, {course.evictions} evicted, {seconds:.1f} s")

@@ -1,13 +1,21 @@
 """Lanes: test processes side by side. Tests that share what is costly to start go through the same one."""
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-SHARING = ("deploy", "drift", "placement", "webhook", "console")
-"""Folders of tests/integration whose modules share a control plane."""
+INTEGRATION = "tests/integration/"
+SHARING: Mapping[str, Sequence[str]] = {
+    "console": ("test_console", "test_sign_in"),
+    "deploy": ("test_admission", "test_install"),
+    "drift": ("test_careful", "test_interruption", "test_repair", "test_stories"),
+    "placement": ("test_faults", "test_simulate", "test_split"),
+    "webhook": ("test_configs", "test_pods", "test_workloads"),
+}
+"""By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""
 
 
 def lanes() -> int:
@@ -16,10 +24,11 @@ def lanes() -> int:
 
 
 def unit_of(nodeid: str) -> str:
-    """What is run as a whole by one lane: a module, or the modules that share a control plane."""
+    """What one lane runs as a whole: a module, or those that share what a folder starts."""
     module = nodeid.partition("::")[0]
-    folder = module.rpartition("/")[0]
-    return folder if folder.removeprefix("tests/integration/") in SHARING else module
+    folder, _, name = module.removeprefix(INTEGRATION).rpartition("/")
+    shares = module.startswith(INTEGRATION) and name.removesuffix(".py") in SHARING.get(folder, ())
+    return INTEGRATION + folder if shares else module
 
 
 class Units(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

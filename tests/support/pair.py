@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -33,6 +34,17 @@ class Pair:
         self.api = api
         self.replicas = replicas
         self.service = service
+        self._numbers = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def namespace(self) -> AsyncIterator[Cluster]:
+        """A namespace of the test's own; its pods go at the end."""
+        cluster = Cluster(self.api, f"test-{next(self._numbers)}")
+        await cluster.create_namespace()
+        try:
+            yield cluster
+        finally:
+            await cluster.delete()
 
     async def leader(self) -> str:
         """The one replica that the Service selects, once there is just one."""

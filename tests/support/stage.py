@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import re
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from extender.kube.client import ApiClient
-from extender.sandbox import ControlPlane, SimKubelet, SimNode, create_nodes, node_pool
+from extender.sandbox import ControlPlane, SimKubelet, SimNode, bulk, create_nodes, node_pool
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster
-from support.patience import stretched
+from support.patience import eventually, stretched
 
 ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
@@ -63,6 +64,34 @@ class Stage:
             yield cluster
         finally:
             await cluster.delete()
+
+    @contextlib.asynccontextmanager
+    async def alone(self, nodes: Sequence[SimNode]) -> AsyncIterator[Cluster]:
+        """A namespace of the test's own on nodes of its own, of a stage that has no others; all go at the end."""
+        await create_nodes(self.api, nodes)
+
+        async def known() -> float:
+            pools = [line for line in metric_lines(self.spotmix) if line.startswith("spotmix_pool_nodes{")]
+            return sum(float(line.rsplit(" ", 1)[1]) for line in pools)
+
+        await eventually(known, lambda count: count == len(nodes), "the nodes are known")
+        try:
+            async with self.namespace() as cluster:
+                yield cluster
+        finally:
+            await self._clear()
+
+    async def _clear(self) -> None:
+        """Take all nodes away, once none has a pod."""
+
+        async def pods() -> list[Any]:
+            found: list[Any] = json.loads(await self.api.request("GET", "/api/v1/pods"))["items"]
+            return found
+
+        await eventually(pods, lambda found: not found, "all pods are gone")
+        nodes = json.loads(await self.api.request("GET", "/api/v1/nodes"))["items"]
+        names = [node["metadata"]["name"] for node in nodes]
+        await bulk(names, lambda name: self.api.request("DELETE", f"/api/v1/nodes/{name}"))
 
     def scheduler_errors(self) -> list[str]:
         """Error lines in the scheduler's log since the last call that tell of more than the API server's absence."""

@@ -15,7 +15,7 @@ from extender.sandbox import ControlPlane, SimNode
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.spotmix import scheduler_config
 from support.certificates import Authority
-from support.cluster import pod_template
+from support.cluster import Cluster, pod_template
 from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 
@@ -171,3 +171,19 @@ def post_with_warnings(plane: ControlPlane, path: str, body: Mapping[str, Any]) 
             return answer.status, answer.headers.get_all("Warning") or [], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get_all("Warning") or [], error.read().decode()
+
+
+async def schedulers(cluster: Cluster, app: str) -> tuple[set[str], set[str]]:
+    """The schedulers that the pods ask for, and those that placed them by their own word."""
+    pods = await cluster.pods(app)
+    names = {pod["metadata"]["name"] for pod in pods}
+    events = await cluster.events("Scheduled")
+    return (
+        {pod["spec"]["schedulerName"] for pod in pods},
+        {e["reportingController"] for e in events if e["regarding"]["name"] in names},
+    )
+
+
+def added(pod: dict[str, Any]) -> set[str]:
+    """Keys of the tolerations that the pod did not get from the API server."""
+    return {t["key"] for t in pod["spec"].get("tolerations", ()) if not t["key"].startswith("node.kubernetes.io/")}

@@ -109,13 +109,15 @@ async def test_on_a_roomy_cluster(tmp_path: Path) -> None:
 
 
 async def up_and_down(asking: Asking) -> None:
+    now = 10
     for size in (23, 5, 12):
         expected = row(await asking.ask("deploy/web", "--replicas", str(size)), "web")
         assert foretold(expected["before"]) == await asking.cluster.split("web")
-        # The costs that scale-in goes by follow within a second or two.
-        await asyncio.sleep(STEADY)
+        # Scale-in goes by the costs.
+        await asking.cluster.seated("web", range(1, now + 1))
         await asking.cluster.scale("Deployment", "web", size)
         assert await asking.settled("web", size) == foretold(expected["after"])
+        now = size
 
 
 async def both_at_once(asking: Asking) -> None:

@@ -1,10 +1,9 @@
 """One stage for all tests of the drift loop that can share one; each has a namespace of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from support.convergence import Courses
 from support.driftstage import Drifting, DriftStage, drift_stage
 
 
@@ -20,13 +19,3 @@ async def cluster(drifts: DriftStage) -> AsyncIterator[Drifting]:
         yield namespace
         # Whatever a test is about: pods are evicted, never deleted.
         assert namespace.deleted() == []
-
-
-@pytest.fixture(scope="session")
-def courses(request: pytest.FixtureRequest) -> Iterator[Courses]:
-    """Takes the times of stories; their table is printed at the end."""
-    told = Courses()
-    yield told
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("", *told.table(), sep="\n")

@@ -3,20 +3,30 @@
 import asyncio
 import json
 import urllib.request
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from support.cluster import policy
-from support.pair import SHORT, opened_pair
+from support.pair import SHORT, Pair, opened_pair
 from support.patience import eventually, stretched
 
-pytestmark = [pytest.mark.controlplane]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def pair() -> AsyncIterator[Pair]:
+    """A pair for all tests that leave two replicas behind."""
+    async with opened_pair(SHORT) as (opened, _):
+        yield opened
 
 
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "SIGTERM"])
-async def test_the_leader_ends_in_a_burst(kill: bool) -> None:
-    async with opened_pair(SHORT) as (pair, cluster):
+async def test_the_leader_ends_in_a_burst(pair: Pair, kill: bool) -> None:
+    async with pair.namespace() as cluster:
         first = await pair.leader()
+        del pair.service.turns[:-1]
         assert await pair.holder() == first
         wanted = {f"web-{n}": 20 + 15 * n for n in range(5)}
         await asyncio.gather(*(cluster.deployment(n, 40, policy(spot_percentage=p)) for n, p in wanted.items()))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from random import Random
 from typing import Any
@@ -30,7 +30,7 @@ SPOTMIX = "spotmix"
 OTHERS = {"system:kube-controller-manager", "admin"}
 
 
-class Scene:
+class ScaleIns:
     """A stage whose API server keeps account of who ends pods, and of what Spotmix does."""
 
     def __init__(self, stage: Stage, audit: Audit) -> None:
@@ -55,17 +55,17 @@ class Scene:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def scaleins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ScaleIns]:
     audit = Audit(tmp_path_factory.mktemp("audit"), SPOTMIX)
     async with open_stage(flags=("--scale-in-settle", "0.5s"), apiserver_flags=audit.flags) as stage:
-        yield Scene(stage, audit)
+        yield ScaleIns(stage, audit)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def cluster(scene: Scene) -> AsyncIterator[Cluster]:
-    async with scene.stage.namespace() as namespace:
+async def cluster(scaleins: ScaleIns) -> AsyncIterator[Cluster]:
+    async with scaleins.stage.namespace() as namespace:
         yield namespace
-    scene.check_ends()
+    scaleins.check_ends()
 
 
 def target(annotations: Mapping[str, str], replicas: int) -> dict[str, int]:
@@ -76,15 +76,6 @@ def target(annotations: Mapping[str, str], replicas: int) -> dict[str, int]:
 
 def costs(pods: Iterable[dict[str, Any]]) -> dict[str, str | None]:
     return {p["metadata"]["name"]: p["metadata"].get("annotations", {}).get(DELETION_COST) for p in pods}
-
-
-async def seated(cluster: Cluster, app: str, wanted: Sequence[int]) -> None:
-    """Wait until the pods carry just these seats."""
-
-    async def held() -> list[int]:
-        return sorted(seat_in(cost) or 0 for cost in costs(await cluster.pods(app)).values())
-
-    await eventually(held, lambda seats: seats == sorted(wanted), f"{app}: seats {wanted}")
 
 
 async def scale(cluster: Cluster, kind: str, app: str, replicas: int, annotations: Mapping[str, str] = WANTED) -> None:
@@ -110,29 +101,29 @@ def stateful(app: str, replicas: int) -> dict[str, Any]:
     ids=["floor", "max-spot", "base"],
 )
 async def test_a_deployment_lands_on_the_target_of_every_size(
-    scene: Scene, cluster: Cluster, annotations: dict[str, str]
+    scaleins: ScaleIns, cluster: Cluster, annotations: dict[str, str]
 ) -> None:
     await cluster.deployment("web", SIZES[0], annotations)
     await cluster.ready("web", SIZES[0])
     assert await cluster.split("web") == target(annotations, SIZES[0])
-    await seated(cluster, "web", range(1, SIZES[0] + 1))
+    await cluster.seated("web", range(1, SIZES[0] + 1))
     for replicas in SIZES[1:]:
         await scale(cluster, "Deployment", "web", replicas, annotations)
-    sent = scene.costs_sent(cluster, "web")
+    sent = scaleins.costs_sent(cluster, "web")
     assert len(sent) == SIZES[0]
     assert set(sent.values()) == {1}, "who stays keeps the seat, and is not written again"
 
 
-async def test_a_statefulset_does(scene: Scene, cluster: Cluster) -> None:
+async def test_a_statefulset_does(scaleins: ScaleIns, cluster: Cluster) -> None:
     await cluster.create("StatefulSet", "db", stateful("db", SIZES[0]), WANTED)
     await cluster.ready("db", SIZES[0])
     assert await cluster.split("db") == target(WANTED, SIZES[0])
     for replicas in SIZES[1:]:
         await scale(cluster, "StatefulSet", "db", replicas)
-    assert not scene.costs_sent(cluster, "db"), "the ordinal is the seat"
+    assert not scaleins.costs_sent(cluster, "db"), "the ordinal is the seat"
 
 
-async def test_a_random_walk_is_exact_at_every_step(scene: Scene, cluster: Cluster) -> None:
+async def test_a_random_walk_is_exact_at_every_step(scaleins: ScaleIns, cluster: Cluster) -> None:
     random = Random(65)  # noqa: S311 - a walk, not a secret
     walk = [random.randint(2, 24) for _ in range(30)]
     await cluster.deployment("web", 10, WANTED)
@@ -140,14 +131,14 @@ async def test_a_random_walk_is_exact_at_every_step(scene: Scene, cluster: Clust
     made, before = 10, 10
     for replicas in walk:
         await cluster.ready("web", before)
-        await seated(cluster, "web", range(1, before + 1))
+        await cluster.seated("web", range(1, before + 1))
         await asyncio.gather(
             scale(cluster, "Deployment", "web", replicas), scale(cluster, "StatefulSet", "db", replicas)
         )
         made += max(0, replicas - before)
         before = replicas
-    await seated(cluster, "web", range(1, before + 1))
-    sent = scene.costs_sent(cluster, "web")
+    await cluster.seated("web", range(1, before + 1))
+    sent = scaleins.costs_sent(cluster, "web")
     assert (len(sent), set(sent.values())) == (made, {1}), "each pod is written once"
 
 
@@ -159,7 +150,7 @@ async def test_scale_in_within_a_rollout(cluster: Cluster) -> None:
         strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 4, "maxUnavailable": 0}},
     )
     await cluster.ready("web", 20)
-    await seated(cluster, "web", range(1, 21))
+    await cluster.seated("web", range(1, 21))
     (old,) = {pod["metadata"]["labels"][HASH] for pod in await cluster.pods("web")}
     template = pod_template({"app": "web", "version": "2"})
     await cluster.patch("Deployment", "web", {"spec": {"template": template}})
@@ -203,28 +194,28 @@ async def test_scale_in_within_a_rollout(cluster: Cluster) -> None:
     await cluster.expect("web", on_demand=5, spot=7)
 
 
-async def test_an_edited_policy_is_reached_by_scale_in(scene: Scene, cluster: Cluster) -> None:
+async def test_an_edited_policy_is_reached_by_scale_in(scaleins: ScaleIns, cluster: Cluster) -> None:
     await cluster.deployment("web", 20, WANTED)
     await cluster.ready("web", 20)
-    await seated(cluster, "web", range(1, 21))
+    await cluster.seated("web", range(1, 21))
     edited = policy(spot_percentage=30, min_on_demand=3)
     await cluster.annotate("Deployment", "web", edited)
     # 13 spot pods and 7 on-demand ones, each on the first seats of its class.
     spot = [-(-rank * 100 // 30) for rank in range(1, 14)]
     on_demand = [seat for seat in range(1, 20) if seat not in spot][:7]
-    await seated(cluster, "web", spot + on_demand)
+    await cluster.seated("web", spot + on_demand)
     assert await cluster.split("web") == {"spot": 13, "on-demand": 7}
     for replicas in (10, 5, 1):
         await scale(cluster, "Deployment", "web", replicas, edited)
-    assert set(scene.costs_sent(cluster, "web").values()) <= {1, 2}
+    assert set(scaleins.costs_sent(cluster, "web").values()) <= {1, 2}
 
 
-async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Cluster) -> None:
+async def test_a_users_own_costs_stay_and_are_told_of(scaleins: ScaleIns, cluster: Cluster) -> None:
     foreign = 'spotmix_deletion_costs_total{outcome="foreign"}'
-    before = scene.stage.metric(foreign) or 0
+    before = scaleins.stage.metric(foreign) or 0
     await cluster.deployment("web", 10, WANTED)
     await cluster.ready("web", 10)
-    await seated(cluster, "web", range(1, 11))
+    await cluster.seated("web", range(1, 11))
     by_seat = {seat_in(cost): name for name, cost in costs(await cluster.pods("web")).items()}
     # Kept for good; given up; and by chance what Spotmix itself could have written, on a seat that is to change.
     own = {by_seat[10]: "2147483647", by_seat[9]: "-5", by_seat[8]: str(cost_of(4_000))}
@@ -238,7 +229,7 @@ async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Clu
     assert [(note["regarding"]["kind"], note["regarding"]["name"]) for note in notes] == [("Deployment", "web")]
 
     async def refused() -> float:
-        return (scene.stage.metric(foreign) or 0) - before
+        return (scaleins.stage.metric(foreign) or 0) - before
 
     await eventually(refused, lambda count: count == 1, "one cost to be refused")
     for replicas in (9, 6, 3):
@@ -251,7 +242,7 @@ async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Clu
         assert by_seat[9] not in left
         assert left[by_seat[10]] == own[by_seat[10]]
         assert own.items() >= {(name, cost) for name, cost in left.items() if name in own}
-    sent = scene.costs_sent(cluster, "web")
+    sent = scaleins.costs_sent(cluster, "web")
     assert sent[by_seat[10]] == sent[by_seat[9]] == 1
     assert sent[by_seat[8]] == 2, "one of its own, and the one that was refused"
     assert await refused() == 1
@@ -261,7 +252,7 @@ async def test_a_users_own_costs_stay_and_are_told_of(scene: Scene, cluster: Clu
 async def test_a_workload_that_opts_out_gets_its_costs_back(cluster: Cluster) -> None:
     await cluster.deployment("web", 4, WANTED)
     await cluster.ready("web", 4)
-    await seated(cluster, "web", range(1, 5))
+    await cluster.seated("web", range(1, 5))
     name = (await cluster.pods("web"))[0]["metadata"]["name"]
     path = f"/api/v1/namespaces/{cluster.namespace}/pods/{name}"
     body = {"metadata": {"annotations": {DELETION_COST: str(cost_of(50))}}}

@@ -9,7 +9,6 @@ from support.cluster import ENABLED, Cluster, is_ready, pod_template, policy
 from support.patience import eventually
 from support.stage import Stage
 
-from extender.core.scalein.costs import seat_in
 from extender.wire.kube_v1 import DELETION_COST
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
@@ -31,23 +30,13 @@ async def test_ten_deployments_at_once_are_each_exact(cluster: Cluster) -> None:
         await cluster.expect(name, spot=spot, on_demand=20 - spot)
 
 
-async def seats_written(cluster: Cluster, app: str, replicas: int) -> None:
-    """Wait until each of the pods carries a seat of its own."""
-
-    async def seats() -> list[int | None]:
-        return [seat_in(p["metadata"].get("annotations", {}).get(DELETION_COST)) for p in await cluster.pods(app)]
-
-    wanted = list(range(1, replicas + 1))
-    await eventually(seats, lambda s: None not in s and sorted(n for n in s if n) == wanted, f"{app}: seats written")
-
-
 async def test_scaling_out_and_in_keeps_the_split(cluster: Cluster) -> None:
     await cluster.deployment("web", 5, policy(spot_percentage=70, min_on_demand=2))
     await cluster.expect("web", spot=3, on_demand=2)
     await cluster.scale("Deployment", "web", 15)
     await cluster.expect("web", spot=10, on_demand=5)
     await cluster.ready("web", 15)
-    await seats_written(cluster, "web", 15)
+    await cluster.seated("web", range(1, 16))
     await cluster.scale("Deployment", "web", 8)
     await cluster.expect("web", spot=5, on_demand=3)
 
@@ -62,7 +51,7 @@ async def test_rolling_update_is_exact_and_never_below_the_floor(cluster: Cluste
     )
     await cluster.expect("web", spot=8, on_demand=4)
     await cluster.ready("web", 12)
-    await seats_written(cluster, "web", 12)
+    await cluster.seated("web", range(1, 13))
     before = {pod["metadata"]["labels"][HASH] for pod in await cluster.pods("web")}
     template = pod_template({"app": "web", "version": "2"})
     await cluster.patch("Deployment", "web", {"spec": {"template": template}})
@@ -149,6 +138,13 @@ async def test_a_kind_met_by_discovery_is_a_workload_too(cluster: Cluster) -> No
     await cluster.expect("rc", spot=3, on_demand=3)
 
 
+async def costs_would_be_written(cluster: Cluster) -> None:
+    """Wait until those of a workload are that came after all others."""
+    await cluster.deployment("latest", 2, policy(spot_percentage=50))
+    await cluster.ready("latest", 2)
+    await cluster.seated("latest", (1, 2))
+
+
 async def test_namespace_defaults_and_the_workloads_own_word(stage: Stage) -> None:
     async with stage.namespace(ENABLED, policy(spot_percentage=50, min_on_demand=1)) as cluster:
         await cluster.deployment("inherits", 6, labels={})
@@ -157,6 +153,7 @@ async def test_namespace_defaults_and_the_workloads_own_word(stage: Stage) -> No
         await cluster.expect("inherits", spot=3, on_demand=3)
         await cluster.expect("overrides", spot=5, on_demand=1)
         await cluster.ready("opts-out", 6)
+        await costs_would_be_written(cluster)
         annotations = [p["metadata"].get("annotations", {}) for p in await cluster.pods("opts-out")]
         assert not any(DELETION_COST in a for a in annotations)
 
@@ -237,8 +234,10 @@ async def test_unmanaged_pods_and_audit_are_left_alone(stage: Stage, cluster: Cl
     await cluster.deployment("audited", 10, policy(spot_percentage=100, mode="audit"))
     await cluster.ready("plain", 10)
     await cluster.ready("audited", 10)
-    for pod in await cluster.pods():
-        assert DELETION_COST not in pod["metadata"].get("annotations", {})
+    await costs_would_be_written(cluster)
+    for app in ("plain", "audited"):
+        for pod in await cluster.pods(app):
+            assert DELETION_COST not in pod["metadata"].get("annotations", {})
     assert (stage.metric(audited) or 0) - before == 10
     # Left to the stock scheduler, which spreads over the classes.
     assert set(await cluster.split("audited")) == {"spot", "on-demand"}

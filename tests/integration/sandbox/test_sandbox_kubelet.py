@@ -228,7 +228,11 @@ async def test_a_restart_of_the_api_server_in_a_burst_loses_nothing(
     await eventually(left, lambda count: count == 0, "all pods are gone")
 
 
-async def test_a_kubelet_that_starts_late_takes_over_what_is_there(api: ApiClient, plane: ControlPlane) -> None:
+async def test_a_kubelet_that_starts_late_takes_over_what_is_there(
+    api: ApiClient, plane: ControlPlane, kubelet: SimKubelet
+) -> None:
+    # The one of the other tests has nothing to do with the node.
+    kubelet.fail_node("elsewhere")
     namespace = Cluster(api, "late")
     await namespace.create_namespace()
     template = pod_template({"app": "p"}, nodeName="elsewhere")
@@ -238,8 +242,19 @@ async def test_a_kubelet_that_starts_late_takes_over_what_is_there(api: ApiClien
         await api.request("POST", "/api/v1/namespaces/late/pods", body=body)
 
     async with await plane.connect() as own:
-        async with SimKubelet(own, start_delay=3600):
+        async with SimKubelet(own, start_delay=3600) as early:
+
+            async def taken() -> int:
+                return len(early._stages)
+
             await bulk("abc", create)
-        async with SimKubelet(own):
+            await eventually(taken, lambda count: count >= 3, "all are seen")
+            assert early.started == 0
+        async with SimKubelet(own) as late:
+
+            async def started() -> int:
+                return late.started
+
+            await eventually(started, lambda count: count == 3, "it starts them")
             await namespace.ready("p", 3)
     await namespace.delete()

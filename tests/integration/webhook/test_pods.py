@@ -1,43 +1,25 @@
 """Pods as the real API server has them mutated, and where they come to run."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cluster import ENABLED, Cluster, pod_template, policy
 from support.patience import eventually
-from support.stage import ZONES, Stage
-from support.webhook import SECOND, open_hooked_stage
+from support.stage import Stage
+from support.webhook import SECOND, added, schedulers
 
 from extender.core.admission.mutate import SPOT_TOLERATIONS
-from extender.sandbox import node_pool
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 BY_SECOND = policy(scheduler_name=SECOND)
 
 
-async def schedulers(cluster: Cluster, app: str) -> tuple[set[str], set[str]]:
-    """The schedulers that the pods ask for, and those that placed them by their own word."""
-    pods = await cluster.pods(app)
-    names = {pod["metadata"]["name"] for pod in pods}
-    events = await cluster.events("Scheduled")
-    return (
-        {pod["spec"]["schedulerName"] for pod in pods},
-        {e["reportingController"] for e in events if e["regarding"]["name"] in names},
-    )
-
-
 def preferred(pod: dict[str, Any]) -> list[dict[str, Any]]:
     terms = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
     found: list[dict[str, Any]] = terms.get("preferredDuringSchedulingIgnoredDuringExecution", [])
     return found
-
-
-def added(pod: dict[str, Any]) -> set[str]:
-    """Keys of the tolerations that the pod did not get from the API server."""
-    return {t["key"] for t in pod["spec"].get("tolerations", ()) if not t["key"].startswith("node.kubernetes.io/")}
 
 
 async def test_a_deployment_is_placed_by_the_scheduler_it_names_and_exact(cluster: Cluster) -> None:
@@ -108,39 +90,8 @@ async def test_a_dry_run_shows_what_a_pod_gets_and_changes_nothing(stage: Stage,
     assert (stage.metric(held) or 0) <= (reserved or 0)
 
 
-async def test_a_tainted_spot_pool_is_used_because_of_the_toleration(tmp_path: Path) -> None:
-    taint = {"key": "example.org/cheap", "value": "yes", "effect": "NoSchedule"}
-    nodes = [
-        *node_pool(4, capacity_class="spot", zones=ZONES, taints=(taint,)),
-        *node_pool(4, capacity_class="on-demand", zones=ZONES),
-    ]
-    flags = ["--webhook-extra-spot-taints=[example.org/cheap=yes:NoSchedule]"]
-    async with open_hooked_stage(tmp_path, nodes, flags) as stage, stage.namespace() as cluster:
-        await cluster.deployment("web", 10, policy(spot_percentage=70))
-        await cluster.expect("web", spot=7, on_demand=3)
-        await cluster.deployment("invalid", 2, policy(spot_percentage="most"))
-        await cluster.expect("invalid", on_demand=2)
-        assert all(added(pod) == set() for pod in await cluster.pods("invalid"))
-        # Without the toleration nobody gets there.
-        await cluster.deployment("plain", 6, labels={})
-        await cluster.expect("plain", on_demand=6)
-
-
-@pytest.mark.parametrize("platform", ["gke", "gke with unlabelled on-demand nodes", "aks"])
-async def test_a_platforms_own_labels_and_taints_need_no_configuration(platform: str, tmp_path: Path) -> None:
-    name = platform.partition(" ")[0]
-    nodes = [
-        *node_pool(4, capacity_class="spot", zones=ZONES, platform=name),
-        *node_pool(3, capacity_class="on-demand", zones=ZONES, platform="none" if "unlabelled" in platform else name),
-    ]
-    async with open_hooked_stage(tmp_path, nodes) as stage, stage.namespace() as cluster:
-        await cluster.deployment("web", 10, {**policy(spot_percentage=70, min_on_demand=2), **BY_SECOND})
-        await cluster.expect("web", spot=7, on_demand=3)
-        assert await schedulers(cluster, "web") == ({SECOND}, {SECOND})
-
-
-async def test_without_the_webhook_pods_are_created_as_they_are_and_end_right(tmp_path: Path) -> None:
-    async with open_hooked_stage(tmp_path) as stage, stage.namespace() as cluster:
+async def test_without_the_webhook_pods_are_created_as_they_are_and_end_right(stage: Stage) -> None:
+    async with stage.namespace() as cluster:
         await stage.spotmix.stop()
         await cluster.deployment("web", 10, policy(spot_percentage=70, scheduler_name=SECOND))
         await cluster.expect("web", pending=10)
