@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from extender.core.admission.mutate import Draft, MutationRules, Mutator
 from extender.core.capacity.fit import Needs
+from extender.core.model.objects import Pod
 from extender.core.placement.decide import Decision, PodView, decide, wanted_class
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.scalein.costs import costs_to_write, is_foreign
-from extender.core.state.events import Event, Gone
+from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.outbox import Wake
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
@@ -75,7 +76,7 @@ class Service(Watcher):
         self._options = options
         self.state = ClusterState(rules, options.reservation_ttl, options.half_life)
         self._mutator = Mutator(self.state, options.mutation) if options.mutation is not None else None
-        self._coming: deque[tuple[float, Event, VirtualPod | None]] = deque()
+        self._coming: deque[tuple[float, Event]] = deque()
         self._timers: dict[str, Timer] = {}
         self._nominees: dict[str, str] = {}
         self._changed: dict[str, tuple[float, float]] = {}
@@ -96,36 +97,34 @@ class Service(Watcher):
     def start(self) -> None:
         """Take in what there is at once, as after a list, and begin."""
         while self._coming:
-            self._take(*self._coming.popleft()[1:])
+            self._take(self._coming.popleft()[1])
         self._clock.after(HOUSEKEEPING, self._prune)
 
     # The watch
 
-    def pod(self, pod: VirtualPod, event: Event) -> None:
+    def pod(self, _pod: VirtualPod, event: Event) -> None:
         """See `Watcher`."""
-        self._expect(event, pod)
+        self.other(event)
 
     def other(self, event: Event) -> None:
         """See `Watcher`."""
-        self._expect(event, None)
-
-    def _expect(self, event: Event, pod: VirtualPod | None) -> None:
         if not self._coming:
             self._clock.after(self._options.lag, self._deliver)
-        self._coming.append((self._clock.now + self._options.lag, event, pod))
+        self._coming.append((self._clock.now + self._options.lag, event))
 
     def _deliver(self) -> None:
         now = self._clock.now
         while self._coming and self._coming[0][0] <= now:
-            _, event, pod = self._coming.popleft()
-            self._take(event, pod)
+            self._take(self._coming.popleft()[1])
         if self._coming:
             self._clock.at(self._coming[0][0], self._deliver)
 
-    def _take(self, event: Event, pod: VirtualPod | None) -> None:
+    def _take(self, event: Event) -> None:
         self.state.apply(event, self._clock.now)
-        if pod is not None and pod.uid in self._timers:
-            self._seen(pod, gone=isinstance(event, Gone))
+        if isinstance(event, Upsert) and isinstance(event.object, Pod):
+            self._seen(event.object)
+        elif isinstance(event, Gone):
+            self._forget(event.uid)
         for effect in self.state.outbox.take_effects():
             if isinstance(effect, Wake):
                 self._wake(effect.pod)
@@ -187,10 +186,10 @@ class Service(Watcher):
         elif waiting.wake_at:
             self._timers[uid] = self._clock.at(waiting.wake_at + MARGIN, lambda: self._wake(uid))
 
-    def _seen(self, pod: VirtualPod, *, gone: bool) -> None:
-        if gone or pod.node or pod.terminating or pod.ended:
+    def _seen(self, pod: Pod) -> None:
+        if pod.node or pod.terminating or pod.ended:
             self._forget(pod.uid)
-        elif pod.unscheduled_since is not None and pod.uid in self._nominees:
+        elif pod.unscheduled and pod.uid in self._nominees:
             self._nominate(pod.uid)
 
     def _forget(self, uid: str) -> None:
