@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from extender.core.model.errors import ApiError
-from extender.core.model.objects import Owner, OwnerRef, Pod
+from extender.core.model.objects import OwnerRef
 from extender.core.policy.policy import parse_duration
-from extender.core.policy.workloads import NEVER_MANAGED
-from extender.core.state.events import Event, Listed, Unavailable, Upsert
+from extender.core.state.events import Event, Listed, Unavailable
+from extender.core.state.intake import Intake, owner_met
+from extender.core.state.outbox import Effect
 from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
@@ -105,6 +106,7 @@ class _Lister:
         self._state = ClusterState(
             rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
         )
+        self._intake = Intake(self._state, self._observe)
         self._essential = {resource.key for resource in BUILT_IN}
         self._needed = {resource.path for resource in BUILT_IN}
         self._optional = {resource.path: resource.key for resource in DRIFT_ONLY}
@@ -146,15 +148,19 @@ class _Lister:
         return self._decoders.make(resource.key, resource.api_version, resource.kind)
 
     def _sink(self, event: Event) -> None:
-        self._state.apply(event, time.time())
-        if isinstance(event, Upsert) and isinstance(event.object, Pod | Owner):
-            self._meet(event.object.owner)
-        elif isinstance(event, Listed):
-            self._settled(event.resource)
+        self._intake.take(event, time.time())
 
-    def _meet(self, owner: OwnerRef | None) -> None:
-        if owner is None or owner.kind in NEVER_MANAGED:
-            return
+    def _observe(self, event: Event | Effect, _now: float) -> None:
+        if isinstance(event, Listed):
+            self._settled(event.resource)
+        elif isinstance(event, Unavailable):
+            self._settled(self._kinds.get((event.group, event.kind), ""))
+        else:
+            met = owner_met(event)
+            if met is not None:
+                self._meet(met)
+
+    def _meet(self, owner: OwnerRef) -> None:
         kind = (owner.group, owner.kind)
         if kind not in self._kinds:
             self._kinds[kind] = key = f"{owner.api_version} {owner.kind}"
@@ -163,8 +169,7 @@ class _Lister:
             self.feed.ensure(owner)
 
     def _unavailable(self, group: str, kind: str, _why: str) -> None:
-        self._state.apply(Unavailable(group, kind), time.time())
-        self._settled(self._kinds.get((group, kind), ""))
+        self._sink(Unavailable(group, kind))
 
     def _refused(self, path: str, error: ApiError) -> None:
         if path in self._optional:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
+from extender.core.placement.controller import PlacementController
 from extender.core.policy.policy import parse_duration
 from extender.core.policy.workloads import PolicyRules
-from extender.core.state.events import Event
+from extender.core.state.events import Event, Unavailable
+from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
@@ -23,7 +25,7 @@ from extender.runtime.duties import Duties
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.grpc import GrpcApi, api_readings
-from extender.runtime.intake import Intake
+from extender.runtime.intake import OwnerNews
 from extender.runtime.leadership import Leadership
 from extender.runtime.listeners import Listeners
 from extender.runtime.placement import PlacementReports
@@ -92,14 +94,21 @@ class Runtime:
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._access = Access(client)
-        self._writers = Writers(settings, client, self.state, self.metrics, self._report, self._decides)
-        recorder, waker = self._writers.recorder, self._writers.waker
+        self._placement = PlacementController(self.state, settings.extender.max_candidates)
+        self._writers = Writers(settings, client, self._placement, self.metrics, self._report, self._decides)
+        recorder = self._writers.recorder
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
         self._certificates = Certificates(settings, client, self._report)
         self._listeners = Listeners(settings, self._certificates.extender, self._make_webhook(), tracer)
-        self._intake = Intake(self.state, self.feed.ensure, waker, self._policies, self._gates)
+        self._intake = Intake(
+            self.state,
+            OwnerNews(self.feed.ensure, self._gates).observe,
+            self._placement.observe,
+            self._policies.observe,
+            self._writers.observe,
+        )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         self._drift = assemble(
             settings.drift,
@@ -129,10 +138,11 @@ class Runtime:
         self._scrapes = Scrapes(self.state, self.metrics, self._readings, settings.metrics.workload_series)
 
     def _sink(self, event: Event) -> None:
-        self._intake.take(event)
+        self._intake.take(event, time.time())
 
     def _unavailable(self, group: str, kind: str, why: str) -> None:
-        self._intake.unavailable(group, kind, why)
+        self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
+        self._sink(Unavailable(group, kind))
 
     def _decides(self) -> bool:
         return self.leadership.decides
@@ -179,20 +189,19 @@ class Runtime:
         """
         settings = self.settings
         extender = Extender(
-            self.state,
+            self._placement,
             self._gate,
             Decisions(
                 self.metrics,
-                self._writers.waker,
                 self.decisions,
                 PlacementReports(self.state, self._writers.recorder),
+                self._writers.wakes.hasten,
                 time.time,
                 logged=settings.log.level == "debug",
                 tracer=self._tracer,
             ),
             self.leadership.obstacle,
             time.time,
-            settings.extender.max_candidates,
         )
         pages = self._with_console(HealthApp(self.not_ready, self._scrapes.render))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
@@ -203,6 +212,7 @@ class Runtime:
         self._tasks = [
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._housekeeping(), name="housekeeping"),
+            asyncio.create_task(self._writers.wakes.run(), name="placement"),
         ]
         if self._certificates.own is not None:
             self._tasks.append(asyncio.create_task(self._certificates.own.run(), name="webhook certificate"))
@@ -227,8 +237,10 @@ class Runtime:
         allocator.settle()
         drift = self._drift if self.settings.drift.enabled else None
         reach = ReachReports(self.state, self._writers.recorder)
-        seats = self._writers.seats()
-        self.leadership.synced(Duties(self.state, self._writers.waker, self._policies, reach, seats=seats, drift=drift))
+        writers = self._writers
+        self.leadership.synced(
+            Duties(self._placement, writers.wakes, self._policies, reach, write_seats=writers.write_seats, drift=drift)
+        )
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),
@@ -240,7 +252,6 @@ class Runtime:
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            self.state.expire(time.time())
             self._certificates.reload()
 
     async def stop(self) -> None:
@@ -250,7 +261,7 @@ class Runtime:
         await self.leadership.resign()
         await self._listeners.stop_deciding()
         await self._api.stop()
-        self._writers.waker.stop()
+        self._placement.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,13 +1,11 @@
-"""What becomes of a decision beside its answer: metrics, logs, Events, and waking the pod when its time has come."""
+"""What becomes of a decision beside its answer: metrics, logs, traces and Events."""
 
 from collections.abc import Callable
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
+from extender.core.placement.controller import Preference
 from extender.core.placement.decide import Decision, PodView
-from extender.core.policy.workload import Workload
-from extender.core.state.waiting import Waiting
-from extender.kube.waker import Waker
 from extender.runtime.placement import PlacementReports
 from extender.runtime.tracing import of_decision, of_pod
 from extender.telemetry.logs import logger
@@ -21,9 +19,9 @@ class Decisions:
 
     Args:
         metrics: counts.
-        waker: makes the scheduler try pods again.
         kept: keeps each decision on a managed pod, to be explained.
         placement: tells where a pod was not given the class of its seat.
+        waits: is called when a pod was rejected, to be tried again in time.
         clock: seconds since the epoch.
         logged: whether each decision on a managed pod is logged.
         tracer: knows the span of the request.
@@ -32,18 +30,18 @@ class Decisions:
     def __init__(
         self,
         metrics: Metrics,
-        waker: Waker,
         kept: DecisionLog,
         placement: PlacementReports,
+        waits: Callable[[], None],
         clock: Callable[[], float],
         *,
         logged: bool,
         tracer: Tracer = NO_TRACES,
     ) -> None:
         self._metrics = metrics
-        self._waker = waker
         self._kept = kept
         self._placement = placement
+        self._waits = waits
         self._clock = clock
         self._logged = logged
         self._traced = tracer.on
@@ -65,17 +63,15 @@ class Decisions:
             self._trace(pod, decision, number)
         if decision.capacity_class != decision.wanted or decision.reason is Reason.POLICY_INVALID:
             self._placement.departed(pod, decision)
-        waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
-        if waiting is not None:
-            self._waker.rejected(waiting, written=pod.unscheduled_since is not None)
-        else:
-            self._waker.forget(pod.uid)
+        if decision.waiting is not None:
+            self._waits()
 
-    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None:
+    def scored(self, pod: PodView, preference: Preference) -> None:
         """See `servers.extender.Observer`."""
+        reason, capacity_class = preference.reason, preference.capacity_class
         self._metrics.decided("prioritize", "scored" if capacity_class else "passed", capacity_class, reason)
         if self._traced:
-            about = of_pod(pod, workload)
+            about = of_pod(pod, preference.workload)
             self._tracer.current().note({**about, REASON: str(reason), CLASS: capacity_class})
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None:

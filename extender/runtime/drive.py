@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from extender.core.model.control import Controller
+from extender.core.model.control import NEVER, Controller
 from extender.kube.seams import Report, Timing
 
 A = TypeVar("A")
@@ -43,19 +43,27 @@ class Drive(Generic[A]):
         self._timing = timing or Timing()
         self._now = now
         self._woken = asyncio.Event()
+        self._until = 0.0
 
     def wake(self) -> None:
         """Something happened: ask the controller what is due."""
         self._woken.set()
 
+    def hasten(self) -> None:
+        """Something happened that may have brought `next_at` forward: ask no later than then."""
+        if self._controller.next_at < self._until:
+            self._woken.set()
+
     async def run(self) -> None:
         """Drive until cancelled."""
         while True:
             self._woken.clear()
+            self._until = NEVER
             await self.step()
-            wait = min(LONGEST, self._controller.next_at - self._now())
+            now = self._now()
+            self._until = min(now + LONGEST, self._controller.next_at)
             if not self._woken.is_set():
-                await self._wait(wait)
+                await self._wait(self._until - now)
 
     async def step(self) -> None:
         """Carry out what is due now. Between two actions the event loop gets its turn: other requests come first."""

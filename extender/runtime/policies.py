@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.policy.workloads import PolicyChanged, Workloads
+from extender.core.state.events import Event
+from extender.core.state.outbox import Effect
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
@@ -43,8 +45,12 @@ class PolicyReports:
         self._invalid: set[str] = set()
         self._log = logger()
 
-    def changed(self, change: PolicyChanged) -> None:
-        """A policy was read for the first time, changed, or went with its workload."""
+    def observe(self, event: Event | Effect, _now: float) -> None:
+        """A policy was read for the first time, changed, or went with its workload; nothing else matters here."""
+        if isinstance(event, PolicyChanged):
+            self._changed(event)
+
+    def _changed(self, change: PolicyChanged) -> None:
         workload = change.workload
         problems = () if change.gone else workload.parsed.problems
         for problem in problems:

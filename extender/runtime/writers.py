@@ -4,8 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from extender.core.placement.controller import PlacementController
 from extender.core.policy.policy import parse_duration
-from extender.core.state.state import ClusterState
+from extender.core.scalein.controller import SeatController
+from extender.core.state.events import Event
+from extender.core.state.outbox import Effect
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches
@@ -14,6 +17,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
+from extender.runtime.drive import Drive
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
 
@@ -26,39 +30,54 @@ class Writers:
     Args:
         settings: the configuration.
         client: sends what is written.
-        state: the cluster state.
+        placement: says which pods are to be tried again.
         metrics: counts.
         report: told of whatever goes wrong.
         decides: whether this replica decides now.
 
     Attributes:
         recorder: sends Events.
-        waker: has the scheduler look at pods again.
+        wakes: has the scheduler try pods again.
     """
 
     def __init__(  # noqa: PLR0917 - ports, each of a type of its own
         self,
         settings: Settings,
         client: ApiClient,
-        state: ClusterState,
+        placement: PlacementController,
         metrics: Metrics,
         report: Report,
         decides: Callable[[], bool],
     ) -> None:
-        self._settings = settings.scale_in
-        self._state = state
+        self._decides = decides
+        self._outbox = placement.state.outbox
+        self._written = settings.scale_in.deletion_cost
+        self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
         self.recorder = EventRecorder(client, report, counted=metrics.told)
-        self._foreign = ForeignCosts(state, self.recorder, metrics.sent_cost)
-        patches = PodPatches(client, self._foreign.told)
+        foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
+        patches = PodPatches(client, foreign.told)
         self._wakes = PatchQueue(patches, report, allowed=decides)
         self._costs = PatchQueue(patches, report, rate=settings.scale_in.rate, allowed=decides)
-        self.waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
+        waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
+        self.wakes = Drive("placement", placement, waker.perform, report)
+        seat_writer = SeatWriter(self._seats, self._costs, foreign)
+        self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
 
-    def seats(self) -> SeatWriter | None:
-        """What writes deletion costs, from a synced state; None when the settings say that nothing does."""
-        if not self._settings.deletion_cost:
-            return None
-        return SeatWriter(self._state, self._costs, self._foreign, parse_duration(self._settings.settle))
+    def observe(self, _event: Event | Effect, _now: float) -> None:
+        """Something was taken into the state, and `placement` knows: do what follows from it in time."""
+        self.wakes.hasten()
+        if self._outbox.reseat and self._written and self._decides():
+            self._note_reseats()
+
+    def _note_reseats(self) -> None:
+        self._seats.observe(time.monotonic())
+        self._seat_drive.hasten()
+
+    async def write_seats(self) -> None:
+        """Write deletion costs, from a synced state, until cancelled; nothing when the settings say so."""
+        if self._written:
+            self._note_reseats()
+            await self._seat_drive.run()
 
     def start(self) -> None:
         """Start sending."""

@@ -22,6 +22,7 @@ from bench.report import Bench, Target, spread
 from bench.test_micro import NOW, Loaded, Silent, answer
 from bench.wirespeed import NODES, REPLICAS, WORKLOADS, Followers, Names, Requests
 from extender.core.answers.decisions import SIZE, DecisionLog
+from extender.core.placement.controller import PlacementController
 from extender.core.placement.decide import Decision, PodView
 from extender.sandbox.ports import free_port
 from extender.servers.extender import Extender
@@ -43,7 +44,7 @@ class Keeper(Silent):
 
 
 def _extender(loaded: Loaded, observer: Silent) -> Extender:
-    return Extender(loaded.state, observer, observer, lambda: None, time.time, 100)
+    return Extender(PlacementController(loaded.state, 100), observer, observer, lambda: None, time.time)
 
 
 async def run(bench: Bench) -> None:

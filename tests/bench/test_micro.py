@@ -16,11 +16,11 @@ from bench.cluster import Cluster
 from extender.core.model.classes import ClassRules
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
+from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats, first_unfilled
-from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Listed, Upsert
 from extender.core.state.records import Reservation
@@ -69,11 +69,6 @@ class Loaded:
         assert isinstance(found, Managed)
         return found
 
-    def apply(self, decision: Decision) -> None:
-        """As the server does after a decision."""
-        for event in decision.events:
-            self.state.apply(event, NOW)
-
     def release(self, body: bytes) -> None:
         """Give the pod's reservation back, so that rounds are alike."""
         self.state.apply(Released(decode_args(body).pod.uid), NOW)
@@ -98,7 +93,7 @@ class Silent:
 
     def decided(self, pod: PodView, decision: Decision) -> None: ...
 
-    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None: ...
+    def scored(self, pod: PodView, preference: Preference) -> None: ...
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None: ...
 
@@ -108,7 +103,7 @@ class Silent:
 
 def serve(loaded: Loaded, limit: int) -> Extender:
     silent = Silent()
-    return Extender(loaded.state, silent, silent, lambda: None, time.time, limit)
+    return Extender(PlacementController(loaded.state, limit), silent, silent, lambda: None, time.time)
 
 
 def answer(verb: Callable[[bytes], object], body: bytes) -> bytes:

@@ -19,10 +19,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, TraceIdRatioBas
 from bench.report import Bench, spread
 from bench.test_micro import Loaded, Silent
 from extender.core.answers.decisions import DecisionLog
-from extender.kube.patches import PodPatches
-from extender.kube.queue import PatchQueue
+from extender.core.placement.controller import PlacementController
 from extender.kube.recorder import EventRecorder
-from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.placement import PlacementReports
 from extender.runtime.tracing import App, traced_app
@@ -60,10 +58,9 @@ def tracer_of(sampler: Sampler) -> Tracer:
 
 def app_of(loaded: Loaded, tracer: Tracer) -> App:
     """As the runtime puts it together."""
-    waker = Waker(PatchQueue(PodPatches(Nobody()), lambda *_: None), "wake", lambda _: None, time.time)
-    placement = PlacementReports(loaded.state, EventRecorder(Nobody(), lambda *_: None))
-    observer = Decisions(Metrics(), waker, DecisionLog(), placement, time.time, logged=False, tracer=tracer)
-    extender = Extender(loaded.state, Silent(), observer, lambda: None, time.time, 100)
+    told = PlacementReports(loaded.state, EventRecorder(Nobody(), lambda *_: None))
+    observer = Decisions(Metrics(), DecisionLog(), told, lambda: None, time.time, logged=False, tracer=tracer)
+    extender = Extender(PlacementController(loaded.state, 100), Silent(), observer, lambda: None, time.time)
     app = ExtenderApp(extender, 1 << 24, "/scheduler", time.perf_counter, lambda *_: None)
     return traced_app(app, tracer, {PATH: "filter"})
 

@@ -21,7 +21,7 @@ from extender.core.model.objects import (
 )
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Taint
-from extender.core.placement.decide import Decision, PodView, decide
+from extender.core.placement.decide import Decision, PodView, apply_decision, decide
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, PolicyRules
 from extender.core.state.events import Gone, Upsert
@@ -190,11 +190,10 @@ class World:
         return managed.workload
 
     def decide(self, view: PodView, offered: Sequence[str], limit: int = 0) -> Decision:
-        """Filter, as the extender does: the decision's events are applied at once."""
+        """Filter, as the extender does: the decision is applied at once."""
         owner = self.state.workloads.resolve(view.namespace, view.owner)
         decision = decide(self.state, view, owner, offered, self.now, limit)
-        for event in decision.events:
-            self.state.apply(event, self.now)
+        apply_decision(self.state, decision, self.now)
         return decision
 
     def place(self, owner: OwnerRef, offered: Sequence[str], **fields: Any) -> tuple[Pod, Decision]:

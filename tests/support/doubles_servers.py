@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from extender.core.model.reasons import Reason
+from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
-from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
@@ -105,9 +105,9 @@ class Observer:
     def decided(self, pod: PodView, decision: Decision) -> None:
         self.decisions.append((pod.uid, decision))
 
-    def scored(self, pod: PodView, workload: Workload | None, reason: Reason, capacity_class: str) -> None:
-        self.scores.append((reason, capacity_class))
-        self.about.append((pod.uid, workload.name if workload is not None else ""))
+    def scored(self, pod: PodView, preference: Preference) -> None:
+        self.scores.append((preference.reason, preference.capacity_class))
+        self.about.append((pod.uid, preference.workload.name if preference.workload is not None else ""))
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         self.refusals.append((verb, reason))
@@ -127,8 +127,9 @@ class Bench:
         self.obstacle: Reason | None = None
         self.stay = True
         self.times: list[str] = []
+        self.placement = PlacementController(self.world.state, 100)
         self.extender = Extender(
-            self.world.state, self.owners, self.observer, lambda: self.obstacle, lambda: self.world.now, 100
+            self.placement, self.owners, self.observer, lambda: self.obstacle, lambda: self.world.now
         )
         self.app = ExtenderApp(
             self.extender,

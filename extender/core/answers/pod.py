@@ -45,7 +45,6 @@ from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import BEYOND
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
-from extender.core.state.waiting import Waiting
 
 SCORES = 5
 """Nodes whose scores are given, beside the pod's own."""
@@ -144,13 +143,12 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
 
 def _outcome(found: Verdicts) -> Outcome:
     decision = found.decision
-    waiting = next((event for event in decision.events if isinstance(event, Waiting)), None)
     return Outcome(
         decision.reason,
         decision.wanted,
         decision.capacity_class,
         len(found.passing),
-        waiting.wake_at if waiting is not None else 0.0,
+        decision.waiting.wake_at if decision.waiting is not None else 0.0,
     )
 
 

@@ -1,7 +1,7 @@
 """Where a pod may go: the decision of filter.
 
-`decide` is pure. What it returns in `events` has to be applied to the state before the next decision is made: a
-reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
+`decide` is pure. What it returns has to be applied to the state, by `apply_decision`, before the next decision is made:
+a reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -56,8 +56,9 @@ class Decision(Struct, frozen=True):
     """The outcome for one pod.
 
     `nodes` are the names that pass; None passes all that were offered, an empty tuple rejects them all with
-    `reason.text`. `events` are for `ClusterState.apply`. `wanted` is the class of the pod's seat, `capacity_class` the
-    one it was given, empty when none. `offered` is how many nodes were looked at; none are of an unmanaged pod's.
+    `reason.text`. `wanted` is the class of the pod's seat, `capacity_class` the one it was given, empty when none.
+    `offered` is how many nodes were looked at; none are of an unmanaged pod's. What the state has to know: the
+    `reservation` of a seat for the pod, that it is `waiting` for its class, or that it is `released` from both.
     """
 
     reason: Reason
@@ -65,8 +66,20 @@ class Decision(Struct, frozen=True):
     workload: Workload | None = None
     wanted: str = ""
     capacity_class: str = ""
-    events: tuple[Reservation | Released | Waiting, ...] = ()
     offered: int = 0
+    reservation: Reservation | None = None
+    waiting: Waiting | None = None
+    released: Released | None = None
+
+
+def apply_decision(state: ClusterState, decision: Decision, now: float) -> None:
+    """Have the state know what was decided; `now` is the time that the decision was made with (seconds)."""
+    if decision.reservation is not None:
+        state.apply(decision.reservation, now)
+    if decision.waiting is not None:
+        state.apply(decision.waiting, now)
+    if decision.released is not None:
+        state.apply(decision.released, now)
 
 
 def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
@@ -203,11 +216,9 @@ def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[
     reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
     reason = Reason.OWNER_UNKNOWN
     if nodes:
-        return Decision(
-            reason, nodes, wanted=ON_DEMAND, capacity_class=ON_DEMAND, events=(reservation,), offered=len(offered)
-        )
+        return Decision(reason, nodes, None, ON_DEMAND, ON_DEMAND, len(offered), reservation)
     waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now)
-    return Decision(reason, (), wanted=ON_DEMAND, events=(reservation, waiting), offered=len(offered))
+    return Decision(reason, (), None, ON_DEMAND, "", len(offered), reservation, waiting)
 
 
 def decide(  # noqa: PLR0917 - inputs, each of a type of its own
@@ -221,7 +232,7 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     """Choose the nodes a pod may go to.
 
     Args:
-        state: the cluster, with every earlier decision's `events` applied.
+        state: the cluster, with every earlier decision applied.
         pod: the pod.
         owner: what `Workloads.resolve` says of it.
         offered: names of the nodes that passed the scheduler's own filters.
@@ -237,7 +248,7 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     wanted, reason = wanted_class(state, owner, policy, pod)
     if policy.mode == "audit":
         # Enforced until a moment ago, it may hold a seat or wait.
-        return Decision(Reason.AUDIT, None, workload, wanted, events=(Released(pod.uid),), offered=len(offered))
+        return Decision(Reason.AUDIT, None, workload, wanted, offered=len(offered), released=Released(pod.uid))
     if workload.held:
         reason = Reason.POLICY_INVALID
     return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
@@ -313,8 +324,8 @@ class _Placement:
             self.managed.workload,
             wanted,
             capacity_class,
-            (self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),),
             len(self.offer.offered),
+            self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),
         )
 
     def _reject(self, wanted: str, reason: Reason, node: str, wake_at: float = 0.0) -> Decision:
@@ -342,8 +353,9 @@ class _Placement:
             self.managed.workload,
             wanted,
             "",
-            (self._reservation(wanted, self.offer.pool_of(node)), waiting),
             len(self.offer.offered),
+            self._reservation(wanted, self.offer.pool_of(node)),
+            waiting,
         )
 
     def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:

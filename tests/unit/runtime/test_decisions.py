@@ -6,10 +6,7 @@ from support.doubles_kube import Client, Objects
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
-from extender.kube.patches import PodPatches
-from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
-from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.placement import PlacementReports
 from extender.telemetry.logs import tidy
@@ -17,9 +14,8 @@ from extender.telemetry.metrics import Metrics
 
 
 def observer_of(world: World, kept: DecisionLog, *, logged: bool) -> Decisions:
-    waker = Waker(PatchQueue(PodPatches(Client(Objects())), lambda *_: None), "wake", lambda _: None, lambda: 0.0)
     placement = PlacementReports(world.state, EventRecorder(Client(Objects()), lambda *_: None))
-    return Decisions(Metrics(), waker, kept, placement, lambda: 1234.5, logged=logged)
+    return Decisions(Metrics(), kept, placement, lambda: None, lambda: 1234.5, logged=logged)
 
 
 async def test_decisions_on_managed_pods_are_kept() -> None:

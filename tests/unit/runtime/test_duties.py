@@ -7,10 +7,14 @@ from support.doubles import ENABLED, World, keys, make_owner, make_pod
 from support.doubles_kube import Client, Objects
 
 from extender.core.model.objects import PodId
+from extender.core.placement.controller import PlacementController
+from extender.core.state.events import Gone, Upsert
+from extender.core.state.intake import Intake
 from extender.kube.patches import PodPatches
 from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.waker import Waker
+from extender.runtime.drive import Drive
 from extender.runtime.duties import Duties
 from extender.runtime.policies import PolicyReports
 from extender.runtime.reach import ReachReports
@@ -18,6 +22,10 @@ from extender.runtime.reach import ReachReports
 
 def unscheduled(uid: str, owner: Any, **fields: Any) -> Any:
     return make_pod(uid, owner, unscheduled=True, **fields)
+
+
+async def no_seats() -> None:
+    """Writes none."""
 
 
 async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again() -> None:
@@ -28,6 +36,9 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     recorder = EventRecorder(client, lambda _name, text: reports.append(text))
     woken: list[str] = []
     waker = Waker(queue, "spotmix.io/wake", woken.append, lambda: 0.0)
+    placement = PlacementController(world.state, 0)
+    intake = Intake(world.state, placement.observe)
+    wakes = Drive("placement", placement, waker.perform, lambda _name, text: reports.append(text))
     pods = [
         unscheduled("waits", web),
         unscheduled("placed-since", web),
@@ -39,17 +50,18 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     ]
     for pod in pods:
         client.objects.put(f"/api/v1/namespaces/shop/pods/{pod.uid}", {"metadata": {"name": pod.uid, "uid": pod.uid}})
-        world.up(pod)
-        waker.seen(pod)
-    waker.seen(make_pod("placed-since", web, "n1", unscheduled=True))
-    waker.gone("deleted-since")
+        intake.take(Upsert(pod), world.now)
+    intake.take(Upsert(make_pod("placed-since", web, "n1", unscheduled=True)), world.now)
+    intake.take(Gone("pods", "deleted-since"), world.now)
     decides = False
     policies = PolicyReports(world.state.workloads, recorder, lambda: decides)
     reach = ReachReports(world.state, recorder)
-    task = asyncio.create_task(Duties(world.state, waker, policies, reach, seats=None, drift=None).perform())
+    duties = Duties(placement, wakes, policies, reach, write_seats=no_seats, drift=None)
+    task = asyncio.create_task(duties.perform())
     queue.start()
     recorder.start()
     await asyncio.sleep(0)
+    await wakes.step()
     assert (await queue.drain(10), await recorder.drain(10)) == (0, 0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -57,5 +69,5 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     assert woken == ["annotate"]
     (event,) = (o for path, o in client.objects.stored.items() if "/events/" in path)
     assert (event["reason"], event["regarding"]["name"]) == ("PolicyInvalid", "bad")
-    assert set(waker.unscheduled.values()) == {PodId("shop", uid, uid) for uid in ("waits", "unmanaged", "bare")}
+    assert set(placement.unscheduled.values()) == {PodId("shop", uid, uid) for uid in ("waits", "unmanaged", "bare")}
     assert reports == []

@@ -10,11 +10,8 @@ from support.doubles_servers import run_virtually
 
 from extender.core.answers.decisions import DecisionLog
 from extender.kube.occurrences import WINDOW
-from extender.kube.patches import PodPatches
-from extender.kube.queue import PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.seams import Timing
-from extender.kube.waker import Waker
 from extender.runtime.decisions import Decisions
 from extender.runtime.placement import PlacementReports
 from extender.telemetry.metrics import Metrics
@@ -28,9 +25,10 @@ class Office:
         client = Client(self.objects)
         ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(client, lambda *_: None, ports=ports)
-        waker = Waker(PatchQueue(PodPatches(client), lambda *_: None), "wake", lambda _: None, lambda: 0.0)
         placement = PlacementReports(self.world.state, self.recorder)
-        self.observer = Decisions(Metrics(), waker, DecisionLog(), placement, lambda: self.world.now, logged=False)
+        self.observer = Decisions(
+            Metrics(), DecisionLog(), placement, lambda: None, lambda: self.world.now, logged=False
+        )
         self._count = 0
 
     def filter(self, owner: Any, offered: list[str], times: int = 1) -> None:

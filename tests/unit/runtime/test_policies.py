@@ -7,7 +7,6 @@ from support.doubles import ENABLED, World, keys, make_owner
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
-from extender.core.policy.workloads import PolicyChanged
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.kube.seams import Timing
@@ -33,10 +32,8 @@ class Office:
         self._take_in()
 
     def _take_in(self) -> None:
-        effects = self.world.state.outbox.take_effects()
-        for effect in effects:
-            if isinstance(effect, PolicyChanged):
-                self.reports.changed(effect)
+        for effect in self.world.state.outbox.take_effects():
+            self.reports.observe(effect, self.world.now)
 
     async def told(self) -> list[tuple[str, int, str]]:
         """Reason, count and note of each Event by now."""

@@ -10,6 +10,7 @@ from support.doubles_servers import Bench, Observer, run_virtually
 
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
+from extender.core.placement.controller import PlacementController
 from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.owners import AwaitedOwners
@@ -108,7 +109,8 @@ async def test_leadership_lost_while_an_owner_is_waited_for_is_seen(bench: Bench
             return False
 
     state = bench.world.state
-    bench.extender = Extender(state, Slow(), bench.observer, lambda: bench.obstacle, lambda: 0.0, 0)
+    placement = PlacementController(state, 0)
+    bench.extender = Extender(placement, Slow(), bench.observer, lambda: bench.obstacle, lambda: 0.0)
     owner = OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1")
     assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_LEADER.text}
 
@@ -134,7 +136,7 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
         world, observer = World(), Observer()
         loop = asyncio.get_running_loop()
         gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
-        extender = Extender(world.state, gate, observer, lambda: None, lambda: 0.0, 0)
+        extender = Extender(PlacementController(world.state, 0), gate, observer, lambda: None, lambda: 0.0)
         offered = world.nodes(spot=1, on_demand=1)
         labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
         top = make_owner("Deployment", "web", 1, labels=labels, annotations=policy)

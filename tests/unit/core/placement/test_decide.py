@@ -35,7 +35,8 @@ def test_unmanaged_pods_pass_everywhere(world: World) -> None:
     mirror = OwnerRef("node", "v1", "Node", "n1")
     for owner in (None, plain, daemon, mirror):
         decision = world.decide(make_view("p", owner), offered)
-        assert (decision.reason, decision.nodes, decision.events) == (Reason.UNMANAGED, None, ())
+        assert (decision.reason, decision.nodes) == (Reason.UNMANAGED, None)
+        assert (decision.reservation, decision.waiting, decision.released) == (None, None, None)
     web = world.deployment("web", 1)
     view = make_view("p", web, namespace="kube-system")
     assert world.decide(view, offered).reason is Reason.UNMANAGED
