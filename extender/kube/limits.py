@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from extender.kube.seams import Timing
 
 # Never wait longer than this (seconds) because a server says so: it may be wrong about its own recovery.
@@ -33,6 +35,14 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the base: the last attempt was a success."""
         self._attempt = 0
+
+
+class Limits(Struct, frozen=True):
+    """How much is sent: `rate` per second over time, `burst` at once; `waiting` is how much may wait for its turn."""
+
+    rate: float
+    burst: int
+    waiting: int
 
 
 class TokenBucket:

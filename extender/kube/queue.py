@@ -8,7 +8,7 @@ from typing import Literal
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
-from extender.kube.limits import Backoff, TokenBucket, is_transient
+from extender.kube.limits import Backoff, Limits, TokenBucket, is_transient
 from extender.kube.patches import PodPatches
 from extender.kube.seams import Report, Timing
 
@@ -16,6 +16,7 @@ Kind = Literal["annotate", "nominate", "cost"]
 Value = Mapping[str, str | None] | str | int | None
 
 ATTEMPTS = 8
+LIMITS = Limits(rate=100.0, burst=200, waiting=20_000)
 
 
 class PatchQueue:
@@ -28,10 +29,8 @@ class PatchQueue:
         patches: sends one patch.
         report: told of patches given up.
         ports: time and chance.
-        rate: patches per second over time.
-        burst: patches at once.
+        limits: of patches.
         concurrency: requests in flight.
-        limit: patches waiting; beyond that new ones are refused.
         allowed: asked right before a patch is sent; while it says no, patches are dropped.
     """
 
@@ -41,18 +40,16 @@ class PatchQueue:
         report: Report,
         *,
         ports: Timing | None = None,
-        rate: float = 100.0,
-        burst: int = 200,
+        limits: Limits = LIMITS,
         concurrency: int = 16,
-        limit: int = 20_000,
         allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._patches = patches
         self._report = report
         self._ports = ports or Timing()
-        self._bucket = TokenBucket(rate, burst, self._ports)
+        self._bucket = TokenBucket(limits.rate, limits.burst, self._ports)
         self._concurrency = concurrency
-        self._limit = limit
+        self._limit = limits.waiting
         self._allowed = allowed
         # Insertion order is the order of service.
         self._waiting: OrderedDict[tuple[str, Kind], tuple[PodId, Value]] = OrderedDict()

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
-from extender.kube.limits import Backoff, TokenBucket, is_transient
+from extender.kube.limits import Backoff, Limits, TokenBucket, is_transient
 from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
 from extender.kube.regarding import Regarding
 from extender.kube.seams import KubeApi, Report, Timing
@@ -31,6 +31,7 @@ MAX_FIELD = 128
 # A repetition is written this long (seconds) after the first that was not written yet.
 SERIES_DELAY = 30.0
 ATTEMPTS = 4
+LIMITS = Limits(rate=10.0, burst=50, waiting=1000)
 
 
 class _News(Struct, eq=False, gc=False):
@@ -50,9 +51,7 @@ class EventRecorder:
         counted: is told what became of each: posted, repeated (a series was brought up to date) or dropped.
         ports: time and chance.
         now: the time of day, in UTC.
-        rate: Events per second over time, repetitions included.
-        burst: Events at once.
-        limit: Events waiting, of workloads and as many again of pods; beyond that new ones are dropped.
+        limits: of Events, repetitions included; as many wait of workloads as of pods.
     """
 
     def __init__(
@@ -63,17 +62,15 @@ class EventRecorder:
         counted: Callable[[str], None] = lambda _outcome: None,
         ports: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        rate: float = 10.0,
-        burst: int = 50,
-        limit: int = 1000,
+        limits: Limits = LIMITS,
     ) -> None:
         self._api = api
         self._report = report
         self._counted = counted
         self._ports = ports or Timing()
         self._now = now
-        self._bucket = TokenBucket(rate, burst, self._ports)
-        self._limit = limit
+        self._bucket = TokenBucket(limits.rate, limits.burst, self._ports)
+        self._limit = limits.waiting
         self._instance = socket.gethostname()[:MAX_FIELD] or "unknown"
         self._of_workloads: deque[_News] = deque()
         self._of_pods: deque[_News] = deque()

@@ -49,7 +49,7 @@ from extender.telemetry.readings import Reading
 from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 
-HOUSEKEEPING_SECONDS = 5.0
+RELOAD_SECONDS = 5.0
 
 
 def policy_rules(settings: Settings) -> PolicyRules:
@@ -211,7 +211,7 @@ class Runtime:
         self.leadership.start()
         self._tasks = [
             asyncio.create_task(self._become_synced(), name="sync"),
-            asyncio.create_task(self._housekeeping(), name="housekeeping"),
+            asyncio.create_task(self._reload_certificates(), name="certificates"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),
         ]
         if self._certificates.own is not None:
@@ -249,9 +249,9 @@ class Runtime:
             workloads=len(self.state.workloads.by_uid),
         )
 
-    async def _housekeeping(self) -> None:
+    async def _reload_certificates(self) -> None:
         while True:
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            await asyncio.sleep(RELOAD_SECONDS)
             self._certificates.reload()
 
     async def stop(self) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.policy import parse_duration
 from extender.core.scalein.controller import SeatController
@@ -12,7 +14,7 @@ from extender.core.state.outbox import Effect
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches
-from extender.kube.queue import PatchQueue
+from extender.kube.queue import LIMITS, PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
@@ -57,7 +59,8 @@ class Writers:
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
         patches = PodPatches(client, foreign.told)
         self._wakes = PatchQueue(patches, report, allowed=decides)
-        self._costs = PatchQueue(patches, report, rate=settings.scale_in.rate, allowed=decides)
+        cost_limits = replace(LIMITS, rate=settings.scale_in.rate)
+        self._costs = PatchQueue(patches, report, limits=cost_limits, allowed=decides)
         waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
         self.wakes = Drive("placement", placement, waker.perform, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign)

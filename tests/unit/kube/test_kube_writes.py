@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from unit.kube.fake_api import VirtualTime
 
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
-from extender.kube.limits import TokenBucket
+from extender.kube.limits import Limits, TokenBucket
 from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
 from extender.kube.patches import PodPatches, is_gone
 from extender.kube.queue import ATTEMPTS, PatchQueue
+from extender.kube.queue import LIMITS as OF_PATCHES
+from extender.kube.recorder import LIMITS as OF_EVENTS
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.kube.regarding import Regarding
 from extender.kube.seams import Timing
@@ -189,7 +192,7 @@ async def test_many_values_become_one_patch(api: Recording, queue_of: tuple[Star
 
 
 async def test_concurrency_and_size_are_bounded(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
-    queue = queue_of[0](concurrency=4, limit=30)
+    queue = queue_of[0](concurrency=4, limits=replace(OF_PATCHES, waiting=30))
     api.gate.clear()
     taken = [queue.set_deletion_cost(PodId("shop", f"p{n}", f"u{n}"), n) for n in range(50)]
     assert sum(taken) == 30
@@ -276,7 +279,7 @@ async def test_drain_gives_up_in_time_and_says_what_is_left(api: Recording, queu
 
 
 async def test_the_rate_is_limited(time: VirtualTime, queue_of: tuple[Start, list[str]]) -> None:
-    queue = queue_of[0](rate=10.0, burst=5, concurrency=1)
+    queue = queue_of[0](limits=Limits(10.0, 5, 100), concurrency=1)
     start = time.now
     for n in range(25):
         queue.nominate(PodId("shop", f"p{n}", f"u{n}"), "n")
@@ -429,7 +432,7 @@ async def test_the_same_in_other_words_is_a_repetition(api: Recording, time: Vir
 
 
 async def test_no_object_is_flooded_and_warnings_have_a_share_of_their_own(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), burst=1000)
+    events = Events(api, time.ports(), limits=replace(OF_EVENTS, burst=1000))
 
     def move(number: int) -> bool:
         return events.recorder.emit(REGARDING, EventReason.MOVED, "Evict", str(number))
@@ -483,7 +486,7 @@ async def test_a_long_note_is_cut_between_characters(api: Recording, time: Virtu
 
 
 async def test_a_full_queue_drops_and_counts(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), limit=3)
+    events = Events(api, time.ports(), limits=replace(OF_EVENTS, waiting=3))
     for n in range(10):
         events.emit(str(n))
     await events.recorder.drain(10)
@@ -491,7 +494,7 @@ async def test_a_full_queue_drops_and_counts(api: Recording, time: VirtualTime) 
 
 
 async def test_the_rate_of_events_is_limited(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), rate=1.0, burst=5)
+    events = Events(api, time.ports(), limits=replace(OF_EVENTS, rate=1.0, burst=5))
     start = time.now
     for n in range(15):
         events.emit(str(n))

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+from msgspec.structs import replace
 from support.doubles import ENABLED, World, keys, make_owner
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
 
 from extender.kube.occurrences import RETELL
-from extender.kube.recorder import SERIES_DELAY, EventRecorder
+from extender.kube.recorder import LIMITS, SERIES_DELAY, EventRecorder
 from extender.kube.seams import Timing
 from extender.runtime.policies import AGAIN, SLICE, PolicyReports
 
@@ -19,7 +20,9 @@ class Office:
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
         ports = Timing(clock=asyncio.get_running_loop().time)
-        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 2)
+        self.recorder = EventRecorder(
+            Client(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 2)
+        )
         self.recorder.start()
         self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, ports=ports)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.doubles import ENABLED, World, keys, make_owner, ref
 from support.doubles_kube import Client, Objects
 from support.doubles_servers import run_virtually
@@ -14,7 +15,7 @@ from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
 from extender.kube.occurrences import RETELL
-from extender.kube.recorder import SERIES_DELAY, EventRecorder
+from extender.kube.recorder import LIMITS, SERIES_DELAY, EventRecorder
 from extender.kube.seams import Timing
 from extender.runtime.reach import LOOK, SLICE, ReachReports
 
@@ -60,7 +61,9 @@ class Office:
     def __init__(self) -> None:
         self.world, self.objects = World(), Objects()
         ports = Timing(clock=asyncio.get_running_loop().time)
-        self.recorder = EventRecorder(Client(self.objects), lambda *_: None, ports=ports, limit=SLICE // 4)
+        self.recorder = EventRecorder(
+            Client(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 4)
+        )
         self.recorder.start()
         self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, ports=ports).run())
 
