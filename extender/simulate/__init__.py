@@ -1,7 +1,7 @@
 """A cluster in virtual time: what becomes of workloads under a policy, over a day of spot terminations.
 
-Nothing here decides where a pod goes, which pod is moved or which seat a pod has: the scheduler of this cluster asks
-the same functions of `extender.core` that the service asks, of a state that is fed by a watch with a lag. What
+Nothing here decides where a pod goes, which pod is moved or which seat a pod has: this cluster asks the controllers of
+`extender.core` that the service runs, of a state that is fed by a watch with a lag. What
 surrounds them (controllers, scheduler, kubelet, budgets, eviction API, machines that come and go) is modelled here, as
 far as it matters to them.
 

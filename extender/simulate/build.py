@@ -31,8 +31,8 @@ from extender.simulate.scenario import (
     WorkloadPart,
     parse_share,
 )
-from extender.simulate.service import ServiceOptions
 from extender.simulate.snapshot import Snapshot
+from extender.simulate.spotmix import SpotmixOptions
 from extender.wire.kube_v1 import RawTaint
 from extender.wire.objects_v1 import Decoders, under
 
@@ -93,7 +93,7 @@ class _Builder:
     def build(self, seed: int, *, stock: bool) -> Built:
         scenario, snapshot = self.scenario, self.snapshot
         extender, scale_in = self.settings.extender, self.settings.scale_in
-        service = ServiceOptions(
+        spotmix = SpotmixOptions(
             lag=parse_duration(scenario.watch_lag),
             owner_wait=parse_duration(extender.owner_wait),
             reservation_ttl=parse_duration(extender.reservation_ttl),
@@ -108,7 +108,7 @@ class _Builder:
         options = Options(
             self.rules,
             self.settings.classes,
-            None if stock else service,
+            None if stock else spotmix,
             drift=DriftOptions(drift_rules(drift), parse_duration(drift.interval)) if drift.enabled else None,
             start=start,
         )

@@ -21,7 +21,7 @@ from extender.simulate.machines import Pool, PoolSpec
 from extender.simulate.meter import Meter
 from extender.simulate.prices import Prices
 from extender.simulate.scheduler import Scheduler, SchedulerOptions
-from extender.simulate.service import Service, ServiceOptions
+from extender.simulate.spotmix import SpotmixOptions, VirtualSpotmix
 from extender.simulate.truth import Truth
 
 
@@ -31,7 +31,7 @@ class Options(Struct, frozen=True):
     Attributes:
         rules: how policies are read.
         classes: how nodes are told apart.
-        service: how Spotmix runs; None is a cluster without it.
+        spotmix: how Spotmix runs; None is a cluster without it.
         scheduler: how the scheduler runs.
         drift: how the drift loop runs; None is a cluster without it.
         start: when it begins (seconds since the epoch).
@@ -39,7 +39,7 @@ class Options(Struct, frozen=True):
 
     rules: PolicyRules
     classes: ClassRules = ClassRules()
-    service: ServiceOptions | None = ServiceOptions()
+    spotmix: SpotmixOptions | None = SpotmixOptions()
     scheduler: SchedulerOptions = SchedulerOptions()
     drift: DriftOptions | None = None
     start: float = 0.0
@@ -86,22 +86,22 @@ class Cluster:
         self.meter = Meter(self.api, self.truth, self._prices())
         self.controllers = Controllers(self.api)
         self.budgets = DisruptionController(self.api)
-        self.service = Service(self.api, options.rules, options.service) if options.service is not None else None
-        self.scheduler = Scheduler(self.api, self.truth, self.service, Random(ties), options.scheduler, self.refused)
+        self.spotmix = VirtualSpotmix(self.api, options.rules, options.spotmix) if options.spotmix is not None else None
+        self.scheduler = Scheduler(self.api, self.truth, self.spotmix, Random(ties), options.scheduler, self.refused)
         self.drift: DriftLoop | None = None
-        if self.service is not None:
+        if self.spotmix is not None:
             self.api.admit = self._admit
-        if self.service is not None and options.drift is not None:
-            self.drift = DriftLoop(self.api, self.service, self.budgets, options.drift, Random(drift))
+        if self.spotmix is not None and options.drift is not None:
+            self.drift = DriftLoop(self.api, self.spotmix, self.budgets, options.drift, Random(drift))
         self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
-        self.api.watchers += [self.service] if self.service is not None else []
+        self.api.watchers += [self.spotmix] if self.spotmix is not None else []
         self.api.watchers.append(self.scheduler)
 
     def _admit(self, namespace: str, owner: OwnerRef, template: PodTemplate) -> PodTemplate:
         """Have the webhook look at a new pod. It waits for owners that the watch has not delivered."""
-        if self.service is None:
+        if self.spotmix is None:
             return template
-        return self.service.admit(self.truth.state.workloads.resolve(namespace, owner), template)
+        return self.spotmix.admit(self.truth.state.workloads.resolve(namespace, owner), template)
 
     def _prices(self) -> Prices:
         by_pool: dict[tuple[str, str, str], float] = {}
@@ -119,8 +119,8 @@ class Cluster:
         """Bring up the nodes and Spotmix, which takes in at once what there is."""
         for pool in self.pools.values():
             pool.fill()
-        if self.service is not None:
-            self.service.start()
+        if self.spotmix is not None:
+            self.spotmix.start()
 
     def begin(self) -> None:
         """Have nodes reclaimed, pods moved and all of it measured from now on."""

@@ -24,7 +24,7 @@ from extender.core.state.state import Released
 from extender.simulate.api import VirtualApi
 from extender.simulate.budgets import DisruptionController
 from extender.simulate.clock import Timer
-from extender.simulate.service import Service
+from extender.simulate.spotmix import VirtualSpotmix
 
 TICK, DRAIN_MEMORY = 1.0, 60.0
 """As in `runtime.drift` (seconds)."""
@@ -62,7 +62,12 @@ class DriftLoop:
     """
 
     def __init__(
-        self, api: VirtualApi, service: Service, budgets: DisruptionController, options: DriftOptions, rng: Random
+        self,
+        api: VirtualApi,
+        service: VirtualSpotmix,
+        budgets: DisruptionController,
+        options: DriftOptions,
+        rng: Random,
     ) -> None:
         self._api = api
         self._clock = api.clock

@@ -19,7 +19,7 @@ from extender.core.state.records import NodeRecord
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
 from extender.simulate.feasible import Feasible
-from extender.simulate.service import Service
+from extender.simulate.spotmix import VirtualSpotmix
 from extender.simulate.truth import Truth
 
 EXTENDER_FACTOR = 10
@@ -60,7 +60,7 @@ class Scheduler(Watcher):
     Args:
         api: the cluster.
         truth: the scheduler's cache.
-        service: the extender; None for the stock behaviour.
+        spotmix: the extender; None for the stock behaviour.
         rng: chooses among nodes of equal score, as the scheduler does.
         options: see `SchedulerOptions`.
         refused: nodes on which no pod is accepted, for a reason that the extender does not see.
@@ -70,7 +70,7 @@ class Scheduler(Watcher):
         self,
         api: VirtualApi,
         truth: Truth,
-        service: Service | None,
+        spotmix: VirtualSpotmix | None,
         rng: Random,
         options: SchedulerOptions,
         refused: Container[str],
@@ -78,7 +78,7 @@ class Scheduler(Watcher):
         self._api = api
         self._clock = api.clock
         self._state = truth.state
-        self._service = service
+        self._spotmix = spotmix
         self._rng = rng
         self._options = options
         self._feasible = Feasible(api, truth.state, options.percentage, refused)
@@ -158,10 +158,10 @@ class Scheduler(Watcher):
             self._cycle = self._clock.after(self._options.cycle, self._schedule_next)
 
     def _schedule(self, pod: VirtualPod) -> None:
-        service = self._service
-        if service is not None and isinstance(service.resolve(pod), Missing):
+        spotmix = self._spotmix
+        if spotmix is not None and isinstance(spotmix.resolve(pod), Missing):
             # The extender waits for the owner, and the scheduler for the extender.
-            self._cycle = self._clock.after(service.owner_wait, lambda: self._resume(pod))
+            self._cycle = self._clock.after(spotmix.owner_wait, lambda: self._resume(pod))
         else:
             self._decide(pod)
 
@@ -185,8 +185,8 @@ class Scheduler(Watcher):
 
     def _choose(self, pod: VirtualPod, feasible: list[NodeRecord]) -> bool:
         """Have the extender filter, score what is left, and take the best node."""
-        if self._service is not None:
-            decision = self._service.filter(pod, [record.name for record in feasible])
+        if self._spotmix is not None:
+            decision = self._spotmix.filter(pod, [record.name for record in feasible])
             if decision.nodes is not None:
                 passed = set(decision.nodes)
                 feasible = [record for record in feasible if record.name in passed]
@@ -199,8 +199,8 @@ class Scheduler(Watcher):
         if len(feasible) == 1:
             return feasible[0]
         points: dict[str, int] = {}
-        if self._service is not None:
-            points = self._service.prioritize(pod, [record.name for record in feasible])
+        if self._spotmix is not None:
+            points = self._spotmix.prioritize(pod, [record.name for record in feasible])
         factor = EXTENDER_FACTOR * self._options.weight
         asked = pod.template.requests
         scores = [_least_allocated(record, asked) + factor * points.get(record.name, 0) for record in feasible]

@@ -104,7 +104,7 @@ def test_settings_are_those_of_the_service() -> None:
     assert built.cluster.drift.options.interval == 10.0
     assert built.cluster.drift.options.rules.circuit_moves == 7
     assert made("workloads: [{name: web}]\nsettings: {drift: {enabled: false}}").cluster.drift is None
-    assert made("workloads: [{name: web}]", stock=True).cluster.service is None
+    assert made("workloads: [{name: web}]", stock=True).cluster.spotmix is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from support.simulated import SETTLED, add, pods_of, pool, virtual
 from extender.core.model.constraints import Constraints, PodTerm, Spread
 from extender.core.model.selectors import LabelSelector
 from extender.simulate.feasible import sample_size
-from extender.simulate.service import ServiceOptions
+from extender.simulate.spotmix import SpotmixOptions
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_no_node_is_overbooked_and_a_pod_that_fits_is_placed(workloads: list[tup
 
 
 def test_a_burst_is_split_exactly_although_the_watch_lags() -> None:
-    cluster = virtual(pool("od", 20, "on-demand"), pool("spot", 20), service=ServiceOptions(lag=5.0))
+    cluster = virtual(pool("od", 20, "on-demand"), pool("spot", 20), spotmix=SpotmixOptions(lag=5.0))
     uids = {add(cluster, f"w{n}", 0, cpu=50, spot_percentage=n): n for n in (10, 35, 60, 85)}
     cluster.run(SETTLED)
     for uid in uids:
@@ -87,7 +87,7 @@ def test_nodes_that_are_refused_get_nothing() -> None:
 
 
 def test_without_spotmix_the_scheduler_goes_by_itself() -> None:
-    cluster = virtual(pool("od", 2, "on-demand"), pool("spot", 2), service=None)
+    cluster = virtual(pool("od", 2, "on-demand"), pool("spot", 2), spotmix=None)
     uid = add(cluster, replicas=8, spot_percentage=100)
     cluster.run(SETTLED)
     assert cluster.split(uid) == {"on-demand": 4, "spot": 4}

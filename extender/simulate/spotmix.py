@@ -20,7 +20,7 @@ from extender.simulate.api import PodTemplate, VirtualApi, VirtualPod, Watcher
 from extender.simulate.drive import Drive
 
 
-class ServiceOptions(Struct, frozen=True):
+class SpotmixOptions(Struct, frozen=True):
     """How Spotmix runs. Durations in seconds.
 
     Attributes:
@@ -45,20 +45,20 @@ class ServiceOptions(Struct, frozen=True):
     mutation: MutationRules | None = None
 
 
-class Service(Watcher):
+class VirtualSpotmix(Watcher):
     """See the module.
 
     Args:
         api: the cluster.
         rules: how policies are read.
-        options: see `ServiceOptions`.
+        options: see `SpotmixOptions`.
 
     Attributes:
         state: the cluster as Spotmix sees it.
         on_touched: is called when something happened to a revision, as its outbox tells.
     """
 
-    def __init__(self, api: VirtualApi, rules: PolicyRules, options: ServiceOptions) -> None:
+    def __init__(self, api: VirtualApi, rules: PolicyRules, options: SpotmixOptions) -> None:
         self._api = api
         self._clock = api.clock
         self._options = options
