@@ -6,53 +6,14 @@ Retry-After when the budget's status is not current, or the server is busy); 500
 (`pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36). A pod is never deleted in another way.
 """
 
-from enum import Enum
 from typing import Protocol
 
-from msgspec import Struct
-
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.errors import ApiError
 from extender.kube.seams import KubeApi
 from extender.wire.drift_v1 import eviction
 
 _SEVERAL_BUDGETS = "more than one PodDisruptionBudget"
-
-
-class Answer(Enum):
-    """What the API server said to an eviction; `value` is the label in metrics."""
-
-    EVICTED = "evicted"
-    GONE = "gone"
-    """There is no pod of that name."""
-    CHANGED = "changed"
-    """The pod of that name is another, or was changed at that moment."""
-    BUDGET = "budget"
-    """Its PodDisruptionBudget allows no disruption."""
-    LATER = "later"
-    """Not before `Outcome.retry_after`."""
-    BUDGETS = "budgets"
-    """Several PodDisruptionBudgets select it."""
-    FORBIDDEN = "forbidden"
-    FAILED = "failed"
-    """Refused for any other reason."""
-    UNANSWERED = "unanswered"
-    """No answer of the API server itself: the eviction may have taken place."""
-
-    def __str__(self) -> str:
-        """The label."""
-        return str(self.value)
-
-
-class Outcome(Struct, frozen=True):
-    """The answer to an eviction.
-
-    `status` is the HTTP status, 0 when there was none; `text` tells of a refusal; `retry_after` is in seconds.
-    """
-
-    answer: Answer
-    status: int
-    text: str = ""
-    retry_after: float | None = None
 
 
 class Evictable(Protocol):

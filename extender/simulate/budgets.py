@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.objects import Budget
 from extender.core.state.events import Event, Gone
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
@@ -45,14 +46,6 @@ class BudgetSpec(Struct, frozen=True, gc=False):
 
     min_available: Amount | None = None
     max_unavailable: Amount | None = None
-
-
-class Outcome(Struct, frozen=True, gc=False):
-    """The answer of the eviction API: an HTTP status, whether a budget forbids it, and Retry-After in seconds."""
-
-    status: int
-    budget: bool = False
-    retry_after: float | None = None
 
 
 class _Status(Struct):
@@ -153,14 +146,14 @@ class DisruptionController(Watcher):
         """Evict a pod, as the API server does; `uid` is the precondition, empty for none."""
         pod = self._api.pod_named(namespace, name)
         if pod is None:
-            return Outcome(404)
+            return Outcome(Answer.GONE, 404)
         if uid and pod.uid != uid:
-            return Outcome(409)
+            return Outcome(Answer.CHANGED, 409)
         if pod.ended or pod.terminating or not pod.running:
             return self._delete(pod)
         budgets = [self._api.budgets[each] for each in self._of(pod)]
         if len(budgets) > 1:
-            return Outcome(500)
+            return Outcome(Answer.BUDGETS, 500)
         if budgets:
             refusal = self._take(budgets[0], pod)
             if refusal is not None:
@@ -169,7 +162,7 @@ class DisruptionController(Watcher):
 
     def _delete(self, pod: VirtualPod) -> Outcome:
         self._api.delete_pod(pod, Cause.SPOTMIX)
-        return Outcome(201)
+        return Outcome(Answer.EVICTED, 201)
 
     def _take(self, budget: Budget, pod: VirtualPod) -> Outcome | None:
         """Take the pod out of a budget; what is refused otherwise, None when nothing is."""
@@ -179,11 +172,11 @@ class DisruptionController(Watcher):
         ):
             return None
         if not budget.current:
-            return Outcome(429, budget=True, retry_after=RETRY_AFTER)
+            return Outcome(Answer.LATER, 429, retry_after=RETRY_AFTER)
         if len(status.disrupted) > MAX_DISRUPTED:
-            return Outcome(403)
+            return Outcome(Answer.FORBIDDEN, 403)
         if budget.allowed == 0:
-            return Outcome(429, budget=True)
+            return Outcome(Answer.BUDGET, 429)
         status.disrupted[pod.uid] = self._api.clock.now
         self._api.put(replace(budget, allowed=budget.allowed - 1))
         return None

@@ -9,8 +9,9 @@ from random import Random
 
 from msgspec import Struct
 
-from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, Result, WorkloadBackoff
+from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, WorkloadBackoff
 from extender.core.drift.drain import threatened
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import History, Judgement
 from extender.core.drift.judge import judge
 from extender.core.drift.last_plans import LastPlans
@@ -30,7 +31,6 @@ TICK, DRAIN_MEMORY = 1.0, 60.0
 """As in `runtime.drift` (seconds)."""
 POST = 0.05
 """Seconds from planning a move to the eviction."""
-RESULTS: dict[int, Result] = {201: "started", 404: "changed", 409: "changed", 429: "blocked", 500: "blocked"}
 
 
 class DriftOptions(Struct, frozen=True):
@@ -181,26 +181,25 @@ class DriftLoop:
         pod = self._api.pods.get(move.pod.uid)
         recorded = move.reason is not Reason.INTERRUPTED
         if pod is None or pod.terminating or not pod.running or pod.node != move.node:
-            self._refused(move, "changed", None, recorded=recorded)
+            self._refused(move, Outcome(Answer.CHANGED, sent=False), recorded=recorded)
             return
         if recorded:
             self.history.graced(move, pod.template.grace)
             self._reserve(move)
         outcome = self._budgets.evict(move.pod.namespace, move.pod.name, move.pod.uid)
-        result = RESULTS.get(outcome.status, "refused")
-        if result == "started":
+        if outcome.answer is Answer.EVICTED:
             self.evictions[move.reason] += 1
             self._waits(move).accepted(move.workload.uid)
             return
         self.refused[outcome.status] += 1
-        self._refused(move, result, outcome.retry_after, recorded=recorded)
+        self._refused(move, outcome, recorded=recorded)
 
-    def _refused(self, move: Move, result: Result, retry_after: float | None, *, recorded: bool) -> None:
+    def _refused(self, move: Move, outcome: Outcome, *, recorded: bool) -> None:
         self._drained.pop(move.pod.uid, None)
         if recorded:
             self.history.refused(move)
             self._release(move)
-        delay = self._waits(move).refused(move.workload.uid, result, retry_after)
+        delay = self._waits(move).refused(move.workload.uid, outcome.result(), outcome.retry_after)
         self._clock.after(delay, self._look_soon)
 
     def _reserve(self, move: Move) -> None:

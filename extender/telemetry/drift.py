@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from extender.core.drift.eviction import Answer
 from extender.core.model.reasons import Reason
 from extender.telemetry.catalogue import (
     DRIFT_CIRCUITS_OPENED,
@@ -26,17 +27,8 @@ VERDICTS = tuple(
         Reason.STUCK,
     )
 )
-EVICTIONS = (
-    "evicted",
-    "gone",
-    "changed",
-    "budget",
-    "later",
-    "budgets",
-    "forbidden",
-    "failed",
-    "unanswered",
-)
+EVICTIONS = tuple(answer for answer in Answer if answer is not Answer.DROPPED)
+"""Answers of the API server; what was dropped was not asked for."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -60,16 +52,16 @@ class DriftMetrics:
             for result in ("would-move", *ATTEMPTS):
                 self._moves.labels(result, why, DRY_RUN)
         for mode in (ENFORCE, DRY_RUN):
-            for outcome in EVICTIONS:
-                self._evictions.labels(outcome, mode)
+            for answer in EVICTIONS:
+                self._evictions.labels(str(answer), mode)
 
     def moved(self, result: str, reason: Reason, *, dry: bool) -> None:
         """Count a step of a move."""
         self._moves.labels(result, str(reason), DRY_RUN if dry else ENFORCE).inc()
 
-    def evicted(self, outcome: str, *, dry: bool) -> None:
+    def evicted(self, answer: Answer, *, dry: bool) -> None:
         """Count an answer to an eviction."""
-        self._evictions.labels(outcome, DRY_RUN if dry else ENFORCE).inc()
+        self._evictions.labels(str(answer), DRY_RUN if dry else ENFORCE).inc()
 
     def gave_up(self) -> None:
         """Count a circuit that opened."""

@@ -1,13 +1,10 @@
 """When a workload may be tried again whose move the API server refused."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from msgspec import Struct
 
-Result = Literal["started", "would-move", "blocked", "refused", "changed", "unanswered", "dropped"]
-"""What became of an attempt: the eviction was sent; a dry run says it would be; a budget does not allow it; it was
-refused for another reason; the pod is not what was planned with; nobody answered; this replica decides no more."""
+from extender.core.drift.eviction import Result
 
 # Seconds before the next attempt; doubled by each further one in a row, and up to half as much again by chance.
 BASE = {"blocked": 10.0, "refused": 15.0, "changed": 2.0, "unanswered": 15.0}

@@ -5,44 +5,18 @@ Whether this replica still decides is asked before each request, and last of all
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from msgspec import Struct
-
-from extender.core.drift.backoff import Result
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.moves import Move
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Object, Pod
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
-from extender.kube.eviction import Answer, Evictor, Outcome
+from extender.kube.eviction import Evictor
 from extender.kube.seams import KubeApi
 from extender.wire.drift_v1 import grace_period
 
 Commit = Callable[[float], Awaitable[None]]
 """Takes the pod's grace period (seconds); remembers the move. Raises `ApiError` or `WireError` when it cannot."""
-
-RESULTS: dict[Answer, Result] = {
-    Answer.EVICTED: "started",
-    Answer.GONE: "changed",
-    Answer.CHANGED: "changed",
-    Answer.BUDGET: "blocked",
-    Answer.LATER: "blocked",
-    Answer.BUDGETS: "blocked",
-    Answer.FORBIDDEN: "refused",
-    Answer.FAILED: "refused",
-    Answer.UNANSWERED: "unanswered",
-}
-
-
-class Attempt(Struct, frozen=True):
-    """What became of an attempt to make a move.
-
-    `text` tells of a refusal. `retry_after` is in seconds. `outcome` is None when no eviction was sent.
-    """
-
-    result: Result
-    text: str = ""
-    retry_after: float | None = None
-    outcome: Outcome | None = None
 
 
 class Mover:
@@ -77,7 +51,7 @@ class Mover:
         self._decides = decides
         self._clock = clock
 
-    async def attempt(self, move: Move, commit: Commit | None = None, *, dry: bool = False) -> Attempt:
+    async def attempt(self, move: Move, commit: Commit | None = None, *, dry: bool = False) -> Outcome:
         """Try to make a move; never raises `ApiError` or `WireError`.
 
         Args:
@@ -86,31 +60,27 @@ class Mover:
             dry: have the API server check the eviction, and change nothing.
         """
         if not self._decides():
-            return Attempt("dropped")
+            return Outcome(Answer.DROPPED, sent=False)
         try:
             body = await self._api.request("GET", f"/api/v1/namespaces/{move.pod.namespace}/pods/{move.pod.name}")
             pod, grace = self._read_pod(body), grace_period(body)
         except ApiError as error:
-            return Attempt("changed" if error.status == 404 else "refused", str(error), error.retry_after)
+            return _failed(error, Answer.GONE if error.status == 404 else Answer.FAILED)
         except WireError as error:
-            return Attempt("refused", str(error))
+            return _failed(error)
         fault = self._fault_of(move, pod) or self._fault_with(move, pod, dry=dry)
         if fault:
-            return Attempt("changed", f"Pod {move.pod.namespace}/{move.pod.name} {fault}")
+            return Outcome(Answer.CHANGED, text=f"Pod {move.pod.namespace}/{move.pod.name} {fault}", sent=False)
         if commit is not None:
             try:
                 await commit(grace)
             except ApiError as error:
-                return Attempt("refused", str(error), error.retry_after)
+                return _failed(error)
             except WireError as error:
-                return Attempt("refused", str(error))
+                return _failed(error)
         if not self._decides():
-            return Attempt("dropped")
-        outcome = await self._evictor.evict(move.pod, dry_run=dry)
-        result = RESULTS[outcome.answer]
-        return Attempt(
-            "would-move" if dry and result == "started" else result, outcome.text, outcome.retry_after, outcome
-        )
+            return Outcome(Answer.DROPPED, sent=False)
+        return await self._evictor.evict(move.pod, dry_run=dry)
 
     def _fault_of(self, move: Move, pod: Object) -> str:
         """Why the pod is not to be evicted as it is now; empty when it is."""
@@ -144,3 +114,9 @@ class Mover:
             if protection.holds(self._clock()):
                 return f"may not be moved: its workload has {protection.key}={protection.value}"
         return ""
+
+
+def _failed(error: ApiError | WireError, answer: Answer = Answer.FAILED) -> Outcome:
+    """Nothing was sent, as something that comes before it failed."""
+    status, retry_after = (error.status, error.retry_after) if isinstance(error, ApiError) else (0, None)
+    return Outcome(answer, status, str(error), retry_after, sent=False)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, WorkloadBackoff
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Judgement, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.moves import Move, Stay
@@ -20,7 +21,7 @@ from extender.core.state.records import Reservation, replacing
 from extender.core.state.state import ClusterState, Released
 from extender.kube.seams import Report, Timing
 from extender.runtime.drift.memory import SOURCE, Memory
-from extender.runtime.drift.mover import Attempt, Mover
+from extender.runtime.drift.mover import Mover
 from extender.runtime.drift.reports import DriftReports
 from extender.runtime.drift.spans import MoveSpans
 from extender.telemetry.traces import NO_TRACES, Tracer
@@ -139,19 +140,19 @@ class Moves:
                 with self._spans.evicting(move) as span:
                     async with self._slots:
                         commit = partial(self._commit, move) if recorded else None
-                        attempt = await self._mover.attempt(move, commit, dry=dry)
-                    span.note({OUTCOME: attempt.result})
+                        outcome = await self._mover.attempt(move, commit, dry=dry)
+                    span.note({OUTCOME: outcome.result(dry=dry)})
             except Exception as error:  # noqa: BLE001 - a bug in one move must not end the others
                 self._report("drift", f"the move of {move.pod.namespace}/{move.pod.name} met a fault: {error!r}")
-                attempt = Attempt("unanswered", repr(error))
+                outcome = Outcome(Answer.UNANSWERED, text=repr(error), sent=False)
             finally:
                 self._moving.discard(move.pod.uid)
-            self._reports.attempted(move, attempt, self._now(), dry=dry)
-            self._spans.attempted(move, attempt.result, attempt.text, judged=recorded)
-            if attempt.result in ("started", "would-move"):
+            self._reports.attempted(move, outcome, self._now(), dry=dry)
+            self._spans.attempted(move, outcome.result(dry=dry), outcome.text, judged=recorded)
+            if outcome.answer is Answer.EVICTED:
                 self._waits(move).accepted(move.workload.uid)
-            elif not dry or attempt.result != "blocked":
-                await self._refused(move, attempt, recorded=recorded)
+            elif not dry or outcome.result() != "blocked":
+                await self._refused(move, outcome, recorded=recorded)
 
     async def _commit(self, move: Move, grace: float) -> None:
         """The eviction is about to be sent: hold a seat for the replacement, and store the move."""
@@ -163,16 +164,16 @@ class Moves:
             self._state.apply(Reservation(key, namespace, revision.owner, move.destination, now), now)
         await self._memory.save()
 
-    async def _refused(self, move: Move, attempt: Attempt, *, recorded: bool) -> None:
+    async def _refused(self, move: Move, outcome: Outcome, *, recorded: bool) -> None:
         """Take a move back, but for one of which nobody knows whether it was made: that is judged by what is seen."""
         self._recent.pop(move.pod.uid, None)
-        if recorded and attempt.result != "unanswered":
+        if recorded and outcome.answer is not Answer.UNANSWERED:
             self._memory.history.refused(move)
             self._release(move)
-        if attempt.result == "dropped":
+        if outcome.answer is Answer.DROPPED:
             # Another may lead: the store is theirs.
             return
-        self._waits(move).refused(move.workload.uid, attempt.result, attempt.retry_after)
+        self._waits(move).refused(move.workload.uid, outcome.result(), outcome.retry_after)
         await self.save()
 
     def settle(self, seen_since: float) -> None:

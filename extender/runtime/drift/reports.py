@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Container, Iterable
 
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Judgement
 from extender.core.drift.moves import DriftPlan, Move, Stay, WorkloadRef
 from extender.core.drift.rules import DriftRules
@@ -13,7 +14,6 @@ from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.runtime.drift.blocked import Blocked, BlockedReports
-from extender.runtime.drift.mover import Attempt
 from extender.runtime.drift.reminders import Reminders
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
@@ -66,17 +66,18 @@ class DriftReports:
         self._held = Reminders()
         self._leaving: set[str] = set()
 
-    def attempted(self, move: Move, attempt: Attempt, now: float, *, dry: bool) -> None:
+    def attempted(self, move: Move, outcome: Outcome, now: float, *, dry: bool) -> None:
         """A move was tried; `now` is in seconds since the epoch."""
-        if attempt.outcome is not None:
-            self._metrics.evicted(str(attempt.outcome.answer), dry=dry)
-        if attempt.result == "dropped":
+        if outcome.sent:
+            self._metrics.evicted(outcome.answer, dry=dry)
+        if outcome.answer is Answer.DROPPED:
             return
-        self._metrics.moved(attempt.result, move.reason, dry=dry)
+        result = outcome.result(dry=dry)
+        self._metrics.moved(result, move.reason, dry=dry)
         self._log.log(
-            logging.INFO if attempt.result in ("started", "would-move") else logging.WARNING,
+            logging.INFO if outcome.answer is Answer.EVICTED else logging.WARNING,
             "move",
-            outcome=attempt.result,
+            outcome=result,
             workload=named(move.workload.kind, move.workload.name),
             namespace=move.pod.namespace,
             pod=move.pod.name,
@@ -84,24 +85,24 @@ class DriftReports:
             class_=move.destination,
             reason=str(move.reason),
             dry=dry,
-            error=attempt.text,
+            error=outcome.text,
         )
-        if attempt.result in ("started", "would-move"):
+        if outcome.answer is Answer.EVICTED:
             self._blocked.moved(move.workload.uid)
-        if attempt.result == "would-move":
+        if result == "would-move":
             text = f"Dry run: would evict {move.pod.name} from {move.source} node {move.node}: {_why(move)}"
             self._emit(move.workload, EventReason.WOULD_MOVE, "None", text, related=Regarding.pod(move.pod))
-        elif attempt.result == "started" and move.reason is Reason.INTERRUPTED:
+        elif result == "started" and move.reason is Reason.INTERRUPTED:
             self._left(move)
-        elif attempt.result == "started":
+        elif result == "started":
             text = f"from {move.source} node {move.node}: {_why(move)}"
             on_pod = Regarding.pod(move.pod)
             self._emit(
                 move.workload, EventReason.MOVE_STARTED, "Evict", f"Evicted {move.pod.name} {text}", related=on_pod
             )
             self._on_pod(move.pod, EventReason.MOVE_STARTED, "Evict", f"Evicted {text}", self._node(move.node))
-        elif attempt.result in _REFUSED and move.reason is Reason.SURPLUS:
-            self._tell_blocked(self._blocked.refused(move, attempt.text, now))
+        elif result in _REFUSED and move.reason is Reason.SURPLUS:
+            self._tell_blocked(self._blocked.refused(move, outcome.text, now))
 
     def judged(self, verdict: Judgement, until: float, now: float, *, opened: bool) -> None:
         """There is something new to tell of a move.

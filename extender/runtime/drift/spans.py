@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-from extender.core.drift.backoff import Result
+from extender.core.drift.eviction import Result
 from extender.core.drift.history import Judgement
 from extender.core.drift.moves import Move
 from extender.core.model.reasons import Reason

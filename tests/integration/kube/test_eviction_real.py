@@ -11,6 +11,7 @@ import pytest_asyncio
 from support.doubles import World
 from support.patience import eventually
 
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
@@ -18,8 +19,8 @@ from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.driftstore import DriftStore
-from extender.kube.eviction import Answer, Evictor, Outcome
-from extender.runtime.drift.mover import Attempt, Mover
+from extender.kube.eviction import Evictor
+from extender.runtime.drift.mover import Mover
 from extender.sandbox import ControlPlane, SimNode, create_nodes
 from extender.wire.objects_v1 import Decoders
 
@@ -187,11 +188,11 @@ async def test_statement_22_a_pod_is_read_again_before_it_is_moved(
         graces.append(grace)
 
     move = Move(pod, "quiet", subject, "on-demand", "spot", "", Reason.SURPLUS)
-    attempt: Attempt = await mover.attempt(move, commit)
-    assert attempt.result == result
+    outcome = await mover.attempt(move, commit)
+    assert outcome.result() == result
     assert graces == ([GRACE] if result == "started" else [])
     assert await terminates(client, name) == (result == "started")
-    assert (await mover.attempt(move)).result == "changed"
+    assert (await mover.attempt(move)).result() == "changed"
 
 
 async def test_what_a_former_leader_still_writes_is_refused(client: ApiClient) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from support.doubles_kube import Client, Objects
 
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
-from extender.kube.eviction import Answer, Evictor, Outcome, classify
+from extender.kube.eviction import Evictor, classify
 
 POD = PodId("shop", "web-1", "uid-1")
 PATH = "/api/v1/namespaces/shop/pods/web-1/eviction"

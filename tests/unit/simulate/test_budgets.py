@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.simulated import SETTLED, add, budget, pods_of, pool, virtual
 
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.objects import Budget
 from extender.core.model.selectors import LabelSelector
 from extender.simulate.api import VirtualPod
-from extender.simulate.budgets import Amount, BudgetSpec, Outcome, parse_amount
+from extender.simulate.budgets import Amount, BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster
 
-BLOCKED = Outcome(429, budget=True)
+BLOCKED = Outcome(Answer.BUDGET, 429)
 
 
 def settled(replicas: int = 4, cpu: int = 500, **amounts: Any) -> tuple[Cluster, str]:
@@ -50,33 +51,33 @@ def test_the_status_follows_from_the_ready_pods(amounts: dict[str, int], wanted:
 def test_an_allowance_is_used_up_at_once_and_comes_back_with_the_replacement() -> None:
     cluster, uid = settled(max_unavailable=1)
     first, second, *_ = pods_of(cluster, uid)
-    assert evict(cluster, first) == Outcome(201)
+    assert evict(cluster, first) == Outcome(Answer.EVICTED, 201)
     assert evict(cluster, second) == BLOCKED
     cluster.run(8.0)
     assert (allowed(cluster), evict(cluster, second)) == (0, BLOCKED)
     cluster.run(SETTLED)
-    assert (allowed(cluster), evict(cluster, second)) == (1, Outcome(201))
+    assert (allowed(cluster), evict(cluster, second)) == (1, Outcome(Answer.EVICTED, 201))
 
 
 def test_a_budget_whose_status_was_not_written_yet_asks_for_patience() -> None:
     cluster, uid = settled()
     budget(cluster, max_unavailable=1)
-    assert evict(cluster, pods_of(cluster, uid)[0]) == Outcome(429, budget=True, retry_after=10.0)
+    assert evict(cluster, pods_of(cluster, uid)[0]) == Outcome(Answer.LATER, 429, retry_after=10.0)
 
 
 def test_names_and_preconditions() -> None:
     cluster, uid = settled()
     pod = pods_of(cluster, uid)[0]
-    assert cluster.budgets.evict("shop", "nobody", "") == Outcome(404)
-    assert cluster.budgets.evict("shop", pod.name, "other") == Outcome(409)
-    assert cluster.budgets.evict("shop", pod.name, "") == Outcome(201)
+    assert cluster.budgets.evict("shop", "nobody", "") == Outcome(Answer.GONE, 404)
+    assert cluster.budgets.evict("shop", pod.name, "other") == Outcome(Answer.CHANGED, 409)
+    assert cluster.budgets.evict("shop", pod.name, "") == Outcome(Answer.EVICTED, 201)
 
 
 def test_two_budgets_for_a_pod_are_an_error() -> None:
     cluster, uid = settled(max_unavailable=1)
     budget(cluster, name="other", max_unavailable=1)
     cluster.run(5.0)
-    assert evict(cluster, pods_of(cluster, uid)[0]) == Outcome(500)
+    assert evict(cluster, pods_of(cluster, uid)[0]) == Outcome(Answer.BUDGETS, 500)
 
 
 def test_a_pod_that_never_ran_or_ends_bypasses_its_budget() -> None:
@@ -84,11 +85,12 @@ def test_a_pod_that_never_ran_or_ends_bypasses_its_budget() -> None:
     pending = next(pod for pod in pods_of(cluster, uid) if not pod.node)
     running = next(pod for pod in pods_of(cluster, uid) if pod.node)
     assert evict(cluster, running) == BLOCKED
-    assert evict(cluster, pending) == Outcome(201)
+    assert evict(cluster, pending) == Outcome(Answer.EVICTED, 201)
 
 
 @pytest.mark.parametrize(
-    ("minimum", "always", "wanted"), [(3, False, Outcome(201)), (4, False, BLOCKED), (4, True, Outcome(201))]
+    ("minimum", "always", "wanted"),
+    [(3, False, Outcome(Answer.EVICTED, 201)), (4, False, BLOCKED), (4, True, Outcome(Answer.EVICTED, 201))],
 )
 def test_a_pod_that_is_not_ready(minimum: int, always: bool, wanted: Outcome) -> None:
     cluster, uid = settled()
