@@ -20,7 +20,7 @@ from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
 from extender.runtime.decisions import Decisions
-from extender.runtime.drift import assemble, drift_readings
+from extender.runtime.drift import Channels, Context, assemble, drift_readings
 from extender.runtime.duties import Duties
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
@@ -110,17 +110,12 @@ class Runtime:
             self._writers.observe,
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
+        api = TracedApi(client, tracer) if tracer.on else client
         self._drift = assemble(
             settings.drift,
-            client=TracedApi(client, tracer) if tracer.on else client,
-            state=self.state,
-            health=self.feed.health,
-            read_pod=pods.one,
-            recorder=recorder,
-            metrics=self.metrics.drift,
-            report=self._report,
-            decides=self._decides,
-            tracer=tracer,
+            self.state,
+            Context(api, pods.one, self.feed.health, self._decides, self._report),
+            Channels(recorder, self.metrics.drift, tracer),
         )
         self._sources = sources(
             settings.drift,

@@ -24,6 +24,8 @@ class Drive(Generic[A]):
         report: told of faults. A bug met by one action must not end the others.
         timing: where time comes from.
         now: seconds since the epoch, the controller's clock.
+        longest: seconds after which the controller is asked in any case: less than usual for one that is not woken by
+            all that it cares about.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Drive(Generic[A]):
         *,
         timing: Timing | None = None,
         now: Callable[[], float] = time.time,
+        longest: float = LONGEST,
     ) -> None:
         self._name = name
         self._controller = controller
@@ -42,6 +45,7 @@ class Drive(Generic[A]):
         self._report = report
         self._timing = timing or Timing()
         self._now = now
+        self._longest = longest
         self._woken = asyncio.Event()
         self._until = 0.0
 
@@ -61,18 +65,19 @@ class Drive(Generic[A]):
             self._until = NEVER
             await self.step()
             now = self._now()
-            self._until = min(now + LONGEST, self._controller.next_at)
+            self._until = min(now + self._longest, self._controller.next_at)
             if not self._woken.is_set():
                 await self._wait(self._until - now)
 
     async def step(self) -> None:
-        """Carry out what is due now. Between two actions the event loop gets its turn: other requests come first."""
-        for action in self._due():
-            try:
-                self._perform(action)
-            except Exception as error:  # noqa: BLE001 - a bug in one action must not end the others
-                self._report(self._name, f"{type(action).__name__} met a fault: {error!r}")
-            await asyncio.sleep(0)
+        """Carry out all that is due. After each action the event loop gets its turn: other requests come first."""
+        while actions := self._due():
+            for action in actions:
+                try:
+                    self._perform(action)
+                except Exception as error:  # noqa: BLE001 - a bug in one action must not end the others
+                    self._report(self._name, f"{type(action).__name__} met a fault: {error!r}")
+                await asyncio.sleep(0)
 
     def _due(self) -> list[A]:
         try:

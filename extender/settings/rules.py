@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from extender.core.admission.mutate import MutationRules, parse_taint
-from extender.core.drift.rules import DriftRules
+from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.objects import EMPTY
 from extender.core.policy.policy import parse_duration
 from extender.core.policy.workloads import PolicyRules
@@ -51,3 +51,8 @@ def drift_rules(settings: DriftSettings) -> DriftRules:
         patience=parse_duration(settings.replacement_timeout),
         blocked_after=parse_duration(settings.blocked_after),
     )
+
+
+def drift_options(settings: DriftSettings) -> DriftOptions:
+    """How the drift loop runs under these settings."""
+    return DriftOptions(drift_rules(settings), parse_duration(settings.interval), settings.read_only)

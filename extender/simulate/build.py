@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from extender.core.drift.rules import DriftOptions
 from extender.core.model.errors import ConfigError, WireError
 from extender.core.model.objects import Owner
 from extender.core.model.selectors import LabelSelector
@@ -18,7 +19,6 @@ from extender.settings.rules import drift_rules, mutation_rules, rules_of
 from extender.simulate.api import PodTemplate
 from extender.simulate.budgets import BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec
-from extender.simulate.drifting import DriftOptions
 from extender.simulate.machines import PoolSpec
 from extender.simulate.scenario import (
     BudgetPart,

@@ -6,6 +6,7 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.drift.rules import DriftOptions
 from extender.core.model.classes import ON_DEMAND, ClassRules
 from extender.core.model.objects import Budget, Namespace, Owner, OwnerRef, Pod
 from extender.core.model.selectors import LabelSelector
@@ -15,7 +16,7 @@ from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.budgets import BudgetSpec, DisruptionController
 from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
-from extender.simulate.drifting import DriftLoop, DriftOptions
+from extender.simulate.drifting import DriftLoop
 from extender.simulate.kubelet import Kubelets
 from extender.simulate.machines import Pool, PoolSpec
 from extender.simulate.meter import Meter

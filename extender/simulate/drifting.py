@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
-from msgspec import Struct
-
 from extender.core.drift.backoff import LONGEST_WHEN_DRAINED, WorkloadBackoff
+from extender.core.drift.controller import TICK
 from extender.core.drift.drain import threatened
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import History, Judgement
@@ -17,7 +16,8 @@ from extender.core.drift.judge import judge
 from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import Move
 from extender.core.drift.plan import plan
-from extender.core.drift.rules import DriftRules
+from extender.core.drift.rules import DriftOptions
+from extender.core.drift.under_way import DRAIN_MEMORY
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import Reservation, replacing
@@ -27,17 +27,8 @@ from extender.simulate.budgets import DisruptionController
 from extender.simulate.clock import Timer
 from extender.simulate.spotmix import VirtualSpotmix
 
-TICK, DRAIN_MEMORY = 1.0, 60.0
-"""As in `runtime.drift` (seconds)."""
 POST = 0.05
 """Seconds from planning a move to the eviction."""
-
-
-class DriftOptions(Struct, frozen=True):
-    """How the loop runs: how careful it is, and how often it looks at everything (seconds)."""
-
-    rules: DriftRules
-    interval: float = 30.0
 
 
 class DriftLoop:
@@ -74,8 +65,8 @@ class DriftLoop:
         self._service = service
         self._budgets = budgets
         self.options = options
-        self._patience = WorkloadBackoff(lambda: self._clock.now, rng.uniform)
-        self._haste = WorkloadBackoff(lambda: self._clock.now, rng.uniform, LONGEST_WHEN_DRAINED)
+        self._patience = WorkloadBackoff(rng.uniform)
+        self._haste = WorkloadBackoff(rng.uniform, LONGEST_WHEN_DRAINED)
         self._threatened: frozenset[str] = frozenset()
         self._seen_since = 0.0
         self._soon = Timer(None)
@@ -115,7 +106,7 @@ class DriftLoop:
         for verdict in judge(state, self.history, rules, now, self._seen_since):
             if verdict.in_flight.move.pod.uid not in self._moving:
                 self._settle(verdict)
-        due = [uid for uid in self._due(sweep=sweep) if uid in self._threatened or not self._patience.waits(uid)]
+        due = [uid for uid in self._due(sweep=sweep) if uid in self._threatened or not self._patience.waits(uid, now)]
         if not due:
             return
         if self._threatened:
@@ -138,7 +129,7 @@ class DriftLoop:
             managed = state.workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 due[managed.workload.uid] = None
-        due.update(dict.fromkeys(sorted(self._patience.over() | self._haste.over())))
+        due.update(dict.fromkeys(sorted(self._patience.over(self._clock.now) | self._haste.over(self._clock.now))))
         if sweep or self._freed:
             due.update(dict.fromkeys(sorted(self.view.off_target)))
         self._freed = False
@@ -164,7 +155,7 @@ class DriftLoop:
         uid, now = move.pod.uid, self._clock.now
         if move.dry or uid in self._moving or now < self._drained.get(uid, 0.0):
             return
-        if self._waits(move).waits(move.workload.uid):
+        if self._waits(move).waits(move.workload.uid, now):
             return
         if move.reason is Reason.INTERRUPTED:
             self._drained[uid] = now + DRAIN_MEMORY
@@ -199,7 +190,7 @@ class DriftLoop:
         if recorded:
             self.history.refused(move)
             self._release(move)
-        delay = self._waits(move).refused(move.workload.uid, outcome.result(), outcome.retry_after)
+        delay = self._waits(move).refused(move.workload.uid, outcome.result(), outcome.retry_after, self._clock.now)
         self._clock.after(delay, self._look_soon)
 
     def _reserve(self, move: Move) -> None:

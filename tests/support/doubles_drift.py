@@ -15,7 +15,7 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.reflector import Health
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY
 from extender.kube.seams import Timing
-from extender.runtime.drift import DriftLoop, assemble
+from extender.runtime.drift import Channels, Context, DriftLoop, assemble
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.traces import NO_TRACES, Tracer
@@ -186,20 +186,11 @@ class Room:
         self.drift = self._assemble(DriftSettings(**{**QUICK, **settings}))
 
     def _assemble(self, settings: DriftSettings) -> DriftLoop:
-        return assemble(
-            settings,
-            client=self.cluster,
-            state=self.world.state,
-            health=self._fresh,
-            read_pod=_READ.one,
-            recorder=self.recorder,
-            metrics=DriftMetrics(self.registry),
-            report=self._report,
-            decides=lambda: self.decides,
-            now=self.now,
-            ports=self.ports,
-            tracer=self._tracer,
+        context = Context(
+            self.cluster, _READ.one, self._fresh, lambda: self.decides, self._report, self.now, self.ports
         )
+        channels = Channels(self.recorder, DriftMetrics(self.registry), self._tracer)
+        return assemble(settings, self.world.state, context, channels)
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -3,13 +3,12 @@
 from random import Random
 from typing import Any
 
-from extender.core.drift.rules import DriftRules
+from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.objects import Requests
 from extender.core.model.selectors import LabelSelector
 from extender.simulate.api import PodTemplate, VirtualPod
 from extender.simulate.budgets import Amount, BudgetSpec
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec
-from extender.simulate.drifting import DriftOptions
 from extender.simulate.machines import PoolSpec
 from support.doubles import ENABLED, RULES, keys
 

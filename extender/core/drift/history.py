@@ -254,3 +254,18 @@ class History:
         if not made and entry.at in history.moved:
             history.moved.remove(entry.at)
         self.changed.add(workload)
+
+
+class Remembered:
+    """What is known of moves made before.
+
+    Attributes:
+        history: of all workloads.
+        opened: whether it is what the store held, and what has happened since.
+        unreadable: why what is stored of a workload does not decode, by its UID: it is left alone.
+    """
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self.history = History()
+        self.opened = opened
+        self.unreadable: dict[str, str] = {}

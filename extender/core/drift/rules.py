@@ -53,3 +53,20 @@ class DriftRules(Struct, frozen=True, gc=False):
     def drain_limit(self, replicas: int) -> int:
         """Most pods that may be unavailable in a workload of this size that leaves an interrupted node."""
         return max(1, replicas * self.drain_unavailable // 100)
+
+
+class DriftOptions(Struct, frozen=True, gc=False):
+    """How the loop runs.
+
+    Attributes:
+        rules: how careful it is.
+        interval: seconds between two looks at everything.
+        read_only: whether it makes dry runs only.
+        thorough: whether a look at everything is taken where nothing at all has happened and nothing waits, in case a
+            change was missed.
+    """
+
+    rules: DriftRules
+    interval: float = 30.0
+    read_only: bool = False
+    thorough: bool = True

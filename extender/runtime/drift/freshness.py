@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from extender.core.drift.controller import Freshness
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.reflector import Health
 from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, VOLUMES
@@ -14,6 +15,12 @@ REQUIRED = frozenset(resource.key for resource in (*BUILT_IN, BUDGETS))
 
 OPTIONAL = frozenset((CLAIMS.key, VOLUMES.key))
 """Resources that may never be listed, but not be out of date: a pod whose claims are not known stays where it is."""
+
+
+def freshness(health: Mapping[str, Health], now: float) -> Freshness:
+    """How well the cluster is followed; arguments as `faults` takes them."""
+    stale = faults(health, now)
+    return Freshness(stale, current=not holds_up_all(stale))
 
 
 def faults(health: Mapping[str, Health], now: float) -> dict[str, str]:

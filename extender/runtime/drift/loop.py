@@ -1,239 +1,197 @@
-"""When to plan, and what for.
+"""Carries out what the drift controller says is due: asks the API, keeps the store, and tells of it.
 
-Every second the workloads are looked at that changed since or have pods on interrupted nodes, and every interval all of
-them, in slices between which the event loop gets its turn: the scheduler's requests come first.
+What takes time has a task of its own, so that one that is slow, throttled or refused holds up no other.
 """
 
 import asyncio
-import math
-import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from extender.core.drift.drain import threatened
+from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
+from extender.core.drift.controller import TICK, DriftController
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.last_plans import LastPlans
-from extender.core.drift.moves import DriftPlan, WorkloadRef
-from extender.core.drift.plan import plan
-from extender.core.drift.rules import DriftRules
+from extender.core.drift.moves import WorkloadRef
+from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.errors import ApiError, WireError
-from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed
+from extender.core.model.objects import Pod
 from extender.core.state.state import ClusterState
-from extender.kube.reflector import Health
-from extender.kube.seams import Report, Timing
-from extender.runtime.drift.freshness import faults, holds_up_all
+from extender.runtime.drift.context import Channels, Context
+from extender.runtime.drift.freshness import freshness
 from extender.runtime.drift.memory import SOURCE, Memory
-from extender.runtime.drift.moves import Moves
+from extender.runtime.drift.mover import Mover
 from extender.runtime.drift.reports import DriftReports
-from extender.telemetry.drift import DriftMetrics
-from extender.telemetry.traces import NO_TRACES, Tracer
-from extender.telemetry.vocabulary import MOVES, REASON, STAYS, WORKLOADS
+from extender.runtime.drift.spans import MoveSpans
+from extender.runtime.drive import Drive
+from extender.telemetry.vocabulary import MOVES, OUTCOME, REASON, STAYS, WORKLOADS
 
-# How often is looked whether anything changed: a burst of changes is looked at once (seconds).
-TICK = 1.0
-# Workloads planned for between two looks at the event loop.
-SLICE = 100
-# How soon the store is tried again that could not be read (seconds).
-REOPEN = 5.0
+NAME = "drift"
 
 
 class DriftLoop:
     """See the module.
 
     Args:
-        state: the cluster; its outbox names the revisions that changed.
-        health: how well each resource is followed.
+        state: the cluster.
+        options: how careful to be, and how often to look.
         memory: of moves.
-        moves: makes and judges them.
-        rules: of plans.
-        interval: seconds between two looks at everything.
-        reports: tells of what plans say.
-        metrics: take how long it took.
-        report: told of whatever goes wrong.
-        now: seconds since the epoch.
-        ports: time and chance.
-        tracer: makes spans.
-
-    Attributes:
-        view: what the last plans said.
+        context: what it is connected with.
+        channels: where it tells of what it does.
     """
 
     def __init__(
-        self,
-        *,
-        state: ClusterState,
-        health: Callable[[], Mapping[str, Health]],
-        memory: Memory,
-        moves: Moves,
-        rules: DriftRules,
-        interval: float,
-        reports: DriftReports,
-        metrics: DriftMetrics,
-        report: Report,
-        now: Callable[[], float] = time.time,
-        ports: Timing | None = None,
-        tracer: Tracer = NO_TRACES,
+        self, state: ClusterState, options: DriftOptions, memory: Memory, context: Context, channels: Channels
     ) -> None:
-        self._tracer = tracer
         self.memory = memory
-        self.rules = rules
-        self.view = LastPlans()
-        self.moves = moves
-        self._interval = interval
         self._state = state
-        self._health = health
-        self._reports = reports
-        self._metrics = metrics
-        self._report = report
-        self._now = now
-        self._ports = ports or Timing()
-        self._reopen_at = -math.inf
-        self._seen_since: float | None = None
-        self._threatened: frozenset[str] = frozenset()
-        self._hastened = ""
+        self._options = options
+        self._context = context
+        self._metrics, self._tracer = channels.metrics, channels.tracer
+        self._reports = DriftReports(state, channels.recorder, channels.metrics, options.rules)
+        self._spans = MoveSpans(channels.tracer)
+        self._mover = Mover(context, self._confirm, memory.save)
+        self.begin(asyncio.TaskGroup())
+
+    @property
+    def rules(self) -> DriftRules:
+        """How careful it is."""
+        return self._options.rules
+
+    @property
+    def view(self) -> LastPlans:
+        """What the last plans said."""
+        return self._controller.view
 
     async def run(self) -> None:
         """Move pods until cancelled; then nothing more is sent."""
-        self._reopen_at = -math.inf
-        self._seen_since = None
         try:
             async with asyncio.TaskGroup() as group:
-                self.moves.begin(group)
-                await self._keep_looking()
+                self.begin(group)
+                await self._drive.run()
         finally:
             # Another may lead from now on.
-            self.moves.end()
+            self._spans.leave()
             self.memory.close()
-            self.view = LastPlans()
+            self.begin(asyncio.TaskGroup())
 
-    async def _keep_looking(self) -> None:
-        swept = -math.inf
-        while True:
-            started = self._ports.clock()
-            sweep = started - swept >= self._interval
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Know nothing of what was before; `group` holds the tasks."""
+        context = self._context
+        self._group = group
+        self._controller = DriftController(
+            self._state,
+            self.memory,
+            self._options,
+            context.timing.uniform,
+            lambda: freshness(context.health(), context.timing.clock()),
+        )
+        self._drive: Drive[Action] = Drive(
+            NAME,
+            self._controller,
+            self._perform,
+            self._faulty,
+            timing=context.timing,
+            now=context.now,
+            longest=TICK,
+        )
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Judged(verdict, until, opened):
+                with self._spans.judged(verdict):
+                    self._reports.judged(verdict, until, self._context.now(), opened=opened)
+            case Swept():
+                self._reports.keep(self._state.workloads.by_uid)
+                self._tell_unreadable()
+            case Evict():
+                self._group.create_task(self._evict(action), name=f"move {action.move.pod.name}")
+            case Cycle():
+                self._group.create_task(self._cycle(action), name="drift cycle")
+            case OpenStore():
+                self._group.create_task(self._open(action), name="open the store")
+            case SaveStore():
+                self._group.create_task(self._save(action), name="keep the store")
+
+    # Evictions
+
+    async def _evict(self, action: Evict) -> None:
+        move = action.move
+        with self._spans.under(move):
             try:
-                if await self._opened():
-                    swept = started if sweep else swept
-                    await self._look(sweep=sweep)
-            except Exception as error:  # noqa: BLE001 - a bug here must not end the leader's other work
-                self._fault("the drift loop", error)
-            await self._ports.sleep(TICK)
+                with self._spans.evicting(move) as span:
+                    outcome = await self._mover.attempt(action)
+                    span.note({OUTCOME: outcome.result(dry=action.dry)})
+            except Exception as error:  # noqa: BLE001 - a bug in one move must not end the others
+                text = f"the move of {move.pod.namespace}/{move.pod.name} met a fault: {error!r}"
+                self._context.report(NAME, text)
+                outcome = Outcome(Answer.UNANSWERED, text=repr(error), sent=False)
+            self._reports.attempted(move, outcome, self._context.now(), dry=action.dry)
+            self._spans.attempted(move, outcome.result(dry=action.dry), outcome.text, judged=action.recorded)
+        self._controller.done(action, outcome, self._context.now())
+        self._drive.wake()
 
-    async def _opened(self) -> bool:
-        """Whether it is known what was done before; look if that is due."""
-        if self.memory.opened or self._ports.clock() < self._reopen_at:
-            return self.memory.opened
-        self._reopen_at = self._ports.clock() + REOPEN
-        try:
-            await self.memory.open()
-        except (ApiError, WireError) as error:
-            self.view.paused = Reason.MEMORY
-            self._report(SOURCE, f"{error}; nothing is moved before that can be read")
-            return False
-        self._tell_unreadable()
-        return True
+    def _confirm(self, action: Evict, pod: Pod, grace: float) -> str:
+        return self._controller.confirm(action, pod, grace, self._context.now())
 
-    async def _look(self, *, sweep: bool) -> None:
-        """One cycle: judge moves, then plan for what is due."""
-        started = self._ports.clock()
-        stale = faults(self._health(), started)
-        current = not holds_up_all(stale)
-        if not current:
-            self._seen_since = None
-        else:
-            if self._seen_since is None:
-                self._seen_since = self._now()
-            self.moves.settle(self._seen_since)
-        if sweep:
-            self.view.paused = None
-            self._prune()
-        due = self._due(sweep=sweep)
-        if not due and not sweep:
-            return
-        # A kind of somebody else's that is not followed well holds up its own workloads alone.
-        kinds = stale if current else {}
-        uids = [uid for uid in due if self._may_look_at(uid, kinds)]
-        with self._tracer.span("drift cycle", {WORKLOADS: len(uids)}):
-            for part in _slices(uids):
-                self._plan_for(part, current=current)
+    # Cycles
+
+    async def _cycle(self, action: Cycle) -> None:
+        """Plan, slice by slice; in between the event loop gets its turn: the scheduler's requests come first."""
+        clock = self._context.timing.clock
+        started = clock()
+        with self._tracer.span("drift cycle", {WORKLOADS: len(action.workloads)}):
+            for workloads in action.slices():
+                self._plan(action, workloads)
+                self._drive.wake()
                 await asyncio.sleep(0)
-        if not current:
-            self.view.paused = Reason.STALE
-            self._report("drift", "nothing is moved: " + "; ".join(f"{key}: {why}" for key, why in stale.items()))
-        self._metrics.cycled(self._ports.clock() - started)
+        if not action.current:
+            why = "; ".join(f"{key}: {fault}" for key, fault in action.stale.items())
+            self._context.report(NAME, f"nothing is moved: {why}")
+        self._metrics.cycled(clock() - started)
+        self._controller.done(action, None, self._context.now())
+        self._drive.wake()
 
-    def _due(self, *, sweep: bool) -> Iterable[str]:
-        """UIDs of the workloads to look at, those first that something happens to."""
-        due = dict.fromkeys(self._hasten())
-        for revision in self._state.outbox.take_touched():
-            managed = self._state.workloads.resolve(revision.namespace, revision.owner)
-            if isinstance(managed, Managed):
-                due[managed.workload.uid] = None
-        due.update(dict.fromkeys(sorted(self.moves.patience.over() | self.moves.haste.over())))
-        if sweep or self.moves.freed:
-            # What a move held is free: others may have waited for it.
-            due.update(dict.fromkeys(sorted(self.view.off_target)))
-        self.moves.freed = False
-        if sweep:
-            due.update(dict.fromkeys(self._state.workloads.by_uid))
-        return due
-
-    def _hasten(self) -> Iterable[str]:
-        """Workloads with pods on interrupted nodes, some after others when there are many.
-
-        What these pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
-        """
-        found = threatened(self._state) if self.rules.drain else ()
-        self._threatened = frozenset(each.managed.workload.uid for each in found)
-        uids = sorted(self._threatened)
-        next_one = bisect_right(uids, self._hastened)
-        chosen = (uids[next_one:] + uids[:next_one])[: 2 * SLICE]
-        self._hastened = chosen[-1] if chosen else ""
-        return chosen
-
-    def _may_look_at(self, workload: str, stale: Mapping[str, str]) -> bool:
-        if workload in self.memory.unreadable:
-            return False
-        if self.moves.patience.waits(workload) and workload not in self._threatened:
-            return False
-        owner = self._state.workloads.owners.get(workload)
-        return owner is None or owner.resource not in stale
-
-    def _plan_for(self, workloads: list[str], *, current: bool) -> None:
+    def _plan(self, action: Cycle, workloads: tuple[str, ...]) -> None:
+        clock = self._context.timing.clock
         with self._tracer.span("drift plan", {WORKLOADS: len(workloads)}) as span:
-            made = self._plan(workloads, current=current)
-            if made is None:
+            started = clock()
+            try:
+                made = self._controller.plan(action, workloads, self._context.now())
+                self._metrics.planned(clock() - started)
+                self._reports.planned(workloads, made, self._context.now())
+            except Exception as error:  # noqa: BLE001 - a bug that one workload meets must not hold up all others
+                self._faulty(NAME, f"a plan for {len(workloads)} workloads met a fault: {error!r}")
                 span.fail("a bug; see the log")
                 return
             span.note({MOVES: len(made.moves), STAYS: len(made.stays), REASON: str(made.paused) if made.paused else ""})
-            for move in made.moves:
-                self.moves.start(move)
-            for stay in made.stays:
-                self.moves.ask(stay)
+            for evict in self._controller.queue:
+                self._spans.begin(evict.move, dry=evict.dry)
 
-    def _plan(self, workloads: list[str], *, current: bool) -> DriftPlan | None:
-        started = self._ports.clock()
+    # The store
+
+    async def _open(self, action: OpenStore) -> None:
+        fault = ""
         try:
-            made = plan(self._state, self.memory.history, self.rules, self._now(), only=workloads, current=current)
-        except Exception as error:  # noqa: BLE001 - a bug that one workload meets must not hold up all others
-            self._fault(f"a plan for {len(workloads)} workloads", error)
-            return None
-        self._metrics.planned(self._ports.clock() - started)
-        self.view.put(workloads, made)
-        self.view.paused = made.paused
-        self._reports.planned(workloads, made, self._now())
-        return made
+            await self.memory.open()
+            self._tell_unreadable()
+        except (ApiError, WireError) as error:
+            fault = str(error)
+            self._context.report(SOURCE, f"{error}; nothing is moved before that can be read")
+        except Exception as error:  # noqa: BLE001 - a bug here must not end the leader's other work
+            fault = repr(error)
+            self._faulty(NAME, f"the store met a fault: {error!r}")
+        self._controller.done(action, fault, self._context.now())
+        self._drive.wake()
 
-    def _prune(self) -> None:
-        """Forget what matters no more, and make up for what could not be stored or read."""
-        rules = self.rules
-        self.moves.forget()
-        self.view.keep(self._state.workloads.by_uid)
-        self._reports.keep(self._state.workloads.by_uid)
-        memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
-        self.memory.history.prune(self._state, self._now(), memory)
-        self.moves.keep_store()
-        self._tell_unreadable()
+    async def _save(self, action: SaveStore) -> None:
+        """Store what has changed; what cannot be stored now is stored before the next move, or after the next look."""
+        for step in (self.memory.save, self.memory.review) if action.review else (self.memory.save,):
+            try:
+                await step()
+            except (ApiError, WireError) as error:
+                self._context.report(SOURCE, str(error))
+            except Exception as error:  # noqa: BLE001 - a bug here must not end the leader's other work
+                self._faulty(NAME, f"the store met a fault: {error!r}")
+        self._controller.done(action, None, self._context.now())
+        self._drive.wake()
 
     def _tell_unreadable(self) -> None:
         for uid, fault in self.memory.unreadable.items():
@@ -241,11 +199,6 @@ class DriftLoop:
             if workload is not None:
                 self._reports.unreadable(WorkloadRef(uid, workload.kind, workload.namespace, workload.name, ""), fault)
 
-    def _fault(self, what: str, error: Exception) -> None:
+    def _faulty(self, source: str, text: str) -> None:
         self._metrics.failed()
-        self._report("drift", f"{what} met a fault: {error!r}")
-
-
-def _slices(workloads: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(workloads), SLICE):
-        yield workloads[start : start + SLICE]
+        self._context.report(source, text)

@@ -7,7 +7,7 @@ left alone until the entry is put right or removed.
 import asyncio
 from collections.abc import Callable
 
-from extender.core.drift.history import History
+from extender.core.drift.history import History, Remembered
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.driftstore import MAX_BYTES, TAKEN_OVER, DriftStore
 from extender.kube.seams import Report
@@ -16,32 +16,27 @@ from extender.wire.drift_v1 import decode_history, encode_history
 SOURCE = "drift store"
 
 
-class Memory:
+class Memory(Remembered):
     """See the module.
 
     Args:
         store: where the history is kept.
         term: makes a text that no other writer of the store has used.
         report: told of entries that do not decode, and of those that are forgotten for want of room.
-
-    Attributes:
-        history: of all workloads.
-        opened: whether it is what the store held, and what has happened since.
-        unreadable: why an entry does not decode, by workload UID.
     """
 
     def __init__(self, store: DriftStore, term: Callable[[], str], report: Report) -> None:
+        super().__init__()
         self._store = store
         self._term = term
         self._report = report
         self._lock = asyncio.Lock()
-        self.close()
 
     def close(self) -> None:
         """Forget: another may lead from now on."""
         self.history = History()
         self.opened = False
-        self.unreadable: dict[str, str] = {}
+        self.unreadable = {}
 
     async def open(self) -> None:
         """Take the store over, and remember what it holds.

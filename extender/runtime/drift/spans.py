@@ -30,8 +30,8 @@ class MoveSpans:
         self._waits: dict[str, Span] = {}
 
     def begin(self, move: Move, *, dry: bool) -> None:
-        """A move was planned, in the current span."""
-        if self._tracer.on:
+        """A move was planned, in the current span; one that has begun already keeps its own."""
+        if self._tracer.on and move.pod.uid not in self._moves:
             self._moves[move.pod.uid] = self._tracer.start("move", {**of_move(move), DRY: dry})
 
     def under(self, move: Move) -> AbstractContextManager[Span]:

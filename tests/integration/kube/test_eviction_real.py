@@ -11,15 +11,19 @@ import pytest_asyncio
 from support.doubles import World
 from support.patience import eventually
 
+from extender.core.drift.actions import Evict
 from extender.core.drift.eviction import Answer, Outcome
+from extender.core.drift.last_look import last_look
 from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
-from extender.core.model.objects import PodId
+from extender.core.model.objects import Pod, PodId
 from extender.core.model.reasons import Reason
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.driftstore import DriftStore
 from extender.kube.eviction import Evictor
+from extender.kube.reflector import Health
+from extender.runtime.drift import Context
 from extender.runtime.drift.mover import Mover
 from extender.sandbox import ControlPlane, SimNode, create_nodes
 from extender.wire.objects_v1 import Decoders
@@ -170,29 +174,29 @@ async def test_statement_22_a_pod_is_read_again_before_it_is_moved(
     """An annotation that came after the plan keeps it."""
     world = World()
     workload = world.workload(world.deployment("web", 2, spot_percentage=50))
-    mover = Mover(
-        api=client,
-        evictor=Evictor(client),
-        read_pod=Decoders(ClassRules(), ("spotmix.io",)).make("pods", "v1", "Pod").one,
-        workloads=world.state.workloads.by_uid,
-        interrupted=lambda _: False,
-        decides=lambda: True,
-        clock=time.time,
-    )
+    graces: list[float] = []
+
+    def confirm(evict: Evict, found: Pod, grace: float) -> str:
+        fault = last_look(world.state, evict.move, found, time.time(), dry=evict.dry)
+        if not fault:
+            graces.append(grace)
+        return fault
+
+    async def save() -> None:
+        pass
+
+    read_pod = Decoders(ClassRules(), ("spotmix.io",)).make("pods", "v1", "Pod").one
+    context = Context(client, read_pod, dict[str, Health], lambda: True, lambda *_: None)
+    mover = Mover(context, confirm, save)
     name = "-".join(("planned", *annotations.values()))
     pod = await ready_pod(client, name, "planned", **annotations)
     subject = WorkloadRef(workload.uid, workload.kind, "default", workload.name, "r")
-    graces: list[float] = []
-
-    async def commit(grace: float) -> None:
-        graces.append(grace)
-
     move = Move(pod, "quiet", subject, "on-demand", "spot", "", Reason.SURPLUS)
-    outcome = await mover.attempt(move, commit)
+    outcome = await mover.attempt(Evict(move))
     assert outcome.result() == result
     assert graces == ([GRACE] if result == "started" else [])
     assert await terminates(client, name) == (result == "started")
-    assert (await mover.attempt(move)).result() == "changed"
+    assert (await mover.attempt(Evict(move))).result() == "changed"
 
 
 async def test_what_a_former_leader_still_writes_is_refused(client: ApiClient) -> None:

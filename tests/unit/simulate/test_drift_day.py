@@ -3,8 +3,8 @@
 import pytest
 from support.simulated import DRIFT, SETTLED, add, budget, pods_of, pool, reclaimed, virtual
 
+from extender.core.drift.rules import DriftOptions
 from extender.core.model.reasons import Reason
-from extender.simulate.drifting import DriftOptions
 
 HOUR = 3600.0
 DAY = 24 * HOUR

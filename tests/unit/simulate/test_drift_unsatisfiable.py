@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from support.simulated import DRIFT, SETTLED, add, budget, pods_of, pool, virtual
 
+from extender.core.drift.rules import DriftOptions
 from extender.core.model.constraints import Constraints, PodTerm
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import LabelSelector
 from extender.simulate.cluster import Cluster
-from extender.simulate.drifting import DriftLoop, DriftOptions
+from extender.simulate.drifting import DriftLoop
 from extender.simulate.machines import PoolSpec
 from extender.wire.kube_v1 import RawTaint
 

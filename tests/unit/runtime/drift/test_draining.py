@@ -9,9 +9,9 @@ from support.doubles_drift import Room
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
+from extender.core.drift.actions import SLICE
 from extender.core.drift.backoff import BASE, JITTER, LONGEST_WHEN_DRAINED
 from extender.core.model.reasons import Reason
-from extender.runtime.drift.loop import SLICE
 
 Check = Callable[[Room], Awaitable[None]]
 STARTED = {"result": "started", "reason": "interrupted", "mode": "enforce"}

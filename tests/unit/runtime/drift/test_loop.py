@@ -7,14 +7,14 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owne
 from support.doubles_drift import STORE, Room, pod_path, virtually
 from support.doubles_kube import refusal
 
+from extender.core.drift.actions import SLICE, Cycle
+from extender.core.drift.under_way import DRY_MEMORY
 from extender.core.model.objects import Budget, OptOut
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import LabelSelector
 from extender.core.state.records import replacing
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
-from extender.runtime.drift.loop import SLICE
-from extender.runtime.drift.moves import DRY_MEMORY
 
 DEPLOYMENT = "uid-Deployment-web"
 
@@ -203,9 +203,11 @@ def test_the_event_loop_has_its_turn_between_slices() -> None:
 
         await room.drift.memory.open()
         async with asyncio.TaskGroup() as group:
-            room.drift.moves.begin(group)
+            room.drift.begin(group)
+            cycle = Cycle(tuple(room.world.state.workloads.by_uid))
+            assert len(cycle.workloads) == count
             task = group.create_task(other())
-            await room.drift._look(sweep=True)
+            await room.drift._cycle(cycle)
             task.cancel()
         assert turns >= count // SLICE - 1
 

@@ -154,6 +154,6 @@ def test_nothing_is_kept_of_moves_that_are_over() -> None:
         await one_move(room)
 
     kept = traced(check)
-    spans = rooms[0].drift.moves._spans
+    spans = rooms[0].drift._spans
     assert kept.named("move")
     assert (spans._moves, spans._waits) == ({}, {})

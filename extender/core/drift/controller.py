@@ -1,0 +1,271 @@
+"""When to plan, what for, and what becomes of it: the drift loop without I/O, clock and tasks.
+
+Every `TICK` the workloads are looked at that changed since or have pods on interrupted nodes, and every interval all of
+them. A cycle is planned in slices, between which whoever drives the controller does what else there is to do.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import overload
+
+from msgspec import Struct
+
+from extender.core.drift.actions import SLICE, Action, Cycle, Evict, OpenStore, SaveStore, Swept
+from extender.core.drift.drain import threatened
+from extender.core.drift.eviction import Outcome
+from extender.core.drift.history import Remembered
+from extender.core.drift.last_plans import LastPlans
+from extender.core.drift.moves import DriftPlan
+from extender.core.drift.plan import plan
+from extender.core.drift.rules import DriftOptions
+from extender.core.drift.under_way import UnderWay
+from extender.core.model.control import NEVER
+from extender.core.model.objects import Pod
+from extender.core.model.reasons import Reason
+from extender.core.policy.workloads import Managed
+from extender.core.state.state import ClusterState
+
+TICK = 1.0
+"""How often is looked whether anything changed: a burst of changes is looked at once (seconds)."""
+HASTENED = 2 * SLICE
+"""Workloads with pods on interrupted nodes that are looked at in one cycle."""
+REOPEN = 5.0
+"""How soon the store is tried again that could not be read (seconds)."""
+
+_AT_ONCE = -math.inf
+
+
+class Freshness(Struct, frozen=True):
+    """How well the cluster is followed: which resources are not, and why, by key; whether anything may be moved."""
+
+    stale: Mapping[str, str] = {}
+    current: bool = True
+
+
+class DriftController:
+    """See the module. It lives for one leader's term: whatever was under way in another is not known to it.
+
+    It reads the state and its outbox, so that it has to be asked every `TICK`, or where it is known when something is
+    touched, `TICK` after that.
+
+    Args:
+        state: the cluster; its outbox names the revisions that changed. Reservations for replacements are made in it.
+        memory: the history; this is read by the driver on `OpenStore`.
+        options: how careful to be, and how often to look.
+        uniform: draws from [a, b].
+        freshness: gives how well the cluster is followed now.
+
+    Attributes:
+        view: what the last plans said.
+    """
+
+    def __init__(
+        self,
+        state: ClusterState,
+        memory: Remembered,
+        options: DriftOptions,
+        uniform: Callable[[float, float], float],
+        freshness: Callable[[], Freshness] = Freshness,
+    ) -> None:
+        self._state = state
+        self._memory = memory
+        self._options = options
+        self._freshness = freshness
+        self._moves = UnderWay(state, memory, options, uniform)
+        self._looked = self._swept = self._tried = _AT_ONCE
+        self._first = True
+        self._seen_since: float | None = None
+        self._threatened: frozenset[str] = frozenset()
+        self._hastened = ""
+        self._opening = self._cycling = self._saving = False
+        self._unsaved = self._unreviewed = False
+        self.view = LastPlans()
+
+    # What is due
+
+    def due(self, now: float) -> Sequence[Action]:
+        """See `Controller`. Evictions come first."""
+        actions: list[Action] = [*self._moves.take()]
+        if not self._memory.opened:
+            if not self._opening and _passed(self._tried, REOPEN, now):
+                self._opening, self._tried = True, now
+                actions.append(OpenStore())
+            return actions
+        if not self._cycling:
+            sweep = _passed(self._swept, self._options.interval, now)
+            if sweep or _passed(self._looked, TICK, now):
+                actions += self._look(now, sweep=sweep)
+        if self._must_save:
+            actions.append(SaveStore(review=self._unreviewed))
+            self._saving, self._unsaved, self._unreviewed = True, False, False
+        return actions
+
+    @property
+    def next_at(self) -> float:
+        """See `Controller`; here -inf is at once."""
+        if self._moves.ready:
+            return _AT_ONCE
+        if not self._memory.opened:
+            return NEVER if self._opening else self._tried + REOPEN
+        if self._must_save:
+            return _AT_ONCE
+        if self._cycling:
+            return NEVER
+        look = self._looked + TICK
+        if not (self._threatened or self._moves.freed or self._state.outbox.touched):
+            look = max(look, min(self._moves.patience.next_over, self._moves.haste.next_over))
+        return min(look, self._swept + self._options.interval)
+
+    @property
+    def queue(self) -> Iterable[Evict]:
+        """Evictions that wait for their turn."""
+        return self._moves.queue
+
+    @property
+    def _must_save(self) -> bool:
+        return (self._unsaved or self._unreviewed) and not self._saving
+
+    # What became of it
+
+    def plan(self, cycle: Cycle, workloads: Sequence[str], now: float) -> DriftPlan:
+        """Plan for one slice of a cycle; evictions are due then. Returns what the plan says, for those who tell of it.
+
+        Args:
+            cycle: as it was due.
+            workloads: one of its slices.
+            now: seconds since the epoch.
+        """
+        history, rules = self._memory.history, self._options.rules
+        made = plan(self._state, history, rules, now, only=workloads, current=cycle.current)
+        self.view.put(workloads, made)
+        for move in made.moves:
+            self._moves.start(move, now)
+        for stay in made.stays:
+            self._moves.ask(stay, now)
+        return made
+
+    def confirm(self, evict: Evict, pod: Pod | None, grace: float, now: float) -> str:
+        """Have a last look at a pod before its eviction is asked for, and hold a seat for its replacement.
+
+        Where an eviction is `recorded`, the history has to be stored then, before the eviction is sent.
+
+        Args:
+            evict: as it was due.
+            pod: as the API server has it now; None when it has none of that name.
+            grace: how long it may take to end (seconds).
+            now: seconds since the epoch.
+
+        Returns:
+            Why it is not to be evicted after all, in words that follow its name; empty when it is to be.
+        """
+        return self._moves.confirm(evict, pod, grace, now)
+
+    @overload
+    def done(self, action: Evict, result: Outcome, now: float) -> None: ...
+    @overload
+    def done(self, action: OpenStore, result: str, now: float) -> None: ...
+    @overload
+    def done(self, action: SaveStore | Cycle, result: None, now: float) -> None: ...
+    def done(self, action: Evict | OpenStore | SaveStore | Cycle, result: Outcome | str | None, now: float) -> None:
+        """Take in what became of an action.
+
+        Args:
+            action: as it was due.
+            result: of an eviction its outcome; of `OpenStore` why the store could not be read, empty when it could.
+            now: seconds since the epoch.
+        """
+        if isinstance(action, Evict) and isinstance(result, Outcome):
+            self._unsaved |= self._moves.answered(action, result, now)
+        elif isinstance(action, OpenStore):
+            self._opening = False
+            if result:
+                self.view.paused = Reason.MEMORY
+            else:
+                self._looked = _AT_ONCE
+        elif isinstance(action, SaveStore):
+            self._saving = False
+        elif isinstance(action, Cycle):
+            self._cycling = False
+            if not action.current:
+                self.view.paused = Reason.STALE
+
+    # Cycles
+
+    def _look(self, now: float, *, sweep: bool) -> list[Action]:
+        """Judge moves, then say what to plan for."""
+        self._looked = now
+        self._swept = now if sweep else self._swept
+        fresh = self._freshness()
+        found: list[Action] = []
+        if not fresh.current:
+            self._seen_since = None
+        else:
+            self._seen_since = now if self._seen_since is None else self._seen_since
+            found += self._moves.settle(self._seen_since, now)
+            self._unsaved |= bool(self._memory.history.changed)
+        if sweep:
+            self._prune(now)
+            found.append(Swept())
+        due = self._due_workloads(now, sweep=sweep)
+        if due or sweep:
+            # A kind of somebody else's that is not followed well holds up its own workloads alone.
+            kinds = fresh.stale if fresh.current else {}
+            looked_at = tuple(uid for uid in due if self._may_look_at(uid, kinds, now))
+            self._cycling = True
+            found.append(Cycle(looked_at, fresh.current, fresh.stale))
+        return found
+
+    def _prune(self, now: float) -> None:
+        """Forget what matters no more, and make up for what could not be stored."""
+        rules, known = self._options.rules, self._state.workloads.by_uid
+        self.view.paused = None
+        self._moves.forget(now)
+        self.view.keep(known)
+        memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
+        self._memory.history.prune(self._state, now, memory)
+        self._unreviewed = True
+
+    def _due_workloads(self, now: float, *, sweep: bool) -> Iterable[str]:
+        """UIDs of the workloads to look at, those first that something happens to."""
+        workloads = self._state.workloads
+        due = dict.fromkeys(self._hasten())
+        for revision in sorted(self._state.outbox.take_touched(), key=lambda each: each.owner.uid):
+            managed = workloads.resolve(revision.namespace, revision.owner)
+            if isinstance(managed, Managed):
+                due[managed.workload.uid] = None
+        due.update(dict.fromkeys(sorted(self._moves.patience.over(now) | self._moves.haste.over(now))))
+        if sweep or self._moves.freed:
+            # What a move held is free: others may have waited for it.
+            due.update(dict.fromkeys(sorted(self.view.off_target)))
+        self._moves.freed = False
+        if sweep and (due or self._first or self._options.thorough):
+            self._first = False
+            due.update(dict.fromkeys(workloads.by_uid))
+        return due
+
+    def _hasten(self) -> Iterable[str]:
+        """Workloads with pods on interrupted nodes, some after others when there are many.
+
+        What these pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
+        """
+        found = threatened(self._state) if self._options.rules.drain else ()
+        self._threatened = frozenset(each.managed.workload.uid for each in found)
+        uids = sorted(self._threatened)
+        next_one = bisect_right(uids, self._hastened)
+        chosen = (uids[next_one:] + uids[:next_one])[:HASTENED]
+        self._hastened = chosen[-1] if chosen else ""
+        return chosen
+
+    def _may_look_at(self, workload: str, stale: Mapping[str, str], now: float) -> bool:
+        if workload in self._memory.unreadable:
+            return False
+        if self._moves.patience.waits(workload, now) and workload not in self._threatened:
+            return False
+        owner = self._state.workloads.owners.get(workload)
+        return owner is None or owner.resource not in stale
+
+
+def _passed(since: float, seconds: float, now: float) -> bool:
+    """Whether so much time has passed, as it has too when the clock was set back."""
+    return not 0.0 <= now - since < seconds
