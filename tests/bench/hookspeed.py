@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from support.certificates import Authority, Pair
+from support.certificates import Authority, KeyPair
 
 from bench import goextender, objects
 from bench.awake import awake
@@ -77,7 +77,7 @@ def _reviews(cluster: Cluster) -> list[bytes]:
     return [templates[w % len(SHAPES)].fill(**cluster.pod_identity(w, n), version="1") for n, w in enumerate(chosen)]
 
 
-def _go_server(binary: Path, folder: Path, pair: Pair) -> Component:
+def _go_server(binary: Path, folder: Path, pair: KeyPair) -> Component:
     port = free_port()
     return Component(
         "go-webhook",

@@ -42,7 +42,7 @@ AFFINITY = {
 }
 
 
-class Recorder:
+class ReviewRecorder:
     """Keeps the first review of each sort, and allows all."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Recorder:
 
 
 @contextlib.asynccontextmanager
-async def serving(recorder: Recorder, folder: Path) -> AsyncIterator[Hook]:
+async def serving(recorder: ReviewRecorder, folder: Path) -> AsyncIterator[Hook]:
     authority = Authority("recorder")
     pair, ca = authority.issue(folder, "recorder", (LOOPBACK,)), authority.write(folder / "ca.pem")
     tls = ReloadingTls(str(pair.cert), str(pair.key))
@@ -141,7 +141,7 @@ async def create_workloads(cluster: Cluster) -> None:
     await cluster.create("CronJob", "cronjob", cron, POLICY, {**ENABLED, "app": "cronjob"})
 
 
-async def record(recorder: Recorder, api: ApiClient) -> None:
+async def record(recorder: ReviewRecorder, api: ApiClient) -> None:
     """Have one review of each sort sent."""
     cluster = Cluster(api, "recorded")
     await create_workloads(cluster)
@@ -178,7 +178,7 @@ async def record(recorder: Recorder, api: ApiClient) -> None:
 
 
 async def main() -> None:
-    recorder = Recorder()
+    recorder = ReviewRecorder()
     with tempfile.TemporaryDirectory() as folder:
         async with serving(recorder, Path(folder)) as hook, ControlPlane(with_scheduler=False) as plane:
             async with await plane.connect() as api:

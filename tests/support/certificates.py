@@ -15,7 +15,7 @@ _LIFETIME = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KeyPair:
     """Files of a certificate and its key."""
 
     cert: Path
@@ -55,7 +55,7 @@ class Authority:
         path.write_bytes(self._cert.public_bytes(serialization.Encoding.PEM))
         return path
 
-    def issue(self, folder: Path, name: str, hosts: Sequence[str] = ()) -> Pair:
+    def issue(self, folder: Path, name: str, hosts: Sequence[str] = ()) -> KeyPair:
         """Issue a certificate for IP addresses `hosts`, or a client's when there are none."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(_name(name), key.public_key())
@@ -63,7 +63,7 @@ class Authority:
             addresses = [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
             builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         cert = builder.sign(self._key, hashes.SHA256())
-        pair = Pair(folder / f"{name}.pem", folder / f"{name}.key")
+        pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.key")
         pair.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
         pair.key.write_bytes(
             key.private_bytes(

@@ -122,7 +122,7 @@ async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
     await respond(send, 200, b"elsewhere\n", TEXT)
 
 
-class Reader:
+class ConsoleReader:
     """Reads a stream of the console: what has arrived, and it may be slow or leave."""
 
     def __init__(self) -> None:

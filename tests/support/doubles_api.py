@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceServicer, add_PlacementServiceServicer_to_server
-from support.certificates import Pair
+from support.certificates import KeyPair
 
 METHODS = ("ListWorkloads", "GetWorkload", "ExplainPod", "PlanDrift", "Simulate", "WatchDecisions")
 
@@ -54,7 +54,7 @@ class FakeService(PlacementServiceServicer):
 
     @contextlib.contextmanager
     def serving(
-        self, address: str = "127.0.0.1:0", tls: Pair | None = None, client_ca: Path | None = None
+        self, address: str = "127.0.0.1:0", tls: KeyPair | None = None, client_ca: Path | None = None
     ) -> Iterator[str]:
         """Serve on an address, which is given; with TLS clients have to show a certificate if `client_ca` is given."""
         server = grpc.server(futures.ThreadPoolExecutor(4))

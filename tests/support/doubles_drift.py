@@ -21,7 +21,7 @@ from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders
 from support.doubles import ON_DEMAND, SPOT, make_pod
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 from support.drifting import DriftWorld
 
@@ -40,7 +40,7 @@ def pod_path(name: str) -> str:
     return f"/api/v1/namespaces/shop/pods/{name}"
 
 
-class Cluster(Client):
+class DriftCluster(KubeClient):
     """The API server and what is around it, as the loop sees it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cluster(Client):
         takes: the classes of which nodes take new pods.
     """
 
-    def __init__(self, objects: Objects, world: DriftWorld, now: Callable[[], float]) -> None:
+    def __init__(self, objects: StoredObjects, world: DriftWorld, now: Callable[[], float]) -> None:
         super().__init__(objects)
         self.world = world
         self.faults: dict[str, list[ApiError]] = {}
@@ -155,7 +155,7 @@ class Cluster(Client):
         self.world.up(pod)
 
 
-class Room:
+class DriftRoom:
     """A cluster and a drift loop on it. Made within a virtual event loop.
 
     Attributes:
@@ -166,7 +166,7 @@ class Room:
 
     def __init__(
         self,
-        objects: Objects | None = None,
+        objects: StoredObjects | None = None,
         world: DriftWorld | None = None,
         tracer: Tracer = NO_TRACES,
         **settings: Any,
@@ -175,8 +175,8 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self.world = world or DriftWorld()
         self._epoch = self.world.now - self._loop.time()
-        self.objects = objects or Objects()
-        self.cluster = Cluster(self.objects, self.world, self.now)
+        self.objects = objects or StoredObjects()
+        self.cluster = DriftCluster(self.objects, self.world, self.now)
         self.decides = True
         self.health = {r.key: Health(synced=True, last_contact=0.0) for r in (*BUILT_IN, *DRIFT_ONLY)}
         self.reports: list[str] = []
@@ -254,11 +254,11 @@ class Room:
         return {uid: json.loads(text) for uid, text in found.get("data", {}).items()}
 
 
-def virtually(check: Callable[[Room], Awaitable[None]], **settings: Any) -> None:
+def virtually(check: Callable[[DriftRoom], Awaitable[None]], **settings: Any) -> None:
     """Run a check on a cluster with two nodes of each class."""
 
     async def main() -> None:
-        room = Room(**settings)
+        room = DriftRoom(**settings)
         room.world.nodes(spot=2, on_demand=2)
         await check(room)
 

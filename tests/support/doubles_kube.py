@@ -31,7 +31,7 @@ def merged(old: Any, patch: Any, *, by_name: bool = False) -> Any:
     return base
 
 
-class Objects:
+class StoredObjects:
     """The objects by path; `Client`s share them. `numbers` are for names that are not taken."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Objects:
         await event.wait()
 
 
-class Client:
+class KubeClient:
     """One client of `Objects`: a double of the API client.
 
     Attributes:
@@ -74,7 +74,7 @@ class Client:
         watches: whether watches work.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: StoredObjects) -> None:
         self.objects = objects
         self.down = self.silent = False
         self.before: Callable[[str, str], None] = lambda _method, _path: None

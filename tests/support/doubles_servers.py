@@ -33,7 +33,7 @@ class Answer:
         return json.loads(self.body)
 
 
-class Client:
+class HttpClient:
     """One connection, kept open over requests."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,8 +58,8 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(server: HttpServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
-    client = Client(*await asyncio.open_connection(*server.address, ssl=tls))
+async def connected(server: HttpServer, tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpClient]:
+    client = HttpClient(*await asyncio.open_connection(*server.address, ssl=tls))
     try:
         yield client
     finally:

@@ -16,7 +16,7 @@ FLAGS = ("--drift-min-pod-age", "1h", "--extender-interruption-half-life", "6h")
 NAMESPACES = ("shop", "payments", "search")
 
 
-class Scene:
+class ConsoleScene:
     """The stage, and its namespaces by name."""
 
     def __init__(self, stage: Stage, clusters: dict[str, Cluster]) -> None:
@@ -29,7 +29,7 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def open_scene() -> AsyncIterator[Scene]:
+async def open_scene() -> AsyncIterator[ConsoleScene]:
     """Open it."""
     async with open_stage(standard_nodes(spot=9, on_demand=6), FLAGS) as stage:
         clusters = {name: Cluster(stage.api, name) for name in NAMESPACES}
@@ -37,7 +37,7 @@ async def open_scene() -> AsyncIterator[Scene]:
             await cluster.create_namespace()
         await _fill(clusters)
         await _interrupt(stage)
-        yield Scene(stage, clusters)
+        yield ConsoleScene(stage, clusters)
 
 
 async def _fill(clusters: dict[str, Cluster]) -> None:

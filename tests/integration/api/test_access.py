@@ -29,7 +29,7 @@ Code = grpc.StatusCode
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
-class Files:
+class ApiFiles:
     """Certificates of the server and of a client."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,12 +64,12 @@ async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    return Files(tmp_path_factory.mktemp("certificates"))
+def files(tmp_path_factory: pytest.TempPathFactory) -> ApiFiles:
+    return ApiFiles(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def serve(plane: ControlPlane, files: Files) -> AsyncIterator[SpotmixServe]:
+async def serve(plane: ControlPlane, files: ApiFiles) -> AsyncIterator[SpotmixServe]:
     spotmix = SpotmixServe(plane, *files.flags(), "--api-auth", "kubernetes")
     try:
         await spotmix.start()
@@ -91,7 +91,7 @@ async def status(serve: SpotmixServe, credentials: grpc.ChannelCredentials, toke
 
 
 async def test_a_certificate_opens_the_connection_and_a_right_the_call(
-    serve: SpotmixServe, files: Files, client: ApiClient
+    serve: SpotmixServe, files: ApiFiles, client: ApiClient
 ) -> None:
     people = People(client)
     await Cluster(client, "shop").create_namespace()
@@ -107,7 +107,7 @@ async def test_a_certificate_opens_the_connection_and_a_right_the_call(
     assert (await status(serve, shown, "e30.e30.e30")).startswith("UNAUTHENTICATED: the API server does not accept")
 
 
-async def test_health_needs_a_certificate_and_no_token(serve: SpotmixServe, files: Files) -> None:
+async def test_health_needs_a_certificate_and_no_token(serve: SpotmixServe, files: ApiFiles) -> None:
     async with grpc.aio.secure_channel(serve.api_target, files.credentials(), OPTIONS) as channel:
         ask: Any = health_pb2_grpc.HealthStub(channel)
         answer = await ask.Check(health_pb2.HealthCheckRequest())
@@ -115,7 +115,7 @@ async def test_health_needs_a_certificate_and_no_token(serve: SpotmixServe, file
 
 
 async def test_a_new_certificate_is_served_without_a_restart(
-    serve: SpotmixServe, files: Files, client: ApiClient
+    serve: SpotmixServe, files: ApiFiles, client: ApiClient
 ) -> None:
     token = await People(client).arrive("patient", list_workloads())
     before = files.credentials()
@@ -133,7 +133,7 @@ async def test_a_new_certificate_is_served_without_a_restart(
 
 
 async def test_the_end_lets_watchers_go(
-    plane: ControlPlane, serve: SpotmixServe, files: Files, client: ApiClient
+    plane: ControlPlane, serve: SpotmixServe, files: ApiFiles, client: ApiClient
 ) -> None:
     token = await People(client).arrive("watcher", list_workloads(), watch_decisions())
     shown = files.credentials()

@@ -33,7 +33,7 @@ LISTED = {
 AT_ONCE = ("--drift-dwell", "0s", "--drift-min-pod-age", "0s")
 
 
-class Ran(NamedTuple):
+class Planned(NamedTuple):
     code: int
     out: str
     err: str
@@ -53,7 +53,7 @@ class Plans:
     def kubeconfig(self, user: str, *groups: str) -> Path:
         return self.stage.plane.write_kubeconfig(user, groups, self.folder / user)
 
-    async def run(self, *arguments: str, kubeconfig: Path | None = None) -> Ran:
+    async def run(self, *arguments: str, kubeconfig: Path | None = None) -> Planned:
         process = await asyncio.create_subprocess_exec(
             *(str(SCRIPT), "drift", "plan", "-n", self.cluster.namespace, *AT_ONCE, *arguments),
             env={**os.environ, "KUBECONFIG": str(kubeconfig or self.kubeconfig("admin", "system:masters"))},
@@ -61,7 +61,7 @@ class Plans:
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
-        return Ran(process.returncode or 0, out.decode(), err.decode())
+        return Planned(process.returncode or 0, out.decode(), err.decode())
 
     async def json(self, *arguments: str) -> Any:
         ran = await self.run(*arguments, "-o", "json")
@@ -187,7 +187,7 @@ async def test_without_a_right_to_list_budgets_nothing_would_be_moved(plans: Pla
     await objects.apply(binding)
     reader = plans.kubeconfig(READER)
 
-    async def plan() -> Ran:
+    async def plan() -> Planned:
         return await plans.run("-o", "json", kubeconfig=reader)
 
     # The API server learns of roles a moment after they are made.

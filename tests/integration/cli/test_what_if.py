@@ -22,7 +22,7 @@ STEADY = 3.0
 """Seconds for which nothing may change any more before a split counts as what came of it."""
 
 
-class Asking:
+class WhatIfCommand:
     """A stage, a namespace, and the command."""
 
     def __init__(self, stage: Stage, cluster: Cluster, folder: Path) -> None:
@@ -88,7 +88,7 @@ async def test_on_a_roomy_cluster(tmp_path: Path) -> None:
         *node_pool(4, capacity_class="on-demand", zones=ZONES),
     ]
     async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = Asking(stage, cluster, tmp_path)
+        asking = WhatIfCommand(stage, cluster, tmp_path)
         await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=2))
         await cluster.deployment("cart", 8, policy(spot_percentage=50))
         await cluster.ready("web", 10)
@@ -108,7 +108,7 @@ async def test_on_a_roomy_cluster(tmp_path: Path) -> None:
         assert any(each["lost"] for each in answer["workloads"])
 
 
-async def up_and_down(asking: Asking) -> None:
+async def up_and_down(asking: WhatIfCommand) -> None:
     now = 10
     for size in (23, 5, 12):
         expected = row(await asking.ask("deploy/web", "--replicas", str(size)), "web")
@@ -120,7 +120,7 @@ async def up_and_down(asking: Asking) -> None:
         now = size
 
 
-async def both_at_once(asking: Asking) -> None:
+async def both_at_once(asking: WhatIfCommand) -> None:
     """Another size and policy, of a StatefulSet: its pods stay where they are, new ones go by the new policy."""
     cluster = asking.cluster
     spec = {
@@ -148,7 +148,7 @@ async def test_on_a_tight_cluster(tmp_path: Path) -> None:
         *node_pool(2, capacity_class="on-demand", zones=("a",), pods=4),
     ]
     async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = Asking(stage, cluster, tmp_path)
+        asking = WhatIfCommand(stage, cluster, tmp_path)
         await cluster.deployment("web", 10, policy(spot_percentage=80, min_on_demand=1, fallback_after="2s"))
         assert await asking.settled("web", 10) == {"spot": 8, "on-demand": 2}
         await cluster.deployment("base", 1, policy())
@@ -175,7 +175,7 @@ async def test_another_policy_and_the_moves_it_makes(tmp_path: Path) -> None:
     ]
     flags = (*DRIFT, "--drift-workload-in-flight", "100", "--drift-max-unavailable", "50")
     async with open_stage(nodes, flags) as stage, stage.namespace() as cluster:
-        asking = Asking(stage, cluster, tmp_path)
+        asking = WhatIfCommand(stage, cluster, tmp_path)
         labels: dict[str, str] = {}
         await cluster.deployment("web", 10, labels=labels)
         await cluster.ready("web", 10)
@@ -198,7 +198,7 @@ async def test_another_policy_and_the_moves_it_makes(tmp_path: Path) -> None:
 async def test_errors_teach(tmp_path: Path) -> None:
     nodes = node_pool(1, capacity_class="on-demand", zones=("a",))
     async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = Asking(stage, cluster, tmp_path)
+        asking = WhatIfCommand(stage, cluster, tmp_path)
         await cluster.deployment("web", 1, policy(spot_percentage=70))
         await cluster.ready("web", 1)
         for arguments, code, says in (

@@ -5,25 +5,25 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from support.browser import Window, open_window
 from support.people import People
-from support.scene import Scene, open_scene
+from support.scene import ConsoleScene, open_scene
 
 from extender.sandbox.spotmix import SpotmixServe
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def scene() -> AsyncIterator[Scene]:
+async def scene() -> AsyncIterator[ConsoleScene]:
     async with open_scene() as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def window(scene: Scene) -> AsyncIterator[Window]:
+async def window(scene: ConsoleScene) -> AsyncIterator[Window]:
     async with open_window(scene.url) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def guarded(scene: Scene) -> AsyncIterator[SpotmixServe]:
+async def guarded(scene: ConsoleScene) -> AsyncIterator[SpotmixServe]:
     """Another replica, which asks who looks and is asked by no scheduler."""
     flags = ("--console-auth", "kubernetes", "--drift-enabled", "false", "--scale-in-deletion-cost", "false")
     serve = SpotmixServe(scene.stage.plane, *flags, "--log-level", "debug", name="guarded")
@@ -33,5 +33,5 @@ async def guarded(scene: Scene) -> AsyncIterator[SpotmixServe]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def people(scene: Scene) -> People:
+async def people(scene: ConsoleScene) -> People:
     return People(scene.stage.api)

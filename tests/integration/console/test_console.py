@@ -16,7 +16,7 @@ import pytest_asyncio
 from support.browser import Tab, Window
 from support.cluster import policy
 from support.patience import eventually, stretched
-from support.scene import Scene
+from support.scene import ConsoleScene
 
 from extender.core.model.reasons import Reason
 
@@ -36,7 +36,7 @@ async def tab(window: Window) -> AsyncIterator[Tab]:
         assert opened.faults == []
 
 
-async def test_the_overview_shows_the_workloads_as_they_are(scene: Scene, tab: Tab) -> None:
+async def test_the_overview_shows_the_workloads_as_they_are(scene: ConsoleScene, tab: Tab) -> None:
     await tab.go("")
     rows = await tab.texts("#results tbody tr")
     by_name = {row.split()[0]: row for row in rows}
@@ -49,7 +49,7 @@ async def test_the_overview_shows_the_workloads_as_they_are(scene: Scene, tab: T
     assert "6 of 6 spot 6 of 6 on-demand" in by_name["cart"]
 
 
-async def test_a_workload_page_says_what_keeps_its_pods(scene: Scene, tab: Tab) -> None:
+async def test_a_workload_page_says_what_keeps_its_pods(scene: ConsoleScene, tab: Tab) -> None:
     await tab.go("")
     await tab.page.get_by_role("link", name="indexer", exact=True).click()
     await tab.page.wait_for_url(f"**{INDEXER}")
@@ -61,7 +61,7 @@ async def test_a_workload_page_says_what_keeps_its_pods(scene: Scene, tab: Tab) 
         assert pod["spec"]["nodeName"] in text
 
 
-async def test_a_pod_page_says_what_the_command_says(scene: Scene, tab: Tab) -> None:
+async def test_a_pod_page_says_what_the_command_says(scene: ConsoleScene, tab: Tab) -> None:
     pod = next(pod for pod in await scene.clusters["search"].pods("trainer") if not pod["spec"].get("nodeName"))
     name = pod["metadata"]["name"]
     await tab.go(TRAINER)
@@ -110,7 +110,7 @@ async def test_search_sort_and_back(tab: Tab) -> None:
     assert await tab.page.input_value("#q") == "shop ca"
 
 
-async def test_what_changes_is_shown_without_a_reload(scene: Scene, tab: Tab) -> None:
+async def test_what_changes_is_shown_without_a_reload(scene: ConsoleScene, tab: Tab) -> None:
     await tab.page.clock.install()
     await tab.go("?q=cart")
     await scene.clusters["shop"].annotate("Deployment", "cart", policy(spot_percentage=100))
@@ -125,7 +125,7 @@ async def test_what_changes_is_shown_without_a_reload(scene: Scene, tab: Tab) ->
     await scene.clusters["shop"].annotate("Deployment", "cart", policy(spot_percentage=50))
 
 
-async def test_decisions_are_on_the_screen_at_once(scene: Scene, tab: Tab) -> None:
+async def test_decisions_are_on_the_screen_at_once(scene: ConsoleScene, tab: Tab) -> None:
     await tab.go("/live?q=latest")
     await tab.page.get_by_text("Connected").wait_for()
     await tab.page.evaluate(
@@ -152,7 +152,7 @@ async def test_decisions_are_on_the_screen_at_once(scene: Scene, tab: Tab) -> No
 
 @pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE], ids=str)
 async def test_axe_finds_nothing_in_light_and_dark_and_on_a_phone(
-    scene: Scene, window: Window, options: dict[str, Any]
+    scene: ConsoleScene, window: Window, options: dict[str, Any]
 ) -> None:
     pods = [(await scene.clusters["search"].pods(app))[0]["metadata"]["name"] for app in ("indexer", "trainer")]
     async with window.tab(**options) as tab:

@@ -68,7 +68,7 @@ CERTIFICATES = (
 )
 
 
-class Scene:
+class RightsScene:
     """A cluster with a scheduler that does not ask us, and workloads that give us everything to do."""
 
     def __init__(self, plane: ControlPlane, objects: Objects, audit: Audit) -> None:
@@ -168,13 +168,13 @@ async def ready(serve: SpotmixServe) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RightsScene]:
     audit = Audit(tmp_path_factory.mktemp("audit"))
     async with ControlPlane(apiserver_flags=audit.flags) as plane, await plane.connect() as api, SimKubelet(api):
         objects = Objects(api)
         await create_nodes(api, node_pool(SAMPLE, capacity_class="on-demand") + node_pool(2, capacity_class="spot"))
         await objects.apply(namespace(NAMESPACE))
-        opened = Scene(plane, objects, audit)
+        opened = RightsScene(plane, objects, audit)
         await opened.set()
         yield opened
         plane.check()
@@ -187,7 +187,7 @@ def stand_in(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-async def test_the_charts_rights_are_enough(scene: Scene) -> None:
+async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
     rendered = template(AUTH)
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
@@ -254,31 +254,31 @@ async def test_the_charts_rights_are_enough(scene: Scene) -> None:
         assert '"api fault"' not in _log(serve)
 
 
-Stimulus = Callable[[Scene, SpotmixServe], Awaitable[None]]
+Stimulus = Callable[[RightsScene, SpotmixServe], Awaitable[None]]
 
 
-async def nothing(_scene: Scene, _serve: SpotmixServe) -> None:
+async def nothing(_scene: RightsScene, _serve: SpotmixServe) -> None:
     """A start is all it takes."""
 
 
-async def costs(scene: Scene, serve: SpotmixServe) -> None:
+async def costs(scene: RightsScene, serve: SpotmixServe) -> None:
     await ready(serve)
     await scene.needs_costs("without-costs")
 
 
-async def nomination(scene: Scene, serve: SpotmixServe) -> None:
+async def nomination(scene: RightsScene, serve: SpotmixServe) -> None:
     await ready(serve)
     await scene.needs_nomination(serve)
 
 
-async def looked_at(scene: Scene, serve: SpotmixServe) -> None:
+async def looked_at(scene: RightsScene, serve: SpotmixServe) -> None:
     """Have somebody look at the console."""
     await ready(serve)
     token = await scene.people.arrive(serve.name)
     await asyncio.to_thread(_console, f"{serve.metrics_url}/console", token)
 
 
-async def repetition(scene: Scene, serve: SpotmixServe) -> None:
+async def repetition(scene: RightsScene, serve: SpotmixServe) -> None:
     """Tell the same twice: that a pod waits for which there is no node at all."""
     await ready(serve)
     pods = await eventually(partial(scene.cluster.pods, "waiting"), bool, "a pod that waits")
@@ -286,7 +286,7 @@ async def repetition(scene: Scene, serve: SpotmixServe) -> None:
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": []})
 
 
-async def another_leads(scene: Scene, _serve: SpotmixServe) -> None:
+async def another_leads(scene: RightsScene, _serve: SpotmixServe) -> None:
     """Have the Lease held by somebody else, now if need be: the replica follows."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     spec = {"holderIdentity": "another", "leaseDurationSeconds": 3600, "acquireTime": now, "renewTime": now}
@@ -380,7 +380,7 @@ async def test_readers_get_every_right_that_can_be_asked_for() -> None:
     assert given == {Right(each.resource, each.verb, GROUP) for each in (*asked, list_nodes())}
 
 
-async def test_no_right_is_spare(scene: Scene) -> None:
+async def test_no_right_is_spare(scene: RightsScene) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def missed(number: int, right: Right, probe: Probe) -> None:

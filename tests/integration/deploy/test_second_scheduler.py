@@ -33,7 +33,7 @@ VALUES = {"scheduler": {"leaderElection": {"leaseDuration": "2s", "renewDeadline
 CLAIM = "/api/v1/namespaces/shop/persistentvolumeclaims"
 
 
-class Scene:
+class SchedulerScene:
     """A cluster with two classes of nodes, `spotmix serve`, and no scheduler but the default one."""
 
     def __init__(self, plane: ControlPlane, objects: Objects, serve: SpotmixServe, audit: Audit) -> None:
@@ -93,7 +93,7 @@ class Scene:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SchedulerScene]:
     audit = Audit(tmp_path_factory.mktemp("audit"))
     async with ControlPlane(apiserver_flags=audit.flags) as plane, await plane.connect() as api, SimKubelet(api):
         objects = Objects(api)
@@ -102,7 +102,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
         serve = SpotmixServe(plane)
         try:
             await serve.start()
-            opened = Scene(plane, objects, serve, audit)
+            opened = SchedulerScene(plane, objects, serve, audit)
             await opened.cluster.create_namespace()
             yield opened
             serve.check()
@@ -122,7 +122,7 @@ def of_the_scheduler() -> list[dict[str, Any]]:
     ]
 
 
-async def holder(scene: Scene) -> str:
+async def holder(scene: SchedulerScene) -> str:
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -132,7 +132,7 @@ async def holder(scene: Scene) -> str:
     return str(found["spec"].get("holderIdentity") or "") if found else ""
 
 
-async def test_two_replicas_place_exactly_and_one_takes_over(scene: Scene) -> None:
+async def test_two_replicas_place_exactly_and_one_takes_over(scene: SchedulerScene) -> None:
     await scene.objects.apply_all(of_the_scheduler())
     user = service_account(ACCOUNT)
     async with contextlib.AsyncExitStack() as stack:
@@ -163,7 +163,7 @@ PROBES: dict[Right | str, Right] = {
 }
 
 
-async def test_no_right_of_the_scheduler_is_spare(scene: Scene) -> None:
+async def test_no_right_of_the_scheduler_is_spare(scene: SchedulerScene) -> None:
     things = of_the_scheduler()
     own = rights(pick(things, "Role", ACCOUNT))
     bound = [each for each in things if each["kind"].endswith("Binding") and each["roleRef"]["name"] != ACCOUNT]

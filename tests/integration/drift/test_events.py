@@ -23,7 +23,7 @@ ON_DEMAND = node_pool(3, capacity_class="on-demand", zones=ZONES)
 SPOT = node_pool(3, capacity_class="spot", zones=ZONES)
 
 
-class Reader:
+class KubectlReader:
     """A person with kubectl."""
 
     def __init__(self, drifts: DriftStage, cluster: Drifting) -> None:
@@ -74,7 +74,7 @@ def check(events: Sequence[dict[str, Any]]) -> None:
 async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: Path) -> None:
     opened = drift_stage(tmp_path, ON_DEMAND, blocked_after="4s", circuit_moves=2, back_off="1s")
     async with opened as drifts, drifts.namespace() as cluster:
-        reader = Reader(drifts, cluster)
+        reader = KubectlReader(drifts, cluster)
         # There is no spot node: on-demand stands in, or pods wait.
         await cluster.deployment("strict", 2, policy(spot_percentage=50, when_unsatisfiable="wait"))
         await cluster.deployment("tiny", 2, policy(spot_percentage=20))

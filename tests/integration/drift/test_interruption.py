@@ -25,7 +25,7 @@ LEAVES = 30.0
 """Seconds that pods have to leave."""
 
 
-class Lot:
+class InterruptedLot:
     """Nodes that only one workload selects, and that workload: 6 of 10 pods on spot nodes, 3 of them on the first."""
 
     def __init__(self, cluster: Drifting, name: str = "web") -> None:
@@ -102,14 +102,14 @@ class Watch:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def lot(cluster: Drifting) -> AsyncIterator[Lot]:
-    lot = Lot(cluster)
+async def lot(cluster: Drifting) -> AsyncIterator[InterruptedLot]:
+    lot = InterruptedLot(cluster)
     yield lot
     await lot.close()
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-async def test_all_have_left_before_the_node_goes_and_the_budget_holds(lot: Lot, kind: str) -> None:
+async def test_all_have_left_before_the_node_goes_and_the_budget_holds(lot: InterruptedLot, kind: str) -> None:
     await lot.open(kind)
     await lot.cluster.budget("web", "web", minAvailable=9)
     watch = Watch(lot.cluster, "web")
@@ -119,7 +119,7 @@ async def test_all_have_left_before_the_node_goes_and_the_budget_holds(lot: Lot,
     assert lot.evictions().count(201) == 3
 
 
-async def test_without_a_budget_a_quarter_is_lost_at_a_time(lot: Lot) -> None:
+async def test_without_a_budget_a_quarter_is_lost_at_a_time(lot: InterruptedLot) -> None:
     await lot.open()
     watch = Watch(lot.cluster, "web")
     await lot.notice()
@@ -128,7 +128,7 @@ async def test_without_a_budget_a_quarter_is_lost_at_a_time(lot: Lot) -> None:
     assert lot.evictions() == [201] * 3
 
 
-async def test_a_class_that_stands_in_is_room_enough(lot: Lot) -> None:
+async def test_a_class_that_stands_in_is_room_enough(lot: InterruptedLot) -> None:
     await lot.open(room=3)
     await lot.make_room(lot.solid, 110)
     await lot.notice()
@@ -137,8 +137,10 @@ async def test_a_class_that_stands_in_is_room_enough(lot: Lot) -> None:
 
 
 async def test_some_nodes_are_left_alone(cluster: Drifting) -> None:
-    others = {name: Lot(cluster, name) for name in ("drained", "cordoned", "crowded", "withdrawn", "forbidden")}
-    control = Lot(cluster, "control")
+    others = {
+        name: InterruptedLot(cluster, name) for name in ("drained", "cordoned", "crowded", "withdrawn", "forbidden")
+    }
+    control = InterruptedLot(cluster, "control")
     try:
         await asyncio.gather(*(each.open(room=3 if each.name == "crowded" else 110) for each in others.values()))
         await control.open()
@@ -167,7 +169,7 @@ async def test_some_nodes_are_left_alone(cluster: Drifting) -> None:
 
 async def test_nothing_is_evicted_when_that_is_switched_off(tmp_path: Path) -> None:
     async with drift_stage(tmp_path, drain_on_interruption=False) as stage, stage.namespace() as cluster:
-        lot = Lot(cluster)
+        lot = InterruptedLot(cluster)
         await lot.open()
         await lot.notice()
         # The loop runs: it moves what is too many elsewhere.

@@ -86,7 +86,7 @@ async def secret(client: ApiClient, name: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
 
 
-class Replica:
+class ServingReplica:
     """A server with the certificate of a Secret."""
 
     def __init__(self, client: ApiClient, name: str, rules: Rules) -> None:
@@ -104,9 +104,9 @@ class Replica:
 
 
 @contextlib.asynccontextmanager
-async def replicas(client: ApiClient, name: str, rules: Rules = LONG) -> AsyncIterator[list[Replica]]:
+async def replicas(client: ApiClient, name: str, rules: Rules = LONG) -> AsyncIterator[list[ServingReplica]]:
     """Two that start at the same moment."""
-    pair = [Replica(client, name, rules) for _ in range(2)]
+    pair = [ServingReplica(client, name, rules) for _ in range(2)]
     tasks = [asyncio.create_task(replica.certificate.run()) for replica in pair]
     try:
         for replica in pair:
@@ -122,7 +122,7 @@ async def replicas(client: ApiClient, name: str, rules: Rules = LONG) -> AsyncIt
             await replica.server.stop()
 
 
-async def served(replica: Replica) -> bytes:
+async def served(replica: ServingReplica) -> bytes:
     """The certificate that a client is shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -134,7 +134,7 @@ async def served(replica: Replica) -> bytes:
 class Stream:
     """Requests without end, on new connections and on kept ones, verified with what the configuration says."""
 
-    def __init__(self, client: ApiClient, name: str, pair: list[Replica]) -> None:
+    def __init__(self, client: ApiClient, name: str, pair: list[ServingReplica]) -> None:
         self._client = client
         self._name = name
         self._pair = pair
@@ -151,7 +151,7 @@ class Stream:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
-    async def on_new_connections(self, replica: Replica) -> None:
+    async def on_new_connections(self, replica: ServingReplica) -> None:
         while not self.rotated.is_set():
             context = await self.trust()
             # An API server keeps what it has read for a while.
@@ -164,7 +164,7 @@ class Stream:
             if len(self.leaves) >= 4 and len(self.cas) >= 3:
                 self.rotated.set()
 
-    async def on_a_kept_connection(self, replica: Replica) -> None:
+    async def on_a_kept_connection(self, replica: ServingReplica) -> None:
         async with connected(replica.server, await self.trust()) as connection:
             while not self.rotated.is_set():
                 assert (await connection.send("GET", "/readyz")).status == 200
@@ -231,7 +231,7 @@ async def test_two_that_start_together_agree_and_a_restart_finds_the_same(client
         await eventually(held, lambda found: found == {new[CA]}, "the bundles to follow")
 
 
-async def _certificate(replica: Replica) -> x509.Certificate:
+async def _certificate(replica: ServingReplica) -> x509.Certificate:
     return read_certificates(ssl.DER_cert_to_PEM_cert(await served(replica)).encode())[0]
 
 

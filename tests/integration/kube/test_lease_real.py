@@ -37,7 +37,7 @@ async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
         yield client
 
 
-class Replica:
+class ElectedReplica:
     """An elector; `term` is set while it leads."""
 
     def __init__(self, client: ApiClient, lease: str, identity: str, **times: float) -> None:
@@ -64,10 +64,10 @@ class Replica:
 
 
 @contextlib.asynccontextmanager
-async def two(client: ApiClient, lease: str, **times: float) -> AsyncIterator[tuple[Replica, Replica]]:
-    replicas = [Replica(client, lease, "one", **times)]
+async def two(client: ApiClient, lease: str, **times: float) -> AsyncIterator[tuple[ElectedReplica, ElectedReplica]]:
+    replicas = [ElectedReplica(client, lease, "one", **times)]
     await replicas[0].leads(5)
-    replicas.append(Replica(client, lease, "two", **times))
+    replicas.append(ElectedReplica(client, lease, "two", **times))
     try:
         yield replicas[0], replicas[1]
     finally:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from support.certificates import Authority, Pair
+from support.certificates import Authority, KeyPair
 from support.cluster import Cluster, policy
 from support.patience import eventually, stretched, within
 from support.stage import Stage, standard_nodes
@@ -86,7 +86,7 @@ async def test_https_with_client_certificates(tmp_path: Path) -> None:
             await spotmix.stop()
 
 
-async def greeted(port: int | None, ca: Path, client: Pair | None = None) -> bytes:
+async def greeted(port: int | None, ca: Path, client: KeyPair | None = None) -> bytes:
     """What the service says first to whoever connects; it speaks when it is asked, or when it ends the connection."""
     context = ssl.create_default_context(cafile=str(ca))
     if client is not None:

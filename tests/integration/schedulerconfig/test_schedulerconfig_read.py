@@ -25,7 +25,7 @@ VERBS = "filterVerb: filter\n  prioritizeVerb: prioritize\n  tlsConfig: {insecur
 ENTRY = "urlPrefix: http://127.0.0.1:8888/scheduler"
 
 
-class Reader:
+class ConfigReader:
     """Starts kube-scheduler up to the point where it has read its configuration and made its extenders."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,8 +53,8 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    return Reader(tmp_path_factory.mktemp("reader"))
+def reader(tmp_path_factory: pytest.TempPathFactory) -> ConfigReader:
+    return ConfigReader(tmp_path_factory.mktemp("reader"))
 
 
 def secure(folder: Path) -> Stanza:
@@ -70,7 +70,7 @@ def secure(folder: Path) -> Stanza:
     )
 
 
-def test_the_scheduler_reads_in_a_rendered_configuration_what_we_wrote(reader: Reader, tmp_path: Path) -> None:
+def test_the_scheduler_reads_in_a_rendered_configuration_what_we_wrote(reader: ConfigReader, tmp_path: Path) -> None:
     for stanza in (PLAIN, secure(tmp_path)):
         text = render(stanza, ("a", "b"), kubeconfig=str(reader.kubeconfig), percentage=100)
         seen, log = reader.read(text)
@@ -82,7 +82,7 @@ def test_the_scheduler_reads_in_a_rendered_configuration_what_we_wrote(reader: R
         assert seen["extenders"] == [{k: v for k, v in stanza.entry().items() if v is not False}]
 
 
-def test_beside_a_file_kubeadms_kubeconfig_flag_does_not_count_and_its_election_flag_does(reader: Reader) -> None:
+def test_beside_a_file_kubeadms_kubeconfig_flag_does_not_count_and_its_election_flag_does(reader: ConfigReader) -> None:
     text = HEAD + CLIENT + "leaderElection: {leaderElect: false}\n"
     seen, log = reader.read(inject(text, PLAIN), "--kubeconfig=/nowhere", "--leader-elect=true")
     assert seen is not None, log
@@ -113,7 +113,7 @@ JSON = {
         *(json.dumps({**JSON, "clientConnection": {}}, indent=indent) for indent in (None, 2, "\t")),
     ],
 )
-def test_the_scheduler_reads_an_injected_configuration(reader: Reader, text: str, tmp_path: Path) -> None:
+def test_the_scheduler_reads_an_injected_configuration(reader: ConfigReader, text: str, tmp_path: Path) -> None:
     text = text.replace('"clientConnection": {}', f'"clientConnection": {{"kubeconfig": "{reader.kubeconfig}"}}')
     before, log = reader.read(text)
     assert before is not None, log
@@ -143,7 +143,7 @@ def test_the_scheduler_reads_an_injected_configuration(reader: Reader, text: str
         "extenders: &a [*a]\n",
     ],
 )
-def test_what_we_refuse_the_scheduler_refuses(reader: Reader, text: str) -> None:
+def test_what_we_refuse_the_scheduler_refuses(reader: ConfigReader, text: str) -> None:
     with pytest.raises(WireError):
         inject(HEAD + CLIENT + text, PLAIN)
     assert reader.read(HEAD + CLIENT + text)[0] is None
@@ -152,7 +152,7 @@ def test_what_we_refuse_the_scheduler_refuses(reader: Reader, text: str) -> None
 @pytest.mark.parametrize(
     "text", [f"{{kind: {KIND}, apiVersion: {API_VERSION}}}", HEAD.replace("/v1", "/v1beta3"), f"kind: {KIND}\n"]
 )
-def test_other_kinds_of_text_that_both_refuse(reader: Reader, text: str) -> None:
+def test_other_kinds_of_text_that_both_refuse(reader: ConfigReader, text: str) -> None:
     with pytest.raises(WireError):
         inject(text, PLAIN)
     assert reader.read(text)[0] is None
@@ -167,7 +167,7 @@ def test_other_kinds_of_text_that_both_refuse(reader: Reader, text: str) -> None
         ("nodecachecapable: true", "unknown field"),
     ],
 )
-def test_the_scheduler_refuses_what_check_says_it_does(reader: Reader, fields: str, refusal: str) -> None:
+def test_the_scheduler_refuses_what_check_says_it_does(reader: ConfigReader, fields: str, refusal: str) -> None:
     text = f"{HEAD}{CLIENT}extenders:\n- {ENTRY}\n  {fields}\n"
     seen, log = reader.read(text)
     assert seen is None

@@ -20,7 +20,7 @@ def world() -> World:
     return World()
 
 
-class Screen:
+class LookScreen:
     """What was printed, without the spaces at the ends of lines."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,11 +39,11 @@ class Screen:
 
 
 @pytest.fixture
-def screen(capsys: pytest.CaptureFixture[str]) -> Screen:
-    return Screen(capsys)
+def screen(capsys: pytest.CaptureFixture[str]) -> LookScreen:
+    return LookScreen(capsys)
 
 
-def test_status(world: World, screen: Screen) -> None:
+def test_status(world: World, screen: LookScreen) -> None:
     world.nodes(spot=1, on_demand=1)
     web = world.deployment("web", 2, spot_percentage=50)
     world.up(*(make_pod(uid, web, "on-demand-0") for uid in "ab"))
@@ -63,12 +63,12 @@ def test_status(world: World, screen: Screen) -> None:
     assert wide[-1].split() == ["spot", "m.large", "a", "1", "0", "0", "0", "0"]
 
 
-def test_status_of_nothing_says_how_to_begin(world: World, screen: Screen) -> None:
+def test_status_of_nothing_says_how_to_begin(world: World, screen: LookScreen) -> None:
     text = screen.show(tables(overview(world.state, world.now, {"shop"}), "shop", wide=False))
     assert text == 'No managed workloads in namespace shop: none is opted in by the label spotmix.io/enabled: "true".'
 
 
-def test_a_surplus_pod(world: World, screen: Screen) -> None:
+def test_a_surplus_pod(world: World, screen: LookScreen) -> None:
     world.nodes(spot=2, on_demand=1)
     world.up(make_node("spot-1", taints=(NO_SCHEDULE,)))
     web = world.deployment("web", 2, spot_percentage=50)
@@ -106,7 +106,7 @@ def test_a_surplus_pod(world: World, screen: Screen) -> None:
     ]
 
 
-def test_pods_that_wait(world: World, screen: Screen) -> None:
+def test_pods_that_wait(world: World, screen: LookScreen) -> None:
     offered = world.nodes(on_demand=1)
     web = world.deployment("web", 1, spot_percentage=100, fallback_after="5m")
     world.up(make_pod("p", web, created=world.now - 10))
@@ -124,7 +124,7 @@ def test_pods_that_wait(world: World, screen: Screen) -> None:
     assert any(line.split(maxsplit=4)[4:] == [row] for line in table if line.startswith("p "))
 
 
-def test_what_is_wrong_is_told(world: World, screen: Screen) -> None:
+def test_what_is_wrong_is_told(world: World, screen: LookScreen) -> None:
     world.nodes(on_demand=1)
     world.up(make_node("on-demand-0", "on-demand", going_away="karpenter.sh/disrupted"))
     web = world.deployment("web", 1, spot_percentage="all", mode="audit")
@@ -143,7 +143,7 @@ def test_what_is_wrong_is_told(world: World, screen: Screen) -> None:
     assert "  ends             it is being deleted and holds no seat" in screen.pod(world, "q").splitlines()
 
 
-def test_unmanaged(world: World, screen: Screen) -> None:
+def test_unmanaged(world: World, screen: LookScreen) -> None:
     world.nodes(spot=1)
     world.up(make_pod("bare", None, "spot-0"))
     assert screen.pod(world, "bare").splitlines() == [
@@ -158,7 +158,7 @@ def test_unmanaged(world: World, screen: Screen) -> None:
     ]
 
 
-def test_a_workload_with_its_pods(world: World, screen: Screen) -> None:
+def test_a_workload_with_its_pods(world: World, screen: LookScreen) -> None:
     world.nodes(spot=1, on_demand=1)
     web = world.deployment("web", 3, spot_percentage=34, min_on_demand=2)
     world.up(make_pod("a", web, "spot-0", created=1.0), make_pod("b", web, "spot-0", created=2.0, ready=False))
@@ -184,7 +184,7 @@ def test_a_workload_with_its_pods(world: World, screen: Screen) -> None:
     assert "when-unsatisfiable" in wide
 
 
-def test_long_lists_are_cut_and_say_so(world: World, screen: Screen) -> None:
+def test_long_lists_are_cut_and_say_so(world: World, screen: LookScreen) -> None:
     world.nodes(on_demand=1)
     web = world.deployment("web", PODS + 3)
     world.up(*(make_pod(f"p{number:03}", web, "on-demand-0") for number in range(PODS + 3)))
@@ -192,7 +192,7 @@ def test_long_lists_are_cut_and_say_so(world: World, screen: Screen) -> None:
     assert "more;" not in screen.owner(world, "uid-Deployment-web", wide=True)
 
 
-def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen: Screen) -> None:
+def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen: LookScreen) -> None:
     cron = make_owner("CronJob", "nightly", labels={"spotmix.io/enabled": "true"})
     world.up(cron)
     assert screen.owner(world, cron.uid).splitlines()[:2] == ["CronJob shop/nightly", "  replicas   none"]
@@ -202,6 +202,6 @@ def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen:
     assert "  runs on          n (on-demand)" in screen.pod(world, "p").splitlines()
 
 
-def test_colours_are_for_terminals(world: World, screen: Screen) -> None:
+def test_colours_are_for_terminals(world: World, screen: LookScreen) -> None:
     world.deployment("web", 1, spot_percentage="all")
     assert "\x1b" not in screen.show(tables(overview(world.state, world.now), "", wide=True))

@@ -66,7 +66,7 @@ class Script:
         raise ServiceError("the end")
 
 
-class Reader:
+class WatchReader:
     """Who watches: what it was shown and told."""
 
     def __init__(self, *connections: Sequence[Step] | Exception, target: Target = Target()) -> None:  # noqa: B008 - frozen
@@ -95,7 +95,7 @@ class Reader:
 
 
 async def test_decisions_are_shown_as_they_come() -> None:
-    reader = Reader([answer(1, 2), answer(), answer(3)])
+    reader = WatchReader([answer(1, 2), answer(), answer(3)])
     await reader.watch(last=2)
     assert reader.numbers == [1, 2, 3]
     assert reader.script.requests[0].replay == 2
@@ -103,7 +103,7 @@ async def test_decisions_are_shown_as_they_come() -> None:
 
 
 async def test_what_was_lost_is_told() -> None:
-    reader = Reader([answer(), answer(9, lost=1), answer(20, lost=10)])
+    reader = WatchReader([answer(), answer(9, lost=1), answer(20, lost=10)])
     await reader.watch()
     assert reader.notes[:2] == [
         "1 decision lost: they came faster than they were read",
@@ -113,7 +113,7 @@ async def test_what_was_lost_is_told() -> None:
 
 async def test_a_service_that_comes_back_is_followed_without_a_gap() -> None:
     gone = ServiceError("h:1: connection refused")
-    reader = Reader([answer(5, 6)], gone, gone, [answer(-2, -1, 5, 6, 7), answer(8)])
+    reader = WatchReader([answer(5, 6)], gone, gone, [answer(-2, -1, 5, 6, 7), answer(8)])
     await reader.watch()
     # The first two were before anybody watched.
     assert reader.numbers == [5, 6, 7, 8]
@@ -127,40 +127,40 @@ async def test_a_service_that_comes_back_is_followed_without_a_gap() -> None:
 
 
 async def test_what_was_decided_while_nothing_was_seen_yet_is_shown() -> None:
-    reader = Reader([answer()], [answer(-1, 1)])
+    reader = WatchReader([answer()], [answer(-1, 1)])
     await reader.watch()
     assert reader.numbers == [1]
 
 
 async def test_another_replica_that_counts_anew_is_shown_whole() -> None:
-    reader = Reader([answer(5)], [pb.WatchDecisionsResponse(decisions=[to_message(entry(1, at=entry(6).at))])])
+    reader = WatchReader([answer(5)], [pb.WatchDecisionsResponse(decisions=[to_message(entry(1, at=entry(6).at))])])
     await reader.watch()
     assert reader.numbers == [5, 1]
 
 
 async def test_without_a_service_to_begin_with_it_ends() -> None:
-    reader = Reader(ServiceError("there is no Spotmix in the cluster"))
+    reader = WatchReader(ServiceError("there is no Spotmix in the cluster"))
     with pytest.raises(ServiceError, match="no Spotmix"):
         await reader.watch()
     assert reader.notes == []
 
 
 async def test_a_replica_that_leads_no_more_is_left() -> None:
-    reader = Reader([answer(1), answer(obstacle=FOLLOWER), answer(2)], [answer(3)])
+    reader = WatchReader([answer(1), answer(obstacle=FOLLOWER), answer(2)], [answer(3)])
     await reader.watch()
     assert reader.numbers == [1, 3]
     assert reader.notes[0] == "another replica makes the decisions now; looking for it"
 
 
 async def test_a_follower_is_left_once_and_then_put_up_with() -> None:
-    reader = Reader([answer(obstacle=FOLLOWER)], [answer(obstacle=FOLLOWER), answer(1, obstacle=FOLLOWER)])
+    reader = WatchReader([answer(obstacle=FOLLOWER)], [answer(obstacle=FOLLOWER), answer(1, obstacle=FOLLOWER)])
     await reader.watch()
     assert reader.numbers == [1]
     assert reader.notes[1].startswith("the replica that is followed makes no decisions: spotmix: this replica is not")
 
 
 async def test_a_server_that_was_named_is_kept() -> None:
-    reader = Reader([answer(obstacle=FOLLOWER), answer(1)], target=Target(server="h:1"))
+    reader = WatchReader([answer(obstacle=FOLLOWER), answer(1)], target=Target(server="h:1"))
     await reader.watch()
     assert reader.numbers == [1]
     assert reader.notes[0].startswith("the replica that is followed makes no decisions: spotmix: this replica is not")

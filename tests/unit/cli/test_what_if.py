@@ -87,7 +87,7 @@ def test_refusals_of_a_service_are_errors(code: grpc.StatusCode, text: str, ends
     assert (ran.returncode, ran.stdout, ran.stderr) == (ends, "", f"spotmix: {text}\n")
 
 
-class Screen:
+class WhatIfScreen:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
 
@@ -97,8 +97,8 @@ class Screen:
 
 
 @pytest.fixture
-def screen(capsys: pytest.CaptureFixture[str]) -> Screen:
-    return Screen(capsys)
+def screen(capsys: pytest.CaptureFixture[str]) -> WhatIfScreen:
+    return WhatIfScreen(capsys)
 
 
 @pytest.fixture
@@ -114,11 +114,11 @@ def world() -> World:
     return world
 
 
-def ask(world: World, screen: Screen, change: Change, *, wide: bool = False) -> list[str]:
+def ask(world: World, screen: WhatIfScreen, change: Change, *, wide: bool = False) -> list[str]:
     return screen.show(text_of(what_if(world.state, change, world.now), wide=wide))
 
 
-def test_one_workload(world: World, screen: Screen) -> None:
+def test_one_workload(world: World, screen: WhatIfScreen) -> None:
     change = Change(WEB, 16, {"min-on-demand": "5"}, prices={SPOT: 0.3, ON_DEMAND: 1.0})
     assert ask(world, screen, change) == [
         "NAMESPACE   WORKLOAD         REPLICAS   SPOT          ON-DEMAND    NO NODE   FLOOR   MOVES",
@@ -135,7 +135,7 @@ def test_one_workload(world: World, screen: Screen) -> None:
     ]
 
 
-def test_another_policy(world: World, screen: Screen) -> None:
+def test_another_policy(world: World, screen: WhatIfScreen) -> None:
     shown = ask(world, screen, Change(WEB, policy={"spot": "30", "max-moves-per-hour": "2"}))
     assert [cell.strip() for cell in shown[1].split("   ") if cell][2:] == [
         "10",
@@ -150,13 +150,13 @@ def test_another_policy(world: World, screen: Screen) -> None:
     )
 
 
-def test_a_wrong_policy(world: World, screen: Screen) -> None:
+def test_a_wrong_policy(world: World, screen: WhatIfScreen) -> None:
     shown = ask(world, screen, Change(WEB, policy={"spot": "most"}))
     assert shown[0].startswith("problem: Deployment shop/web: spotmix.io/spot-percentage='most' is not a percentage")
     assert shown[1] == "The policy of Deployment shop/web is invalid: the last valid one would stay in force."
 
 
-def test_a_lost_pool(world: World, screen: Screen) -> None:
+def test_a_lost_pool(world: World, screen: WhatIfScreen) -> None:
     world.up(make_pod("bare", None, "s"), make_pod("plain", world.deployment("plain", 1, labels={}), "s"))
     shown = ask(world, screen, Change(lost_pools=(LostPool(SPOT),)), wide=True)
     assert [line.split() for line in shown[:2]] == [
@@ -175,7 +175,7 @@ def test_a_lost_pool(world: World, screen: Screen) -> None:
     assert "No managed workload would be touched." in shown
 
 
-def test_the_first_of_many(world: World, screen: Screen) -> None:
+def test_the_first_of_many(world: World, screen: WhatIfScreen) -> None:
     for number in range(SHOWN + 4):
         owner = world.deployment(f"small-{number:02d}", 1, spot_percentage=100)
         world.up(make_pod(f"s{number}", owner, "s", requests=Requests(cpu=1)))
@@ -188,7 +188,7 @@ def test_the_first_of_many(world: World, screen: Screen) -> None:
     assert any(line.startswith(f"{SHOWN + 5} workloads: ") for line in shown)
 
 
-def test_a_broken_floor_is_said(world: World, screen: Screen) -> None:
+def test_a_broken_floor_is_said(world: World, screen: WhatIfScreen) -> None:
     shown = ask(world, screen, Change(lost_pools=(LostPool(ON_DEMAND),)))
     assert "On-demand pods missing to floors: 2." in shown
     assert any("   0/2   " in line for line in shown)

@@ -78,7 +78,7 @@ class Reviewer:
         return sum(seen == path for seen, _ in self.seen)
 
 
-class Bench:
+class AccessBench:
     """Made within a virtual loop."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Bench:
 
 def test_both_questions_are_asked_in_full() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         assert await bench.access.allow("jane-token", WORKLOADS) == JANE
         assert bench.api.seen == [
             (TOKEN_REVIEWS, {"token": "jane-token"}),
@@ -121,7 +121,7 @@ def test_both_questions_are_asked_in_full() -> None:
 
 def test_who_is_refused_is_told_why() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         assert "Unauthenticated: no token was given" in await bench.refusal("")
         for odd in ("two words", "t\n", "tökén", "x" * (LONGEST + 1)):
             assert "this is no token" in await bench.refusal(odd)
@@ -141,7 +141,7 @@ def test_who_is_refused_is_told_why() -> None:
 
 def test_a_token_in_what_the_api_server_says_is_left_out() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         bench.api.says = "no such token: leaked"
         assert (await bench.refusal("leaked")).endswith("no such token: …")
         bench.api.fault = ApiError("400 BadRequest: {spec: {token: leaked-too}}", status=400)
@@ -152,7 +152,7 @@ def test_a_token_in_what_the_api_server_says_is_left_out() -> None:
 
 def test_answers_are_kept_for_a_while() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         for _ in range(3):
             await bench.access.allow("jane-token", WORKLOADS)
         assert len(bench.api.seen) == 2
@@ -171,7 +171,7 @@ def test_answers_are_kept_for_a_while() -> None:
 
 def test_a_refusal_is_kept_shorter() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         await bench.refusal("new-token")
         bench.api.users["new-token"] = JANE
         await asyncio.sleep(DENIED_SECONDS - 1.0)
@@ -185,7 +185,7 @@ def test_a_refusal_is_kept_shorter() -> None:
 
 def test_equal_questions_are_asked_once_at_a_time() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         first = asyncio.create_task(bench.access.allow("jane-token", WORKLOADS))
         others = [asyncio.create_task(bench.access.allow("jane-token", WORKLOADS)) for _ in range(20)]
         await asyncio.sleep(0.05)
@@ -199,7 +199,7 @@ def test_equal_questions_are_asked_once_at_a_time() -> None:
 
 def test_tokens_are_told_apart() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         bench.api.users["joe-token"] = User("joe")
         await bench.access.allow("jane-token", WORKLOADS)
         assert 'user "joe" cannot' in await bench.refusal("joe-token")
@@ -209,7 +209,7 @@ def test_tokens_are_told_apart() -> None:
 
 def test_an_api_server_that_is_away_lets_nobody_in() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         await bench.access.allow("jane-token", WORKLOADS)
         await asyncio.sleep(ALLOWED_SECONDS + 1.0)
         bench.api.fault = refusal(0, "no answer")
@@ -234,7 +234,7 @@ def test_an_answer_that_does_not_decode_lets_nobody_in(body: bytes) -> None:
             return body
 
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         bench.access = Access(Odd())
         assert "the TokenReview does not decode" in await bench.refusal("jane-token")
 
@@ -250,7 +250,7 @@ def test_half_an_answer_lets_nobody_in(status: Any) -> None:
             return dict(status)
 
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         bench.access = Access(Half())
         assert "Unauthenticated" in await bench.refusal("jane-token")
 
@@ -259,7 +259,7 @@ def test_half_an_answer_lets_nobody_in(status: Any) -> None:
 
 def test_wrong_tokens_do_not_push_out_right_ones_and_are_forgotten() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         bench.access = Access(bench.api, ports=Timing(clock=lambda: 0.0, sleep=lambda _: asyncio.sleep(0)))
         await bench.access.allow("jane-token", WORKLOADS)
         for number in range(MOST_KEPT + 10):
@@ -277,7 +277,7 @@ def test_wrong_tokens_do_not_push_out_right_ones_and_are_forgotten() -> None:
 
 def test_questions_have_a_rate_and_a_number_that_may_wait() -> None:
     async def main() -> None:
-        bench = Bench()
+        bench = AccessBench()
         loop = asyncio.get_running_loop()
         told = await asyncio.gather(*(bench.refusal(f"junk-{number}") for number in range(MOST_ASKED + 50)))
         assert sum("as many questions of access as may be" in text for text in told) == 50

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.model.errors import ConfigError, WireError
@@ -31,11 +31,11 @@ def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in data.items()}
 
 
-class Replica:
+class CertificateReplica:
     """A keeper with a client of its own."""
 
-    def __init__(self, objects: Objects, rules: Rules) -> None:
-        self.client = Client(objects)
+    def __init__(self, objects: StoredObjects, rules: Rules) -> None:
+        self.client = KubeClient(objects)
         self.served: list[Serving] = []
         self.reports: list[str] = []
         self.told: list[str] = []
@@ -60,15 +60,15 @@ class Replica:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-class Room:
+class CertificateRoom:
     """What the API server holds, and replicas."""
 
     def __init__(self) -> None:
-        self.objects = Objects()
-        self.replicas: list[Replica] = []
+        self.objects = StoredObjects()
+        self.replicas: list[CertificateReplica] = []
 
-    def replica(self, rules: Rules = RULES) -> Replica:
-        self.replicas.append(Replica(self.objects, rules))
+    def replica(self, rules: Rules = RULES) -> CertificateReplica:
+        self.replicas.append(CertificateReplica(self.objects, rules))
         return self.replicas[-1]
 
     def secret(self, data: Mapping[str, bytes] | None = None, **annotations: str) -> None:
@@ -95,13 +95,13 @@ class Room:
                 await asyncio.sleep(0.01)
 
 
-Check = Callable[[Room], Awaitable[None]]
+Check = Callable[[CertificateRoom], Awaitable[None]]
 
 
 def virtually(check: Check) -> None:
     @contextlib.asynccontextmanager
-    async def opened() -> AsyncIterator[Room]:
-        room = Room()
+    async def opened() -> AsyncIterator[CertificateRoom]:
+        room = CertificateRoom()
         try:
             yield room
         finally:
@@ -117,7 +117,7 @@ def virtually(check: Check) -> None:
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_replicas_that_start_together_on_nothing_agree(exists: bool) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         if exists:
             room.secret()
         room.hooks(MUTATING, b"", b"old")
@@ -141,7 +141,7 @@ def test_replicas_that_start_together_on_nothing_agree(exists: bool) -> None:
 
 
 def test_a_restart_finds_the_same() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         one = room.replica()
         await room.until(lambda: one.served)
         before = dict(room.objects.stored)
@@ -156,7 +156,7 @@ def test_a_restart_finds_the_same() -> None:
 
 
 def test_everything_is_renewed_in_time_and_in_order() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         room.hooks(MUTATING, b"")
         one, two = room.replica(), room.replica()
         await room.until(lambda: one.served and two.served)
@@ -180,7 +180,7 @@ def test_everything_is_renewed_in_time_and_in_order() -> None:
 
 
 def test_a_configuration_is_mended_whenever_somebody_changes_or_makes_it() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         one, two = room.replica(), room.replica()
         await room.until(lambda: one.served and two.served)
         for _ in range(3):
@@ -201,7 +201,7 @@ def test_a_configuration_is_mended_whenever_somebody_changes_or_makes_it() -> No
 
 
 def test_a_replica_that_is_behind_does_not_put_an_old_bundle_back() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         room.hooks(MUTATING, b"")
         one, two = room.replica(), room.replica()
         await room.until(lambda: one.served and two.served and room.bundles() == [room.data[CA]])
@@ -226,7 +226,7 @@ def test_a_replica_that_is_behind_does_not_put_an_old_bundle_back() -> None:
 
 
 def test_a_deleted_secret_is_made_again_and_the_bundle_follows() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         room.hooks(MUTATING, b"")
         one, two = room.replica(), room.replica()
         await room.until(lambda: one.served and two.served)
@@ -257,7 +257,7 @@ def foreign(*, with_ca: bool) -> dict[str, bytes]:
 @pytest.mark.parametrize("with_ca", [False, True])
 @pytest.mark.parametrize("annotated", [False, True])
 def test_a_certificate_of_the_users_own_is_served_as_it_is(with_ca: bool, annotated: bool) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         data = foreign(with_ca=with_ca)
         room.secret(data, **({MADE_BY_US: "self-made"} if annotated else {}))
         room.hooks(MUTATING, b"theirs")
@@ -280,7 +280,7 @@ def test_a_certificate_of_the_users_own_is_served_as_it_is(with_ca: bool, annota
 
 
 def test_nonsense_that_is_not_ours_is_reported_and_left_alone() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         data = {CERT: b"x", KEY: b"y", CA_KEY: b"z"}
         room.secret(data)
         one = room.replica()
@@ -302,7 +302,7 @@ def test_nonsense_that_is_not_ours_is_reported_and_left_alone() -> None:
     [{CERT: b"x", KEY: b"y"}, {CERT: b"x", KEY: b"y", CA: b"a", CA_KEY: b"z"}, {CA_KEY: b"z"}, {CA: b"x", CERT: b"x"}],
 )
 def test_nonsense_that_was_ours_is_reported_and_made_anew(data: dict[str, bytes]) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         room.secret({**data, "kept": b"k"}, **{MADE_BY_US: "self-made"})
         one = room.replica()
         await room.until(lambda: one.served)
@@ -314,7 +314,7 @@ def test_nonsense_that_was_ours_is_reported_and_made_anew(data: dict[str, bytes]
 
 
 def test_a_secret_that_must_not_be_made_is_asked_for() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         one = room.replica()
 
         def forbid(method: str, _path: str) -> None:
@@ -332,7 +332,7 @@ def test_a_secret_that_must_not_be_made_is_asked_for() -> None:
 
 
 def test_an_outage_keeps_what_is_served_and_renewal_is_made_up_for() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         one = room.replica()
         await room.until(lambda: one.served)
         one.client.down = True
@@ -347,7 +347,7 @@ def test_an_outage_keeps_what_is_served_and_renewal_is_made_up_for() -> None:
 
 
 def test_a_configuration_that_must_not_be_written_holds_the_exchange_up() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: CertificateRoom) -> None:
         room.hooks(MUTATING, b"")
         one = room.replica()
         await room.until(lambda: one.served and room.bundles() == [room.data[CA]])

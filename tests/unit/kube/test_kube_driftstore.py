@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.driftstore import MAX_BYTES, TERM_ANNOTATION, DriftStore, StoreFullError
@@ -12,18 +12,18 @@ from extender.kube.driftstore import MAX_BYTES, TERM_ANNOTATION, DriftStore, Sto
 PATH = "/api/v1/namespaces/system/configmaps/spotmix-drift"
 
 
-def a_store(objects: Objects) -> tuple[DriftStore, Client]:
-    client = Client(objects)
+def a_store(objects: StoredObjects) -> tuple[DriftStore, KubeClient]:
+    client = KubeClient(objects)
     return DriftStore(client, "system", "spotmix-drift"), client
 
 
-def data(objects: Objects) -> Mapping[str, str]:
+def data(objects: StoredObjects) -> Mapping[str, str]:
     found: Mapping[str, str] = objects.stored[PATH].get("data", {})
     return found
 
 
 async def test_it_is_made_when_it_is_not_there_and_keeps_what_others_hold() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, client = a_store(objects)
     assert await store.take_over("first") == {}
     assert objects.stored[PATH]["metadata"]["annotations"] == {TERM_ANNOTATION: "first"}
@@ -39,7 +39,7 @@ async def test_it_is_made_when_it_is_not_there_and_keeps_what_others_hold() -> N
 
 
 async def test_a_former_leader_writes_no_more() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     former, _ = a_store(objects)
     await former.take_over("first")
     await former.write({"a": "1"})
@@ -53,7 +53,7 @@ async def test_a_former_leader_writes_no_more() -> None:
 
 
 async def test_what_a_person_writes_meanwhile_is_no_hindrance() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, _ = a_store(objects)
     await store.take_over("first")
     objects.put(PATH, {**objects.stored[PATH], "data": {"note": "by hand"}})
@@ -62,7 +62,7 @@ async def test_what_a_person_writes_meanwhile_is_no_hindrance() -> None:
 
 
 async def test_what_a_person_removes_is_told_once() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, _ = a_store(objects)
     await store.take_over("first")
     await store.write({"a": "1", "b": "2"})
@@ -73,12 +73,12 @@ async def test_what_a_person_removes_is_told_once() -> None:
 
 
 async def test_a_write_whose_answer_was_lost_is_no_hindrance() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, client = a_store(objects)
     await store.take_over("first")
 
     async def lost(*arguments: Any, **given: Any) -> bytes:
-        await Client.request(client, *arguments, **given)
+        await KubeClient.request(client, *arguments, **given)
         raise refusal(0, "the answer was lost")
 
     client.request = lost  # type: ignore[method-assign]  # the double's answers are lost on the way
@@ -90,7 +90,7 @@ async def test_a_write_whose_answer_was_lost_is_no_hindrance() -> None:
 
 
 async def test_others_that_never_stop_writing_are_given_up_on() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, client = a_store(objects)
     await store.take_over("first")
 
@@ -104,7 +104,7 @@ async def test_others_that_never_stop_writing_are_given_up_on() -> None:
 
 
 async def test_a_store_that_was_deleted_is_made_anew_by_taking_it_over() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, _ = a_store(objects)
     await store.take_over("first")
     objects.delete(PATH)
@@ -117,7 +117,7 @@ async def test_a_store_that_was_deleted_is_made_anew_by_taking_it_over() -> None
 
 
 async def test_more_than_a_configmap_holds_is_refused_before_it_is_sent() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, client = a_store(objects)
     await store.take_over("first")
     half = "x" * (MAX_BYTES // 2 - 1)
@@ -133,7 +133,7 @@ async def test_more_than_a_configmap_holds_is_refused_before_it_is_sent() -> Non
 
 
 async def test_what_is_no_configmap_is_an_error() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     objects.put(PATH, {"data": {"a": 1}})
     store, _ = a_store(objects)
     with pytest.raises(WireError, match=r"system/spotmix-drift does not decode.*data"):
@@ -141,7 +141,7 @@ async def test_what_is_no_configmap_is_an_error() -> None:
 
 
 async def test_a_store_that_may_not_be_read_is_an_error() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     store, client = a_store(objects)
 
     def before(_method: str, _path: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.errors import ApiError
@@ -18,11 +18,11 @@ def refused(status: int, text: str = "", retry_after: float | None = None) -> Ap
     return ApiError(f"POST {PATH}: {status} {text}", status=status, retry_after=retry_after)
 
 
-class Api(Client):
+class Api(KubeClient):
     """Answers as told, and keeps what it was sent."""
 
     def __init__(self, fault: ApiError | None = None) -> None:
-        super().__init__(Objects())
+        super().__init__(StoredObjects())
         self.fault = fault
         self.sent: list[tuple[str, str, Any, Any]] = []
 

@@ -66,7 +66,7 @@ async def client_of(api: FakeApi, tmp_path: Path) -> AsyncIterator[ApiClient]:
         yield client
 
 
-class World:
+class InformedWorld:
     """A feed on a fake server whose resources hold one thing each."""
 
     def __init__(self, api: FakeApi, client: ApiClient, time: VirtualTime) -> None:
@@ -113,9 +113,9 @@ class World:
 
 
 @pytest.fixture
-async def world(api: FakeApi, tmp_path: Path, time: VirtualTime) -> AsyncIterator[World]:
+async def world(api: FakeApi, tmp_path: Path, time: VirtualTime) -> AsyncIterator[InformedWorld]:
     async with client_of(api, tmp_path) as client:
-        world = World(api, client, time)
+        world = InformedWorld(api, client, time)
         try:
             yield world
         finally:
@@ -175,7 +175,7 @@ async def test_a_core_kind_is_found(api: FakeApi, tmp_path: Path, time: VirtualT
     ],
 )
 async def test_a_failure_is_typed_cached_and_tried_again_in_time(
-    world: World, api: FakeApi, body: Any, kind: str, expected: tuple[str, float]
+    world: InformedWorld, api: FakeApi, body: Any, kind: str, expected: tuple[str, float]
 ) -> None:
     why, seconds = expected
     time = world.time
@@ -212,7 +212,7 @@ async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Pat
         assert api.seen == []
 
 
-async def test_pods_are_listed_last(world: World) -> None:
+async def test_pods_are_listed_last(world: InformedWorld) -> None:
     world.resources["jobs.batch"].list_faults += [Fault(500), Fault(500)]
     world.feed.start()
     await world.synced()
@@ -224,13 +224,13 @@ async def test_pods_are_listed_last(world: World) -> None:
     assert health["jobs.batch"].failures == 2
 
 
-async def listed(world: World, *resources: ApiResource) -> None:
+async def listed(world: InformedWorld, *resources: ApiResource) -> None:
     async with asyncio.timeout(10):
         for resource in resources:
             await world.feed._drift_only[resource.key].synced.wait()
 
 
-async def test_pods_are_placed_although_what_moving_them_needs_is_forbidden(world: World) -> None:
+async def test_pods_are_placed_although_what_moving_them_needs_is_forbidden(world: InformedWorld) -> None:
     world.gate.clear()
     for resource in DRIFT_ONLY:
         world.resources[resource.key].list_faults += [Fault(403)]
@@ -246,7 +246,7 @@ async def test_pods_are_placed_although_what_moving_them_needs_is_forbidden(worl
     await listed(world, *DRIFT_ONLY)
 
 
-async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
+async def test_a_met_kind_is_followed_once(api: FakeApi, world: InformedWorld) -> None:
     rollouts = serve_rollouts(api)
     rollouts.items = [thing("rollout")]
     world.feed.start()
@@ -262,13 +262,15 @@ async def test_a_met_kind_is_followed_once(api: FakeApi, world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "Pod"])
-async def test_what_is_no_workload_is_not_waited_for_as_an_owner(world: World, kind: str) -> None:
+async def test_what_is_no_workload_is_not_waited_for_as_an_owner(world: InformedWorld, kind: str) -> None:
     for _ in range(2):
         world.feed.ensure(OwnerRef("uid", "v1", kind, "x"))
     assert world.unavailable == [("", kind, "it is no workload")]
 
 
-async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(api: FakeApi, world: World) -> None:
+async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
+    api: FakeApi, world: InformedWorld
+) -> None:
     world.gate.clear()
     world.feed.ensure(ROLLOUT)
     async with asyncio.timeout(10):
@@ -281,7 +283,9 @@ async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
     assert UNAVAILABLE_SECONDS in world.time.slept
 
 
-async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(api: FakeApi, world: World) -> None:
+async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(
+    api: FakeApi, world: InformedWorld
+) -> None:
     rollouts = serve_rollouts(api)
     rollouts.items = [thing("rollout")]
     rollouts.watch_scripts.append(Fault(410))
@@ -302,7 +306,7 @@ async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(a
     await world.store.until("rollout")
 
 
-async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world: World) -> None:
+async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world: InformedWorld) -> None:
     rollouts = serve_rollouts(api)
     rollouts.items = [thing("rollout")]
     # Discovery probes, the reflector lists, its watch expires, and the second list fails.
@@ -315,13 +319,13 @@ async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world:
     assert set(world.store.names.values()) == {"rollout"}
 
 
-async def test_too_many_kinds_are_refused(world: World) -> None:
+async def test_too_many_kinds_are_refused(world: InformedWorld) -> None:
     world.feed._kinds |= {("g", str(n)) for n in range(MAX_KINDS)}
     world.feed.ensure(ROLLOUT)
     assert world.unavailable[0][2] == f"more than {MAX_KINDS} kinds of owners"
 
 
-async def test_a_crash_is_reported_and_made_good(world: World) -> None:
+async def test_a_crash_is_reported_and_made_good(world: InformedWorld) -> None:
     class Faulty(ThingDecoder):
         crashes = 2
 
@@ -340,7 +344,7 @@ async def test_a_crash_is_reported_and_made_good(world: World) -> None:
     assert {1.0, 2.0} <= set(world.time.slept)
 
 
-async def test_stop_ends_every_watch(world: World) -> None:
+async def test_stop_ends_every_watch(world: InformedWorld) -> None:
     before = asyncio.all_tasks()
     world.feed.start()
     await world.synced()

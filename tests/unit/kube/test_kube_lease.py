@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.model.errors import WireError
@@ -25,11 +25,11 @@ def clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Replica:
+class LeaseReplica:
     """An elector with a client of its own; `skew` (seconds) is how far its time of day is off."""
 
-    def __init__(self, objects: Objects, identity: str, skew: float = 0.0, **times: float) -> None:
-        self.client = Client(objects)
+    def __init__(self, objects: StoredObjects, identity: str, skew: float = 0.0, **times: float) -> None:
+        self.client = KubeClient(objects)
         self.reports: list[str] = []
         self.terms: list[float] = []
         self.ends: list[float] = []
@@ -69,15 +69,15 @@ class Replica:
             await asyncio.sleep(0.01)
 
 
-class Room:
+class LeaseRoom:
     """Replicas around one Lease."""
 
     def __init__(self) -> None:
-        self.objects = Objects()
-        self.replicas: list[Replica] = []
+        self.objects = StoredObjects()
+        self.replicas: list[LeaseReplica] = []
 
-    def replica(self, identity: str, skew: float = 0.0, **times: float) -> Replica:
-        replica = Replica(self.objects, identity, skew, **times)
+    def replica(self, identity: str, skew: float = 0.0, **times: float) -> LeaseReplica:
+        replica = LeaseReplica(self.objects, identity, skew, **times)
         replica.start()
         self.replicas.append(replica)
         return replica
@@ -86,7 +86,7 @@ class Room:
     def spec(self) -> Any:
         return self.objects.stored[PATH]["spec"]
 
-    def leaders(self) -> list[Replica]:
+    def leaders(self) -> list[LeaseReplica]:
         return [replica for replica in self.replicas if replica.elector.leader]
 
     async def watchfully(self, seconds: float) -> None:
@@ -98,8 +98,8 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def opened() -> AsyncIterator[Room]:
-    room = Room()
+async def opened() -> AsyncIterator[LeaseRoom]:
+    room = LeaseRoom()
     try:
         yield room
     finally:
@@ -107,7 +107,7 @@ async def opened() -> AsyncIterator[Room]:
             await replica.kill()
 
 
-def virtually(test: Callable[[Room], Awaitable[None]]) -> None:
+def virtually(test: Callable[[LeaseRoom], Awaitable[None]]) -> None:
     async def main() -> None:
         async with opened() as room, asyncio.timeout(100_000):
             await test(room)
@@ -116,7 +116,7 @@ def virtually(test: Callable[[Room], Awaitable[None]]) -> None:
 
 
 def test_the_first_one_makes_the_lease_and_renews_it() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         spec = dict(room.spec)
@@ -141,7 +141,7 @@ def test_the_first_one_makes_the_lease_and_renews_it() -> None:
 @pytest.mark.parametrize("skew", [-7200.0, 0.0, 7200.0])
 @pytest.mark.parametrize("watches", [True, False])
 def test_a_killed_leader_is_followed_after_the_duration_whatever_its_clock_said(skew: float, watches: bool) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one", skew)
         await one.leads()
         two = room.replica("two")
@@ -160,7 +160,7 @@ def test_a_killed_leader_is_followed_after_the_duration_whatever_its_clock_said(
 
 
 def test_a_clean_release_hands_over_at_once() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         two = room.replica("two")
@@ -177,7 +177,7 @@ def test_a_clean_release_hands_over_at_once() -> None:
 
 
 def test_of_many_at_once_exactly_one_leads() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         for number in range(5):
             room.replica(f"r{number}")
         await room.watchfully(30)
@@ -194,7 +194,7 @@ def test_of_many_at_once_exactly_one_leads() -> None:
 
 @pytest.mark.parametrize("fault", ["down", "silent"])
 def test_a_leader_that_gets_no_answer_stops_before_another_starts(fault: str) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one, two = room.replica("one"), room.replica("two")
         await room.watchfully(5.5)
         (leader,) = room.leaders()
@@ -217,7 +217,7 @@ def test_a_leader_that_gets_no_answer_stops_before_another_starts(fault: str) ->
 def test_a_blocked_leader_knows_by_the_clock_that_it_leads_no_more() -> None:
     """Its renewals hang, and nothing runs that could tell it."""
 
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         assert one.task is not None
@@ -232,7 +232,7 @@ def test_a_blocked_leader_knows_by_the_clock_that_it_leads_no_more() -> None:
 
 
 def test_an_outage_of_the_server_for_all_is_survived() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one, two = room.replica("one"), room.replica("two")
         await room.watchfully(5)
         (leader,) = room.leaders()
@@ -251,7 +251,7 @@ def test_an_outage_of_the_server_for_all_is_survived() -> None:
 
 
 def test_a_short_outage_is_no_change_of_leader() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         room.replica("two")
@@ -267,7 +267,7 @@ def test_a_short_outage_is_no_change_of_leader() -> None:
 
 
 def test_a_leader_alone_resumes_after_an_outage() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         acquired = room.spec["acquireTime"]
@@ -290,7 +290,7 @@ def test_a_leader_alone_resumes_after_an_outage() -> None:
 
 
 def test_a_deleted_lease_is_made_again_by_its_holder() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         room.replica("two")
@@ -314,7 +314,7 @@ def test_a_deleted_lease_is_made_again_by_its_holder() -> None:
 
 
 def test_conflicts_of_others_writes_do_not_end_a_term() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         room.replica("two")
@@ -330,7 +330,7 @@ def test_conflicts_of_others_writes_do_not_end_a_term() -> None:
 
 
 def test_a_lease_taken_by_force_is_given_up() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         stored = room.objects.stored[PATH]
@@ -356,7 +356,7 @@ def test_a_lease_taken_by_force_is_given_up() -> None:
     ],
 )
 def test_a_lease_that_somebody_else_made_is_taken(spec: dict[str, Any] | None) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         room.objects.put(PATH, {"metadata": {"name": "spotmix", "labels": {"kept": "yes"}}, "spec": spec})
         one = room.replica("one")
         await one.leads()
@@ -368,7 +368,7 @@ def test_a_lease_that_somebody_else_made_is_taken(spec: dict[str, Any] | None) -
 
 
 def test_a_holder_that_names_no_duration_has_ours() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         room.objects.put(PATH, {"metadata": {"name": "spotmix"}, "spec": {"holderIdentity": "x"}})
         one = room.replica("one")
         await one.leads()
@@ -378,7 +378,7 @@ def test_a_holder_that_names_no_duration_has_ours() -> None:
 
 
 def test_nonsense_and_refusals_are_reported_and_survived() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         room.objects.put(PATH, {"metadata": {"name": "spotmix"}, "spec": {"leaseTransitions": "many"}})
         one = room.replica("one")
         await asyncio.sleep(10)
@@ -398,7 +398,7 @@ def test_nonsense_and_refusals_are_reported_and_survived() -> None:
 
 
 def test_a_leader_whose_work_ends_gives_the_lease_back() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         async def broken() -> None:
             await asyncio.sleep(1)
             raise RuntimeError("bug")
@@ -415,7 +415,7 @@ def test_a_leader_whose_work_ends_gives_the_lease_back() -> None:
 
 
 def test_a_release_that_does_not_arrive_runs_out() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         two = room.replica("two")
@@ -434,7 +434,7 @@ def test_a_release_that_does_not_arrive_runs_out() -> None:
 def test_short_times_hand_over_faster() -> None:
     times = {"duration": 2.0, "renew_deadline": 1.5, "retry_period": 0.3}
 
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one", **times)
         await one.leads()
         two = room.replica("two", **times)

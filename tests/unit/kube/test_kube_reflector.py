@@ -32,7 +32,7 @@ from extender.kube.reflector import Reflector
 from extender.kube.resources import NAMESPACES
 
 
-class World:
+class ReflectedWorld:
     """A reflector of namespaces with all that is around it."""
 
     def __init__(self, resource: FakeResource, time: VirtualTime) -> None:
@@ -58,8 +58,8 @@ async def follow(
     time: VirtualTime,
     script: Callable[[FakeResource, Store], None],
     **options: float,
-) -> AsyncIterator[World]:
-    world = World(api.resource(NAMESPACES.path), time)
+) -> AsyncIterator[ReflectedWorld]:
+    world = ReflectedWorld(api.resource(NAMESPACES.path), time)
     script(world.resource, world.store)
     async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
         world.reflector = Reflector(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.doubles import World, make_owner, make_pod
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, PodId
@@ -44,8 +44,8 @@ class Setting:
         self.owner = self.world.deployment("web", pods, **{"spot_percentage": 50, **policy})
         self.now = 0.0
         self.queue = Queue()
-        self.objects = Objects()
-        self.recorder = EventRecorder(Client(self.objects), lambda _name, _text: None)
+        self.objects = StoredObjects()
+        self.recorder = EventRecorder(KubeClient(self.objects), lambda _name, _text: None)
         self.outcomes: Counter[str] = Counter()
         self.seats = SeatController(self.world.state, SETTLE)
         self.foreign = ForeignCosts(

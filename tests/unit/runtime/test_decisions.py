@@ -2,7 +2,7 @@
 
 import structlog
 from support.doubles import World, make_view
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
@@ -14,7 +14,7 @@ from extender.telemetry.metrics import Metrics
 
 
 def observer_of(world: World, kept: DecisionLog, *, logged: bool) -> Decisions:
-    placement = PlacementReports(world.state, EventRecorder(Client(Objects()), lambda *_: None))
+    placement = PlacementReports(world.state, EventRecorder(KubeClient(StoredObjects()), lambda *_: None))
     return Decisions(Metrics(), kept, placement, lambda: None, lambda: 1234.5, logged=logged)
 
 

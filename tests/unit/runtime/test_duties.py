@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from support.doubles import ENABLED, World, keys, make_owner, make_pod
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 
 from extender.core.model.objects import PodId
 from extender.core.placement.controller import PlacementController
@@ -29,7 +29,7 @@ async def no_seats() -> None:
 
 
 async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again() -> None:
-    world, client, reports = World(), Client(Objects()), list[str]()
+    world, client, reports = World(), KubeClient(StoredObjects()), list[str]()
     web, plain = world.deployment("web", 9), world.deployment("plain", 9, labels={})
     world.up(make_owner("Deployment", "bad", 1, labels=ENABLED, annotations=keys(spot_percentage="most")))
     queue = PatchQueue(PodPatches(client), lambda _name, text: reports.append(text))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from support.doubles import World
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.model.errors import ConfigError
@@ -44,11 +44,11 @@ class Feed:
         await self.current.wait()
 
 
-class Replica:
+class LeadingReplica:
     """One process: leadership and what is around it."""
 
-    def __init__(self, objects: Objects, settings: LeaderElectionSettings) -> None:
-        self.client = Client(objects)
+    def __init__(self, objects: StoredObjects, settings: LeaderElectionSettings) -> None:
+        self.client = KubeClient(objects)
         self.world = World()
         self.feed = Feed()
         self.reports: list[str] = []
@@ -83,20 +83,20 @@ class Replica:
                 await asyncio.sleep(0.01)
 
 
-class Room:
+class LeadingRoom:
     """The cluster, and a way to start processes in pods of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.objects = Objects()
-        self.replicas: list[Replica] = []
+        self.objects = StoredObjects()
+        self.replicas: list[LeadingReplica] = []
         self._patch = monkeypatch
 
-    def replica(self, pod: str = "", settings: LeaderElectionSettings = ELECTION) -> Replica:
+    def replica(self, pod: str = "", settings: LeaderElectionSettings = ELECTION) -> LeadingReplica:
         self._patch.setenv("POD_NAMESPACE", "system")
         self._patch.setenv("POD_NAME", pod)
         if pod and f"{PODS}/{pod}" not in self.objects.stored:
             self.objects.put(f"{PODS}/{pod}", {"metadata": {"name": pod, "labels": {LEADER_LABEL: "true"}}})
-        replica = Replica(self.objects, settings)
+        replica = LeadingReplica(self.objects, settings)
         self.replicas.append(replica)
         return replica
 
@@ -110,14 +110,14 @@ class Room:
                 await asyncio.sleep(0.01)
 
 
-Check = Callable[[Room], Awaitable[None]]
+Check = Callable[[LeadingRoom], Awaitable[None]]
 
 
 @pytest.fixture
 def virtually(monkeypatch: pytest.MonkeyPatch) -> Callable[[Check], None]:
     @contextlib.asynccontextmanager
-    async def opened() -> AsyncIterator[Room]:
-        room = Room(monkeypatch)
+    async def opened() -> AsyncIterator[LeadingRoom]:
+        room = LeadingRoom(monkeypatch)
         try:
             yield room
         finally:
@@ -135,7 +135,7 @@ Virtually = Callable[[Check], None]
 
 
 def test_without_election_it_decides_once_it_is_synced(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         replica = room.replica("a", LeaderElectionSettings())
         leadership = replica.leadership
         leadership.start()
@@ -152,7 +152,7 @@ def test_without_election_it_decides_once_it_is_synced(virtually: Virtually) -> 
 
 
 def test_one_decides_and_says_so_on_its_pod(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one, two = room.replica("a"), room.replica("b")
         one.start()
         await one.until(None)
@@ -169,7 +169,7 @@ def test_one_decides_and_says_so_on_its_pod(virtually: Virtually) -> None:
 
 
 def test_nothing_is_decided_before_the_watch_has_caught_up(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one = room.replica("a")
         one.feed.current.clear()
         one.start()
@@ -184,7 +184,7 @@ def test_nothing_is_decided_before_the_watch_has_caught_up(virtually: Virtually)
 
 
 def test_without_a_pod_a_list_tells_what_is_new(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one = room.replica()
         one.feed.faults = [refusal(503), refusal(0)]
         one.start()
@@ -196,7 +196,7 @@ def test_without_a_pod_a_list_tells_what_is_new(virtually: Virtually) -> None:
 
 
 def test_a_pod_that_is_not_there_is_no_hindrance(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one = room.replica("a")
         room.objects.delete(f"{PODS}/a")
         one.start()
@@ -208,7 +208,7 @@ def test_a_pod_that_is_not_there_is_no_hindrance(virtually: Virtually) -> None:
 
 
 def test_a_successor_takes_the_label_off_a_dead_leader(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one, two = room.replica("a"), room.replica("b")
         one.start()
         await one.until(None)
@@ -224,7 +224,7 @@ def test_a_successor_takes_the_label_off_a_dead_leader(virtually: Virtually) -> 
 
 
 def test_what_was_reserved_counts_until_another_has_led(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one = room.replica("a")
         one.start()
         await one.until(None)
@@ -248,7 +248,7 @@ def test_what_was_reserved_counts_until_another_has_led(virtually: Virtually) ->
 
 
 def test_a_leader_waits_for_its_last_pods_before_it_hands_over(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one, two = room.replica("a"), room.replica("b")
         one.start()
         await one.until(None)
@@ -270,7 +270,7 @@ def test_a_leader_waits_for_its_last_pods_before_it_hands_over(virtually: Virtua
 
 
 def test_a_bug_in_the_leaders_work_makes_way_for_another(virtually: Virtually) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeadingRoom) -> None:
         one, two = room.replica("a"), room.replica("b")
 
         class Broken:
@@ -294,8 +294,8 @@ def test_the_lease_needs_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POD_NAME", raising=False)
     assert own_namespace() == ()
     with pytest.raises(ConfigError, match=r"set POD_NAMESPACE or leaderElection\.namespace"):
-        Replica(Objects(), ELECTION)
-    Replica(Objects(), LeaderElectionSettings(enabled=True, namespace="x"))
+        LeadingReplica(StoredObjects(), ELECTION)
+    LeadingReplica(StoredObjects(), LeaderElectionSettings(enabled=True, namespace="x"))
     assert identity().rpartition("_")[2].isdecimal()
     monkeypatch.setenv("POD_NAME", "a")
     assert identity() == "a"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from support.doubles import SPOT, World, make_view, ref
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
 from extender.core.answers.decisions import DecisionLog
@@ -17,12 +17,12 @@ from extender.runtime.placement import PlacementReports
 from extender.telemetry.metrics import Metrics
 
 
-class Office:
+class PlacementOffice:
     """A world whose decisions are told. Made within a virtual event loop."""
 
     def __init__(self) -> None:
-        self.world, self.objects = World(), Objects()
-        client = Client(self.objects)
+        self.world, self.objects = World(), StoredObjects()
+        client = KubeClient(self.objects)
         ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(client, lambda *_: None, ports=ports)
         placement = PlacementReports(self.world.state, self.recorder)
@@ -54,15 +54,15 @@ class Office:
         return {name.removeprefix("Pod "): note for _, _, name, note in await self.told("Pod")}
 
 
-def virtually(check: Callable[[Office], Awaitable[None]]) -> None:
+def virtually(check: Callable[[PlacementOffice], Awaitable[None]]) -> None:
     async def main() -> None:
-        await check(Office())
+        await check(PlacementOffice())
 
     run_virtually(main)
 
 
 def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_pod() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         offered = office.world.nodes(on_demand=2)
         web = office.world.deployment("web", 50, spot_percentage=100)
         api = office.world.deployment("api", 50, spot_percentage=100)
@@ -86,7 +86,7 @@ def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_po
 
 
 def test_pods_that_wait_for_their_class_are_told_of_with_what_might_have_stood_in() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         office.world.nodes(spot=1)
         strict = office.world.deployment("strict", 5, spot_percentage=100, when_unsatisfiable="wait")
         lenient = office.world.deployment("lenient", 5, spot_percentage=100)
@@ -114,7 +114,7 @@ def test_pods_that_wait_for_their_class_are_told_of_with_what_might_have_stood_i
 
 
 def test_full_pools_are_told_of() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         offered = office.world.nodes(spot=2)
         web = office.world.deployment("web", 5, spot_percentage=100, when_unsatisfiable="wait", max_per_pool=1)
         office.filter(web, offered, times=3)
@@ -129,7 +129,7 @@ def test_full_pools_are_told_of() -> None:
 
 
 def test_pods_of_an_invalid_policy_say_where_to_look() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         offered = office.world.nodes(spot=1, on_demand=1)
         office.filter(office.world.deployment("bad", 5, spot_percentage="most"), offered)
         text = "It is held on-demand: the policy of Deployment bad is invalid; the Events of that say what to put right"
@@ -140,7 +140,7 @@ def test_pods_of_an_invalid_policy_say_where_to_look() -> None:
 
 
 def test_a_pod_that_waits_by_the_policy_is_told_of_alone() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         offered = office.world.nodes(spot=1, on_demand=1)
         patient = office.world.deployment("patient", 4, spot_percentage=100, fallback_after="5m")
         office.filter(patient, offered[1:])
@@ -156,7 +156,7 @@ def test_a_pod_that_waits_by_the_policy_is_told_of_alone() -> None:
 
 
 def test_what_goes_by_the_policy_or_passes_soon_is_not_told() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: PlacementOffice) -> None:
         offered = office.world.nodes(spot=1, on_demand=1)
         plain = office.world.deployment("plain", 4, spot_percentage=50)
         office.filter(plain, offered, times=4)

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 from support.doubles import ENABLED, World, keys, make_owner
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
 from extender.kube.occurrences import RETELL
@@ -14,14 +14,14 @@ from extender.kube.seams import Timing
 from extender.runtime.policies import AGAIN, SLICE, PolicyReports
 
 
-class Office:
+class PolicyOffice:
     """A world whose policies are told of. Made within a virtual event loop."""
 
     def __init__(self) -> None:
-        self.world, self.objects = World(), Objects()
+        self.world, self.objects = World(), StoredObjects()
         ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(
-            Client(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 2)
+            KubeClient(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 2)
         )
         self.recorder.start()
         self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, ports=ports)
@@ -47,7 +47,7 @@ class Office:
 
 def test_an_invalid_policy_is_told_while_it_lasts_and_when_it_is_put_right() -> None:
     async def main() -> None:
-        office = Office()
+        office = PolicyOffice()
         task = asyncio.create_task(office.reports.run())
         await asyncio.sleep(1)
         office.write(spot_percentage=50)
@@ -78,7 +78,7 @@ def test_an_invalid_policy_is_told_while_it_lasts_and_when_it_is_put_right() -> 
 
 def test_a_new_leader_tells_of_very_many_and_knows_when_they_are_put_right() -> None:
     async def main() -> None:
-        office = Office()
+        office = PolicyOffice()
         count = SLICE + 5
         for number in range(count):
             # Read while another leads.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.doubles import ENABLED, World, keys, make_owner, ref
-from support.doubles_kube import Client, Objects
+from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
 from extender.core.policy.policy import Policy
@@ -55,14 +55,14 @@ def test_the_text_names_the_keys_and_the_size_and_is_the_same_at_every_size(seat
     assert shortfall(Policy(seats), 2) == shortfall(Policy(seats), 3) == found
 
 
-class Office:
+class ReachOffice:
     """A world that is looked at every now and then. Made within a virtual event loop."""
 
     def __init__(self) -> None:
-        self.world, self.objects = World(), Objects()
+        self.world, self.objects = World(), StoredObjects()
         ports = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(
-            Client(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 4)
+            KubeClient(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 4)
         )
         self.recorder.start()
         self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, ports=ports).run())
@@ -74,9 +74,9 @@ class Office:
         return [(e["reason"], e["type"], f"{e['regarding']['kind']} {e['regarding']['name']}") for e in events]
 
 
-def virtually(check: Callable[[Office], Awaitable[None]]) -> None:
+def virtually(check: Callable[[ReachOffice], Awaitable[None]]) -> None:
     async def main() -> None:
-        office = Office()
+        office = ReachOffice()
         await check(office)
         office.task.cancel()
         await asyncio.gather(office.task, return_exceptions=True)
@@ -90,7 +90,7 @@ def event(name: str, kind: str = "Deployment") -> tuple[str, str, str]:
 
 
 def test_an_autoscaler_that_goes_up_and_down_makes_no_further_event() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: ReachOffice) -> None:
         office.world.annotate("web", 2, spot_percentage=25)
         office.world.annotate("fine", 4, spot_percentage=25)
         office.world.annotate("none", 1, spot_percentage=0)
@@ -115,7 +115,7 @@ def test_an_autoscaler_that_goes_up_and_down_makes_no_further_event() -> None:
 
 
 def test_what_passes_before_the_second_look_is_not_told() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: ReachOffice) -> None:
         office.world.annotate("web", 1, spot_percentage=25)
         await asyncio.sleep(LOOK / 2)
         office.world.annotate("web", 6, spot_percentage=25)
@@ -126,7 +126,7 @@ def test_what_passes_before_the_second_look_is_not_told() -> None:
 
 
 def test_jobs_of_a_cronjob_are_told_of_once_on_the_cronjob() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: ReachOffice) -> None:
         top = make_owner("CronJob", "night", labels=ENABLED, annotations=keys(spot_percentage=50))
         office.world.up(top)
         for run in range(4):
@@ -140,7 +140,7 @@ def test_jobs_of_a_cronjob_are_told_of_once_on_the_cronjob() -> None:
 
 
 def test_of_very_many_workloads_each_is_told_of_in_time() -> None:
-    async def check(office: Office) -> None:
+    async def check(office: ReachOffice) -> None:
         count = SLICE + 5
         for number in range(count):
             office.world.annotate(f"web-{number}", 1, spot_percentage=25)

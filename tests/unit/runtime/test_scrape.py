@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
-from support.doubles_drift import Room
+from support.doubles_drift import DriftRoom
 
 from extender import __version__
 from extender.core.model.objects import Requests
@@ -23,12 +23,12 @@ Series = dict[tuple[str, ...], float]
 WELL = Health(synced=True, last_contact=90.0, failures=1, relists=2, rewatches=3, events=4, undecodable=5)
 
 
-class Scene:
+class ScrapeScene:
     """A world that is scraped. Made within an event loop."""
 
     def __init__(self, limit: int = 100) -> None:
         self.world = World()
-        self.room = Room()
+        self.room = DriftRoom()
         self.health = {"pods": WELL, "rollouts.argoproj.io": Health()}
         self.scrapes = Scrapes(self.world.state, Metrics(), self._read, limit)
 
@@ -61,7 +61,7 @@ class Scene:
 
 
 async def test_everything_in_the_catalogue_is_served_as_it_says_and_nothing_else() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     scene.world.nodes(spot=1, on_demand=1)
     scene.deployment("web", 4, spot=2, on_demand=2, spot_percentage=50)
     scene.deployment("bad", 4, spot_percentage="half")
@@ -80,7 +80,7 @@ async def test_everything_in_the_catalogue_is_served_as_it_says_and_nothing_else
 
 
 async def test_workloads_one_by_one() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     scene.world.nodes(spot=1, on_demand=1)
     scene.deployment("web", 10, spot=4, on_demand=5, spot_percentage=70, min_on_demand=2)
     scene.deployment("floor", 3, spot=2, spot_percentage=50, min_on_demand=2, mode="audit", when_unsatisfiable="any")
@@ -116,7 +116,7 @@ async def test_workloads_one_by_one() -> None:
 
 
 async def test_a_deleted_workload_leaves_nothing_behind() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     before = await scene.scrape()
     db = make_owner("StatefulSet", "db", 2, labels=ENABLED, annotations=keys(spot_percentage="most"))
     scene.world.up(db)
@@ -132,7 +132,7 @@ async def test_a_deleted_workload_leaves_nothing_behind() -> None:
 
 
 async def test_a_cron_jobs_jobs_are_shown_as_one() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     world = scene.world
     world.nodes(spot=1)
     cron = make_owner("CronJob", "report", labels=ENABLED, annotations=keys(spot_percentage="most"))
@@ -148,7 +148,7 @@ async def test_a_cron_jobs_jobs_are_shown_as_one() -> None:
 
 
 async def test_a_namesake_does_not_make_a_series_twice() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     for uid in ("old", "new"):
         annotations = keys(spot_percentage="most", max_spot="many")
         scene.world.up(make_owner("StatefulSet", "db", 2, uid=uid, labels=ENABLED, annotations=annotations))
@@ -158,7 +158,7 @@ async def test_a_namesake_does_not_make_a_series_twice() -> None:
 
 
 async def test_a_cap_keeps_the_oldest_and_counts_the_others() -> None:
-    scene = Scene(limit=2)
+    scene = ScrapeScene(limit=2)
     bad = keys(spot_percentage="most")
     for name, created in (("c", 3.0), ("a", 1.0), ("d", 4.0), ("b", 2.0)):
         scene.world.up(make_owner("StatefulSet", name, 1, labels=ENABLED, annotations=bad, created=created))
@@ -177,7 +177,7 @@ async def test_a_cap_keeps_the_oldest_and_counts_the_others() -> None:
 
 
 async def test_without_series_of_workloads_the_sums_remain() -> None:
-    scene = Scene(limit=0)
+    scene = ScrapeScene(limit=0)
     scene.world.nodes(spot=1, on_demand=1)
     scene.deployment("web", 2, spot=2, spot_percentage=50)
     scene.deployment("bad", 2, spot_percentage="half")
@@ -190,13 +190,13 @@ async def test_without_series_of_workloads_the_sums_remain() -> None:
 
 
 async def test_names_cannot_break_the_exposition() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     scene.world.up(make_owner("Database", 'a"b\\c\nd', 1, labels=ENABLED))
     assert ("Database", "shop", 'a"b\\c\nd') in (await scene.scrape())["spotmix_workload_replicas_surplus"]
 
 
 async def test_nodes_and_pools() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     world = scene.world
     room = Requests(cpu=4000, memory=1 << 30)
     world.up(
@@ -230,7 +230,7 @@ async def test_nodes_and_pools() -> None:
 
 
 async def test_reservations_and_waiting_pods() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     offered = scene.world.nodes(on_demand=1)
     owner = scene.world.deployment("web", 2, spot_percentage=50, when_unsatisfiable="wait")
     for _ in range(2):
@@ -242,14 +242,14 @@ async def test_reservations_and_waiting_pods() -> None:
 
 
 async def test_the_drift_loop_before_its_first_plan() -> None:
-    found = await Scene().scrape()
+    found = await ScrapeScene().scrape()
     assert found["spotmix_drift_in_flight"] == found["spotmix_drift_circuits_open"] == {(): 0.0}
     assert found["spotmix_drift_staying_replicas"]["budget",] == 0.0
     assert set(found["spotmix_drift_paused"].values()) == {0.0}
 
 
 async def test_caches_and_process() -> None:
-    scene = Scene()
+    scene = ScrapeScene()
     found = await scene.scrape()
     assert found["spotmix_leader"] == {(): 1.0}
     assert [version for _, version in found["spotmix_build_info"]] == [__version__]
@@ -261,7 +261,7 @@ async def test_caches_and_process() -> None:
 
 
 async def test_others_have_their_turn_while_many_workloads_are_written() -> None:
-    scene = Scene(limit=1000)
+    scene = ScrapeScene(limit=1000)
     many = 5 * SLICE
     scene.world.up(*(make_owner("StatefulSet", f"db-{n}", 1, labels=ENABLED) for n in range(many)))
     turns = 0

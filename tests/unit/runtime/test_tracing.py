@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 from support.doubles import make_view
 from support.doubles_kube import refusal
-from support.doubles_servers import Bench, Client, connected, running
+from support.doubles_servers import Bench, HttpClient, connected, running
 from support.tracing import Kept
 
 from extender.core.model.errors import ApiError
@@ -25,7 +25,7 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-async def client(kept: Kept) -> AsyncIterator[Client]:
+async def client(kept: Kept) -> AsyncIterator[HttpClient]:
     async with running(traced_app(Bench().app, kept.tracer, VERBS)) as server, connected(server) as client:
         yield client
 
@@ -34,7 +34,7 @@ def told(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
-async def test_each_request_is_a_span_of_its_callers_trace(kept: Kept, client: Client) -> None:
+async def test_each_request_is_a_span_of_its_callers_trace(kept: Kept, client: HttpClient) -> None:
     await client.send("POST", "/scheduler/filter", b"{", f"traceparent: {PARENT}")
     await client.send("POST", "/scheduler/filter", b"{")
     await client.send("GET", "/scheduler/filter")
@@ -52,13 +52,13 @@ async def test_each_request_is_a_span_of_its_callers_trace(kept: Kept, client: C
     assert told(third)["http.response.status_code"] == 405
 
 
-async def test_a_traceparent_that_is_none_is_no_parent(kept: Kept, client: Client) -> None:
+async def test_a_traceparent_that_is_none_is_no_parent(kept: Kept, client: HttpClient) -> None:
     for text in ("x", "00-0-0-01", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "\xff" * 300):
         assert (await client.send("POST", "/scheduler/filter", b"{", f"traceparent: {text}")).status == 200
     assert [span.parent for span in kept.named("filter")] == [None] * 4
 
 
-async def test_other_paths_have_no_spans(kept: Kept, client: Client) -> None:
+async def test_other_paths_have_no_spans(kept: Kept, client: HttpClient) -> None:
     await client.send("POST", "/scheduler/prioritize", b"{")
     await client.send("POST", "/elsewhere", b"{")
     assert kept.spans == ()

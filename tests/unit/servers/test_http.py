@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from support.doubles_servers import LIMIT, Bench, Client, connected, no_metrics, running
+from support.doubles_servers import LIMIT, Bench, HttpClient, connected, no_metrics, running
 
 from extender.core.model.errors import ConfigError
 from extender.servers.http import HealthApp
@@ -29,12 +29,12 @@ async def server(bench: Bench) -> AsyncIterator[HttpServer]:
 
 
 @pytest.fixture
-async def client(server: HttpServer) -> AsyncIterator[Client]:
+async def client(server: HttpServer) -> AsyncIterator[HttpClient]:
     async with connected(server) as client:
         yield client
 
 
-async def test_one_connection_serves_many_requests(client: Client, bench: Bench) -> None:
+async def test_one_connection_serves_many_requests(client: HttpClient, bench: Bench) -> None:
     for _ in range(20):
         answer = await client.send("POST", FILTER, BODY)
         assert (answer.status, answer.json()) == (200, {"NodeNames": ["n1"]})
@@ -62,7 +62,7 @@ async def test_a_follower_gives_each_connection_up(server: HttpServer, bench: Be
         ("PUT", PRIORITIZE, 405),
     ],
 )
-async def test_other_paths_and_methods(client: Client, method: str, path: str, status: int) -> None:
+async def test_other_paths_and_methods(client: HttpClient, method: str, path: str, status: int) -> None:
     answer = await client.send(method, path, b"{}")
     assert answer.status == status
     if status == 405:
@@ -74,7 +74,7 @@ async def test_other_paths_and_methods(client: Client, method: str, path: str, s
 
 
 @pytest.mark.parametrize("body", [b"", b"garbage", b"{}", b"\xff\xfe", b"[" * 30_000])
-async def test_malformed_requests(client: Client, body: bytes) -> None:
+async def test_malformed_requests(client: HttpClient, body: bytes) -> None:
     answer = await client.send("POST", FILTER, body)
     assert (answer.status, list(answer.json())) == (200, ["Error"])
     answer = await client.send("POST", PRIORITIZE, body)
@@ -101,7 +101,7 @@ async def test_a_body_over_the_limit_is_told_the_limit(server: HttpServer, size:
                 assert answer.json() == []
 
 
-async def test_a_body_of_exactly_the_limit(client: Client) -> None:
+async def test_a_body_of_exactly_the_limit(client: HttpClient) -> None:
     answer = await client.send("POST", FILTER, BODY + b" " * (LIMIT - len(BODY)))
     assert answer.json() == {"NodeNames": ["n1"]}
 
@@ -115,7 +115,7 @@ async def test_chunked_bodies_have_the_limit_too(server: HttpServer) -> None:
             assert key in (await client.answer()).json()
 
 
-async def test_bodies_in_pieces(client: Client) -> None:
+async def test_bodies_in_pieces(client: HttpClient) -> None:
     names = [f"node-{number}" for number in range(4000)]
     body = json.dumps({"Pod": POD, "NodeNames": names}).encode()
     client.writer.write(f"POST {FILTER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -126,7 +126,7 @@ async def test_bodies_in_pieces(client: Client) -> None:
     assert (await client.answer()).json() == {"NodeNames": names}
 
 
-async def test_an_internal_error_is_answered(client: Client, bench: Bench) -> None:
+async def test_an_internal_error_is_answered(client: HttpClient, bench: Bench) -> None:
     bench.world.state.workloads = None  # type: ignore[assignment]  # a bug, as it were
     answer = await client.send("POST", FILTER, BODY)
     assert answer.status == 200
@@ -135,7 +135,7 @@ async def test_an_internal_error_is_answered(client: Client, bench: Bench) -> No
     assert [verb for verb, _ in bench.observer.faults] == ["filter", "prioritize"]
 
 
-async def test_a_client_that_goes_away_harms_nobody(server: HttpServer, client: Client, bench: Bench) -> None:
+async def test_a_client_that_goes_away_harms_nobody(server: HttpServer, client: HttpClient, bench: Bench) -> None:
     head = f"POST {FILTER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode()
     for sent in (b"", head[:20], head, head + b"{"):
         async with connected(server) as other:
@@ -188,12 +188,12 @@ class TestHealth:
         return []
 
     @pytest.fixture
-    async def health(self, faults: list[str]) -> AsyncIterator[Client]:
+    async def health(self, faults: list[str]) -> AsyncIterator[HttpClient]:
         app = HealthApp(lambda: faults, no_metrics)
         async with running(app) as server, connected(server) as client:
             yield client
 
-    async def test_readiness_names_what_is_not_ready(self, health: Client, faults: list[str]) -> None:
+    async def test_readiness_names_what_is_not_ready(self, health: HttpClient, faults: list[str]) -> None:
         assert (await health.send("GET", "/readyz")).status == 200
         faults.extend(["pods: not listed yet", "shutting down"])
         answer = await health.send("GET", "/readyz")
@@ -201,7 +201,7 @@ class TestHealth:
         assert answer.body == b"not ready\n- pods: not listed yet\n- shutting down\n"
         assert (await health.send("GET", "/livez")).body == b"ok\n"
 
-    async def test_metrics(self, health: Client) -> None:
+    async def test_metrics(self, health: HttpClient) -> None:
         answer = await health.send("GET", "/metrics")
         assert (answer.status, answer.body) == (200, b"a 1\nb 2\n")
         assert answer.headers["content-type"] == "text/plain; version=0.0.4"
@@ -209,7 +209,7 @@ class TestHealth:
     @pytest.mark.parametrize(
         ("method", "path", "status"), [("GET", "/x", 404), ("POST", "/livez", 405), ("DELETE", "/metrics", 405)]
     )
-    async def test_other_paths_and_methods(self, health: Client, method: str, path: str, status: int) -> None:
+    async def test_other_paths_and_methods(self, health: HttpClient, method: str, path: str, status: int) -> None:
         assert (await health.send(method, path)).status == status
 
 

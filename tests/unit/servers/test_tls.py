@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.certificates import Authority, Pair
+from support.certificates import Authority, KeyPair
 from support.doubles_servers import connected, no_metrics, running
 
 from extender.core.model.errors import ConfigError
@@ -16,7 +16,7 @@ from extender.servers.tls import MemoryTls, ReloadingTls
 HOSTS = ("127.0.0.1",)
 
 
-class Files:
+class HttpFiles:
     """A server's certificate and client CA as files, and what clients need."""
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Files:
     def tls(self) -> ReloadingTls:
         return ReloadingTls(str(self.server.cert), str(self.server.key), str(self.client_ca))
 
-    def context(self, pair: Pair | None = None) -> ssl.SSLContext:
+    def context(self, pair: KeyPair | None = None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ca)
         if pair is not None:
             context.load_cert_chain(pair.cert, pair.key)
@@ -39,12 +39,12 @@ class Files:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path)
+def files(tmp_path: Path) -> HttpFiles:
+    return HttpFiles(tmp_path)
 
 
 @pytest.fixture
-def tls(files: Files) -> ReloadingTls:
+def tls(files: HttpFiles) -> ReloadingTls:
     return files.tls()
 
 
@@ -63,19 +63,21 @@ async def admitted(server: HttpServer, context: ssl.SSLContext) -> bool:
         return False
 
 
-async def test_clients_have_to_show_a_certificate_of_the_ca(server: HttpServer, files: Files) -> None:
+async def test_clients_have_to_show_a_certificate_of_the_ca(server: HttpServer, files: HttpFiles) -> None:
     assert await admitted(server, files.context(files.pairs["old"]))
     assert not await admitted(server, files.context(files.pairs["new"]))
     assert not await admitted(server, files.context())
 
 
-async def test_without_a_client_ca_none_is_asked_for(files: Files) -> None:
+async def test_without_a_client_ca_none_is_asked_for(files: HttpFiles) -> None:
     tls = ReloadingTls(str(files.server.cert), str(files.server.key))
     async with running(HealthApp(list, no_metrics), tls.context) as server:
         assert await admitted(server, files.context())
 
 
-async def test_a_client_ca_is_exchanged_without_a_restart(server: HttpServer, tls: ReloadingTls, files: Files) -> None:
+async def test_a_client_ca_is_exchanged_without_a_restart(
+    server: HttpServer, tls: ReloadingTls, files: HttpFiles
+) -> None:
     old, new = files.context(files.pairs["old"]), files.context(files.pairs["new"])
     assert not tls.reload()
     both = files.client_ca.read_text() + files.clients["new"].write(files.folder / "x.pem").read_text()
@@ -91,7 +93,7 @@ async def test_a_client_ca_is_exchanged_without_a_restart(server: HttpServer, tl
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_no_session_can_be_resumed_where_clients_are_verified(files: Files, version: ssl.TLSVersion) -> None:
+def test_no_session_can_be_resumed_where_clients_are_verified(files: HttpFiles, version: ssl.TLSVersion) -> None:
     """In memory: the handshake of a client that would like to resume its session."""
     server_context = files.tls().context
     context = files.context(files.pairs["old"])
@@ -121,7 +123,7 @@ def shake(client: ssl.SSLObject, server: ssl.SSLObject) -> None:
 
 
 async def test_a_certificate_is_exchanged_without_a_restart(
-    server: HttpServer, tls: ReloadingTls, files: Files
+    server: HttpServer, tls: ReloadingTls, files: HttpFiles
 ) -> None:
     other = Authority("other servers")
     trusting = ssl.create_default_context(cafile=other.write(files.folder / "other.pem"))
@@ -135,7 +137,9 @@ async def test_a_certificate_is_exchanged_without_a_restart(
         assert (await kept.send("GET", "/livez")).status == 200
 
 
-async def test_half_written_files_keep_the_last_good_ones(server: HttpServer, tls: ReloadingTls, files: Files) -> None:
+async def test_half_written_files_keep_the_last_good_ones(
+    server: HttpServer, tls: ReloadingTls, files: HttpFiles
+) -> None:
     old = files.context(files.pairs["old"])
     cert, client_ca = files.server.cert.read_bytes(), files.client_ca.read_bytes()
     strange_key = Authority("x").issue(files.folder, "strange").key.read_bytes()
@@ -205,7 +209,7 @@ def test_nothing_is_left_of_a_certificate_from_memory() -> None:
     assert set(Path("/proc/self/fd").iterdir()) <= before
 
 
-def test_the_end_of_a_file_is_known(files: Files) -> None:
+def test_the_end_of_a_file_is_known(files: HttpFiles) -> None:
     tls = files.tls()
     assert tls.ends == pytest.approx(time.time() + 3600, abs=60)
     _, cert, key = issued(time.time(), 7200.0)
@@ -215,7 +219,7 @@ def test_the_end_of_a_file_is_known(files: Files) -> None:
     assert tls.ends == pytest.approx(time.time() + 7200, abs=60)
 
 
-def test_files_that_cannot_be_used_are_told_at_the_start(files: Files) -> None:
+def test_files_that_cannot_be_used_are_told_at_the_start(files: HttpFiles) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.pem is no file"):
         ReloadingTls(str(files.folder / "nowhere.pem"), str(files.server.key))
     with pytest.raises(ConfigError, match="client CA"):

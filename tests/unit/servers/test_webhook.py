@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.doubles_servers import LIMIT, Client, connected, running
+from support.doubles_servers import LIMIT, HttpClient, connected, running
 from support.doubles_webhook import CONFIG, HookBench
 from support.examples import examples
 from support.reviews import answer, encoded, pod, review
@@ -27,12 +27,12 @@ def bench() -> HookBench:
 
 
 @pytest.fixture
-async def client(bench: HookBench) -> AsyncIterator[Client]:
+async def client(bench: HookBench) -> AsyncIterator[HttpClient]:
     async with running(bench.app) as server, connected(server) as client:
         yield client
 
 
-async def test_one_connection_serves_many_reviews(client: Client, bench: HookBench) -> None:
+async def test_one_connection_serves_many_reviews(client: HttpClient, bench: HookBench) -> None:
     owner = bench.world.deployment("web", 2, spot_percentage=50)
     for _ in range(10):
         got = await client.send("POST", PODS, encoded(pod(owner)))
@@ -46,7 +46,7 @@ async def test_one_connection_serves_many_reviews(client: Client, bench: HookBen
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/", 404), ("POST", "/mutate", 404), ("GET", PODS, 405), ("PUT", PODS, 405)]
 )
-async def test_other_paths_and_methods(client: Client, method: str, path: str, status: int) -> None:
+async def test_other_paths_and_methods(client: HttpClient, method: str, path: str, status: int) -> None:
     got = await client.send(method, path, b"{}")
     assert got.status == status
     if status == 405:
@@ -160,7 +160,7 @@ async def test_hand_picked_reviews(bench: HookBench, path: str) -> None:
     assert answer(body).operations
 
 
-async def test_hand_picked_reviews_over_http(client: Client) -> None:
+async def test_hand_picked_reviews_over_http(client: HttpClient) -> None:
     for body in HAND_PICKED:
         got = await client.send("POST", PODS, body)
         assert got.status in (200, 400)

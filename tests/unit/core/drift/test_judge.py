@@ -18,7 +18,7 @@ RULES = DriftRules()
 DIRECTION = direction(ON_DEMAND, SPOT)
 
 
-class Scene:
+class JudgeScene:
     """A workload of four replicas, two on each class of node, whose owner wants three on spot."""
 
     def __init__(self, kind: str = "Deployment") -> None:
@@ -71,7 +71,7 @@ class Scene:
 
 
 def test_a_move_is_over_when_its_pod_is_gone_and_a_replacement_is_ready() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.start("web-3")
     assert scene.after(1) == []
     scene.pod("web-3", "on-demand-0", terminating=True, due=scene.world.now + 30)
@@ -91,7 +91,7 @@ def test_a_move_is_over_when_its_pod_is_gone_and_a_replacement_is_ready() -> Non
 
 
 def test_a_replacement_that_is_not_ready_is_waited_for() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.pod("new", "spot-1", ready=False, created=scene.world.now)
     assert scene.after(RULES.patience) == []
@@ -100,7 +100,7 @@ def test_a_replacement_that_is_not_ready_is_waited_for() -> None:
 
 
 def test_a_replacement_that_does_not_come_is_waited_for() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     assert scene.settled(RULES.patience) == []
     assert scene.settled(31) == [("web-3", Reason.NO_REPLACEMENT)]
@@ -109,7 +109,7 @@ def test_a_replacement_that_does_not_come_is_waited_for() -> None:
 
 
 def test_moves_that_end_together_are_each_judged_once() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     for name in ("web-2", "web-3"):
         scene.evicted(name)
     for name in ("new-1", "new-2"):
@@ -120,7 +120,7 @@ def test_moves_that_end_together_are_each_judged_once() -> None:
 
 
 def test_what_nobody_saw_does_not_count_as_waiting() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     back = scene.world.now + 2 * RULES.patience
     assert scene.after(3 * RULES.patience, back) == []
@@ -129,7 +129,7 @@ def test_what_nobody_saw_does_not_count_as_waiting() -> None:
 
 
 def test_pods_that_were_there_before_are_no_replacement() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     # All are of one second, and another was made in the same one.
     scene.world.now = 0.0
     scene.evicted("web-3")
@@ -139,7 +139,7 @@ def test_pods_that_were_there_before_are_no_replacement() -> None:
 
 
 def test_pods_of_one_second_that_are_too_many_are_told_by_time_alone() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.world.annotate("web", MAX_SIBLINGS + 10, spot_percentage=100)
     scene.world.up(
         make_owner("ReplicaSet", "web-1", MAX_SIBLINGS + 10, owner=OwnerRef("uid-Deployment-web", "apps/v1", "", ""))
@@ -155,7 +155,7 @@ def test_pods_of_one_second_that_are_too_many_are_told_by_time_alone() -> None:
 
 
 def test_the_replacement_of_a_statefulset_has_the_pods_name() -> None:
-    scene = Scene("StatefulSet")
+    scene = JudgeScene("StatefulSet")
     scene.evicted("web-0")
     scene.pod("web-4", "spot-1", created=5.0)
     assert scene.after(1) == []
@@ -167,14 +167,14 @@ def test_the_replacement_of_a_statefulset_has_the_pods_name() -> None:
 
 
 def test_a_statefulset_pod_on_the_wrong_class_for_its_ordinal() -> None:
-    scene = Scene("StatefulSet")
+    scene = JudgeScene("StatefulSet")
     scene.evicted("web-3")
     scene.pod("web-3", "on-demand-1", uid="again", created=6.0)
     assert [v.outcome for v in scene.after(1)] == [Reason.LANDED_WRONG]
 
 
 def test_each_new_pod_stands_for_one_move() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.world.now += 1
     scene.evicted("web-2")
@@ -188,7 +188,7 @@ def test_each_new_pod_stands_for_one_move() -> None:
 
 
 def test_two_replacements_at_once_are_shared_out() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.evicted("web-2")
     scene.pod("new-1", "spot-1", ready=False, created=3.0)
@@ -201,7 +201,7 @@ def test_two_replacements_at_once_are_shared_out() -> None:
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_workload_that_was_scaled_in_replaces_nothing(*, gone: bool) -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     if gone:
         for number in range(3):
@@ -215,21 +215,21 @@ def test_a_workload_that_was_scaled_in_replaces_nothing(*, gone: bool) -> None:
 
 
 def test_a_statefulset_that_was_scaled_in_replaces_nothing() -> None:
-    scene = Scene("StatefulSet")
+    scene = JudgeScene("StatefulSet")
     scene.evicted("web-3")
     scene.world.up(make_owner("StatefulSet", "web", 3))
     assert scene.settled(1) == [("web-3", Reason.NOT_REPLACED)]
 
 
 def test_an_owner_that_is_not_known_yet_is_waited_for() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.world.gone("replicasets.apps", scene.owner.uid)
     assert scene.settled(10) == []
 
 
 def test_a_pod_that_does_not_end_is_told_of_once_and_holds_its_budget() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.start("web-3")
     due = scene.world.now + 30
     scene.pod("web-3", "on-demand-0", terminating=True, due=due)
@@ -243,7 +243,7 @@ def test_a_pod_that_does_not_end_is_told_of_once_and_holds_its_budget() -> None:
 
 
 def test_an_eviction_that_never_took_place_is_taken_back() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.start("web-3")
     assert scene.settled(UNSENT) == []
     assert scene.settled(1) == [("web-3", Reason.REFUSED)]
@@ -252,7 +252,7 @@ def test_an_eviction_that_never_took_place_is_taken_back() -> None:
 
 
 def test_a_refusal_takes_back_the_entry_and_the_hourly_count() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     kept = scene.start("web-2")
     scene.world.now += 1
     refused = scene.start("web-3")
@@ -265,27 +265,27 @@ def test_a_refusal_takes_back_the_entry_and_the_hourly_count() -> None:
     assert scene.history.changed == {scene.workload.uid}
 
 
-Change = Callable[[Scene], None]
+Change = Callable[[JudgeScene], None]
 
 
-def fewer_spot(scene: Scene) -> None:
+def fewer_spot(scene: JudgeScene) -> None:
     scene.world.annotate("web", 4, spot_percentage=25)
 
 
-def opted_out(scene: Scene) -> None:
+def opted_out(scene: JudgeScene) -> None:
     scene.world.up(make_owner("Deployment", "web", 4))
 
 
 @pytest.mark.parametrize("change", [fewer_spot, opted_out])
 def test_where_a_replacement_landed_is_right_when_that_is_wanted_now(change: Change) -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     change(scene)
     scene.pod("new", "on-demand-1", created=5.0)
     assert [v.outcome for v in scene.after(1)] == [Reason.MOVED]
 
 
-def landed_wrong(scene: Scene, name: str, new: str) -> bool:
+def landed_wrong(scene: JudgeScene, name: str, new: str) -> bool:
     """Move a pod in vain; say whether that opened the circuit."""
     scene.evicted(name)
     scene.pod(new, "on-demand-0", created=scene.world.now)
@@ -295,7 +295,7 @@ def landed_wrong(scene: Scene, name: str, new: str) -> bool:
 
 
 def test_moves_in_vain_are_repeated_ever_more_slowly_and_then_no_more() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     history = scene.history.workloads
     waits = []
     for turn, (name, new) in enumerate((("web-3", "a"), ("a", "b"), ("b", "c"))):
@@ -316,7 +316,7 @@ def test_moves_in_vain_are_repeated_ever_more_slowly_and_then_no_more() -> None:
 
 
 def test_a_move_that_succeeds_ends_the_back_off_of_its_direction() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     landed_wrong(scene, "web-3", "a")
     scene.evicted("a")
     scene.pod("b", "spot-1", created=scene.world.now)
@@ -325,7 +325,7 @@ def test_a_move_that_succeeds_ends_the_back_off_of_its_direction() -> None:
 
 
 def test_moves_in_vain_outside_of_the_window_open_no_circuit() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     for name, new in (("web-3", "a"), ("a", "b"), ("b", "c"), ("c", "d")):
         assert not landed_wrong(scene, name, new)
         scene.world.now += RULES.circuit_window / 2 + 1
@@ -339,7 +339,7 @@ def test_moves_in_vain_outside_of_the_window_open_no_circuit() -> None:
 
 
 def test_a_workload_that_is_gone_is_not_backed_off_from() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.world.now += RULES.patience + 31
     (verdict,) = scene.after(0)
@@ -353,7 +353,7 @@ def test_a_workload_that_is_gone_is_not_backed_off_from() -> None:
 
 
 def test_what_matters_no_more_is_forgotten() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     for name, new in (("web-3", "a"), ("a", "b"), ("b", "c")):
         landed_wrong(scene, name, new)
     world, history = scene.world, scene.history
@@ -370,7 +370,7 @@ def test_what_matters_no_more_is_forgotten() -> None:
 
 
 def test_of_a_workload_that_is_gone_an_hour_is_remembered() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     landed_wrong(scene, "web-3", "a")
     scene.start("a")
     opted_out(scene)
@@ -387,7 +387,7 @@ def test_of_a_workload_that_is_gone_an_hour_is_remembered() -> None:
 
 
 def test_a_pod_on_a_node_that_is_not_known_has_not_landed() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.evicted("web-3")
     scene.pod("new", "later", created=5.0)
     assert scene.after(1) == []
@@ -396,7 +396,7 @@ def test_a_pod_on_a_node_that_is_not_known_has_not_landed() -> None:
 
 
 def test_what_is_tried_on_a_fork_is_not_in_the_history() -> None:
-    scene = Scene()
+    scene = JudgeScene()
     scene.start("web-2")
     fork = scene.history.fork()
     assert [entry.move.pod.name for entry in fork.in_flight()] == ["web-2"]

@@ -8,7 +8,7 @@ from extender.core.state.records import Reservation, is_replacing, replacing
 from extender.core.state.state import Released
 
 
-class Scene:
+class ReplacingScene:
     """Ten replicas of which seven are wanted on spot; five are on each class."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Scene:
 
 
 def test_the_first_new_pod_takes_over_what_was_reserved_for_it() -> None:
-    scene = Scene()
+    scene = ReplacingScene()
     scene.reserve("p8")
     scene.reserve("p9")
     assert scene.world.split(scene.owner) == {SPOT: 7, ON_DEMAND: 5}
@@ -52,7 +52,7 @@ def test_the_first_new_pod_takes_over_what_was_reserved_for_it() -> None:
 
 
 def test_a_pod_that_is_tried_again_takes_over_no_second_one() -> None:
-    scene = Scene()
+    scene = ReplacingScene()
     scene.world.place(scene.owner, [], uid="waits")
     scene.reserve("p9")
     scene.world.place(scene.owner, [], uid="waits")
@@ -61,7 +61,7 @@ def test_a_pod_that_is_tried_again_takes_over_no_second_one() -> None:
 
 @pytest.mark.parametrize("percentage", [50, 0])
 def test_what_was_reserved_does_not_stand_against_a_new_policy(percentage: int) -> None:
-    scene = Scene()
+    scene = ReplacingScene()
     scene.reserve("p9")
     scene.world.gone("pods", "p9")
     scene.world.annotate("web", 10, spot_percentage=percentage)
@@ -70,7 +70,7 @@ def test_what_was_reserved_does_not_stand_against_a_new_policy(percentage: int) 
 
 
 def test_it_is_given_back_when_nothing_is_moved_after_all() -> None:
-    scene = Scene()
+    scene = ReplacingScene()
     scene.reserve("p9")
     scene.world.state.apply(Released(replacing("p9")), scene.world.now)
     assert scene.world.split(scene.owner) == {SPOT: 5, ON_DEMAND: 5}
@@ -78,7 +78,7 @@ def test_it_is_given_back_when_nothing_is_moved_after_all() -> None:
 
 
 def test_one_that_nobody_takes_over_runs_out() -> None:
-    scene = Scene()
+    scene = ReplacingScene()
     scene.reserve("p9")
     scene.world.state.expire(scene.world.now + 901)
     assert scene.placeholders == []

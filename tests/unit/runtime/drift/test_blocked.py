@@ -2,7 +2,7 @@
 
 import pytest
 from support.doubles import ON_DEMAND, SPOT, make_budget, make_node, selector
-from support.doubles_drift import Room, virtually
+from support.doubles_drift import DriftRoom, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.blocked import FIXES, LASTING, PASSING, TOLD_AT_ONCE, most_telling, text_of
@@ -85,14 +85,14 @@ def test_moves_that_the_api_refuses_are_told_of_when_that_lasts() -> None:
     assert told.text.endswith(f"{Reason.REFUSED.text} (403 forbidden); {FIXES[Reason.REFUSED]}")
 
 
-def series(room: Room) -> list[int]:
+def series(room: DriftRoom) -> list[int]:
     """Of each `MoveBlocked`, how often it was told."""
     events = (body for path, body in room.objects.stored.items() if "/events/" in path)
     return [event.get("series", {}).get("count", 1) for event in events if event["reason"] == "MoveBlocked"]
 
 
 def test_a_budget_in_the_way_is_told_after_a_while_once_and_kept_while_it_lasts() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=8, spot=2)
         room.world.up(make_budget("web", selector(), allowed=0))
         async with room.running():
@@ -115,7 +115,7 @@ def test_a_budget_in_the_way_is_told_after_a_while_once_and_kept_while_it_lasts(
 
 
 def test_refusals_of_the_api_server_are_told_of() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=8, spot=2)
 
         def before(_method: str, path: str) -> None:
@@ -133,7 +133,7 @@ def test_refusals_of_the_api_server_are_told_of() -> None:
 
 
 def test_pods_that_are_moved_one_after_another_are_not_blocked() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=10, spot=0, policy={"max_moves_per_hour": 1000})
         room.cluster.start = 200.0
         async with room.running():
@@ -145,7 +145,7 @@ def test_pods_that_are_moved_one_after_another_are_not_blocked() -> None:
 
 
 def test_what_keeps_pods_on_an_interrupted_node_is_not_told_twice() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         room.world.up(make_budget("web", selector(), allowed=0))
         room.world.up(make_node("spot-0", going_away="notice", interrupted=True))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.doubles import ON_DEMAND, SPOT, make_budget, make_node, make_pod, selector
-from support.doubles_drift import Room
+from support.doubles_drift import DriftRoom
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
@@ -13,7 +13,7 @@ from extender.core.drift.actions import SLICE
 from extender.core.drift.backoff import BASE, JITTER, LONGEST_WHEN_DRAINED
 from extender.core.model.reasons import Reason
 
-Check = Callable[[Room], Awaitable[None]]
+Check = Callable[[DriftRoom], Awaitable[None]]
 STARTED = {"result": "started", "reason": "interrupted", "mode": "enforce"}
 
 
@@ -21,23 +21,23 @@ def virtually(check: Check, **settings: Any) -> None:
     """Run a check on two nodes of each class, with a loop that looks at everything once an hour."""
 
     async def main() -> None:
-        room = Room(**{"interval": "1h", **settings})
+        room = DriftRoom(**{"interval": "1h", **settings})
         room.world.nodes(spot=2, on_demand=2)
         await check(room)
 
     run_virtually(main)
 
 
-def interrupt(room: Room) -> None:
+def interrupt(room: DriftRoom) -> None:
     room.world.up(make_node("spot-0", going_away="notice", interrupted=True))
 
 
-def spot_0(room: Room) -> int:
+def spot_0(room: DriftRoom) -> int:
     return sum(not pod.terminating for pod in room.world.state.nodes["spot-0"].pods)
 
 
 def test_pods_leave_as_their_replacements_come_and_nothing_of_it_is_remembered() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted(on_demand=5, spot=5)
         room.cluster.start = 3.0
         async with room.running():
@@ -64,7 +64,7 @@ def test_pods_leave_as_their_replacements_come_and_nothing_of_it_is_remembered()
 
 
 def test_a_pod_that_takes_its_time_to_end_is_evicted_once() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         room.cluster.grace = 1000.0
         interrupt(room)
@@ -77,7 +77,7 @@ def test_a_pod_that_takes_its_time_to_end_is_evicted_once() -> None:
 
 
 def test_a_notice_that_is_withdrawn_before_the_eviction_is_a_false_alarm() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted(on_demand=5, spot=5)
         interrupt(room)
 
@@ -96,7 +96,7 @@ def test_a_notice_that_is_withdrawn_before_the_eviction_is_a_false_alarm() -> No
 
 
 def test_a_budget_that_allows_more_is_used_at_once() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         room.world.up(make_budget("web", selector(), allowed=0))
         interrupt(room)
@@ -121,7 +121,7 @@ def test_a_budget_that_allows_more_is_used_at_once() -> None:
 
 
 def test_a_workload_whose_pods_cannot_leave_is_told_of_once_with_what_keeps_them() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         room.world.up(make_budget("web", selector(), allowed=0))
         interrupt(room)
@@ -137,7 +137,7 @@ def test_a_workload_whose_pods_cannot_leave_is_told_of_once_with_what_keeps_them
 
 
 def test_pods_that_wait_for_their_turn_to_leave_are_not_blocked() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         room.cluster.start = 3.0
         async with room.running():
@@ -151,7 +151,7 @@ def test_pods_that_wait_for_their_turn_to_leave_are_not_blocked() -> None:
 
 
 def test_of_very_many_workloads_some_are_looked_at_after_others() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         count = 2 * SLICE + 50
         for number in range(count):
             name = f"web-{number}"
@@ -173,7 +173,7 @@ def test_of_very_many_workloads_some_are_looked_at_after_others() -> None:
 
 
 def test_moves_that_were_refused_keep_no_pod_on_an_interrupted_node() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=7, spot=3)
         fault = refusal(429)
         fault.retry_after = 3600.0
@@ -193,7 +193,7 @@ def test_moves_that_were_refused_keep_no_pod_on_an_interrupted_node() -> None:
 
 @pytest.mark.parametrize(("status", "result"), [(429, "blocked"), (500, "refused")])
 def test_a_pod_that_was_refused_is_tried_again_within_the_notice(status: int, result: str) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=1, spot=1)
         room.cluster.faults["web-1-1"] = [refusal(status) for _ in range(3)]
         interrupt(room)
@@ -210,7 +210,7 @@ def test_a_pod_that_was_refused_is_tried_again_within_the_notice(status: int, re
 
 
 def test_a_dry_run_says_once_what_would_leave() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         interrupt(room)
         async with room.running():
@@ -223,7 +223,7 @@ def test_a_dry_run_says_once_what_would_leave() -> None:
 
 
 def test_nothing_leaves_when_that_is_switched_off() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=5, spot=5)
         interrupt(room)
         async with room.running():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 from support.doubles import ON_DEMAND, SPOT, make_owner, make_pod
-from support.doubles_drift import Room, pod_path, virtually
+from support.doubles_drift import DriftRoom, pod_path, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.backoff import BASE
@@ -16,27 +16,27 @@ from extender.core.model.reasons import Reason
 DEPLOYMENT = "uid-Deployment-web"
 
 
-def pod_is_protected(room: Room) -> None:
+def pod_is_protected(room: DriftRoom) -> None:
     for name in list(room.world.state.pods):
         room.cluster.show(make_pod(name, None, "on-demand-0"), annotations={"spotmix.io/do-not-disrupt": "true"})
 
 
-def pod_was_made_anew(room: Room) -> None:
+def pod_was_made_anew(room: DriftRoom) -> None:
     for name in list(room.world.state.pods):
         room.cluster.show(replace(make_pod(name, None, "on-demand-0"), uid=f"{name}-again"))
 
 
-def pod_is_elsewhere(room: Room) -> None:
+def pod_is_elsewhere(room: DriftRoom) -> None:
     for name in list(room.world.state.pods):
         room.cluster.show(make_pod(name, None, "on-demand-1"))
 
 
-def pod_is_gone(room: Room) -> None:
+def pod_is_gone(room: DriftRoom) -> None:
     for name in list(room.world.state.pods):
         room.objects.delete(pod_path(name))
 
 
-def workload_opts_out(room: Room) -> None:
+def workload_opts_out(room: DriftRoom) -> None:
     def before(method: str, path: str) -> None:
         if method == "GET" and "/pods/" in path:
             room.world.state.workloads.by_uid[DEPLOYMENT].opt_out = OptOut("spotmix.io/do-not-disrupt", "true")
@@ -44,7 +44,7 @@ def workload_opts_out(room: Room) -> None:
     room.cluster.before = before
 
 
-def workload_is_audited(room: Room) -> None:
+def workload_is_audited(room: DriftRoom) -> None:
     def before(method: str, path: str) -> None:
         if method == "GET" and "/pods/" in path:
             room.world.annotate("web", 10, spot_percentage=50, mode="audit")
@@ -52,7 +52,7 @@ def workload_is_audited(room: Room) -> None:
     room.cluster.before = before
 
 
-def workload_is_managed_no_more(room: Room) -> None:
+def workload_is_managed_no_more(room: DriftRoom) -> None:
     def before(method: str, path: str) -> None:
         if method == "GET" and "/pods/" in path:
             room.world.up(make_owner("Deployment", "web", 10))
@@ -72,8 +72,10 @@ def workload_is_managed_no_more(room: Room) -> None:
         workload_is_managed_no_more,
     ],
 )
-def test_statement_22_what_changed_since_the_plan_is_seen_before_the_eviction(change: Callable[[Room], None]) -> None:
-    async def check(room: Room) -> None:
+def test_statement_22_what_changed_since_the_plan_is_seen_before_the_eviction(
+    change: Callable[[DriftRoom], None],
+) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted()
         change(room)
         async with room.running():
@@ -100,7 +102,7 @@ def test_statement_22_what_changed_since_the_plan_is_seen_before_the_eviction(ch
 def test_statement_12_a_refused_eviction_is_taken_back_and_tried_later_while_others_go_on(
     status: int, retry_after: float | None, outcome: str, result: str, wait: float
 ) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         blocked, other = room.drifted("a"), room.drifted("b")
         for number in range(10):
             fault = refusal(status)
@@ -123,7 +125,7 @@ def test_statement_12_a_refused_eviction_is_taken_back_and_tried_later_while_oth
 
 
 def test_an_eviction_that_nobody_answers_holds_its_budget_until_it_is_clear_what_became_of_it() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         for number in range(10):
             room.cluster.faults[f"web-1-{number}"] = [refusal(504)]
@@ -140,7 +142,7 @@ def test_an_eviction_that_nobody_answers_holds_its_budget_until_it_is_clear_what
 
 
 def test_a_pod_that_went_although_nobody_answered_counts_as_moved() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
 
         def before(_method: str, path: str) -> None:
@@ -160,7 +162,7 @@ def test_a_pod_that_went_although_nobody_answered_counts_as_moved() -> None:
 
 
 def test_statement_06_and_07_moves_in_vain_become_rare_and_end_and_say_why() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         # The scheduler does not heed us.
         room.cluster.takes = {ON_DEMAND}
@@ -187,7 +189,7 @@ def test_statement_06_and_07_moves_in_vain_become_rare_and_end_and_say_why() -> 
 
 
 def test_a_replacement_that_never_comes_is_told_of() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted()
         room.cluster.start = None
         async with room.running():
@@ -199,7 +201,7 @@ def test_a_replacement_that_never_comes_is_told_of() -> None:
 
 
 def test_statement_31_a_pod_that_does_not_end_is_told_of_and_nothing_else_is_moved() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=8, spot=2)
         room.cluster.grace = 600.0
         async with room.running():

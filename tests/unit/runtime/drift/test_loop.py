@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owner, make_pod, ref
-from support.doubles_drift import STORE, Room, pod_path, virtually
+from support.doubles_drift import STORE, DriftRoom, pod_path, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.actions import SLICE, Cycle
@@ -20,7 +20,7 @@ DEPLOYMENT = "uid-Deployment-web"
 
 
 def test_exactly_the_surplus_is_moved_each_move_remembered_before_it_is_made() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted(on_demand=8, spot=2)
         remembered = []
 
@@ -53,7 +53,7 @@ def test_exactly_the_surplus_is_moved_each_move_remembered_before_it_is_made() -
 
 
 def test_workloads_are_moved_side_by_side_within_the_budget_of_the_cluster() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owners = [room.drifted(f"web-{n}", on_demand=6, spot=4) for n in range(6)]
         room.cluster.start = 20.0
         async with room.running():
@@ -70,7 +70,7 @@ def test_workloads_are_moved_side_by_side_within_the_budget_of_the_cluster() -> 
 
 @pytest.mark.parametrize("at", ["GET", "PATCH"])
 def test_statement_27_nothing_is_sent_once_another_leads(at: str) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted()
 
         def before(method: str, path: str) -> None:
@@ -96,7 +96,7 @@ def test_statement_27_nothing_is_sent_once_another_leads(at: str) -> None:
     ],
 )
 def test_statement_26_nothing_is_moved_by_what_may_be_out_of_date(resource: str, health: Health) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         good, room.health[resource] = room.health[resource], health
         async with room.running():
@@ -114,7 +114,7 @@ def test_statement_26_nothing_is_moved_by_what_may_be_out_of_date(resource: str,
 
 
 def test_claims_that_may_not_be_read_hold_nothing_up() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         room.health["persistentvolumeclaims"] = Health(last_error="403: Forbidden")
         async with room.running():
@@ -125,7 +125,7 @@ def test_claims_that_may_not_be_read_hold_nothing_up() -> None:
 
 
 def test_a_kind_of_others_that_is_out_of_date_holds_up_its_own_workloads() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         custom = make_owner("Database", "db", 10, labels=ENABLED, annotations=keys(spot_percentage=50))
         room.world.up(custom)
@@ -145,7 +145,7 @@ def test_a_kind_of_others_that_is_out_of_date_holds_up_its_own_workloads() -> No
 
 @pytest.mark.parametrize("audit", [False, True])
 def test_statement_28_a_dry_run_asks_and_changes_nothing(*, audit: bool) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted(mode="audit") if audit else room.drifted()
         blocked = room.drifted("b", mode="audit") if audit else room.drifted("b")
         for number in range(10):
@@ -172,7 +172,7 @@ def test_statement_28_a_dry_run_asks_and_changes_nothing(*, audit: bool) -> None
 
 
 def test_a_dry_run_has_the_server_say_that_a_budget_is_exhausted() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted(on_demand=8, spot=2)
         selector = LabelSelector((("app", "web-1"),))
         room.world.up(Budget("b", "shop", "web", selector, allowed=0, current=True))
@@ -189,7 +189,7 @@ def test_a_dry_run_has_the_server_say_that_a_budget_is_exhausted() -> None:
 
 
 def test_the_event_loop_has_its_turn_between_slices() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         count = 3 * SLICE
         for number in range(count):
             room.world.deployment(f"web-{number}", 1, spot_percentage=100)
@@ -215,7 +215,7 @@ def test_the_event_loop_has_its_turn_between_slices() -> None:
 
 
 def test_what_somebody_has_to_put_right_is_told_once() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         for record in list(room.world.state.revisions[owner.uid].pods):
             if record.node is not None and record.node.name == "on-demand-0":
@@ -232,7 +232,7 @@ def test_what_somebody_has_to_put_right_is_told_once() -> None:
 
 
 def test_nothing_is_left_of_a_term_that_ended() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted()
         room.world.up(make_node("spot-0", unschedulable=True), make_node("spot-1", unschedulable=True))
         async with room.running():

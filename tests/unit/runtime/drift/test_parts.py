@@ -4,8 +4,8 @@ from typing import Any, get_args
 
 import pytest
 from support.doubles import ON_DEMAND, SPOT
-from support.doubles_drift import STORE, Room
-from support.doubles_kube import Client, Objects, refusal
+from support.doubles_drift import STORE, DriftRoom
+from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
 from extender.core.drift.backoff import BASE, LONGEST, WorkloadBackoff
@@ -110,12 +110,12 @@ def test_the_store_is_where_the_process_is(monkeypatch: pytest.MonkeyPatch) -> N
     assert store_namespace(DriftSettings(namespace="other")) == "other"
 
 
-class Kept:
+class KeptMemory:
     """A memory, and what it reports."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: StoredObjects) -> None:
         self.reports: list[str] = []
-        self.client = Client(objects)
+        self.client = KubeClient(objects)
         store = DriftStore(self.client, "system", "spotmix-drift")
         self.memory = Memory(store, lambda: f"term {id(self)}", lambda _name, text: self.reports.append(text))
 
@@ -125,8 +125,8 @@ class Kept:
 
 
 async def test_what_changed_is_stored_and_what_is_empty_is_removed() -> None:
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     kept.remember("a", moved=[1.0])
     kept.remember("b", moved=[2.0])
@@ -137,15 +137,15 @@ async def test_what_changed_is_stored_and_what_is_empty_is_removed() -> None:
     kept.remember("b")
     await kept.memory.save()
     assert list(objects.stored[STORE]["data"]) == ["a"]
-    again = Kept(objects)
+    again = KeptMemory(objects)
     await again.memory.open()
     assert again.memory.history.workloads == {"a": WorkloadHistory(moved=[1.0])}
     assert again.reports == []
 
 
 async def test_what_could_not_be_stored_is_stored_the_next_time() -> None:
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     kept.remember("a", moved=[1.0])
     kept.client.down = True
@@ -158,8 +158,8 @@ async def test_what_could_not_be_stored_is_stored_the_next_time() -> None:
 
 
 async def test_a_store_that_was_deleted_is_written_anew_as_a_whole() -> None:
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     kept.remember("a", moved=[1.0])
     await kept.memory.save()
@@ -173,8 +173,8 @@ async def test_a_store_that_was_deleted_is_written_anew_as_a_whole() -> None:
 async def test_what_is_oldest_is_forgotten_when_not_all_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extender.runtime.drift.memory.MAX_BYTES", 900)
     monkeypatch.setattr(driftstore, "MAX_BYTES", 900)
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     kept.remember("flying", in_flight=[InFlight(MOVE, 0.0, 0.0)])
     await kept.memory.save()
@@ -192,9 +192,9 @@ async def test_what_is_oldest_is_forgotten_when_not_all_fits(monkeypatch: pytest
 
 
 async def test_entries_that_do_not_decode_are_neither_lost_nor_written_over() -> None:
-    objects = Objects()
+    objects = StoredObjects()
     objects.put(STORE, {"data": {"a": "?", "b": '{"version": 1, "moved": [1]}'}})
-    kept = Kept(objects)
+    kept = KeptMemory(objects)
     await kept.memory.open()
     assert list(kept.memory.unreadable) == ["a"]
     kept.remember("b", moved=[2.0])
@@ -209,8 +209,8 @@ async def test_entries_that_do_not_decode_are_neither_lost_nor_written_over() ->
 
 
 async def test_a_person_may_make_it_forget_a_workload() -> None:
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     for name in ("a", "b", "c"):
         kept.remember(name, moved=[1.0])
@@ -226,8 +226,8 @@ async def test_a_person_may_make_it_forget_a_workload() -> None:
 
 
 async def test_a_store_that_was_deleted_is_made_anew_without_a_move() -> None:
-    objects = Objects()
-    kept = Kept(objects)
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
     await kept.memory.open()
     kept.remember("a", moved=[1.0])
     await kept.memory.save()
@@ -237,8 +237,8 @@ async def test_a_store_that_was_deleted_is_made_anew_without_a_move() -> None:
 
 
 async def test_a_memory_that_another_has_taken_over_is_closed() -> None:
-    objects = Objects()
-    kept, another = Kept(objects), Kept(objects)
+    objects = StoredObjects()
+    kept, another = KeptMemory(objects), KeptMemory(objects)
     await kept.memory.open()
     await another.memory.open()
     kept.remember("a", moved=[1.0])
@@ -248,7 +248,7 @@ async def test_a_memory_that_another_has_taken_over_is_closed() -> None:
 
 
 async def test_a_refused_read_leaves_it_closed() -> None:
-    kept = Kept(Objects())
+    kept = KeptMemory(StoredObjects())
 
     def before(_method: str, _path: str) -> None:
         raise refusal(403)
@@ -305,7 +305,7 @@ def test_every_series_of_the_loop_is_there_from_the_start() -> None:
 
 def test_gauges_of_a_loop_that_does_not_run_are_zero_and_complete() -> None:
     async def main() -> None:
-        room = Room()
+        room = DriftRoom()
         room.world.nodes(spot=1, on_demand=1)
         readings = {r.family.name: r.values for r in drift_readings(room.drift, room.world.state, room.now())}
         assert {value for values in readings.values() for value in values.values()} == {0.0}
@@ -317,7 +317,7 @@ def test_gauges_of_a_loop_that_does_not_run_are_zero_and_complete() -> None:
 
 def test_gauges_tell_of_moves_in_flight_and_of_what_is_in_the_way() -> None:
     async def main() -> None:
-        room = Room()
+        room = DriftRoom()
         room.world.nodes(spot=2, on_demand=2)
         room.drifted(on_demand=8, spot=2)
         given_up = room.world.workload(room.drifted("given-up"))

@@ -1,7 +1,7 @@
 """What the drift loop remembers from one leader to the next, in virtual time, and what it does when it cannot."""
 
 from support.doubles import ON_DEMAND, SPOT
-from support.doubles_drift import STORE, Room, virtually
+from support.doubles_drift import STORE, DriftRoom, virtually
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
@@ -12,7 +12,7 @@ DEPLOYMENT = "uid-Deployment-web"
 
 def test_statement_09_back_off_and_moves_in_flight_outlive_the_process() -> None:
     async def main() -> None:
-        first = Room()
+        first = DriftRoom()
         first.world.nodes(spot=2, on_demand=2)
         owner = first.drifted()
         first.cluster.takes = {ON_DEMAND}
@@ -20,7 +20,7 @@ def test_statement_09_back_off_and_moves_in_flight_outlive_the_process() -> None
             await first.after(3)
             # Killed while it backs off.
         assert len(first.cluster.granted) == 1
-        second = Room(first.objects, first.world)
+        second = DriftRoom(first.objects, first.world)
         async with second.running():
             await second.after(50)
             assert second.cluster.granted == []
@@ -33,14 +33,14 @@ def test_statement_09_back_off_and_moves_in_flight_outlive_the_process() -> None
 
 def test_a_move_in_flight_is_judged_by_the_next_leader() -> None:
     async def main() -> None:
-        first = Room()
+        first = DriftRoom()
         first.world.nodes(spot=2, on_demand=2)
         owner = first.drifted(on_demand=8, spot=2)
         first.cluster.start = 60.0
         async with first.running():
             await first.after(3)
         assert len(first.stored[DEPLOYMENT]["inFlight"]) == 1
-        second = Room(first.objects, first.world)
+        second = DriftRoom(first.objects, first.world)
         async with second.running():
             await second.after(20)
             # One at a time, whoever began it.
@@ -54,7 +54,7 @@ def test_a_move_in_flight_is_judged_by_the_next_leader() -> None:
 
 
 def test_without_its_memory_nothing_is_moved() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
 
         def before(_method: str, path: str) -> None:
@@ -76,7 +76,7 @@ def test_without_its_memory_nothing_is_moved() -> None:
 
 
 def test_a_move_that_cannot_be_remembered_is_not_made() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
 
         def before(method: str, path: str) -> None:
@@ -96,7 +96,7 @@ def test_a_move_that_cannot_be_remembered_is_not_made() -> None:
 
 
 def test_a_workload_whose_entry_cannot_be_read_is_left_alone_until_it_is_put_right() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         broken, other = room.drifted("a"), room.drifted("b")
         room.objects.put(STORE, {"data": {"uid-Deployment-a": '{"version": 9}'}})
         async with room.running():
@@ -116,7 +116,7 @@ def test_a_workload_whose_entry_cannot_be_read_is_left_alone_until_it_is_put_rig
 
 
 def test_a_store_that_another_has_taken_over_is_read_anew() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         async with room.running():
             await room.after(0.5)

@@ -7,14 +7,14 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from support.doubles import ON_DEMAND, SPOT
-from support.doubles_drift import Room
+from support.doubles_drift import DriftRoom
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 from support.tracing import Kept
 
 from extender.telemetry.logs import tidy
 
-Check = Callable[[Room], Awaitable[None]]
+Check = Callable[[DriftRoom], Awaitable[None]]
 
 
 def traced(check: Check, **settings: Any) -> Kept:
@@ -22,7 +22,7 @@ def traced(check: Check, **settings: Any) -> Kept:
     kept = Kept()
 
     async def main() -> None:
-        room = Room(tracer=kept.tracer, **settings)
+        room = DriftRoom(tracer=kept.tracer, **settings)
         room.world.nodes(spot=2, on_demand=2)
         await check(room)
 
@@ -34,7 +34,7 @@ def told(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
-async def one_move(room: Room) -> None:
+async def one_move(room: DriftRoom) -> None:
     room.drifted(on_demand=6, spot=4)
     async with room.running():
         await room.after(60)
@@ -69,7 +69,7 @@ def test_its_log_lines_name_its_trace() -> None:
     processors = [lambda _logger, _method, line: {**line, **kept.tracer.log_keys()}]
 
     async def main() -> None:
-        room = Room(tracer=kept.tracer)
+        room = DriftRoom(tracer=kept.tracer)
         room.world.nodes(spot=2, on_demand=2)
         await one_move(room)
 
@@ -85,7 +85,7 @@ def test_its_log_lines_name_its_trace() -> None:
 
 @pytest.mark.parametrize(("status", "outcome", "failed"), [(429, "blocked", False), (403, "refused", True)])
 def test_a_move_that_is_refused_ends_with_that(status: int, outcome: str, *, failed: bool) -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         def before(_method: str, path: str) -> None:
             if path.endswith("/eviction"):
                 raise refusal(status, "Refused")
@@ -111,7 +111,7 @@ def test_a_dry_run_is_over_with_its_answer() -> None:
 
 
 def test_a_move_in_vain_has_failed() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.cluster.takes = {ON_DEMAND}
         await one_move(room)
 
@@ -126,7 +126,7 @@ def test_who_leads_next_tells_of_a_move_that_another_began() -> None:
     kept = Kept()
 
     async def main() -> None:
-        first = Room(tracer=kept.tracer)
+        first = DriftRoom(tracer=kept.tracer)
         first.world.nodes(spot=2, on_demand=2)
         first.drifted(on_demand=6, spot=4)
         first.cluster.start = 60.0
@@ -135,7 +135,7 @@ def test_who_leads_next_tells_of_a_move_that_another_began() -> None:
         left = kept.one("move")
         assert told(left)["spotmix.outcome"] == "handed-over"
         assert told(kept.one("replace"))["spotmix.outcome"] == "handed-over"
-        second = Room(first.objects, first.world, kept.tracer)
+        second = DriftRoom(first.objects, first.world, kept.tracer)
         async with second.running():
             await second.after(80)
 
@@ -147,9 +147,9 @@ def test_who_leads_next_tells_of_a_move_that_another_began() -> None:
 
 
 def test_nothing_is_kept_of_moves_that_are_over() -> None:
-    rooms: list[Room] = []
+    rooms: list[DriftRoom] = []
 
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         rooms.append(room)
         await one_move(room)
 

@@ -2,7 +2,7 @@
 
 import structlog
 from support.doubles import SPOT
-from support.doubles_drift import Room
+from support.doubles_drift import DriftRoom
 from support.doubles_servers import run_virtually
 
 from extender.telemetry.logs import tidy
@@ -10,7 +10,7 @@ from extender.telemetry.logs import tidy
 
 def test_lines_of_a_move_say_whose_it_is_in_one_way() -> None:
     async def main() -> None:
-        room = Room()
+        room = DriftRoom()
         room.world.nodes(spot=2, on_demand=2)
         room.drifted(on_demand=6, spot=4)
         async with room.running():

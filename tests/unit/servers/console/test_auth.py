@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.console import ConsoleBench, Page, Reader, request
+from support.console import ConsoleBench, ConsoleReader, Page, request
 from support.doubles import ENABLED, make_owner, ref
 from support.doubles_servers import run_virtually
 
@@ -240,8 +240,8 @@ async def test_where_everybody_may_look_there_is_no_form() -> None:
     assert "Sign out" not in (await bench.get("/console")).text
 
 
-def listen(bench: ConsoleBench, *headers: tuple[bytes, bytes]) -> tuple[Reader, asyncio.Task[None]]:
-    reader = Reader()
+def listen(bench: ConsoleBench, *headers: tuple[bytes, bytes]) -> tuple[ConsoleReader, asyncio.Task[None]]:
+    reader = ConsoleReader()
     serving: Awaitable[None] = bench.app(request(STREAM, "GET", *headers), reader.receive, reader.send)
     return reader, asyncio.ensure_future(serving)
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.console import ConsoleBench, Reader, request
+from support.console import ConsoleBench, ConsoleReader, request
 from support.doubles_servers import run_virtually
 
 from extender.core.model.objects import OwnerRef
@@ -26,8 +26,10 @@ def web(bench: ConsoleBench) -> OwnerRef:
     return bench.world.deployment("web", 500, spot_percentage=50)
 
 
-def listen(bench: ConsoleBench, path: str = STREAM, *headers: tuple[bytes, bytes]) -> tuple[Reader, asyncio.Task[None]]:
-    reader = Reader()
+def listen(
+    bench: ConsoleBench, path: str = STREAM, *headers: tuple[bytes, bytes]
+) -> tuple[ConsoleReader, asyncio.Task[None]]:
+    reader = ConsoleReader()
     serving: Awaitable[None] = bench.app(request(path, "GET", *headers), reader.receive, reader.send)
     return reader, asyncio.ensure_future(serving)
 

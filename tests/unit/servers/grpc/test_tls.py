@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from support.api import LOOPBACK, ApiBench, stub, target
-from support.certificates import Authority, Pair
+from support.certificates import Authority, KeyPair
 
 from extender.core.model.errors import ConfigError
 from extender.servers.grpc.server import RpcServer
@@ -14,7 +14,7 @@ from extender.servers.grpc.tls import RpcTls
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
-class Files:
+class GrpcFiles:
     """A server's certificate and client CA as files, and what clients need."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Files:
         self.pairs = {name: authority.issue(folder, f"client-{name}") for name, authority in self.clients.items()}
         self.server = self.issue("old")
 
-    def issue(self, name: str) -> Pair:
+    def issue(self, name: str) -> KeyPair:
         """Write the server's certificate, signed by that authority."""
         return self.authorities[name].issue(self.folder, "server", (LOOPBACK,))
 
@@ -42,12 +42,12 @@ class Files:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path)
+def files(tmp_path: Path) -> GrpcFiles:
+    return GrpcFiles(tmp_path)
 
 
 @pytest.fixture
-def tls(files: Files) -> RpcTls:
+def tls(files: GrpcFiles) -> RpcTls:
     return files.tls()
 
 
@@ -73,14 +73,14 @@ async def admitted(server: RpcServer, credentials: grpc.ChannelCredentials) -> b
         return True
 
 
-async def test_clients_have_to_show_a_certificate_of_the_ca(server: RpcServer, files: Files) -> None:
+async def test_clients_have_to_show_a_certificate_of_the_ca(server: RpcServer, files: GrpcFiles) -> None:
     assert await admitted(server, files.credentials("old", "old"))
     assert not await admitted(server, files.credentials("old", "new"))
     assert not await admitted(server, files.credentials("old"))
     assert not await admitted(server, files.credentials("new", "old"))
 
 
-async def test_without_a_client_ca_none_is_asked_for(files: Files) -> None:
+async def test_without_a_client_ca_none_is_asked_for(files: GrpcFiles) -> None:
     server = ApiBench().server(files.tls(verifies=False))
     await server.start()
     assert await admitted(server, files.credentials("old"))
@@ -88,7 +88,7 @@ async def test_without_a_client_ca_none_is_asked_for(files: Files) -> None:
 
 
 async def test_a_certificate_is_exchanged_without_a_dropped_connection(
-    server: RpcServer, tls: RpcTls, files: Files
+    server: RpcServer, tls: RpcTls, files: GrpcFiles
 ) -> None:
     before = tls.ends
     async with grpc.aio.secure_channel(target(server), files.credentials("old", "old")) as channel:
@@ -104,7 +104,7 @@ async def test_a_certificate_is_exchanged_without_a_dropped_connection(
         await stub(channel).ListWorkloads(pb.ListWorkloadsRequest())
 
 
-async def test_a_client_ca_is_exchanged_without_a_restart(server: RpcServer, tls: RpcTls, files: Files) -> None:
+async def test_a_client_ca_is_exchanged_without_a_restart(server: RpcServer, tls: RpcTls, files: GrpcFiles) -> None:
     assert await admitted(server, files.credentials("old", "old"))
     files.clients["new"].write(files.client_ca)
     assert tls.reload()
@@ -112,7 +112,7 @@ async def test_a_client_ca_is_exchanged_without_a_restart(server: RpcServer, tls
     assert not await admitted(server, files.credentials("old", "old"))
 
 
-async def test_what_does_not_fit_keeps_the_last_good_one(server: RpcServer, tls: RpcTls, files: Files) -> None:
+async def test_what_does_not_fit_keeps_the_last_good_one(server: RpcServer, tls: RpcTls, files: GrpcFiles) -> None:
     good = files.server.key.read_bytes()
     files.server.key.write_bytes(files.pairs["old"].key.read_bytes())
     for _ in range(2):
@@ -124,6 +124,6 @@ async def test_what_does_not_fit_keeps_the_last_good_one(server: RpcServer, tls:
     assert await admitted(server, files.credentials("old", "old"))
 
 
-def test_files_that_cannot_be_used_are_named(files: Files) -> None:
+def test_files_that_cannot_be_used_are_named(files: GrpcFiles) -> None:
     with pytest.raises(ConfigError, match=r"TLS certificate /nowhere.pem and key .* /nowhere.pem is no file"):
         RpcTls("/nowhere.pem", str(files.server.key))
