@@ -1,6 +1,7 @@
 """Asking a component whether it is ready: a health address over TLS, or a Unix socket that accepts."""
 
 import asyncio
+import os
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,7 +29,12 @@ def socket_probe(path: Path) -> Probe:
 
     async def probe() -> str:
         try:
-            _, writer = await asyncio.open_unix_connection(path)
+            folder = os.open(path.parent, os.O_PATH)
+            try:
+                # The address of a socket has 108 bytes, which the path of a run directory may exceed.
+                _, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{path.name}")
+            finally:
+                os.close(folder)
         except OSError as error:
             return f"{path.name}: {error.strerror or error}"
         writer.close()

@@ -9,6 +9,7 @@ import pytest_asyncio
 import yaml
 from programs import ROOT
 from support.dashboards import Target, filled, targets
+from support.patience import stretched
 from support.prometheus import Series
 from support.storm import TAKEN, Storm, storm
 
@@ -91,7 +92,9 @@ async def test_every_panel_shows_what_it_is_there_for(seen: Storm) -> None:
         if target.kind != "table":
             assert len(names) == len(set(names)), f"two series of one name: {target}: {names}"
         for name, series in zip(names, found, strict=True):
-            assert target.labels <= set(series["metric"]), f"{target}: {series['metric']}"
+            lacking = target.labels - set(series["metric"])
+            # Who does not lead, and is asked as the lead changes, decides on no class.
+            assert not lacking or series["metric"].get("outcome") == "refused", f"{target}: {series['metric']}"
             known = [value for value in values(series) if not math.isnan(value)]
             # Of a verb that nobody used there is no percentile.
             assert known or "histogram_quantile" in target.expr, f"no number: {target} {name}"
@@ -101,7 +104,7 @@ async def test_every_panel_shows_what_it_is_there_for(seen: Storm) -> None:
     missed = {key: (shown.get(key), least) for key, least in SEEN.items() if not shown.get(key, 0.0) >= least}
     assert not missed
     for verb in ("filter", "prioritize"):
-        assert 0 < shown[f"Time to answer: {verb}", "99 %"] < 1
+        assert 0 < shown[f"Time to answer: {verb}", "99 %"] < stretched(1)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from support.audit import Audit
 from support.cluster import Cluster, pod_template, policy
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 
 from extender.core.model.eventreasons import EventReason
@@ -57,7 +57,7 @@ class ScaleIns:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def scaleins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ScaleIns]:
     audit = Audit(tmp_path_factory.mktemp("audit"), SPOTMIX)
-    async with open_stage(flags=("--scale-in-settle", "0.5s"), apiserver_flags=audit.flags) as stage:
+    async with open_stage(flags=("--scale-in-settle", f"{stretched(0.5):.2f}s"), apiserver_flags=audit.flags) as stage:
         yield ScaleIns(stage, audit)
 
 

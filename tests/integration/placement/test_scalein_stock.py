@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 from support.cluster import Cluster, policy
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.stage import open_stage
 
 from extender.core.policy.seats import TwoClassSeats
@@ -49,7 +49,7 @@ async def on_demand_after_each_step(flags: Sequence[str], *, costs: bool) -> lis
 
 
 async def test_scale_in_with_costs_and_without() -> None:
-    with_costs = await on_demand_after_each_step(("--scale-in-settle", "0.5s"), costs=True)
+    with_costs = await on_demand_after_each_step(("--scale-in-settle", f"{stretched(0.5):.2f}s"), costs=True)
     without = await on_demand_after_each_step(("--scale-in-deletion-cost", "false"), costs=False)
     print("| replicas | on-demand wanted | with costs | without | without, workloads off |")
     for replicas, seated, stock in zip(SIZES, with_costs, without, strict=True):

@@ -243,3 +243,14 @@ async def test_probes_tell_what_they_miss(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "socket"))
         listener.listen()
         assert await socket_probe(tmp_path / "socket")() == READY
+
+
+async def test_a_socket_may_be_deep_in_folders(tmp_path: Path) -> None:
+    deep = tmp_path / ("long-name-" * 12)
+    deep.mkdir()
+    folder = os.open(deep, os.O_PATH)
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(f"/proc/self/fd/{folder}/socket")
+        os.close(folder)
+        listener.listen()
+        assert await socket_probe(deep / "socket")() == READY
