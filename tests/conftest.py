@@ -12,8 +12,8 @@ register_profiles()
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    return lanes()
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return lanes(config.option.markexpr)
 
 
 @pytest.hookimpl(optionalhook=True)

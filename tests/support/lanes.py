@@ -18,9 +18,12 @@ SHARING: Mapping[str, Sequence[str]] = {
 """By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""
 
 
-def lanes() -> int:
-    """How many lanes use the processors well: tests on a control plane wait half of their time."""
-    return (os.cpu_count() or 1) + 1
+def lanes(selected: str) -> int:
+    """How many lanes use the processors well, for tests that are selected by an expression of markers.
+
+    Those on a control plane wait for half of their time, the others for nothing.
+    """
+    return (os.cpu_count() or 1) + ("not controlplane" not in selected)
 
 
 def unit_of(nodeid: str) -> str:

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from generate.chart import CHART, NAMESPACE, RELEASE, documents, pick, pod_templates, run_helm, template
@@ -20,13 +22,31 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(l
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
+def lost(rendered: Any, accepted: Any, path: str = "") -> Iterator[str]:
+    """The paths of what was rendered and is not in what the API server made of it."""
+    if isinstance(rendered, dict):
+        for key, value in rendered.items():
+            if value in (None, {}, []):
+                continue
+            if not isinstance(accepted, dict) or key not in accepted:
+                yield f"{path}.{key}"
+            else:
+                yield from lost(value, accepted[key], f"{path}.{key}")
+    elif isinstance(rendered, list):
+        if not isinstance(accepted, list) or len(accepted) < len(rendered):
+            yield path
+        else:
+            for number, (mine, its) in enumerate(zip(rendered, accepted, strict=False)):
+                yield from lost(mine, its, f"{path}[{number}]")
+
+
 @pytest.mark.parametrize("name", VALUE_SETS)
 async def test_every_object_is_accepted(objects: Objects, name: str) -> None:
     await objects.apply(namespace(NAMESPACE, RESTRICTED))
     rendered = template(VALUE_SETS[name])
     for each in rendered:
         accepted = await objects.apply(each, dry_run=True)
-        assert accepted["metadata"]["name"] == each["metadata"]["name"]
+        assert list(lost(each, accepted)) == [], f"{each['kind']} {each['metadata']['name']}"
     for deployment, pod in pod_templates(rendered):
         # The namespace enforces the strictest of the Pod Security Standards; on Deployments that is a warning at most.
         metadata = {**pod["metadata"], "name": deployment, "namespace": NAMESPACE}

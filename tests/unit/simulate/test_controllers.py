@@ -1,7 +1,8 @@
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.simulated import SETTLED, add, pods_of, pool, virtual
 
 from extender.simulate.api import Cause
@@ -22,7 +23,7 @@ def test_a_deployment_has_its_replicas_at_its_split() -> None:
     assert all(pod.ready for pod in pods_of(cluster, uid))
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.lists(st.integers(0, 24), min_size=1, max_size=6), st.integers(0, 100), st.integers(0, 4))
 def test_scaling_lands_on_the_target_without_an_eviction(sizes: list[int], percentage: int, floor: int) -> None:
     cluster = virtual(*POOLS)
@@ -86,7 +87,7 @@ def test_a_stateful_set_makes_a_lost_ordinal_anew_and_rolls_out_from_the_top() -
     assert (len(live(cluster, uid)), cluster.owner(uid).rolling) == (3, False)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(st.integers(1, 6), st.integers(1, 15), st.lists(st.integers(0, 5), max_size=4))
 def test_a_job_ends_after_its_completions_whatever_is_lost(parallel: int, completions: int, kills: list[int]) -> None:
     cluster = virtual(*POOLS)

@@ -1,6 +1,7 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.simulated import SETTLED, add, pods_of, pool, virtual
 
 from extender.core.model.constraints import Constraints, PodTerm, Spread
@@ -17,7 +18,7 @@ def test_the_sample_is_that_of_the_scheduler(nodes: int, percentage: int, wanted
     assert sample_size(nodes, percentage) == wanted
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(
     st.lists(
         st.tuples(st.integers(1, 25), st.integers(0, 100), st.sampled_from([100, 700, 1500])), min_size=1, max_size=6

@@ -4,9 +4,10 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import World, make_node, make_owner, make_pod, make_view, ref
+from support.examples import examples
 
 from extender.core.model.objects import OwnerRef, Pod
 from extender.core.model.reasons import Reason
@@ -68,7 +69,7 @@ class Burst:
             pending = [uid for uid, events in self.late.items() if events]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(RANDOM, policies(), st.integers(1, 25))
 def test_a_burst_fills_the_target_at_every_prefix(random: Random, policy: dict[str, Any], replicas: int) -> None:
     burst = Burst(random, policy, replicas)
@@ -81,7 +82,7 @@ def test_a_burst_fills_the_target_at_every_prefix(random: Random, policy: dict[s
     assert burst.world.state.reserved == 0
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(RANDOM, policies(), st.integers(2, 15))
 def test_replacements_take_the_seats_that_were_left(random: Random, policy: dict[str, Any], replicas: int) -> None:
     burst = Burst(random, policy, replicas)
@@ -100,7 +101,7 @@ def test_replacements_take_the_seats_that_were_left(random: Random, policy: dict
     assert burst.world.split(burst.owner) == exact(burst.policy.seats.target(replicas))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(RANDOM, st.integers(1, 3), st.integers(1, 14), st.booleans())
 def test_no_pool_is_ever_over_its_cap(random: Random, cap: int, replicas: int, percent: bool) -> None:
     world = World()

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.doubles import RULES, make_node, make_pod
+from support.examples import examples
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints, PodTerm
 from extender.core.model.objects import EMPTY, Node, OwnerRef, Pod, Requests
@@ -212,4 +213,4 @@ class AnyEvents(RuleBasedStateMachine):
 
 
 TestAnyEvents = AnyEvents.TestCase
-TestAnyEvents.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyEvents.settings = settings(examples(150), stateful_step_count=40)

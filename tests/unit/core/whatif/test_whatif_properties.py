@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import (
     ENABLED,
@@ -20,6 +20,7 @@ from support.doubles import (
     make_pod,
     ref,
 )
+from support.examples import examples
 from support.whatif import WEB, ask, fill, free, nodes, one, some
 
 from extender.core.model.objects import OwnerRef
@@ -79,7 +80,7 @@ def standing(world: World, owner: OwnerRef) -> dict[str, int]:
     return some(revision.filled) if revision is not None else {}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(CLUSTERS, POLICIES, st.integers(1, 14), st.integers(0, 14))
 def test_scaling_comes_to_what_decisions_come_to(
     cluster: dict[str, list[int]], policy: dict[str, Any], first: int, size: int
@@ -99,7 +100,7 @@ def test_scaling_comes_to_what_decisions_come_to(
     assert some(after.actual) == standing(world, web)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(CLUSTERS, POLICIES, POLICIES, st.tuples(st.integers(1, 14), st.integers(0, 14), st.integers(0, 14)))
 def test_counts_add_up_and_nothing_is_overfull(
     cluster: dict[str, list[int]], policy: dict[str, Any], other: dict[str, Any], sizes: tuple[int, int, int]
@@ -129,7 +130,7 @@ def test_counts_add_up_and_nothing_is_overfull(
                 assert taken <= room
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(CLUSTERS, POLICIES, st.integers(0, 14))
 def test_a_lost_pool_comes_to_what_decisions_come_to(
     cluster: dict[str, list[int]], policy: dict[str, Any], size: int
@@ -165,7 +166,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(CLUSTERS, POLICIES, EVENTS)
 def test_the_cluster_may_change_during_pauses(
     cluster: dict[str, list[int]], policy: dict[str, Any], events: list[tuple[str, int]]
