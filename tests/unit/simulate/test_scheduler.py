@@ -6,6 +6,8 @@ from support.simulated import SETTLED, add, pods_of, pool, virtual
 
 from extender.core.model.constraints import Constraints, PodTerm, Spread
 from extender.core.model.selectors import LabelSelector
+from extender.core.state.events import Event, Upsert
+from extender.simulate.api import VirtualPod, Watcher
 from extender.simulate.feasible import sample_size
 from extender.simulate.spotmix import SpotmixOptions
 
@@ -78,6 +80,24 @@ def test_few_nodes_of_a_class_outside_of_the_sample_are_found() -> None:
     uid = add(cluster, replicas=12, cpu=100, spot_percentage=100)
     cluster.run(SETTLED)
     assert cluster.split(uid) == {"spot": 12}
+
+
+def test_a_node_is_nominated_when_the_watch_says_that_the_scheduler_has_given_the_pod_up() -> None:
+    cluster = virtual(pool("od", 300, "on-demand"), pool("spot", 3), spotmix=SpotmixOptions(lag=0.05, patch=0.02))
+    nominated: dict[str, float] = {}
+
+    class Nominations(Watcher):
+        def pod(self, pod: VirtualPod, event: Event) -> None:
+            if pod.nominated and isinstance(event, Upsert):
+                nominated.setdefault(pod.uid, cluster.clock.now - (pod.unscheduled_since or 0.0))
+
+    cluster.api.watchers.append(Nominations())
+    uid = add(cluster, replicas=0, cpu=100, spot_percentage=100)
+    cluster.run(SETTLED)
+    cluster.scale(uid, 12)
+    cluster.run(SETTLED)
+    assert len(nominated) >= 3
+    assert list(nominated.values()) == pytest.approx([0.07] * len(nominated), abs=1e-5)
 
 
 def test_nodes_that_are_refused_get_nothing() -> None:
