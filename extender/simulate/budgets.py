@@ -142,29 +142,33 @@ class DisruptionController(Watcher):
                 tops[owner.uid] = owner.replicas or 0
         return sum(tops.values())
 
-    def evict(self, namespace: str, name: str, uid: str) -> Outcome:
-        """Evict a pod, as the API server does; `uid` is the precondition, empty for none."""
+    def evict(self, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> Outcome:
+        """Evict a pod, as the API server does; `uid` is the precondition, empty for none.
+
+        A dry run checks everything, budgets too, and changes nothing.
+        """
         pod = self._api.pod_named(namespace, name)
         if pod is None:
             return Outcome(Answer.GONE, 404)
         if uid and pod.uid != uid:
             return Outcome(Answer.CHANGED, 409)
         if pod.ended or pod.terminating or not pod.running:
-            return self._delete(pod)
+            return self._delete(pod, dry_run=dry_run)
         budgets = [self._api.budgets[each] for each in self._of(pod)]
         if len(budgets) > 1:
             return Outcome(Answer.BUDGETS, 500)
         if budgets:
-            refusal = self._take(budgets[0], pod)
+            refusal = self._take(budgets[0], pod, dry_run=dry_run)
             if refusal is not None:
                 return refusal
-        return self._delete(pod)
+        return self._delete(pod, dry_run=dry_run)
 
-    def _delete(self, pod: VirtualPod) -> Outcome:
-        self._api.delete_pod(pod, Cause.SPOTMIX)
+    def _delete(self, pod: VirtualPod, *, dry_run: bool) -> Outcome:
+        if not dry_run:
+            self._api.delete_pod(pod, Cause.SPOTMIX)
         return Outcome(Answer.EVICTED, 201)
 
-    def _take(self, budget: Budget, pod: VirtualPod) -> Outcome | None:
+    def _take(self, budget: Budget, pod: VirtualPod, *, dry_run: bool) -> Outcome | None:
         """Take the pod out of a budget; what is refused otherwise, None when nothing is."""
         status = self._status[budget.uid]
         if not pod.ready and (
@@ -177,6 +181,7 @@ class DisruptionController(Watcher):
             return Outcome(Answer.FORBIDDEN, 403)
         if budget.allowed == 0:
             return Outcome(Answer.BUDGET, 429)
-        status.disrupted[pod.uid] = self._api.clock.now
-        self._api.put(replace(budget, allowed=budget.allowed - 1))
+        if not dry_run:
+            status.disrupted[pod.uid] = self._api.clock.now
+            self._api.put(replace(budget, allowed=budget.allowed - 1))
         return None

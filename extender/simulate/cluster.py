@@ -16,7 +16,7 @@ from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.budgets import BudgetSpec, DisruptionController
 from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
-from extender.simulate.drifting import DriftLoop
+from extender.simulate.drift import VirtualDrift
 from extender.simulate.kubelet import Kubelets
 from extender.simulate.machines import Pool, PoolSpec
 from extender.simulate.meter import Meter
@@ -89,11 +89,11 @@ class Cluster:
         self.budgets = DisruptionController(self.api)
         self.spotmix = VirtualSpotmix(self.api, options.rules, options.spotmix) if options.spotmix is not None else None
         self.scheduler = Scheduler(self.api, self.truth, self.spotmix, Random(ties), options.scheduler, self.refused)
-        self.drift: DriftLoop | None = None
+        self.drift: VirtualDrift | None = None
         if self.spotmix is not None:
             self.api.admit = self._admit
         if self.spotmix is not None and options.drift is not None:
-            self.drift = DriftLoop(self.api, self.spotmix, self.budgets, options.drift, Random(drift))
+            self.drift = VirtualDrift(self.api, self.spotmix, self.budgets, options.drift, Random(drift))
         self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
         self.api.watchers += [self.spotmix] if self.spotmix is not None else []
         self.api.watchers.append(self.scheduler)

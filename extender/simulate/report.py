@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from extender.core.model.reasons import Reason
 from extender.simulate.build import Built
-from extender.simulate.drifting import DriftLoop
+from extender.simulate.drift import VirtualDrift
 from extender.simulate.meter import Tally
 
 HOUR = 3600.0
@@ -161,7 +161,7 @@ def report(built: Built, seed: int, duration: float) -> Report:
     )
 
 
-def _drift(loop: DriftLoop | None) -> Drift:
+def _drift(loop: VirtualDrift | None) -> Drift:
     if loop is None:
         return Drift()
     return Drift(

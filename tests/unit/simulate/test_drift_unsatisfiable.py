@@ -11,7 +11,7 @@ from extender.core.model.constraints import Constraints, PodTerm
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import LabelSelector
 from extender.simulate.cluster import Cluster
-from extender.simulate.drifting import DriftLoop
+from extender.simulate.drift import VirtualDrift
 from extender.simulate.machines import PoolSpec
 from extender.wire.kube_v1 import RawTaint
 
@@ -20,10 +20,10 @@ ON_DEMAND = pool("od", 8, "on-demand")
 TINY = {"cpu": "600m", "memory": "16Gi", "pods": 110}
 TAINTED = (RawTaint("dedicated", "NoSchedule", "db"),)
 ALONE_IN_ITS_ZONE = Constraints(anti_affinity=(PodTerm("topology.kubernetes.io/zone", LabelSelector()),))
-Steady = tuple[Cluster, DriftLoop, list[str]]
+Steady = tuple[Cluster, VirtualDrift, list[str]]
 
 
-def started(*pools: PoolSpec) -> tuple[Cluster, DriftLoop]:
+def started(*pools: PoolSpec) -> tuple[Cluster, VirtualDrift]:
     cluster = virtual(*pools, drift=DriftOptions(DRIFT, INTERVAL))
     assert cluster.drift is not None
     return cluster, cluster.drift
@@ -62,7 +62,7 @@ def budgeted(count: int) -> Steady:
     return cluster, loop, uids
 
 
-def run(cluster: Cluster, loop: DriftLoop, cycles: int = CYCLES) -> int:
+def run(cluster: Cluster, loop: VirtualDrift, cycles: int = CYCLES) -> int:
     """Run that many cycles; the evictions in them."""
     before = loop.evictions.total()
     cluster.run(cycles * INTERVAL)
