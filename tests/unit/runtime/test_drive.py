@@ -29,24 +29,33 @@ class Alarms:
 
 
 class Scene:
-    """A drive that runs; `done` are the actions with the time they were carried out at."""
+    """A drive that runs.
 
-    def __init__(self) -> None:
+    `done` are the actions with the time they were carried out at, `more` how many others the next ones make due.
+    """
+
+    def __init__(self, longest: float) -> None:
         self.alarms = Alarms()
         self.done: list[tuple[float, float]] = []
         self.reports: list[str] = []
+        self.more: list[int] = []
         self.now = asyncio.get_running_loop().time
-        self.drive = Drive("alarms", self.alarms, self.perform, lambda _, text: self.reports.append(text), now=self.now)
+        self.drive = Drive("alarms", self.alarms, self.perform, self.report, now=self.now, longest=longest)
+
+    def report(self, _name: str, text: str) -> None:
+        self.reports.append(text)
 
     def perform(self, action: float) -> None:
         if action < 0:
             raise ValueError(action)
         self.done.append((action, self.now()))
+        if self.more:
+            self.alarms.times += [self.now()] * self.more.pop(0)
 
 
-def driven(check: Callable[[Scene], Awaitable[None]]) -> None:
+def driven(check: Callable[[Scene], Awaitable[None]], longest: float = LONGEST) -> None:
     async def main() -> None:
-        scene = Scene()
+        scene = Scene(longest)
         task = asyncio.create_task(scene.drive.run())
         await asyncio.sleep(0.1)
         try:
@@ -102,5 +111,29 @@ def test_a_fault_in_one_action_is_told_and_ends_no_other() -> None:
         await asyncio.sleep(1)
         assert [action for action, _ in scene.done] == [0.05]
         assert scene.reports == ["float met a fault: ValueError(-1.0)"]
+
+    driven(check)
+
+
+def test_a_controller_that_nobody_wakes_is_asked_as_often_as_it_needs() -> None:
+    async def check(scene: Scene) -> None:
+        await asyncio.sleep(30)
+        assert 29 <= len(scene.alarms.asked) <= 32
+
+    driven(check, longest=1.0)
+
+
+def test_what_an_action_makes_due_is_done_at_once_and_others_have_their_turn_in_between() -> None:
+    async def check(scene: Scene) -> None:
+        scene.more = [2, 1, 1]
+        scene.alarms.times = [0.0]
+        before = scene.now()
+        scene.drive.wake()
+        seen = set()
+        for _ in range(100):
+            await asyncio.sleep(0)
+            seen.add(len(scene.done))
+        assert seen >= {1, 2, 3, 4, 5}
+        assert {at for _, at in scene.done} == {before}
 
     driven(check)
