@@ -18,6 +18,7 @@ from msgspec import Struct
 from extender.core.answers import decisions, nodes, overview, plan, pod, views, workload
 from extender.core.answers.overview import Condition
 from extender.core.model import objects
+from extender.core.model.classes import SPOT
 from extender.core.model.errors import WireError
 from extender.core.model.reasons import Reason
 from extender.core.policy import policy, provenance
@@ -93,6 +94,10 @@ def _numbers() -> dict[Enum, int]:
 NUMBERS: Mapping[Enum, int] = _numbers()
 """The number of each member of those enums."""
 
+# protobuf's maps have no order, and columns of tables need one: spot first, labels in the order of their enum, the rest
+# by name.
+_RANKS = {SPOT: 0, **{str(member.value): NUMBERS[member] for enum in (Reason, Condition) for member in enum}}
+
 _LABELS = {(ENUMS[type(member)].full_name, number): str(member.value) for member, number in NUMBERS.items()}
 
 
@@ -162,11 +167,15 @@ def _readers(descriptor: Descriptor) -> tuple[tuple[str, Callable[[Message], Any
     return tuple((field.json_name, _reader(field)) for field in descriptor.fields)
 
 
+def _rank(entry: tuple[str, Any]) -> tuple[int, str]:
+    return _RANKS.get(entry[0], len(_RANKS)), entry[0]
+
+
 def _reader(field: Descriptor) -> Callable[[Message], Any]:
     name, of = field.name, _value_reader(field)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         of = _value_reader(field.message_type.fields_by_name["value"])
-        return lambda message: {key: of(value) for key, value in getattr(message, name).items()}
+        return lambda message: {key: of(value) for key, value in sorted(getattr(message, name).items(), key=_rank)}
     if field.is_repeated:
         return lambda message: [of(value) for value in getattr(message, name)]
     if field.has_presence:

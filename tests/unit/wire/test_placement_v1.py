@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, inspect
 from support.doubles import World, make_pod
 
-from extender.core.answers.overview import Overview, overview
+from extender.core.answers.overview import Condition, Overview, Totals, overview
 from extender.core.answers.pod import PodExplanation, explain_pod
 from extender.core.answers.views import Outcome
 from extender.core.model.errors import WireError
@@ -124,6 +124,19 @@ def test_an_overview_survives() -> None:
     assert message.totals.conditions["incomplete"] == 1
     assert message.workloads[0].conditions == [pb.CONDITION_INCOMPLETE]
     assert from_message(message, Overview) == seen
+
+
+def test_maps_come_in_one_order_though_the_wire_has_none() -> None:
+    classes = {"spot": 1, "a": 2, "on-demand": 3, "z": 4}
+    conditions = {condition.value: 1 for condition in Condition}
+    pools = {f"spot/{number}": 1 for number in range(9)}
+    for backwards in (False, True):
+        maps = [dict(sorted(each.items(), reverse=backwards)) for each in (classes, conditions, pools)]
+        message = pb.Totals(wanted=maps[0], conditions=maps[1], nodes=maps[2])
+        sent = from_message(pb.Totals.FromString(message.SerializeToString()), Totals)
+        assert list(sent.wanted) == ["spot", "a", "on-demand", "z"]
+        assert list(sent.conditions) == list(Condition)
+        assert list(sent.nodes) == sorted(pools)
 
 
 def test_a_reason_of_a_later_version_is_told() -> None:
