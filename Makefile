@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 STAY ?=
+ARGS ?=
 # Tests run side by side, see tests/support/lanes.py; what one lane compiles the others need not.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo test test-fast test-nightly lint types layers format bench manifests dashboards reference proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format bench manifests dashboards reference llms proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +32,9 @@ tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and 
 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up
 	@$(BIN)/spotmix sandbox demo $(if $(STAY),--stay)
+
+run: $(READY) ## serve the cluster of the current kubeconfig until Ctrl-C; ARGS has flags, such as --drift-read-only
+	@$(BIN)/spotmix serve $(ARGS)
 
 lint: $(READY) ## style
 	@$(BIN)/ruff check .
@@ -63,6 +67,9 @@ manifests: $(READY) ## write deploy/manifests anew from the chart
 
 dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew
 	@PYTHONPATH=tools $(BIN)/python -m monitoring
+
+llms: $(READY) ## write docs/llms.txt anew from docs/README.md
+	@PYTHONPATH=tools $(BIN)/python -m generate.llms
 
 reference: $(READY) ## write the pages of docs/reference anew that are made from the code
 	@PYTHONPATH=tools $(BIN)/python -m generate.reference
