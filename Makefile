@@ -33,7 +33,7 @@ tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up
 	@$(BIN)/spotmix sandbox demo $(if $(STAY),--stay)
 
-run: $(READY) ## serve the cluster of the current kubeconfig until Ctrl-C; ARGS has flags, such as --drift-read-only
+run: $(READY) ## serve the cluster of the current kubeconfig until Ctrl-C; ARGS has flags, such as --drift-read-only=true
 	@$(BIN)/spotmix serve $(ARGS)
 
 lint: $(READY) ## style

@@ -47,3 +47,12 @@ def test_pages_that_code_and_settings_name_are_there() -> None:
                     named[name] = path
     assert len(named) > 3
     assert [(name, path) for name, path in named.items() if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_targets_that_pages_name_are_there(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"`((?:deploy|docs|extender|proto|tests|tools)/[\w./-]*[\w/])`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets
