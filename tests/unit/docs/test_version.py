@@ -7,6 +7,7 @@ from generate import pages
 from programs import ROOT
 
 from extender import __version__
+from extender.sandbox.versions import KUBERNETES
 
 
 def test_the_package_takes_it_from_there() -> None:
@@ -28,3 +29,8 @@ def test_pages_show_images_of_that_version() -> None:
 def test_it_heads_the_changelog() -> None:
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert next(heading for heading in headings if heading != "Unreleased") == __version__
+
+
+def test_the_readme_names_the_kubernetes_that_tests_run() -> None:
+    minor = KUBERNETES.removeprefix("v").rpartition(".")[0]
+    assert f"| Kubernetes | run with {minor} only;" in (ROOT / "README.md").read_text()
