@@ -13,6 +13,7 @@ from extender.core.capacity.fit import selected, tolerated
 from extender.core.capacity.room import Room, Step
 from extender.core.model.objects import Node
 from extender.core.model.reasons import Reason
+from extender.core.model.steps import run_steps
 from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workloads import Managed, Missing
@@ -81,13 +82,7 @@ def verdicts(
 
     A pod that is on a node is looked at as if it were to be placed once more; its own node has room for it.
     """
-    steps = verdicts_in_steps(state, record, view, owner, now)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: Verdicts = end.value
-            return made
+    return run_steps(verdicts_in_steps(state, record, view, owner, now))
 
 
 def verdicts_in_steps(

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from extender.core.answers.standing import Name, Replicas, Standing, name_of, standing_of
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
+from extender.core.model.steps import run_steps
 from extender.core.policy.provenance import HELD, LAST_VALID, standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
@@ -132,13 +133,7 @@ class Overview(Struct, frozen=True, rename="camel"):
 
 def overview(state: ClusterState, now: float, namespaces: Container[str] | None = None) -> Overview:
     """The cluster at `now` (seconds since the epoch); of workloads those in `namespaces`, None for all."""
-    steps = overview_in_steps(state, now, namespaces)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: Overview = end.value
-            return made
+    return run_steps(overview_in_steps(state, now, namespaces))
 
 
 def overview_in_steps(

@@ -29,6 +29,7 @@ from extender.core.answers.views import (
 )
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import Sequences, drift_of
+from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView, filled_seats
 from extender.core.placement.score import score_nodes
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -80,13 +81,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
     """Explain a pod of the state at `now` (seconds since the epoch)."""
-    steps = explain_pod_in_steps(state, record, now)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: PodExplanation = end.value
-            return made
+    return run_steps(explain_pod_in_steps(state, record, now))
 
 
 def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> Generator[None, None, PodExplanation]:

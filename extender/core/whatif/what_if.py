@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from extender.core.drift.rules import DriftRules
+from extender.core.model.steps import run_steps
 from extender.core.policy.provenance import standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
@@ -51,13 +52,7 @@ def what_if(state: ClusterState, change: Change, now: float, rules: DriftRules =
         ChangeError: it asks for what cannot be.
         NotFoundError: there is no such workload, or no node of such a pool.
     """
-    steps = what_if_in_steps(state, change, now, rules)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: WhatIf = end.value
-            return made
+    return run_steps(what_if_in_steps(state, change, now, rules))
 
 
 def what_if_in_steps(

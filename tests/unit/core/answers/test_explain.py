@@ -1,6 +1,6 @@
 """What an explanation says of pods in every state that a user asks about."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -24,6 +24,7 @@ from extender.core.answers.views import Held, Seat, SeatsOf, Surplus
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
+from extender.core.model.steps import run_steps
 from extender.core.policy.provenance import HELD, LAST_VALID, VALID
 from extender.core.state.events import Unavailable
 
@@ -328,15 +329,6 @@ def test_explaining_changes_nothing(world: World) -> None:
     assert world.state.outbox.effects == []
 
 
-def at_the_end_of(steps: Generator[None, None, PodExplanation]) -> PodExplanation:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: PodExplanation = end.value
-            return made
-
-
 def test_nodes_may_go_and_pods_come_while_a_pod_is_explained(world: World) -> None:
     names = world.nodes(spot=3 * STEP, on_demand=1)
     owner = world.deployment("web", 4, spot_percentage=100)
@@ -349,7 +341,7 @@ def test_nodes_may_go_and_pods_come_while_a_pod_is_explained(world: World) -> No
     for name in gone:
         world.gone("nodes", make_node(name, "spot").uid)
     world.gone("pods", "waiting")
-    explained = at_the_end_of(steps)
+    explained = run_steps(steps)
     assert explained.outcome is not None
     assert explained.outcome.passing == 3 * STEP - len(gone)
     assert not {score.node for score in explained.scores} & set(gone)
