@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 
 from extender.core.drift.eviction import Answer
-from extender.core.model.reasons import Reason
+from extender.core.model.reasons import OF_MOVES, Reason
 from extender.telemetry.catalogue import (
     DRIFT_CIRCUITS_OPENED,
     DRIFT_CYCLE_DURATION,
@@ -15,7 +15,7 @@ from extender.telemetry.catalogue import (
 from extender.telemetry.counting import counter, histogram
 
 ENFORCE, DRY_RUN = "enforce", "dry_run"
-WHY = (str(Reason.SURPLUS), str(Reason.INTERRUPTED))
+WHY = tuple(map(str, OF_MOVES))
 ATTEMPTS = ("blocked", "refused", "changed", "unanswered")
 VERDICTS = tuple(
     str(reason)

@@ -1,8 +1,8 @@
 """Structs of the core to messages of the API, and back, by one rule: a field goes by its name in JSON.
 
-None is a field that is not set. A member of an enum goes by its name behind the enum's (Reason.SEAT is REASON_SEAT),
-and by its label as key of a map. What a message may hold is said in proto/; that every Struct has its message, and
-every field of it its field, is a test's to say.
+None is a field that is not set. A member of an enum goes by its label, in capitals and behind the enum's name
+(`wait-class` of Reason is REASON_WAIT_CLASS), and by the label itself as key of a map. What a message may hold is said
+in proto/; that every Struct has its message, and every field of it its field, is a test's to say.
 """
 
 from collections.abc import Callable, Mapping
@@ -83,11 +83,12 @@ ENUMS: Mapping[type[Enum], EnumDescriptor] = {
 
 
 def _numbers() -> dict[Enum, int]:
-    numbers = {}
+    numbers: dict[Enum, int] = {}
     for enum, descriptor in ENUMS.items():
-        prefix = f"{enum.__name__.upper()}_"
-        known = {value.name.removeprefix(prefix): value.number for value in descriptor.values}
-        numbers.update({member: known[member.name] for member in enum})
+        known = {value.name: value.number for value in descriptor.values}
+        for member in enum:
+            label = str(member.value).replace("-", "_")
+            numbers[member] = known[f"{descriptor.name}_{label}".upper()]
     return numbers
 
 

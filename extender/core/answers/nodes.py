@@ -181,7 +181,7 @@ class _Judge:
         key = (self.known[name].capacity_class, node.pool)
         if key not in self.pools:
             alone = decide(self.state, self.view, self.owner, (name,), self.now)
-            self.pools[key] = Reason.OTHER_POOL if alone.nodes else Reason.POOL_AT_CAP
+            self.pools[key] = Reason.OTHER_POOL if alone.nodes else Reason.NODE_POOL_FULL
         return self.pools[key], "/".join(filter(None, node.pool))
 
 

@@ -50,7 +50,7 @@ class Step(IntEnum):
     HOST_PORT = 3
     AFFINITY = 4
     SPREAD = 5
-    POOL_CAP = 6
+    POOL_FULL = 6
     END = 7
 
 
@@ -61,7 +61,7 @@ _REASONS = {
     Step.HOST_PORT: Reason.HOST_PORT,
     Step.AFFINITY: Reason.AFFINITY,
     Step.SPREAD: Reason.SPREAD,
-    Step.POOL_CAP: Reason.POOL_CAP,
+    Step.POOL_FULL: Reason.STAY_POOL_FULL,
 }
 
 
@@ -270,7 +270,7 @@ class _Search:
         if not all(check(facts.labels) for check in self._spread):
             return Step.SPREAD
         if self._group is not None and not room.pool_takes(self._group, node):
-            return Step.POOL_CAP
+            return Step.POOL_FULL
         return Step.END
 
     def _is_admitted(self, node: NodeRecord) -> bool:

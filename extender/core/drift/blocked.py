@@ -23,7 +23,7 @@ FIXES: Mapping[Reason, str] = {
     Reason.HOST_PORT: "add nodes of that class, or do without the host port",
     Reason.AFFINITY: "add nodes of that class in further domains, or make the terms preferred ones",
     Reason.SPREAD: "add nodes of that class in the emptier domains, or raise maxSkew",
-    Reason.POOL_CAP: "add nodes of another instance type or zone, or raise max-per-pool",
+    Reason.STAY_POOL_FULL: "add nodes of another instance type or zone, or raise max-per-pool",
     Reason.REFUSED: "put right what it says",
 }
 """What a person does about a reason to stay that does not pass by itself."""

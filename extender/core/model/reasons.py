@@ -11,7 +11,12 @@ from msgspec import Struct
 
 
 class Reason(Enum):
-    """`value` is the label used by metrics and logs; `text` is for people and for the scheduler's failed nodes."""
+    """`value` is the label used by metrics and logs; `text` is for people and for the scheduler's failed nodes.
+
+    Three members say that spot pools hold `max-per-pool` replicas of a workload, each in an answer of its own:
+    POOL_FULL why filter rejects a pod (all pools do), STAY_POOL_FULL why a surplus pod stays (all pools with room do),
+    NODE_POOL_FULL why one node is not for a pod (its pool does). Members are sorted into named sets below.
+    """
 
     text: str
 
@@ -89,7 +94,7 @@ class Reason(Enum):
     HOST_PORT = "host-port", "its host ports are taken on every node of the class that has room"
     AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
     SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
-    POOL_CAP = "pool-cap", "every spot pool with room holds its most replicas of this workload"
+    STAY_POOL_FULL = "pool-cap", "every spot pool with room holds its most replicas of this workload"
     LATER = "later", "no node was found among those looked at this time; the others follow"
 
     # What became of a move
@@ -113,7 +118,7 @@ class Reason(Enum):
     PORT_TAKEN = "port-taken", "a host port of the pod is taken"
     NOT_BESIDE = "not-beside", "pod affinity or anti-affinity"
     SKEWED = "skewed", "the pod's topology spread constraints"
-    POOL_AT_CAP = "pool-at-cap", "a spot pool that holds its most replicas of the workload"
+    NODE_POOL_FULL = "pool-at-cap", "a spot pool that holds its most replicas of the workload"
     OTHER_POOL = "other-pool", "another spot pool holds fewer replicas of the workload"
 
     # Why a pod or workload is not managed
@@ -129,17 +134,19 @@ class Reason(Enum):
         return str(self.value)
 
 
-OF_DECISIONS = tuple(Reason)[: list(Reason).index(Reason.SURPLUS)]
-"""Reasons of the extender's decisions; the others are the drift loop's."""
-
-OF_STAYS = tuple(Reason)[list(Reason).index(Reason.STALE) : list(Reason).index(Reason.MOVED)]
-"""Reasons for which a surplus pod stays."""
-
-OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
-"""Reasons for which no pod at all is moved."""
+PASSES = (
+    Reason.UNMANAGED,
+    Reason.SEAT,
+    Reason.ORDINAL,
+    Reason.FALLBACK,
+    Reason.AUDIT,
+    Reason.OWNER_UNKNOWN,
+    Reason.POLICY_INVALID,
+)
+"""Reasons with which filter lets a pod pass."""
 
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
-"""Reasons with which a pod is given nodes of a class."""
+"""Of `PASSES`, the reasons with which a pod is given nodes of a class."""
 
 REJECTS = (
     Reason.WAIT_CLASS,
@@ -152,6 +159,100 @@ REJECTS = (
 
 OBSTACLES = (Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER)
 """Reasons for which nothing is decided."""
+
+OF_DECISIONS = (*PASSES, *REJECTS, *OBSTACLES)
+"""Reasons of the extender's decisions."""
+
+OF_MOVES = (Reason.SURPLUS, Reason.INTERRUPTED)
+"""Reasons for which the drift loop moves a pod."""
+
+OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
+"""Reasons for which no pod at all is moved."""
+
+NO_DESTINATION = (
+    Reason.NO_NODE,
+    Reason.DWELL,
+    Reason.NOT_ADMITTED,
+    Reason.NO_ROOM,
+    Reason.VOLUME,
+    Reason.HOST_PORT,
+    Reason.AFFINITY,
+    Reason.SPREAD,
+    Reason.STAY_POOL_FULL,
+    Reason.LATER,
+)
+"""Reasons for which there is no node that a pod could be moved to."""
+
+OF_STAYS = (
+    *OF_PAUSES,
+    Reason.CLUSTER_BUDGET,
+    # its workload
+    Reason.POLICY_FAULT,
+    Reason.NO_SEAT,
+    Reason.SINGLETON,
+    Reason.RUNS_TO_COMPLETION,
+    Reason.SIZE_UNKNOWN,
+    Reason.ROLLOUT,
+    Reason.UNAVAILABLE,
+    Reason.HELD_UP,
+    Reason.IN_FLIGHT,
+    Reason.WINDOW,
+    Reason.HOURLY_BUDGET,
+    Reason.BACK_OFF,
+    Reason.CIRCUIT_OPEN,
+    # the pod itself
+    Reason.YOUNG,
+    Reason.PENDING,
+    Reason.PROTECTED,
+    Reason.PROTECTION_MALFORMED,
+    Reason.DRAINED,
+    Reason.NODE_NOT_READY,
+    # its budgets
+    Reason.BUDGET,
+    Reason.BUDGET_STALE,
+    Reason.BUDGETS,
+    *NO_DESTINATION,
+)
+"""Reasons for which a surplus pod stays."""
+
+OF_RESULTS = (
+    Reason.MOVED,
+    Reason.LANDED_WRONG,
+    Reason.NO_REPLACEMENT,
+    Reason.NOT_REPLACED,
+    Reason.REFUSED,
+    Reason.CHANGED,
+    Reason.STUCK,
+)
+"""What became of a move."""
+
+OF_NODES = (
+    Reason.FITS,
+    Reason.OTHER_CLASS,
+    Reason.GOING_AWAY,
+    Reason.CORDONED,
+    Reason.TAINTED,
+    Reason.NOT_SELECTED,
+    Reason.FULL,
+    Reason.NO_VOLUME,
+    Reason.PORT_TAKEN,
+    Reason.NOT_BESIDE,
+    Reason.SKEWED,
+    Reason.NODE_POOL_FULL,
+    Reason.OTHER_POOL,
+    Reason.WAIT_FALLBACK,
+)
+"""What a node is to a pod."""
+
+OF_UNMANAGED = (
+    Reason.NO_CONTROLLER,
+    Reason.NEVER_MANAGED,
+    Reason.PROTECTED_NAMESPACE,
+    Reason.OWNER_UNREADABLE,
+    Reason.OPTED_OUT,
+    Reason.NOT_OPTED_IN,
+)
+"""Reasons for which a pod or workload is not managed."""
 
 
 class Refusal(Struct, frozen=True, gc=False):

@@ -39,7 +39,7 @@ _HOLDS = frozenset(
         Reason.HOST_PORT,
         Reason.AFFINITY,
         Reason.SPREAD,
-        Reason.POOL_CAP,
+        Reason.STAY_POOL_FULL,
     )
 )
 """Reasons for which a pod may stay on an interrupted node to the end."""

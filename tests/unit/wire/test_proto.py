@@ -109,5 +109,5 @@ def test_everything_is_documented() -> None:
 def test_an_enum_is_complete(enum: type[Reason] | type[Condition]) -> None:
     prefix = f"{enum.__name__.upper()}_"
     there = {value.name: value.number for value in ENUMS[enum].values}
-    assert set(there) == {f"{prefix}UNSPECIFIED", *(f"{prefix}{member.name}" for member in enum)}
+    assert set(there) == {f"{prefix}UNSPECIFIED", *(prefix + member.value.replace("-", "_").upper() for member in enum)}
     assert {NUMBERS[member] for member in enum} == set(there.values()) - {0}

@@ -182,7 +182,7 @@ def test_pool_caps_tell_full_pools_from_fuller_ones(world: World) -> None:
     assert groups(explain(world, "p"))["spot"] == {
         (Reason.FITS, ""): 1,
         (Reason.OTHER_POOL, "m.large/b"): 1,
-        (Reason.POOL_AT_CAP, "m.large/a"): 1,
+        (Reason.NODE_POOL_FULL, "m.large/a"): 1,
     }
 
 

@@ -381,4 +381,4 @@ def test_pool_cap() -> None:
     world.now += 600.0
     assert world.plan().moves[0].target == "spot-b"
     world.up(zonal("spot-b", SPOT, "a"))
-    assert world.reasons() == [Reason.POOL_CAP]
+    assert world.reasons() == [Reason.STAY_POOL_FULL]

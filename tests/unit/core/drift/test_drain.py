@@ -454,6 +454,6 @@ def test_the_pool_cap_is_kept(world: DriftWorld) -> None:
     web(world, 2, 2, 2, policy={"max_per_pool": 2, "when_unsatisfiable": "wait"})
     interrupt(world, "spot-0")
     assert world.moved() == []
-    assert set(world.reasons()) == {Reason.POOL_CAP}
+    assert set(world.reasons()) == {Reason.STAY_POOL_FULL}
     world.up(make_node("spot-3", zone="c"))
     assert [move.target for move in world.plan().moves] == ["spot-3"]

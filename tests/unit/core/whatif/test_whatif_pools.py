@@ -79,6 +79,6 @@ def test_everything_at_once(world: World) -> None:
         11,
     )
     assert after.surplus == 12
-    assert after.moves == MoveForecast(12, 0, {Reason.POOL_CAP: 12})
+    assert after.moves == MoveForecast(12, 0, {Reason.STAY_POOL_FULL: 12})
     assert before.nodes == {SPOT: 0.25, ON_DEMAND: 0.167}
     assert (before.cost, after.cost) == (0.242, 0.593)
