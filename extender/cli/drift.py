@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from extender.cli.questions import PlanAnswer
     from extender.core.answers.plan import DriftReport
     from extender.core.drift.history import History
+    from extender.core.drift.preview import Knowledge
+    from extender.core.state.state import ClusterState
     from extender.kube.client import ApiClient
     from extender.settings import Settings
 
@@ -117,8 +119,7 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     """The report, what is to be said about it, and whether all that a plan needs could be read."""
     import time
 
-    from extender.core.answers.plan import held_back, report
-    from extender.core.drift.plan import plan
+    from extender.core.drift.preview import Knowledge
     from extender.kube.client import ApiClient
     from extender.listing import list_cluster
     from extender.settings.rules import drift_rules
@@ -126,14 +127,23 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
         sight = await list_cluster(client, settings)
         history, faults, notes = await _remember(client, settings)
-        now = time.time()
         current = BUDGETS not in sight.missing
-        made = plan(sight.state, history, drift_rules(settings.drift), now, current=current)
-        told = report(held_back(made, faults), history, now, {namespace} if namespace else None)
+        known = Knowledge(history, drift_rules(settings.drift), current, faults)
+        told = computed(sight.state, known, time.time(), namespace)
         if verify:
             told = await _verify(client, told)
     notes += [f"{key} could not be listed: {why}{_without(key)}" for key, why in sorted(sight.missing.items())]
     return told, notes, current
+
+
+def computed(state: "ClusterState", known: "Knowledge", now: float, namespace: str) -> "DriftReport":
+    """What the drift loop would do at `now` (seconds since the epoch), told of one namespace or (empty) of all."""
+    from extender.core.answers.plan import report
+    from extender.core.drift.preview import preview
+    from extender.core.model.steps import run_steps
+
+    made = run_steps(preview(state, known, now))
+    return report(made, known.history, now, {namespace} if namespace else None)
 
 
 def _without(key: str) -> str:

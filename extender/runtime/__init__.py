@@ -37,6 +37,7 @@ from extender.runtime.tracing import FLUSH_SECONDS, TracedApi
 from extender.runtime.webhook import Webhook
 from extender.runtime.whoami import own_namespace
 from extender.runtime.writers import Writers
+from extender.servers.answers.shared import SharedAnswers
 from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
 from extender.servers.http import HealthApp
@@ -117,14 +118,16 @@ class Runtime:
             Context(api, pods.one, self.feed.health, self._decides, self._report),
             Channels(recorder, self.metrics.drift, tracer),
         )
-        self._sources = sources(
-            settings.drift,
-            state=self.state,
-            decisions=self.decisions,
-            drift=self._drift,
-            health=self.feed.health,
-            obstacle=self.leadership.obstacle,
-            report=self._report,
+        self._shared = SharedAnswers(
+            sources(
+                settings.drift,
+                state=self.state,
+                decisions=self.decisions,
+                drift=self._drift,
+                health=self.feed.health,
+                obstacle=self.leadership.obstacle,
+                report=self._report,
+            )
         )
         self._api = GrpcApi(settings.api, self._access)
         if self._api.tls is not None:
@@ -200,7 +203,7 @@ class Runtime:
         )
         pages = self._with_console(HealthApp(self.not_ready, self._scrapes.render))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
-        await self._api.start(self._sources, self.metrics.api, lambda: not self.not_ready())
+        await self._api.start(self._shared, self.metrics.api, lambda: not self.not_ready())
         self.feed.start()
         self._writers.start()
         self.leadership.start()
@@ -224,7 +227,7 @@ class Runtime:
         if not self.settings.console.enabled:
             return app
         access = self._access if self.settings.console.auth == "kubernetes" else None
-        return ConsoleApp(self._sources, app, access)
+        return ConsoleApp(self._shared, app, access)
 
     async def _become_synced(self) -> None:
         started = time.monotonic()

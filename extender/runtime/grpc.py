@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from extender.servers.console import Sources
+from extender.servers.answers.shared import SharedAnswers
+from extender.servers.answers.sources import Authorizer
 from extender.settings import split_address
 from extender.settings.sections import ApiSettings
 from extender.telemetry import catalogue as families
@@ -13,7 +14,6 @@ from extender.telemetry.grpc import ApiMetrics
 from extender.telemetry.readings import Reading
 
 if TYPE_CHECKING:
-    from extender.servers.grpc.calls import Access
     from extender.servers.grpc.server import RpcServer
     from extender.servers.grpc.tls import RpcTls
     from extender.servers.grpc.watches import Watches
@@ -24,7 +24,7 @@ class GrpcApi:
 
     Args:
         settings: of the API.
-        access: asks Kubernetes who may see what; used when the settings say so.
+        authorizer: asks Kubernetes who may see what; used when the settings say so.
 
     Attributes:
         tls: certificates; None where there are none.
@@ -33,9 +33,9 @@ class GrpcApi:
         ConfigError: a certificate cannot be used.
     """
 
-    def __init__(self, settings: ApiSettings, access: "Access") -> None:
+    def __init__(self, settings: ApiSettings, authorizer: Authorizer) -> None:
         self._settings = settings
-        self._access = access if settings.auth == "kubernetes" else None
+        self._authorizer = authorizer if settings.auth == "kubernetes" else None
         self._server: RpcServer | None = None
         self._watches: Watches | None = None
         self.tls = self._certificate()
@@ -59,11 +59,11 @@ class GrpcApi:
         """host:port that is listened on; empty when none is."""
         return "{}:{}".format(*self._server.address) if self._server is not None else ""
 
-    async def start(self, sources: Sources, metrics: ApiMetrics, ready: Callable[[], bool]) -> None:
+    async def start(self, shared: SharedAnswers, metrics: ApiMetrics, ready: Callable[[], bool]) -> None:
         """Serve, if the settings say so.
 
         Args:
-            sources: what there is to tell of.
+            shared: the overview and the plan, and what there is to tell of.
             metrics: counts.
             ready: whether the process is ready.
 
@@ -79,12 +79,12 @@ class GrpcApi:
         from extender.servers.grpc.service import PlacementService  # noqa: PLC0415 - likewise
         from extender.servers.grpc.watches import Watches  # noqa: PLC0415 - likewise
 
-        most = self._settings.max_watches
+        sources, most = shared.sources, self._settings.max_watches
         self._watches = Watches(sources.decisions, sources.obstacle, most)
         service = PlacementService(
-            Answers(sources),
+            Answers(shared),
             self._watches,
-            Door(sources.obstacle, self._access),
+            Door(sources.obstacle, self._authorizer),
             Calls(metrics.answered, sources.report, time.perf_counter),
             sources.pace,
         )

@@ -11,7 +11,7 @@ from extender.kube.reflector import Health
 from extender.kube.seams import Report
 from extender.runtime.drift import DriftLoop
 from extender.runtime.drift.freshness import faults, holds_up_all
-from extender.servers.console import DriftSource, Sources
+from extender.servers.answers.sources import DriftSource, Sources
 from extender.settings.sections import DriftSettings
 
 
@@ -41,6 +41,7 @@ def sources(
         mode,
         drift.rules,
         lambda: drift.memory.history,
+        lambda: drift.memory.unreadable,
         lambda: not holds_up_all(faults(health(), time.monotonic())),
         lambda: drift.view.paused,
     )

@@ -16,9 +16,10 @@ from statistics import median
 from bench.planchild import LATER, RULES, Stage
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
+from extender.servers.answers.shared import KEEP, SharedAnswers
+from extender.servers.answers.sources import DriftSource, Sources
 from extender.servers.asgi import Message, Scope
-from extender.servers.console import ConsoleApp, DriftSource, Sources
-from extender.servers.console.gather import KEEP
+from extender.servers.console import ConsoleApp
 
 
 async def _elsewhere(*_: object) -> None:
@@ -48,9 +49,9 @@ async def _longest_gap(task: "asyncio.Task[None]") -> float:
 async def measure(stage: Stage, rounds: int) -> None:
     """Ask for each page, and print."""
     state = stage.state
-    drifting = DriftSource("on", RULES, History, lambda: True, lambda: None)
+    drifting = DriftSource("on", RULES, History, dict, lambda: True, lambda: None)
     sources = Sources(state, DecisionLog(), drifting, lambda: None, lambda: LATER, "", lambda *_: None)
-    app = ConsoleApp(sources, _elsewhere)
+    app = ConsoleApp(SharedAnswers(sources), _elsewhere)
     some = stage.deployments(20)[0]
     pod = next(iter(state.pods.values()))
     paths = [

@@ -11,8 +11,9 @@ import pytest
 
 from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.answers.sources import Authorizer
 from extender.servers.grpc.answers import Answers
-from extender.servers.grpc.calls import Access, Calls, Door
+from extender.servers.grpc.calls import Calls, Door
 from extender.servers.grpc.server import CALLS, RpcServer
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
@@ -37,14 +38,14 @@ class ApiBench(ConsoleBench):
     def __init__(self, most: int = 2) -> None:
         super().__init__()
         self.ready = True
-        self.access: Access | None = None
+        self.access: Authorizer | None = None
         self.watches = Watches(self.log, self.sources.obstacle, most)
         self.observed: list[tuple[str, str]] = []
         self.ended = asyncio.Event()
 
     def server(self, tls: RpcTls | None = None, most: int = CALLS) -> RpcServer:
         service = PlacementService(
-            Answers(self.sources),
+            Answers(self.shared),
             self.watches,
             Door(self.sources.obstacle, self.access),
             Calls(self._observe, self.sources.report, time.perf_counter),
@@ -102,6 +103,9 @@ class Guard:
         self.away: ApiError | None = None
         self.open, self.waits = asyncio.Event(), asyncio.Event()
         self.open.set()
+
+    async def who(self, token: str) -> User:
+        raise AssertionError(f"the API asks what callers may, and not who {token!r} is")
 
     async def allow(self, token: str, attributes: Attributes) -> User:
         self.asked.append(attributes)

@@ -10,10 +10,11 @@ from extender.core.drift.history import History
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
+from extender.servers.answers.shared import SharedAnswers
+from extender.servers.answers.sources import Authorizer, DriftSource, Sources
 from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
-from extender.servers.console import ConsoleApp, DriftSource, Sources
+from extender.servers.console import ConsoleApp
 from extender.servers.console.rendering import environment
-from extender.servers.console.sources import Authorizer
 from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view, ref
 
 
@@ -40,11 +41,19 @@ class ConsoleBench:
         self.world = World()
         self.log = DecisionLog()
         self.history = History()
+        self.unreadable: dict[str, str] = {}
         self.current = True
         self.paused: Reason | None = None
         self.obstacle: Reason | None = None
         self.reports: list[tuple[str, str]] = []
-        drifting = DriftSource("on", DriftRules(), lambda: self.history, lambda: self.current, lambda: self.paused)
+        drifting = DriftSource(
+            "on",
+            DriftRules(),
+            lambda: self.history,
+            lambda: self.unreadable,
+            lambda: self.current,
+            lambda: self.paused,
+        )
         self.sources = Sources(
             self.world.state,
             self.log,
@@ -54,7 +63,8 @@ class ConsoleBench:
             "1.2.3",
             lambda source, text: self.reports.append((source, text)),
         )
-        self.app = ConsoleApp(self.sources, elsewhere, authorizer)
+        self.shared = SharedAnswers(self.sources)
+        self.app = ConsoleApp(self.shared, elsewhere, authorizer)
         # Threads have no place in virtual time.
         environment()
 

@@ -126,21 +126,6 @@ def report(plan: DriftPlan, history: History, now: float, namespaces: Collection
     )
 
 
-def held_back(plan: DriftPlan, faults: Mapping[str, str]) -> DriftPlan:
-    """A plan without the moves of workloads whose history cannot be read; `faults` says why, by workload UID."""
-    kept = [
-        Stay(move.pod, move.node, move.workload, move.source, move.destination, move.reason)
-        for move in plan.moves
-        if move.workload.uid in faults
-    ]
-    stays = (
-        replace(stay, reason=Reason.MEMORY, detail=faults[stay.workload.uid]) if stay.workload.uid in faults else stay
-        for stay in (*kept, *plan.stays)
-    )
-    moves = tuple(move for move in plan.moves if move.workload.uid not in faults)
-    return replace(plan, moves=moves, stays=tuple(stays))
-
-
 def doubted(report: DriftReport) -> tuple[PodId, ...]:
     """The pods on whose eviction the API server has a say: those that would move, and those that a budget keeps."""
     kept = (stay.pod for stay in report.stays if stay.why.reason in _OF_BUDGETS)

@@ -1,15 +1,12 @@
 """What the drift controller wants done. `DriftController.done` takes the answers; what only tells has none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from extender.core.drift.history import Judgement
 from extender.core.drift.moves import Move
-from extender.core.model.reasons import Reason
-
-SLICE = 100
-"""Workloads planned for between two looks at what else there is to do: the scheduler's requests come first."""
+from extender.core.drift.turns import slices
 
 
 class OpenStore(Struct, frozen=True):
@@ -33,10 +30,9 @@ class Cycle(Struct, frozen=True):
     current: bool = True
     stale: Mapping[str, str] = {}
 
-    def slices(self) -> Iterator[tuple[str, ...]]:
-        """The workloads, `SLICE` at a time."""
-        for start in range(0, len(self.workloads), SLICE):
-            yield self.workloads[start : start + SLICE]
+    def slices(self) -> Iterator[Sequence[str]]:
+        """The workloads, as many at a time as are planned for at once."""
+        return slices(self.workloads)
 
 
 class Evict(Struct, frozen=True):
@@ -51,7 +47,7 @@ class Evict(Struct, frozen=True):
     @property
     def recorded(self) -> bool:
         """Whether the history has it: pods that leave a node which is lost anyway, and dry runs, are not for it."""
-        return not self.dry and self.move.reason is not Reason.INTERRUPTED
+        return self.move.recorded and not self.dry
 
 
 class Judged(Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import overload
 
 from msgspec import Struct
 
-from extender.core.drift.actions import SLICE, Action, Cycle, Evict, OpenStore, SaveStore, Swept
+from extender.core.drift.actions import Action, Cycle, Evict, OpenStore, SaveStore, Swept
 from extender.core.drift.drain import threatened
 from extender.core.drift.eviction import Outcome
 from extender.core.drift.history import Remembered
@@ -19,6 +19,7 @@ from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import DriftPlan
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftOptions
+from extender.core.drift.turns import SLICE, in_turn
 from extender.core.drift.under_way import UnderWay
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Pod
@@ -229,19 +230,19 @@ class DriftController:
     def _due_workloads(self, now: float, *, sweep: bool) -> Iterable[str]:
         """UIDs of the workloads to look at, those first that something happens to."""
         workloads = self._state.workloads
-        due = dict.fromkeys(self._hasten())
+        changed: list[str] = []
         for revision in sorted(self._state.outbox.take_touched(), key=lambda each: each.owner.uid):
             managed = workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
-                due[managed.workload.uid] = None
-        due.update(dict.fromkeys(sorted(self._moves.patience.over(now) | self._moves.haste.over(now))))
-        if sweep or self._moves.freed:
-            # What a move held is free: others may have waited for it.
-            due.update(dict.fromkeys(sorted(self.view.off_target)))
+                changed.append(managed.workload.uid)
+        changed += sorted(self._moves.patience.over(now) | self._moves.haste.over(now))
+        # What a move held is free: others may have waited for it.
+        off_target = self.view.off_target if sweep or self._moves.freed else ()
         self._moves.freed = False
+        due = in_turn(self._hasten(), changed, off_target)
         if sweep and (due or self._first or self._options.thorough):
             self._first = False
-            due.update(dict.fromkeys(workloads.by_uid))
+            return in_turn(due, others=workloads.by_uid)
         return due
 
     def _hasten(self) -> Iterable[str]:

@@ -34,6 +34,11 @@ class Move(Struct, frozen=True, gc=False):
     reason: Reason
     dry: bool = False
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the history takes it in: it is to be made, and is voluntary."""
+        return not self.dry and self.reason is not Reason.INTERRUPTED
+
 
 class Stay(Struct, frozen=True, gc=False):
     """A surplus pod, or one on an interrupted node, that is not moved, and why.

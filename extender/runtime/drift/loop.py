@@ -4,6 +4,7 @@ What takes time has a task of its own, so that one that is slow, throttled or re
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.controller import TICK, DriftController
@@ -149,7 +150,7 @@ class DriftLoop:
         self._controller.done(action, None, self._context.now())
         self._drive.wake()
 
-    def _plan(self, action: Cycle, workloads: tuple[str, ...]) -> None:
+    def _plan(self, action: Cycle, workloads: Sequence[str]) -> None:
         clock = self._context.timing.clock
         with self._tracer.span("drift plan", {WORKLOADS: len(workloads)}) as span:
             started = clock()

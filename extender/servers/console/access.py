@@ -12,10 +12,10 @@ from msgspec import Struct
 from extender.core.model import access
 from extender.core.model.access import Attributes
 from extender.core.model.errors import Unauthenticated
+from extender.servers.answers.sources import Authorizer
 from extender.servers.asgi import Scope
 from extender.servers.console.query import Query
 from extender.servers.console.sessions import Sessions, number_in
-from extender.servers.console.sources import Authorizer
 
 NAMESPACE = "namespace"
 """The field of an address that confines a page."""

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from extender.core.model.access import watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.answers.shared import SharedAnswers
+from extender.servers.answers.sources import Authorizer
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
 from extender.servers.console import rendering
 from extender.servers.console.access import ANYBODY, NAMESPACE, PageAccess, Visitor, header, right_of
@@ -14,7 +16,6 @@ from extender.servers.console.live import Live, wanted_of
 from extender.servers.console.pages import Context, PageNotFoundError, Pages
 from extender.servers.console.query import Query
 from extender.servers.console.signin import SIGN_IN, SIGN_OUT, Answer, SignIn, forbidden, visitor_context
-from extender.servers.console.sources import Authorizer, Sources
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -44,15 +45,16 @@ class ConsoleApp:
     """Serves `/console` and what is below it.
 
     Args:
-        sources: what there is to show.
+        shared: the overview and the plan, and what there is to show.
         otherwise: serves all other paths.
         authorizer: knows who may look at what; None lets everybody look.
     """
 
-    def __init__(self, sources: Sources, otherwise: App, authorizer: Authorizer | None = None) -> None:
+    def __init__(self, shared: SharedAnswers, otherwise: App, authorizer: Authorizer | None = None) -> None:
+        sources = shared.sources
         self._otherwise = otherwise
         self._sources = sources
-        self._pages = Pages(sources)
+        self._pages = Pages(shared)
         self._live = Live(sources.decisions)
         self._gate = PageAccess(authorizer)
         self._sign_in = SignIn(self._gate, sources.report)

@@ -1,25 +1,19 @@
-"""Decisions as they are made, by server-sent events.
-
-A reader that does not keep up is told how many decisions it has lost; nobody waits for it, and there are not more
-readers than a few. A row is rendered once for all of them.
-"""
+"""Decisions as they are made, by server-sent events. A row is rendered once for all readers."""
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from extender.core.answers.decisions import DecisionLog, Entry, Filter
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.answers.following import AT_ONCE, CHECK, Follower, Followers
+from extender.servers.answers.search import matches
 from extender.servers.asgi import Receive, Send
-from extender.servers.console.query import Query, matches, numbered
+from extender.servers.console.query import Query, numbered
 from extender.servers.console.rendering import decision_row
 
 CLIENTS = 16
 """Readers at a time."""
-
-AT_ONCE = 100
-"""Decisions in one message; of more, the oldest are counted as lost."""
 
 PAUSE = 0.1
 """Between two messages to a reader (seconds): the first decision goes out at once, those that follow together."""
@@ -27,17 +21,11 @@ PAUSE = 0.1
 PING = 15.0
 """How often a line is sent when nothing happens, so that nobody in between gives the connection up (seconds)."""
 
-CHECK = 5.0
-"""How often it is asked whether a reader may still read (seconds)."""
-
-PATIENCE = 30.0
-"""How long a reader may take nothing before it is given up (seconds)."""
-
 _ROWS = 4 * AT_ONCE
 
 
 class Live:
-    """Streams a log of decisions.
+    """Streams a log of decisions. Of more than fit into a message the oldest are counted as lost.
 
     Args:
         log: of decisions.
@@ -46,19 +34,16 @@ class Live:
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
         self._rows: OrderedDict[int, str] = OrderedDict()
-        self._stopping = False
-        self._wakes: set[asyncio.Event] = set()
+        self._readers = Followers(log, CLIENTS)
 
     @property
     def full(self) -> bool:
         """Whether another reader has to wait until one leaves."""
-        return len(self._wakes) >= CLIENTS
+        return self._readers.full
 
     def stop(self) -> None:
         """Let all readers go."""
-        self._stopping = True
-        for wake in self._wakes:
-            wake.set()
+        self._readers.stop()
 
     async def stream(
         self,
@@ -77,37 +62,31 @@ class Live:
             send: takes the body.
             check: raises when the reader may read no longer.
         """
-        wake = asyncio.Event()
-        self._wakes.add(wake)
-        subscription = self._log.subscribe(wanted, wake.set)
-        gone = asyncio.create_task(_departure(receive, wake))
-        ended = asyncio.create_task(_rights_end(check, wake))
-        try:
-            entries, lost = self._missed(wanted, after)
-            await _send(send, self._message(entries, lost) or b": \n\n")
-            while not self._stopping:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PING):
-                        await wake.wait()
-                wake.clear()
-                if gone.done():
-                    return
-                if ended.done():
-                    if ended.result():
-                        await _send(send, f"event: ended\ndata: {ended.result()}\n\n".encode("utf-8", "replace"))
-                    break
-                batch = subscription.take()
-                await _send(send, self._message(batch.entries, batch.lost) or b": \n\n")
-                if batch.entries:
-                    await asyncio.sleep(PAUSE)
-            await send({"type": "http.response.body", "body": b""})
-        except (TimeoutError, OSError):
-            return
-        finally:
-            gone.cancel()
-            ended.cancel()
-            self._log.unsubscribe(subscription)
-            self._wakes.discard(wake)
+        with self._readers.joined(wanted) as reader:
+            gone = asyncio.create_task(_departure(receive, reader.wake))
+            ended = asyncio.create_task(_rights_end(check, reader.wake))
+            try:
+                entries, lost = self._missed(wanted, after)
+                await _send(send, reader, self._message(entries, lost) or b": \n\n")
+                while not self._readers.stopping:
+                    await reader.sleep(PING)
+                    if gone.done():
+                        return
+                    if ended.done():
+                        if ended.result():
+                            line = f"event: ended\ndata: {ended.result()}\n\n"
+                            await _send(send, reader, line.encode("utf-8", "replace"))
+                        break
+                    batch = reader.take()
+                    await _send(send, reader, self._message(batch.entries, batch.lost) or b": \n\n")
+                    if batch.entries:
+                        await asyncio.sleep(PAUSE)
+                await send({"type": "http.response.body", "body": b""})
+            except (TimeoutError, OSError):
+                return
+            finally:
+                gone.cancel()
+                ended.cancel()
 
     def _missed(self, wanted: Filter, after: int) -> tuple[list[Entry], int]:
         """What was decided since the reader's last decision, oldest first, and how much of it is not to be had."""
@@ -158,27 +137,26 @@ def wanted_of(query: Query) -> Filter:
     return wanted
 
 
-async def _send(send: Send, data: bytes) -> None:
+async def _send(send: Send, reader: Follower, data: bytes) -> None:
     """Send a part of the body; raises `TimeoutError` when the reader does not take it."""
-    async with asyncio.timeout(PATIENCE):
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+    await reader.give(send({"type": "http.response.body", "body": data, "more_body": True}))
 
 
-async def _departure(receive: Receive, wake: asyncio.Event) -> None:
+async def _departure(receive: Receive, wake: Callable[[], None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    wake.set()
+    wake()
 
 
-async def _rights_end(check: Callable[[], Awaitable[None]], wake: asyncio.Event) -> str:
+async def _rights_end(check: Callable[[], Awaitable[None]], wake: Callable[[], None]) -> str:
     """Return when the reader may read no longer: a line that says why, empty when that is not known now."""
     while True:
         await asyncio.sleep(CHECK)
         try:
             await check()
         except (Unauthenticated, Forbidden) as error:
-            wake.set()
+            wake()
             return " ".join(str(error).split())
         except ApiError:
-            wake.set()
+            wake()
             return ""

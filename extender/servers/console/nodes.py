@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from extender.core.answers.overview import PoolRow, pools
 from extender.core.state.records import NodeRecord
-from extender.servers.console.query import Query, matches, page_of
-from extender.servers.console.sources import Sources
+from extender.servers.answers.search import matches
+from extender.servers.answers.sources import Sources
+from extender.servers.console.query import Query, page_of
 
 POOLS = 200
 """Node pools shown."""

@@ -15,14 +15,15 @@ from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed
 from extender.core.state.lookup import find_owner, find_pod, kind_named
+from extender.servers.answers.pace import some_of
+from extender.servers.answers.search import matches
+from extender.servers.answers.shared import SharedAnswers
 from extender.servers.console.bars import bar_of, share
-from extender.servers.console.gather import Gather, some_of
 from extender.servers.console.live import wanted_of
 from extender.servers.console.nodes import nodes_context
-from extender.servers.console.query import Query, matches, numbered, page_of
+from extender.servers.console.query import Query, numbered, page_of
 from extender.servers.console.rendering import decision_row
 from extender.servers.console.runs import runs_of
-from extender.servers.console.sources import Sources
 
 RECENT = 100
 """Decisions that the live page begins with."""
@@ -66,12 +67,12 @@ class Pages:
     """The contexts that templates are rendered with.
 
     Args:
-        sources: what there is to show.
+        shared: the overview and the plan, and what there is to show.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._gather = Gather(sources)
+    def __init__(self, shared: SharedAnswers) -> None:
+        self._sources = shared.sources
+        self._shared = shared
 
     def common(self, section: str, query: Query) -> Context:
         """What every page has."""
@@ -87,7 +88,7 @@ class Pages:
 
     async def overview(self, query: Query) -> Context:
         """Every workload, worst first."""
-        seen = await self._gather.overview()
+        seen = await self._shared.overview()
         words = query.words()
         show = query.choice("show", ("", *(condition.value for condition in Condition), AUDITED))
         order = query.choice("sort", tuple(ORDERS))
@@ -126,7 +127,7 @@ class Pages:
             raise PageNotFoundError(f"There is no {kind} {namespace}/{name}, or Spotmix does not know it.")
         now = self._sources.now()
         seen = explain_owner(self._sources.state, owner, now)
-        planned = self._gather.plan_for(seen.workload.uid) if seen.row is not None else DriftPlan()
+        planned = self._shared.plan_for(seen.workload.uid) if seen.row is not None else DriftPlan()
         history = self._sources.drifting.history().get(seen.workload.uid)
         return {
             "asked": owner,
@@ -163,7 +164,7 @@ class Pages:
         seen = explain_pod(state, record, self._sources.now())
         planned = DriftPlan()
         if seen.workload is not None and self._sources.drifting.mode != "off":
-            planned = self._gather.plan_for(seen.workload.uid)
+            planned = self._shared.plan_for(seen.workload.uid)
         return {
             **common,
             "seen": seen,
@@ -210,7 +211,7 @@ class Pages:
 
     async def plan(self, query: Query) -> Context:
         """What the drift loop would do, and what keeps it from doing more."""
-        made = await self._gather.plan()
+        made = await self._shared.plan()
         words, namespace = query.words(), query.text("namespace")
 
         def told(each: Move | Stay) -> bool:
@@ -229,7 +230,7 @@ class Pages:
             "off": made.off,
             "moves": moves[:MOVES],
             "all_moves": len(moves),
-            "paused": drifting.paused() or made.plan.paused,
+            "paused": made.plan.paused,
             "in_flight": [each for each in in_flight if namespace in ("", each.move.workload.namespace)],
             "staying": len(confined),
             "reasons": Counter(stay.reason for stay in confined).most_common(),

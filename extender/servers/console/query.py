@@ -53,7 +53,7 @@ class Query(Struct, frozen=True):
         return f"{self.path}?{text}" if text else self.path
 
 
-class Page(Struct, Generic[T], frozen=True):
+class RowPage(Struct, Generic[T], frozen=True):
     """Some of many. `first` counts from 1, 0 where there is nothing."""
 
     items: Sequence[T]
@@ -68,21 +68,13 @@ class Page(Struct, Generic[T], frozen=True):
         return self.first + len(self.items) - 1 if self.items else 0
 
 
-def page_of(items: Sequence[T], number: int, size: int = PER_PAGE) -> Page[T]:
+def page_of(items: Sequence[T], number: int, size: int = PER_PAGE) -> RowPage[T]:
     """Page `number` from 1 on, or the last one where there are fewer."""
     pages = max(1, -(-len(items) // size))
     number = min(number, pages)
     start = (number - 1) * size
     shown = items[start : start + size]
-    return Page(shown, start + 1 if shown else 0, len(items), number, pages)
-
-
-def matches(words: Sequence[str], *texts: str) -> bool:
-    """Whether each word is in one of the texts, in any case."""
-    if not words:
-        return True
-    text = "\n".join(texts).lower()
-    return all(word in text for word in words)
+    return RowPage(shown, start + 1 if shown else 0, len(items), number, pages)
 
 
 def numbered(words: Sequence[str]) -> int:

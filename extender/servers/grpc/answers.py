@@ -16,32 +16,32 @@ from extender.core.answers.pod import explain_pod_in_steps
 from extender.core.answers.workload import explain_owner
 from extender.core.model.objects import Owner
 from extender.core.state.lookup import find_owner, find_pod, kind_named
-from extender.servers.console import Sources
-from extender.servers.console.gather import Gather
+from extender.servers.answers.pace import in_turns
+from extender.servers.answers.shared import SharedAnswers
+from extender.servers.answers.sources import Sources
 from extender.servers.grpc import simulating
 from extender.servers.grpc.calls import missing
 from extender.servers.grpc.filling import fill
 from extender.servers.grpc.requests import Listing
 from extender.servers.grpc.simulating import Supposition
-from extender.servers.pace import in_turns
 from extender.wire.placement_v1 import number_of, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
 class Answers:
-    """See the module.
+    """Answers what callers ask, in messages.
 
     Args:
-        sources: what there is to tell of.
+        shared: the overview and the plan, and what there is to tell of.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._gather = Gather(sources)
+    def __init__(self, shared: SharedAnswers) -> None:
+        self._sources = shared.sources
+        self._shared = shared
 
     async def workloads(self, asked: Listing) -> pb.ListWorkloadsResponse:
         """A page of workloads."""
-        seen = await self._gather.overview()
+        seen = await self._shared.overview()
         if asked.namespace:
             seen = narrowed(seen, asked.namespace)
         rows = asked.sorted(seen.workloads)
@@ -94,10 +94,9 @@ class Answers:
 
     async def plan(self, namespace: str) -> pb.PlanDriftResponse:
         """What the drift loop would do."""
-        made = await self._gather.plan()
+        made = await self._shared.plan()
         drifting = self._sources.drifting
-        plan = replace(made.plan, paused=drifting.paused() or made.plan.paused)
-        told = report(plan, drifting.history(), made.at, {namespace} if namespace else None)
+        told = report(made.plan, drifting.history(), made.at, {namespace} if namespace else None)
         await asyncio.sleep(0)
         message: pb.DriftReport = to_message(replace(told, moves=(), stays=(), off_target=()))
         await fill(message.moves, told.moves)
@@ -131,7 +130,7 @@ class Answers:
     def _plan_for(self, uids: Sequence[str]) -> DriftReport:
         """What the drift loop would do with these objects alone."""
         history = self._sources.drifting.history()
-        told = report(self._gather.plan_for(*uids), history, self._sources.now())
+        told = report(self._shared.plan_for(*uids), history, self._sources.now())
         pods = {each.move.pod for uid in uids if (known := history.get(uid)) is not None for each in known.in_flight}
         return replace(told, in_flight=tuple(each for each in told.in_flight if each.pod in pods))
 

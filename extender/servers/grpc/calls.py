@@ -1,13 +1,14 @@
 """What every call goes through: who may make it, what becomes of refusals and faults, and what is counted."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 
-from extender.core.model.access import Attributes, User
+from extender.core.model.access import Attributes
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.core.model.reasons import Reason
+from extender.servers.answers.sources import Authorizer
 
 T = TypeVar("T")
 
@@ -15,14 +16,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Code = grpc.StatusCode
 
 BEARER = "bearer "
-
-
-class Access(Protocol):
-    """Asks Kubernetes who a caller is and what it may; `kube.access.Access` is one."""
-
-    async def allow(self, token: str, attributes: Attributes) -> User:
-        """Return whom a token belongs to, if they may; raises `Unauthenticated`, `Forbidden` or `ApiError`."""
-        ...
 
 
 class RefusedError(Exception):
@@ -43,12 +36,12 @@ class Door:
 
     Args:
         obstacle: why this replica makes no decision now, None when it does.
-        access: says who may see what; None lets everybody.
+        authorizer: knows tokens and rights; None lets everybody in.
     """
 
-    def __init__(self, obstacle: Callable[[], Reason | None], access: Access | None) -> None:
+    def __init__(self, obstacle: Callable[[], Reason | None], authorizer: Authorizer | None) -> None:
         self._obstacle = obstacle
-        self._access = access
+        self._authorizer = authorizer
 
     async def admit(self, context: Context, attributes: Attributes) -> None:
         """Let a caller in who may do this.
@@ -56,9 +49,9 @@ class Door:
         Raises:
             RefusedError: it may not, nobody knows whether it may, or there is nothing to be seen yet.
         """
-        if self._access is not None:
+        if self._authorizer is not None:
             try:
-                await self._access.allow(_token(context.invocation_metadata() or ()), attributes)
+                await self._authorizer.allow(_token(context.invocation_metadata() or ()), attributes)
             except Unauthenticated as error:
                 raise RefusedError(Code.UNAUTHENTICATED, str(error)) from error
             except Forbidden as error:

@@ -13,7 +13,7 @@ from extender.core.answers.decisions import Entry
 from extender.core.answers.overview import Condition, WorkloadRow
 from extender.core.model.reasons import Reason
 from extender.core.state.lookup import kind_named
-from extender.servers.console.query import matches
+from extender.servers.answers.search import matches
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.wire.placement_v1 import member_of
 from spotmix.placement.v1 import placement_pb2 as pb

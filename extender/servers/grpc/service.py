@@ -3,11 +3,11 @@
 from functools import partial
 
 from extender.core.model.access import get_plan, get_pod, get_workload, list_workloads, watch_decisions
+from extender.servers.answers.pace import Pace
 from extender.servers.grpc import requests, simulating
 from extender.servers.grpc.answers import Answers
 from extender.servers.grpc.calls import Calls, Context, Door
 from extender.servers.grpc.watches import Watches
-from extender.servers.pace import Pace
 from spotmix.placement.v1 import placement_pb2 as pb
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceServicer
 

@@ -12,11 +12,11 @@ from extender.core.model.errors import ChangeError, NotFoundError
 from extender.core.state.lookup import find_owner, kind_named
 from extender.core.whatif.outlook import Change, LostPool
 from extender.core.whatif.what_if import what_if_in_steps
-from extender.servers.console import Sources
+from extender.servers.answers.pace import in_turns
+from extender.servers.answers.sources import Sources
 from extender.servers.grpc import requests
 from extender.servers.grpc.calls import Code, RefusedError, missing
 from extender.servers.grpc.filling import fill
-from extender.servers.pace import in_turns
 from extender.wire.placement_v1 import number_of, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 

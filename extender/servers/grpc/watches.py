@@ -1,34 +1,21 @@
-"""Decisions as they are made, to callers that follow them.
-
-One that does not keep up loses the oldest and is told how many; nobody waits for it. There are not more of them than
-may be.
-"""
+"""Decisions as they are made, to callers that follow them."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
-from extender.core.answers.decisions import DecisionLog, Entry, Subscription
+from extender.core.answers.decisions import DecisionLog, Entry
 from extender.core.model.reasons import Reason
+from extender.servers.answers.following import AT_ONCE, CHECK, PATIENCE, Follower, Followers
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.servers.grpc.requests import Following
 from extender.wire.placement_v1 import number_of, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
-
-AT_ONCE = 100
-"""Decisions in one message."""
 
 PAUSE = 0.05
 """Between two messages to a caller (seconds): the first decision goes out at once, those that follow together."""
 
 LOOK = 1.0
 """How often it is looked whether this replica still decides (seconds)."""
-
-RENEW = 5.0
-"""How often it is asked anew whether a caller may follow decisions (seconds)."""
-
-PATIENCE = 30.0
-"""How long a caller may take nothing before it is given up (seconds)."""
 
 Write = Callable[[pb.WatchDecisionsResponse], Awaitable[None]]
 Renew = Callable[[], Awaitable[None]]
@@ -47,17 +34,14 @@ class Watches:
         self._log = log
         self._obstacle = obstacle
         self._most = most
-        self._stopping = False
-        self._wakes: set[asyncio.Event] = set()
+        self._callers = Followers(log, most)
 
     def __len__(self) -> int:
-        return len(self._wakes)
+        return len(self._callers)
 
     def stop(self) -> None:
         """Let all callers go."""
-        self._stopping = True
-        for wake in self._wakes:
-            wake.set()
+        self._callers.stop()
 
     async def follow(self, asked: Following, write: Write, renew: Renew) -> None:
         """Send decisions until the caller leaves, which cancels this.
@@ -71,21 +55,15 @@ class Watches:
             RefusedError: there are as many callers as may be, it may not follow any more or takes nothing, or this
                 process ends.
         """
-        if len(self._wakes) >= self._most:
+        if self._callers.full:
             text = f"as many callers follow decisions as may: api.maxWatches={self._most}; try again later"
             raise RefusedError(Code.RESOURCE_EXHAUSTED, text)
-        wake = asyncio.Event()
-        self._wakes.add(wake)
-        # From here on nothing is missed; what was before is replayed.
-        subscription = self._log.subscribe(asked.wants, wake.set)
-        try:
-            await _Stream(self._obstacle, write).run(self._before(asked), subscription, wake, renew, self._ended)
-        finally:
-            self._log.unsubscribe(subscription)
-            self._wakes.discard(wake)
+        # Nothing is missed once it has joined; what was before is replayed.
+        with self._callers.joined(asked.wants) as caller:
+            await _Stream(self._obstacle, write).run(self._before(asked), caller, renew, self._ended)
 
     def _ended(self) -> None:
-        if self._stopping:
+        if self._callers.stopping:
             raise RefusedError(Code.UNAVAILABLE, "this replica is shutting down; ask again, another one will answer")
 
     def _before(self, asked: Following) -> list[Entry]:
@@ -109,34 +87,24 @@ class _Stream:
         self._write = write
         self._told: Reason | None = None
 
-    async def run(
-        self,
-        before: Sequence[Entry],
-        subscription: Subscription,
-        wake: asyncio.Event,
-        renew: Renew,
-        ended: Callable[[], None],
-    ) -> None:
+    async def run(self, before: Sequence[Entry], caller: Follower, renew: Renew, ended: Callable[[], None]) -> None:
         clock = asyncio.get_running_loop().time
-        await self._send(before, 0)
+        await self._send(caller, before, 0)
         renewed = clock()
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await wake.wait()
-            wake.clear()
-            batch = subscription.take()
+            await caller.sleep(LOOK)
+            batch = caller.take()
             if batch.entries or self._obstacle() is not self._told:
-                await self._send(batch.entries, batch.lost)
+                await self._send(caller, batch.entries, batch.lost)
             # What was decided before the end is still sent.
             ended()
             if batch.entries:
                 await asyncio.sleep(PAUSE)
-            if clock() - renewed >= RENEW:
+            if clock() - renewed >= CHECK:
                 renewed = clock()
                 await renew()
 
-    async def _send(self, entries: Sequence[Entry], lost: int) -> None:
+    async def _send(self, caller: Follower, entries: Sequence[Entry], lost: int) -> None:
         self._told = self._obstacle()
         for start in range(0, max(1, len(entries)), AT_ONCE):
             message = pb.WatchDecisionsResponse(
@@ -145,8 +113,7 @@ class _Stream:
                 obstacle=number_of(self._told),
             )
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._write(message)
+                await caller.give(self._write(message))
             except TimeoutError as error:
                 text = f"nothing was taken for {PATIENCE:.0f} s; follow decisions again, and read faster"
                 raise RefusedError(Code.ABORTED, text) from error

@@ -47,7 +47,7 @@ async def test_calls_are_counted() -> None:
     bench, metrics = ApiBench(), Metrics()
     api = GrpcApi(ApiSettings(addr=ADDRESS), Guard())
     assert (api.address, api.watches) == ("", 0)
-    await api.start(bench.sources, metrics.api, lambda: True)
+    await api.start(bench.shared, metrics.api, lambda: True)
     assert await called(api) == "OK"
     text = metrics.render()[0].decode()
     assert 'spotmix_api_requests_total{code="OK",rpc="ListWorkloads"} 1.0' in text
@@ -60,7 +60,7 @@ async def test_calls_are_counted() -> None:
 @pytest.mark.parametrize(("auth", "status"), [("none", "OK"), ("kubernetes", "UNAUTHENTICATED")])
 async def test_tokens_are_asked_for_when_the_settings_say_so(auth: str, status: str) -> None:
     api = GrpcApi(ApiSettings(addr=ADDRESS, auth=auth), Guard(list_workloads()))  # type: ignore[arg-type]  # of two
-    await api.start(ApiBench().sources, Metrics().api, lambda: True)
+    await api.start(ApiBench().shared, Metrics().api, lambda: True)
     assert await called(api) == status
     assert await called(api, authorization=f"Bearer {Guard.TOKEN}") == "OK"
     await api.stop()

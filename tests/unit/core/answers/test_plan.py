@@ -12,8 +12,9 @@ from support.doubles import ON_DEMAND, SPOT, make_budget, selector
 from support.drifting import DriftWorld
 
 from extender.cli.drift_text import tables
-from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, held_back, report, with_verdicts
+from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, report, with_verdicts
 from extender.core.drift.history import WorkloadHistory
+from extender.core.drift.preview import held_back
 from extender.core.model.reasons import OF_STAYS, Reason
 
 DOCS = Path(__file__).parents[4] / "docs"

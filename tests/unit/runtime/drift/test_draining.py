@@ -9,8 +9,8 @@ from support.doubles_drift import DriftRoom
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.actions import SLICE
 from extender.core.drift.backoff import BASE, JITTER, LONGEST_WHEN_DRAINED
+from extender.core.drift.turns import SLICE
 from extender.core.model.reasons import Reason
 
 Check = Callable[[DriftRoom], Awaitable[None]]

@@ -7,7 +7,8 @@ from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owne
 from support.doubles_drift import STORE, DriftRoom, pod_path, virtually
 from support.doubles_kube import refusal
 
-from extender.core.drift.actions import SLICE, Cycle
+from extender.core.drift.actions import Cycle
+from extender.core.drift.turns import SLICE
 from extender.core.drift.under_way import DRY_MEMORY
 from extender.core.model.objects import Budget, OptOut
 from extender.core.model.reasons import Reason

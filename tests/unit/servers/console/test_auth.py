@@ -11,7 +11,7 @@ from support.doubles_servers import run_virtually
 
 from extender.core.model.access import Attributes, User, get_workload, list_nodes, list_workloads, watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
-from extender.servers.console.live import CHECK
+from extender.servers.answers.following import CHECK
 from extender.servers.console.sessions import IDLE, LASTS, MOST, MOST_OF_ONE, Sessions
 
 JANE = "jane-token"

@@ -9,7 +9,8 @@ from support.console import ConsoleBench, ConsoleReader, request
 from support.doubles_servers import run_virtually
 
 from extender.core.model.objects import OwnerRef
-from extender.servers.console.live import AT_ONCE, CLIENTS, PATIENCE, PING
+from extender.servers.answers.following import AT_ONCE, PATIENCE
+from extender.servers.console.live import CLIENTS, PING
 
 STREAM = "/console/live/stream"
 

@@ -10,10 +10,10 @@ from support.console import ConsoleBench, at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
 
 from extender.core.drift.moves import Move, WorkloadRef
+from extender.core.drift.turns import SLICE
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
-from extender.servers.console.gather import SLICE
 from extender.servers.console.rendering import clock_time
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}'

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extender.servers.answers.search import matches
 from extender.servers.console.bars import WIDTH, bar_of, share
-from extender.servers.console.query import MAX_TEXT, Query, matches, numbered, page_of
+from extender.servers.console.query import MAX_TEXT, Query, numbered, page_of
 
 
 def parse(text: str) -> Query:

@@ -13,9 +13,9 @@ from extender.core.answers.decisions import QUEUE
 from extender.core.model.access import watch_decisions
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
+from extender.servers.answers.following import AT_ONCE, CHECK, PATIENCE
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.servers.grpc.requests import Following, following
-from extender.servers.grpc.watches import AT_ONCE, PATIENCE, RENEW
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
@@ -179,12 +179,12 @@ def test_a_right_that_is_taken_back_ends_it(bench: ApiBench) -> None:
         caller = Caller(bench)
         before = asyncio.get_running_loop().time()
         await caller.until(lambda: bool(caller.messages))
-        await asyncio.sleep(RENEW * 1.5)
+        await asyncio.sleep(CHECK * 1.5)
         assert caller.renewals == 1
         caller.refusal = RefusedError(Code.PERMISSION_DENIED, "not any more")
         with pytest.raises(RefusedError, match="not any more"):
             await caller.task
-        assert asyncio.get_running_loop().time() - before < 2.5 * RENEW
+        assert asyncio.get_running_loop().time() - before < 2.5 * CHECK
 
     run_virtually(watch)
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+
+SOME = 2_000
+"""Things that are looked through at once."""
 
 
 class Pace:
@@ -50,3 +53,13 @@ async def in_turns(steps: Generator[None, None, T]) -> T:
             await asyncio.sleep(0)
     finally:
         steps.close()
+
+
+async def some_of(items: Sequence[T], wanted: Callable[[T], bool]) -> list[T]:
+    """Those that are wanted of many; the extender has its turn after some of them."""
+    found: list[T] = []
+    for start in range(0, len(items), SOME):
+        if start:
+            await asyncio.sleep(0)
+        found += filter(wanted, items[start : start + SOME])
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 from support.doubles_servers import run_virtually
 
-from extender.servers.pace import Pace, in_turns
+from extender.servers.answers.pace import Pace, in_turns
 
 
 def test_one_at_a_time_and_a_rest_as_long_as_it_took() -> None:

@@ -1,38 +1,45 @@
-"""What the console is shown: the state itself and, by functions, what changes beside it."""
+"""What the console and the API tell of: the state itself and, by functions, what changes beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
+from extender.core.drift.preview import Knowledge
 from extender.core.drift.rules import DriftRules
 from extender.core.model.access import Attributes, User
 from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
-from extender.servers.pace import Pace
+from extender.servers.answers.pace import Pace
 
 
 class DriftSource(Struct, frozen=True):
     """What the drift loop plans with.
 
-    `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads. `current` says whether
-    the state may be relied on; `paused` why nothing at all is moved, None while something may be.
+    `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads; `unreadable` says of
+    which workloads (UIDs) it cannot be read, and why. `current` says whether the state may be relied on; `paused` why
+    nothing at all is moved, None while something may be.
     """
 
     mode: str
     rules: DriftRules
     history: Callable[[], History]
+    unreadable: Callable[[], Mapping[str, str]]
     current: Callable[[], bool]
     paused: Callable[[], Reason | None]
 
+    def known(self) -> Knowledge:
+        """What plans are made with, as it is now."""
+        return Knowledge(self.history(), self.rules, self.current(), self.unreadable())
+
 
 class Sources(Struct, frozen=True):
-    """All that pages are made of.
+    """All that answers are made of.
 
     `obstacle` is why this replica makes no decision now, None when it decides. `now` gives seconds since the epoch.
-    `report` is told of faults: what met one, and which. `pace` is one for all who show this.
+    `report` is told of faults: what met one, and which. `pace` is one for all who make answers.
     """
 
     state: ClusterState
@@ -46,12 +53,15 @@ class Sources(Struct, frozen=True):
 
 
 class Authorizer(Protocol):
-    """Knows whom a token belongs to, and what they may; raises `Unauthenticated`, `Forbidden` and `ApiError`."""
+    """Asks Kubernetes whom a token belongs to, and what they may; `kube.access.Access` is one.
+
+    Both raise `Unauthenticated` for a token that is not accepted, and `ApiError` when the API server does not say.
+    """
 
     async def who(self, token: str) -> User:
         """Whom a token belongs to, whatever they may."""
         ...
 
     async def allow(self, token: str, attributes: Attributes) -> User:
-        """Whom a token belongs to, if they may."""
+        """Whom a token belongs to, if they may; raises `Forbidden` when they may not."""
         ...
