@@ -14,7 +14,8 @@ from extender.core.answers.decisions import Entry
 from extender.core.answers.nodes import STAND_IN, WANTED, ClassVerdict
 from extender.core.answers.plan import DriftReport
 from extender.core.answers.pod import PodExplanation
-from extender.core.answers.views import Place, SeatsOf, Surplus
+from extender.core.answers.pod_parts import PodPlace, Surplus
+from extender.core.answers.seats import SeatsOf
 from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
 from extender.core.model.reasons import GIVES_A_CLASS, Reason
 from extender.core.policy.policy import Problem
@@ -82,7 +83,7 @@ def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Tex
     yield from _outcome(explained, now)
 
 
-def _place(place: Place) -> Text:
+def _place(place: PodPlace) -> Text:
     pool = ", ".join(filter(None, (place.capacity_class, place.instance_type, place.zone)))
     text = Text(f"{place.node} ({pool or 'not known'})")
     if place.going_away:
@@ -90,7 +91,7 @@ def _place(place: Place) -> Text:
     return text
 
 
-def _surplus(surplus: Surplus, place: Place | None) -> str:
+def _surplus(surplus: Surplus, place: PodPlace | None) -> str:
     capacity_class = place.capacity_class if place is not None else ""
     wanting = f", {' and '.join(surplus.wanting)} lacks some" if surplus.wanting else ""
     if surplus.pods == 1:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.output import BAD, GOOD
-from extender.simulate.report import Report, WorkloadRow
+from extender.simulate.report import Report, WorkloadOutcome
 
 HOUR = 3600.0
 
@@ -136,5 +136,5 @@ def _minutes(minutes: float) -> str:
     return f"{minutes:.1f} min" if minutes else "-"
 
 
-def _wait(row: WorkloadRow) -> str:
+def _wait(row: WorkloadOutcome) -> str:
     return f"{row.pending_max:.0f} s" if row.pending_max < 600 else f"{row.pending_max / 60:.0f} min"

@@ -15,7 +15,7 @@ from extender.telemetry.vocabulary import CLASS, REASON, named
 
 
 class Decisions:
-    """An `Observer` of the extender.
+    """An `DecisionObserver` of the extender.
 
     Args:
         metrics: counts.
@@ -49,7 +49,7 @@ class Decisions:
         self._log = logger()
 
     def decided(self, pod: PodView, decision: Decision) -> None:
-        """See `servers.extender.Observer`."""
+        """See `servers.extender.DecisionObserver`."""
         outcome = "rejected" if decision.nodes is not None and not decision.nodes else "passed"
         self._metrics.decided("filter", outcome, decision.capacity_class or decision.wanted, decision.reason)
         if decision.reason is Reason.UNMANAGED:
@@ -67,7 +67,7 @@ class Decisions:
             self._waits()
 
     def scored(self, pod: PodView, preference: Preference) -> None:
-        """See `servers.extender.Observer`."""
+        """See `servers.extender.DecisionObserver`."""
         reason, capacity_class = preference.reason, preference.capacity_class
         self._metrics.decided("prioritize", "scored" if capacity_class else "passed", capacity_class, reason)
         if self._traced:
@@ -75,13 +75,13 @@ class Decisions:
             self._tracer.current().note({**about, REASON: str(reason), CLASS: capacity_class})
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
-        """See `servers.extender.Observer`."""
+        """See `servers.extender.DecisionObserver`."""
         self._metrics.decided(verb, "refused", "", reason)
         if self._traced:
             self._tracer.current().note({**of_pod(pod, None), REASON: str(reason)})
 
     def failed(self, verb: str, text: str) -> None:
-        """See `servers.extender.Observer`."""
+        """See `servers.extender.DecisionObserver`."""
         self._metrics.failed(verb)
         self._log.warning("request failed", verb=verb, error=text)
         if self._traced:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from extender import __version__
-from extender.core.answers.standing import CLASSES
+from extender.core.answers.replicas import CLASSES
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
 from extender.core.state.state import ClusterState

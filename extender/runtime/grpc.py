@@ -73,8 +73,8 @@ class GrpcApi:
         if not self._settings.enabled:
             return
         _hush()
-        from extender.servers.grpc.answers import Answers  # noqa: PLC0415 - see the module's docstring
         from extender.servers.grpc.calls import Calls, Door  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.replies import Replies  # noqa: PLC0415 - see the module's docstring
         from extender.servers.grpc.server import CALLS, RpcServer  # noqa: PLC0415 - likewise
         from extender.servers.grpc.service import PlacementService  # noqa: PLC0415 - likewise
         from extender.servers.grpc.watches import Watches  # noqa: PLC0415 - likewise
@@ -82,11 +82,11 @@ class GrpcApi:
         sources, most = shared.sources, self._settings.max_watches
         self._watches = Watches(sources.decisions, sources.obstacle, most)
         service = PlacementService(
-            Answers(shared),
+            Replies(shared),
             self._watches,
             Door(sources.obstacle, self._authorizer),
             Calls(metrics.answered, sources.report, time.perf_counter),
-            sources.pace,
+            shared.pace,
         )
         address = split_address(self._settings.addr)
         self._server = RpcServer(service, self._watches, ready, address, self.tls, most=CALLS + most)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from extender.core.answers.standing import Name, Standing, name_of, standing_of
+from extender.core.answers.replicas import Name, Standing, name_of, standing_of
 from extender.core.state.state import ClusterState
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading, Readings

@@ -19,7 +19,7 @@ class Owners(Protocol):
         ...
 
 
-class Observer(Protocol):
+class DecisionObserver(Protocol):
     """Is told what was decided, to log and count it."""
 
     def decided(self, pod: PodView, decision: Decision) -> None:
@@ -45,7 +45,7 @@ class Extender:
     Args:
         placement: decides, from a cluster state that others keep current.
         owners: see `Owners`.
-        observer: see `Observer`.
+        observer: see `DecisionObserver`.
         obstacle: why no decision on a managed pod may be made now (NOT_SYNCED, NOT_LEADER, TAKING_OVER), or None.
         clock: seconds since the epoch, as the state is given them.
     """
@@ -54,7 +54,7 @@ class Extender:
         self,
         placement: PlacementController,
         owners: Owners,
-        observer: Observer,
+        observer: DecisionObserver,
         obstacle: Callable[[], Reason | None],
         clock: Callable[[], float],
     ) -> None:

@@ -12,7 +12,7 @@ from extender.simulate.meter import Tally
 HOUR = 3600.0
 
 
-class PoolRow(Struct, frozen=True, rename="camel"):
+class PoolOutcome(Struct, frozen=True, rename="camel"):
     """A node pool: how many of its nodes were reclaimed, how long nodes ran, and what they cost."""
 
     name: str
@@ -23,7 +23,7 @@ class PoolRow(Struct, frozen=True, rename="camel"):
     cost: float
 
 
-class WorkloadRow(Struct, frozen=True, rename="camel"):
+class WorkloadOutcome(Struct, frozen=True, rename="camel"):
     """A workload over the time that was simulated.
 
     Attributes:
@@ -83,7 +83,7 @@ class Drift(Struct, frozen=True, rename="camel"):
 
 
 class Report(Struct, frozen=True, rename="camel"):
-    """The whole result; see `WorkloadRow` for what the fields of the same name mean.
+    """The whole result; see `WorkloadOutcome` for what the fields of the same name mean.
 
     Attributes:
         seed, duration: of the simulation; seconds.
@@ -110,8 +110,8 @@ class Report(Struct, frozen=True, rename="camel"):
     saving: float | None
     node_cost: float
     drift: Drift
-    pools: tuple[PoolRow, ...]
-    workloads: tuple[WorkloadRow, ...]
+    pools: tuple[PoolOutcome, ...]
+    workloads: tuple[WorkloadOutcome, ...]
     notes: tuple[str, ...]
 
 
@@ -121,7 +121,7 @@ def report(built: Built, seed: int, duration: float) -> Report:
     tallies = list(cluster.meter.tallies())
     rows = sorted((_row(tally) for tally in tallies), key=_badness)
     pools = tuple(
-        PoolRow(
+        PoolOutcome(
             pool.spec.name,
             pool.capacity_class,
             pool.spec.size,
@@ -179,10 +179,10 @@ def _by_reason(counts: Counter[Reason]) -> dict[str, int]:
     return {str(reason): count for reason, count in sorted(counts.items(), key=lambda each: str(each[0]))}
 
 
-def _row(tally: Tally) -> WorkloadRow:
+def _row(tally: Tally) -> WorkloadOutcome:
     time = tally.time or 1.0
     ours = tally.breach.get("spotmix", 0.0)
-    return WorkloadRow(
+    return WorkloadOutcome(
         tally.kind,
         tally.namespace,
         tally.name,
@@ -203,7 +203,7 @@ def _row(tally: Tally) -> WorkloadRow:
     )
 
 
-def _badness(row: WorkloadRow) -> tuple[float, float, float, str, str]:
+def _badness(row: WorkloadOutcome) -> tuple[float, float, float, str, str]:
     """Sorts the worst first: floors that we broke, then how much was not there, then how much was misplaced."""
     return (
         -row.floor_broken_by_us,

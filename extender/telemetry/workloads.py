@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from extender.core.answers.standing import MODES, Name, Replicas, Standing
+from extender.core.answers.replicas import MODES, Name, Replicas, Standing
 from extender.core.policy.policy import Mode
 from extender.telemetry.catalogue import (
     INVALID,

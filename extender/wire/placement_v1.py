@@ -15,7 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from msgspec import Struct
 
-from extender.core.answers import decisions, nodes, overview, plan, pod, views, workload
+from extender.core.answers import decisions, nodes, overview, plan, pod, pod_parts, seats, workload
 from extender.core.answers.overview import Condition
 from extender.core.model import objects
 from extender.core.model.classes import SPOT
@@ -63,15 +63,15 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     plan.WorkloadName: pb.WorkloadName,
     nodes.ClassVerdict: pb.ClassVerdict,
     nodes.NodeGroup: pb.NodeGroup,
-    views.Held: pb.Held,
-    views.NodeScore: pb.NodeScore,
-    views.Outcome: pb.Outcome,
-    views.Place: pb.Place,
-    views.Seat: pb.Seat,
-    views.SeatsOf: pb.SeatsOf,
-    views.Subject: pb.Subject,
-    views.Surplus: pb.Surplus,
-    views.Waits: pb.Waits,
+    pod_parts.Held: pb.Held,
+    pod_parts.NodeScore: pb.NodeScore,
+    pod_parts.ExpectedDecision: pb.Outcome,
+    pod_parts.PodPlace: pb.Place,
+    pod_parts.Seat: pb.Seat,
+    seats.SeatsOf: pb.SeatsOf,
+    seats.Subject: pb.Subject,
+    pod_parts.Surplus: pb.Surplus,
+    pod_parts.Waits: pb.Waits,
 }
 """The message of each Struct."""
 

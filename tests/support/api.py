@@ -12,8 +12,8 @@ import pytest
 from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.answers.sources import Authorizer
-from extender.servers.grpc.answers import Answers
 from extender.servers.grpc.calls import Calls, Door
+from extender.servers.grpc.replies import Replies
 from extender.servers.grpc.server import CALLS, RpcServer
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
@@ -45,11 +45,11 @@ class ApiBench(ConsoleBench):
 
     def server(self, tls: RpcTls | None = None, most: int = CALLS) -> RpcServer:
         service = PlacementService(
-            Answers(self.shared),
+            Replies(self.shared),
             self.watches,
             Door(self.sources.obstacle, self.access),
             Calls(self._observe, self.sources.report, time.perf_counter),
-            self.sources.pace,
+            self.shared.pace,
         )
         return RpcServer(service, self.watches, lambda: self.ready, (LOOPBACK, 0), tls, most=most)
 

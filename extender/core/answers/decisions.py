@@ -91,7 +91,7 @@ class Subscription:
 
 
 class DecisionLog:
-    """See the module.
+    """Keeps the last decisions, and hands each new one to those who subscribed.
 
     Args:
         size: decisions that are kept; 0 keeps none, subscribers are given them all the same.

@@ -1,6 +1,6 @@
 """The cluster on one page: every workload wanted against actual, worst first, totals, and the node pools.
 
-One answer serves the command line, the API and the console. Replicas are counted by `standing`.
+One answer serves the command line, the API and the console. Replicas are counted by `replicas`.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.answers.standing import Name, Replicas, Standing, name_of, standing_of
+from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
@@ -123,7 +123,7 @@ class Totals(Struct, frozen=True, rename="camel"):
 
 
 class Overview(Struct, frozen=True, rename="camel"):
-    """See the module. `at` is in seconds since the epoch."""
+    """Every workload, worst first, their totals, and the node pools. `at` is in seconds since the epoch."""
 
     at: float
     totals: Totals

@@ -83,7 +83,10 @@ class Imbalance(Struct, frozen=True, rename="camel"):
 
 
 class DriftReport(Struct, frozen=True, rename="camel"):
-    """See the module. `at` is when (seconds since the epoch); `paused` says why nothing is moved at all."""
+    """What a plan says, for people and programs.
+
+    `at` is when it was made (seconds since the epoch); `paused` says why nothing is moved at all.
+    """
 
     at: float
     paused: Why | None

@@ -9,24 +9,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.answers.nodes import ClassVerdict, Verdicts, verdicts_in_steps
-from extender.core.answers.views import (
+from extender.core.answers.pod_parts import (
+    ExpectedDecision,
     Held,
     NodeScore,
-    Outcome,
-    Place,
+    PodPlace,
     Seat,
-    SeatsOf,
-    Subject,
     Surplus,
     Waits,
     held_by,
     node_score,
     place_of,
-    seat_numbers,
-    seats_of,
-    subject_of,
     waits_of,
 )
+from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import Sequences, drift_of
 from extender.core.model.steps import run_steps
@@ -52,7 +48,7 @@ SCORES = 5
 
 
 class PodExplanation(Struct, frozen=True, rename="camel"):
-    """See the module.
+    """Why a pod is where it is, or waits.
 
     `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
     it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
@@ -61,10 +57,10 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     pod: Subject
     revision: Subject | None
     terminating: bool
-    place: Place | None
+    place: PodPlace | None
     workload: Subject | None = None
     unmanaged: Unmanaged | None = None
-    outcome: Outcome | None = None
+    outcome: ExpectedDecision | None = None
     mode: str = ""
     policy: str = ""
     replicas: int | None = None
@@ -136,9 +132,9 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
     )
 
 
-def _outcome(found: Verdicts) -> Outcome:
+def _outcome(found: Verdicts) -> ExpectedDecision:
     decision = found.decision
-    return Outcome(
+    return ExpectedDecision(
         decision.reason,
         decision.wanted,
         decision.capacity_class,

@@ -7,8 +7,8 @@ from msgspec import Struct
 from extender.core.answers.nodes import verdicts
 from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
-from extender.core.answers.standing import standing_of
-from extender.core.answers.views import SeatsOf, Subject, seat_numbers, seats_of, subject_of
+from extender.core.answers.replicas import standing_of
+from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.drift.surplus import Sequences, drift_of, revisions_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
@@ -60,9 +60,10 @@ class PodRow(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class WorkloadExplanation(Struct, frozen=True, rename="camel"):
-    """See the module. `row` is None for a workload without replicas, or that nobody manages: then `unmanaged` says why.
+    """A workload in detail.
 
-    The first pods are those without a node, then those on nodes by seat.
+    `row` is None for one without replicas, or that nobody manages: then `unmanaged` says why. The first pods are
+    those without a node, then those on nodes by seat.
     """
 
     workload: Subject

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
-from extender.core.answers.standing import Replicas, no_replicas
+from extender.core.answers.replicas import Replicas, no_replicas
 from extender.core.capacity.fit import share
 from extender.core.capacity.room import Room
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown

@@ -14,7 +14,7 @@ from extender.core.answers.overview import Overview, overview_in_steps
 from extender.core.drift.moves import DriftPlan
 from extender.core.drift.preview import paused_by, preview
 from extender.core.model.steps import run_steps
-from extender.servers.answers.pace import in_turns
+from extender.servers.answers.pace import Pace, in_turns
 from extender.servers.answers.sources import Sources
 
 KEEP = 2.0
@@ -69,10 +69,12 @@ class SharedAnswers:
 
     Attributes:
         sources: as given.
+        pace: says whose answer is made next.
     """
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
+        self.pace = Pace()
         self._overview = Kept(self._make_overview)
         self._plan = Kept(self._make_plan)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
@@ -12,7 +12,6 @@ from extender.core.drift.rules import DriftRules
 from extender.core.model.access import Attributes, User
 from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
-from extender.servers.answers.pace import Pace
 
 
 class DriftSource(Struct, frozen=True):
@@ -39,7 +38,7 @@ class Sources(Struct, frozen=True):
     """All that answers are made of.
 
     `obstacle` is why this replica makes no decision now, None when it decides. `now` gives seconds since the epoch.
-    `report` is told of faults: what met one, and which. `pace` is one for all who make answers.
+    `report` is told of faults: what met one, and which.
     """
 
     state: ClusterState
@@ -49,7 +48,6 @@ class Sources(Struct, frozen=True):
     now: Callable[[], float]
     version: str
     report: Callable[[str, str], None]
-    pace: Pace = field(default_factory=Pace)
 
 
 class Authorizer(Protocol):

@@ -58,7 +58,7 @@ class ConsoleApp:
         self._live = Live(sources.decisions)
         self._gate = PageAccess(authorizer)
         self._sign_in = SignIn(self._gate, sources.report)
-        self._pace = sources.pace
+        self._pace = shared.pace
 
     def stop(self) -> None:
         """End the streams, which would never end by themselves."""

@@ -11,8 +11,8 @@ LOOK = 1.0
 """How often those who watch are told of a change (seconds); who asks once is told how it is."""
 
 
-class Health(aio.HealthServicer):
-    """See the module.
+class HealthService(aio.HealthServicer):
+    """Tells whether the process is ready, as gRPC's own health protocol has it.
 
     Args:
         ready: whether the process is ready.

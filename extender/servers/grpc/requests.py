@@ -38,7 +38,7 @@ ORDERS: dict[int, Callable[[WorkloadRow], float]] = {
 """How workloads are sorted before their names; those that are not here come worst first."""
 
 
-class Listing(Struct, frozen=True):
+class WorkloadQuery(Struct, frozen=True):
     """Which workloads: those that `wants` says yes to, of a namespace or (empty) of all.
 
     `size` of them from number `start` on, counted from 0. `mark` is a digest of all but `start`.
@@ -69,7 +69,7 @@ def bad(field: str, value: object, fault: str, fix: str) -> RefusedError:
     return RefusedError(Code.INVALID_ARGUMENT, f"{field}={value!r} {fault}; {fix}")
 
 
-def listing(request: pb.ListWorkloadsRequest) -> Listing:
+def workload_query(request: pb.ListWorkloadsRequest) -> WorkloadQuery:
     """What ListWorkloads is asked for.
 
     Raises:
@@ -90,7 +90,7 @@ def listing(request: pb.ListWorkloadsRequest) -> Listing:
             words, row.kind, row.namespace, row.name
         )
 
-    return Listing(namespace, wants, request.order, size, _start(request.page_token, mark), mark)
+    return WorkloadQuery(namespace, wants, request.order, size, _start(request.page_token, mark), mark)
 
 
 def _start(token: str, mark: int) -> int:

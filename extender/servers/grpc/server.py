@@ -10,7 +10,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from extender.core.model.errors import ConfigError
-from extender.servers.grpc.health import Health
+from extender.servers.grpc.health import HealthService
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
 from extender.servers.grpc.watches import Watches
@@ -68,7 +68,7 @@ class RpcServer:
         self._host, self._port = address
         self._tls = tls
         self._most = most
-        self._health = Health(ready, SERVICE)
+        self._health = HealthService(ready, SERVICE)
         self._server: grpc.aio.Server | None = None
         self._task: asyncio.Task[None] | None = None
 

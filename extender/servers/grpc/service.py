@@ -5,26 +5,26 @@ from functools import partial
 from extender.core.model.access import get_plan, get_pod, get_workload, list_workloads, watch_decisions
 from extender.servers.answers.pace import Pace
 from extender.servers.grpc import requests, simulating
-from extender.servers.grpc.answers import Answers
 from extender.servers.grpc.calls import Calls, Context, Door
+from extender.servers.grpc.replies import Replies
 from extender.servers.grpc.watches import Watches
 from spotmix.placement.v1 import placement_pb2 as pb
 from spotmix.placement.v1.placement_pb2_grpc import PlacementServiceServicer
 
 
 class PlacementService(PlacementServiceServicer):
-    """See the module.
+    """Checks what each RPC asks, lets its caller in, and replies when it is its turn.
 
     Args:
-        answers: what is told.
+        replies: makes the messages.
         watches: those who follow decisions.
         door: lets callers in.
         calls: runs calls.
         pace: says whose turn it is.
     """
 
-    def __init__(self, answers: Answers, watches: Watches, door: Door, calls: Calls, pace: Pace) -> None:
-        self._answers = answers
+    def __init__(self, replies: Replies, watches: Watches, door: Door, calls: Calls, pace: Pace) -> None:
+        self._replies = replies
         self._watches = watches
         self._door = door
         self._calls = calls
@@ -36,10 +36,10 @@ class PlacementService(PlacementServiceServicer):
         """See proto/."""
 
         async def work() -> pb.ListWorkloadsResponse:
-            asked = requests.listing(request)
+            asked = requests.workload_query(request)
             await self._door.admit(context, list_workloads(asked.namespace))
             async with self._pace.turn():
-                return await self._answers.workloads(asked)
+                return await self._replies.workloads(asked)
 
         return await self._calls.run("ListWorkloads", context, work())
 
@@ -51,7 +51,7 @@ class PlacementService(PlacementServiceServicer):
             name, limit = requests.name("name", request.name), requests.decisions(request.decision_limit)
             await self._door.admit(context, get_workload(namespace, name))
             async with self._pace.turn():
-                return await self._answers.workload(namespace, kind, name, limit)
+                return await self._replies.workload(namespace, kind, name, limit)
 
         return await self._calls.run("GetWorkload", context, work())
 
@@ -63,7 +63,7 @@ class PlacementService(PlacementServiceServicer):
             limit = requests.decisions(request.decision_limit)
             await self._door.admit(context, get_pod(namespace, name))
             async with self._pace.turn():
-                return await self._answers.pod(namespace, name, limit)
+                return await self._replies.pod(namespace, name, limit)
 
         return await self._calls.run("ExplainPod", context, work())
 
@@ -74,7 +74,7 @@ class PlacementService(PlacementServiceServicer):
             namespace = requests.text("namespace", request.namespace)
             await self._door.admit(context, get_plan(namespace))
             async with self._pace.turn():
-                return await self._answers.plan(namespace)
+                return await self._replies.plan(namespace)
 
         return await self._calls.run("PlanDrift", context, work())
 
@@ -85,7 +85,7 @@ class PlacementService(PlacementServiceServicer):
             asked = simulating.supposition(request)
             await self._door.admit(context, asked.right)
             async with self._simulating.turn():
-                return await self._answers.what_if(asked)
+                return await self._replies.what_if(asked)
 
         return await self._calls.run("Simulate", context, work())
 

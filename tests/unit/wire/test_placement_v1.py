@@ -16,7 +16,7 @@ from support.doubles import World, make_pod
 
 from extender.core.answers.overview import Condition, Overview, Totals, overview
 from extender.core.answers.pod import PodExplanation, explain_pod
-from extender.core.answers.views import Outcome
+from extender.core.answers.pod_parts import ExpectedDecision
 from extender.core.model.errors import WireError
 from extender.core.model.reasons import Reason
 from extender.core.whatif.outlook import WhatIf
@@ -142,7 +142,7 @@ def test_maps_come_in_one_order_though_the_wire_has_none() -> None:
 def test_a_reason_of_a_later_version_is_told() -> None:
     message = pb.Outcome(reason=999, wanted="spot")  # type: ignore[arg-type]  # that is the point
     with pytest.raises(WireError, match=r"Outcome from the service: .*999.*use the version of spotmix"):
-        from_message(message, Outcome)
+        from_message(message, ExpectedDecision)
 
 
 def test_numbers() -> None:

@@ -20,7 +20,8 @@ from support.doubles import (
 
 from extender.core.answers.nodes import STAND_IN, STEP, UNUSED, WANTED
 from extender.core.answers.pod import PodExplanation, explain_pod, explain_pod_in_steps
-from extender.core.answers.views import Held, Seat, SeatsOf, Surplus
+from extender.core.answers.pod_parts import Held, Seat, Surplus
+from extender.core.answers.seats import SeatsOf
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason

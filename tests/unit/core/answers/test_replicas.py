@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
 
-from extender.core.answers.standing import Standing, name_of, standing_of
+from extender.core.answers.replicas import Standing, name_of, standing_of
 from extender.core.drift.surplus import drifted
 from extender.core.model.objects import OwnerRef
 

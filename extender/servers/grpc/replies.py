@@ -1,4 +1,4 @@
-"""Asks the core what callers want to know, and puts it into messages.
+"""Asks the core what callers want to know, and puts it into messages: the replies.
 
 What takes long is made in steps, between which the extender gets its turn.
 """
@@ -22,14 +22,14 @@ from extender.servers.answers.sources import Sources
 from extender.servers.grpc import simulating
 from extender.servers.grpc.calls import missing
 from extender.servers.grpc.filling import fill
-from extender.servers.grpc.requests import Listing
+from extender.servers.grpc.requests import WorkloadQuery
 from extender.servers.grpc.simulating import Supposition
 from extender.wire.placement_v1 import number_of, to_message
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
-class Answers:
-    """Answers what callers ask, in messages.
+class Replies:
+    """Makes the message that each call is answered with.
 
     Args:
         shared: the overview and the plan, and what there is to tell of.
@@ -39,7 +39,7 @@ class Answers:
         self._sources = shared.sources
         self._shared = shared
 
-    async def workloads(self, asked: Listing) -> pb.ListWorkloadsResponse:
+    async def workloads(self, asked: WorkloadQuery) -> pb.ListWorkloadsResponse:
         """A page of workloads."""
         seen = await self._shared.overview()
         if asked.namespace:

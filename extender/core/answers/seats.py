@@ -1,0 +1,60 @@
+"""Seats as people are shown them: of a class in a revision, and of each pod; and the objects that have them."""
+
+from msgspec import Struct
+
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
+from extender.core.scalein.costs import costs_to_write, seat_in
+from extender.core.state.records import Revision
+
+
+class Subject(Struct, frozen=True, gc=False, rename="camel"):
+    """An object, for people."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+class SeatsOf(Struct, frozen=True, gc=False, rename="camel"):
+    """The seats of a class in a revision: how many the policy gives it at T, and how many are taken.
+
+    `filled` by pods on nodes, `reserved` by decisions whose pods are not seen bound yet.
+    """
+
+    capacity_class: str
+    target: int
+    filled: int
+    reserved: int
+
+
+def subject_of(workload: Workload) -> Subject:
+    """A workload, for people."""
+    return Subject(workload.kind, workload.namespace, workload.name, workload.uid)
+
+
+def seats_of(revision: Revision | None, managed: Managed) -> tuple[SeatsOf, ...]:
+    """The seats of each class; without a size, those that are taken are all there are."""
+    seats = managed.workload.policy.seats
+    filled = {name: count for name, count in revision.filled.items() if count} if revision is not None else {}
+    reserved = {name: count for name, count in revision.reserved.items() if count} if revision is not None else {}
+    replicas = managed.revision.replicas
+    target = seats.target(sum(filled.values()) if replicas is None else replicas)
+    names = dict.fromkeys((*seats.classes, *sorted(filled), *sorted(reserved)))
+    return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
+
+
+def seat_numbers(revision: Revision, managed: Managed) -> dict[str, int]:
+    """The seat of each pod that holds one, by UID: of its ordinal, else as deletion costs say or are about to."""
+    owner = managed.revision
+    if owner.kind == "StatefulSet":
+        by_ordinal = ((pod, seat_of_ordinal(owner, pod.name)) for pod in revision.pods if pod.counted)
+        return {pod.uid: seat for pod, seat in by_ordinal if seat is not None}
+    numbers = {pod.uid: seat for pod in revision.pods if pod.counted and (seat := seat_in(pod.cost)) is not None}
+    for pod, cost in costs_to_write(revision, managed.workload.policy.seats):
+        seat = seat_in(str(cost))
+        if seat is not None:
+            numbers[pod.uid] = seat
+    return numbers
