@@ -14,7 +14,6 @@ from support.drifting import DriftWorld
 from extender.cli.drift_text import tables
 from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, report, with_verdicts
 from extender.core.drift.history import WorkloadHistory
-from extender.core.drift.preview import held_back
 from extender.core.model.reasons import OF_STAYS, Reason
 
 DOCS = Path(__file__).parents[4] / "docs"
@@ -82,14 +81,6 @@ def test_one_namespace_alone(world: DriftWorld) -> None:
     told = reported(world, "bank")
     assert (told.moves, told.stays, told.in_flight, told.off_target) == ((), (), (), ())
     assert shown(told, namespace="bank") == "Every managed workload in namespace bank that has pods is at its split."
-
-
-def test_a_workload_whose_history_cannot_be_read_is_held_back(world: DriftWorld) -> None:
-    plan = held_back(world.plan(), {"uid-Deployment-web": "it is garbled"})
-    assert [move.workload.name for move in plan.moves] == ["audited"]
-    kept = [(stay.reason, stay.detail) for stay in plan.stays if stay.workload.name == "web"]
-    assert kept == [(Reason.MEMORY, "it is garbled")] * 2
-    assert held_back(world.plan(), {}) == world.plan()
 
 
 def test_the_api_server_is_asked_where_it_has_a_say(world: DriftWorld) -> None:
