@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -410,6 +411,63 @@ def test_a_leader_whose_work_ends_gives_the_lease_back() -> None:
         await two.leads()
         assert clock() < 2
         assert "the leader's work ended: RuntimeError('bug'); the Lease is given back" in one.reports[0]
+
+    virtually(check)
+
+
+def test_a_leader_whose_work_fails_at_once_pauses_before_it_tries_again() -> None:
+    async def check(room: Room) -> None:
+        async def broken() -> None:
+            raise RuntimeError("bug")
+
+        one = room.replica("one")
+        one.work = broken
+        await asyncio.sleep(60)
+        assert 60 / (2 * (1 + JITTER)) - 2 <= len(one.terms) <= 60 / 2 + 1
+        assert min(later - earlier for earlier, later in itertools.pairwise(one.terms)) >= 2
+
+    virtually(check)
+
+
+def test_a_release_keeps_how_often_the_lease_has_changed_hands() -> None:
+    async def check(room: Room) -> None:
+        one = room.replica("one")
+        await one.leads()
+        two = room.replica("two")
+        await room.watchfully(5)
+        await one.stop()
+        await two.leads()
+        await two.stop()
+        assert (room.spec["holderIdentity"], room.spec["leaseTransitions"]) == ("", 1)
+
+    virtually(check)
+
+
+def test_a_follower_whose_watch_is_dead_looks_every_retry_period() -> None:
+    async def check(room: Room) -> None:
+        one = room.replica("one")
+        await one.leads()
+        two = room.replica("two")
+        two.client.watches = False
+        await room.watchfully(20)
+        before = clock()
+        await one.stop()
+        await two.leads()
+        assert clock() - before < 2 * (1 + JITTER) + 0.1
+
+    virtually(check)
+
+
+def test_a_follower_that_saw_the_last_renewal_leads_as_soon_as_the_lease_has_run_out() -> None:
+    async def check(room: Room) -> None:
+        one = room.replica("one")
+        await one.leads()
+        two = room.replica("two")
+        await room.watchfully(20)
+        await one.kill()
+        renewed = datetime.fromisoformat(room.spec["renewTime"])
+        await two.leads()
+        assert (START + timedelta(seconds=clock()) - renewed).total_seconds() == pytest.approx(15, abs=0.1)
 
     virtually(check)
 

@@ -97,6 +97,13 @@ def test_a_ca_is_exchanged_in_three_steps() -> None:
     assert alone.cert == served.cert
 
 
+def test_the_next_look_is_in_time_for_the_ca_too() -> None:
+    stored = settled(settled(fresh(SHORT), SHORT, START + 6), SHORT, START + 12)
+    # The certificate would do until 18; what it is issued with then would outlive the CA, which ends at 30.
+    step = next_step(stored, SHORT, START + 12, trusted=True)
+    assert (step.data, step.due) == (None, START + 16)
+
+
 def test_a_ca_that_nobody_is_known_to_trust_serves_only_when_nothing_else_is_left() -> None:
     stored = settled(settled(settled(fresh(SHORT), SHORT, START + 6), SHORT, START + 12), SHORT, START + 16)
     assert stored.cert is not None

@@ -74,6 +74,18 @@ def test_when_it_is_opened_all_look_again() -> None:
     run_virtually(main)
 
 
+def test_of_very_many_owners_those_that_were_asked_for_last_are_remembered() -> None:
+    async def main() -> None:
+        gate = Gate()
+        names = [f"rs-{number}" for number in range(4097)]
+        await asyncio.gather(*(gate.ask(name) for name in names))
+        assert await gate.ask(names[-1]) == (False, 0.0)
+        assert await gate.ask(names[1]) == (False, 0.0)
+        assert await gate.ask(names[0]) == (False, PATIENCE)
+
+    run_virtually(main)
+
+
 def test_no_patience() -> None:
     async def main() -> None:
         gate = AwaitedOwners(lambda _ref: None, 0.0, lambda: 5.0)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_namespace, make_node, make_owner, make_pod, ref
 from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
 
-from extender.core.drift.history import WorkloadHistory
+from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction
 from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Stay
 from extender.core.model.objects import OwnerRef, PodId, Protection
@@ -89,6 +89,31 @@ def test_a_class_that_no_policy_knows_has_no_seat(world: DriftWorld) -> None:
     world.pods(owner, 1, "odd-0", start=9)
     (move,) = world.plan().moves
     assert (move.source, move.destination, move.pod.name) == ("reserved", SPOT, "web-1-9")
+
+
+def test_what_one_class_may_not_have_for_now_another_gets(world: DriftWorld) -> None:
+    world.up(make_node("odd-0", "reserved"))
+    owner = world.drifted(on_demand=4, spot=3)
+    world.up(make_owner("ReplicaSet", "web-1", 10, owner=ref(world.state.workloads.owners["uid-Deployment-web"])))
+    world.pods(owner, 3, "odd-0", start=7)
+    uid, later = world.workload(owner).uid, world.now + 100.0
+    back_off = {direction("reserved", SPOT): DirectionBackoff(1, later)}
+    world.history.workloads[uid] = WorkloadHistory(back_off=back_off)
+    assert {move.destination for move in world.plan().moves} == {ON_DEMAND}
+    back_off[direction("reserved", ON_DEMAND)] = DirectionBackoff(1, later)
+    assert world.moved() == []
+    assert world.reasons() == [Reason.BACK_OFF]
+
+
+def test_each_pending_pod_of_a_revision_is_seen_to_take_the_next_seat(world: DriftWorld) -> None:
+    # Room on spot for two pods more, which two of these four are to have.
+    world.up(make_node("spot-0", max_pods=6), make_node("spot-1", max_pods=0))
+    coming = world.deployment("coming", 4, spot_percentage=50)
+    world.drifted(on_demand=6, spot=4)
+    assert len(world.moved()) == 1
+    world.pods(coming, 4, "")
+    assert world.moved() == []
+    assert world.reasons() == [Reason.NO_ROOM]
 
 
 @pytest.mark.parametrize("first", [0, 5])

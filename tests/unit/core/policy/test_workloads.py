@@ -160,6 +160,15 @@ def test_namespaces_and_defaults_are_inherited_by_key_and_changes_are_told_once(
     assert percentage(world, owner) == 10
 
 
+def test_a_namespace_whose_label_alone_opts_in_may_come_after_its_workloads(world: World) -> None:
+    owner = make_owner("Deployment", "web", 3)
+    world.up(owner)
+    assert percentage(world, owner) is None
+    world.up(namespace(ENABLED))
+    assert percentage(world, owner) is not None
+    assert changes(world) == [("web", False)]
+
+
 def test_what_opts_out_or_goes_is_told(world: World) -> None:
     world.up(make_owner("Deployment", "web", 3, labels=ENABLED), make_owner("Deployment", "api", 3, labels=ENABLED))
     world.up(make_owner("Deployment", "web", 3))

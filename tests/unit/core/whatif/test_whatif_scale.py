@@ -139,6 +139,41 @@ def test_a_rollout_stays_where_it_is(world: World) -> None:
     assert (after.replicas, some(after.actual)) == (3, {SPOT: 1, ON_DEMAND: 2})
 
 
+def test_a_replicaset_that_lags_its_deployment_comes_to_the_size_asked_for(world: World) -> None:
+    names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
+    fill(world, world.deployment("web", 8, spot_percentage=50), 8, names)
+    world.annotate("web", 10, spot_percentage=50)
+    for size in (12, 10, 3):
+        _, after = one(ask(world, Change(WEB, size)))
+        assert (after.replicas, sum(after.actual.values())) == (size, size)
+
+
+def test_a_rollout_keeps_its_surge(world: World) -> None:
+    names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
+    old = world.deployment("web", 6, spot_percentage=50)
+    new = make_owner("ReplicaSet", "web-2", 6, owner=ref(make_owner("Deployment", "web")), created=5.0)
+    world.up(new)
+    fill(world, old, 6, names)
+    fill(world, ref(new), 6, names)
+    world.annotate("web", 10, spot_percentage=50)
+    # Two more than the Deployment wants, before and after.
+    before, after = one(ask(world, Change(WEB, 14)))
+    assert (before.replicas, after.replicas, sum(after.actual.values())) == (12, 16, 16)
+
+
+def test_a_replicaset_that_wants_pods_and_has_none_yet_is_part_of_the_rollout(world: World) -> None:
+    names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
+    fill(world, world.deployment("web", 6, spot_percentage=50), 6, names)
+    world.up(make_owner("ReplicaSet", "web-2", 4, owner=ref(make_owner("Deployment", "web")), created=5.0))
+    world.annotate("web", 10, spot_percentage=50)
+    seen = ask(world, Change(WEB, 12))
+    assert one(seen)[1].replicas == 12
+    assert "rollout" in seen.notes[0]
+    # One that wants none is over and done with.
+    world.up(make_owner("ReplicaSet", "web-2", 0, owner=ref(make_owner("Deployment", "web")), created=5.0))
+    assert not ask(world, Change(WEB, 12)).notes
+
+
 def test_without_pods_needs_are_not_known(world: World) -> None:
     nodes(world, SPOT, 5)
     world.deployment("web", 0, spot_percentage=100)

@@ -1,4 +1,4 @@
-"""The smaller parts of the drift loop: waits, freshness, memory, what was said, metrics."""
+"""The smaller parts of the drift loop: freshness, memory, what was said, metrics."""
 
 from typing import Any, get_args
 
@@ -8,12 +8,10 @@ from support.doubles_drift import STORE, DriftRoom
 from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.drift.backoff import BASE, LONGEST, WorkloadBackoff
 from extender.core.drift.eviction import Answer, Outcome, Result
 from extender.core.drift.history import DirectionBackoff, InFlight, WorkloadHistory
 from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, WorkloadRef
-from extender.core.model.control import NEVER
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import OF_PAUSES, OF_STAYS, Reason
@@ -30,51 +28,6 @@ from extender.telemetry.metrics import Metrics
 
 SUBJECT = WorkloadRef("w", "Deployment", "shop", "web", "r")
 MOVE = Move(PodId("shop", "web-1", "p1"), "n1", SUBJECT, ON_DEMAND, SPOT, "n2", Reason.SURPLUS)
-
-
-def lowest(low: float, _high: float) -> float:
-    return low
-
-
-def test_refusals_in_a_row_are_waited_for_ever_longer_and_no_longer_than_that() -> None:
-    patience = WorkloadBackoff(lowest)
-    waits = [patience.refused("w", "blocked", None, 0.0) for _ in range(8)]
-    assert waits[:3] == [BASE["blocked"], 2 * BASE["blocked"], 4 * BASE["blocked"]]
-    assert waits[-1] == LONGEST
-    assert patience.waits("w", 0.0)
-    assert not patience.waits("other", 0.0)
-    patience.accepted("w")
-    assert not patience.waits("w", 0.0)
-    assert patience.refused("w", "changed", None, 0.0) == BASE["changed"]
-
-
-def test_statement_12_what_the_server_asks_for_is_the_least() -> None:
-    assert WorkloadBackoff(lowest).refused("w", "blocked", 1000.0, 0.0) == 1000.0
-    jittered = WorkloadBackoff(lambda _low, high: high)
-    assert jittered.refused("w", "blocked", 20.0, 0.0) == 30.0
-
-
-def test_who_need_not_wait_any_more_is_told_once() -> None:
-    patience = WorkloadBackoff(lowest)
-    assert patience.next_over == NEVER
-    patience.refused("w", "changed", None, 0.0)
-    assert patience.over(0.0) == set()
-    assert patience.next_over == BASE["changed"]
-    now = BASE["changed"]
-    assert patience.over(now) == {"w"}
-    assert patience.next_over == NEVER
-    assert patience.over(now) == set()
-    # A refusal long after is a first one.
-    now += LONGEST + 1
-    patience.over(now)
-    assert patience.refused("w", "changed", None, now) == BASE["changed"]
-
-
-def test_a_clock_that_was_set_back_makes_no_wait_longer() -> None:
-    patience = WorkloadBackoff(lowest)
-    patience.refused("w", "blocked", None, 1000.0)
-    assert not patience.waits("w", 900.0)
-    assert patience.over(900.0) == {"w"}
 
 
 def test_every_answer_has_a_result_and_a_series() -> None:
