@@ -111,14 +111,14 @@ def test_filling_makes_the_cache(tmp_path: Path) -> None:
     assert sorted(path.name for path in cache.parent.iterdir()) == [".cache.lock", "cache"]
 
 
-@pytest.mark.parametrize("made", [(), ("etcd",)])
-def test_a_failed_filling_leaves_nothing(tmp_path: Path, made: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("made", "fault"), [((), "no luck"), (("etcd",), "it made no ")])
+def test_a_failed_filling_leaves_nothing(tmp_path: Path, made: tuple[str, ...], fault: str) -> None:
     def make(folder: Path) -> None:
         put_binaries(folder, made)
         if not made:
             raise SandboxError("no luck")
 
-    with pytest.raises(SandboxError):
+    with pytest.raises(SandboxError, match=fault):
         filled(make, tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == [".cache.lock"]
 

@@ -204,7 +204,7 @@ async def test_a_certificate_from_memory_is_served_and_exchanged(version: ssl.TL
 def test_nothing_is_left_of_a_certificate_from_memory() -> None:
     before = set(Path("/proc/self/fd").iterdir())
     MemoryTls().load(*issued(time.time())[1:])
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"tls\.crt and tls\.key cannot be served"):
         MemoryTls().load(b"x", b"x")
     assert set(Path("/proc/self/fd").iterdir()) <= before
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import ON_DEMAND, SPOT, make_node
+from support.rare import Met
 
 from extender.core.admission.preference import Term, class_terms
 from extender.core.model.classes import ClassRule, ClassRules
@@ -111,10 +112,19 @@ LABELS = st.dictionaries(
 )
 
 
-@given(st.lists(LABELS, max_size=6), st.sampled_from([SPOT, ON_DEMAND]))
-def test_terms_match_the_class_and_nothing_else(nodes: list[dict[str, str]], capacity_class: str) -> None:
-    terms = class_terms(census(*nodes), RULES, capacity_class)
-    for labels in nodes:
-        matched = any(all(r.matches("", labels) for r in term) for term in terms)
-        if terms:
+def test_terms_match_the_class_and_nothing_else() -> None:
+    met = Met()
+
+    @given(st.lists(LABELS, max_size=6), st.sampled_from([SPOT, ON_DEMAND]))
+    def holds(nodes: list[dict[str, str]], capacity_class: str) -> None:
+        terms = class_terms(census(*nodes), RULES, capacity_class)
+        classes = {RULES.class_of(labels) for labels in nodes}
+        met.example(told=bool(terms), one_class=len(classes) == 1, told_apart=bool(terms) and len(classes) == 2)
+        if classes <= {capacity_class}:
+            assert not terms, "there is nothing to tell them from"
+        for labels in nodes if terms else ():
+            matched = any(all(r.matches("", labels) for r in term) for term in terms)
             assert matched == (RULES.class_of(labels) == capacity_class)
+
+    holds()
+    met.at_least(told=10, one_class=5, told_apart=10)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, ref, selector
 from support.drifting import DRIFT_RULES, DriftWorld
+from support.rare import Met, seldom
 
 from extender.core.drift.moves import DriftPlan
 from extender.core.model.objects import Protection, Requests
@@ -19,31 +20,23 @@ NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1"]
 NAMES = ["a", "b"]
 CPU = 100
 
-node_facts = st.fixed_dictionaries(
-    {
-        "allocatable": st.sampled_from([Requests(cpu=64_000), Requests(cpu=64_000), Requests(cpu=5 * CPU)]),
-        "ready": st.sampled_from([True, True, True, False]),
-        "zone": st.sampled_from(["a", "b"]),
-        "state": st.sampled_from(["", "interrupted", "drained", "cordoned"]),
-    }
-)
 pod_facts = st.fixed_dictionaries(
     {
-        "node": st.sampled_from(["spot-0", "spot-0", "spot-1", *NODES]),
-        "ready": st.sampled_from([True, True, True, False]),
-        "terminating": st.sampled_from([False, False, False, True]),
-        "pending": st.sampled_from([False, False, False, True]),
-        "cost": st.sampled_from([None, "999990", "999991", "-5"]),
-        "protection": st.sampled_from([None, None, None, Protection("spotmix.io/do-not-disrupt", "true")]),
+        "node": seldom("spot-0", "spot-1", *NODES),
+        "ready": seldom(True, False),
+        "terminating": seldom(False, True),
+        "pending": seldom(False, True),
+        "cost": seldom(None, "999990", "999991", "-5"),
+        "protection": seldom(None, Protection("spotmix.io/do-not-disrupt", "true")),
     }
 )
 workloads = st.fixed_dictionaries(
     {
-        "kind": st.sampled_from(["ReplicaSet", "ReplicaSet", "StatefulSet", "Job", "Database"]),
-        "replicas": st.integers(0, 10),
+        "kind": seldom("ReplicaSet", "Job", "Database", "StatefulSet", "StatefulSet", "StatefulSet"),
+        "more": seldom(0, -1, 1, 2),
         "pods": st.lists(pod_facts, max_size=10),
         "policy": st.fixed_dictionaries(
-            {"spot_percentage": st.integers(0, 100)},
+            {"spot_percentage": seldom(100, 0, 30, 50, 70)},
             optional={
                 "min_on_demand": st.integers(0, 4),
                 "max_per_pool": st.sampled_from(["1", "50%"]),
@@ -51,16 +44,36 @@ workloads = st.fixed_dictionaries(
                 "mode": st.just("audit"),
             },
         ),
-        "budget": st.none() | st.fixed_dictionaries({"allowed": st.integers(0, 3), "current": st.booleans()}),
+        "budget": st.none() | st.fixed_dictionaries({"allowed": st.integers(0, 3), "current": seldom(True, False)}),
+    }
+)
+rules = st.fixed_dictionaries(
+    {
+        "drain_unavailable": seldom(100, 1, 25),
+        "max_unavailable": st.just(100),
+        "workload_in_flight": st.just(100),
+        "not_ready": st.just(100),
     }
 )
 
 
+def node_facts(state: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A node that is mostly in this state: "interrupted", "drained", "cordoned", or well, which is empty."""
+    return st.fixed_dictionaries(
+        {
+            "allocatable": seldom(Requests(cpu=64_000), Requests(cpu=5 * CPU), Requests(cpu=5 * CPU)),
+            "ready": seldom(True, False),
+            "zone": st.sampled_from(["a", "b"]),
+            "state": seldom(state, "", "interrupted", "drained", "cordoned"),
+        }
+    )
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> DriftWorld:
-    world = DriftWorld(replace(DRIFT_RULES, not_ready=100, drain_unavailable=draw(st.sampled_from([1, 25, 100]))))
+    world = DriftWorld(replace(DRIFT_RULES, **draw(rules)))
     for name in NODES:
-        facts: dict[str, Any] = draw(node_facts)
+        facts = draw(node_facts("interrupted" if name == "spot-0" else ""))
         state = facts.pop("state")
         world.up(
             make_node(
@@ -74,7 +87,7 @@ def worlds(draw: st.DrawFn) -> DriftWorld:
         )
     for name in NAMES:
         facts = draw(workloads)
-        size = None if facts["kind"] == "Database" else facts["replicas"]
+        size = None if facts["kind"] == "Database" else max(0, len(facts["pods"]) + facts["more"])
         owner = make_owner(facts["kind"], name, size, labels=ENABLED, annotations=keys(**facts["policy"]))
         world.up(owner)
         for number, pod in enumerate(facts["pods"]):
@@ -82,7 +95,7 @@ def worlds(draw: st.DrawFn) -> DriftWorld:
             world.pods(ref(owner), 1, fields.pop("node"), start=number, requests=Requests(cpu=CPU), **fields)
         if facts["budget"] is not None:
             world.up(make_budget(name, selector(app=name), **facts["budget"]))
-    if draw(st.booleans()):
+    if draw(seldom(True, *[False] * 5)):
         for move in [move for move in world.plan().moves if move.reason is Reason.SURPLUS][:1]:
             world.start(move)
     return world
@@ -99,16 +112,29 @@ def serves(pod: PodRecord) -> bool:
     return facts is not None and facts.ready and pod.ready and not pod.terminating
 
 
-@settings(max_examples=400, deadline=None)
-@given(worlds())
-def test_whoever_leaves_may_leave_and_is_missed_by_nobody(world: DriftWorld) -> None:
-    plan = world.plan()
-    assert plan == world.plan()
-    leaving = {entry.move.pod.uid for entry in world.history.in_flight()}
-    every_pod_is_accounted_for(world, plan, leaving)
-    budgets_hold(world, plan, leaving)
-    there_is_room(world, plan)
-    seats_are_not_exceeded(world, plan)
+def test_whoever_leaves_may_leave_and_is_missed_by_nobody() -> None:
+    met = Met()
+
+    @settings(max_examples=400, deadline=None)
+    @given(worlds())
+    def holds(world: DriftWorld) -> None:
+        plan = world.plan()
+        assert plan == world.plan()
+        leaving = {entry.move.pod.uid for entry in world.history.in_flight()}
+        every_pod_is_accounted_for(world, plan, leaving)
+        budgets_hold(world, plan, leaving)
+        there_is_room(world, plan)
+        seats_are_not_exceeded(world, plan)
+        rescued = {move.workload.name for move in plan.moves if move.reason is Reason.INTERRUPTED}
+        met.example(
+            in_flight=bool(leaving),
+            interrupted=bool(rescued),
+            interrupted_while_in_flight=bool(leaving and rescued),
+            budgeted=any(world.state.budgets_of(world.state.pods[move.pod.uid]) for move in plan.moves),
+        )
+
+    holds()
+    met.at_least(in_flight=1, interrupted=10, interrupted_while_in_flight=0, budgeted=2)
 
 
 def every_pod_is_accounted_for(world: DriftWorld, plan: DriftPlan, leaving: set[str]) -> None:
@@ -144,7 +170,8 @@ def budgets_hold(world: DriftWorld, plan: DriftPlan, leaving: set[str]) -> None:
         owner = managed(world, pods[0]).revision
         replicas = len(pods) if owner.replicas is None else owner.replicas
         serving = [pod for pod in pods if serves(pod) and pod.uid not in leaving]
-        lost = sum(pod.uid in moved for pod in serving)
+        rescued = {move.pod.uid for move in plan.moves if move.reason is Reason.INTERRUPTED}
+        lost = sum(pod.uid in rescued for pod in serving)
         assert lost == 0 or replicas - len(serving) + lost <= world.rules.drain_limit(replicas)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, ref, selector
 from support.drifting import DRIFT_RULES, DriftWorld
+from support.rare import Met, seldom
 
 from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.model.objects import OwnerRef, Protection, Requests
@@ -16,11 +17,6 @@ from extender.core.policy.workloads import Managed
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1", "other-0"]
 NAMES = ["a", "b", "c"]
-
-
-def seldom(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """Mostly as usual: what is wrong everywhere leaves nothing to plan."""
-    return st.integers(0, 11).map(lambda number: others[number] if number < len(others) else usual)
 
 
 node_facts = st.fixed_dictionaries(
@@ -46,12 +42,12 @@ pod_facts = st.fixed_dictionaries(
 policies = st.fixed_dictionaries(
     {"spot_percentage": seldom(70, 0, 10, 50, 100)},
     optional={
-        "min_on_demand": st.integers(0, 4),
-        "max_spot": st.integers(0, 6),
-        "max_per_pool": st.sampled_from(["1", "2", "50%"]),
+        "min_on_demand": seldom(1, 0, 2, 3, 4),
+        "max_spot": seldom(6, 0, 1, 2, 3, 4, 5),
+        "max_per_pool": st.sampled_from(["2", "4", "50%", "1"]),
         "when_unsatisfiable": st.sampled_from(["fallback", "any", "wait"]),
-        "max_moves_per_hour": st.sampled_from([0, 2, 100]),
-        "mode": st.sampled_from(["enforce", "audit"]),
+        "max_moves_per_hour": seldom(100, 0, 2),
+        "mode": seldom("enforce", "audit"),
         "fallback_after": seldom("10s", "soon"),
     },
 )
@@ -138,17 +134,36 @@ def snapshot(world: DriftWorld) -> Any:
     )
 
 
-@settings(max_examples=300, deadline=None)
-@given(worlds())
-def test_a_plan_takes_no_more_than_there_is(world: DriftWorld) -> None:
-    before = snapshot(world)
-    plan = world.plan()
-    assert plan == world.plan()
-    assert snapshot(world) == before
-    leaving = {entry.move.pod.uid for entry in world.history.in_flight()}
-    accounts_for_every_surplus_pod(world, plan, leaving)
-    stays_within_budgets(world, plan, len(leaving))
-    fits_on_its_targets(world, plan)
+def test_a_plan_takes_no_more_than_there_is() -> None:
+    met = Met()
+
+    @settings(max_examples=300, deadline=None)
+    @given(worlds())
+    def holds(world: DriftWorld) -> None:
+        before = snapshot(world)
+        plan = world.plan()
+        assert plan == world.plan()
+        assert snapshot(world) == before
+        leaving = {entry.move.pod.uid for entry in world.history.in_flight()}
+        accounts_for_every_surplus_pod(world, plan, leaving)
+        stays_within_budgets(world, plan, len(leaving))
+        fits_on_its_targets(world, plan)
+        met.example(
+            moves=bool(plan.moves),
+            several=len(plan.moves) > 1,
+            in_flight=bool(leaving),
+            budgeted=any(world.state.budgets_of(world.state.pods[move.pod.uid]) for move in plan.moves),
+            capped=any(is_capped(world, move) for move in plan.moves),
+        )
+
+    holds()
+    met.at_least(moves=10, several=3, in_flight=3, budgeted=1, capped=1)
+
+
+def is_capped(world: DriftWorld, move: Move) -> bool:
+    """Whether a move goes to spot, of which a pool may have no more than some pods of its workload."""
+    policy = world.state.workloads.by_uid[move.workload.uid].policy
+    return policy.max_per_pool is not None and move.destination == SPOT
 
 
 def accounts_for_every_surplus_pod(world: DriftWorld, plan: DriftPlan, leaving: set[str]) -> None:
@@ -222,12 +237,19 @@ def fits_on_its_targets(world: DriftWorld, plan: DriftPlan) -> None:
             assert in_pool < cap.limit(max(1, owner.replicas or 0))
 
 
-@settings(max_examples=200, deadline=None)
-@given(worlds())
-def test_what_is_carried_out_never_makes_it_worse(world: DriftWorld) -> None:
-    before = {uid: wrong(world, uid) for uid in world.state.revisions}
-    moves = Counter(move.workload.revision for move in world.plan().moves)
-    for move in world.plan().moves:
-        world.carry_out(move)
-    for uid, count in moves.items():
-        assert wrong(world, uid) == before[uid] - count
+def test_what_is_carried_out_never_makes_it_worse() -> None:
+    met = Met()
+
+    @settings(max_examples=200, deadline=None)
+    @given(worlds())
+    def holds(world: DriftWorld) -> None:
+        before = {uid: wrong(world, uid) for uid in world.state.revisions}
+        moves = Counter(move.workload.revision for move in world.plan().moves)
+        for move in world.plan().moves:
+            world.carry_out(move)
+        for uid, count in moves.items():
+            assert wrong(world, uid) == before[uid] - count
+        met.example(moves=bool(moves), of_several_revisions=len(moves) > 1)
+
+    holds()
+    met.at_least(moves=10, of_several_revisions=1)

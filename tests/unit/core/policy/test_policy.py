@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import keys
+from support.rare import Met
 
 from extender.core.policy.policy import (
     KEYS,
@@ -251,10 +252,18 @@ def test_durations(hours: int, minutes: int, seconds: int) -> None:
     assert parse_duration(f" {hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
 
 
-@given(st.text(max_size=20) | st.text(alphabet="0123456789hms.%", max_size=20))
-def test_no_text_breaks_the_parser(text: str) -> None:
-    parsed = parse({f"spotmix.io/{key}": text for key in KEYS})
-    assert all(p.text for p in parsed.problems)
+def test_no_text_breaks_the_parser_and_what_it_does_not_take_is_named() -> None:
+    met = Met()
+
+    @given(st.sampled_from(KEYS), st.text(max_size=20) | st.text(alphabet="0123456789hms.%", max_size=20))
+    def holds(key: str, text: str) -> None:
+        parsed = parse({f"spotmix.io/{key}": text})
+        assert all(f"spotmix.io/{key}={text!r}" in problem.text for problem in parsed.problems)
+        assert parsed.valid == all(problem.warning for problem in parsed.problems)
+        met.example(taken=not parsed.problems, refused=not parsed.valid)
+
+    holds()
+    met.at_least(taken=1, refused=10)
 
 
 @pytest.mark.parametrize(("cap", "limits"), [(PoolCap(3), [3, 3, 3]), (PoolCap(25, percent=True), [1, 2, 25])])

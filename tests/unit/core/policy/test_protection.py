@@ -6,7 +6,6 @@ from support.doubles import ENABLED, World, keys, make_namespace, make_owner, ma
 from extender.core.drift.guards import protection_of
 from extender.core.model.objects import Protection
 from extender.core.policy.protection import opt_out_keys, pod_protection
-from extender.core.state.records import PodRecord
 
 OURS, EARLIER, KARPENTER, CA, DESCHEDULER = opt_out_keys(("spotmix.io", "spotalis.io"))
 CREATED = 1000.0
@@ -120,9 +119,9 @@ def test_an_opt_out_that_comes_or_goes_touches_the_workload(world: World) -> Non
 
 def test_an_opt_out_holds_although_the_policy_is_invalid(world: World) -> None:
     owner = world.deployment("web", 1, spot_percentage="lots", do_not_disrupt="true")
-    assert protection_of(_pod(world, owner.uid), world.workload(owner), world.now) is not None
-
-
-def _pod(world: World, uid: str) -> PodRecord:
-    world.up(make_pod(uid))
-    return world.state.pods[uid]
+    world.up(make_pod("p", owner))
+    workload = world.workload(owner)
+    assert not workload.parsed.valid
+    assert protection_of(world.state.pods["p"], workload, world.now) == Protection(OURS, "true")
+    world.annotate("web", 1, spot_percentage="lots")
+    assert protection_of(world.state.pods["p"], world.workload(owner), world.now) is None

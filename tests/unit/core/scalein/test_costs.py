@@ -1,8 +1,9 @@
+import re
 from random import Random
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.doubles import World, make_pod
 
@@ -181,9 +182,18 @@ def test_cost_and_seat_are_inverse(seat: int) -> None:
     assert seat_in(str(cost_of(seat))) == seat
 
 
-@given(st.none() | st.text(max_size=12) | st.integers().map(str))
+NEAR_THE_BAND = st.integers(-2, 2).flatmap(lambda off: st.sampled_from([BASE + off, BASE - BAND + off]))
+
+
+@given(
+    st.none() | st.text(max_size=12) | st.integers().map(str) | NEAR_THE_BAND.map(str) | NEAR_THE_BAND.map("0{}".format)
+)
+@example(str(BASE))
+@example(str(BASE - 1))
+@example(str(BASE - BAND + 1))
+@example(str(BASE - BAND))
+@example("\N{FULLWIDTH DIGIT NINE}" * 6)
+@example(" 999999")
 def test_no_other_cost_is_taken_for_ours(cost: str | None) -> None:
-    seat = seat_in(cost)
-    if seat is not None:
-        assert cost is not None
-        assert BASE - BAND < int(cost) < BASE
+    ours = cost is not None and re.fullmatch("[0-9]{1,7}", cost) is not None and BASE - BAND < int(cost) < BASE
+    assert seat_in(cost) == (BASE - int(cost or 0) if ours else None)

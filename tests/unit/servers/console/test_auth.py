@@ -84,7 +84,9 @@ async def test_without_a_token_there_is_a_form_and_nothing_else(bench: ConsoleBe
 
 async def test_files_and_metrics_are_for_everybody(bench: ConsoleBench) -> None:
     text = (await bench.get("/console")).text
-    for path in re.findall(r'(?:src|href)="(/console/static/[^"]*)"', text):
+    paths = re.findall(r'(?:src|href)="(/console/static/[^"]*)"', text)
+    assert {path.rpartition(".")[2] for path in paths} >= {"css", "js"}
+    for path in paths:
         assert (await bench.get(path)).status == 200
     assert (await bench.get("/metrics")).text == "elsewhere\n"
 
