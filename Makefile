@@ -4,12 +4,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 STAY ?=
 ARGS ?=
+MUTANTS ?=
 # Tests run side by side, see tests/support/lanes.py; what one lane compiles the others need not.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format bench manifests dashboards reference llms proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format mutants bench manifests dashboards reference llms proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +59,9 @@ test: lint types layers controlplane tools ## everything, on a real control plan
 
 test-nightly: $(READY) ## what test-fast runs, its properties with twenty times as many examples
 	@$(PYTEST) -m 'not controlplane and not tools' --hypothesis-profile nightly --timeout 3600
+
+mutants: $(READY) ## does a unit test fail when the core is wrong? minutes; MUTANTS=--help says more
+	@PYTHONPATH=tools $(BIN)/python -m mutants $(MUTANTS)
 
 bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
