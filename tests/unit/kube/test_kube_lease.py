@@ -416,7 +416,7 @@ def test_a_leader_whose_work_ends_gives_the_lease_back() -> None:
 
 
 def test_a_leader_whose_work_fails_at_once_pauses_before_it_tries_again() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         async def broken() -> None:
             raise RuntimeError("bug")
 
@@ -430,7 +430,7 @@ def test_a_leader_whose_work_fails_at_once_pauses_before_it_tries_again() -> Non
 
 
 def test_a_release_keeps_how_often_the_lease_has_changed_hands() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         two = room.replica("two")
@@ -444,7 +444,7 @@ def test_a_release_keeps_how_often_the_lease_has_changed_hands() -> None:
 
 
 def test_a_follower_whose_watch_is_dead_looks_every_retry_period() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         two = room.replica("two")
@@ -459,7 +459,7 @@ def test_a_follower_whose_watch_is_dead_looks_every_retry_period() -> None:
 
 
 def test_a_follower_that_saw_the_last_renewal_leads_as_soon_as_the_lease_has_run_out() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: LeaseRoom) -> None:
         one = room.replica("one")
         await one.leads()
         two = room.replica("two")

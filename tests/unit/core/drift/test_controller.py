@@ -6,12 +6,13 @@ import pytest
 from support.doubles import make_node, make_pod
 from support.drifting import DriftWorld
 
-from extender.core.drift.actions import SLICE, Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
+from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.backoff import BASE
 from extender.core.drift.controller import REOPEN, TICK, DriftController, Freshness
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.rules import DriftOptions, DriftRules
+from extender.core.drift.turns import SLICE
 from extender.core.drift.under_way import AT_ONCE, DRY_MEMORY
 from extender.core.model.control import NEVER
 from extender.core.model.reasons import Reason

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from support.doubles import SPOT, make_node, make_pod
-from support.doubles_drift import STORE, Room, virtually
+from support.doubles_drift import STORE, DriftRoom, virtually
 
 from extender.cli.drift import computed
 from extender.core.answers.decisions import DecisionLog
@@ -18,7 +18,7 @@ from extender.servers.answers.sources import DriftSource, Sources
 GARBLED = "uid-Deployment-w-003"
 
 
-def shared(room: Room) -> SharedAnswers:
+def shared(room: DriftRoom) -> SharedAnswers:
     """What the servers of the same process answer with."""
     memory = room.drift.memory
     drifting = DriftSource(
@@ -33,7 +33,7 @@ def shared(room: Room) -> SharedAnswers:
     return SharedAnswers(Sources(room.world.state, DecisionLog(), drifting, obstacle, room.now, "", lambda *_: None))
 
 
-def leaving(room: Room) -> None:
+def leaving(room: DriftRoom) -> None:
     """A workload with pods on a node that is about to be taken away."""
     owner = room.world.deployment("leaving", 4, spot_percentage=100)
     room.world.up(make_node("doomed", SPOT, going_away="notice", interrupted=True))
@@ -41,7 +41,7 @@ def leaving(room: Room) -> None:
     room.cluster.show(*(make_pod(name, owner, "doomed") for name in names))
 
 
-async def until_it_may_move(room: Room) -> None:
+async def until_it_may_move(room: DriftRoom) -> None:
     """Have the loop look at everything while the cluster is not followed well, and follow it again."""
     room.health["pods"] = Health(synced=False)
     await room.after(12)
@@ -54,7 +54,7 @@ def moved(told: DriftReport) -> Sequence[str]:
 
 
 def test_the_loop_does_what_is_shown() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         for number in range(SLICE + 30):
             # Those of the second slice are further off: they would come first if all were planned for at once.
             further = 2 if number >= SLICE else 0
@@ -86,7 +86,7 @@ def test_the_loop_does_what_is_shown() -> None:
 
 
 def test_a_plan_for_one_workload_is_held_back_alike() -> None:
-    async def check(room: Room) -> None:
+    async def check(room: DriftRoom) -> None:
         room.drifted("w-003")
         room.objects.put(STORE, {"data": {GARBLED: "garbled"}})
         async with room.running():
