@@ -24,8 +24,6 @@ class Drive(Generic[A]):
         report: told of faults. A bug met by one action must not end the others.
         timing: where time comes from.
         now: seconds since the epoch, the controller's clock.
-        longest: seconds after which the controller is asked in any case: less than usual for one that is not woken by
-            all that it cares about.
     """
 
     def __init__(
@@ -37,7 +35,6 @@ class Drive(Generic[A]):
         *,
         timing: Timing | None = None,
         now: Callable[[], float] = time.time,
-        longest: float = LONGEST,
     ) -> None:
         self._name = name
         self._controller = controller
@@ -45,7 +42,6 @@ class Drive(Generic[A]):
         self._report = report
         self._timing = timing or Timing()
         self._now = now
-        self._longest = longest
         self._woken = asyncio.Event()
         self._until = 0.0
 
@@ -65,7 +61,7 @@ class Drive(Generic[A]):
             self._until = NEVER
             await self.step()
             now = self._now()
-            self._until = min(now + self._longest, self._controller.next_at)
+            self._until = min(now + LONGEST, self._controller.next_at)
             if not self._woken.is_set():
                 await self._wait(self._until - now)
 

@@ -29,7 +29,7 @@ class VirtualDrift:
         api: the cluster.
         spotmix: the cluster as Spotmix sees it.
         budgets: the eviction API.
-        options: how careful to be, and how often to look. The virtual watch misses nothing: no look is thorough.
+        options: how careful to be, and how often to look. It is not polled: the virtual watch tells.
         rng: for jitter.
 
     Attributes:
@@ -55,7 +55,7 @@ class VirtualDrift:
         self._spotmix = spotmix
         self._budgets = budgets
         self.memory = Remembered(opened=True)
-        self.options = replace(options, thorough=False)
+        self.options = replace(options, polled=False)
         self._controller = DriftController(spotmix.state, self.memory, self.options, rng.uniform)
         self._drive: Drive[Action] = Drive(self._clock, self._controller, self._perform)
         self._soon = Timer(None)

@@ -47,8 +47,8 @@ class Freshness(Struct, frozen=True):
 class DriftController:
     """See the module. It lives for one leader's term: whatever was under way in another is not known to it.
 
-    It reads the state and its outbox, so that it has to be asked every `TICK`, or where it is known when something is
-    touched, `TICK` after that.
+    It looks into the state's outbox by itself. Where that is not `polled`, whoever drives it asks it `TICK` after
+    something was touched.
 
     Args:
         state: the cluster; its outbox names the revisions that changed. Reservations for replacements are made in it.
@@ -114,7 +114,7 @@ class DriftController:
         if self._cycling:
             return NEVER
         look = self._looked + TICK
-        if not (self._threatened or self._moves.freed or self._state.outbox.touched):
+        if not (self._options.polled or self._threatened or self._moves.freed or self._state.outbox.touched):
             look = max(look, min(self._moves.patience.next_over, self._moves.haste.next_over))
         return min(look, self._swept + self._options.interval)
 
@@ -240,7 +240,7 @@ class DriftController:
         off_target = self.view.off_target if sweep or self._moves.freed else ()
         self._moves.freed = False
         due = in_turn(self._hasten(), changed, off_target)
-        if sweep and (due or self._first or self._options.thorough):
+        if sweep and (due or self._first or self._options.polled):
             self._first = False
             return in_turn(due, others=workloads.by_uid)
         return due

@@ -62,11 +62,11 @@ class DriftOptions(Struct, frozen=True, gc=False):
         rules: how careful it is.
         interval: seconds between two looks at everything.
         read_only: whether it makes dry runs only.
-        thorough: whether a look at everything is taken where nothing at all has happened and nothing waits, in case a
-            change was missed.
+        polled: whether nobody tells what is touched. Then the controller is asked every tick, and a look at everything
+            is one even where nothing at all has happened, in case a change was missed.
     """
 
     rules: DriftRules
     interval: float = 30.0
     read_only: bool = False
-    thorough: bool = True
+    polled: bool = True

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
-from extender.core.drift.controller import TICK, DriftController
+from extender.core.drift.controller import DriftController
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import WorkloadRef
@@ -91,7 +91,6 @@ class DriftLoop:
             self._faulty,
             timing=context.timing,
             now=context.now,
-            longest=TICK,
         )
 
     def _perform(self, action: Action) -> None:

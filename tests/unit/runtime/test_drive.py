@@ -34,13 +34,13 @@ class Scene:
     `done` are the actions with the time they were carried out at, `more` how many others the next ones make due.
     """
 
-    def __init__(self, longest: float) -> None:
+    def __init__(self) -> None:
         self.alarms = Alarms()
         self.done: list[tuple[float, float]] = []
         self.reports: list[str] = []
         self.more: list[int] = []
         self.now = asyncio.get_running_loop().time
-        self.drive = Drive("alarms", self.alarms, self.perform, self.report, now=self.now, longest=longest)
+        self.drive = Drive("alarms", self.alarms, self.perform, self.report, now=self.now)
 
     def report(self, _name: str, text: str) -> None:
         self.reports.append(text)
@@ -53,9 +53,9 @@ class Scene:
             self.alarms.times += [self.now()] * self.more.pop(0)
 
 
-def driven(check: Callable[[Scene], Awaitable[None]], longest: float = LONGEST) -> None:
+def driven(check: Callable[[Scene], Awaitable[None]]) -> None:
     async def main() -> None:
-        scene = Scene(longest)
+        scene = Scene()
         task = asyncio.create_task(scene.drive.run())
         await asyncio.sleep(0.1)
         try:
@@ -113,14 +113,6 @@ def test_a_fault_in_one_action_is_told_and_ends_no_other() -> None:
         assert scene.reports == ["float met a fault: ValueError(-1.0)"]
 
     driven(check)
-
-
-def test_a_controller_that_nobody_wakes_is_asked_as_often_as_it_needs() -> None:
-    async def check(scene: Scene) -> None:
-        await asyncio.sleep(30)
-        assert 29 <= len(scene.alarms.asked) <= 32
-
-    driven(check, longest=1.0)
 
 
 def test_what_an_action_makes_due_is_done_at_once_and_others_have_their_turn_in_between() -> None:

@@ -59,6 +59,16 @@ def test_an_allowance_is_used_up_at_once_and_comes_back_with_the_replacement() -
     assert (allowed(cluster), evict(cluster, second)) == (1, Outcome(Answer.EVICTED, 201))
 
 
+def test_a_dry_run_is_answered_as_an_eviction_and_changes_nothing() -> None:
+    cluster, uid = settled(max_unavailable=1)
+    pod, other, *_ = pods_of(cluster, uid)
+    for _ in range(2):
+        assert cluster.budgets.evict("shop", pod.name, pod.uid, dry_run=True) == Outcome(Answer.EVICTED, 201)
+    assert (allowed(cluster), pod.terminating) == (1, False)
+    evict(cluster, other)
+    assert cluster.budgets.evict("shop", pod.name, pod.uid, dry_run=True) == BLOCKED
+
+
 def test_a_budget_whose_status_was_not_written_yet_asks_for_patience() -> None:
     cluster, uid = settled()
     budget(cluster, max_unavailable=1)

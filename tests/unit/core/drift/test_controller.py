@@ -36,7 +36,7 @@ class Driven:
         self.world.nodes(spot=2, on_demand=2)
         self.memory = Remembered(opened=opened)
         self.fresh = Freshness()
-        given = DriftOptions(rules, INTERVAL, **options)
+        given = DriftOptions(rules, INTERVAL, **{"polled": False, **options})
         self.controller = DriftController(
             self.world.state, self.memory, given, lambda low, _high: low, lambda: self.fresh
         )
@@ -85,6 +85,28 @@ def test_with_nothing_to_do_it_is_asked_again_at_the_next_look_at_everything() -
     assert driven.due() == []
     driven.world.now += 1
     assert [type(action) for action in driven.due()] == [Swept, Cycle, SaveStore]
+
+
+def test_a_controller_that_nobody_tells_what_was_touched_is_asked_every_tick() -> None:
+    driven = Driven(polled=True)
+    driven.due()
+    for _ in range(3):
+        assert driven.controller.next_at == driven.now + TICK
+        driven.world.now += TICK
+        assert driven.due() == []
+
+
+def test_a_look_at_everything_plans_for_those_at_their_split_where_a_change_may_have_been_missed() -> None:
+    def planned(driven: Driven) -> list[int]:
+        driven.world.deployment("web", 1, spot_percentage=100)
+        sweeps = []
+        for _ in range(2):
+            sweeps += [len(action.workloads) for action in driven.due() if isinstance(action, Cycle)]
+            driven.world.now += INTERVAL
+        return sweeps
+
+    assert planned(Driven(polled=True)) == [1, 1]
+    assert planned(Driven(polled=False)) == [1, 0]
 
 
 def test_what_was_touched_is_looked_at_a_tick_after_the_last_look() -> None:
