@@ -1,5 +1,5 @@
-"""The drift loop's decisions: which pods to move so that workloads come back to their split, and what became of moves.
+"""The drift loop: which pods to move so that workloads come back to their split, when, and what became of the moves.
 
-`plan` looks at the cluster state and at the `History` of moves; `judge` looks at moves in flight. Both are pure.
-Whoever acts on a plan (the loop of `extender.runtime`, the simulator) tells the history of every step.
+`controller` says what is due. It has `plan` look at the cluster's state and at the `History` of moves, `judge` look at
+moves in flight, and `under_way` hold what is between the two. The service and the simulator carry its actions out.
 """
