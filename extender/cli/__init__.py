@@ -9,7 +9,7 @@ from extender import __version__
 from extender.cli.config import config
 from extender.cli.drift import drift
 from extender.cli.explain import explain
-from extender.cli.help import WIDTH, Group
+from extender.cli.help import WIDTH, CommandGroup
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
@@ -21,7 +21,7 @@ from extender.core.model.errors import ApiError, NotFoundError, ServiceError, Sp
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     examples=(
         "spotmix sandbox demo                          # try it without a cluster",
         "spotmix status -A                             # how workloads stand",

@@ -2,11 +2,11 @@
 
 import click
 
-from extender.cli.help import Group
+from extender.cli.help import CommandGroup
 from extender.cli.options import settings_from, settings_options
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def config() -> None:
     """Look at the settings."""
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from extender.cli.help import COMMON_EXIT_CODES, Group
+from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BUDGETS = "poddisruptionbudgets.policy"
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def drift() -> None:
     """Look at the drift loop, which moves pods so that workloads come back to their split."""
 

@@ -158,7 +158,7 @@ class Command(click.Command):
                 formatter.write_dl([(str(code), meaning) for code, meaning in sorted(self.exit_codes.items())])
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group of commands, whose summaries are shown whole.
 
     Args:

@@ -2,10 +2,10 @@
 
 import click
 
-from extender.cli.help import Group
+from extender.cli.help import CommandGroup
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def sandbox() -> None:
     """Try Spotmix on this machine, without a cluster and without containers.
 

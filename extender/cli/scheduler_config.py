@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from extender.cli.help import Group
+from extender.cli.help import CommandGroup
 from extender.cli.options import options_of, settings_from
 from extender.schedulerconfig.scheduler import Finding
 
@@ -19,7 +19,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 @click.group(
     "scheduler-config",
-    cls=Group,
+    cls=CommandGroup,
     examples=(
         "spotmix scheduler-config inject FILE --in-place  # the scheduler you run",
         "spotmix scheduler-config render > FILE           # a second scheduler",

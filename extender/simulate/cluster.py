@@ -18,7 +18,7 @@ from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
 from extender.simulate.drift import VirtualDrift
 from extender.simulate.kubelet import Kubelets
-from extender.simulate.machines import Pool, PoolSpec
+from extender.simulate.machines import NodePool, PoolSpec
 from extender.simulate.meter import Meter
 from extender.simulate.prices import Prices
 from extender.simulate.scheduler import Scheduler, SchedulerOptions
@@ -81,7 +81,9 @@ class Cluster:
         self.refused: set[str] = set()
         specs = tuple(pools)
         self.pools = {
-            spec.name: Pool(spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"), self.refused)
+            spec.name: NodePool(
+                spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"), self.refused
+            )
             for spec in specs
         }
         self.meter = Meter(self.api, self.truth, self._prices())

@@ -59,7 +59,7 @@ class Machine(Struct, eq=False):
     died: float | None = None
 
 
-class Pool:
+class NodePool:
     """One node pool, alive.
 
     Args:

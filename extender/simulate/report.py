@@ -61,7 +61,7 @@ class WorkloadOutcome(Struct, frozen=True, rename="camel"):
     on_demand_cost: float
 
 
-class Drift(Struct, frozen=True, rename="camel"):
+class DriftTotals(Struct, frozen=True, rename="camel"):
     """What the drift loop did.
 
     Attributes:
@@ -109,7 +109,7 @@ class Report(Struct, frozen=True, rename="camel"):
     on_demand_cost: float
     saving: float | None
     node_cost: float
-    drift: Drift
+    drift: DriftTotals
     pools: tuple[PoolOutcome, ...]
     workloads: tuple[WorkloadOutcome, ...]
     notes: tuple[str, ...]
@@ -161,10 +161,10 @@ def report(built: Built, seed: int, duration: float) -> Report:
     )
 
 
-def _drift(loop: VirtualDrift | None) -> Drift:
+def _drift(loop: VirtualDrift | None) -> DriftTotals:
     if loop is None:
-        return Drift()
-    return Drift(
+        return DriftTotals()
+    return DriftTotals(
         loop.cycles,
         loop.evictions.total(),
         loop.evictions[Reason.INTERRUPTED],
