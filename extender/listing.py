@@ -14,7 +14,6 @@ from extender.core.model.objects import OwnerRef
 from extender.core.policy.policy import parse_duration
 from extender.core.state.events import Event, Listed, Unavailable
 from extender.core.state.intake import Intake, owner_met
-from extender.core.state.outbox import Effect
 from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
@@ -106,7 +105,7 @@ class _Lister:
         self._state = ClusterState(
             rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
         )
-        self._intake = Intake(self._state, self._observe)
+        self._intake = Intake(self._state, [self._observe])
         self._essential = {resource.key for resource in BUILT_IN}
         self._needed = {resource.path for resource in BUILT_IN}
         self._optional = {resource.path: resource.key for resource in DRIFT_ONLY}
@@ -150,7 +149,7 @@ class _Lister:
     def _sink(self, event: Event) -> None:
         self._intake.take(event, time.time())
 
-    def _observe(self, event: Event | Effect, _now: float) -> None:
+    def _observe(self, event: Event, _now: float) -> None:
         if isinstance(event, Listed):
             self._settled(event.resource)
         elif isinstance(event, Unavailable):

@@ -105,10 +105,8 @@ class Runtime:
         self._listeners = Listeners(settings, self._certificates.extender, self._make_webhook(), tracer)
         self._intake = Intake(
             self.state,
-            OwnerNews(self.feed.ensure, self._gates).observe,
-            self._placement.observe,
-            self._policies.observe,
-            self._writers.observe,
+            [OwnerNews(self.feed.ensure, self._gates).observe, self._placement.observe, self._writers.observe],
+            [self._placement.observe, self._writers.observe, self._policies.observe],
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client

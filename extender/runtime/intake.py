@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from extender.core.model.objects import Owner, OwnerRef
 from extender.core.state.events import Event, Unavailable, Upsert
 from extender.core.state.intake import owner_met
-from extender.core.state.outbox import Effect
 from extender.servers.owners import AwaitedOwners
 
 
@@ -21,15 +20,15 @@ class OwnerNews:
         self._ensure = ensure
         self._gates = gates
 
-    def observe(self, event: Event | Effect, _now: float) -> None:
+    def observe(self, event: Event, _now: float) -> None:
         """Something was taken into the state."""
-        if isinstance(event, Unavailable):
-            for gate in self._gates:
-                gate.open()
-        elif isinstance(event, Upsert):
+        met = owner_met(event)
+        if met is not None:
+            self._ensure(met)
+        if isinstance(event, Upsert):
             if isinstance(event.object, Owner):
                 for gate in self._gates:
                     gate.arrived(event.object.uid)
-            met = owner_met(event)
-            if met is not None:
-                self._ensure(met)
+        elif isinstance(event, Unavailable):
+            for gate in self._gates:
+                gate.open()

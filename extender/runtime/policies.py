@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.policy.workloads import PolicyChanged, Workloads
-from extender.core.state.events import Event
 from extender.core.state.outbox import Effect
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
@@ -45,10 +44,10 @@ class PolicyReports:
         self._invalid: set[str] = set()
         self._log = logger()
 
-    def observe(self, event: Event | Effect, _now: float) -> None:
+    def observe(self, effect: Effect, _now: float) -> None:
         """A policy was read for the first time, changed, or went with its workload; nothing else matters here."""
-        if isinstance(event, PolicyChanged):
-            self._changed(event)
+        if isinstance(effect, PolicyChanged):
+            self._changed(effect)
 
     def _changed(self, change: PolicyChanged) -> None:
         workload = change.workload

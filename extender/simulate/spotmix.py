@@ -67,7 +67,7 @@ class VirtualSpotmix(Watcher):
         self._coming: deque[tuple[float, Event]] = deque()
         self._placement = PlacementController(self.state, options.max_candidates)
         self._seats = SeatController(self.state, options.settle)
-        self._intake = Intake(self.state, self._placement.observe)
+        self._intake = Intake(self.state, [self._placement.observe], [self._placement.observe])
         self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
         self._costs: Drive[WriteCosts] = Drive(self._clock, self._seats, self._write)
         self.on_touched: Callable[[], None] = self.state.outbox.touched.clear

@@ -37,7 +37,7 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     woken: list[str] = []
     waker = Waker(queue, "spotmix.io/wake", woken.append, lambda: 0.0)
     placement = PlacementController(world.state, 0)
-    intake = Intake(world.state, placement.observe)
+    intake = Intake(world.state, [placement.observe], [placement.observe])
     wakes = Drive("placement", placement, waker.perform, lambda _name, text: reports.append(text))
     pods = [
         unscheduled("waits", web),

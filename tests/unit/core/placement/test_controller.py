@@ -34,7 +34,7 @@ class Scene:
         self.world.nodes(spot=spot)
         self.owner = self.world.deployment("web", 5, spot_percentage=100, **policy)
         self.placement = PlacementController(self.world.state, 0)
-        self.intake = Intake(self.world.state, self.placement.observe)
+        self.intake = Intake(self.world.state, [self.placement.observe], [self.placement.observe])
         self.start = self.world.now
         self.due()
 
