@@ -19,8 +19,8 @@ class Controller(Protocol[Action]):
     A controller has besides, with types of its own:
 
     * `observe(event, now)`, where it cannot see in the state what it cares about: something happened;
-    * `done(action, result, now)`: what became of an action that `due` gave. Each action is answered once, also when
-      it failed. Others may become due by it, at once or later.
+    * `done(action, result, now)`, where it goes on from there: what became of an action that `due` gave. Each action
+      is answered once, also when it failed. Others may become due by it, at once or later.
     """
 
     def due(self, now: float) -> Sequence[Action]:
