@@ -180,7 +180,7 @@ class ConsoleApp:
             case ["workloads", _, _, _]:
                 return "workload.html", pages.workload(query, path[1:])
             case ["pods", _, _]:
-                return "pod.html", pages.pod(query, path[1:])
+                return "pod.html", await pages.pod(query, path[1:])
             case ["nodes"]:
                 return "nodes.html", pages.nodes(query)
             case ["live"]:

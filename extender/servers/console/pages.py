@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from extender.core.answers.nodes import STAND_IN, UNUSED, WANTED
 from extender.core.answers.overview import Condition, WorkloadRow, totals_of
-from extender.core.answers.pod import explain_pod
+from extender.core.answers.pod import explain_pod_in_steps
 from extender.core.answers.workload import PodRow, WorkloadExplanation, explain_owner
 from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.model.access import Attributes, get_workload
@@ -15,7 +15,7 @@ from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed
 from extender.core.state.lookup import find_owner, find_pod, kind_named
-from extender.servers.answers.pace import some_of
+from extender.servers.answers.pace import in_turns, some_of
 from extender.servers.answers.search import matches
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.console.bars import bar_of, share
@@ -145,7 +145,7 @@ class Pages:
             "decision_row": decision_row,
         }
 
-    def pod(self, _query: Query, parts: Sequence[str]) -> Context:
+    async def pod(self, _query: Query, parts: Sequence[str]) -> Context:
         """Why a pod is where it is, or waits.
 
         Raises:
@@ -161,7 +161,7 @@ class Pages:
             if not decisions:
                 raise PageNotFoundError(f"There is no Pod {namespace}/{name}, or Spotmix does not know it.")
             return {**common, "seen": None, "decisions": runs_of(decisions, OF_WORKLOAD)}
-        seen = explain_pod(state, record, self._sources.now())
+        seen = await in_turns(explain_pod_in_steps(state, record, self._sources.now()))
         planned = DriftPlan()
         if seen.workload is not None and self._sources.drifting.mode != "off":
             planned = self._shared.plan_for(seen.workload.uid)
