@@ -1,10 +1,10 @@
 """Processes are killed and restarted in the middle of bursts; the split is exact all the same."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import ssl
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from support.certificates import Authority, KeyPair
 from support.cluster import Cluster, policy
+from support.commands import run
 from support.patience import eventually, stretched, within
 from support.stage import Stage, standard_nodes
 
@@ -78,25 +79,26 @@ async def test_https_with_client_certificates(tmp_path: Path) -> None:
             await cluster.create_namespace()
             await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1))
             await cluster.expect("web", spot=7, on_demand=3)
-            port = urlsplit(url).port
-            assert await greeted(port, ca, client)
-            with pytest.raises(ssl.SSLError, match="certificate required"):
-                await greeted(port, ca)
+            port = urlsplit(url).port or 0
+            assert (await answered(port, ca, client)).startswith(b"HTTP/1.1 ")
+            assert await answered(port, ca) == b""
         finally:
             await spotmix.stop()
 
 
-async def greeted(port: int | None, ca: Path, client: KeyPair | None = None) -> bytes:
-    """What the service says first to whoever connects; it speaks when it is asked, or when it ends the connection."""
+async def answered(port: int, ca: Path, client: KeyPair | None = None) -> bytes:
+    """The first line of the answer to a request; empty when the connection is ended instead."""
     context = ssl.create_default_context(cafile=str(ca))
     if client is not None:
         context.load_cert_chain(client.cert, client.key)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     try:
-        if client is not None:
-            writer.write(b"GET /scheduler/filter HTTP/1.1\r\nHost: spotmix\r\n\r\n")
         async with within(10):
-            return await reader.readline()
+            # With TLS 1.3 a client hears only now that its certificate is missing.
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                writer.write(b"GET /scheduler/filter HTTP/1.1\r\nHost: spotmix\r\n\r\n")
+                return await reader.readline()
+            return b""
     finally:
         writer.close()
 
@@ -113,9 +115,8 @@ async def test_sigterm_ends_it_in_order(hit: Stage) -> None:
     await hit.spotmix.start()
 
 
-def test_a_missing_kubeconfig_is_a_clear_error() -> None:
-    command = [sys.executable, "-m", "extender", "serve", "--kubeconfig", "/nonexistent"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(30), check=False)
-    assert done.returncode == 2
-    assert "/nonexistent" in done.stderr
-    assert "Traceback" not in done.stderr
+async def test_a_missing_kubeconfig_is_a_clear_error() -> None:
+    done = await run(sys.executable, "-m", "extender", "serve", "--kubeconfig", "/nonexistent")
+    assert done.code == 2
+    assert "/nonexistent" in done.err
+    assert "Traceback" not in done.err
