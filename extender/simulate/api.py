@@ -77,6 +77,16 @@ class VirtualPod(Struct, eq=False):
     cost: str | None = None
     cause: Cause | None = None
 
+    @property
+    def node_name(self) -> str:
+        """As in `PodRecord`."""
+        return self.node
+
+    @property
+    def pending(self) -> bool:
+        """Whether its phase is Pending."""
+        return not (self.running or self.ended)
+
     def fact(self) -> Pod:
         """The pod as the watch shows it."""
         template = self.template
@@ -97,9 +107,10 @@ class VirtualPod(Struct, eq=False):
             requests=template.requests,
             labels=self.labels,
             constraints=template.constraints,
-            pending=not (self.running or self.ended),
+            pending=self.pending,
             due=self.due,
             protection=template.protection,
+            ready_after=int(self.ready_since) - int(self.created) if self.ready else 0,
         )
 
 
@@ -187,7 +198,7 @@ class VirtualApi:
             running=not pod.pending,
             ready=pod.ready,
             serving=pod.ready,
-            ready_since=pod.created,
+            ready_since=pod.created + pod.ready_after,
             nominated=pod.nominated,
             cost=pod.cost,
         )

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from extender.core.model.objects import Owner
 from extender.core.policy.ordinals import ordinal_of
+from extender.core.scalein.removal_order import removal_order
 from extender.core.state.events import Event, Upsert
 from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher, make_owner
 from extender.simulate.clock import Worker
-from extender.simulate.scalein import deletion_order
 
 LATENCY = 0.05
 """Seconds from a change to what a controller does about it."""
@@ -96,7 +96,7 @@ class Controllers(Watcher):
         if surplus > 0:
             kin = self._revisions.get(owner.owner.uid, [owner.uid]) if owner.owner else [owner.uid]
             related = [pod for uid in kin for pod in self._active(uid)]
-            for pod in deletion_order(pods, related, self._api.clock.now)[:surplus]:
+            for pod in removal_order(pods, related, self._api.clock.now)[:surplus]:
                 self._api.delete_pod(pod, Cause.CONTROLLER)
 
     # Deployments

@@ -13,7 +13,7 @@ from extender.core.model.objects import EMPTY, Pod, Protection
 from extender.core.policy.protection import opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
-from extender.wire.kube_v1 import DELETION_COST, Identity, RawCondition
+from extender.wire.kube_v1 import DELETION_COST, Identity
 from extender.wire.requests_v1 import pod_requests
 
 _ABSENT = Raw()
@@ -26,11 +26,19 @@ class PodMetadata(Identity, frozen=True, rename="camel", gc=False):
     annotations: Raw = _ABSENT
 
 
+class PodCondition(Struct, frozen=True, rename="camel", gc=False):
+    """A condition of a pod. Of the few that it has the time of one is read, so that it stays a text."""
+
+    type: str = ""
+    status: str = ""
+    last_transition_time: str | None = None
+
+
 class PodStatus(Struct, frozen=True, rename="camel", gc=False):
     """How a pod is."""
 
     phase: str | None = None
-    conditions: list[RawCondition] | None = None
+    conditions: list[PodCondition] | None = None
     nominated_node_name: str | None = None
 
 
@@ -86,13 +94,16 @@ class PodReader:
             ValueError: a part of it does not decode.
         """
         meta, status = raw.metadata, raw.status
+        created, due = meta.created(), meta.deletion_timestamp
         ready = unscheduled = False
+        ready_after = 0
         for condition in status.conditions or ():
             if condition.type == "Ready":
                 ready = condition.status == "True"
+                if ready and condition.last_transition_time is not None:
+                    ready_after = int(datetime.fromisoformat(condition.last_transition_time).timestamp() - created)
             elif condition.type == "PodScheduled":
                 unscheduled = condition.status == "False"
-        created, due = meta.created(), meta.deletion_timestamp
         raw_labels = bytes(meta.labels)
         labels = _shared_labels(raw_labels)
         cost, protection = self._read_annotations(meta.annotations, created)
@@ -115,6 +126,7 @@ class PodReader:
             pending=status.phase == "Pending",
             due=_seconds(due),
             protection=protection,
+            ready_after=ready_after,
         )
 
     def _read_annotations(self, raw: Raw, created: float) -> tuple[str | None, Protection | None]:

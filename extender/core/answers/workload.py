@@ -18,7 +18,7 @@ from extender.core.policy.provenance import Setting, Unmanaged, problems_of, set
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
-from extender.core.scalein.removal_order import in_order
+from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -164,7 +164,7 @@ class _Pods:
     def _surplus(self, revision: Revision) -> set[str]:
         """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
         drift = drift_of(self.managed, revision, frozenset(), Sequences())
-        return {pod.uid for each in drift.excess for pod in in_order(each.pods)[: each.count]} if drift else set()
+        return {pod.uid for each in drift.excess for pod in eviction_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:
         waiting = self.state.waiting.get(pod.uid)

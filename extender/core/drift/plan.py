@@ -24,7 +24,7 @@ from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, Excess, drifted
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.scalein.removal_order import in_order
+from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
 
@@ -109,7 +109,7 @@ class _Planner:
                     _Leaving(self, case, excess).choose()
                 return
         for excess in drift.excess:
-            for pod in in_order(excess.pods)[: excess.count]:
+            for pod in eviction_order(excess.pods)[: excess.count]:
                 self.stay(drift, excess, pod, refusal)
 
     def stay(self, drift: Drift, excess: Excess, pod: PodRecord, refusal: Refusal) -> None:
@@ -151,7 +151,7 @@ class _Leaving:
     def choose(self) -> None:
         """Move as many as may be moved. Of the others, those stay that came nearest to it."""
         nearest = 0
-        for pod in in_order(self.excess.pods):
+        for pod in eviction_order(self.excess.pods):
             if not self.left or nearest >= self.left:
                 break
             step, refusal = self._look_at(pod)

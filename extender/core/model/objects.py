@@ -125,7 +125,8 @@ class Pod(Struct, frozen=True, gc=False):
     `ended` is true for Succeeded and Failed. `cost` is the value of the pod-deletion-cost annotation, or None.
     `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
     phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
-    since the epoch; 0 when it is not terminating). Equal `labels` and `constraints` are shared objects.
+    since the epoch; 0 when it is not terminating). `ready_after` is how many seconds after its creation a `ready` pod
+    became so. Equal `labels` and `constraints` are shared objects.
     """
 
     uid: str
@@ -146,6 +147,7 @@ class Pod(Struct, frozen=True, gc=False):
     pending: bool = False
     due: float = 0.0
     protection: Protection | None = None
+    ready_after: int = 0
 
 
 class Owner(Struct, frozen=True, gc=False):

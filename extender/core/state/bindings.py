@@ -114,6 +114,7 @@ class Bindings(Revisions):
             due=pod.due,
             constraints=pod.constraints,
             protection=pod.protection,
+            ready_after=pod.ready_after,
         )
         if revision is not None:
             revision.pods.add(record)
@@ -134,6 +135,7 @@ class Bindings(Revisions):
                 self.outbox.touched.add(revision)
         record.cost = pod.cost
         record.ready, record.pending = pod.ready, pod.pending
+        record.ready_after = pod.ready_after
         record.terminating, record.due = pod.terminating, pod.due
         record.protection = pod.protection
         if record.constraints is not pod.constraints and record.constraints != pod.constraints:

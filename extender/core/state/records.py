@@ -148,7 +148,8 @@ class PodLabels(Struct, eq=False, gc=False):
 class PodRecord(Struct, eq=False, gc=False):
     """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat.
 
-    `due` and `protection` are as in `Pod`; `labels` is None once it is gone.
+    `due`, `protection` and `ready_after` are as in `Pod`; the last most often is a small number that Python keeps
+    anyway, while a time would weigh 32 bytes. `labels` is None once it is gone.
     """
 
     uid: str
@@ -167,6 +168,7 @@ class PodRecord(Struct, eq=False, gc=False):
     labels: PodLabels | None = None
     constraints: Constraints = NO_CONSTRAINTS
     protection: Protection | None = None
+    ready_after: int = 0
 
     @property
     def id(self) -> PodId:
@@ -177,3 +179,8 @@ class PodRecord(Struct, eq=False, gc=False):
     def node_name(self) -> str:
         """The name of the node that it is on, empty when it is on none."""
         return self.node.name if self.node is not None else ""
+
+    @property
+    def ready_since(self) -> float:
+        """Since when it is ready, if it is (seconds since the epoch)."""
+        return self.created + self.ready_after

@@ -17,7 +17,7 @@ from extender.core.drift.surplus import Drift, Excess, Sequences, drift_of
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
-from extender.core.scalein.removal_order import in_order
+from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.whatif.outlook import MoveForecast, Outlook
 from extender.core.whatif.pods import STEP, FutureRevision
@@ -105,7 +105,7 @@ class Outlooks:
     def _move(self, drift: Drift, excess: Excess, tally: _Tally) -> None:
         """Move as many as can be; of the others those count that were looked at first."""
         left, kept = excess.count, list[Reason]()
-        for pod in in_order(excess.pods):
+        for pod in eviction_order(excess.pods):
             if not left:
                 break
             why = self._leaves(drift, excess, pod)

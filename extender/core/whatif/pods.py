@@ -16,7 +16,7 @@ from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.policy import Policy
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.scalein.costs import costs_to_write
-from extender.core.scalein.removal_order import deletion_cost
+from extender.core.scalein.removal_order import removal_order
 from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import Part, policy_of
@@ -87,7 +87,7 @@ class PodForecast:
                 self._leave(pod, pod.node)
         size = owner.replicas if owner.replicas is not None else sum(not pod.terminating for pod in everyone)
         future = FutureRevision(part, policy_of(part), size, _revision(owner, revision), {}, lost=lost)
-        removed = self._surplus(future, stay, unbound)
+        removed = self._surplus(future, parts, stay, unbound)
         future.removed = len(removed)
         for pod in removed:
             if pod.node is not None:
@@ -122,12 +122,13 @@ class PodForecast:
         self.left.append((pod, node))
 
     def _surplus(
-        self, future: FutureRevision, stay: Sequence[PodRecord], unbound: Sequence[PodRecord]
+        self,
+        future: FutureRevision,
+        parts: Sequence[Part],
+        stay: Sequence[PodRecord],
+        unbound: Sequence[PodRecord],
     ) -> list[PodRecord]:
-        """The pods that their controller removes.
-
-        Source: `ActivePodsWithRanks` in `pkg/controller/controller_utils.go` of Kubernetes 1.36.
-        """
+        """The pods that their controller removes."""
         owner, live = future.part.owner, [*stay, *unbound]
         if owner.kind == "StatefulSet":
             ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
@@ -138,19 +139,14 @@ class PodForecast:
         if future.policy is not None:
             seated = Revision(future.revision.owner, future.revision.namespace, set(stay), {}, {}, {})
             costs = {pod.uid: cost for pod, cost in costs_to_write(seated, future.policy.seats)}
-        beside = Counter(pod.node.name for pod in stay if pod.node is not None)
-        live.sort(
-            key=lambda pod: (
-                pod.node is not None,
-                not pod.pending,
-                pod.ready,
-                costs.get(pod.uid, deletion_cost(pod.cost)),
-                -beside[pod.node.name] if pod.node is not None else 0,
-                -pod.created,
-                pod.uid,
-            )
-        )
-        return live[: len(live) - future.size]
+        related = [
+            pod
+            for part in parts
+            if part.revision is not None
+            for pod in part.revision.pods
+            if pod.counted and pod.node_name not in self._lost
+        ]
+        return removal_order(live, related, self._now, costs)[: len(live) - future.size]
 
     def _made(self, future: FutureRevision, parts: Sequence[Part], live: Sequence[PodRecord]) -> Iterator[PodRecord]:
         """The pods that their controller makes, in the order of their seats."""

@@ -183,6 +183,22 @@ def test_equal_deletion_costs_are_one_object() -> None:
     assert first.cost is second.cost
 
 
+@pytest.mark.parametrize(
+    ("ready", "after"),
+    [
+        ({"status": "True", "lastTransitionTime": "2026-01-01T00:01:30Z"}, 90),
+        ({"status": "True", "lastTransitionTime": None}, 0),
+        ({"status": "True"}, 0),
+        ({"status": "False", "lastTransitionTime": "2026-01-01T00:01:30Z"}, 0),
+    ],
+)
+def test_how_long_a_pod_took_to_become_ready(ready: dict[str, str | None], after: int) -> None:
+    assert META["creationTimestamp"] == "2026-01-01T00:00:00Z"
+    conditions = [{"type": "Initialized", "status": "True", "lastTransitionTime": "2026-01-01T00:00:05Z"}]
+    pod = decode("pods", status={"conditions": [*conditions, {"type": "Ready", **ready}]})
+    assert (pod.ready, pod.ready_after) == (ready["status"] == "True", after)
+
+
 def test_a_node() -> None:
     labels = {
         "karpenter.sh/capacity-type": "spot",

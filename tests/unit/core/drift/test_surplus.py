@@ -12,7 +12,7 @@ from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Stay
 from extender.core.model.objects import OwnerRef, PodId, Protection
 from extender.core.model.reasons import Reason
-from extender.core.scalein.removal_order import in_order
+from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import Reservation
 
 
@@ -158,7 +158,7 @@ def test_the_order_that_costs_least(world: DriftWorld) -> None:
     }
     for name, fields in facts.items():
         world.up(make_pod(name, owner, "on-demand-0", **fields))
-    assert [pod.name for pod in in_order(world.state.pods.values())] == list(facts)
+    assert [pod.name for pod in eviction_order(world.state.pods.values())] == list(facts)
 
 
 def test_a_pod_that_may_leave_leaves_in_place_of_one_that_may_not(world: DriftWorld) -> None:

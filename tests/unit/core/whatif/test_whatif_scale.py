@@ -72,6 +72,26 @@ def test_scaled_down_the_highest_seats_leave(world: World) -> None:
         assert (seen.workloads[0].removed, seen.workloads[0].made) == (20 - size, 0)
 
 
+def test_scaled_down_pods_without_seats_leave_as_their_replicaset_deletes_them(world: World) -> None:
+    world.now = 100_000.0
+    world.nodes(spot=1, on_demand=2)
+    owner = world.deployment("web", 4, mode="audit", spot_percentage=50)
+    top = world.state.workloads.owners["uid-Deployment-web"]
+    old = make_owner("ReplicaSet", "web-0", 1, owner=top.ref, created=-1.0)
+    world.up(old, make_pod("old", old.ref, "on-demand-1"))
+    for uid, node, ready_after in (
+        # Ready for a long time, for less, and for as long but beside a pod of the old ReplicaSet.
+        ("a", "on-demand-0", 10),
+        ("b", "on-demand-0", 99_990),
+        ("c", "spot-0", 10),
+        ("d", "on-demand-1", 10),
+    ):
+        world.up(make_pod(uid, owner, node, ready_after=ready_after))
+    for size, left in ((4, (1, 4)), (3, (1, 3)), (2, (1, 2)), (1, (1, 1))):
+        _, after = one(ask(world, Change(WEB, replicas=size)))
+        assert (after.actual[SPOT], after.actual[ON_DEMAND]) == left, size
+
+
 def test_what_waits_takes_no_room_and_goes_on_waiting(world: World) -> None:
     names = nodes(world, SPOT, 10)
     fill(world, world.deployment("web", 8, spot_percentage=100, when_unsatisfiable="wait"), 8, names)
