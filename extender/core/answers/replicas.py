@@ -4,8 +4,6 @@ Counted revision by revision, as placement counts: of a rollout each ReplicaSet 
 (metrics, pages, commands); decisions read the state itself.
 """
 
-from collections.abc import Iterable, Iterator
-
 from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND, SPOT
@@ -14,7 +12,7 @@ from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Mode
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
+from extender.core.state.controllers import controllers_of, is_divided
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 
@@ -116,42 +114,17 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
     standing = Standing(workload, name_of(state, workload))
     seats = workload.policy.seats
     found = False
-    for owner, revision in _revisions(state, workload, top):
+    for owner, revision in controllers_of(state, top):
         standing.replicas.count(seats, owner, revision)
         found = True
     if not found:
         below = state.workloads.children.get(workload.uid, ())
-        if top.replicas is None or workload.kind == "Job" or (below and not any(_below(state, workload, below))):
+        if top.replicas is None or workload.kind == "Job" or (below and not is_divided(state, top)):
             return None
         if not below:
             # Nothing has been made of it yet.
             standing.replicas.count(seats, top, None)
     return standing
-
-
-def _revisions(state: ClusterState, workload: Workload, top: Owner) -> Iterator[tuple[Owner, Revision | None]]:
-    """The controllers of a workload's pods that have some, or are below it and want some."""
-    own = state.revisions.get(workload.uid)
-    if own is not None:
-        yield top, own
-    wanting = [
-        uid
-        for uid in state.workloads.children.get(workload.uid, ())
-        if uid in state.revisions or state.workloads.owners[uid].replicas
-    ]
-    for owner in _below(state, workload, wanting):
-        yield owner, state.revisions.get(owner.uid)
-
-
-def _below(state: ClusterState, workload: Workload, uids: Iterable[str]) -> Iterator[Owner]:
-    """Those of `uids` whose pods are the workload's. Below it, but workloads themselves, are a CronJob's Jobs and a
-    StatefulSet that a custom kind owns.
-    """
-    for uid in uids:
-        owner = state.workloads.owners[uid]
-        managed = state.workloads.resolve(owner.namespace, owner.ref)
-        if isinstance(managed, Managed) and managed.workload is workload:
-            yield owner
 
 
 def _misplaced(seats: TwoClassSeats, owner: Owner, revision: Revision, replicas: int) -> int:

@@ -9,7 +9,7 @@ from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
 from extender.core.answers.replicas import standing_of
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
-from extender.core.drift.surplus import Sequences, drift_of, revisions_of
+from extender.core.drift.surplus import Sequences, drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -19,6 +19,7 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
 from extender.core.scalein.removal_order import eviction_order
+from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -88,7 +89,7 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
     """Explain a workload of the state at `now` (seconds since the epoch)."""
     members = _members(state, workload)
     rows = rows_of(state, (standing for each in members if (standing := standing_of(state, each)) is not None))
-    controllers = [(each, *controller) for each in members for controller in revisions_of(state, each)]
+    controllers = [(each, *controller) for each in members for controller in managed_controllers(state, each)]
     controllers.sort(key=lambda each: (-each[1].created, each[1].name))
     pods = [row for each, owner, revision in controllers for row in _Pods(state, each, owner, revision, now).rows()]
     pods.sort(key=lambda pod: (bool(pod.node), pod.terminating, pod.seat is None, pod.seat or 0, pod.created, pod.name))

@@ -16,7 +16,7 @@ from extender.core.drift.guards import pending, protected
 from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Move, Stay
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, revisions_of, seated
+from extender.core.drift.surplus import Drift, seated
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.ordinals import ordinal_of, seat_of_ordinal
 from extender.core.policy.seats import first_unfilled
@@ -24,6 +24,7 @@ from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import deletion_cost
+from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -71,7 +72,7 @@ def _pods_on(nodes: Iterable[NodeRecord]) -> Iterator[PodRecord]:
 def _pods_of(state: ClusterState, workloads: Iterable[str]) -> Iterator[PodRecord]:
     for uid in workloads:
         workload = state.workloads.by_uid.get(uid)
-        for _, revision in revisions_of(state, workload) if workload is not None else ():
+        for _, revision in managed_controllers(state, workload) if workload is not None else ():
             if revision is not None:
                 yield from revision.pods
 
@@ -194,7 +195,7 @@ class _Drainer:
         known = self._crews.get(workload.uid)
         if known is None:
             known = self._crews[workload.uid] = _Crew()
-            for owner, revision in revisions_of(self._state, workload):
+            for owner, revision in managed_controllers(self._state, workload):
                 pods = revision.pods if revision is not None else ()
                 known.replicas += owner.replicas if owner.replicas is not None else len(pods)
                 known.serving += sum(_serves(pod) and pod.uid not in self._ledger.leaving for pod in pods)

@@ -11,10 +11,10 @@ from msgspec import Struct
 from extender.core.drift.history import History
 from extender.core.drift.judge import STUCK_AFTER
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import revisions_of
 from extender.core.model.objects import Budget
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.workload import Workload
+from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -128,7 +128,7 @@ class Ledger:
         down: list[str] = []
         stuck: list[str] = []
         astray: list[str] = []
-        for owner, revision in revisions_of(self._state, workload):
+        for owner, revision in managed_controllers(self._state, workload):
             availability.rolling |= owner.rolling
             availability.replicas += owner.replicas or 0
             live = 0

@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from extender.core.capacity.room import Group
 from extender.core.drift.moves import OffTarget, WorkloadRef
-from extender.core.model.objects import Owner
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, first_unfilled
-from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
+from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -86,18 +85,6 @@ class Sequences:
         return known[seat - 1]
 
 
-def revisions_of(state: ClusterState, workload: Workload) -> Iterator[tuple[Owner, Revision | None]]:
-    """The controllers of a workload's pods that want some or have some; the revision is None for one without pods."""
-    for uid in (workload.uid, *state.workloads.children.get(workload.uid, ())):
-        owner, revision = state.workloads.owners.get(uid), state.revisions.get(uid)
-        if owner is None or (revision is None and (uid == workload.uid or not owner.replicas)):
-            continue
-        managed = state.workloads.resolve(owner.namespace, owner.ref)
-        # A CronJob's Job is a workload of its own.
-        if isinstance(managed, Managed) and managed.workload is workload:
-            yield owner, revision
-
-
 def drifted(state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None) -> Iterator[Drift]:
     """The managed revisions that are off their split.
 
@@ -119,7 +106,7 @@ def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
     for uid in only:
         workload = state.workloads.by_uid.get(uid)
         if workload is not None:
-            yield from (revision for _, revision in revisions_of(state, workload) if revision is not None)
+            yield from (revision for _, revision in managed_controllers(state, workload) if revision is not None)
 
 
 def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences) -> Drift | None:

@@ -4,7 +4,7 @@ Nothing here is counted or placed: see `pods` and `placing`.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from extender.core.policy.policy import ENABLED, KEYS, MAX_REPLICAS, Policy, Pro
 from extender.core.policy.provenance import why_unmanaged
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads
+from extender.core.state.controllers import Controller, controllers_of
 from extender.core.state.lookup import find_owner, kind_named, namespaces_with
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
@@ -145,7 +146,8 @@ def _named(state: ClusterState, change: Change, asked: WorkloadName) -> CheckedC
             f"such as spot-percentage=70, or {ENABLED}=true for that of its Namespace and the defaults"
         )
     parts = tuple(
-        Part(each, revision, workload, owner.uid) for each, revision in controllers(state, owner, workload is not None)
+        Part(each, revision, workload, owner.uid)
+        for each, revision in controllers_or_itself(state, owner, managed=workload is not None)
     )
     notes: list[str] = []
     if change.replicas is not None:
@@ -184,18 +186,9 @@ def _never(state: ClusterState, owner: Owner) -> str:
     return ""
 
 
-def controllers(state: ClusterState, owner: Owner, managed: bool = True) -> Iterator[tuple[Owner, Revision | None]]:
-    """The controllers of a workload's pods that want some or have some; itself where it has made none yet."""
-    known, found = state.workloads, False
-    for uid in (owner.uid, *known.children.get(owner.uid, ())):
-        each, revision = known.owners.get(uid), state.revisions.get(uid)
-        if each is None or (revision is None and (uid == owner.uid or not each.replicas)):
-            continue
-        if known.holder(each) is owner:
-            found = True
-            yield each, revision
-    if managed and not found:
-        yield owner, None
+def controllers_or_itself(state: ClusterState, owner: Owner, *, managed: bool = True) -> Iterable[Controller]:
+    """The controllers of a workload's pods; itself where it is managed and has made none yet."""
+    return list(controllers_of(state, owner)) or ([(owner, None)] if managed else [])
 
 
 def _settings(policy: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ from extender.core.policy.provenance import standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
-from extender.core.whatif.change import CheckedChange, Part, check_change, controllers
+from extender.core.whatif.change import CheckedChange, Part, check_change, controllers_or_itself
 from extender.core.whatif.outcome import Outlooks, total
 from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
 from extender.core.whatif.placing import place_all
@@ -124,7 +124,7 @@ def _touched(state: ClusterState, checked: CheckedChange) -> Generator[None, Non
 
 def _parts(state: ClusterState, uid: str) -> Iterator[Part]:
     owner, workload = state.workloads.owners[uid], state.workloads.by_uid.get(uid)
-    for each, revision in controllers(state, owner):
+    for each, revision in controllers_or_itself(state, owner):
         yield Part(each, revision, workload, uid)
 
 
