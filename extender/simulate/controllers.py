@@ -94,7 +94,7 @@ class Controllers(Watcher):
         for _ in range(-surplus):
             self._api.create_pod(owner.namespace, f"{owner.name}-", owner.ref, self.templates[owner.uid])
         if surplus > 0:
-            kin = self._revisions.get(owner.owner.uid, [owner.uid]) if owner.owner else [owner.uid]
+            kin = self._revisions.get(owner.owner.uid, [owner.uid]) if owner.owner else ()
             related = [pod for uid in kin for pod in self._active(uid)]
             for pod in removal_order(pods, related, self._api.clock.now)[:surplus]:
                 self._api.delete_pod(pod, Cause.CONTROLLER)

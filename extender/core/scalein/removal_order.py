@@ -65,7 +65,8 @@ def removal_order(
 
     Args:
         pods: the active pods of the ReplicaSet: those that neither terminate nor have ended.
-        related: the active pods of every ReplicaSet of the same owner, those of this one included.
+        related: the active pods of every ReplicaSet of the same owner, those of this one included. None for one without
+            an owner: the controller does not ask then where its pods are.
         now: seconds since the epoch.
         costs: deletion costs to suppose, by the UID of their pod; a pod without one has its own.
     """

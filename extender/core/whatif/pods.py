@@ -142,7 +142,7 @@ class PodForecast:
         related = [
             pod
             for part in parts
-            if part.revision is not None
+            if part.revision is not None and owner.owner is not None
             for pod in part.revision.pods
             if pod.counted and pod.node_name not in self._lost
         ]

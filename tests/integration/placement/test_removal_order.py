@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.cluster import Cluster, eventually
+from support.cluster import Cluster
+from support.patience import eventually
 
 from extender.core.model.classes import ClassRules
 from extender.core.policy.workloads import PolicyRules
@@ -65,11 +66,12 @@ class Sketch:
 
 @dataclass
 class Case:
-    """A ReplicaSet, another of the same owner that stays as it is, and how many pods the first is to lose."""
+    """A ReplicaSet, how many pods it is to lose, and `others` of the same owner (if it is `owned`) that stay."""
 
     app: str
     pods: list[Sketch]
     others: list[Sketch]
+    owned: bool
     fewer: int
     before: float = 0.0
     records: list[PodRecord] = field(default_factory=list)
@@ -137,8 +139,9 @@ def draw_cases(now: float) -> list[Case]:
         # With few criteria varied the last ones have a say too.
         varied = rng.sample(CRITERIA, rng.choice((0, 1, 1, 2, 2, 3, 5, 6)))
         app, count = f"web-{number}", rng.randint(3, 7)
-        others = draw_pods(rng, f"{app}-old", rng.randint(1, 3), varied, now) if rng.random() < 0.4 else []
-        cases.append(Case(app, draw_pods(rng, app, count, varied, now), others, rng.randint(1, count - 1)))
+        owned = rng.random() < 0.7
+        others = draw_pods(rng, f"{app}-old", rng.randint(1, 3), varied, now) if owned and rng.random() < 0.5 else []
+        cases.append(Case(app, draw_pods(rng, app, count, varied, now), others, owned, rng.randint(1, count - 1)))
     return cases
 
 
@@ -176,7 +179,7 @@ class Fleet:
         return {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid, "controller": True}
 
     async def adopted(self, case: Case) -> None:
-        owner = await self.owner() if case.others else None
+        owner = await self.owner() if case.owned else None
         await self.replica_set(case.app, len(case.pods), owner)
         if case.others:
             await self.replica_set(case.sibling, len(case.others), owner)
@@ -237,7 +240,7 @@ async def test_the_controller_deletes_the_pods_that_come_first(fleet: Fleet) -> 
 
     async def scale_in(case: Case) -> None:
         case.before, case.records = time.time(), by_app[case.app]
-        case.related = [*case.records, *by_app.get(case.sibling, ())]
+        case.related = [*case.records, *by_app.get(case.sibling, ())] if case.owned else []
         await fleet.cluster.scale("ReplicaSet", case.app, len(case.pods) - case.fewer)
 
     await bulk(cases, scale_in)

@@ -92,6 +92,15 @@ def test_scaled_down_pods_without_seats_leave_as_their_replicaset_deletes_them(w
         assert (after.actual[SPOT], after.actual[ON_DEMAND]) == left, size
 
 
+def test_a_replicaset_of_its_own_does_not_ask_where_its_pods_are(world: World) -> None:
+    world.nodes(spot=1, on_demand=1)
+    alone = make_owner("ReplicaSet", "web", 3, labels=ENABLED, annotations=keys(mode="audit", spot_percentage=50))
+    world.up(alone, *(make_pod(uid, alone.ref, node) for uid, node in (("a", "spot-0"), ("b", "on-demand-0"))))
+    world.up(make_pod("c", alone.ref, "on-demand-0"))
+    _, after = one(ask(world, Change(WorkloadName("shop", "rs", "web"), replicas=2)))
+    assert some(after.actual) == {ON_DEMAND: 2}
+
+
 def test_what_waits_takes_no_room_and_goes_on_waiting(world: World) -> None:
     names = nodes(world, SPOT, 10)
     fill(world, world.deployment("web", 8, spot_percentage=100, when_unsatisfiable="wait"), 8, names)
