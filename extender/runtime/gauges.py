@@ -63,7 +63,7 @@ def _node_readings(state: ClusterState) -> Iterable[Reading]:
     sums: dict[tuple[str, ...], list[float]] = {(name,): [0.0] * len(_NODE_SUMS) for name in CLASSES}
     pools: Counter[tuple[str, ...]] = Counter()
     going_away: Counter[tuple[str, ...]] = Counter()
-    interruptions: Values = {tuple(pool): count for pool, count in state.interruption_counts.items()}
+    interruptions: Values = {tuple(pool): count for pool, count in state.interruptions.counts.items()}
     for record in state.nodes.values():
         facts = record.facts
         if facts is None:

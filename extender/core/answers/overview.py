@@ -314,6 +314,6 @@ def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
             sum(each.unschedulable for each in facts),
             sum(not each.ready for each in facts),
             sum(len(node.pods) for node in nodes),
-            state.interruptions(pool, now) if capacity_class == SPOT else 0.0,
-            state.interruption_counts.get(pool, 0) if capacity_class == SPOT else 0,
+            state.interruptions.of(pool, now) if capacity_class == SPOT else 0.0,
+            state.interruptions.counts.get(pool, 0) if capacity_class == SPOT else 0,
         )

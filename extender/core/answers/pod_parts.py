@@ -95,7 +95,7 @@ def place_of(state: ClusterState, record: PodRecord, now: float) -> PodPlace | N
         *node.pool,
         going_away=facts.going_away if facts is not None else "",
         counted=bool(record.counted),
-        interruptions=state.interruptions(node.pool, now),
+        interruptions=state.interruptions.of(node.pool, now),
     )
 
 

@@ -170,7 +170,7 @@ class _Offer:
         if not free:
             return (), None
         held = self._pods_by_pool()
-        best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions(p, now), p))
+        best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions.of(p, now), p))
         return pools[best][: self.limit] if self.limit else pools[best], best
 
     def _pods_by_pool(self) -> dict[Pool, int]:

@@ -75,7 +75,7 @@ def score_nodes(
 
 
 def _healthy(state: ClusterState, pool: Pool, now: float) -> bool:
-    return state.interruptions(pool, now) < 0.5
+    return state.interruptions.of(pool, now) < 0.5
 
 
 def relative_scores(parts: dict[str, Parts]) -> list[tuple[str, int]]:
@@ -97,7 +97,7 @@ def spread_over(
     for group in {state.nodes[name].group for name in held.nodes} & groups.keys():
         groups[group].sort(key=lambda record: held.nodes.get(record.name, 0))
     rows = list(groups.values())
-    if state.interrupted:
+    if state.interruptions:
         rows.sort(key=lambda row: not _healthy(state, row[0].pool, now))
     if held.pools:
         rows.sort(key=lambda row: held.pools.get(row[0].pool, 0))

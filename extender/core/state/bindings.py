@@ -1,7 +1,6 @@
 """Pods on nodes: who runs where, what is used there, and who waits for a node."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
 from sys import intern
 
 from extender.core.model.classes import SPOT
@@ -9,16 +8,24 @@ from extender.core.model.objects import Node, Pod, Requests
 from extender.core.state.census import Census
 from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruptions
-from extender.core.state.records import NodeRecord, PodLabels, PodRecord, Pool, Reservation
+from extender.core.state.outbox import Outbox
+from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
+from extender.core.state.waiting import WaitingPods
 
 _TOMBSTONES = 8192
 _NO_REQUESTS = Requests()
 
 
-class Bindings(Revisions):
+class Bindings:
     """The part of the cluster state that knows nodes and pods.
+
+    Args:
+        revisions: is told of pods that come, go, or come to count otherwise.
+        waiting: a pod that is bound or gone waits no more.
+        interruptions: is told of spot nodes that are taken away.
+        outbox: is told of revisions that others have to look at.
 
     Attributes:
         nodes: by name; those too that only a pod names yet.
@@ -28,10 +35,12 @@ class Bindings(Revisions):
         unbound: live pods without a node, by UID.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
+        labels: the pods in groups of equal labels, by namespace.
     """
 
-    def __init__(self, half_life: float) -> None:
-        super().__init__()
+    def __init__(
+        self, revisions: Revisions, waiting: WaitingPods, interruptions: Interruptions, outbox: Outbox
+    ) -> None:
         self.nodes: dict[str, NodeRecord] = {}
         self.pods: dict[str, PodRecord] = {}
         self.placeable: dict[str, dict[str, NodeRecord]] = {}
@@ -39,47 +48,46 @@ class Bindings(Revisions):
         self.unbound: dict[str, PodRecord] = {}
         self.repelling = Repelling()
         self.census = Census()
-        self._groups = PodsByLabels()
+        self.labels = PodsByLabels()
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
-        self._interruptions = Interruptions(half_life)
+        self._revisions, self._waiting = revisions, waiting
+        self._interruptions, self._outbox = interruptions, outbox
+        # Each event about a pod asks for these.
+        self._recount, self._release = revisions.recount, revisions.release
 
     # Pods
-
-    def pod_labels(self, namespace: str) -> Collection[PodLabels]:
-        """The pods of a namespace, in groups of equal labels."""
-        return self._groups.of(namespace)
 
     def is_gone(self, pod: str) -> bool:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
         record = self.pods.get(pod)
         return record.terminating if record is not None else pod in self._gone
 
-    def _reserve(self, reservation: Reservation) -> None:
-        """Hold a seat, unless the pod needs none any more."""
-        record = self.pods.get(reservation.pod)
+    def needs_no_seat(self, pod: str) -> bool:
+        """Whether a pod sits on a node that is known, or is gone."""
+        record = self.pods.get(pod)
         bound = record is not None and record.node is not None and record.node.facts is not None
-        if not bound and not self.is_gone(reservation.pod):
-            super()._reserve(reservation)
+        return bound or self.is_gone(pod)
 
-    def _upsert_pod(self, pod: Pod) -> None:
+    def upsert_pod(self, pod: Pod) -> None:
+        """A pod was met, or changed."""
         if pod.ended:
             # An ended pod uses nothing and holds nothing: to us it is gone.
-            self._remove_pod(pod.uid)
+            self.remove_pod(pod.uid)
             return
         record = self.pods.get(pod.uid)
         if record is not None and (record.revision.owner.uid if record.revision else "") != (
             pod.owner.uid if pod.owner else ""
         ):
             # Adopted or orphaned: it counts elsewhere from now on.
-            self._remove_pod(pod.uid)
+            self.remove_pod(pod.uid)
             self._gone.pop(pod.uid, None)
             record = None
         if record is None:
             record = self._add_pod(pod)
         else:
             self._change_pod(record, pod)
-        self._groups.move(record, pod.labels)
+        self.labels.move(record, pod.labels)
         if pod.node and record.node is None:
             node = self.nodes.get(pod.node)
             if node is None:
@@ -87,7 +95,7 @@ class Bindings(Revisions):
             record.node = node
             node.pods.append(record)
             self._charge(record, +1)
-            self.waiting.drop(pod.uid)
+            self._waiting.drop(pod.uid)
         if record.node is None and not pod.terminating:
             self.unbound[pod.uid] = record
         elif self.unbound:
@@ -98,7 +106,7 @@ class Bindings(Revisions):
 
     def _add_pod(self, pod: Pod) -> PodRecord:
         """A pod that is met for the first time; where it runs, and its labels, come later."""
-        revision = self.revision(pod.owner, pod.namespace) if pod.owner is not None else None
+        revision = self._revisions.of(pod.owner, pod.namespace) if pod.owner is not None else None
         record = self.pods[pod.uid] = PodRecord(
             uid=pod.uid,
             namespace=intern(pod.namespace),
@@ -116,9 +124,7 @@ class Bindings(Revisions):
             protection=pod.protection,
             ready_after=pod.ready_after,
         )
-        if revision is not None:
-            revision.pods.add(record)
-            self.outbox.touched.add(revision)
+        self._revisions.add(record)
         return record
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
@@ -130,9 +136,9 @@ class Bindings(Revisions):
         revision = record.revision
         if revision is not None:
             if pod.cost != record.cost:
-                self.outbox.reseat.add(revision)
+                self._outbox.reseat.add(revision)
             if pod.ready is not record.ready or pod.terminating is not record.terminating:
-                self.outbox.touched.add(revision)
+                self._outbox.touched.add(revision)
         record.cost = pod.cost
         record.ready, record.pending = pod.ready, pod.pending
         record.ready_after = pod.ready_after
@@ -142,19 +148,20 @@ class Bindings(Revisions):
             self.repelling.discard(record)
             record.constraints = pod.constraints
 
-    def _remove_pod(self, uid: str) -> None:
+    def remove_pod(self, uid: str) -> None:
+        """A pod is gone; one that was never met, too, will not be met again."""
         self._release(uid)
-        self.waiting.drop(uid)
+        self._waiting.drop(uid)
         record = self.pods.pop(uid, None)
         self._gone[uid] = None
         if len(self._gone) > _TOMBSTONES:
             self._gone.popitem(last=False)
         if record is None:
             return
-        revision, node = record.revision, record.node
+        node = record.node
         record.terminating = True
         self._recount(record)
-        self._groups.remove(record)
+        self.labels.remove(record)
         self.unbound.pop(uid, None)
         self.repelling.discard(record)
         if node is not None:
@@ -163,11 +170,7 @@ class Bindings(Revisions):
             record.node = None
             if node.facts is None and not node.pods:
                 self.nodes.pop(node.name, None)
-        if revision is not None:
-            revision.pods.discard(record)
-            record.revision = None
-            self.outbox.touched.add(revision)
-            self._drop_if_empty(revision)
+        self._revisions.remove(record)
 
     def _charge(self, record: PodRecord, sign: int) -> None:
         node, asked = record.node, record.requests
@@ -183,7 +186,12 @@ class Bindings(Revisions):
 
     # Nodes
 
-    def _upsert_node(self, node: Node, now: float) -> None:
+    def node_uids(self) -> list[str]:
+        """The UIDs of the nodes that the watch has delivered."""
+        return list(self._node_uids)
+
+    def upsert_node(self, node: Node, now: float) -> None:
+        """A node was met, or changed."""
         record = self.nodes.get(node.name)
         if record is None:
             record = self.nodes[node.name] = NodeRecord(node.name, node, [])
@@ -224,8 +232,8 @@ class Bindings(Revisions):
             self._interruptions.record(record.pool, now)
             record.interrupted_at = now
 
-    def _remove_node(self, uid: str, now: float | None) -> None:
-        """Forget a node; `now` is None when its end was missed, and with it any sign of what was to come."""
+    def remove_node(self, uid: str, now: float | None) -> None:
+        """A node is gone; `now` is None when its end was missed, and with it any sign of what was to come."""
         name = self._node_uids.pop(uid, None)
         record = self.nodes.get(name) if name is not None else None
         if record is None or record.facts is None or record.facts.uid != uid:
@@ -244,21 +252,7 @@ class Bindings(Revisions):
             del self.nodes[record.name]
 
     def _touch_pods_of(self, record: NodeRecord) -> None:
-        self.outbox.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether any interruption is remembered."""
-        return bool(self._interruptions)
-
-    @property
-    def interruption_counts(self) -> Mapping[Pool, int]:
-        """How many spot nodes platforms took away, or were about to, since the start, by pool; no entry is 0."""
-        return self._interruptions.counts
-
-    def interruptions(self, pool: Pool, now: float) -> float:
-        """Interruptions of a pool, each halved in weight every half-life."""
-        return self._interruptions.of(pool, now)
+        self._outbox.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
 
 
 def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) -> float:

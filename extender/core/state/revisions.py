@@ -1,4 +1,4 @@
-"""Revisions, their counts, and the seats that are reserved in them."""
+"""Revisions: who holds a seat in each, and the seats that are reserved in them."""
 
 from collections.abc import Iterator
 from sys import intern
@@ -6,41 +6,56 @@ from sys import intern
 from extender.core.model.objects import OwnerRef
 from extender.core.state.outbox import Outbox
 from extender.core.state.records import PodRecord, Reservation, Revision, is_replacing
-from extender.core.state.waiting import WaitingPods
 
 
 class Revisions:
     """The part of the cluster state that counts pods.
 
+    Args:
+        outbox: is told of revisions whose counts change.
+
     Attributes:
-        revisions: by the controller's UID.
-        waiting: pods that filter rejected.
-        outbox: what others have to do about what happened.
+        by_uid: the revisions by the UID of their controller; one without pods and reservations is dropped.
     """
 
-    def __init__(self) -> None:
-        self.revisions: dict[str, Revision] = {}
-        self.waiting = WaitingPods()
-        self.outbox = Outbox()
+    def __init__(self, outbox: Outbox) -> None:
+        self.by_uid: dict[str, Revision] = {}
         self._reserved: dict[str, Revision] = {}
+        self._outbox = outbox
 
-    def revision(self, owner: OwnerRef, namespace: str) -> Revision:
+    def of(self, owner: OwnerRef, namespace: str) -> Revision:
         """The revision of the pods that `owner` controls, made when met for the first time."""
-        revision = self.revisions.get(owner.uid)
+        revision = self.by_uid.get(owner.uid)
         if revision is None:
-            revision = self.revisions[owner.uid] = Revision(owner, intern(namespace), set(), {}, {}, {})
+            revision = self.by_uid[owner.uid] = Revision(owner, intern(namespace), set(), {}, {}, {})
         return revision
+
+    def add(self, record: PodRecord) -> None:
+        """A pod of `record.revision` was met for the first time."""
+        revision = record.revision
+        if revision is not None:
+            revision.pods.add(record)
+            self._outbox.touched.add(revision)
+
+    def remove(self, record: PodRecord) -> None:
+        """A pod is gone, and is of no revision any more."""
+        revision = record.revision
+        if revision is not None:
+            revision.pods.discard(record)
+            record.revision = None
+            self._outbox.touched.add(revision)
+            self._drop_if_empty(revision)
 
     def _drop_if_empty(self, revision: Revision) -> None:
         if not revision.pods and not revision.reservations:
-            self.revisions.pop(revision.owner.uid, None)
-            self.outbox.forget(revision)
+            self.by_uid.pop(revision.owner.uid, None)
+            self._outbox.forget(revision)
 
-    def _recount(self, record: PodRecord) -> None:
+    def recount(self, record: PodRecord) -> None:
         """Count the pod under the class of its node, or not at all; a pod that is counted needs no reservation."""
         revision, node = record.revision, record.node
         if record.terminating or (node is not None and node.facts is not None):
-            self._release(record.uid)
+            self.release(record.uid)
         if revision is None:
             return
         counted = ""
@@ -55,8 +70,8 @@ class Revisions:
             if revision.spread is not None and node is not None and bool(counted) != bool(record.counted):
                 revision.spread.add(node, 1 if counted else -1)
             record.counted = counted
-            self.outbox.reseat.add(revision)
-            self.outbox.touched.add(revision)
+            self._outbox.reseat.add(revision)
+            self._outbox.touched.add(revision)
 
     # Reservations
 
@@ -77,12 +92,17 @@ class Revisions:
             if revision.reservations[pod].at >= start and not is_replacing(pod)
         ]
 
-    def _reserve(self, reservation: Reservation) -> None:
+    def reservations(self) -> list[Reservation]:
+        """The live reservations."""
+        return [revision.reservations[pod] for pod, revision in self._reserved.items()]
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Hold a seat for a pod, in place of the one that was held for it."""
         pod = reservation.pod
         new = pod not in self._reserved
         # First, since giving an earlier one back may leave its revision empty and drop it.
-        self._release(pod)
-        revision = self.revision(reservation.owner, reservation.namespace)
+        self.release(pod)
+        revision = self.of(reservation.owner, reservation.namespace)
         revision.reservations[pod] = reservation
         revision.reserved[reservation.capacity_class] = revision.reserved.get(reservation.capacity_class, 0) + 1
         self._reserved[pod] = revision
@@ -90,9 +110,10 @@ class Revisions:
             revision.replacing = (*revision.replacing, pod)
         elif new and revision.replacing:
             # This is the pod that the oldest of them was for.
-            self._release(revision.replacing[0])
+            self.release(revision.replacing[0])
 
-    def _release(self, pod: str) -> None:
+    def release(self, pod: str) -> None:
+        """Give back the seat that is held for a pod, if one is."""
         revision = self._reserved.pop(pod, None)
         if revision is not None:
             reservation = revision.reservations.pop(pod)

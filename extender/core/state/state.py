@@ -1,11 +1,10 @@
 """The cluster state: nodes, pods, workloads, reservations. `apply(event)` is its only way to change.
 
 A pod is counted by the class of the node it is bound to, or by its live reservation. Terminating and ended pods hold
-no seat, nor do pods on a node that is going away or unknown. Revisions and reservations are kept by `revisions`, nodes
-and pods by `bindings`, what the drift loop alone asks for by `facts`.
+no seat, nor do pods on a node that is going away or unknown.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -15,9 +14,11 @@ from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
 from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
-from extender.core.state.outbox import Wake
-from extender.core.state.records import PodRecord, Reservation, Revision
-from extender.core.state.waiting import Waiting
+from extender.core.state.interruptions import Interruptions
+from extender.core.state.outbox import Outbox, Wake
+from extender.core.state.records import PodLabels, PodRecord, Reservation, Revision
+from extender.core.state.revisions import Revisions
+from extender.core.state.waiting import Waiting, WaitingPods
 
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
 
@@ -28,7 +29,7 @@ class Released(Struct, frozen=True, gc=False):
     pod: str
 
 
-class ClusterState(Bindings):
+class ClusterState:
     """See the module.
 
     Args:
@@ -37,14 +38,30 @@ class ClusterState(Bindings):
         half_life: seconds in which a recorded interruption of a pool loses half its weight.
 
     Attributes:
+        nodes, pods, placeable, interrupted_nodes, unbound, repelling, census: as in `Bindings`.
+        revisions: by the UID of their controller.
+        waiting: pods that filter rejected.
+        interruptions: how often spot capacity was taken away of late.
+        workloads: owners, and their policies.
+        outbox: what others have to do about what happened.
         claims: PersistentVolumeClaims by namespace and name.
         volumes: PersistentVolumes by name.
     """
 
     def __init__(self, rules: PolicyRules, reservation_ttl: float = 900.0, half_life: float = 3600.0) -> None:
-        super().__init__(half_life)
+        self.outbox = Outbox()
+        self.waiting = WaitingPods()
+        self.interruptions = Interruptions(half_life)
         self.workloads = Workloads(rules)
         self._ttl = reservation_ttl
+        self._revisions = Revisions(self.outbox)
+        self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox)
+        self.revisions = self._revisions.by_uid
+        self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
+        self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
+        self.repelling, self.census = self._bindings.repelling, self._bindings.census
+        # Most events are about pods.
+        self._upsert_pod = self._bindings.upsert_pod
         self._budgets = BudgetIndex()
         self._claims: Index[tuple[str, str], Claim] = Index()
         self._volumes: Index[str, Volume] = Index()
@@ -71,7 +88,7 @@ class ClusterState(Bindings):
             case Upsert(object=Pod() as pod):
                 self._upsert_pod(pod)
             case Upsert(object=Node() as node):
-                self._upsert_node(node, now)
+                self._bindings.upsert_node(node, now)
             case Upsert(object=Owner() as owner):
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
@@ -86,32 +103,33 @@ class ClusterState(Bindings):
             case Unavailable(group=group, kind=kind):
                 self._policies_changed(self.workloads.mark_unavailable(group, kind))
                 self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
-            case Reservation():
-                self._reserve(event)
+            case Reservation(pod=uid) if not self._bindings.needs_no_seat(uid):
+                self._revisions.reserve(event)
             case Released(pod=uid):
-                self._release(uid)
-                self.waiting.drop(uid)
+                self._give_back(uid)
             case Waiting(pod=uid) if not self.is_gone(uid):
                 self.waiting.add(event)
 
     def expire(self, now: float) -> None:
         """Drop reservations older than the TTL whose pod the watch never delivered."""
-        for pod, revision in list(self._reserved.items()):
-            if pod not in self.pods and now - revision.reservations[pod].at > self._ttl:
-                self._release(pod)
-                self.waiting.drop(pod)
+        for held in self._revisions.reservations():
+            if held.pod not in self.pods and now - held.at > self._ttl:
+                self._give_back(held.pod)
 
     def depose(self) -> None:
         """Another replica decided meanwhile: what was decided here, and not seen bound since, counts no more."""
-        for pod in (*self._reserved, *(waiting.pod for waiting in self.waiting.all())):
-            self._release(pod)
-            self.waiting.drop(pod)
+        for pod in [each.pod for each in self._revisions.reservations()] + [each.pod for each in self.waiting.all()]:
+            self._give_back(pod)
+
+    def _give_back(self, pod: str) -> None:
+        self._revisions.release(pod)
+        self.waiting.drop(pod)
 
     def _known(self, resource: str) -> Iterable[str]:
         if resource == "pods":
             return list(self.pods)
         if resource == "nodes":
-            return list(self._node_uids)
+            return self._bindings.node_uids()
         if resource == "namespaces":
             return [n.uid for n in self.workloads.namespaces.values()]
         shelf = self._shelves.get(resource)
@@ -121,9 +139,9 @@ class ClusterState(Bindings):
 
     def _remove(self, resource: str, uid: str, now: float | None) -> None:
         if resource == "pods":
-            self._remove_pod(uid)
+            self._bindings.remove_pod(uid)
         elif resource == "nodes":
-            self._remove_node(uid, now)
+            self._bindings.remove_node(uid, now)
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
         elif resource in self._shelves:
@@ -170,6 +188,29 @@ class ClusterState(Bindings):
         """All labels of a namespace; none while it is not known."""
         known = self.workloads.namespaces.get(namespace)
         return known.all_labels if known is not None else EMPTY
+
+    # Questions
+
+    def is_gone(self, pod: str) -> bool:
+        """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
+        return self._bindings.is_gone(pod)
+
+    def pod_labels(self, namespace: str) -> Collection[PodLabels]:
+        """The pods of a namespace, in groups of equal labels."""
+        return self._bindings.labels.of(namespace)
+
+    @property
+    def reserved(self) -> int:
+        """The number of live reservations."""
+        return self._revisions.reserved
+
+    def reserved_classes(self) -> Iterator[str]:
+        """The class of each live reservation."""
+        return self._revisions.reserved_classes()
+
+    def reserved_since(self, start: float) -> list[str]:
+        """The pods whose live reservation was made, or made anew, at `start` (seconds) or later."""
+        return self._revisions.reserved_since(start)
 
     # Facts
 

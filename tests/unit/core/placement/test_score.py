@@ -15,7 +15,7 @@ def world() -> World:
 def revision(world: World, *pods: tuple[str, str]) -> Revision:
     owner = world.deployment("web", 5)
     world.up(*(make_pod(uid, owner, node) for uid, node in pods))
-    return world.state.revision(owner, "shop")
+    return world.state.revisions.get(owner.uid) or Revision(owner, "shop", set(), {}, {}, {})
 
 
 def test_the_parts_of_a_score(world: World) -> None:

@@ -188,9 +188,9 @@ def test_interruptions_of_a_pool_decay(counting: ClusterState) -> None:
     see(counting, "n2", reclaimed=True)
     see(counting, "n3", "on-demand", reclaimed=True)
     see(counting, "n4", going_away="ToBeDeletedByClusterAutoscaler")
-    assert counting.interruptions(POOL, 0.0) == 2.0
-    assert counting.interruptions(POOL, 100.0) == 1.0
-    assert counting.interruptions(("c.large", "a"), 0.0) == 0.0
+    assert counting.interruptions.of(POOL, 0.0) == 2.0
+    assert counting.interruptions.of(POOL, 100.0) == 1.0
+    assert counting.interruptions.of(("c.large", "a"), 0.0) == 0.0
 
 
 def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
@@ -199,7 +199,7 @@ def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
 
     def seen(now: float, name: str, **fields: Any) -> float:
         state.apply(Upsert(make_node(name, **fields)), now)
-        return state.interruptions(POOL, now)
+        return state.interruptions.of(POOL, now)
 
     assert seen(1000.0, "n1", going_away="taint", reclaimed=True) == 1.0
     assert seen(1100.0, "n2", going_away="taint", reclaimed=True) == 1.5
@@ -208,7 +208,7 @@ def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
     assert seen(1100.0, "n1") == 1.0
     assert seen(1200.0, "n1") == 0.5
     assert seen(1200.0, "n2") == 0.0
-    assert not state.interrupted
+    assert not state.interruptions
     # Taken for good, and another of that name after it.
     assert seen(1300.0, "n1", going_away="taint", reclaimed=True) == 1.0
     assert seen(1300.0, "n1", going_away="taint", reclaimed=True, uid="another") == 2.0
@@ -224,13 +224,13 @@ def test_a_spot_node_that_vanishes_was_taken_unless_somebody_gave_it_back(counti
     see(counting, "od", "on-demand")
     for name in ("taken", "noticed", "removed", "cordoned", "od"):
         counting.apply(Gone("nodes", f"uid-{name}"), 0.0)
-    assert counting.interruptions(POOL, 0.0) == 2.0
+    assert counting.interruptions.of(POOL, 0.0) == 2.0
 
 
 def test_what_became_of_a_node_while_nobody_looked_is_not_known(counting: ClusterState) -> None:
     see(counting, "n1")
     counting.apply(Listed("nodes", frozenset()), 0.0)
-    assert (counting.interruptions(POOL, 0.0), counting.interrupted) == (0.0, False)
+    assert (counting.interruptions.of(POOL, 0.0), bool(counting.interruptions)) == (0.0, False)
 
 
 def test_seats_are_judged_anew_when_a_cost_changes(world: World) -> None:
