@@ -1,3 +1,5 @@
+"""The command line: what each command prints, takes from the environment, and says of wrong settings."""
+
 import os
 import subprocess
 import sys

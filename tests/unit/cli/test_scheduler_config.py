@@ -1,3 +1,5 @@
+"""`spotmix scheduler-config`: what it renders, puts into a file, checks, and how it ends."""
+
 import os
 import stat
 import subprocess

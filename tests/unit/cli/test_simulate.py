@@ -1,3 +1,5 @@
+"""`spotmix simulate`: the same report for the same seed, the stock scheduler beside it, faults of a scenario."""
+
 import io
 import json
 import os

@@ -1,3 +1,5 @@
+"""What tests of the API client share."""
+
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,3 +1,5 @@
+"""Lines of a stream, however it is cut."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

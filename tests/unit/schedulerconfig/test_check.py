@@ -1,3 +1,5 @@
+"""What is found to be wrong with a scheduler's configuration, and where."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The extender's entry in a configuration: put in and brought up to date, the rest as it was."""
+
 import difflib
 import itertools
 import json

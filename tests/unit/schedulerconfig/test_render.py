@@ -1,3 +1,5 @@
+"""A configuration that is written whole."""
+
 from typing import Any
 
 import pytest

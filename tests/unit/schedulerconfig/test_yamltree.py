@@ -1,3 +1,5 @@
+"""YAML read with the place of every node, typed as the scheduler types it."""
+
 import re
 import tracemalloc
 

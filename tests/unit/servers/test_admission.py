@@ -1,3 +1,5 @@
+"""What the webhook answers to reviews of pods, and when it leaves a pod as it is."""
+
 import json
 from typing import Any
 

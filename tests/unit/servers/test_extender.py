@@ -1,3 +1,5 @@
+"""What the extender answers to filter and prioritize, and what it refuses to decide."""
+
 import asyncio
 import json
 from typing import Any

@@ -1,3 +1,5 @@
+"""Decisions wait a moment for an owner that the watch has not delivered."""
+
 import asyncio
 
 from support.doubles_servers import run_virtually

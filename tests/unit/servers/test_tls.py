@@ -1,3 +1,5 @@
+"""Who gets in over TLS, and certificates that are exchanged while connections last."""
+
 import ssl
 import time
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""Where a setting comes from, which source wins, and what is said of a wrong one."""
+
 import re
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""The extender's entry in a scheduler's configuration, made from the settings."""
+
 import base64
 
 import pytest

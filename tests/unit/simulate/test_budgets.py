@@ -1,3 +1,5 @@
+"""The simulated PodDisruptionBudgets and evictions."""
+
 from typing import Any
 
 import pytest

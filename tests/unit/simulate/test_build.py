@@ -1,3 +1,5 @@
+"""How a scenario becomes a simulated cluster."""
+
 import pytest
 
 from extender.core.model.errors import ConfigError

@@ -1,3 +1,5 @@
+"""The virtual clock: calls in the order of their time, and keys that are handled once."""
+
 from collections.abc import Sequence
 
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The simulated controllers of workloads: scaling, rollouts, lost pods."""
+
 from collections import Counter
 
 from hypothesis import given

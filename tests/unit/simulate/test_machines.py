@@ -1,3 +1,5 @@
+"""The simulated nodes: how they come, are interrupted, and go."""
+
 from support.simulated import MONDAY, SETTLED, add, pods_of, pool, virtual
 
 from extender.core.model.classes import SPOT

@@ -1,3 +1,5 @@
+"""What a simulation counts, and over which time."""
+
 import pytest
 from support.simulated import SETTLED, add, pods_of, pool, virtual
 

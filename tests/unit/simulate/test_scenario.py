@@ -1,3 +1,5 @@
+"""A scenario's file: defaults, and faults that name field, value and fix."""
+
 import pytest
 
 from extender.core.model.errors import ConfigError

@@ -1,3 +1,5 @@
+"""The simulated scheduler: which nodes it offers, where pods go, and when one waits."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

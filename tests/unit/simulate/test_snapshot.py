@@ -1,3 +1,5 @@
+"""A simulation that goes on from the state of a cluster."""
+
 import pytest
 from support.doubles import ENABLED, keys
 from support.kubectl import Kubectl

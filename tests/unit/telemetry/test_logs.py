@@ -1,3 +1,5 @@
+"""Log lines: what each has, in which shape, and where."""
+
 import json
 import logging
 import re

@@ -1,3 +1,5 @@
+"""Reviews that are read, and patches that are written."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The drift loop's history as it is stored, and evictions as they are sent."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Requests of the scheduler that are read, in any casing and however damaged, and answers to them."""
+
 import json
 from typing import Any
 

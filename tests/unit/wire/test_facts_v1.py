@@ -1,3 +1,5 @@
+"""Budgets, claims, volumes and the like, read from the API server's objects."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Pods, nodes and owners, read from the API server's objects."""
+
 import json
 from typing import Any
 

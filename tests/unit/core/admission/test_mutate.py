@@ -1,3 +1,5 @@
+"""What the webhook writes into a pod: its scheduler, tolerations, and preference for a class."""
+
 from collections.abc import Mapping
 from typing import Any
 

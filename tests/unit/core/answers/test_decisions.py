@@ -1,3 +1,5 @@
+"""The log of decisions: what it keeps of each, for how long, and whom it tells."""
+
 import gc
 import tracemalloc
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""Whether a node admits a pod and has room for it, as the scheduler would judge."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

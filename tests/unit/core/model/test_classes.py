@@ -1,3 +1,5 @@
+"""Which class a node is of, and what says that it goes away, by the marks of every platform."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""Quantities of Kubernetes, read as the scheduler reads them."""
+
 from fractions import Fraction
 from math import ceil
 

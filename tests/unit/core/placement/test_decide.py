@@ -1,3 +1,5 @@
+"""A filter request's decision: which nodes pass, what is reserved, when a pod waits or falls back."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The score of a node: pools and nodes with fewer siblings first, then those with more room."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

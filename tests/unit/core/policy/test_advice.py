@@ -1,3 +1,5 @@
+"""What the webhook says of a policy: what is wrong, and what is of no use."""
+
 from typing import Any
 
 import pytest

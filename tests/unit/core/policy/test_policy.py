@@ -1,3 +1,5 @@
+"""How annotations become a policy, and what is said of values that cannot be read."""
+
 from typing import Any
 
 import pytest

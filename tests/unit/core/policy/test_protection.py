@@ -1,3 +1,5 @@
+"""Annotations that keep pods where they are: which, for how long, and whose counts."""
+
 from collections.abc import Mapping
 
 import pytest

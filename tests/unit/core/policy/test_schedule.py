@@ -1,3 +1,5 @@
+"""When a disruption window is open, across time zones and changes of the clock."""
+
 from datetime import UTC, datetime
 
 import pytest

@@ -1,3 +1,5 @@
+"""The seats of a split: the class of each replica, and how many of each class any size has."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

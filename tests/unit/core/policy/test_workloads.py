@@ -1,3 +1,5 @@
+"""Whose policy a pod goes by: its controllers, their Namespace, opting in, and changes of these."""
+
 import pytest
 from support.doubles import ENABLED, World, keys, make_owner, ref
 

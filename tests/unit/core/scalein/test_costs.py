@@ -1,3 +1,5 @@
+"""Costs by seat: a ReplicaSet that deletes the cheapest pod first stays at its split."""
+
 import re
 from random import Random
 from typing import Any

@@ -1,3 +1,5 @@
+"""How many nodes of each class and mark there are, and when that is news."""
+
 import itertools
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Workloads found by kind and name, as people write them."""
+
 import pytest
 from support.doubles import World, make_owner, make_pod
 

@@ -1,3 +1,5 @@
+"""Events become the state of the cluster, in whatever order they come."""
+
 from typing import Any
 
 import pytest
