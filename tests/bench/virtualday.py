@@ -24,7 +24,7 @@ IN_VAIN = (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT)
 VARIANTS: dict[str, dict[str, None]] = {
     "Spotmix": {},
     "Spotmix without its drift loop": {"drift": None},
-    "the scheduler alone": {"service": None},
+    "the scheduler alone": {"spotmix": None},
 }
 
 
