@@ -138,7 +138,7 @@ class _Drainer:
                 self._go(pod, drift, seat, target)
                 seats.fill(seat)
             else:
-                source, where = _class_of(pod), pod.node_name
+                source, where = pod.capacity_class, pod.node_name
                 stay = Stay(pod.id, where, drift.subject, source, seat, target.reason, target.detail)
                 self.stays.append(stay)
 
@@ -183,7 +183,7 @@ class _Drainer:
                 pod.id,
                 pod.node_name,
                 drift.subject,
-                _class_of(pod),
+                pod.capacity_class,
                 seat,
                 target.name,
                 Reason.INTERRUPTED,
@@ -260,10 +260,6 @@ def _drift(each: Threatened) -> Drift:
     replicas = each.managed.revision.replicas
     size = replicas if replicas is not None else len(each.revision.pods)
     return Drift(each.managed, each.revision, size, {}, {}, (), {}, 0, replicas is not None)
-
-
-def _class_of(pod: PodRecord) -> str:
-    return pod.node.facts.capacity_class if pod.node is not None and pod.node.facts is not None else ""
 
 
 def _serves(pod: PodRecord) -> bool:

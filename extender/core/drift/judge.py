@@ -56,7 +56,7 @@ def _judge(
             taken.add(replacement.uid)
         if record is not None:
             verdict = _of_one_still_there(entry, record, now)
-        elif replacement is not None and replacement.ready and _class_of(replacement):
+        elif replacement is not None and replacement.ready and replacement.capacity_class:
             right = _is_right(state, entry, replacement)
             verdict = _landed(entry, Reason.MOVED if right else Reason.LANDED_WRONG, replacement)
         elif replacement is None and _is_content(state, entry, revision):
@@ -95,20 +95,16 @@ def _replacement(entry: InFlight, revision: Revision | None, taken: set[str]) ->
     return min(candidates, key=lambda pod: (not pod.ready, pod.created, pod.uid), default=None)
 
 
-def _class_of(pod: PodRecord) -> str:
-    return pod.node.facts.capacity_class if pod.node is not None and pod.node.facts is not None else ""
-
-
 def _landed(entry: InFlight, outcome: Reason, pod: PodRecord | None) -> Judgement:
     if pod is None:
         return Judgement(entry, outcome)
     node = pod.node.name if pod.node is not None else ""
-    return Judgement(entry, outcome, PodId(pod.namespace, pod.name, pod.uid), node, _class_of(pod))
+    return Judgement(entry, outcome, PodId(pod.namespace, pod.name, pod.uid), node, pod.capacity_class)
 
 
 def _is_right(state: ClusterState, entry: InFlight, pod: PodRecord) -> bool:
     """Whether a replacement is where it was wanted, or where it is wanted now: policies and sizes change meanwhile."""
-    landed = _class_of(pod)
+    landed = pod.capacity_class
     if landed == entry.move.destination:
         return True
     revision = pod.revision

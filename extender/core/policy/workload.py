@@ -18,7 +18,6 @@ class Workload(Struct, eq=False):
     kind: str
     namespace: str
     name: str
-    managed: bool
     parsed: ParsedPolicy
     last_valid: Policy | None = None
     opt_out: OptOut | None = None

@@ -108,9 +108,7 @@ class Workloads:
         if isinstance(holder, Missing):
             return holder
         workload = self.by_uid.get(holder.uid)
-        if workload is None or not workload.managed:
-            return None
-        return Managed(workload, revision)
+        return Managed(workload, revision) if workload is not None else None
 
     def holder(self, revision: Owner) -> Owner | Missing:
         """The owner that speaks for the pods of `revision`: itself, or one above it."""
@@ -243,9 +241,7 @@ class Workloads:
             parsed = ParsedPolicy(parsed.policy, (*parsed.problems, unclear))
         if old is not None and (old.parsed, old.opt_out) == (parsed, opt_out):
             return ()
-        workload = old or Workload(
-            owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, managed=True, parsed=parsed
-        )
+        workload = old or Workload(owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, parsed)
         workload.parsed, workload.opt_out = parsed, opt_out
         if parsed.valid:
             workload.last_valid = parsed.policy

@@ -1,6 +1,6 @@
 """What the drift loop asks beside nodes, pods and owners: disruption budgets, volumes, and pods by their labels."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -120,10 +120,6 @@ class PodsByLabels:
     def of(self, namespace: str) -> Collection[PodLabels]:
         """The groups of a namespace."""
         return self._groups.get(namespace, _NO_GROUPS).values()
-
-    def namespaces(self) -> Iterable[str]:
-        """The namespaces that have pods."""
-        return self._groups.keys()
 
     def move(self, record: PodRecord, labels: Mapping[str, str]) -> None:
         """Let a pod have these labels."""

@@ -181,6 +181,11 @@ class PodRecord(Struct, eq=False, gc=False):
         return self.node.name if self.node is not None else ""
 
     @property
+    def capacity_class(self) -> str:
+        """The class of the node that it is on, empty when it is on none that is known."""
+        return self.node.facts.capacity_class if self.node is not None and self.node.facts is not None else ""
+
+    @property
     def ready_since(self) -> float:
         """Since when it is ready, if it is (seconds since the epoch)."""
         return self.created + self.ready_after
