@@ -10,7 +10,7 @@ JITTER = 0.2
 
 
 class Kubelets(Watcher):
-    """See the module.
+    """Starts pods that are bound, lets them run, and ends those that are deleted.
 
     Args:
         api: the cluster.

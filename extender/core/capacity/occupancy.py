@@ -26,7 +26,7 @@ class _Repellers(Struct, eq=False):
 
 
 class Occupancy:
-    """See the module.
+    """Answers which pods will be near a node, for affinity, anti-affinity and spreading.
 
     Args:
         state: the cluster.

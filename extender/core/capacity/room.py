@@ -1,6 +1,6 @@
 """Which node of a class has room for a pod: requests, taints, selectors, volumes, host ports, other pods, pool cap.
 
-Whatever is to come to a node in the course of a plan is deducted from it: see `seating` and `Room.occupy`.
+Whatever is to come to a node in the course of a plan is deducted from it: see `arrivals` and `Room.occupy`.
 """
 
 from collections.abc import Callable, Container, Iterable
@@ -66,7 +66,7 @@ _REASONS = {
 
 
 class Room:
-    """See the module.
+    """Finds nodes for pods one after the other; what was found is deducted before the next search.
 
     Args:
         state: the cluster.

@@ -20,7 +20,7 @@ _NO_REQUESTS = Requests()
 
 
 class Stock:
-    """See the module. Nodes that are not Ready, cordoned, going away or `lost` (names) are none of it."""
+    """What is left on nodes, by class. Those not Ready, cordoned, going away or `lost` (names) are left out."""
 
     def __init__(self, state: ClusterState, lost: Container[str] = ()) -> None:
         self._state, self._lost = state, lost

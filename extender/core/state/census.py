@@ -16,7 +16,7 @@ Marks = tuple[tuple[str, str], ...]
 
 
 class Census:
-    """See the module.
+    """Counts the marks and spot taints of nodes that are not going away.
 
     Attributes:
         version: rises whenever what `marks` or `spot_taints` give may have changed, so that answers can be kept.

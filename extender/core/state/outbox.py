@@ -18,7 +18,7 @@ Effect = Wake | PolicyChanged
 
 
 class Outbox:
-    """See the module. Each part has one reader, which takes all that there is.
+    """What is to be done, for those who do it. Each part has one reader, which takes all that there is.
 
     Attributes:
         effects: pods to wake and policies that changed, in the order in which it happened.

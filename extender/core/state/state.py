@@ -30,7 +30,7 @@ class Released(Struct, frozen=True, gc=False):
 
 
 class ClusterState:
-    """See the module.
+    """Takes in what happens, and answers what is so.
 
     Args:
         rules: how policies are read.

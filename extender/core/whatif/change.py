@@ -29,11 +29,14 @@ SHOWN = 12
 """Pools that an error names."""
 
 
-class Part(Struct, eq=False):
-    """A controller of pods, with the size and under the policy that are supposed.
+class SupposedController(Struct, eq=False):
+    """An object that controls pods, a ReplicaSet for one, with the size and under the policy that are supposed.
 
-    `owner` carries the size. `workload` is None where nobody manages its pods. `subject` is the UID of the object whose
-    size and policy they are. `revision` are its pods as they are, None where it has none.
+    Attributes:
+        owner: the object; its `replicas` is the size supposed.
+        revision: its pods as they are now; None where it has none.
+        workload: the policy supposed; None where nobody manages its pods.
+        subject: UID of the object whose size and policy these are: the Deployment of a ReplicaSet.
     """
 
     owner: Owner
@@ -43,18 +46,18 @@ class Part(Struct, eq=False):
 
 
 class CheckedChange(Struct, eq=False):
-    """The cluster as it would be, before any pod has moved.
+    """A change in terms of the cluster's objects: nodes that are gone, and controllers with a new size or policy.
 
     Attributes:
         lost: the nodes that are gone, by name.
-        parts: of the workload that was named, under the change; None where none was.
+        controllers: of the workload that was named, under the change; None where none was.
         subject: the UID of that workload, empty where none was named.
         problems: of the supposed policy.
         notes: what was assumed.
     """
 
     lost: Mapping[str, NodeRecord]
-    parts: tuple[Part, ...] | None = None
+    controllers: tuple[SupposedController, ...] | None = None
     subject: str = ""
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -145,17 +148,17 @@ def _named(state: ClusterState, change: Change, asked: WorkloadName) -> CheckedC
             f"{_title(owner)} is not managed: {unmanaged.reason.text}; give it a policy to see what that would do, "
             f"such as spot-percentage=70, or {ENABLED}=true for that of its Namespace and the defaults"
         )
-    parts = tuple(
-        Part(each, revision, workload, owner.uid)
+    controllers = tuple(
+        SupposedController(each, revision, workload, owner.uid)
         for each, revision in controllers_or_itself(state, owner, managed=workload is not None)
     )
     notes: list[str] = []
     if change.replicas is not None:
-        parts = _scaled(owner, parts, change.replicas, notes)
-    if workload is not None and any(part.revision is None for part in parts):
+        controllers = _scaled(owner, controllers, change.replicas, notes)
+    if workload is not None and any(controller.revision is None for controller in controllers):
         notes.append(_title(owner) + " has no pods to know their needs from: new ones are taken to need nothing")
     problems = workload.parsed.problems if workload is not None else ()
-    return CheckedChange({}, parts, owner.uid, problems, tuple(notes))
+    return CheckedChange({}, controllers, owner.uid, problems, tuple(notes))
 
 
 def _title(owner: Owner) -> str:
@@ -236,26 +239,31 @@ def _judged(state: ClusterState, owner: Owner, settings: Mapping[str, str], *, o
     return workload
 
 
-def _scaled(owner: Owner, parts: tuple[Part, ...], replicas: int, notes: list[str]) -> tuple[Part, ...]:
-    if owner.replicas is None and all(part.owner.replicas is None for part in parts):
+def _scaled(
+    owner: Owner, controllers: tuple[SupposedController, ...], replicas: int, notes: list[str]
+) -> tuple[SupposedController, ...]:
+    if owner.replicas is None and all(controller.owner.replicas is None for controller in controllers):
         raise ChangeError(f"{_title(owner)} does not say how many replicas it wants, so that it cannot be scaled")
-    if not parts:
+    if not controllers:
         raise ChangeError(f"{_title(owner)} controls no pods")
     # The youngest takes the difference, the others what it cannot take.
-    newest_first = sorted(parts, key=lambda part: (-part.owner.created, part.owner.name))
-    wanted = sum(part.owner.replicas or 0 for part in parts)
-    left = replicas - (wanted if len(parts) == 1 or owner.replicas is None else owner.replicas)
-    if len(parts) > 1:
+    newest_first = sorted(controllers, key=lambda controller: (-controller.owner.created, controller.owner.name))
+    wanted = sum(controller.owner.replicas or 0 for controller in controllers)
+    left = replicas - (wanted if len(controllers) == 1 or owner.replicas is None else owner.replicas)
+    if len(controllers) > 1:
         notes.append(f"{_title(owner)} is in the middle of a rollout, which is taken to stay where it is")
     sizes: dict[str, int] = {}
-    for part in newest_first:
-        before = part.owner.replicas or 0
-        sizes[part.owner.uid] = max(0, before + left)
-        left += before - sizes[part.owner.uid]
-    return tuple(replace(part, owner=replace(part.owner, replicas=sizes[part.owner.uid])) for part in parts)
+    for controller in newest_first:
+        before = controller.owner.replicas or 0
+        sizes[controller.owner.uid] = max(0, before + left)
+        left += before - sizes[controller.owner.uid]
+    return tuple(
+        replace(controller, owner=replace(controller.owner, replicas=sizes[controller.owner.uid]))
+        for controller in controllers
+    )
 
 
-def policy_of(part: Part) -> Policy | None:
+def policy_of(controller: SupposedController) -> Policy | None:
     """The policy by which pods are steered; None for one that is not managed, or only watched."""
-    workload = part.workload
+    workload = controller.workload
     return workload.policy if workload is not None and workload.policy.mode != "audit" else None

@@ -1,4 +1,4 @@
-"""How settled futures stand: counts by class, floors, moves that are needed and possible, and what their pods take."""
+"""How workloads stand once their pods have nodes: counts by class, floors, moves still to make, and nodes taken."""
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -35,10 +35,10 @@ class _Tally(Struct, eq=False):
 
 
 class Outlooks:
-    """See the module.
+    """Sums up what `place_pods` came to, workload by workload.
 
     Args:
-        room: what is left once all pods have come to rest; moves take from it.
+        room: what is left once all pods have their nodes; moves take from it.
         rules: of the drift loop.
         now: seconds since the epoch.
         prices: of a node, by class.
@@ -67,10 +67,10 @@ class Outlooks:
 
     def _drifts(self, futures: Sequence[FutureRevision]) -> Iterable[tuple[FutureRevision, Drift]]:
         for future in futures:
-            workload = future.part.workload
+            workload = future.controller.workload
             if workload is None:
                 continue
-            managed = Managed(workload, future.part.owner)
+            managed = Managed(workload, future.controller.owner)
             drift = drift_of(managed, future.revision, frozenset(), self._sequences)
             if drift is not None:
                 yield future, drift
@@ -144,10 +144,10 @@ class Outlooks:
         pending, classes = Counter[Reason](), Counter[str]()
         eventual, nodes = no_replicas(), dict[str, float]()
         for future in futures:
-            workload = future.part.workload
+            workload = future.controller.workload
             if workload is not None:
                 seats = workload.policy.seats
-                replicas.count(seats, future.part.owner, future.revision)
+                replicas.count(seats, future.controller.owner, future.revision)
                 floor += min(future.size, max(seats.floor, seats.base))
             else:
                 unmanaged.update(future.actual)

@@ -39,7 +39,7 @@ class Change(Struct, frozen=True, rename="camel"):
 
 
 class MoveForecast(Struct, frozen=True, rename="camel"):
-    """MoveForecast of the drift loop: `needed` are `possible` and those that are `blocked`, by reason.
+    """The moves that the drift loop has still to make: `needed` are those `possible` and those `blocked`, by reason.
 
     `hours` is how long the possible ones take at least, by `max-moves-per-hour`.
     """

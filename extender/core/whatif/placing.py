@@ -1,7 +1,7 @@
-"""Where pods come to be under a supposed change: which node each that waits or is made gets.
+"""Finds nodes for the pods that wait or are made under a supposed change.
 
-Classes are those of seats, and room is that of the drift loop's plans; all that is taken is deducted. The state is read
-alone.
+A pod's class is that of its seat, as `decide` chooses it, and room is reckoned as in the drift loop's plans: what a pod
+takes is deducted before the next one is placed. The state is only read.
 """
 
 from collections import Counter
@@ -20,50 +20,61 @@ from extender.core.policy.policy import Policy
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.state.records import NodeRecord, PodRecord, tally
 from extender.core.state.state import ClusterState
-from extender.core.whatif.change import Part
+from extender.core.whatif.change import SupposedController
 from extender.core.whatif.outlook import Bystanders
 from extender.core.whatif.pods import STEP, FutureRevision, PodForecast
 
 LOOKS = 2_000_000
-"""Nodes that are looked at in vain at most, shared among the revisions: some seconds."""
+"""How many nodes may be looked at in vain before the search gives up, all revisions together: some seconds' work."""
 
 
 class Placed(Struct, eq=False):
-    """What came of it: the futures by the UID of their workload, the room left, and pods that nobody manages."""
+    """Every pod on its node, or pending.
+
+    Attributes:
+        futures: how the revisions of each workload came to stand, by the workload's UID.
+        room: what is left.
+        bystanders: pods on lost nodes whose workload was not looked at.
+    """
 
     futures: dict[str, list[FutureRevision]]
     room: Room
     bystanders: Bystanders
 
 
-def place_all(
+def place_pods(
     state: ClusterState,
-    touched: Mapping[str, Sequence[Part]],
+    touched: Mapping[str, Sequence[SupposedController]],
     lost: Mapping[str, NodeRecord],
     now: float,
 ) -> Generator[None, None, Placed]:
-    """Let all come to rest, with a pause after every few pods.
+    """Tell which pods stay, leave or are made, and find nodes for those without one; pause after every few pods.
 
     Args:
         state: the cluster.
-        touched: the parts of each workload to look at, by the workload's UID, in the order of their turns.
+        touched: the controllers of each workload to look at, by the workload's UID, in the order of their turns.
         lost: the nodes that are gone, by name.
         now: seconds since the epoch.
     """
     forecast = PodForecast(state, lost, now)
     room = Room(state, forecast.leaving, now, lost=lost, looks=LOOKS)
     futures: dict[str, list[FutureRevision]] = {}
-    for number, (uid, parts) in enumerate(touched.items()):
-        futures[uid] = [forecast.revision(part, parts) for part in parts]
+    for number, (uid, controllers) in enumerate(touched.items()):
+        futures[uid] = [forecast.revision(controller, controllers) for controller in controllers]
         if number % STEP == STEP - 1:
             yield
     yield
     bystanders, gone = yield from forecast.bystanders(touched)
-    every = [future for part in futures.values() for future in part]
+    every = [future for each in futures.values() for future in each]
     # What leaves gives its room back; what others take that wait for a node already is deducted.
     for pod, node in forecast.left:
         room.stock.leave(pod, node)
-    revisions = {part.revision for parts in touched.values() for part in parts if part.revision is not None}
+    revisions = {
+        controller.revision
+        for controllers in touched.values()
+        for controller in controllers
+        if controller.revision is not None
+    }
     Arrivals(state, History(), room).deduct(without=revisions)
     yield
     room.expect(len(every) + len(bystanders))
@@ -113,8 +124,8 @@ class _Placing:
 
     def _wanted(self, future: FutureRevision, policy: Policy, pod: PodRecord) -> str:
         """The class of a pod's seat, as `decide` chooses it."""
-        owner = future.part.owner
-        revision = future.part.revision
+        owner = future.controller.owner
+        revision = future.controller.revision
         reserved = revision.reservations.get(pod.uid) if revision is not None else None
         if reserved is not None:
             tally(future.held, reserved.capacity_class, -1)

@@ -19,17 +19,17 @@ from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
 from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
 from extender.core.state.state import ClusterState
-from extender.core.whatif.change import Part, policy_of
+from extender.core.whatif.change import SupposedController, policy_of
 
 STEP = 5
 """Pods that are placed between two pauses, or workloads that are looked at: a few milliseconds."""
 
 
 class FutureRevision(Struct, eq=False):
-    """The pods of one controller as they come to stand.
+    """The pods of one controller under the supposed change: those on nodes, and those that have none yet.
 
     Attributes:
-        part: the controller.
+        controller: what controls them, as supposed.
         policy: what steers its pods, None when nothing does.
         group: its pods, for a search of room; None when nothing steers them.
         size: how many it wants.
@@ -41,7 +41,7 @@ class FutureRevision(Struct, eq=False):
         waiting: pods that wait for a node or are new.
     """
 
-    part: Part
+    controller: SupposedController
     policy: Policy | None
     size: int
     revision: Revision
@@ -61,7 +61,12 @@ class FutureRevision(Struct, eq=False):
 
 
 class PodForecast:
-    """Tells who comes to stand in each future.
+    """Tells which pods of each controller stay, leave, wait for a node, or are made.
+
+    Args:
+        state: the cluster.
+        lost: the nodes that are gone, by name.
+        now: seconds since the epoch.
 
     Attributes:
         leaving: UIDs of pods that leave, wherever they are; those on lost nodes from the start.
@@ -69,14 +74,13 @@ class PodForecast:
     """
 
     def __init__(self, state: ClusterState, lost: Mapping[str, NodeRecord], now: float) -> None:
-        """PodForecast the pods of a cluster that loses these nodes, by name, at `now` in seconds since the epoch."""
         self._state, self._lost, self._now = state, lost, now
         self.leaving = {pod.uid for node in lost.values() for pod in node.pods}
         self.left: list[tuple[PodRecord, NodeRecord]] = []
 
-    def revision(self, part: Part, parts: Sequence[Part]) -> FutureRevision:
+    def revision(self, controller: SupposedController, controllers: Sequence[SupposedController]) -> FutureRevision:
         """The pods of a controller that stay and those that are to be placed."""
-        owner, revision = part.owner, part.revision
+        owner, revision = controller.owner, controller.revision
         everyone = revision.pods if revision is not None else set[PodRecord]()
         stay = [pod for pod in everyone if pod.counted and pod.uid not in self.leaving]
         unbound = [pod for pod in everyone if pod.node is None and not pod.terminating]
@@ -86,8 +90,8 @@ class PodForecast:
             if pod.node is not None and not pod.counted and pod.uid not in self.leaving:
                 self._leave(pod, pod.node)
         size = owner.replicas if owner.replicas is not None else sum(not pod.terminating for pod in everyone)
-        future = FutureRevision(part, policy_of(part), size, _revision(owner, revision), {}, lost=lost)
-        removed = self._surplus(future, parts, stay, unbound)
+        future = FutureRevision(controller, policy_of(controller), size, _revision(owner, revision), {}, lost=lost)
+        removed = self._surplus(future, controllers, stay, unbound)
         future.removed = len(removed)
         for pod in removed:
             if pod.node is not None:
@@ -100,7 +104,7 @@ class PodForecast:
         waiting = sorted((pod for pod in unbound if pod.uid not in gone), key=lambda pod: (pod.created, pod.uid))
         self._hold(future, waiting)
         future.waiting.extend(self._unbound(pod) for pod in waiting)
-        made = list(self._made(future, parts, [*future.revision.pods, *waiting]))
+        made = list(self._made(future, controllers, [*future.revision.pods, *waiting]))
         future.made = len(made)
         future.waiting.extend(made)
         if future.policy is not None:
@@ -111,7 +115,7 @@ class PodForecast:
     def _hold(self, future: FutureRevision, waiting: Iterable[PodRecord]) -> None:
         """The seats that are taken: those of pods on nodes, and those that a running service holds for pods to come."""
         future.held = dict(future.revision.filled)
-        reservations = future.part.revision.reservations if future.part.revision is not None else {}
+        reservations = future.controller.revision.reservations if future.controller.revision is not None else {}
         for pod in waiting:
             reserved = reservations.get(pod.uid)
             if reserved is not None:
@@ -124,12 +128,12 @@ class PodForecast:
     def _surplus(
         self,
         future: FutureRevision,
-        parts: Sequence[Part],
+        controllers: Sequence[SupposedController],
         stay: Sequence[PodRecord],
         unbound: Sequence[PodRecord],
     ) -> list[PodRecord]:
         """The pods that their controller removes."""
-        owner, live = future.part.owner, [*stay, *unbound]
+        owner, live = future.controller.owner, [*stay, *unbound]
         if owner.kind == "StatefulSet":
             ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
             return [pod for pod in live if (ordinal := ordinal_of(pod.name)) is not None and ordinal not in ordinals]
@@ -141,20 +145,22 @@ class PodForecast:
             costs = {pod.uid: cost for pod, cost in costs_to_write(seated, future.policy.seats)}
         related = [
             pod
-            for part in parts
-            if part.revision is not None and owner.owner is not None
-            for pod in part.revision.pods
+            for controller in controllers
+            if controller.revision is not None and owner.owner is not None
+            for pod in controller.revision.pods
             if pod.counted and pod.node_name not in self._lost
         ]
         return removal_order(live, related, self._now, costs)[: len(live) - future.size]
 
-    def _made(self, future: FutureRevision, parts: Sequence[Part], live: Sequence[PodRecord]) -> Iterator[PodRecord]:
+    def _made(
+        self, future: FutureRevision, controllers: Sequence[SupposedController], live: Sequence[PodRecord]
+    ) -> Iterator[PodRecord]:
         """The pods that their controller makes, in the order of their seats."""
-        owner = future.part.owner
+        owner = future.controller.owner
         missing = future.size - len(live)
         if missing <= 0:
             return
-        like = self._like(future.part, parts)
+        like = self._like(future.controller, controllers)
         if owner.kind == "StatefulSet":
             taken = {ordinal_of(pod.name) for pod in live}
             ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
@@ -164,12 +170,12 @@ class PodForecast:
         for name in names:
             yield self._new(like, name, f"{owner.uid}/{name}")
 
-    def _like(self, part: Part, parts: Sequence[Part]) -> PodRecord:
+    def _like(self, controller: SupposedController, controllers: Sequence[SupposedController]) -> PodRecord:
         """A pod to make others by: the youngest of its own, else of the workload."""
-        for revision in (part.revision, *(each.revision for each in parts)):
+        for revision in (controller.revision, *(each.revision for each in controllers)):
             if revision is not None and revision.pods:
                 return max(revision.pods, key=lambda pod: (pod.created, pod.uid))
-        return PodRecord("", part.owner.namespace, "", None, None, Requests(), self._now)
+        return PodRecord("", controller.owner.namespace, "", None, None, Requests(), self._now)
 
     def _new(self, like: PodRecord, name: str, uid: str) -> PodRecord:
         constraints = like.constraints
@@ -204,11 +210,11 @@ class PodForecast:
         return found is not None and bool(found.volume)
 
     def bystanders(
-        self, touched: Mapping[str, Sequence[Part]]
+        self, touched: Mapping[str, Sequence[SupposedController]]
     ) -> Generator[None, None, tuple[list[FutureRevision], int]]:
         """The pods on lost nodes whose workload is not looked at, as they are made anew; and how many are not."""
         known, futures, gone = self._state.workloads, dict[str, FutureRevision](), 0
-        mine = {part.owner.uid for parts in touched.values() for part in parts}
+        mine = {controller.owner.uid for controllers in touched.values() for controller in controllers}
         for number, node in enumerate(self._lost.values()):
             if number % STEP == STEP - 1:
                 yield
@@ -222,8 +228,8 @@ class PodForecast:
                 future = futures.get(owner.uid)
                 if future is None:
                     found = known.owners.get(owner.uid) or _unknown(owner, pod.namespace)
-                    part = Part(found, pod.revision, None, owner.uid)
-                    future = futures[owner.uid] = FutureRevision(part, None, 0, _revision(found, None), {})
+                    controller = SupposedController(found, pod.revision, None, owner.uid)
+                    future = futures[owner.uid] = FutureRevision(controller, None, 0, _revision(found, None), {})
                 future.waiting.append(self._new(pod, pod.name, pod.uid))
                 future.made += 1
         return list(futures.values()), gone

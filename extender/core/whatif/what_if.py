@@ -33,14 +33,14 @@ from extender.core.policy.provenance import standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
-from extender.core.whatif.change import CheckedChange, Part, check_change, controllers_or_itself
+from extender.core.whatif.change import CheckedChange, SupposedController, check_change, controllers_or_itself
 from extender.core.whatif.outcome import Outlooks, total
 from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
-from extender.core.whatif.placing import place_all
+from extender.core.whatif.placing import place_pods
 from extender.core.whatif.pods import STEP, FutureRevision
 
 _RULES = DriftRules()
-_NOBODY: Sequence[Part] = ()
+_NOBODY: Sequence[SupposedController] = ()
 MANY = 500
 """As `STEP`, of what takes microseconds."""
 
@@ -64,11 +64,14 @@ def what_if_in_steps(
     """
     checked = check_change(state, change)
     before = yield from _touched(state, checked)
-    after = {uid: checked.parts or _NOBODY if uid == checked.subject else parts for uid, parts in before.items()}
+    after = {
+        uid: checked.controllers or _NOBODY if uid == checked.subject else now_there
+        for uid, now_there in before.items()
+    }
     yield
-    placed = yield from place_all(state, before, {}, now)
+    placed = yield from place_pods(state, before, {}, now)
     outlooks = yield from Outlooks(placed.room, rules, now, change.prices).of(placed.futures)
-    later = yield from place_all(state, after, checked.lost, now)
+    later = yield from place_pods(state, after, checked.lost, now)
     outlooks_after = yield from Outlooks(later.room, rules, now, change.prices).of(later.futures)
     rows: list[WorkloadChange] = []
     for uid in before:
@@ -96,8 +99,10 @@ def what_if_in_steps(
     )
 
 
-def _touched(state: ClusterState, checked: CheckedChange) -> Generator[None, None, dict[str, Sequence[Part]]]:
-    """The parts, as they are now, of the workload that was named and of those with pods on lost nodes."""
+def _touched(
+    state: ClusterState, checked: CheckedChange
+) -> Generator[None, None, dict[str, Sequence[SupposedController]]]:
+    """The controllers, as they are now, of the workload that was named and of those with pods on lost nodes."""
     known = state.workloads
     revisions: set[Revision] = set()
     for number, node in enumerate(checked.lost.values()):
@@ -111,36 +116,36 @@ def _touched(state: ClusterState, checked: CheckedChange) -> Generator[None, Non
             named[managed.workload.uid] = (managed.workload.namespace, managed.workload.name)
         if number % MANY == MANY - 1:
             yield
-    parts: dict[str, Sequence[Part]] = {}
+    controllers: dict[str, Sequence[SupposedController]] = {}
     for number, uid in enumerate(
         dict.fromkeys([*filter(None, [checked.subject]), *sorted(named, key=named.__getitem__)])
     ):
         if uid in known.owners:
-            parts[uid] = list(_parts(state, uid))
+            controllers[uid] = list(_controllers(state, uid))
         if number % MANY == MANY - 1:
             yield
-    return parts
+    return controllers
 
 
-def _parts(state: ClusterState, uid: str) -> Iterator[Part]:
+def _controllers(state: ClusterState, uid: str) -> Iterator[SupposedController]:
     owner, workload = state.workloads.owners[uid], state.workloads.by_uid.get(uid)
     for each, revision in controllers_or_itself(state, owner):
-        yield Part(each, revision, workload, uid)
+        yield SupposedController(each, revision, workload, uid)
 
 
 def _sum(outlooks: Sequence[Outlook]) -> Generator[None, None, Outlook]:
-    parts: list[Outlook] = []
+    sums: list[Outlook] = []
     for start in range(0, len(outlooks), MANY):
-        parts.append(total(outlooks[start : start + MANY]))
+        sums.append(total(outlooks[start : start + MANY]))
         yield
-    return total(parts)
+    return total(sums)
 
 
 def _row(
     state: ClusterState, uid: str, futures: Sequence[FutureRevision], before: Outlook, after: Outlook
 ) -> WorkloadChange:
     owner = state.workloads.owners[uid]
-    workload = futures[0].part.workload if futures else None
+    workload = futures[0].controller.workload if futures else None
     return WorkloadChange(
         owner.kind,
         owner.namespace,
