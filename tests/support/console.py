@@ -15,7 +15,7 @@ from extender.servers.answers.sources import Authorizer, DriftSource, Sources
 from extender.servers.asgi import TEXT, Message, Receive, Scope, Send, respond
 from extender.servers.console import ConsoleApp
 from extender.servers.console.rendering import environment
-from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view, ref
+from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view
 
 
 class Page:
@@ -98,11 +98,11 @@ def at_split(bench: ConsoleBench, name: str, namespace: str = "shop", replicas: 
     top = make_owner(
         "Deployment", name, replicas, namespace=namespace, labels=ENABLED, annotations=keys(spot_percentage=50)
     )
-    rs = make_owner("ReplicaSet", f"{name}-1", replicas, namespace=namespace, owner=ref(top))
+    rs = make_owner("ReplicaSet", f"{name}-1", replicas, namespace=namespace, owner=top.ref)
     bench.world.up(top, rs)
     for number in range(replicas):
         node = "spot-0" if number % 2 else "on-demand-0"
-        bench.world.up(make_pod(f"{name}-{number}", ref(rs), node, namespace=namespace))
+        bench.world.up(make_pod(f"{name}-{number}", rs.ref, node, namespace=namespace))
 
 
 def off_target(bench: ConsoleBench, name: str = "web", replicas: int = 4) -> None:

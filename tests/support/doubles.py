@@ -133,10 +133,6 @@ def make_volume(name: str, *terms: Requirement, **fields: Any) -> Volume:
     return Volume(**{"uid": f"uid-volume-{name}", "name": name, "terms": (terms,) if terms else None, **fields})
 
 
-def ref(owner: Owner) -> OwnerRef:
-    return OwnerRef(owner.uid, owner.api_version, owner.kind, owner.name)
-
-
 def make_view(uid: str, owner: OwnerRef | None, needs: Needs | None = None, **fields: Any) -> PodView:
     given: dict[str, Any] = {
         "uid": uid,
@@ -177,9 +173,9 @@ class World:
         top = make_owner(
             "Deployment", name, replicas, labels=ENABLED if labels is None else labels, annotations=keys(**policy)
         )
-        rs = make_owner("ReplicaSet", f"{name}-1", replicas, owner=ref(top))
+        rs = make_owner("ReplicaSet", f"{name}-1", replicas, owner=top.ref)
         self.up(top, rs)
-        return ref(rs)
+        return rs.ref
 
     def annotate(self, name: str, replicas: int, **policy: Any) -> None:
         self.up(make_owner("Deployment", name, replicas, labels=ENABLED, annotations=keys(**policy)))

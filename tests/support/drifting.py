@@ -9,7 +9,7 @@ from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import EMPTY, OwnerRef
 from extender.core.model.reasons import Reason
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 
 NIGHTLY = {"disruption_schedule": "0 2 * * *", "disruption_duration": "1h"}
 """A disruption schedule; `DRIFT_RULES` say that its window is shut."""
@@ -56,12 +56,12 @@ class DriftWorld(World):
         )
         self.up(owner)
         for number, capacity_class in enumerate(on, first):
-            self.pods(ref(owner), 1, f"{capacity_class}-0", start=number)
-        return ref(owner)
+            self.pods(owner.ref, 1, f"{capacity_class}-0", start=number)
+        return owner.ref
 
     def workload_owner(self, name: str) -> OwnerRef:
         """The first ReplicaSet of a Deployment."""
-        return ref(self.state.workloads.owners[f"uid-ReplicaSet-{name}-1"])
+        return self.state.workloads.owners[f"uid-ReplicaSet-{name}-1"].ref
 
     def plan(self, only: Collection[str] | None = None, *, current: bool = True) -> DriftPlan:
         return plan(self.state, self.history, self.rules, self.now, only=only, current=current)

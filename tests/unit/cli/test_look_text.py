@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 from rich.console import RenderableType
-from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod, ref
+from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod
 
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import print_text
@@ -196,9 +196,9 @@ def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen:
     cron = make_owner("CronJob", "nightly", labels={"spotmix.io/enabled": "true"})
     world.up(cron)
     assert screen.owner(world, cron.uid).splitlines()[:2] == ["CronJob shop/nightly", "  replicas   none"]
-    job = make_owner("Job", "nightly-1", 1, owner=ref(cron))
+    job = make_owner("Job", "nightly-1", 1, owner=cron.ref)
     small = make_node("n", "on-demand", instance_type="", zone="", allocatable=Requests(cpu=1))
-    world.up(job, small, make_pod("p", ref(job), "n"))
+    world.up(job, small, make_pod("p", job.ref, "n"))
     assert "  runs on          n (on-demand)" in screen.pod(world, "p").splitlines()
 
 

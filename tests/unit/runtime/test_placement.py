@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from support.doubles import SPOT, World, make_view, ref
+from support.doubles import SPOT, World, make_view
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -162,7 +162,7 @@ def test_what_goes_by_the_policy_or_passes_soon_is_not_told() -> None:
         office.filter(plain, offered, times=4)
         audited = office.world.deployment("audited", 4, spot_percentage=100, mode="audit")
         office.filter(audited, offered[1:])
-        unknown = ref(office.world.state.workloads.owners["uid-ReplicaSet-plain-1"])
+        unknown = office.world.state.workloads.owners["uid-ReplicaSet-plain-1"].ref
         office.world.gone("replicasets.apps", unknown.uid)
         office.filter(unknown, offered[:1])
         assert office.world.split(plain).get(SPOT) == 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from support.doubles import ENABLED, World, keys, make_owner, ref
+from support.doubles import ENABLED, World, keys, make_owner
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -130,7 +130,7 @@ def test_jobs_of_a_cronjob_are_told_of_once_on_the_cronjob() -> None:
         top = make_owner("CronJob", "night", labels=ENABLED, annotations=keys(spot_percentage=50))
         office.world.up(top)
         for run in range(4):
-            job = make_owner("Job", f"night-{run}", 1, owner=ref(top))
+            job = make_owner("Job", f"night-{run}", 1, owner=top.ref)
             office.world.up(job)
             await asyncio.sleep(2.5 * LOOK)
             office.world.gone("jobs.batch", job.uid)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 from support.doubles_drift import DriftRoom
 
 from extender import __version__
@@ -136,8 +136,8 @@ async def test_a_cron_jobs_jobs_are_shown_as_one() -> None:
     world = scene.world
     world.nodes(spot=1)
     cron = make_owner("CronJob", "report", labels=ENABLED, annotations=keys(spot_percentage="most"))
-    jobs = [make_owner("Job", f"report-{n}", 2, owner=ref(cron)) for n in range(3)]
-    world.up(cron, *jobs, *(make_pod(f"{job.name}-0", ref(job), "spot-0") for job in jobs))
+    jobs = [make_owner("Job", f"report-{n}", 2, owner=cron.ref) for n in range(3)]
+    world.up(cron, *jobs, *(make_pod(f"{job.name}-0", job.ref, "spot-0") for job in jobs))
     found = await scene.scrape()
     report = ("CronJob", "shop", "report")
     assert found["spotmix_workload_replicas_actual"][SPOT, *report] == 3.0

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_owner, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_owner
 from support.doubles_servers import run_virtually
 from support.doubles_webhook import CONFIG, INJECTED, HookBench
 from support.reviews import encoded, patched, pod
@@ -69,7 +69,7 @@ class TestPods:
         assert await bench.workload(thing, "Namespace", "", name="shop") == ReviewAnswer("review-1")
 
     async def test_what_is_not_known_is_a_failure_that_lets_the_pod_pass(self, bench: HookBench) -> None:
-        owner = ref(make_owner("ReplicaSet", "web-1"))
+        owner = make_owner("ReplicaSet", "web-1").ref
         verdict = await bench.pod(pod(owner))
         assert (verdict.outcome, verdict.patches, verdict.denied) == ("failed", (), None)
         assert verdict.warnings == (
@@ -84,7 +84,7 @@ class TestPods:
         owner = bench.world.deployment("web", 2, spot_percentage=50)
         for dry in (True, False):
             assert (await bench.pod(pod(owner), dryRun=dry)).outcome == "mutated"
-        await bench.pod(pod(ref(make_owner("ReplicaSet", "new"))), dryRun=True)
+        await bench.pod(pod(make_owner("ReplicaSet", "new").ref), dryRun=True)
         assert bench.owners.asked == 0
         state = bench.world.state
         assert (state.reserved, state.pods, state.revisions, len(state.waiting)) == (0, {}, {}, 0)
@@ -93,7 +93,7 @@ class TestPods:
 def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATIENCE) -> tuple[ReviewAnswer, float]:
     """The verdict on a Deployment's pod whose ReplicaSet and Deployment come later (seconds), and when it came."""
     top = make_owner("Deployment", "web", 2, labels=ENABLED, annotations=keys(spot_percentage=50))
-    below = make_owner("ReplicaSet", "web-1", 2, owner=ref(top))
+    below = make_owner("ReplicaSet", "web-1", 2, owner=top.ref)
 
     async def run() -> tuple[ReviewAnswer, float]:
         import asyncio  # noqa: PLC0415 - the loop of virtual time
@@ -109,7 +109,7 @@ def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATI
 
         for name, after in arrive.items():
             loop.call_later(after, come, name)
-        verdict = await admission.mutate_pod(encoded(pod(ref(below))))
+        verdict = await admission.mutate_pod(encoded(pod(below.ref)))
         return verdict, loop.time()
 
     return run_virtually(run)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import World, make_node, make_owner, ref
+from support.doubles import World, make_node, make_owner
 from support.doubles_servers import Bench, Observer, run_virtually
 
 from extender.core.model.objects import OwnerRef
@@ -142,7 +142,7 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
         offered = world.nodes(spot=1, on_demand=1)
         labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
         top = make_owner("Deployment", "web", 1, labels=labels, annotations=policy)
-        rs = make_owner("ReplicaSet", "web-1", 1, owner=ref(top))
+        rs = make_owner("ReplicaSet", "web-1", 1, owner=top.ref)
 
         def arrive(index: int) -> None:
             world.up((rs, top)[index])
@@ -150,7 +150,7 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
 
         loop.call_later(0.05, arrive, 0)
         loop.call_later(0.12, arrive, 1)
-        answer = json.loads(await extender.filter(request(ref(rs), offered)))
+        answer = json.loads(await extender.filter(request(rs.ref, offered)))
         assert answer == {"NodeNames": ["spot-0"]}
         assert loop.time() == pytest.approx(0.12)
 

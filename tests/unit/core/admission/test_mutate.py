@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_view, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_view
 
 from extender.core.admission.mutate import SPOT_TOLERATIONS, Draft, Mutation, MutationRules, Mutator, parse_taint
 from extender.core.model.classes import ClassRules
@@ -172,7 +172,7 @@ class TestPreference:
     def test_a_statefulsets_ordinal_has_its_seat(self, world: World) -> None:
         top = make_owner("StatefulSet", "db", 4, labels=ENABLED, annotations=keys(spot_percentage=50))
         world.up(top)
-        assert [prefers(ask(world, ref(top), name=f"db-{n}")) for n in range(4)] == [[ON_DEMAND], [SPOT]] * 2
+        assert [prefers(ask(world, top.ref, name=f"db-{n}")) for n in range(4)] == [[ON_DEMAND], [SPOT]] * 2
 
     @pytest.mark.parametrize(
         ("weight", "labels", "wanted"),

@@ -15,7 +15,6 @@ from support.doubles import (
     make_node,
     make_owner,
     make_pod,
-    ref,
 )
 
 from extender.core.answers.nodes import STAND_IN, STEP, UNUSED, WANTED
@@ -200,7 +199,7 @@ def test_scores_by_part_include_the_pods_own_node(world: World) -> None:
 def test_a_stateful_sets_pod_has_the_seat_of_its_ordinal(world: World) -> None:
     world.nodes(spot=1, on_demand=1)
     owner = make_owner("StatefulSet", "db", 4, labels=ENABLED, annotations=keys(spot_percentage=50), first_ordinal=1)
-    world.up(owner, make_pod("db-2", ref(owner), "on-demand-0"))
+    world.up(owner, make_pod("db-2", owner.ref, "on-demand-0"))
     explained = explain(world, "db-2")
     assert explained.seat == Seat(2, "spot", beyond=False)
     assert explained.surplus == Surplus(1, 1, ("spot",))

@@ -10,7 +10,6 @@ from support.doubles import (
     make_node,
     make_owner,
     make_pod,
-    ref,
 )
 
 from extender.core.answers.overview import Condition, Overview, WorkloadRow, narrowed, overview
@@ -121,10 +120,10 @@ def test_namespaces_modes_and_unmanaged_workloads(world: World) -> None:
 def test_a_cron_jobs_jobs_go_by_its_name(world: World) -> None:
     world.nodes(spot=1)
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=100))
-    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=ref(cron)) for number in range(2)]
+    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=cron.ref) for number in range(2)]
     world.up(cron, *jobs)
-    bound(world, ref(jobs[0]), "spot-0")
-    world.up(make_pod("p", ref(jobs[1])))
+    bound(world, jobs[0].ref, "spot-0")
+    world.up(make_pod("p", jobs[1].ref))
     (row,) = look(world).workloads
     assert (row.kind, row.name, row.replicas, row.actual["spot"], row.pending) == ("CronJob", "nightly", 2, 1, 1)
     explained = explain(world, cron.uid)
@@ -155,9 +154,9 @@ def test_a_rollout_shows_each_revision(world: World) -> None:
     old = world.deployment("web", 2, spot_percentage=50)
     bound(world, old, "on-demand-0", "spot-0")
     top = world.state.workloads.owners["uid-Deployment-web"]
-    new = make_owner("ReplicaSet", "web-2", 2, owner=ref(top), created=5.0)
-    world.up(new, make_owner("ReplicaSet", "web-0", 0, owner=ref(top)))
-    bound(world, ref(new), "on-demand-0", "on-demand-0")
+    new = make_owner("ReplicaSet", "web-2", 2, owner=top.ref, created=5.0)
+    world.up(new, make_owner("ReplicaSet", "web-0", 0, owner=top.ref))
+    bound(world, new.ref, "on-demand-0", "on-demand-0")
     explained = explain(world, "uid-Deployment-web")
     assert [
         (each.revision.name, each.replicas, [(s.target, s.filled) for s in each.seats], each.surplus)
@@ -192,7 +191,7 @@ def test_pods_without_a_node_say_why(world: World) -> None:
 def test_stateful_pods_without_a_node_each_want_the_class_of_their_ordinal(world: World) -> None:
     world.nodes(spot=1, on_demand=1)
     owner = make_owner("StatefulSet", "db", 4, labels=ENABLED, annotations=keys(spot_percentage=50))
-    world.up(owner, *(make_pod(f"db-{number}", ref(owner), created=number) for number in range(4)))
+    world.up(owner, *(make_pod(f"db-{number}", owner.ref, created=number) for number in range(4)))
     explained = explain(world, owner.uid)
     assert [(pod.name, pod.reason, pod.wanted) for pod in explained.pods] == [
         ("db-0", Reason.ORDINAL, "on-demand"),

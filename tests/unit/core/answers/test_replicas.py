@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 
 from extender.core.answers.replicas import Standing, name_of, standing_of
 from extender.core.drift.surplus import drifted
@@ -54,10 +54,10 @@ def test_each_revision_of_a_rollout_has_seats_of_its_own() -> None:
     world = World()
     world.nodes(spot=1, on_demand=1)
     top = make_owner("Deployment", "web", 4, labels=ENABLED, annotations=keys(spot_percentage=50))
-    old, new, first = (make_owner("ReplicaSet", f"web-{n}", n, owner=ref(top)) for n in (3, 2, 0))
+    old, new, first = (make_owner("ReplicaSet", f"web-{n}", n, owner=top.ref) for n in (3, 2, 0))
     world.up(top, old, new, first)
-    bound(world, ref(old), spot_0=1, on_demand_0=2)
-    bound(world, ref(new), on_demand_0=2)
+    bound(world, old.ref, spot_0=1, on_demand_0=2)
+    bound(world, new.ref, on_demand_0=2)
     standing = the_only(world)
     assert (standing.name.kind, standing.name.name) == ("Deployment", "web")
     assert (standing.replicas.wanted, standing.replicas.surplus) == ({SPOT: 2, ON_DEMAND: 3}, 1)
@@ -70,7 +70,7 @@ def test_a_stateful_sets_pods_sit_on_the_seats_of_their_ordinals() -> None:
     world.up(db)
     # The seats are on-demand, spot, on-demand, spot; what is beyond them is not drift.
     for ordinal, node in ((1, "spot-0"), (2, "on-demand-0"), (3, "on-demand-0"), (4, "spot-0"), (5, "spot-0")):
-        world.up(make_pod(f"pod-{ordinal}", ref(db), node, name=f"db-{ordinal}"))
+        world.up(make_pod(f"pod-{ordinal}", db.ref, node, name=f"db-{ordinal}"))
     assert the_only(world).replicas.surplus == 2
 
 
@@ -91,7 +91,7 @@ def test_a_size_that_nobody_knows_is_that_of_the_pods() -> None:
     database = make_owner("Database", "db", None, labels=ENABLED, annotations=keys(spot_percentage=50))
     world.up(database)
     assert standings(world) == []
-    bound(world, ref(database), spot_0=4)
+    bound(world, database.ref, spot_0=4)
     replicas = the_only(world).replicas
     assert (replicas.wanted, replicas.surplus, replicas.missing) == ({SPOT: 2, ON_DEMAND: 2}, 2, 0)
 
@@ -100,9 +100,9 @@ def test_what_controls_workloads_instead_of_pods_does_not_stand() -> None:
     world = World()
     world.nodes(spot=1)
     database = make_owner("Database", "db", 3, labels=ENABLED, annotations=keys(spot_percentage=100))
-    stateful = make_owner("StatefulSet", "db", 3, owner=ref(database))
+    stateful = make_owner("StatefulSet", "db", 3, owner=database.ref)
     world.up(database, stateful)
-    bound(world, ref(stateful), spot_0=3)
+    bound(world, stateful.ref, spot_0=3)
     standing = the_only(world)
     assert (standing.name.kind, standing.replicas.wanted[SPOT]) == ("StatefulSet", 3)
 
@@ -119,10 +119,10 @@ def test_jobs_of_a_cron_job_go_by_its_name_and_only_while_they_run() -> None:
     cron = make_owner(
         "CronJob", "report", labels=ENABLED, annotations=keys(spot_percentage=50, min_on_demand=1), created=7.0
     )
-    jobs = [make_owner("Job", f"report-{n}", 2, owner=ref(cron), created=100.0 + n) for n in range(3)]
+    jobs = [make_owner("Job", f"report-{n}", 2, owner=cron.ref, created=100.0 + n) for n in range(3)]
     world.up(cron, *jobs)
     for job in jobs[:2]:
-        bound(world, ref(job), spot_0=2)
+        bound(world, job.ref, spot_0=2)
     first, second = standings(world)
     assert first.name == second.name
     assert (first.name.kind, first.name.name, first.name.created) == ("CronJob", "report", 7.0)
@@ -168,7 +168,7 @@ def test_the_surplus_is_what_the_drift_loop_finds(
     else:
         stateful = make_owner(kind, "web", replicas, labels=ENABLED, annotations=keys(**policy))
         world.up(stateful)
-        owner = ref(stateful)
+        owner = stateful.ref
     world.up(*(make_pod(f"pod-{n}", owner, node, name=f"web-{n}") for n, node in enumerate(nodes)))
     drifts = list(drifted(world.state, frozenset(), None))
     (standing,) = standings(world)

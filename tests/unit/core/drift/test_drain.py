@@ -13,7 +13,6 @@ from support.doubles import (
     make_node,
     make_owner,
     make_pod,
-    ref,
     selector,
 )
 from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
@@ -195,7 +194,7 @@ def test_pods_that_nobody_will_replace_stay(world: DriftWorld) -> None:
     owner = web(world, 2, 3)
     interrupt(world, "spot-0")
     top = make_owner("Deployment", "web", 3, labels=ENABLED, annotations=keys(spot_percentage=100, min_on_demand=2))
-    world.up(top, make_owner("ReplicaSet", "web-1", 3, owner=ref(top)))
+    world.up(top, make_owner("ReplicaSet", "web-1", 3, owner=top.ref))
     assert world.workload(owner).policy.seats.target(3) == {SPOT: 1, ON_DEMAND: 2}
     # Scaled in to 3, two of the 5 pods are about to be deleted.
     assert world.moved() == ["web-1-2"]
@@ -205,7 +204,7 @@ def test_pods_that_nobody_will_replace_stay(world: DriftWorld) -> None:
 def test_a_controller_of_unknown_size_is_taken_to_replace_them(world: DriftWorld) -> None:
     database = make_owner("Database", "db", None, labels=ENABLED, annotations=keys(spot_percentage=100))
     world.up(database)
-    world.pods(ref(database), 8, "spot-0")
+    world.pods(database.ref, 8, "spot-0")
     interrupt(world, "spot-0")
     assert world.moved() == ["db-0", "db-1"]
     assert set(world.reasons()) == {Reason.UNAVAILABLE}
@@ -286,10 +285,10 @@ def test_several_nodes_of_one_workload_share_what_may_be_lost(world: DriftWorld)
 
 def test_all_revisions_count_in_a_rollout(world: DriftWorld) -> None:
     top = make_owner("Deployment", "web", 8, labels=ENABLED, annotations=keys(spot_percentage=100), rolling=True)
-    old, new = (make_owner("ReplicaSet", f"web-{number}", 4, owner=ref(top)) for number in (1, 2))
+    old, new = (make_owner("ReplicaSet", f"web-{number}", 4, owner=top.ref) for number in (1, 2))
     world.up(top, old, new)
-    world.pods(ref(old), 4, "spot-0")
-    world.pods(ref(new), 4, "spot-0")
+    world.pods(old.ref, 4, "spot-0")
+    world.pods(new.ref, 4, "spot-0")
     interrupt(world, "spot-0")
     assert world.moved() == ["web-1-0", "web-1-1"]
     world.gone("pods", "web-2-3")
@@ -356,7 +355,7 @@ def test_a_workload_may_opt_out(world: DriftWorld) -> None:
 def test_jobs_are_left_to_the_end(world: DriftWorld) -> None:
     job = make_owner("Job", "batch", 4, labels=ENABLED, annotations=keys(spot_percentage=100))
     world.up(job)
-    world.pods(ref(job), 4, "spot-0")
+    world.pods(job.ref, 4, "spot-0")
     interrupt(world, "spot-0")
     assert world.moved() == []
     assert world.reasons() == [Reason.RUNS_TO_COMPLETION]

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, ref, selector
+from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, selector
 from support.drifting import DRIFT_RULES, DriftWorld
 from support.rare import Met, seldom
 
@@ -92,7 +92,7 @@ def worlds(draw: st.DrawFn) -> DriftWorld:
         world.up(owner)
         for number, pod in enumerate(facts["pods"]):
             fields = dict(pod)
-            world.pods(ref(owner), 1, fields.pop("node"), start=number, requests=Requests(cpu=CPU), **fields)
+            world.pods(owner.ref, 1, fields.pop("node"), start=number, requests=Requests(cpu=CPU), **fields)
         if facts["budget"] is not None:
             world.up(make_budget(name, selector(app=name), **facts["budget"]))
     if draw(seldom(True, *[False] * 5)):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 
 from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, Judgement, direction
 from extender.core.drift.judge import STUCK_AFTER, UNSENT, judge
@@ -30,7 +30,7 @@ class JudgeScene:
         else:
             made = make_owner(kind, "web", 4, labels=ENABLED, annotations=keys(spot_percentage=75))
             self.world.up(made)
-            self.owner = ref(made)
+            self.owner = made.ref
         self.workload = self.world.workload(self.owner)
         for number in range(4):
             self.pod(f"web-{number}", "spot-0" if number < 2 else "on-demand-0")
@@ -208,7 +208,7 @@ def test_a_workload_that_was_scaled_in_replaces_nothing(*, gone: bool) -> None:
             scene.world.gone("pods", f"web-{number}")
         scene.world.gone("replicasets.apps", scene.owner.uid)
     else:
-        scene.world.up(make_owner("ReplicaSet", "web-1", 3, owner=ref(make_owner("Deployment", "web"))))
+        scene.world.up(make_owner("ReplicaSet", "web-1", 3, owner=make_owner("Deployment", "web").ref))
     assert scene.settled(1) == [("web-3", Reason.NOT_REPLACED)]
     history = scene.history.workloads[scene.workload.uid]
     assert (scene.moves, history.back_off, history.vain) == ([], {}, [])

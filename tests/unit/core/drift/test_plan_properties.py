@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, ref, selector
+from support.doubles import ENABLED, SPOT, keys, make_budget, make_node, make_owner, selector
 from support.drifting import DRIFT_RULES, DriftWorld
 from support.rare import Met, seldom
 
@@ -90,7 +90,7 @@ def worlds(draw: st.DrawFn) -> DriftWorld:
         world.up(owner)
         for number, pod in enumerate(facts["pods"]):
             fields: dict[str, Any] = {**pod, "ready": pod["ready"] and bool(pod["node"])}
-            world.pods(ref(owner), 1, fields.pop("node"), start=number, **fields)
+            world.pods(owner.ref, 1, fields.pop("node"), start=number, **fields)
     for name in NAMES:
         budget = draw(budgets)
         if budget is not None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.doubles import ENABLED, keys, make_budget, make_owner, ref, selector
+from support.doubles import ENABLED, keys, make_budget, make_owner, selector
 from support.drifting import DriftWorld
 
 from extender.core.drift.moves import DriftPlan
@@ -84,10 +84,10 @@ def test_it_says_that_nothing_is_moved_even_where_there_is_nothing_to_move() -> 
 
 def test_all_jobs_of_a_cron_job_are_in_it(world: DriftWorld) -> None:
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=100))
-    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=ref(cron)) for number in range(2)]
+    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=cron.ref) for number in range(2)]
     world.up(cron, *jobs)
     for job in jobs:
-        world.pods(ref(job), 1, "on-demand-0")
+        world.pods(job.ref, 1, "on-demand-0")
     stays = [stay for stay in shown(world).stays if stay.workload.kind == "Job"]
     assert [stay.workload.name for stay in stays] == ["nightly-0", "nightly-1"]
     assert {stay.reason for stay in stays} == {Reason.RUNS_TO_COMPLETION}

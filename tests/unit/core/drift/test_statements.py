@@ -15,7 +15,6 @@ from support.doubles import (
     make_owner,
     make_pod,
     make_volume,
-    ref,
     selector,
 )
 from support.drifting import DRIFT_RULES, DriftWorld, zonal
@@ -280,12 +279,12 @@ def test_statement_19_its_controller_says_that_a_rollout_is_in_progress(world: D
 
 def test_statement_19_two_revisions_are_a_rollout(world: DriftWorld) -> None:
     world.drifted()
-    new = make_owner("ReplicaSet", "web-2", 1, owner=ref(world.state.workloads.owners["uid-Deployment-web"]))
+    new = make_owner("ReplicaSet", "web-2", 1, owner=world.state.workloads.owners["uid-Deployment-web"].ref)
     world.up(new)
     assert world.reasons() == [Reason.ROLLOUT]
     world.up(replace(new, replicas=0))
     assert len(world.moved()) == 1
-    world.pods(ref(new), 1, "spot-0")
+    world.pods(new.ref, 1, "spot-0")
     assert world.reasons() == [Reason.ROLLOUT]
 
 
@@ -429,7 +428,7 @@ def test_a_job_and_a_controller_of_unknown_size_are_left_alone(world: DriftWorld
         size = 10 if kind == "Job" else None
         owner = make_owner(kind, "lone", size, labels=ENABLED, annotations=keys(spot_percentage=50))
         world.up(owner)
-        world.pods(ref(owner), 10, "on-demand-0")
+        world.pods(owner.ref, 10, "on-demand-0")
         plan = world.plan(only=[owner.uid])
         assert plan.moves == ()
         assert [stay.reason for stay in plan.stays] == [reason] * 5

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_namespace, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_namespace, make_node, make_owner, make_pod
 from support.drifting import DRIFT_RULES, NIGHTLY, DriftWorld
 
 from extender.core.drift.history import DirectionBackoff, WorkloadHistory, direction
@@ -64,7 +64,7 @@ def test_pods_that_hold_no_seat_are_not_surplus(world: DriftWorld) -> None:
 def test_missing_replicas_fill_the_seats_that_are_free(world: DriftWorld) -> None:
     world.rules = replace(DRIFT_RULES, max_unavailable=100, workload_in_flight=100)
     owner = world.drifted(on_demand=6, spot=2)
-    world.up(make_owner("ReplicaSet", "web-1", 10, owner=ref(world.state.workloads.owners["uid-Deployment-web"])))
+    world.up(make_owner("ReplicaSet", "web-1", 10, owner=world.state.workloads.owners["uid-Deployment-web"].ref))
     # Five and five: of three that spot lacks, two are still to come.
     assert len(world.moved()) == 1
     for number in range(2):
@@ -85,7 +85,7 @@ def test_more_pods_than_are_wanted_are_the_controllers_to_remove(world: DriftWor
 def test_a_class_that_no_policy_knows_has_no_seat(world: DriftWorld) -> None:
     world.up(make_node("odd-0", "reserved"))
     owner = world.drifted(on_demand=5, spot=4)
-    world.up(make_owner("ReplicaSet", "web-1", 10, owner=ref(world.state.workloads.owners["uid-Deployment-web"])))
+    world.up(make_owner("ReplicaSet", "web-1", 10, owner=world.state.workloads.owners["uid-Deployment-web"].ref))
     world.pods(owner, 1, "odd-0", start=9)
     (move,) = world.plan().moves
     assert (move.source, move.destination, move.pod.name) == ("reserved", SPOT, "web-1-9")
@@ -94,7 +94,7 @@ def test_a_class_that_no_policy_knows_has_no_seat(world: DriftWorld) -> None:
 def test_what_one_class_may_not_have_for_now_another_gets(world: DriftWorld) -> None:
     world.up(make_node("odd-0", "reserved"))
     owner = world.drifted(on_demand=4, spot=3)
-    world.up(make_owner("ReplicaSet", "web-1", 10, owner=ref(world.state.workloads.owners["uid-Deployment-web"])))
+    world.up(make_owner("ReplicaSet", "web-1", 10, owner=world.state.workloads.owners["uid-Deployment-web"].ref))
     world.pods(owner, 3, "odd-0", start=7)
     uid, later = world.workload(owner).uid, world.now + 100.0
     back_off = {direction("reserved", SPOT): DirectionBackoff(1, later)}
@@ -254,10 +254,10 @@ def test_how_a_workload_stands(world: DriftWorld) -> None:
 
 def test_every_job_of_a_cronjob_is_a_workload_of_its_own(world: DriftWorld) -> None:
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=50))
-    jobs = [make_owner("Job", f"nightly-{number}", 4, owner=ref(cron)) for number in range(2)]
+    jobs = [make_owner("Job", f"nightly-{number}", 4, owner=cron.ref) for number in range(2)]
     world.up(make_namespace(), cron, *jobs)
     for job in jobs:
-        world.pods(ref(job), 4, "on-demand-0")
+        world.pods(job.ref, 4, "on-demand-0")
     (stay, *_) = world.plan(only=[jobs[0].uid]).stays
     assert isinstance(stay, Stay)
     assert (stay.workload.kind, stay.reason) == ("Job", Reason.RUNS_TO_COMPLETION)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import World, make_node, make_owner, make_pod, make_view, ref
+from support.doubles import World, make_node, make_owner, make_pod, make_view
 from support.examples import examples
 
 from extender.core.model.objects import OwnerRef, Pod
@@ -142,7 +142,7 @@ def test_a_statefulset_pods_seat_is_its_ordinal(percentage: int, replicas: int, 
         first_ordinal=start,
     )
     world.up(sets)
-    owner = ref(sets)
+    owner = sets.ref
     ordinals = list(range(start, start + replicas))
     random.shuffle(ordinals)
     seats = world.workload(owner).policy.seats

@@ -12,7 +12,6 @@ from support.doubles import (
     make_owner,
     make_pod,
     make_view,
-    ref,
 )
 
 from extender.core.model.objects import Namespace, OwnerRef
@@ -66,8 +65,8 @@ def test_a_job_is_one_revision(world: World) -> None:
     job = make_owner("Job", "batch", 10, labels=ENABLED, annotations=keys(spot_percentage=50))
     world.up(job)
     for _ in range(10):
-        world.place(ref(job), offered)
-    assert world.split(ref(job)) == {"spot": 5, "on-demand": 5}
+        world.place(job.ref, offered)
+    assert world.split(job.ref) == {"spot": 5, "on-demand": 5}
 
 
 def test_each_revision_is_counted_alone(world: World) -> None:
@@ -76,12 +75,12 @@ def test_each_revision_is_counted_alone(world: World) -> None:
     for _ in range(10):
         world.up(world.place(old, offered)[0])
     top = world.state.workloads.owners["uid-Deployment-web"]
-    new = make_owner("ReplicaSet", "web-2", 3, owner=ref(top))
+    new = make_owner("ReplicaSet", "web-2", 3, owner=top.ref)
     world.up(new)
     splits = []
     for _ in range(3):
-        world.place(ref(new), offered)
-        splits.append(world.split(ref(new)))
+        world.place(new.ref, offered)
+        splits.append(world.split(new.ref))
     assert splits == [{"on-demand": 1}, {"on-demand": 2}, {"on-demand": 2, "spot": 1}]
 
 
@@ -221,12 +220,12 @@ def test_a_pod_of_an_unknown_owner_is_held_on_demand(world: World) -> None:
 def test_a_pod_that_waits_for_its_owner_is_woken_when_it_comes(world: World, labels: dict[str, str]) -> None:
     offered = world.nodes(spot=1)
     top = make_owner("Deployment", "web", 1, labels=labels, annotations=keys(spot_percentage=100))
-    rs = make_owner("ReplicaSet", "web-1", 1, owner=ref(top))
-    assert world.place(ref(rs), offered, uid="p")[1].nodes == ()
+    rs = make_owner("ReplicaSet", "web-1", 1, owner=top.ref)
+    assert world.place(rs.ref, offered, uid="p")[1].nodes == ()
     for owner in (rs, top):
         world.up(owner)
         assert world.woken() == {"p"}
-    assert world.place(ref(rs), offered, uid="p")[1].nodes in (None, ["spot-0"])
+    assert world.place(rs.ref, offered, uid="p")[1].nodes in (None, ["spot-0"])
 
 
 def test_it_is_woken_when_its_owner_cannot_be_had(world: World) -> None:

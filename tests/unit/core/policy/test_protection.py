@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod, ref
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod
 
 from extender.core.drift.guards import protection_of
 from extender.core.model.objects import Protection
@@ -74,10 +74,10 @@ def protected(world: World, now: float, *, workload: str = "", namespace: str = 
 
     world.up(make_namespace("shop", annotations=written(namespace)))
     top = make_owner("Deployment", "web", 1, labels=ENABLED, annotations=written(workload))
-    child = make_owner("ReplicaSet", "web-1", 1, owner=ref(top))
+    child = make_owner("ReplicaSet", "web-1", 1, owner=top.ref)
     own = protection(written(pod))
-    world.up(top, child, make_pod("p", ref(child), created=CREATED, protection=own))
-    found = protection_of(world.state.pods["p"], world.workload(ref(child)), now)
+    world.up(top, child, make_pod("p", child.ref, created=CREATED, protection=own))
+    found = protection_of(world.state.pods["p"], world.workload(child.ref), now)
     return found.value if found is not None else None
 
 

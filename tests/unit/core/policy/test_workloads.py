@@ -1,7 +1,7 @@
 """Whose policy a pod goes by: its controllers, their Namespace, opting in, and changes of these."""
 
 import pytest
-from support.doubles import ENABLED, World, keys, make_owner, ref
+from support.doubles import ENABLED, World, keys, make_owner
 
 from extender.core.model.objects import Namespace, Owner, OwnerRef
 from extender.core.policy.workloads import Managed, Missing, PolicyChanged, PolicyRules
@@ -16,7 +16,7 @@ def world() -> World:
 
 def percentage(world: World, owner: OwnerRef | Owner) -> int | None:
     """The spot percentage that a pod of this owner goes by; None when it is not managed."""
-    found = world.state.workloads.resolve("shop", owner if isinstance(owner, OwnerRef) else ref(owner))
+    found = world.state.workloads.resolve("shop", owner if isinstance(owner, OwnerRef) else owner.ref)
     assert not isinstance(found, Missing)
     return found.workload.policy.seats.percentage if found else None
 
@@ -40,12 +40,12 @@ def test_any_controller_can_carry_a_policy(world: World, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["Deployment", "Rollout"])
 def test_a_replicasets_copies_are_not_read_while_its_owner_can_be(world: World, kind: str) -> None:
     top = make_owner(kind, "web", 3, labels=ENABLED, annotations=keys(spot_percentage=40))
-    rs = make_owner("ReplicaSet", "web-1", 3, owner=ref(top), labels=ENABLED, annotations=keys(spot_percentage=99))
+    rs = make_owner("ReplicaSet", "web-1", 3, owner=top.ref, labels=ENABLED, annotations=keys(spot_percentage=99))
     world.up(rs)
-    assert world.state.workloads.resolve("shop", ref(rs)) == Missing(ref(top))
+    assert world.state.workloads.resolve("shop", rs.ref) == Missing(top.ref)
     world.up(top)
     assert percentage(world, rs) == 40
-    found = world.state.workloads.resolve("shop", ref(rs))
+    found = world.state.workloads.resolve("shop", rs.ref)
     assert isinstance(found, Managed)
     assert (found.workload.name, found.revision) == ("web", rs)
     assert changes(world) == [("web", False)]
@@ -53,7 +53,7 @@ def test_a_replicasets_copies_are_not_read_while_its_owner_can_be(world: World, 
 
 def test_when_its_owner_cannot_be_read_the_copy_speaks_until_it_can(world: World) -> None:
     top = make_owner("Rollout", "web", 3, labels=ENABLED, annotations=keys(spot_percentage=40))
-    rs = make_owner("ReplicaSet", "web-1", 3, owner=ref(top), labels=ENABLED, annotations=keys(spot_percentage=99))
+    rs = make_owner("ReplicaSet", "web-1", 3, owner=top.ref, labels=ENABLED, annotations=keys(spot_percentage=99))
     world.up(rs)
     unavailable = Unavailable("argoproj.io", "Rollout")
     world.state.apply(unavailable, 0.0)
@@ -67,22 +67,22 @@ def test_when_its_owner_cannot_be_read_the_copy_speaks_until_it_can(world: World
 
 def test_a_job_inherits_from_its_cronjob_whichever_comes_first(world: World) -> None:
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=40))
-    job = make_owner("Job", "nightly-1", 5, owner=ref(cron))
+    job = make_owner("Job", "nightly-1", 5, owner=cron.ref)
     world.up(job)
-    assert world.state.workloads.resolve("shop", ref(job)) == Missing(ref(cron))
+    assert world.state.workloads.resolve("shop", job.ref) == Missing(cron.ref)
     world.up(cron)
     assert percentage(world, job) == 40
     world.up(make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=60)))
     assert percentage(world, job) == 60
-    world.up(make_owner("Job", "nightly-1", 5, owner=ref(cron), annotations=keys(spot_percentage=10)))
+    world.up(make_owner("Job", "nightly-1", 5, owner=cron.ref, annotations=keys(spot_percentage=10)))
     assert percentage(world, job) == 10
 
 
 def test_a_set_inherits_from_the_custom_kind_that_owns_it(world: World) -> None:
     top = make_owner("Database", "orders", labels=ENABLED, annotations=keys(spot_percentage=40))
-    sets = make_owner("StatefulSet", "orders", 3, owner=ref(top))
-    deployment = make_owner("Deployment", "proxy", 2, owner=ref(top), annotations=keys(spot_percentage=20))
-    rs = make_owner("ReplicaSet", "proxy-1", 2, owner=ref(deployment))
+    sets = make_owner("StatefulSet", "orders", 3, owner=top.ref)
+    deployment = make_owner("Deployment", "proxy", 2, owner=top.ref, annotations=keys(spot_percentage=20))
+    rs = make_owner("ReplicaSet", "proxy-1", 2, owner=deployment.ref)
     world.up(sets, deployment, rs, top)
     assert (percentage(world, sets), percentage(world, rs)) == (40, 20)
     world.up(make_owner("Database", "orders", labels={}, annotations={}))
@@ -92,11 +92,11 @@ def test_a_set_inherits_from_the_custom_kind_that_owns_it(world: World) -> None:
 def test_owners_in_a_circle_end(world: World) -> None:
     one, two = make_owner("Database", "one"), make_owner("Database", "two", labels=ENABLED)
     one, two = (
-        make_owner("Database", "one", owner=ref(two), labels=ENABLED),
-        make_owner("Database", "two", owner=ref(one), labels=ENABLED),
+        make_owner("Database", "one", owner=two.ref, labels=ENABLED),
+        make_owner("Database", "two", owner=one.ref, labels=ENABLED),
     )
     world.up(
-        one, two, make_owner("Database", "one", owner=ref(two), labels=ENABLED, annotations=keys(spot_percentage=5))
+        one, two, make_owner("Database", "one", owner=two.ref, labels=ENABLED, annotations=keys(spot_percentage=5))
     )
     assert percentage(world, one) == 5
 
@@ -104,7 +104,7 @@ def test_owners_in_a_circle_end(world: World) -> None:
 def test_an_adopted_replicaset_follows_its_new_owner(world: World) -> None:
     top = make_owner("Deployment", "web", 3, labels=ENABLED, annotations=keys(spot_percentage=40))
     alone = make_owner("ReplicaSet", "web-1", 3, labels=ENABLED, annotations=keys(spot_percentage=99))
-    owned = make_owner("ReplicaSet", "web-1", 3, owner=ref(top), labels=ENABLED, annotations=keys(spot_percentage=99))
+    owned = make_owner("ReplicaSet", "web-1", 3, owner=top.ref, labels=ENABLED, annotations=keys(spot_percentage=99))
     world.up(top, alone)
     assert percentage(world, alone) == 99
     world.up(owned)
@@ -139,7 +139,7 @@ def test_a_label_that_is_neither_holds_the_workload_on_demand(world: World) -> N
         "Deployment", "web", 3, labels={"spotmix.io/enabled": "yes"}, annotations=keys(spot_percentage=70, mode="audit")
     )
     world.up(owner)
-    workload = world.workload(ref(owner))
+    workload = world.workload(owner.ref)
     assert workload.held
     assert workload.policy.mode == "audit"
     assert workload.policy.seats.percentage == 0
@@ -154,7 +154,7 @@ def test_namespaces_and_defaults_are_inherited_by_key_and_changes_are_told_once(
     assert percentage(world, owner) == 10
     world.up(namespace({}, spot_percentage=20))
     assert percentage(world, owner) == 20
-    assert world.workload(ref(owner)).policy.seats.cap == 9
+    assert world.workload(owner.ref).policy.seats.cap == 9
     world.up(namespace({}, spot_percentage=20), owner, namespace({}, spot_percentage=20, colour="red"))
     assert changes(world) == [("web", False), ("web", False), ("web", False)]
     world.gone("namespaces", "uid-other")
@@ -194,7 +194,7 @@ def test_pods_of_daemonsets_nodes_and_protected_namespaces_are_nobodys() -> None
     state = ClusterState(PolicyRules(protected_namespaces=frozenset({"infra"})))
     owner = make_owner("Deployment", "web", 3, labels=ENABLED, namespace="infra")
     state.apply(Upsert(owner), 0.0)
-    assert state.workloads.resolve("infra", ref(owner)) is None
+    assert state.workloads.resolve("infra", owner.ref) is None
     for kind in ("DaemonSet", "Node"):
         assert state.workloads.resolve("shop", OwnerRef("u", "apps/v1", kind, "x")) is None
     assert state.workloads.resolve("shop", None) is None

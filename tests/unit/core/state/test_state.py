@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.doubles import World, keys, make_node, make_owner, make_pod, ref
+from support.doubles import World, keys, make_node, make_owner, make_pod
 
 from extender.core.model.objects import Namespace
 from extender.core.model.reasons import Reason
@@ -159,7 +159,7 @@ def test_a_changed_replica_count_wakes_them(world: World) -> None:
     wait(world, "p1", owner.uid)
     world.woken()
     top = world.state.workloads.owners["uid-Deployment-web"]
-    world.up(make_owner("ReplicaSet", "web-1", 5, owner=ref(top)))
+    world.up(make_owner("ReplicaSet", "web-1", 5, owner=top.ref))
     assert world.woken() == {"p1"}
 
 

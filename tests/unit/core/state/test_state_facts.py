@@ -12,7 +12,6 @@ from support.doubles import (
     make_owner,
     make_pod,
     make_volume,
-    ref,
     selector,
 )
 
@@ -171,7 +170,7 @@ def test_a_revision_is_touched_by_what_may_take_it_off_its_split(world: World) -
     world.annotate("web", 2, spot_percentage=50)
     assert touched(world) == both, "the policy changed"
     top = make_owner("Deployment", "web", 2)
-    world.up(make_owner("ReplicaSet", "web-1", 5, owner=ref(top)))
+    world.up(make_owner("ReplicaSet", "web-1", 5, owner=top.ref))
     assert touched(world) == both, "the size changed"
     world.up(make_pod("p", owner, "spot-0", terminating=True), make_pod("q", owner, "spot-0"))
     assert touched(world) == both, "a pod leaves"

@@ -1,7 +1,7 @@
 """What it would come to if a workload had another policy."""
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_namespace, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_namespace, make_owner, make_pod
 from support.whatif import WEB, ask, fill, nodes, one, some
 
 from extender.core.answers.plan import WorkloadName
@@ -66,7 +66,7 @@ def test_an_empty_value_takes_a_key_away_under_every_prefix(world: World) -> Non
     annotations = {"spotalis.io/spot-percentage": "50", "spotmix.io/max-spot": "1"}
     world.up(
         make_owner("Deployment", "web", 4, labels=ENABLED, annotations=annotations),
-        make_owner("ReplicaSet", "web-1", 4, owner=ref(make_owner("Deployment", "web"))),
+        make_owner("ReplicaSet", "web-1", 4, owner=make_owner("Deployment", "web").ref),
         make_namespace(annotations=keys(spot_percentage=100)),
     )
     fill(world, OwnerRef("uid-ReplicaSet-web-1", "apps/v1", "ReplicaSet", "web-1"), 4, names)

@@ -18,7 +18,6 @@ from support.doubles import (
     make_node,
     make_owner,
     make_pod,
-    ref,
 )
 from support.examples import examples
 from support.whatif import WEB, ask, fill, free, nodes, one, some
@@ -60,7 +59,7 @@ def made(cluster: dict[str, list[int]], **policies: dict[str, Any]) -> tuple[Wor
 
 def scale(world: World, name: str, replicas: int, policy: dict[str, Any]) -> None:
     top = make_owner("Deployment", name, replicas, labels=ENABLED, annotations=keys(**policy))
-    world.up(top, make_owner("ReplicaSet", f"{name}-1", replicas, owner=ref(top)))
+    world.up(top, make_owner("ReplicaSet", f"{name}-1", replicas, owner=top.ref))
 
 
 def settle(world: World, names: Sequence[str]) -> None:

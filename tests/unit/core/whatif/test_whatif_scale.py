@@ -1,7 +1,7 @@
 """What it would come to if a workload had another size."""
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_claim, make_owner, make_pod, make_volume, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_claim, make_owner, make_pod, make_volume
 from support.whatif import WEB, ask, fill, nodes, one, some
 
 from extender.core.answers.plan import WorkloadName
@@ -116,7 +116,7 @@ def test_a_stateful_set_is_scaled_by_ordinals(world: World) -> None:
     db = make_owner("StatefulSet", "db", 4, labels=ENABLED, annotations=keys(spot_percentage=50))
     world.up(db)
     for ordinal in range(4):
-        pod, _ = world.place(ref(db), names, uid=f"u{ordinal}", name=f"db-{ordinal}")
+        pod, _ = world.place(db.ref, names, uid=f"u{ordinal}", name=f"db-{ordinal}")
         world.up(pod)
     name = WorkloadName("shop", "sts", "db")
     for size in (0, 1, 3, 4, 7):
@@ -136,7 +136,7 @@ def test_volumes_bind_the_lost_and_not_the_new(world: World) -> None:
     for ordinal, zone in enumerate("ab"):
         pod = make_pod(
             f"u{ordinal}",
-            ref(db),
+            db.ref,
             f"spot-{zone}-0",
             name=f"db-{ordinal}",
             constraints=Constraints(claims=(f"data-db-{ordinal}",)),
@@ -155,10 +155,10 @@ def test_volumes_bind_the_lost_and_not_the_new(world: World) -> None:
 def test_a_rollout_stays_where_it_is(world: World) -> None:
     names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
     old = world.deployment("web", 6, spot_percentage=50)
-    new = make_owner("ReplicaSet", "web-2", 4, owner=ref(make_owner("Deployment", "web")), created=5.0)
+    new = make_owner("ReplicaSet", "web-2", 4, owner=make_owner("Deployment", "web").ref, created=5.0)
     world.up(new)
     fill(world, old, 6, names)
-    fill(world, ref(new), 4, names)
+    fill(world, new.ref, 4, names)
     world.annotate("web", 10, spot_percentage=50)
     seen = ask(world, Change(WEB, 16))
     assert some(one(seen)[1].actual) == {SPOT: 8, ON_DEMAND: 8}
@@ -180,10 +180,10 @@ def test_a_replicaset_that_lags_its_deployment_comes_to_the_size_asked_for(world
 def test_a_rollout_keeps_its_surge(world: World) -> None:
     names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
     old = world.deployment("web", 6, spot_percentage=50)
-    new = make_owner("ReplicaSet", "web-2", 6, owner=ref(make_owner("Deployment", "web")), created=5.0)
+    new = make_owner("ReplicaSet", "web-2", 6, owner=make_owner("Deployment", "web").ref, created=5.0)
     world.up(new)
     fill(world, old, 6, names)
-    fill(world, ref(new), 6, names)
+    fill(world, new.ref, 6, names)
     world.annotate("web", 10, spot_percentage=50)
     # Two more than the Deployment wants, before and after.
     before, after = one(ask(world, Change(WEB, 14)))
@@ -193,13 +193,13 @@ def test_a_rollout_keeps_its_surge(world: World) -> None:
 def test_a_replicaset_that_wants_pods_and_has_none_yet_is_part_of_the_rollout(world: World) -> None:
     names = nodes(world, SPOT, 50) + nodes(world, ON_DEMAND, 50)
     fill(world, world.deployment("web", 6, spot_percentage=50), 6, names)
-    world.up(make_owner("ReplicaSet", "web-2", 4, owner=ref(make_owner("Deployment", "web")), created=5.0))
+    world.up(make_owner("ReplicaSet", "web-2", 4, owner=make_owner("Deployment", "web").ref, created=5.0))
     world.annotate("web", 10, spot_percentage=50)
     seen = ask(world, Change(WEB, 12))
     assert one(seen)[1].replicas == 12
     assert "rollout" in seen.notes[0]
     # One that wants none is over and done with.
-    world.up(make_owner("ReplicaSet", "web-2", 0, owner=ref(make_owner("Deployment", "web")), created=5.0))
+    world.up(make_owner("ReplicaSet", "web-2", 0, owner=make_owner("Deployment", "web").ref, created=5.0))
     assert not ask(world, Change(WEB, 12)).notes
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owner, make_pod
 from support.doubles_drift import STORE, DriftRoom, pod_path, virtually
 from support.doubles_kube import refusal
 
@@ -130,7 +130,7 @@ def test_a_kind_of_others_that_is_out_of_date_holds_up_its_own_workloads() -> No
         owner = room.drifted()
         custom = make_owner("Database", "db", 10, labels=ENABLED, annotations=keys(spot_percentage=50))
         room.world.up(custom)
-        names = room.world.pods(ref(custom), 10, "on-demand-1")
+        names = room.world.pods(custom.ref, 10, "on-demand-1")
         room.cluster.show(*(make_pod(name, None, "on-demand-1") for name in names))
         room.health["databases.example.org"] = Health(synced=True, last_contact=0.0, last_error="500")
         async with room.running():
@@ -139,7 +139,7 @@ def test_a_kind_of_others_that_is_out_of_date_holds_up_its_own_workloads() -> No
             assert [name for name in room.cluster.granted if name in names] == []
             room.health["databases.example.org"] = Health(synced=True, last_contact=0.0)
             await room.after(60)
-            assert room.split(ref(custom)) == {SPOT: 5, ON_DEMAND: 5}
+            assert room.split(custom.ref) == {SPOT: 5, ON_DEMAND: 5}
 
     virtually(check)
 

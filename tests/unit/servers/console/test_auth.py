@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from support.console import ConsoleBench, ConsoleReader, Page, request
-from support.doubles import ENABLED, make_owner, ref
+from support.doubles import ENABLED, make_owner
 from support.doubles_servers import run_virtually
 
 from extender.core.model.access import Attributes, User, get_workload, list_nodes, list_workloads, watch_decisions
@@ -195,7 +195,7 @@ async def test_each_page_asks_for_its_right(bench: ConsoleBench, path: str, righ
 
 async def test_one_namespace_is_seen_alone(bench: ConsoleBench, door: Doorkeeper) -> None:
     top = make_owner("Deployment", "indexer", 3, labels=ENABLED, namespace="search")
-    bench.world.up(top, make_owner("ReplicaSet", "indexer-1", 3, owner=ref(top), namespace="search"))
+    bench.world.up(top, make_owner("ReplicaSet", "indexer-1", 3, owner=top.ref, namespace="search"))
     everything = await bench.get("/console", "GET", bearer("jane-token"))
     assert {">web</a>", ">indexer</a>", "Usable nodes"} == set(
         re.findall(">web</a>|>indexer</a>|Usable nodes", everything.text)

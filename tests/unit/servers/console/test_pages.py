@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from support.console import ConsoleBench, at_split, off_target
-from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
 
 from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.drift.turns import SLICE
@@ -107,8 +107,8 @@ def test_a_pod_that_waits_says_why_and_decisions_are_shown(bench: ConsoleBench) 
 
 def test_a_cronjob_is_shown_by_the_youngest_of_its_jobs(bench: ConsoleBench) -> None:
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=50))
-    jobs = [make_owner("Job", f"nightly-{n}", 2, owner=ref(cron), created=float(n)) for n in range(3)]
-    bench.world.up(cron, *jobs, make_pod("nightly-2-a", ref(jobs[2]), "spot-0"))
+    jobs = [make_owner("Job", f"nightly-{n}", 2, owner=cron.ref, created=float(n)) for n in range(3)]
+    bench.world.up(cron, *jobs, make_pod("nightly-2-a", jobs[2].ref, "spot-0"))
     assert "nightly-2-a" in bench.page("/console/workloads/shop/CronJob/nightly").text
 
 
@@ -273,10 +273,10 @@ def test_names_from_the_cluster_are_text_on_every_page(bench: ConsoleBench) -> N
     top = make_owner(
         "Deployment", HOSTILE, 4, namespace=HOSTILE, labels=ENABLED, annotations=keys(spot_percentage=HOSTILE)
     )
-    below = make_owner("ReplicaSet", HOSTILE, 4, namespace=HOSTILE, owner=ref(top))
-    pod = make_pod(HOSTILE, ref(below), HOSTILE, namespace=HOSTILE, name=HOSTILE)
+    below = make_owner("ReplicaSet", HOSTILE, 4, namespace=HOSTILE, owner=top.ref)
+    pod = make_pod(HOSTILE, below.ref, HOSTILE, namespace=HOSTILE, name=HOSTILE)
     world.up(top, below, pod)
-    bench.decide(ref(below), "p", HOSTILE, namespace=HOSTILE, name=HOSTILE)
+    bench.decide(below.ref, "p", HOSTILE, namespace=HOSTILE, name=HOSTILE)
     link = re.search(r'href="(/console/workloads/[^"]*)"', bench.page("/console").text)
     assert link is not None
     pod_link = re.search(r'href="(/console/pods/[^"]*)"', bench.page(link[1]).text)

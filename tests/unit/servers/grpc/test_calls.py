@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from support.api import ApiBench, refused, stub
 from support.console import at_split, off_target
-from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, ref
+from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
 
 from extender.core.answers.overview import Overview, overview
 from extender.core.answers.plan import DriftReport, WorkloadName
@@ -104,7 +104,7 @@ async def test_workloads_as_asked_for(
 
 async def test_a_workload_with_its_decisions_and_its_plan(bench: ApiBench, api: Any) -> None:
     off_target(bench)
-    rs = ref(bench.world.state.workloads.owners["uid-ReplicaSet-web-1"])
+    rs = bench.world.state.workloads.owners["uid-ReplicaSet-web-1"].ref
     for number in range(3):
         bench.decide(rs, f"new-{number}", "spot-0", "on-demand-0")
     answer = await api.GetWorkload(pb.GetWorkloadRequest(namespace="shop", kind="deploy", name="web", decision_limit=2))
@@ -119,10 +119,10 @@ async def test_a_workload_with_its_decisions_and_its_plan(bench: ApiBench, api: 
 
 async def test_a_cron_job_stands_for_its_jobs(bench: ApiBench, api: Any) -> None:
     cron = make_owner("CronJob", "nightly", labels=ENABLED, annotations=keys(spot_percentage=100))
-    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=ref(cron)) for number in range(2)]
+    jobs = [make_owner("Job", f"nightly-{number}", 1, owner=cron.ref) for number in range(2)]
     bench.world.up(cron, *jobs)
     for job in jobs:
-        bench.decide(ref(job), f"{job.name}-x", "spot-0")
+        bench.decide(job.ref, f"{job.name}-x", "spot-0")
     answer = await api.GetWorkload(pb.GetWorkloadRequest(namespace="shop", kind="CronJob", name="nightly"))
     assert answer.workload.row.replicas == 2
     assert [entry.pod for entry in answer.decisions] == ["nightly-1-x", "nightly-0-x"]
