@@ -3,14 +3,19 @@
 import os
 import resource
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 CPU_SECONDS = "MUTANTS_CPU_SECONDS"
 MEMORY = 4 << 30
 
 PROFILE = "mutants"
 settings.register_profile(
-    PROFILE, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+    PROFILE,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=(HealthCheck.too_slow,),
 )
 
 if CPU_SECONDS in os.environ:
