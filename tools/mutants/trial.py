@@ -15,7 +15,7 @@ from mutants.limits import CPU_SECONDS, PROFILE
 from mutants.mutate import Mutant
 
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "dist", "node_modules")
-SECONDS = 300
+SECONDS = 150
 """Of CPU time, for the tests of one mutant: several times what those of the core need."""
 
 
