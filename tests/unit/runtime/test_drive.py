@@ -28,7 +28,7 @@ class Alarms:
         return min(self.times, default=NEVER)
 
 
-class Scene:
+class RunningDrive:
     """A drive that runs.
 
     `done` are the actions with the time they were carried out at, `more` how many others the next ones make due.
@@ -53,9 +53,9 @@ class Scene:
             self.alarms.times += [self.now()] * self.more.pop(0)
 
 
-def driven(check: Callable[[Scene], Awaitable[None]]) -> None:
+def driven(check: Callable[[RunningDrive], Awaitable[None]]) -> None:
     async def main() -> None:
-        scene = Scene()
+        scene = RunningDrive()
         task = asyncio.create_task(scene.drive.run())
         await asyncio.sleep(0.1)
         try:
@@ -68,7 +68,7 @@ def driven(check: Callable[[Scene], Awaitable[None]]) -> None:
 
 
 def test_what_comes_sooner_than_was_known_is_done_in_time() -> None:
-    async def check(scene: Scene) -> None:
+    async def check(scene: RunningDrive) -> None:
         scene.alarms.times = [30.0]
         scene.drive.hasten()
         await asyncio.sleep(10)
@@ -82,7 +82,7 @@ def test_what_comes_sooner_than_was_known_is_done_in_time() -> None:
 
 
 def test_nothing_is_asked_because_of_what_comes_later() -> None:
-    async def check(scene: Scene) -> None:
+    async def check(scene: RunningDrive) -> None:
         scene.alarms.times = [30.0]
         scene.drive.hasten()
         await asyncio.sleep(1)
@@ -97,7 +97,7 @@ def test_nothing_is_asked_because_of_what_comes_later() -> None:
 
 
 def test_a_controller_is_asked_now_and_then_whatever_it_says() -> None:
-    async def check(scene: Scene) -> None:
+    async def check(scene: RunningDrive) -> None:
         await asyncio.sleep(LONGEST * 3)
         assert 3 <= len(scene.alarms.asked) <= 5
 
@@ -105,7 +105,7 @@ def test_a_controller_is_asked_now_and_then_whatever_it_says() -> None:
 
 
 def test_a_fault_in_one_action_is_told_and_ends_no_other() -> None:
-    async def check(scene: Scene) -> None:
+    async def check(scene: RunningDrive) -> None:
         scene.alarms.times = [-1.0, 0.05]
         scene.drive.wake()
         await asyncio.sleep(1)
@@ -116,7 +116,7 @@ def test_a_fault_in_one_action_is_told_and_ends_no_other() -> None:
 
 
 def test_what_an_action_makes_due_is_done_at_once_and_others_have_their_turn_in_between() -> None:
-    async def check(scene: Scene) -> None:
+    async def check(scene: RunningDrive) -> None:
         scene.more = [2, 1, 1]
         scene.alarms.times = [0.0]
         before = scene.now()

@@ -9,7 +9,7 @@ from extender.simulate.clock import Clock
 from extender.simulate.drive import Drive
 
 
-class Alarms:
+class VirtualAlarms:
     """A controller whose actions are times; each is due at that time. `more` are times that the next action adds."""
 
     def __init__(self, clock: Clock, *times: float) -> None:
@@ -38,7 +38,7 @@ class Alarms:
 
 def test_each_action_is_carried_out_at_its_time() -> None:
     clock = Clock()
-    alarms = Alarms(clock, 30.0, 20.0)
+    alarms = VirtualAlarms(clock, 30.0, 20.0)
     alarms.drive.wake()
     clock.run(100.0)
     assert alarms.done == [(20.0, 20.0), (30.0, 30.0)]
@@ -46,7 +46,7 @@ def test_each_action_is_carried_out_at_its_time() -> None:
 
 def test_a_controller_to_which_nothing_comes_is_asked_no_more() -> None:
     clock = Clock()
-    alarms = Alarms(clock)
+    alarms = VirtualAlarms(clock)
     alarms.drive.wake()
     clock.run(1e6)
     assert (alarms.asked, clock.calls) == (1, 0)
@@ -55,7 +55,7 @@ def test_a_controller_to_which_nothing_comes_is_asked_no_more() -> None:
 @pytest.mark.parametrize(("added", "wanted"), [(10.0, [10.0, 30.0]), (50.0, [30.0, 50.0])])
 def test_what_happens_moves_the_next_time(added: float, wanted: list[float]) -> None:
     clock = Clock()
-    alarms = Alarms(clock, 30.0)
+    alarms = VirtualAlarms(clock, 30.0)
     alarms.drive.wake()
     clock.run(5.0)
     alarms.times.append(added)
@@ -66,7 +66,7 @@ def test_what_happens_moves_the_next_time(added: float, wanted: list[float]) -> 
 
 def test_what_an_action_makes_due_is_done_at_the_same_time() -> None:
     clock = Clock()
-    alarms = Alarms(clock, 30.0)
+    alarms = VirtualAlarms(clock, 30.0)
     alarms.more = [-NEVER, 40.0]
     alarms.drive.wake()
     clock.run(100.0)

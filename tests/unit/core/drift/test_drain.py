@@ -426,6 +426,7 @@ def test_pending_pods_are_seated_first() -> None:
         ({}, True),
         ({"when_unsatisfiable": "any"}, True),
         ({"fallback_after": "1m"}, True),
+        ({"fallback_after": "2m"}, False),
         ({"fallback_after": "10m"}, False),
         ({"when_unsatisfiable": "wait"}, False),
     ],
