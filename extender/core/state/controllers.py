@@ -11,11 +11,11 @@ from extender.core.policy.workloads import Managed
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 
-Controller = tuple[Owner, Revision | None]
+OwnerPods = tuple[Owner, Revision | None]
 """An object that controls pods, and these; None while it has none."""
 
 
-def controllers_of(state: ClusterState, top: Owner) -> Iterator[Controller]:
+def controllers_of(state: ClusterState, top: Owner) -> Iterator[OwnerPods]:
     """The controllers of the pods that `top` speaks for, whether it is managed or not.
 
     Those that have pods, and those below `top` that want some. `top` itself is one only once it has pods: a Deployment,
@@ -31,7 +31,7 @@ def controllers_of(state: ClusterState, top: Owner) -> Iterator[Controller]:
             yield owner, revision
 
 
-def managed_controllers(state: ClusterState, workload: Workload) -> Iterator[Controller]:
+def managed_controllers(state: ClusterState, workload: Workload) -> Iterator[OwnerPods]:
     """As `controllers_of`; none while it cannot be said that the workload's pods are managed."""
     top = state.workloads.owners.get(workload.uid)
     if top is not None and isinstance(state.workloads.resolve(top.namespace, top.ref), Managed):

@@ -16,7 +16,7 @@ from extender.core.policy.policy import ENABLED, KEYS, MAX_REPLICAS, Policy, Pro
 from extender.core.policy.provenance import why_unmanaged
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads
-from extender.core.state.controllers import Controller, controllers_of
+from extender.core.state.controllers import OwnerPods, controllers_of
 from extender.core.state.lookup import find_owner, kind_named, namespaces_with
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
@@ -189,7 +189,7 @@ def _never(state: ClusterState, owner: Owner) -> str:
     return ""
 
 
-def controllers_or_itself(state: ClusterState, owner: Owner, *, managed: bool = True) -> Iterable[Controller]:
+def controllers_or_itself(state: ClusterState, owner: Owner, *, managed: bool = True) -> Iterable[OwnerPods]:
     """The controllers of a workload's pods; itself where it is managed and has made none yet."""
     return list(controllers_of(state, owner)) or ([(owner, None)] if managed else [])
 
