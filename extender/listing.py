@@ -45,18 +45,18 @@ class Listing:
         self.missing = missing
 
 
-async def list_cluster(api: KubeApi, settings: Settings, ports: Timing | None = None) -> Listing:
+async def list_cluster(api: KubeApi, settings: Settings, timing: Timing | None = None) -> Listing:
     """List all that Spotmix looks at.
 
     Args:
         api: the API client.
         settings: how nodes and policies are read.
-        ports: time and chance, for what is tried again.
+        timing: where clock, sleep and jitter come from, for what is tried again.
 
     Raises:
         ApiError: the API server cannot be reached, or does not let us list something that is needed.
     """
-    lister = _Lister(api, settings, ports)
+    lister = _Lister(api, settings, timing)
     try:
         return await lister.listing()
     finally:
@@ -100,7 +100,7 @@ class _ListsOnly:
 
 
 class _Lister:
-    def __init__(self, api: KubeApi, settings: Settings, ports: Timing | None) -> None:
+    def __init__(self, api: KubeApi, settings: Settings, timing: Timing | None) -> None:
         self._decoders = Decoders(settings.classes, settings.policy.prefixes)
         self._state = ClusterState(
             rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
@@ -120,7 +120,7 @@ class _Lister:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
-            ports=ports,
+            timing=timing,
             page_size=settings.cache.page_size,
         )
 

@@ -76,7 +76,7 @@ class Watching:
         show: prints one.
         note: tells of what went wrong, in a sentence.
         connect: makes a client; the default is that of all commands.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         now: seconds since the epoch.
     """
 
@@ -89,14 +89,14 @@ class Watching:
         note: Callable[[str], None],
         *,
         connect: Connect = connected,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._target, self._settings, self._wanted = target, settings, wanted
         self._show, self._note = show, note
         self._connect = connect
-        self._ports = ports or Timing()
-        self._backoff = Backoff(self._ports.uniform, cap=LONGEST)
+        self._timing = timing or Timing()
+        self._backoff = Backoff(self._timing.uniform, cap=LONGEST)
         self._shown: OrderedDict[tuple[float, int, str], None] = OrderedDict()
         self._began = 0.0
         self._obstacle: Reason | None = None
@@ -125,7 +125,7 @@ class Watching:
                     self._note(f"lost the service, trying again: {error}")
                     self._lost = True
             gap, replay = True, MEANWHILE
-            await self._ports.sleep(self._backoff.next())
+            await self._timing.sleep(self._backoff.next())
 
     async def _follow(self, client: Streaming, replay: int, *, gap: bool) -> None:
         self._obstacle = None

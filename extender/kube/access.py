@@ -110,15 +110,15 @@ class Access:
 
     Args:
         api: the API client; its account needs `create` on tokenreviews and subjectaccessreviews.
-        ports: time.
+        timing: where time comes from.
     """
 
-    def __init__(self, api: KubeApi, *, ports: Timing | None = None) -> None:
+    def __init__(self, api: KubeApi, *, timing: Timing | None = None) -> None:
         self._api = api
-        ports = ports or Timing()
-        self._bucket = TokenBucket(RATE, BURST, ports)
-        self._users: _Memory[bytes, User] = _Memory(ports.clock)
-        self._rights: _Memory[tuple[bytes, Attributes], bool] = _Memory(ports.clock)
+        timing = timing or Timing()
+        self._bucket = TokenBucket(RATE, BURST, timing)
+        self._users: _Memory[bytes, User] = _Memory(timing.clock)
+        self._rights: _Memory[tuple[bytes, Attributes], bool] = _Memory(timing.clock)
 
     async def who(self, token: str) -> User:
         """Whom a token belongs to, whatever they may.

@@ -27,13 +27,13 @@ class Bundles:
     Args:
         api: the API client.
         newest: reads the bundle anew; empty when there is none to be written.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
     """
 
-    def __init__(self, api: KubeWatchApi, newest: Callable[[], Awaitable[bytes]], ports: Timing) -> None:
+    def __init__(self, api: KubeWatchApi, newest: Callable[[], Awaitable[bytes]], timing: Timing) -> None:
         self._api = api
         self._newest = newest
-        self._ports = ports
+        self._timing = timing
         self._bundle = b""
         self._changed = asyncio.Event()
         # What each configuration holds, as far as known; one that does not exist is not here.

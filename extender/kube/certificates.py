@@ -60,7 +60,7 @@ class CertificateKeeper:
         serve: is given what to serve from now on. Raises `ConfigError` if it cannot be served.
         report: told of whatever goes wrong, under the name `certificates`.
         told: told of what was done, to be logged.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         now: seconds since the epoch.
     """
 
@@ -73,7 +73,7 @@ class CertificateKeeper:
         report: Report,
         *,
         told: Callable[[str], None] = lambda _text: None,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
@@ -82,7 +82,7 @@ class CertificateKeeper:
         self._serve = serve
         self._report = report
         self._told = told
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._now = now
         self._collection = f"/api/v1/namespaces/{place.namespace}/secrets"
         self._path = f"{self._collection}/{place.secret}"
@@ -92,7 +92,7 @@ class CertificateKeeper:
         self._stored: Stored | None = None
         self._serving: Serving | None = None
         self._problem = "not read yet"
-        self._bundles = Bundles(api, self._newest_bundle, self._ports)
+        self._bundles = Bundles(api, self._newest_bundle, self._timing)
 
     def faults(self) -> list[str]:
         """Why no valid certificate is served, a line each; empty when one is."""
@@ -111,17 +111,17 @@ class CertificateKeeper:
                 group.create_task(self._forever(tend))
 
     async def _forever(self, tend: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff(self._ports.uniform, base=0.5, cap=30.0)
+        backoff = Backoff(self._timing.uniform, base=0.5, cap=30.0)
         while True:
             try:
                 await tend()
             except (ApiError, WireError) as error:
                 self._fault(str(error))
                 retry_after = error.retry_after if isinstance(error, ApiError) else None
-                await self._ports.sleep(backoff.next(retry_after))
+                await self._timing.sleep(backoff.next(retry_after))
             except Exception as error:  # noqa: BLE001 - a bug in one step must not end the others
                 self._fault(f"{self._where}: {error!r}")
-                await self._ports.sleep(backoff.next())
+                await self._timing.sleep(backoff.next())
             else:
                 backoff.reset()
 

@@ -52,9 +52,9 @@ class NotWatchable(Struct, frozen=True):
 class Discovery:
     """Finds resources by kind; both finds and failures are cached."""
 
-    def __init__(self, api: KubeApi, *, ports: Timing | None = None) -> None:
+    def __init__(self, api: KubeApi, *, timing: Timing | None = None) -> None:
         self._api = api
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._known: dict[tuple[str, str], ApiResource | NotWatchable] = {
             (resource.group, resource.kind): resource for resource in BUILT_IN
         }
@@ -69,7 +69,7 @@ class Discovery:
         key = (group, kind)
         async with self._lock:
             known = self._known.get(key)
-            if known is None or (isinstance(known, NotWatchable) and known.retry_at <= self._ports.clock()):
+            if known is None or (isinstance(known, NotWatchable) and known.retry_at <= self._timing.clock()):
                 if known is None and len(self._known) >= MAX_KINDS:
                     return self._unavailable(f"more than {MAX_KINDS} kinds of owners", UNAVAILABLE_SECONDS)
                 known = await self._ask(group, version, kind)
@@ -118,7 +118,7 @@ class Discovery:
 
     def _missing(self, group: str) -> NotWatchable:
         why = f"no such kind in API group {group!r}" if group else "no such kind in the core API"
-        return NotWatchable(why, self._ports.clock() + UNAVAILABLE_SECONDS, missing=True)
+        return NotWatchable(why, self._timing.clock() + UNAVAILABLE_SECONDS, missing=True)
 
     def _unavailable(self, why: str, seconds: float) -> NotWatchable:
-        return NotWatchable(why, self._ports.clock() + seconds)
+        return NotWatchable(why, self._timing.clock() + seconds)

@@ -32,7 +32,7 @@ class ClusterFeed:
         sink: takes every event, on the event loop.
         report: told of whatever goes wrong, by resource key.
         on_unavailable: told of each owner kind that cannot be followed.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         built_in: what to follow from the start, and to know before anything is decided.
         drift_only: what to follow from the start beside that; nobody waits for it.
         idle_timeout: seconds of silence after which a watch is opened anew.
@@ -47,7 +47,7 @@ class ClusterFeed:
         report: Report,
         *,
         on_unavailable: OnUnavailable | None = None,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         built_in: Sequence[ApiResource] = BUILT_IN,
         drift_only: Sequence[ApiResource] = DRIFT_ONLY,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
@@ -58,10 +58,10 @@ class ClusterFeed:
         self._sink = sink
         self._report = report
         self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._idle_timeout = idle_timeout
         self._page_size = page_size
-        self._discovery = Discovery(api, ports=self._ports)
+        self._discovery = Discovery(api, timing=self._timing)
         self._built_in = {resource.key: self._reflector(resource) for resource in built_in}
         self._drift_only = {resource.key: self._reflector(resource) for resource in drift_only}
         self._met: dict[str, Reflector] = {}
@@ -110,7 +110,7 @@ class ClusterFeed:
         reason = f" ({health.last_error})" if health.last_error else ""
         if not health.synced:
             return f"{key}: not listed yet{reason}"
-        silence = self._ports.clock() - health.last_contact if health.last_contact is not None else 0.0
+        silence = self._timing.clock() - health.last_contact if health.last_contact is not None else 0.0
         return f"{key}: not heard of for {silence:.0f} s{reason}" if silence > stale_after else ""
 
     async def wait_synced(self) -> None:
@@ -145,7 +145,7 @@ class ClusterFeed:
             self._decoder_for(resource),
             self._sink,
             self._report,
-            ports=self._ports,
+            timing=self._timing,
             page_size=self._page_size,
             idle_timeout=self._idle_timeout,
             optional=optional,
@@ -156,18 +156,18 @@ class ClusterFeed:
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run `run` for ever: it does not end by itself, and a crash of it is reported and made good."""
-        backoff = Backoff(self._ports.uniform, base=1.0, cap=30.0)
+        backoff = Backoff(self._timing.uniform, base=1.0, cap=30.0)
         while True:
-            started = self._ports.clock()
+            started = self._timing.clock()
             try:
                 await run()
             except Exception as error:  # noqa: BLE001 - a bug in one follower must not end the others
                 # Nor may a bug in the report.
                 with contextlib.suppress(Exception):
                     self._report(name, f"follower crashed, starting it again: {error!r}")
-            if self._ports.clock() - started >= CRASH_MEMORY:
+            if self._timing.clock() - started >= CRASH_MEMORY:
                 backoff.reset()
-            await self._ports.sleep(backoff.next())
+            await self._timing.sleep(backoff.next())
 
     async def _run(self, reflector: Reflector) -> None:
         if reflector.resource == PODS:
@@ -187,7 +187,7 @@ class ClusterFeed:
                     self._sink(Listed(followed, frozenset()))
                     followed = ""
                 self._on_unavailable(api_version.rpartition("/")[0], kind, found.why)
-                await self._ports.sleep(max(1.0, found.retry_at - self._ports.clock()))
+                await self._timing.sleep(max(1.0, found.retry_at - self._timing.clock()))
                 continue
             followed = found.key
             reflector = self._met[followed] = self._reflector(found, optional=True)
@@ -199,4 +199,4 @@ class ClusterFeed:
                 del self._met[followed]
             # Ask discovery before believing that it is gone.
             self._discovery.forget(found)
-            await self._ports.sleep(TRANSIENT_SECONDS)
+            await self._timing.sleep(TRANSIENT_SECONDS)

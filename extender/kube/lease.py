@@ -48,7 +48,7 @@ class Elector:
         api: the API client.
         lock: the Lease.
         report: told of whatever goes wrong, under the name `lease`.
-        ports: time and chance; its sleep is not used.
+        timing: where clock and jitter come from; its sleep is not used.
         now: the time of day, in UTC, which is written and never read.
 
     Attributes:
@@ -62,7 +62,7 @@ class Elector:
         lock: LeaseLock,
         report: Report,
         *,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.former = ""
@@ -70,7 +70,7 @@ class Elector:
         self._api = api
         self._lock = lock
         self._report = report
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._now = now
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{lock.namespace}/leases"
         self._version = ""
@@ -82,7 +82,7 @@ class Elector:
     @property
     def leader(self) -> bool:
         """Whether we lead at this moment."""
-        return self._ports.clock() < self._until
+        return self._timing.clock() < self._until
 
     @property
     def holder(self) -> str:
@@ -139,14 +139,14 @@ class Elector:
             except WireError as error:
                 self._tell(str(error))
             pause = self._pause()
-            left = self._expiry() - self._ports.clock()
+            left = self._expiry() - self._timing.clock()
             await wait_for_change(
                 self._api, self._collection, self._lock.name, self._version, min(pause, left) if left > 0 else pause
             )
 
     async def _keep(self, term: asyncio.Future[None]) -> None:
         """Renew until it is lost, or the term ends by itself."""
-        clock, period = self._ports.clock, self._lock.retry_period
+        clock, period = self._timing.clock, self._lock.retry_period
         while True:
             left = self._until - clock()
             # The nearer the end, the more often: an answer just before it saves the term.
@@ -178,7 +178,7 @@ class Elector:
             else:
                 return True
         await self._read()
-        if self.holder not in {"", self._lock.identity} and self._ports.clock() < self._expiry():
+        if self.holder not in {"", self._lock.identity} and self._timing.clock() < self._expiry():
             return False
         await self._take()
         return True
@@ -196,7 +196,7 @@ class Elector:
 
     async def _take(self) -> None:
         """Write ourselves into the Lease as it was read."""
-        sent = self._ports.clock()
+        sent = self._timing.clock()
         now = micro_time(self._now())
         holder, spec = self.holder, self._spec
         ours = holder == self._lock.identity
@@ -243,7 +243,7 @@ class Elector:
     def _observe(self, body: bytes) -> None:
         spec, self._version = decode_lease(body)
         if spec != self._spec or self._seen == NEVER:
-            self._spec, self._seen = spec, self._ports.clock()
+            self._spec, self._seen = spec, self._timing.clock()
 
     def _expiry(self) -> float:
         """When the Lease as last seen runs out, by our clock."""
@@ -251,7 +251,7 @@ class Elector:
         return self._seen + (self._lock.duration if duration is None else duration)
 
     def _pause(self) -> float:
-        return self._ports.uniform(self._lock.retry_period, self._lock.retry_period * (1 + JITTER))
+        return self._timing.uniform(self._lock.retry_period, self._lock.retry_period * (1 + JITTER))
 
     def _tell(self, text: str) -> None:
         with contextlib.suppress(Exception):

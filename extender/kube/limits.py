@@ -48,24 +48,24 @@ class Limits(Struct, frozen=True):
 class TokenBucket:
     """At most `burst` actions at once and `rate` per second over time."""
 
-    __slots__ = ("_burst", "_filled", "_ports", "_rate", "_tokens")
+    __slots__ = ("_burst", "_filled", "_rate", "_timing", "_tokens")
 
-    def __init__(self, rate: float, burst: int, ports: Timing) -> None:
+    def __init__(self, rate: float, burst: int, timing: Timing) -> None:
         self._rate = rate
         self._burst = burst
-        self._ports = ports
+        self._timing = timing
         self._tokens = float(burst)
-        self._filled = ports.clock()
+        self._filled = timing.clock()
 
     async def take(self) -> None:
         """Take a token, waiting for it; waiters are served in the order they came."""
-        now = self._ports.clock()
+        now = self._timing.clock()
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
         # A debt is booked before the wait, so that whoever comes meanwhile queues up behind it.
         self._tokens -= 1
         if self._tokens < 0:
-            await self._ports.sleep(-self._tokens / self._rate)
+            await self._timing.sleep(-self._tokens / self._rate)
 
 
 def is_transient(status: int) -> bool:

@@ -37,15 +37,17 @@ class OwnPod:
         namespace: of the pod.
         name: of the pod.
         report: told of refusals, under the name `own pod`.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, name: str, report: Report, *, ports: Timing | None = None) -> None:
+    def __init__(
+        self, api: KubeApi, namespace: str, name: str, report: Report, *, timing: Timing | None = None
+    ) -> None:
         self.namespace = namespace
         self.name = name
         self._api = api
         self._report = report
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._leads = False
         self._changed = asyncio.Event()
         self._changed.set()
@@ -59,7 +61,7 @@ class OwnPod:
 
     async def run(self) -> None:
         """Write the label until cancelled."""
-        backoff = Backoff(self._ports.uniform, cap=REPEAT)
+        backoff = Backoff(self._timing.uniform, cap=REPEAT)
         while True:
             self._changed.clear()
             try:
@@ -67,7 +69,7 @@ class OwnPod:
             except ApiError as error:
                 self._report("own pod", str(error))
                 # A pod that is not there may yet come: stand-ins are made by hand.
-                await self._ports.sleep(backoff.next(error.retry_after))
+                await self._timing.sleep(backoff.next(error.retry_after))
                 continue
             backoff.reset()
             if self._changed.is_set():

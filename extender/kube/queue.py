@@ -28,7 +28,7 @@ class PatchQueue:
     Args:
         patches: sends one patch.
         report: told of patches given up.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         limits: of patches.
         concurrency: requests in flight.
         allowed: asked right before a patch is sent; while it says no, patches are dropped.
@@ -39,15 +39,15 @@ class PatchQueue:
         patches: PodPatches,
         report: Report,
         *,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         limits: Limits = LIMITS,
         concurrency: int = 16,
         allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._patches = patches
         self._report = report
-        self._ports = ports or Timing()
-        self._bucket = TokenBucket(limits.rate, limits.burst, self._ports)
+        self._timing = timing or Timing()
+        self._bucket = TokenBucket(limits.rate, limits.burst, self._timing)
         self._concurrency = concurrency
         self._limit = limits.waiting
         self._allowed = allowed
@@ -132,7 +132,7 @@ class PatchQueue:
     async def _deliver(self, key: tuple[str, Kind]) -> None:
         """Send the newest value of `key`, which may change while a retry is waited for."""
         pod, value = self._waiting.pop(key)
-        backoff = Backoff(self._ports.uniform)
+        backoff = Backoff(self._timing.uniform)
         for attempt in range(1, ATTEMPTS + 1):
             await self._bucket.take()
             if key in self._waiting:
@@ -148,7 +148,7 @@ class PatchQueue:
                 if attempt == ATTEMPTS or not is_transient(error.status):
                     self._give_up(str(error))
                     return
-                await self._ports.sleep(backoff.next(error.retry_after))
+                await self._timing.sleep(backoff.next(error.retry_after))
             else:
                 self.sent += alive
                 return

@@ -49,7 +49,7 @@ class EventRecorder:
         api: the API client.
         report: told of Events that the server refused.
         counted: is told what became of each: posted, repeated (a series was brought up to date) or dropped.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         now: the time of day, in UTC.
         limits: of Events, repetitions included; as many wait of workloads as of pods.
     """
@@ -60,25 +60,25 @@ class EventRecorder:
         report: Report,
         *,
         counted: Callable[[str], None] = lambda _outcome: None,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         limits: Limits = LIMITS,
     ) -> None:
         self._api = api
         self._report = report
         self._counted = counted
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._now = now
-        self._bucket = TokenBucket(limits.rate, limits.burst, self._ports)
+        self._bucket = TokenBucket(limits.rate, limits.burst, self._timing)
         self._limit = limits.waiting
         self._instance = socket.gethostname()[:MAX_FIELD] or "unknown"
         self._of_workloads: deque[_News] = deque()
         self._of_pods: deque[_News] = deque()
         self._repeats: OrderedDict[Key, float] = OrderedDict()
         # Pods come by the hundred thousand: they do not push out what is remembered of workloads.
-        self._workloads_told = Occurrences(self._ports.clock)
-        self._pods_told = Occurrences(self._ports.clock, POD_LIMIT)
-        self._allowances = Allowances(self._ports.clock)
+        self._workloads_told = Occurrences(self._timing.clock)
+        self._pods_told = Occurrences(self._timing.clock, POD_LIMIT)
+        self._allowances = Allowances(self._timing.clock)
         self._stamp = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -117,7 +117,7 @@ class EventRecorder:
         if told.repeated(key):
             if not self._repeats:
                 self._wake.set()
-            self._repeats.setdefault(key, self._ports.clock() + SERIES_DELAY)
+            self._repeats.setdefault(key, self._timing.clock() + SERIES_DELAY)
             return True
         queue = self._of_pods if of_pod else self._of_workloads
         if len(queue) >= self._limit or not self._allowances.take(regarding.uid, reason.type):
@@ -195,20 +195,20 @@ class EventRecorder:
             if key is None:
                 self._idle.set()
                 await self._rest(None)
-            elif self._draining or self._ports.clock() >= due:
+            elif self._draining or self._timing.clock() >= due:
                 self._idle.clear()
                 del self._repeats[key]
                 await self._tell_again(key)
             else:
                 self._idle.set()
-                await self._rest(due - self._ports.clock())
+                await self._rest(due - self._timing.clock())
 
     async def _rest(self, seconds: float | None) -> None:
         """Wait for something to do, for at most so long."""
         self._wake.clear()
         waits = [asyncio.ensure_future(self._wake.wait())]
         if seconds is not None:
-            waits.append(asyncio.ensure_future(self._ports.sleep(seconds)))
+            waits.append(asyncio.ensure_future(self._timing.sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -228,7 +228,7 @@ class EventRecorder:
         if told is None or not told.posted:
             return
         await self._bucket.take()
-        last = self._now() - timedelta(seconds=self._ports.clock() - told.last)
+        last = self._now() - timedelta(seconds=self._timing.clock() - told.last)
         series = {"series": {"count": told.count, "lastObservedTime": micro_time(last)}}
         if not await self._send("PATCH", told.path, series):
             self._forget(key)
@@ -256,7 +256,7 @@ class EventRecorder:
 
     async def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
         content_type = "application/json" if method == "POST" else "application/merge-patch+json"
-        backoff = Backoff(self._ports.uniform)
+        backoff = Backoff(self._timing.uniform)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._api.request(method, path, body=body, content_type=content_type)
@@ -266,7 +266,7 @@ class EventRecorder:
                     return
                 if attempt == ATTEMPTS or not is_transient(error.status):
                     raise
-                await self._ports.sleep(backoff.next(error.retry_after))
+                await self._timing.sleep(backoff.next(error.retry_after))
             else:
                 return
 

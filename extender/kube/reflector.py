@@ -72,7 +72,7 @@ class Reflector:
         sink: takes each event, in order, on the event loop; a relist ends in `Listed`, so that deletes missed
             meanwhile are made up for.
         report: called with the resource's key and a text for whatever went wrong.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
         page_size: objects per list page.
         idle_timeout: seconds of silence after which a watch is opened anew.
         optional: let `run` raise `ApiError` when the server says that the resource does not exist, or it was
@@ -87,7 +87,7 @@ class Reflector:
         sink: Callable[[Event], None],
         report: Report,
         *,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
         page_size: int = PAGE_SIZE,
         idle_timeout: float = WATCH_IDLE_TIMEOUT,
         optional: bool = False,
@@ -98,11 +98,11 @@ class Reflector:
         self._decoder = decoder
         self._sink = sink
         self._report = report
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._page_size = page_size
         self._idle_timeout = idle_timeout
         self._optional = optional
-        self._backoff = Backoff(self._ports.uniform)
+        self._backoff = Backoff(self._timing.uniform)
         self._version = ""
         self._progressed: asyncio.Event | None = None
         self._watching: asyncio.Timeout | None = None
@@ -135,12 +135,12 @@ class Reflector:
             ApiError: the resource is `optional` and the server does not let us list it.
         """
         while True:
-            started = self._ports.clock()
+            started = self._timing.clock()
             retry_after: float | None = None
             try:
                 if not self._version:
                     await self._list()
-                    started = self._ports.clock()
+                    started = self._timing.clock()
                 await self._watch()
             except ApiError as error:
                 if self._optional and not self._version and self._gone(error.status):
@@ -155,9 +155,9 @@ class Reflector:
                 self._version = ""
                 raise
             # Only a watch that lived counts as a success: one that ends at once is retried ever more slowly.
-            if self._version and self._ports.clock() - started >= LIVED:
+            if self._version and self._timing.clock() - started >= LIVED:
                 self._backoff.reset()
-            await self._ports.sleep(self._backoff.next(retry_after))
+            await self._timing.sleep(self._backoff.next(retry_after))
 
     async def reach(self, version: str, patience: float) -> None:
         """Return once the sink has been given all that happened up to `version`, a resourceVersion of the whole store.
@@ -206,7 +206,7 @@ class Reflector:
             self._report(self.resource.key, str(error))
 
     def _contact(self) -> None:
-        self._last_contact = self._ports.clock()
+        self._last_contact = self._timing.clock()
 
     def _opened(self) -> None:
         self._watches += 1
@@ -274,7 +274,7 @@ class Reflector:
         params = {
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(int(self._ports.uniform(*WATCH_SECONDS))),
+            "timeoutSeconds": str(int(self._timing.uniform(*WATCH_SECONDS))),
         }
         lines = self._api.watch(self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened)
         try:

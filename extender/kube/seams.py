@@ -1,4 +1,4 @@
-"""What the rest of this package reaches the outside through: time, chance and the API client."""
+"""What the rest of this package reaches the outside through: the clock, jitter and the API client."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where time and chance come from; tests put virtual ones here.
+    """Where clock, sleep and jitter come from; tests put virtual ones here.
 
     `clock` gives monotonic seconds, `sleep` waits seconds, `uniform` draws from [a, b].
     """

@@ -35,14 +35,14 @@ class ServingCertificate:
         place: the Secret, and the configurations that its CA goes into.
         rules: what certificates shall be like.
         report: told of whatever goes wrong.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
 
     Attributes:
         context: for the server; the newest certificate is chosen at each handshake.
     """
 
     def __init__(
-        self, api: KubeWatchApi, place: Place, rules: Rules, report: Report, *, ports: Timing | None = None
+        self, api: KubeWatchApi, place: Place, rules: Rules, report: Report, *, timing: Timing | None = None
     ) -> None:
         self._tls = MemoryTls()
         self._log = logger()
@@ -54,7 +54,7 @@ class ServingCertificate:
             self._serve,
             report,
             told=lambda text: self._log.info("certificates", done=text),
-            ports=ports,
+            timing=timing,
         )
 
     @classmethod

@@ -66,7 +66,7 @@ class Leadership:
         feed: see `Followed`.
         state: holds the reservations.
         report: told of whatever goes wrong.
-        ports: time and chance.
+        timing: where clock, sleep and jitter come from.
 
     Raises:
         ConfigError: the namespace of the Lease is not known.
@@ -80,12 +80,12 @@ class Leadership:
         state: ClusterState,
         report: Report,
         *,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._feed = feed
         self._state = state
         self._report = report
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._log = logger()
         self._elector: Elector | None = None
         self._pod: OwnPod | None = None
@@ -101,9 +101,9 @@ class Leadership:
                 parse_duration(settings.renew_deadline),
                 parse_duration(settings.retry_period),
             )
-            self._elector = Elector(client, lock, report, ports=self._ports)
+            self._elector = Elector(client, lock, report, timing=self._timing)
             if pod_name() and own_namespace():
-                self._pod = OwnPod(client, own_namespace()[0], pod_name(), report, ports=self._ports)
+                self._pod = OwnPod(client, own_namespace()[0], pod_name(), report, timing=self._timing)
 
     @property
     def leads(self) -> bool:
@@ -186,13 +186,13 @@ class Leadership:
 
     async def _take_over(self) -> None:
         """Know every pod as it was after the term began."""
-        backoff = Backoff(self._ports.uniform, cap=1.0)
+        backoff = Backoff(self._timing.uniform, cap=1.0)
         while True:
             try:
                 version = await self._fresh_version()
             except (ApiError, WireError) as error:
                 self._report("leadership", str(error))
-                await self._ports.sleep(backoff.next())
+                await self._timing.sleep(backoff.next())
             else:
                 break
         await self._feed.catch_up(version, CATCH_UP)
@@ -210,19 +210,19 @@ class Leadership:
         """Take the label off the pod that led before: if its node is lost, nobody else will."""
         if self._pod is None or former == self._pod.name or not _POD_NAME.fullmatch(former):
             return
-        backoff = Backoff(self._ports.uniform)
+        backoff = Backoff(self._timing.uniform)
         for _ in range(ATTEMPTS):
             try:
                 await self._pod.depose(former)
             except ApiError as error:
                 self._report("own pod", str(error))
-                await self._ports.sleep(backoff.next(error.retry_after))
+                await self._timing.sleep(backoff.next(error.retry_after))
             else:
                 return
 
     async def _see_bound(self) -> None:
         """Wait for the pods that passed a moment ago: the next leader counts them only once they are bound."""
         passed = set(self._state.reserved_since(time.time() - BINDING))
-        deadline = self._ports.clock() + BINDING
-        while passed.intersection(self._state.reserved_since(0.0)) and self._ports.clock() < deadline:
-            await self._ports.sleep(_POLL)
+        deadline = self._timing.clock() + BINDING
+        while passed.intersection(self._state.reserved_since(0.0)) and self._timing.clock() < deadline:
+            await self._timing.sleep(_POLL)

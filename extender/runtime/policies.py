@@ -26,7 +26,7 @@ class PolicyReports:
         workloads: all that have a policy.
         recorder: posts Events.
         decides: whether this replica decides, and so speaks for all.
-        ports: time.
+        timing: where time comes from.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class PolicyReports:
         recorder: EventRecorder,
         decides: Callable[[], bool],
         *,
-        ports: Timing | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._workloads = workloads
         self._recorder = recorder
         self._decides = decides
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._invalid: set[str] = set()
         self._log = logger()
 
@@ -70,11 +70,11 @@ class PolicyReports:
         while True:
             left = list(self._workloads.by_uid)
             self._invalid &= self._workloads.by_uid.keys()
-            begun = self._ports.clock()
+            begun = self._timing.clock()
             while left:
                 left = await self._post_all(left)
-                await self._ports.sleep(AGAIN if left else 0.0)
-            await self._ports.sleep(max(0.0, RETELL - (self._ports.clock() - begun)))
+                await self._timing.sleep(AGAIN if left else 0.0)
+            await self._timing.sleep(max(0.0, RETELL - (self._timing.clock() - begun)))
 
     async def _post_all(self, uids: Sequence[str]) -> list[str]:
         """Post the Events of workloads; those that there were too many for."""

@@ -29,13 +29,13 @@ class ReachReports:
     Args:
         state: the cluster.
         recorder: posts Events.
-        ports: time.
+        timing: where time comes from.
     """
 
-    def __init__(self, state: ClusterState, recorder: EventRecorder, *, ports: Timing | None = None) -> None:
+    def __init__(self, state: ClusterState, recorder: EventRecorder, *, timing: Timing | None = None) -> None:
         self._state = state
         self._recorder = recorder
-        self._ports = ports or Timing()
+        self._timing = timing or Timing()
         self._found: dict[str, str] = {}
         self._told: dict[str, tuple[str, float]] = {}
 
@@ -43,7 +43,7 @@ class ReachReports:
         """Look until cancelled."""
         while True:
             await self._look()
-            await self._ports.sleep(LOOK)
+            await self._timing.sleep(LOOK)
 
     async def _look(self) -> None:
         workloads = list(self._state.workloads.by_uid.values())
@@ -66,11 +66,11 @@ class ReachReports:
             if self._found.get(subject.uid) == text and self._is_due(subject.uid, text):
                 about = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
                 if self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
-                    self._told[subject.uid] = (text, self._ports.clock())
+                    self._told[subject.uid] = (text, self._timing.clock())
 
     def _is_due(self, uid: str, text: str) -> bool:
         told, at = self._told.get(uid, ("", 0.0))
-        return told != text or self._ports.clock() - at >= RETELL
+        return told != text or self._timing.clock() - at >= RETELL
 
     def _subject(self, owner: Owner) -> Owner:
         """The object that its owner reads of: the Jobs of a CronJob come and go."""

@@ -181,13 +181,13 @@ class DriftRoom:
         self.health = {r.key: Health(synced=True, last_contact=0.0) for r in (*BUILT_IN, *DRIFT_ONLY)}
         self.reports: list[str] = []
         self.registry = CollectorRegistry()
-        self.ports = Timing(clock=self._loop.time, sleep=asyncio.sleep, uniform=lambda _low, high: high)
-        self.recorder = EventRecorder(self.cluster, self._report, ports=self.ports)
+        self.timing = Timing(clock=self._loop.time, sleep=asyncio.sleep, uniform=lambda _low, high: high)
+        self.recorder = EventRecorder(self.cluster, self._report, timing=self.timing)
         self.drift = self._assemble(DriftSettings(**{**QUICK, **settings}))
 
     def _assemble(self, settings: DriftSettings) -> DriftLoop:
         context = Context(
-            self.cluster, _READ.one, self._fresh, lambda: self.decides, self._report, self.now, self.ports
+            self.cluster, _READ.one, self._fresh, lambda: self.decides, self._report, self.now, self.timing
         )
         channels = Channels(self.recorder, DriftMetrics(self.registry), self._tracer)
         return assemble(settings, self.world.state, context, channels)

@@ -81,7 +81,7 @@ class Lists:
         self.items[PODS.path].append({"metadata": metadata, "spec": {"containers": []}, "status": {}})
 
     async def look(self) -> Listing:
-        return await list_cluster(self, Settings(), VirtualTime().ports())
+        return await list_cluster(self, Settings(), VirtualTime().timing())
 
 
 @pytest.fixture

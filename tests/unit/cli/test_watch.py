@@ -81,7 +81,7 @@ class WatchReader:
             self.shown.append,
             self.notes.append,
             connect=self.script.connect,
-            ports=self.time.ports(),
+            timing=self.time.timing(),
             now=lambda: entry(0).at,
         )
 

@@ -37,7 +37,7 @@ class VirtualTime:
         self.now += seconds
         await asyncio.sleep(0)
 
-    def ports(self) -> Timing:
+    def timing(self) -> Timing:
         """Time from here, chance always at its worst: the longest delay."""
         return Timing(clock=lambda: self.now, sleep=self.sleep, uniform=lambda _low, high: high)
 

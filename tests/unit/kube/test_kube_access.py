@@ -83,7 +83,7 @@ class AccessBench:
 
     def __init__(self) -> None:
         self.api = Reviewer()
-        self.access = Access(self.api, ports=Timing(clock=asyncio.get_running_loop().time))
+        self.access = Access(self.api, timing=Timing(clock=asyncio.get_running_loop().time))
 
     async def refusal(self, token: str, attributes: Attributes = WORKLOADS) -> str:
         """What the one who is refused is told."""
@@ -260,7 +260,7 @@ def test_half_an_answer_lets_nobody_in(status: Any) -> None:
 def test_wrong_tokens_do_not_push_out_right_ones_and_are_forgotten() -> None:
     async def main() -> None:
         bench = AccessBench()
-        bench.access = Access(bench.api, ports=Timing(clock=lambda: 0.0, sleep=lambda _: asyncio.sleep(0)))
+        bench.access = Access(bench.api, timing=Timing(clock=lambda: 0.0, sleep=lambda _: asyncio.sleep(0)))
         await bench.access.allow("jane-token", WORKLOADS)
         for number in range(MOST_KEPT + 10):
             await bench.refusal(f"junk-{number}")

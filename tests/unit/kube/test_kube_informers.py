@@ -79,7 +79,7 @@ class InformedWorld:
         self.resources = {resource.key: api.resource(resource.path) for resource in FOLLOWED}
         for key, resource in self.resources.items():
             resource.items = [thing(key)]
-        ports = Timing(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
+        timing = Timing(clock=lambda: time.now, sleep=self.sleep, uniform=lambda _low, high: high)
         self.time = time
         self.gate = asyncio.Event()
         self.gate.set()
@@ -89,7 +89,7 @@ class InformedWorld:
             self.sink,
             lambda key, text: self.reports.append((key, text)),
             on_unavailable=self.on_unavailable,
-            ports=ports,
+            timing=timing,
         )
 
     def decoder_for(self, _resource: ApiResource) -> Decoder:
@@ -125,7 +125,7 @@ async def world(api: FakeApi, tmp_path: Path, time: VirtualTime) -> AsyncIterato
 async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     serve_rollouts(api)
     async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
+        discovery = Discovery(client, timing=time.timing())
         found = await asyncio.gather(*(discovery.find("argoproj.io/v1alpha1", "Rollout") for _ in range(5)))
         assert set(found) == {ROLLOUTS}
         assert ROLLOUTS.api_version == "argoproj.io/v1alpha1"
@@ -137,7 +137,7 @@ async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualT
 async def test_another_served_version_will_do(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     serve_rollouts(api, "v1")
     async with client_of(api, tmp_path) as client:
-        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        found = await Discovery(client, timing=time.timing()).find("argoproj.io/v1alpha1", "Rollout")
         assert isinstance(found, ApiResource)
         assert (found.key, found.path) == ("rollouts.argoproj.io", "/apis/argoproj.io/v1/rollouts")
 
@@ -148,7 +148,7 @@ async def test_a_core_kind_is_found(api: FakeApi, tmp_path: Path, time: VirtualT
     document(api, "/api/v1", {"resources": resources})
     api.resource("/api/v1/replicationcontrollers")
     async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
+        discovery = Discovery(client, timing=time.timing())
         found = await discovery.find("v1", "ReplicationController")
         assert isinstance(found, ApiResource)
         assert found.key == "replicationcontrollers"
@@ -181,7 +181,7 @@ async def test_a_failure_is_typed_cached_and_tried_again_in_time(
     time = world.time
     document(api, "/apis/argoproj.io/v1alpha1", body)
     document(api, "/apis/argoproj.io", {"preferredVersion": {"version": "v1alpha1"}})
-    discovery = Discovery(world.client, ports=time.ports())
+    discovery = Discovery(world.client, timing=time.timing())
     found = await discovery.find("argoproj.io/v1alpha1", kind)
     assert isinstance(found, NotWatchable)
     assert why in found.why
@@ -199,13 +199,13 @@ async def test_a_failure_is_typed_cached_and_tried_again_in_time(
 async def test_a_kind_we_may_not_list_is_not_watchable(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     serve_rollouts(api).list_faults.append(Fault(403, "Forbidden"))
     async with client_of(api, tmp_path) as client:
-        found = await Discovery(client, ports=time.ports()).find("argoproj.io/v1alpha1", "Rollout")
+        found = await Discovery(client, timing=time.timing()).find("argoproj.io/v1alpha1", "Rollout")
         assert isinstance(found, NotWatchable)
 
 
 async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     async with client_of(api, tmp_path) as client:
-        discovery = Discovery(client, ports=time.ports())
+        discovery = Discovery(client, timing=time.timing())
         discovery._known |= {("g", str(n)): PODS for n in range(MAX_KINDS)}
         found = await discovery.find("invented/v1", "Thing")
         assert isinstance(found, NotWatchable)

@@ -39,7 +39,7 @@ class LeaseReplica:
             self.client,
             LeaseLock("system", "spotmix", identity, **times),
             lambda _name, text: self.reports.append(text),
-            ports=Timing(clock=clock, uniform=lambda low, high: (low + high) / 2),
+            timing=Timing(clock=clock, uniform=lambda low, high: (low + high) / 2),
             now=lambda: START + timedelta(seconds=clock() + skew),
         )
         self.task: asyncio.Task[None] | None = None

@@ -68,7 +68,7 @@ async def follow(
             ThingDecoder(),
             world.store,
             lambda _key, text: world.reports.append(text),
-            ports=time.ports(),
+            timing=time.timing(),
             **options,  # type: ignore[arg-type]
         )
         task = asyncio.create_task(world.reflector.run())
@@ -136,7 +136,7 @@ async def test_the_next_page_is_asked_for_before_a_page_is_applied(time: Virtual
     def sink(event: Event) -> None:
         seen.append((event.object.name if isinstance(event, Upsert) else type(event).__name__, len(api.asked)))
 
-    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: None, ports=time.ports())
+    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: None, timing=time.timing())
     task = asyncio.create_task(reflector.run())
     async with asyncio.timeout(10):
         await reflector.synced.wait()
@@ -152,7 +152,7 @@ async def test_a_sink_that_raises_gives_the_next_page_up(time: VirtualTime) -> N
     def sink(_event: Event) -> None:
         raise ValueError("full")
 
-    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: told.set(), ports=time.ports())
+    reflector = Reflector(api, NAMESPACES, ThingDecoder(), sink, lambda _key, _text: told.set(), timing=time.timing())
     task = asyncio.create_task(reflector.run())
     async with asyncio.timeout(10):
         await told.wait()
@@ -299,7 +299,7 @@ async def test_a_refused_connection_is_retried_until_the_server_is_back(time: Vi
         ThingDecoder(),
         Store(),
         lambda _key, text: refused.append(text),
-        ports=time.ports(),
+        timing=time.timing(),
     )
     with pytest.raises(asyncio.CancelledError):
         await reflector.run()
@@ -392,7 +392,7 @@ async def test_an_optional_resource_gives_up_when_it_may_not_be_listed(
             ThingDecoder(),
             Store(),
             lambda _k, _t: None,
-            ports=time.ports(),
+            timing=time.timing(),
             optional=True,
         )
         with pytest.raises(ApiError, match=str(status)):

@@ -162,7 +162,7 @@ async def queue_of(api: Recording, time: VirtualTime) -> AsyncIterator[tuple[Sta
     made: list[PatchQueue] = []
 
     def make(**options: Any) -> PatchQueue:
-        queue = PatchQueue(PodPatches(api), lambda _name, text: reports.append(text), ports=time.ports(), **options)
+        queue = PatchQueue(PodPatches(api), lambda _name, text: reports.append(text), timing=time.timing(), **options)
         queue.start()
         made.append(queue)
         return queue
@@ -288,7 +288,7 @@ async def test_the_rate_is_limited(time: VirtualTime, queue_of: tuple[Start, lis
 
 
 async def test_a_bucket_fills_up_to_its_burst(time: VirtualTime) -> None:
-    bucket = TokenBucket(1.0, 2, time.ports())
+    bucket = TokenBucket(1.0, 2, time.timing())
     time.now += 100
     for _ in range(3):
         await bucket.take()
@@ -298,7 +298,7 @@ async def test_a_bucket_fills_up_to_its_burst(time: VirtualTime) -> None:
 class Events:
     """A recorder with what it needs."""
 
-    def __init__(self, api: Recording, ports: Timing, **options: Any) -> None:
+    def __init__(self, api: Recording, timing: Timing, **options: Any) -> None:
         self.reports: list[str] = []
         self.outcomes: Counter[str] = Counter()
         berlin = timezone(timedelta(hours=2))
@@ -306,7 +306,7 @@ class Events:
             api,
             lambda _name, text: self.reports.append(text),
             counted=lambda outcome: self.outcomes.update([outcome]),
-            ports=ports,
+            timing=timing,
             now=lambda: datetime(2026, 3, 1, 14, 30, 15, 250, tzinfo=berlin),
             **options,
         )
@@ -319,7 +319,7 @@ class Events:
 
 
 async def test_an_event_has_all_that_the_api_asks_for(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     events.emit()
     assert await events.recorder.drain(10) == 0
     events.recorder.start()
@@ -347,7 +347,7 @@ async def test_an_event_has_all_that_the_api_asks_for(api: Recording, time: Virt
 
 
 async def test_names_sort_as_the_events_came(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     for n in range(20):
         events.emit(str(n))
     assert await events.recorder.drain(10) == 0
@@ -357,7 +357,7 @@ async def test_names_sort_as_the_events_came(api: Recording, time: VirtualTime) 
 
 
 async def test_what_an_event_has_to_do_with_is_named(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     pod, node = Regarding("Pod", "v1", "shop", "web-1", "uid-1"), Regarding("Node", "v1", "", "n1", "uid-n")
     events.recorder.emit(pod, EventReason.MOVE_STARTED, "Evict", "note", related=node)
     assert await events.recorder.drain(10) == 0
@@ -372,7 +372,7 @@ def series(api: Recording) -> list[tuple[str, int, str]]:
 
 
 async def test_repeats_within_the_window_become_one_series(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     for _ in range(5):
         assert events.emit()
     events.emit("another note")
@@ -394,7 +394,7 @@ async def test_repeats_within_the_window_become_one_series(api: Recording, time:
 
 
 async def test_what_was_repeated_is_written_before_the_end(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     api.gate.clear()
     for _ in range(2):
         events.emit()
@@ -406,7 +406,7 @@ async def test_what_was_repeated_is_written_before_the_end(api: Recording, time:
 
 
 async def test_a_series_whose_event_has_expired_begins_anew(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     api.faults = [None, ApiError("expired", status=404)]
     for _ in range(2):
         events.emit()
@@ -419,7 +419,7 @@ async def test_a_series_whose_event_has_expired_begins_anew(api: Recording, time
 
 
 async def test_the_same_in_other_words_is_a_repetition(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     for note in ("spot", "on-demand"):
         events.emit(note, same="")
     events.emit("of another object", Regarding("Pod", "v1", "shop", "web-2", "uid-2"), same="")
@@ -432,7 +432,7 @@ async def test_the_same_in_other_words_is_a_repetition(api: Recording, time: Vir
 
 
 async def test_no_object_is_flooded_and_warnings_have_a_share_of_their_own(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), limits=replace(OF_EVENTS, burst=1000))
+    events = Events(api, time.timing(), limits=replace(OF_EVENTS, burst=1000))
 
     def move(number: int) -> bool:
         return events.recorder.emit(REGARDING, EventReason.MOVED, "Evict", str(number))
@@ -447,7 +447,7 @@ async def test_no_object_is_flooded_and_warnings_have_a_share_of_their_own(api: 
 
 
 async def test_news_of_workloads_come_first_and_repetitions_last(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     api.gate.clear()
     events.emit("pod 1")
     await until(lambda: bool(api.requests))
@@ -479,14 +479,14 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 async def test_a_long_note_is_cut_between_characters(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     events.emit("x" + "ä" * 1000)
     await events.recorder.drain(10)
     assert len(api.bodies[0]["note"].encode()) == 1023
 
 
 async def test_a_full_queue_drops_and_counts(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), limits=replace(OF_EVENTS, waiting=3))
+    events = Events(api, time.timing(), limits=replace(OF_EVENTS, waiting=3))
     for n in range(10):
         events.emit(str(n))
     await events.recorder.drain(10)
@@ -494,7 +494,7 @@ async def test_a_full_queue_drops_and_counts(api: Recording, time: VirtualTime) 
 
 
 async def test_the_rate_of_events_is_limited(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports(), limits=replace(OF_EVENTS, rate=1.0, burst=5))
+    events = Events(api, time.timing(), limits=replace(OF_EVENTS, rate=1.0, burst=5))
     start = time.now
     for n in range(15):
         events.emit(str(n))
@@ -503,7 +503,7 @@ async def test_the_rate_of_events_is_limited(api: Recording, time: VirtualTime) 
 
 
 async def test_a_refused_event_is_reported_and_may_come_again(api: Recording, time: VirtualTime) -> None:
-    events = Events(api, time.ports())
+    events = Events(api, time.timing())
     api.faults = [ApiError("x", status=503), ApiError("no such namespace", status=404)]
     events.emit()
     await until(lambda: bool(events.reports))

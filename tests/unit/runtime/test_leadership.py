@@ -59,7 +59,7 @@ class LeadingReplica:
             self.feed,
             self.world.state,
             lambda _name, text: self.reports.append(text),
-            ports=Timing(clock=lambda: asyncio.get_running_loop().time()),
+            timing=Timing(clock=lambda: asyncio.get_running_loop().time()),
         )
 
     def start(self) -> None:

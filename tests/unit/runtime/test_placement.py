@@ -23,8 +23,8 @@ class PlacementOffice:
     def __init__(self) -> None:
         self.world, self.objects = World(), StoredObjects()
         client = KubeClient(self.objects)
-        ports = Timing(clock=asyncio.get_running_loop().time)
-        self.recorder = EventRecorder(client, lambda *_: None, ports=ports)
+        timing = Timing(clock=asyncio.get_running_loop().time)
+        self.recorder = EventRecorder(client, lambda *_: None, timing=timing)
         placement = PlacementReports(self.world.state, self.recorder)
         self.observer = Decisions(
             Metrics(), DecisionLog(), placement, lambda: None, lambda: self.world.now, logged=False

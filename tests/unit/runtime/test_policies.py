@@ -19,12 +19,12 @@ class PolicyOffice:
 
     def __init__(self) -> None:
         self.world, self.objects = World(), StoredObjects()
-        ports = Timing(clock=asyncio.get_running_loop().time)
+        timing = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(
-            KubeClient(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 2)
+            KubeClient(self.objects), lambda *_: None, timing=timing, limits=replace(LIMITS, waiting=SLICE // 2)
         )
         self.recorder.start()
-        self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, ports=ports)
+        self.reports = PolicyReports(self.world.state.workloads, self.recorder, lambda: True, timing=timing)
 
     def write(self, name: str = "web", **policy: Any) -> None:
         self.world.up(make_owner("Deployment", name, 5, labels=ENABLED, annotations=keys(**policy)))

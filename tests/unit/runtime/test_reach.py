@@ -60,12 +60,12 @@ class ReachOffice:
 
     def __init__(self) -> None:
         self.world, self.objects = World(), StoredObjects()
-        ports = Timing(clock=asyncio.get_running_loop().time)
+        timing = Timing(clock=asyncio.get_running_loop().time)
         self.recorder = EventRecorder(
-            KubeClient(self.objects), lambda *_: None, ports=ports, limits=replace(LIMITS, waiting=SLICE // 4)
+            KubeClient(self.objects), lambda *_: None, timing=timing, limits=replace(LIMITS, waiting=SLICE // 4)
         )
         self.recorder.start()
-        self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, ports=ports).run())
+        self.task = asyncio.create_task(ReachReports(self.world.state, self.recorder, timing=timing).run())
 
     async def told(self) -> list[tuple[str, str, str]]:
         """Reason, type and object of each Event by now."""
