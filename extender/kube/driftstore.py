@@ -44,7 +44,7 @@ class StoreFullError(ApiError):
 
 
 class DriftStore:
-    """See the module. Take it over before anything is written.
+    """The ConfigMap that holds the drift loop's memory. Take it over before anything is written.
 
     Args:
         api: the API client.

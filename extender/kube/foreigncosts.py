@@ -15,7 +15,7 @@ from extender.wire.kube_v1 import DELETION_COST
 
 
 class ForeignCosts:
-    """See the module.
+    """The deletion costs of others, and whom they were told to.
 
     Args:
         state: the cluster.

@@ -18,7 +18,7 @@ class CostQueue(Protocol):
 
 
 class SeatWriter:
-    """See the module.
+    """Puts deletion costs into the queue, and hears what became of them.
 
     Args:
         seats: says what is to be written.

@@ -8,7 +8,7 @@ from extender.kube.queue import PatchQueue
 
 
 class Waker:
-    """See the module.
+    """Puts the patches into the queue that wake pods.
 
     Args:
         queue: sends the patches.

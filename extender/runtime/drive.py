@@ -15,7 +15,7 @@ SHORTEST, LONGEST = 0.01, 60.0
 
 
 class Drive(Generic[A]):
-    """See the module.
+    """Runs one controller by asyncio.
 
     Args:
         name: of the controller, for the report.

@@ -13,7 +13,7 @@ from extender.runtime.reach import ReachReports
 
 
 class Duties:
-    """See the module.
+    """All that the deciding replica does beside answering.
 
     Args:
         placement: says which pods are to be tried again.

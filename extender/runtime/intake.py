@@ -9,7 +9,7 @@ from extender.servers.owners import AwaitedOwners
 
 
 class OwnerNews:
-    """See the module. All of it happens on the event loop.
+    """Follows the kinds of owners that are met, and lets go on who waits for one. All of it happens on the event loop.
 
     Args:
         ensure: has a kind of owners followed from now on.

@@ -27,7 +27,7 @@ class _Told(Struct, frozen=True, gc=False):
 
 
 class PlacementReports:
-    """See the module.
+    """Events about pods that were not given the class of their seat.
 
     Args:
         state: the cluster.

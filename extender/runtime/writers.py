@@ -27,7 +27,7 @@ DRAIN_SECONDS = 5.0
 
 
 class Writers:
-    """See the module. Patches are sent while this replica decides.
+    """The queues of one process. Patches are sent while this replica decides.
 
     Args:
         settings: the configuration.

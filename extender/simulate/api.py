@@ -125,7 +125,7 @@ class Watcher:
 
 
 class VirtualApi:
-    """See the module.
+    """Keeps the virtual objects and tells watchers of changes.
 
     Args:
         clock: virtual time.

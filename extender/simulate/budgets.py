@@ -56,7 +56,7 @@ class _Status(Struct):
 
 
 class DisruptionController(Watcher):
-    """See the module.
+    """Keeps the budgets' status, and answers evictions by it.
 
     Args:
         api: the cluster.

@@ -24,7 +24,7 @@ class Timer(Struct, eq=False):
 
 
 class Clock:
-    """See the module.
+    """Makes planned calls in the order of their time.
 
     Args:
         start: when it begins (seconds since the epoch).

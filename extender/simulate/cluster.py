@@ -63,7 +63,7 @@ class WorkloadSpec(Struct, frozen=True):
 
 
 class Cluster:
-    """See the module.
+    """A virtual cluster with its pools, controllers, scheduler and Spotmix.
 
     Args:
         pools: the node pools.

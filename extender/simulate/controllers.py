@@ -19,7 +19,7 @@ SURGE_PERCENT = 25
 
 
 class Controllers(Watcher):
-    """See the module.
+    """Creates and deletes pods for Deployments, ReplicaSets, StatefulSets and Jobs.
 
     Args:
         api: the cluster.

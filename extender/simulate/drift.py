@@ -23,7 +23,7 @@ POST = 0.05
 
 
 class VirtualDrift:
-    """See the module.
+    """The drift loop of a virtual cluster.
 
     Args:
         api: the cluster.

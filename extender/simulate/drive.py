@@ -10,7 +10,7 @@ A = TypeVar("A")
 
 
 class Drive(Generic[A]):
-    """See the module.
+    """Runs one controller by virtual time.
 
     Args:
         clock: virtual time.

@@ -29,7 +29,7 @@ def sample_size(nodes: int, percentage: int = 0) -> int:
 
 
 class Feasible:
-    """See the module.
+    """Finds the nodes that pass the scheduler's filters.
 
     Args:
         api: the cluster.

@@ -102,7 +102,7 @@ class _Gauge(Struct, eq=False):
 
 
 class Meter(Watcher):
-    """See the module. It is told after `Truth`.
+    """Measures each workload. It is told after `Truth`.
 
     Args:
         api: the cluster.

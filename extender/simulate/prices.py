@@ -7,7 +7,7 @@ from extender.core.model.objects import Node, Requests
 
 
 class Prices:
-    """See the module.
+    """Knows what a pod costs where it is, and on demand.
 
     Args:
         by_pool: the price of a node an hour, by capacity class, instance type and zone.

@@ -55,7 +55,7 @@ class _Attempt(Struct, eq=False):
 
 
 class Scheduler(Watcher):
-    """See the module.
+    """Places pods one after another, as kube-scheduler does.
 
     Args:
         api: the cluster.

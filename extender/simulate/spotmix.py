@@ -46,7 +46,7 @@ class SpotmixOptions(Struct, frozen=True):
 
 
 class VirtualSpotmix(Watcher):
-    """See the module.
+    """A running Spotmix, in virtual time.
 
     Args:
         api: the cluster.

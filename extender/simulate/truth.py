@@ -8,7 +8,7 @@ from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 
 
 class Truth(Watcher):
-    """See the module. It is told before all other watchers.
+    """The cluster as it is now. It is told before all other watchers.
 
     Args:
         api: the cluster.

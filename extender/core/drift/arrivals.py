@@ -19,7 +19,7 @@ from extender.core.state.state import ClusterState
 
 
 class Arrivals:
-    """See the module."""
+    """Takes from the room what Pending pods and replacements on their way will need."""
 
     def __init__(self, state: ClusterState, history: History, room: Room) -> None:
         self._state, self._history, self._room = state, history, room

@@ -45,7 +45,9 @@ class Freshness(Struct, frozen=True):
 
 
 class DriftController:
-    """See the module. It lives for one leader's term: whatever was under way in another is not known to it.
+    """Says when to plan and for whom, which evictions are due, and takes in what became of them.
+
+    It lives for one leader's term: whatever was under way in another is not known to it.
 
     It looks into the state's outbox by itself. Where that is not `polled`, whoever drives it asks it `TICK` after
     something was touched.

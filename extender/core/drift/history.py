@@ -73,7 +73,7 @@ class DirectionBackoff(Struct, frozen=True, gc=False):
 
 
 class WorkloadHistory(Struct):
-    """See the module.
+    """What is remembered of one workload.
 
     `moved` are the times of voluntary moves of the last hour. `back_off` is by direction, see `direction`. `vain` are
     the times of moves in vain within the circuit's window. `opened` is when the circuit was opened, 0 while it is

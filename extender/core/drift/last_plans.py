@@ -8,7 +8,7 @@ from extender.core.model.reasons import Reason
 
 
 class LastPlans:
-    """See the module.
+    """The last plan's word on each workload.
 
     Attributes:
         off_target: UIDs of workloads that are off their split.

@@ -43,7 +43,7 @@ class Availability(Struct):
 
 
 class Ledger:
-    """See the module.
+    """What one plan may still take.
 
     Attributes:
         leaving: UIDs of pods whose eviction was sent, by the history or this plan.

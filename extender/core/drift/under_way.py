@@ -31,7 +31,7 @@ _BUDGETS = (Reason.BUDGET, Reason.BUDGETS, Reason.BUDGET_STALE)
 
 
 class UnderWay:
-    """See the module.
+    """The moves of one leader's term.
 
     Args:
         state: the cluster.

@@ -47,7 +47,7 @@ class HostPort(Struct, frozen=True, gc=False):
 
 
 class Constraints(Struct, frozen=True, gc=False):
-    """See the module.
+    """What a pod demands of its node, beside requests.
 
     `node_terms` are the required node affinity: ORed, the requirements of a term ANDed; None asks for nothing.
     `claims` are the names of the PersistentVolumeClaims its volumes use, generic ephemeral volumes' included.

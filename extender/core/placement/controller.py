@@ -62,7 +62,9 @@ class Preference(Struct, frozen=True, gc=False):
 
 
 class PlacementController:
-    """See the module. A `Controller` whose actions need no answer: patches that fail are sent again by who sends them.
+    """Answers filter and prioritize, and says when rejected pods are to be tried again.
+
+    A `Controller` whose actions need no answer: patches that fail are sent again by who sends them.
 
     Args:
         state: the cluster.

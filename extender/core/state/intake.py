@@ -18,7 +18,7 @@ _OWNED = (Pod, Owner)
 
 
 class Intake:
-    """See the module.
+    """Takes events into the state and tells observers of them.
 
     Args:
         state: the cluster.

@@ -29,7 +29,7 @@ class _Spell(Struct, eq=False, gc=False):
 
 
 class BlockedReports:
-    """See the module. Holds something of workloads that are off their split alone.
+    """What to tell owners of pods that stay. Holds something of workloads that are off their split alone.
 
     Args:
         patience: how long a pod stays before it is told of; one whose reason passes by itself, `LASTING` times as long

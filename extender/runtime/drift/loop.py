@@ -28,7 +28,7 @@ NAME = "drift"
 
 
 class DriftLoop:
-    """See the module.
+    """The drift loop of a running replica.
 
     Args:
         state: the cluster.

@@ -17,7 +17,7 @@ SOURCE = "drift store"
 
 
 class Memory(Remembered):
-    """See the module.
+    """The stored history of moves.
 
     Args:
         store: where the history is kept.

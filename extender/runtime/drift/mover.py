@@ -18,7 +18,7 @@ Confirm = Callable[[Evict, Pod, float], str]
 
 
 class Mover:
-    """See the module.
+    """Makes moves, one request after another.
 
     Args:
         context: the API client, and whether this replica decides.

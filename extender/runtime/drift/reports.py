@@ -46,7 +46,7 @@ _HOLDS = frozenset(
 
 
 class DriftReports:
-    """See the module.
+    """Events, metrics and logs of the drift loop.
 
     Args:
         state: the cluster.

@@ -18,7 +18,7 @@ _IN_VAIN = (Reason.LANDED_WRONG, Reason.NO_REPLACEMENT, Reason.REFUSED, Reason.S
 
 
 class MoveSpans:
-    """See the module. Moves are told apart by the UIDs of their pods.
+    """The spans of the moves under way. Moves are told apart by the UIDs of their pods.
 
     Args:
         tracer: makes spans.

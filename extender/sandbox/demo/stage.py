@@ -19,7 +19,7 @@ SETTLE_SECONDS = 45.0
 
 
 class Stage:
-    """See the module.
+    """What an act can do to the cluster, and see of it.
 
     Attributes:
         rows: the rows of all acts so far.
