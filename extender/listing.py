@@ -15,7 +15,7 @@ from extender.core.policy.policy import parse_duration
 from extender.core.state.events import Event, Listed, Unavailable
 from extender.core.state.intake import Intake, owner_met
 from extender.core.state.state import ClusterState
-from extender.kube.informers import ClusterFeed
+from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
 from extender.kube.seams import KubeApi, Timing
 from extender.settings import Settings
@@ -121,7 +121,7 @@ class _Lister:
             self._report,
             on_unavailable=self._unavailable,
             timing=timing,
-            page_size=settings.cache.page_size,
+            options=FeedOptions(page_size=settings.cache.page_size),
         )
 
     async def listing(self) -> Listing:

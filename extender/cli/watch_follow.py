@@ -1,6 +1,5 @@
 """Follows the decisions of a service that may go away and come back, or leave the lead to another replica."""
 
-import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -77,7 +76,6 @@ class Watching:
         note: tells of what went wrong, in a sentence.
         connect: makes a client; the default is that of all commands.
         timing: where clock, sleep and jitter come from.
-        now: seconds since the epoch.
     """
 
     def __init__(
@@ -90,7 +88,6 @@ class Watching:
         *,
         connect: Connect = connected,
         timing: Timing | None = None,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._target, self._settings, self._wanted = target, settings, wanted
         self._show, self._note = show, note
@@ -101,7 +98,7 @@ class Watching:
         self._began = 0.0
         self._obstacle: Reason | None = None
         self._followed = self._lost = self._looked = False
-        self._now = now
+        self._now = self._timing.now
 
     async def run(self, last: int) -> None:
         """Follow for ever, after the last so many decisions.

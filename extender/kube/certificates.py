@@ -8,7 +8,6 @@ a `ca.key` is served as it is.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -61,7 +60,6 @@ class CertificateKeeper:
         report: told of whatever goes wrong, under the name `certificates`.
         told: told of what was done, to be logged.
         timing: where clock, sleep and jitter come from.
-        now: seconds since the epoch.
     """
 
     def __init__(
@@ -74,7 +72,6 @@ class CertificateKeeper:
         *,
         told: Callable[[str], None] = lambda _text: None,
         timing: Timing | None = None,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
         self._place = place
@@ -83,7 +80,7 @@ class CertificateKeeper:
         self._report = report
         self._told = told
         self._timing = timing or Timing()
-        self._now = now
+        self._now = self._timing.now
         self._collection = f"/api/v1/namespaces/{place.namespace}/secrets"
         self._path = f"{self._collection}/{place.secret}"
         self._where = f"Secret {place.namespace}/{place.secret}"

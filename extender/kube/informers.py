@@ -5,13 +5,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from msgspec import Struct
+
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
 from extender.core.state.events import Event, Listed
-from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff
-from extender.kube.reflector import PAGE_SIZE, Health, Reflector
+from extender.kube.reflector import PAGE_SIZE, Health, Reflector, WatchOptions
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.watch import Decoder
@@ -21,6 +22,20 @@ CRASH_MEMORY = 60.0
 
 OnUnavailable = Callable[[str, str, str], None]
 """Takes the group and kind of an owner that cannot be followed, and why. Must not raise."""
+
+
+class FeedOptions(Struct, frozen=True):
+    """What is followed from the start, and how.
+
+    Attributes:
+        built_in: has to be known before anything is decided.
+        drift_only: is followed beside that; nobody waits for it.
+        page_size: objects per list page.
+    """
+
+    built_in: Sequence[ApiResource] = BUILT_IN
+    drift_only: Sequence[ApiResource] = DRIFT_ONLY
+    page_size: int = PAGE_SIZE
 
 
 class ClusterFeed:
@@ -33,10 +48,7 @@ class ClusterFeed:
         report: told of whatever goes wrong, by resource key.
         on_unavailable: told of each owner kind that cannot be followed.
         timing: where clock, sleep and jitter come from.
-        built_in: what to follow from the start, and to know before anything is decided.
-        drift_only: what to follow from the start beside that; nobody waits for it.
-        idle_timeout: seconds of silence after which a watch is opened anew.
-        page_size: objects per list page.
+        options: what to follow from the start, and how.
     """
 
     def __init__(
@@ -48,24 +60,21 @@ class ClusterFeed:
         *,
         on_unavailable: OnUnavailable | None = None,
         timing: Timing | None = None,
-        built_in: Sequence[ApiResource] = BUILT_IN,
-        drift_only: Sequence[ApiResource] = DRIFT_ONLY,
-        idle_timeout: float = WATCH_IDLE_TIMEOUT,
-        page_size: int = PAGE_SIZE,
+        options: FeedOptions | None = None,
     ) -> None:
+        options = options or FeedOptions()
         self._api = api
         self._decoder_for = decoder_for
         self._sink = sink
         self._report = report
         self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
         self._timing = timing or Timing()
-        self._idle_timeout = idle_timeout
-        self._page_size = page_size
+        self._page_size = options.page_size
         self._discovery = Discovery(api, timing=self._timing)
-        self._built_in = {resource.key: self._reflector(resource) for resource in built_in}
-        self._drift_only = {resource.key: self._reflector(resource) for resource in drift_only}
+        self._built_in = {resource.key: self._reflector(resource) for resource in options.built_in}
+        self._drift_only = {resource.key: self._reflector(resource) for resource in options.drift_only}
         self._met: dict[str, Reflector] = {}
-        self._kinds = {(resource.group, resource.kind) for resource in built_in} - NO_OWNERS
+        self._kinds = {(resource.group, resource.kind) for resource in options.built_in} - NO_OWNERS
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -146,9 +155,7 @@ class ClusterFeed:
             self._sink,
             self._report,
             timing=self._timing,
-            page_size=self._page_size,
-            idle_timeout=self._idle_timeout,
-            optional=optional,
+            options=WatchOptions(page_size=self._page_size, optional=optional),
         )
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -58,6 +58,24 @@ class Health(Struct, frozen=True):
     undecodable: int = 0
 
 
+class WatchOptions(Struct, frozen=True):
+    """How a resource is listed and watched.
+
+    Attributes:
+        page_size: objects per list page.
+        idle_timeout: seconds of silence after which a watch is opened anew.
+        optional: end with `ApiError` when the server says that the resource does not exist, or it was forbidden from
+            the start, instead of trying for ever.
+    """
+
+    page_size: int = PAGE_SIZE
+    idle_timeout: float = WATCH_IDLE_TIMEOUT
+    optional: bool = False
+
+
+DEFAULT = WatchOptions()
+
+
 class _SinkError(Exception):
     """The sink raised: what it holds is unknown until the next list."""
 
@@ -73,10 +91,7 @@ class Reflector:
             meanwhile are made up for.
         report: called with the resource's key and a text for whatever went wrong.
         timing: where clock, sleep and jitter come from.
-        page_size: objects per list page.
-        idle_timeout: seconds of silence after which a watch is opened anew.
-        optional: let `run` raise `ApiError` when the server says that the resource does not exist, or it was
-            forbidden from the start.
+        options: how it is listed and watched.
     """
 
     def __init__(
@@ -88,9 +103,7 @@ class Reflector:
         report: Report,
         *,
         timing: Timing | None = None,
-        page_size: int = PAGE_SIZE,
-        idle_timeout: float = WATCH_IDLE_TIMEOUT,
-        optional: bool = False,
+        options: WatchOptions = DEFAULT,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -99,9 +112,7 @@ class Reflector:
         self._sink = sink
         self._report = report
         self._timing = timing or Timing()
-        self._page_size = page_size
-        self._idle_timeout = idle_timeout
-        self._optional = optional
+        self._options = options
         self._backoff = Backoff(self._timing.uniform)
         self._version = ""
         self._progressed: asyncio.Event | None = None
@@ -132,7 +143,7 @@ class Reflector:
         """Follow the resource until cancelled.
 
         Raises:
-            ApiError: the resource is `optional` and the server does not let us list it.
+            ApiError: the resource is optional and the server does not let us list it.
         """
         while True:
             started = self._timing.clock()
@@ -143,7 +154,7 @@ class Reflector:
                     started = self._timing.clock()
                 await self._watch()
             except ApiError as error:
-                if self._optional and not self._version and self._gone(error.status):
+                if self._options.optional and not self._version and self._gone(error.status):
                     raise
                 retry_after = error.retry_after
                 self._failed(error)
@@ -223,7 +234,7 @@ class Reflector:
 
     async def _list(self) -> None:
         # No resourceVersion: the most recent state. An older one could be from before a watch we already saw.
-        params = {"limit": str(self._page_size * PAGE_GROWTH**self._expired_lists)}
+        params = {"limit": str(self._options.page_size * PAGE_GROWTH**self._expired_lists)}
         uids: set[str] = set()
         page = self._page(await self._fetch(params), uids)
         while page.token:
@@ -276,7 +287,9 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(self._timing.uniform(*WATCH_SECONDS))),
         }
-        lines = self._api.watch(self.resource.path, params, idle_timeout=self._idle_timeout, on_open=self._opened)
+        lines = self._api.watch(
+            self.resource.path, params, idle_timeout=self._options.idle_timeout, on_open=self._opened
+        )
         try:
             # A timeout without a time: `reach` may set one.
             async with asyncio.timeout(None) as self._watching, aclosing(lines):

@@ -15,12 +15,13 @@ Report = Callable[[str, str], None]
 class Timing:
     """Where clock, sleep and jitter come from; tests put virtual ones here.
 
-    `clock` gives monotonic seconds, `sleep` waits seconds, `uniform` draws from [a, b].
+    `clock` gives monotonic seconds, `now` seconds since the epoch, `sleep` waits seconds, `uniform` draws from [a, b].
     """
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
     uniform: Callable[[float, float], float] = random.uniform
+    now: Callable[[], float] = time.time
 
 
 class KubeApi(Protocol):

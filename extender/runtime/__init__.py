@@ -15,7 +15,7 @@ from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
-from extender.kube.informers import ClusterFeed
+from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
@@ -91,7 +91,7 @@ class Runtime:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
-            page_size=settings.cache.page_size,
+            options=FeedOptions(page_size=settings.cache.page_size),
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._access = Access(client)

@@ -99,9 +99,7 @@ def apiserver(binary: Path, port: int, credentials: Credentials, flags: Sequence
     ]
 
 
-def controller_manager(
-    binary: Path, port: int, credentials: Credentials, kubeconfig: Path, flags: Sequence[str]
-) -> list[str | Path]:
+def controller_manager(binary: Path, port: int, credentials: Credentials, kubeconfig: Path) -> list[str | Path]:
     """Return kube-controller-manager's command line."""
     return [
         binary,
@@ -120,7 +118,6 @@ def controller_manager(
         "--concurrent-namespace-syncs=10",
         "--concurrent-gc-syncs=20",
         "--profiling=false",
-        *flags,
     ]
 
 

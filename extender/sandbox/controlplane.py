@@ -17,7 +17,7 @@ from extender.sandbox.assets import find_assets
 from extender.sandbox.credentials import Credentials
 from extender.sandbox.ports import LOOPBACK, PortReservations
 from extender.sandbox.probes import https_probe, socket_probe
-from extender.sandbox.process import Component
+from extender.sandbox.process import Component, Limits
 from extender.sandbox.rundir import RunDirectory
 from extender.sandbox.schedulerconfig import SchedulerConfig, complete
 
@@ -88,7 +88,6 @@ class ControlPlane:
         with_scheduler: bool = True,
         with_controller_manager: bool = True,
         apiserver_flags: Sequence[str] = (),
-        controller_manager_flags: Sequence[str] = (),
         base: Path | None = None,
         keep: bool = False,
     ) -> None:
@@ -100,7 +99,6 @@ class ControlPlane:
             with_scheduler: start the default scheduler.
             with_controller_manager: start the controller manager.
             apiserver_flags: further flags of kube-apiserver; a repeated flag overrides ours.
-            controller_manager_flags: likewise for kube-controller-manager.
             base: folder for the run directory; this user's below the temporary folder when None.
             keep: leave the run directory in place at the end.
         """
@@ -109,7 +107,6 @@ class ControlPlane:
         self._with_scheduler = with_scheduler
         self._with_controller_manager = with_controller_manager
         self._apiserver_flags = apiserver_flags
-        self._controller_manager_flags = controller_manager_flags
         self._base = base
         self._keep = keep
         self._run: RunDirectory | None = None
@@ -224,7 +221,6 @@ class ControlPlane:
             "etcd",
             components.etcd(assets / "etcd", run),
             directory=run,
-            log_path=run / "etcd.log",
             probe=socket_probe(run / components.ETCD_SOCKET_FILE),
         )
         self.apiserver = self._component(
@@ -235,7 +231,7 @@ class ControlPlane:
             env={**os.environ, **components.APISERVER_ENV},
             # It would wait up to a minute for watches that clients never end; requests under way need far
             # less.
-            stop_grace=1.0,
+            limits=Limits(stop=1.0),
         )
         # Its controllers share its identity instead of an account each, so it has to be able to do anything.
         controller_manager = self.write_kubeconfig("system:kube-controller-manager", (ADMIN_GROUP,))
@@ -248,20 +244,18 @@ class ControlPlane:
                 ports[1],
                 self._credentials,
                 controller_manager,
-                self._controller_manager_flags,
             ),
         )
         self._scheduler_kubeconfig = self.write_kubeconfig("system:kube-scheduler")
         self.scheduler = self._new_scheduler(DEFAULT_SCHEDULER, self._scheduler_config, None)
 
     def _component(self, name: str, port: int, path: str, command: Sequence[str | Path], **more: Any) -> Component:
-        return Component(name, command, **self._serving(name, port, path), **more)
+        return Component(name, command, **self._serving(port, path), **more)
 
-    def _serving(self, name: str, port: int, path: str) -> dict[str, Any]:
+    def _serving(self, port: int, path: str) -> dict[str, Any]:
         url = f"https://{LOOPBACK}:{port}"
         return {
             "directory": self.directory,
-            "log_path": self.directory / f"{name}.log",
             "probe": https_probe(url + path, self._credentials),
             "url": url,
         }
@@ -283,7 +277,7 @@ class ControlPlane:
             config_path=config_path,
             kubeconfig=self._scheduler_kubeconfig,
             scheduler_name=scheduler_name,
-            **self._serving(name, port, "/readyz"),
+            **self._serving(port, "/readyz"),
         )
         scheduler.configure(config)
         self._schedulers[name] = scheduler

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from extender.core.model.errors import SandboxError
 
@@ -45,6 +46,20 @@ def dies_with_us(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *command]
 
 
+class Limits(NamedTuple):
+    """How long a process may take, in seconds.
+
+    `start` is from its start to ready before it is given up; many, as a busy machine takes long, and a process that
+    fails ends. `stop` is what it has to end after SIGTERM before it is killed.
+    """
+
+    start: float = 180.0
+    stop: float = 5.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
 class Component:
     """A child process with a log file and a way to know that it is ready.
 
@@ -60,36 +75,30 @@ class Component:
         command: Sequence[str | Path],
         *,
         directory: Path,
-        log_path: Path,
         probe: Probe,
         url: str = "",
         env: Mapping[str, str] | None = None,
-        start_timeout: float = 180.0,
-        stop_grace: float = 5.0,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Describe the process; nothing is started.
 
         Args:
             name: what messages call it.
             command: absolute path of the program, then its arguments.
-            directory: its working directory.
-            log_path: where its output goes.
+            directory: its working directory, where its log file is too.
             probe: says whether it is ready.
             url: its HTTPS address, for those who want to call it.
             env: its whole environment; ours when None.
-            start_timeout: seconds from start to ready before `start` gives up; many, as a busy machine takes long, and
-                a process that fails ends.
-            stop_grace: seconds it has to end after SIGTERM before it is killed.
+            limits: how long it may take to start and to stop.
         """
         self.name = name
-        self.log_path = log_path
+        self.log_path = directory / f"{name}.log"
         self.url = url
         self._command = [str(part) for part in command]
         self._directory = directory
         self._probe = probe
         self._env = dict(env) if env is not None else None
-        self._start_timeout = start_timeout
-        self._stop_grace = stop_grace
+        self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -136,7 +145,7 @@ class Component:
         try:
             if not kill and process.poll() is None:
                 self._signal(signal.SIGTERM)
-                deadline = time.monotonic() + self._stop_grace
+                deadline = time.monotonic() + self._limits.stop
                 while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (no event tells)
                     await asyncio.sleep(_POLL)
         finally:
@@ -188,7 +197,7 @@ class Component:
             raise SandboxError(f"{self.name} cannot be started: {error}") from error
 
     async def _wait_ready(self) -> None:
-        deadline = time.monotonic() + self._start_timeout
+        deadline = time.monotonic() + self._limits.start
         while True:
             self.check()
             missing = await self._probe()
@@ -196,7 +205,7 @@ class Component:
                 return
             if time.monotonic() > deadline:
                 raise SandboxError(
-                    f"{self.name} is not ready after {self._start_timeout:.0f} s ({missing});"
+                    f"{self.name} is not ready after {self._limits.start:.0f} s ({missing});"
                     f" its log ends:\n{self.log_tail()}"
                 )
             await asyncio.sleep(_POLL)

@@ -54,7 +54,6 @@ class SpotmixServe(Component):
                 *flags,
             ],
             directory=plane.directory,
-            log_path=plane.directory / f"{name}.log",
             probe=http_probe(f"{self.metrics_url}/readyz"),
             env={**os.environ, **env},
             url=f"http://{LOOPBACK}:{extender}/scheduler",

@@ -48,7 +48,6 @@ def component(binary: Path, folder: Path, nodes: str, *flags: str) -> Component:
         f"go-extender-{port}",
         [str(binary), "-addr", f"{LOOPBACK}:{port}", "-nodes", str(listing), *flags],
         directory=folder,
-        log_path=folder / f"go-extender-{port}.log",
         probe=tcp_probe(port),
         url=f"http://{LOOPBACK}:{port}",
     )

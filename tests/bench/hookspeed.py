@@ -83,7 +83,6 @@ def _go_server(binary: Path, folder: Path, pair: KeyPair) -> Component:
         "go-webhook",
         [str(binary), f"-addr={LOOPBACK}:{port}", f"-cert={pair.cert}", f"-key={pair.key}", f"-scheduler={SCHEDULER}"],
         directory=folder,
-        log_path=folder / "go-webhook.log",
         probe=tcp_probe(port),
         url=f"https://{LOOPBACK}:{port}",
     )

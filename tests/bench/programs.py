@@ -20,7 +20,7 @@ from typing import Any
 
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
-from extender.sandbox.process import READY, Component, Probe
+from extender.sandbox.process import READY, Component, Limits, Probe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -106,11 +106,10 @@ def python(name: str, module: str, arguments: Sequence[str], folder: Path, port:
         name,
         [sys.executable, "-m", module, *arguments],
         directory=folder,
-        log_path=folder / f"{name}.log",
         probe=tcp_probe(port),
         url=f"http://{LOOPBACK}:{port}",
         env=environment(),
-        start_timeout=120.0,
+        limits=Limits(start=120.0),
     )
 
 
@@ -148,11 +147,10 @@ class Serve(Component):
                 *flags,
             ],
             directory=folder,
-            log_path=folder / f"{name}.log",
             probe=http_probe(f"{self.metrics_url}/readyz"),
             url=f"http://{LOOPBACK}:{self.port}/scheduler",
             env=environment(),
-            start_timeout=180.0,
+            limits=Limits(start=180.0),
         )
 
     @property

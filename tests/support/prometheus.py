@@ -92,7 +92,6 @@ async def scraping(folder: Path, targets: Mapping[str, str], rules: Path) -> Asy
             f"--web.listen-address={url.removeprefix('http://')}",
         ],
         directory=folder,
-        log_path=folder / "prometheus.log",
         probe=http_probe(f"{url}/-/ready"),
     )
     await program.start()

@@ -58,7 +58,7 @@ class SchedulerScene:
         assert plane._assets is not None
         port = plane._ports.reserve()
         command = components.scheduler(plane._assets / "kube-scheduler", port, plane._credentials, kubeconfig, path)
-        component = Component(name, command, **plane._serving(name, port, "/healthz"))
+        component = Component(name, command, **plane._serving(port, "/healthz"))
         start = asyncio.create_task(component.start())
         try:
             yield component

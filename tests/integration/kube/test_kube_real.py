@@ -17,7 +17,7 @@ from extender.core.model.objects import Namespace, Object, OwnerRef, PodId
 from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.discovery import Discovery, NotWatchable
-from extender.kube.informers import ClusterFeed
+from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.patches import PodPatches
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
@@ -178,8 +178,7 @@ async def test_a_custom_owner_is_discovered_followed_and_given_up(client: ApiCli
         seen,
         lambda _key, _text: None,
         on_unavailable=lambda *what: told.set_result(what),
-        built_in=(),
-        drift_only=(),
+        options=FeedOptions(built_in=(), drift_only=()),
     )
     discovery = Discovery(client)
     assert isinstance(await discovery.find("argoproj.io/v1alpha1", "Rollout"), NotWatchable)

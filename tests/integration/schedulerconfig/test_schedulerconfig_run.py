@@ -44,7 +44,6 @@ class Plane:
             name,
             components.scheduler(assets / "kube-scheduler", port, credentials, kubeconfig, config),
             directory=self.plane.directory,
-            log_path=self.plane.directory / f"{name}.log",
             probe=https_probe(f"{url}/readyz", credentials),
             url=url,
         )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,8 +82,7 @@ class WatchReader:
             self.shown.append,
             self.notes.append,
             connect=self.script.connect,
-            timing=self.time.timing(),
-            now=lambda: entry(0).at,
+            timing=replace(self.time.timing(), now=lambda: entry(0).at),
         )
 
     async def watch(self, last: int = 0) -> None:

@@ -13,6 +13,7 @@ from support.doubles_servers import run_virtually
 from extender.core.model.errors import ConfigError, WireError
 from extender.kube.bundles import COLLECTIONS
 from extender.kube.certificates import MADE_BY_US, CertificateKeeper, Place, Serving
+from extender.kube.seams import Timing
 from extender.pki.rotation import CA, CA_KEY, CERT, KEY, Rules
 from extender.pki.x509 import Names, is_issued_by, issue, issue_ca, read_certificates, write_certificates, write_key
 from extender.wire.certificates_v1 import decode_configuration, decode_secret
@@ -46,7 +47,7 @@ class CertificateReplica:
             self._serve,
             lambda _name, text: self.reports.append(text),
             told=self.told.append,
-            now=now,
+            timing=Timing(now=now),
         )
         self.task = asyncio.create_task(self.keeper.run())
 

@@ -28,7 +28,7 @@ from unit.kube.fake_api import (
 from extender.core.model.errors import ApiError
 from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import ApiClient
-from extender.kube.reflector import Reflector
+from extender.kube.reflector import Reflector, WatchOptions
 from extender.kube.resources import NAMESPACES
 
 
@@ -69,7 +69,7 @@ async def follow(
             world.store,
             lambda _key, text: world.reports.append(text),
             timing=time.timing(),
-            **options,  # type: ignore[arg-type]
+            options=WatchOptions(**options),  # type: ignore[arg-type]
         )
         task = asyncio.create_task(world.reflector.run())
         try:
@@ -393,7 +393,7 @@ async def test_an_optional_resource_gives_up_when_it_may_not_be_listed(
             Store(),
             lambda _k, _t: None,
             timing=time.timing(),
-            optional=True,
+            options=WatchOptions(optional=True),
         )
         with pytest.raises(ApiError, match=str(status)):
             await reflector.run()

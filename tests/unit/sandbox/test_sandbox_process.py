@@ -16,7 +16,7 @@ import pytest
 from extender.core.model.errors import SandboxError
 from extender.sandbox.ports import PortReservations, free_port
 from extender.sandbox.probes import http_probe, socket_probe
-from extender.sandbox.process import READY, Component, Probe
+from extender.sandbox.process import READY, Component, Limits, Probe
 from extender.sandbox.rundir import RunDirectory, sweep
 
 SLEEPS = ("/bin/sh", "-c", "echo started; exec sleep 60")
@@ -25,7 +25,7 @@ IGNORES_SIGTERM = ("/bin/sh", "-c", "trap '' TERM; echo started; while :; do sle
 
 def says(tmp_path: Path, text: str) -> Probe:
     async def probe() -> str:
-        log = tmp_path / "log"
+        log = tmp_path / "thing.log"
         return READY if log.exists() and text in log.read_text() else "nothing said yet"
 
     return probe
@@ -36,10 +36,8 @@ def component(tmp_path: Path, *command: str, start_timeout: float = 20.0, stop_g
         "thing",
         command,
         directory=tmp_path,
-        log_path=tmp_path / "log",
         probe=says(tmp_path, "started"),
-        start_timeout=start_timeout,
-        stop_grace=stop_grace,
+        limits=Limits(start_timeout, stop_grace),
     )
 
 
@@ -141,7 +139,7 @@ async def ready():
 
 async def main():
     folder = Path(sys.argv[1])
-    thing = Component("thing", ["/bin/sleep", "60"], directory=folder, log_path=folder / "log", probe=ready)
+    thing = Component("thing", ["/bin/sleep", "60"], directory=folder, probe=ready)
     await thing.start()
     print(thing.pid, flush=True)
     await asyncio.sleep(60)
