@@ -101,7 +101,7 @@ class _Mutator:
     def _of_statement(self, node: ast.stmt) -> Iterator[Mutant]:
         if isinstance(node, (ast.If, ast.While)):
             yield self._mutant(node.test, f"(not ({ast.unparse(node.test)}))")
-        elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+        elif isinstance(node, ast.Return) and node.value is not None and not _is_as_none(node.value):
             yield self._mutant(node, "return None")
         elif _may_be_dropped(node):
             yield self._mutant(node, "pass")
@@ -170,8 +170,9 @@ def _may_be_dropped(node: ast.stmt) -> bool:
     return False
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_as_none(node: ast.expr) -> bool:
+    """Whether a value is None, or False, which whoever asks a yes-or-no question cannot tell from it."""
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _is_text(node: ast.expr) -> bool:

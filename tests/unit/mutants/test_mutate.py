@@ -33,6 +33,7 @@ def changes(source: str) -> set[str]:
         ("if a:\n    b()", {"a => (not a)", "b() => pass"}),
         ("while a:\n    break", {"a => (not a)", "break => pass"}),
         ("def f():\n    return a", {"return a => return None"}),
+        ("def f():\n    return False", {"False => (True)"}),
         ("def f():\n    raise a", {"raise a => pass"}),
         ("a.b = c", {"a.b = c => pass"}),
         ("a += b", {"a += b => pass"}),

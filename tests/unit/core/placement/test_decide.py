@@ -116,6 +116,10 @@ def test_wait_rejects_and_keeps_the_seat(world: World) -> None:
     owner = world.deployment("web", 2, spot_percentage=50, when_unsatisfiable="wait")
     assert reasons(world, owner, offered, 2) == [Reason.SEAT, Reason.WAIT_CLASS]
     assert world.split(owner) == {"on-demand": 1, "spot": 1}
+    # A node of its class wakes it, and no time does.
+    waiting = world.state.waiting.get("pod-1")
+    assert waiting is not None
+    assert waiting.wake_at == 0.0
     world.nodes(spot=1)
     _, decision = world.place(owner, [*offered, "spot-0"], uid="pod-1")
     assert decision.nodes == ["spot-0"]
