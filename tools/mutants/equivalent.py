@@ -12,10 +12,11 @@ FILE = Path(__file__).with_name("equivalent.toml")
 
 @dataclass(frozen=True, slots=True)
 class Equivalent:
-    """An entry of the list; `scope` and `change` are those of `Mutant`, which outlive a change of line numbers."""
+    """An entry of the list; the rest is as in `Mutant`, and outlives a change of line numbers."""
 
     module: str
     scope: str
+    at: str
     change: str
     why: str
 
@@ -36,11 +37,14 @@ def equivalents(text: str) -> list[Equivalent]:
 
 def is_listed(mutant: Mutant, entries: Iterable[Equivalent]) -> bool:
     """Whether an entry speaks of a mutant."""
-    key = (mutant.module, mutant.scope, mutant.change)
-    return any((entry.module, entry.scope, entry.change) == key for entry in entries)
+    return any(_key(entry) == _key(mutant) for entry in entries)
 
 
 def stale(entries: Iterable[Equivalent], mutants: Iterable[Mutant]) -> list[Equivalent]:
     """Entries that speak of no mutant any more."""
-    known = {(mutant.module, mutant.scope, mutant.change) for mutant in mutants}
-    return [entry for entry in entries if (entry.module, entry.scope, entry.change) not in known]
+    known = {_key(mutant) for mutant in mutants}
+    return [entry for entry in entries if _key(entry) not in known]
+
+
+def _key(of: Mutant | Equivalent) -> tuple[str, str, str, str]:
+    return of.module, of.scope, of.at, of.change

@@ -37,6 +37,7 @@ class Mutant:
         before: the source text that is replaced.
         after: the text in its place.
         start: the first byte of `before` in the UTF-8 text of the module.
+        at: the text of the line where the change begins, without what indents it.
     """
 
     module: str
@@ -45,6 +46,7 @@ class Mutant:
     before: str
     after: str
     start: int
+    at: str
 
     def apply(self, source: str) -> str:
         """The module's source with the change in it."""
@@ -110,7 +112,8 @@ class _Mutator:
         start = self._starts[node.lineno - 1] + node.col_offset
         end = self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         before = self._source[start:end].decode()
-        return Mutant(self._module, node.lineno, ".".join(self._scope), before, after, start)
+        at = self._source[self._starts[node.lineno - 1] : self._starts[node.lineno]].decode().strip()
+        return Mutant(self._module, node.lineno, ".".join(self._scope), before, after, start, at)
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:

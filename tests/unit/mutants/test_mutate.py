@@ -69,6 +69,7 @@ def test_a_mutant_is_the_source_but_for_one_place() -> None:
     found = mutants(SOURCE, "a.py")
     (flipped,) = [mutant for mutant in found if mutant.after == "(größe > 10)"]
     assert (flipped.line, flipped.scope, flipped.before) == (5, "A.f", "größe >= 10")
+    assert flipped.at == 'text = "ü"; wide = größe >= 10'
     assert flipped.apply(SOURCE) == SOURCE.replace("größe >= 10", "(größe > 10)")
     (dropped,) = [mutant for mutant in found if mutant.after == "return None"]
     assert dropped.change == "return self.g( wide, größe - 1, ) => return None"
@@ -98,6 +99,7 @@ EQUIVALENT = """
 [[mutant]]
 module = "a.py"
 scope = "A.f"
+at = 'text = "ü"; wide = größe >= 10'
 change = "größe >= 10 => (größe > 10)"
 why = "It is never ten."
 """
@@ -139,7 +141,7 @@ def test_a_mutant_is_tried_in_a_copy_that_is_gone_afterwards(tmp_path: Path) -> 
         assert not (copy.root / ".secret").exists()
         assert copy.check([module]) == ""
         assert copy.run(by_change["return a => return None"]) is Outcome.KILLED
-        survivor = Mutant(module, 4, "f", "return a", "return (a)", source.index("return a"))
+        survivor = Mutant(module, 4, "f", "return a", "return (a)", source.index("return a"), "return a")
         assert copy.run(survivor) is Outcome.SURVIVED
         assert (copy.root / module).read_text() == source
     assert not copy.root.exists()
