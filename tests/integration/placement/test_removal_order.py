@@ -16,7 +16,7 @@ from support.patience import eventually
 
 from extender.core.model.classes import ClassRules
 from extender.core.policy.workloads import PolicyRules
-from extender.core.scalein.removal_order import removal_order
+from extender.core.scalein.removal_order import deletion_cost, removal_order
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -95,13 +95,15 @@ class Case:
 
     def _leaves_before(self, one: PodRecord, other: PodRecord, now: float) -> bool:
         """Not so of pods that leave one before the other in a circle, and of those that nothing tells apart."""
-        alike = _told_apart_by(one) == _told_apart_by(other)
+        alike = self.told_apart_by(one) == self.told_apart_by(other)
         return not alike and removal_order([one, other], self.related, now)[0] is one
 
-
-def _told_apart_by(pod: PodRecord) -> tuple[object, ...]:
-    since = pod.ready_since if pod.ready else None
-    return (pod.node_name, pod.pending, pod.ready, pod.cost, since, pod.created)
+    def told_apart_by(self, pod: PodRecord) -> tuple[object, ...]:
+        """All that the controller looks at, but the UID."""
+        crowd = sum(each.node_name == pod.node_name for each in self.related)
+        since = pod.ready_since if pod.ready else None
+        cost = deletion_cost(pod.cost)
+        return (pod.node is not None, pod.pending, pod.ready, cost, crowd, since, pod.created)
 
 
 def _text(seconds: float) -> str:
@@ -263,7 +265,7 @@ async def test_the_controller_deletes_the_pods_that_come_first(fleet: Fleet) -> 
 
 def describe(case: Case, now: float) -> str:
     return "; ".join(
-        f"{pod.name} {pod.uid} {_told_apart_by(pod)}" for pod in removal_order(case.records, case.related, now)
+        f"{pod.name} {pod.uid} {case.told_apart_by(pod)}" for pod in removal_order(case.records, case.related, now)
     )
 
 
