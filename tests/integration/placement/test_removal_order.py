@@ -35,6 +35,8 @@ NODES = [f"on-demand-{number}" for number in range(3)]
 CRITERIA = ("node", "phase", "ready", "cost", "crowd", "ready_since")
 MAGNITUDES = (400, 800, 1600, 100_000, 200_000)
 """Ages in seconds, far enough from a power of two of nanoseconds for their order of magnitude to stay in a slow run."""
+MOMENT = 0.2
+"""Seconds; creation times differ by whole ones."""
 SENTINEL = "sentinel"
 CLUSTER = "removal"
 
@@ -88,7 +90,10 @@ class Case:
     def is_certain(self, now: float) -> bool:
         """Whether the controller has one right answer, from before it was asked until `now`."""
         chosen = self.choose(now)
-        if {pod.uid for pod in chosen} != {pod.uid for pod in self.choose(self.before)}:
+        uids = {pod.uid for pod in chosen}
+        # Meanwhile one age after the other comes to the next magnitude.
+        moments = (self.before + step * MOMENT for step in range(int((now - self.before) / MOMENT) + 1))
+        if any({pod.uid for pod in self.choose(moment)} != uids for moment in moments):
             return False
         kept = [pod for pod in self.records if pod not in chosen]
         return all(self._leaves_before(one, other, now) for one in chosen for other in kept)
