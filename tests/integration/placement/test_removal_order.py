@@ -16,7 +16,7 @@ from support.patience import eventually
 
 from extender.core.model.classes import ClassRules
 from extender.core.policy.workloads import PolicyRules
-from extender.core.scalein.removal_order import deletion_cost, removal_order
+from extender.core.scalein.removal_order import _magnitude, deletion_cost, removal_order
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -89,14 +89,22 @@ class Case:
 
     def is_certain(self, now: float) -> bool:
         """Whether the controller has one right answer, from before it was asked until `now`."""
-        chosen = self.choose(now)
-        uids = {pod.uid for pod in chosen}
-        # Meanwhile one age after the other comes to the next magnitude.
-        moments = (self.before + step * MOMENT for step in range(int((now - self.before) / MOMENT) + 1))
-        if any({pod.uid for pod in self.choose(moment)} != uids for moment in moments):
-            return False
+        uids = {pod.uid for pod in self.choose(now)}
+        seen: set[tuple[object, ...]] = set()
+        # Meanwhile one age after the other comes to the next magnitude, and each time the order may be another.
+        for step in range(int((now - self.before) / MOMENT) + 2):
+            moment = min(now, self.before + step * MOMENT)
+            ages = tuple((_magnitude(pod.created, moment), _magnitude(pod.ready_since, moment)) for pod in self.records)
+            if ages not in seen and not self._is_certain_at(moment, uids):
+                return False
+            seen.add(ages)
+        return True
+
+    def _is_certain_at(self, moment: float, uids: set[str]) -> bool:
+        chosen = self.choose(moment)
         kept = [pod for pod in self.records if pod not in chosen]
-        return all(self._leaves_before(one, other, now) for one in chosen for other in kept)
+        alone = all(self._leaves_before(one, other, moment) for one in chosen for other in kept)
+        return alone and {pod.uid for pod in chosen} == uids
 
     def _leaves_before(self, one: PodRecord, other: PodRecord, now: float) -> bool:
         """Not so of pods that leave one before the other in a circle, and of those that nothing tells apart."""
