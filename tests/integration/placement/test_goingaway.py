@@ -127,7 +127,13 @@ class Lot:
         if kind == "StatefulSet":
             spec |= {"serviceName": "web", "podManagementPolicy": "Parallel"}
         spec["template"] = pod_template({"app": "web"}, **self.pod(**pod))
-        await self.cluster.create(kind, "web", spec, policy(spot_percentage=50))
+        if kind == "ReplicationController":
+            # A kind that is met by discovery: one pod makes it known before the others come.
+            await self.cluster.create(kind, "web", {**spec, "replicas": 1}, policy(spot_percentage=50))
+            await self.cluster.expect("web", on_demand=1)
+            await self.cluster.patch(kind, "web", {"spec": {"replicas": 8}})
+        else:
+            await self.cluster.create(kind, "web", spec, policy(spot_percentage=50))
         await self.cluster.expect("web", spot=4, on_demand=4)
         nodes = list((await self.where()).values())
         self.calm, self.busy = sorted((self.busy, self.calm), key=nodes.count)
