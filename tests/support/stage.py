@@ -19,15 +19,10 @@ ZONES = ("a", "b", "c")
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
 _ERROR = re.compile(r"^[EF]\d{4} ")
 NO_VARIABLES: Mapping[str, str] = {}
-_NOT_OURS = (
-    "reflector.go",
-    "leaderelection",
-    "connection refused",
-    "event_broadcaster",
-    "failed to list",
-    "the object has been modified",
+_NOT_OURS = re.compile(
+    "reflector.go|leaderelection|connection refused|event_broadcaster|failed to list|the object has been modified"
     # A test ends, and its pods with it, while the scheduler still preempts for one of them.
-    "Could not get the updated preemptor pod object",
+    r"|Could not get the updated preemptor pod object.*not found"
 )
 
 
@@ -101,7 +96,7 @@ class Stage:
             log.seek(self._log_offset)
             text = log.read().decode(errors="replace")
             self._log_offset = log.tell()
-        return [line for line in text.splitlines() if _ERROR.match(line) and not any(n in line for n in _NOT_OURS)]
+        return [line for line in text.splitlines() if _ERROR.match(line) and not _NOT_OURS.search(line)]
 
     def metric(self, line_start: str) -> float | None:
         """The value of the metric line that starts so; None when there is none."""
