@@ -27,11 +27,11 @@ class PodMetadata(Identity, frozen=True, rename="camel", gc=False):
 
 
 class PodCondition(Struct, frozen=True, rename="camel", gc=False):
-    """A condition of a pod. Of the few that it has the time of one is read, so that it stays a text."""
+    """A condition of a pod: `TimedCondition` without the reason, which nobody asks here."""
 
     type: str = ""
     status: str = ""
-    last_transition_time: str | None = None
+    last_transition_time: datetime | None = None
 
 
 class PodStatus(Struct, frozen=True, rename="camel", gc=False):
@@ -98,11 +98,13 @@ class PodReader:
         ready = unscheduled = False
         ready_after = 0
         for condition in status.conditions or ():
-            if condition.type == "Ready":
+            kind = condition.type
+            if kind == "Ready":
                 ready = condition.status == "True"
-                if ready and condition.last_transition_time is not None:
-                    ready_after = int(datetime.fromisoformat(condition.last_transition_time).timestamp() - created)
-            elif condition.type == "PodScheduled":
+                since = condition.last_transition_time
+                if ready and since is not None:
+                    ready_after = int(since.timestamp() - created)
+            elif kind == "PodScheduled":
                 unscheduled = condition.status == "False"
         raw_labels = bytes(meta.labels)
         labels = _shared_labels(raw_labels)
@@ -124,7 +126,7 @@ class PodReader:
             labels=labels,
             constraints=to_constraints(raw.spec, meta.name, labels, raw_labels),
             pending=status.phase == "Pending",
-            due=_seconds(due),
+            due=due.timestamp() if due is not None else 0.0,
             protection=protection,
             ready_after=ready_after,
         )
@@ -141,7 +143,3 @@ class PodReader:
             return cost, None
         opt_outs = [(key, value) for key, value in zip(self._opt_outs, said, strict=True) if value is not None]
         return cost, pod_protection(opt_outs, created)
-
-
-def _seconds(time: datetime | None) -> float:
-    return time.timestamp() if time is not None else 0.0
