@@ -75,7 +75,7 @@ def traced_app(app: App, tracer: Tracer, names: Mapping[str, str]) -> App:
     return TracedApp(app, tracer, names) if tracer.on else app
 
 
-class Client(Protocol):
+class HeadedApi(Protocol):
     """An API client that can be given headers; `ApiClient` is one."""
 
     async def base_url(self) -> str:
@@ -104,7 +104,7 @@ class TracedApi:
         tracer: makes spans.
     """
 
-    def __init__(self, client: Client, tracer: Tracer) -> None:
+    def __init__(self, client: HeadedApi, tracer: Tracer) -> None:
         self._client = client
         self._tracer = tracer
 

@@ -8,7 +8,7 @@ not slowed by throttles that measure nothing here.
 from collections.abc import Sequence
 from pathlib import Path
 
-from extender.sandbox.credentials import Credentials
+from extender.sandbox.credentials import PlaneCredentials
 from extender.sandbox.ports import LOOPBACK
 
 # etcd takes a Unix socket only as unix://HOST:PORT and makes the relative file "HOST:PORT" of it. A socket in
@@ -69,7 +69,7 @@ def etcd(binary: Path, run: Path) -> list[str | Path]:
     ]
 
 
-def apiserver(binary: Path, port: int, credentials: Credentials, flags: Sequence[str]) -> list[str | Path]:
+def apiserver(binary: Path, port: int, credentials: PlaneCredentials, flags: Sequence[str]) -> list[str | Path]:
     """Return kube-apiserver's command line; it has to run in the run directory, where etcd's socket is."""
     return [
         binary,
@@ -99,7 +99,7 @@ def apiserver(binary: Path, port: int, credentials: Credentials, flags: Sequence
     ]
 
 
-def controller_manager(binary: Path, port: int, credentials: Credentials, kubeconfig: Path) -> list[str | Path]:
+def controller_manager(binary: Path, port: int, credentials: PlaneCredentials, kubeconfig: Path) -> list[str | Path]:
     """Return kube-controller-manager's command line."""
     return [
         binary,
@@ -121,7 +121,9 @@ def controller_manager(binary: Path, port: int, credentials: Credentials, kubeco
     ]
 
 
-def scheduler(binary: Path, port: int, credentials: Credentials, kubeconfig: Path, config: Path) -> list[str | Path]:
+def scheduler(
+    binary: Path, port: int, credentials: PlaneCredentials, kubeconfig: Path, config: Path
+) -> list[str | Path]:
     """Return kube-scheduler's command line; what it decides with is in its configuration file."""
     return [
         binary,
@@ -131,7 +133,7 @@ def scheduler(binary: Path, port: int, credentials: Credentials, kubeconfig: Pat
     ]
 
 
-def _listen(port: int, credentials: Credentials) -> list[str]:
+def _listen(port: int, credentials: PlaneCredentials) -> list[str]:
     return [
         f"--bind-address={LOOPBACK}",
         f"--secure-port={port}",

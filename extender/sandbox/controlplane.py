@@ -14,10 +14,10 @@ from extender.core.model.errors import SandboxError
 from extender.kube.client import ApiClient
 from extender.sandbox import components
 from extender.sandbox.assets import find_assets
-from extender.sandbox.credentials import Credentials
+from extender.sandbox.credentials import PlaneCredentials
 from extender.sandbox.ports import LOOPBACK, PortReservations
 from extender.sandbox.probes import https_probe, socket_probe
-from extender.sandbox.process import Component, Limits
+from extender.sandbox.process import Component, Deadlines
 from extender.sandbox.rundir import RunDirectory
 from extender.sandbox.schedulerconfig import SchedulerConfig, complete
 
@@ -213,7 +213,7 @@ class ControlPlane:
     def _prepare(self, assets: Path) -> None:
         self._run = RunDirectory(self._base, keep=self._keep)
         self.directory = run = self._run.path
-        self._credentials = Credentials(run)
+        self._credentials = PlaneCredentials(run)
         ports = [self._ports.reserve() for _ in range(2)]
         self.url = f"https://{LOOPBACK}:{ports[0]}"
         self.kubeconfig = self.write_kubeconfig("admin", (ADMIN_GROUP,))
@@ -231,7 +231,7 @@ class ControlPlane:
             env={**os.environ, **components.APISERVER_ENV},
             # It would wait up to a minute for watches that clients never end; requests under way need far
             # less.
-            limits=Limits(stop=1.0),
+            deadlines=Deadlines(stop=1.0),
         )
         # Its controllers share its identity instead of an account each, so it has to be able to do anything.
         controller_manager = self.write_kubeconfig("system:kube-controller-manager", (ADMIN_GROUP,))

@@ -37,7 +37,7 @@ class KeyPair:
     key: bytes
 
 
-class Credentials:
+class PlaneCredentials:
     """The certificate authority and what it signed, as files (keys mode 0600) in one directory.
 
     Attributes:

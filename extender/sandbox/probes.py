@@ -6,13 +6,13 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from extender.sandbox.credentials import Credentials
+from extender.sandbox.credentials import PlaneCredentials
 from extender.sandbox.process import READY, Probe
 
 _TIMEOUT = 3.0
 
 
-def https_probe(url: str, credentials: Credentials) -> Probe:
+def https_probe(url: str, credentials: PlaneCredentials) -> Probe:
     """Return a probe that is content with a 200 from `url`, asked as system:masters over TLS 1.2 or newer."""
     context = ssl.create_default_context(cafile=str(credentials.ca_path))
     context.load_cert_chain(credentials.probe)

@@ -46,7 +46,7 @@ def dies_with_us(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _WRAPPER, str(os.getpid()), *command]
 
 
-class Limits(NamedTuple):
+class Deadlines(NamedTuple):
     """How long a process may take, in seconds.
 
     `start` is from its start to ready before it is given up; many, as a busy machine takes long, and a process that
@@ -57,7 +57,7 @@ class Limits(NamedTuple):
     stop: float = 5.0
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_DEADLINES = Deadlines()
 
 
 class Component:
@@ -78,7 +78,7 @@ class Component:
         probe: Probe,
         url: str = "",
         env: Mapping[str, str] | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
         """Describe the process; nothing is started.
 
@@ -89,7 +89,7 @@ class Component:
             probe: says whether it is ready.
             url: its HTTPS address, for those who want to call it.
             env: its whole environment; ours when None.
-            limits: how long it may take to start and to stop.
+            deadlines: how long it may take to start and to stop.
         """
         self.name = name
         self.log_path = directory / f"{name}.log"
@@ -98,7 +98,7 @@ class Component:
         self._directory = directory
         self._probe = probe
         self._env = dict(env) if env is not None else None
-        self._limits = limits
+        self._deadlines = deadlines
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -145,7 +145,7 @@ class Component:
         try:
             if not kill and process.poll() is None:
                 self._signal(signal.SIGTERM)
-                deadline = time.monotonic() + self._limits.stop
+                deadline = time.monotonic() + self._deadlines.stop
                 while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (no event tells)
                     await asyncio.sleep(_POLL)
         finally:
@@ -197,7 +197,7 @@ class Component:
             raise SandboxError(f"{self.name} cannot be started: {error}") from error
 
     async def _wait_ready(self) -> None:
-        deadline = time.monotonic() + self._limits.start
+        deadline = time.monotonic() + self._deadlines.start
         while True:
             self.check()
             missing = await self._probe()
@@ -205,7 +205,7 @@ class Component:
                 return
             if time.monotonic() > deadline:
                 raise SandboxError(
-                    f"{self.name} is not ready after {self._limits.start:.0f} s ({missing});"
+                    f"{self.name} is not ready after {self._deadlines.start:.0f} s ({missing});"
                     f" its log ends:\n{self.log_tail()}"
                 )
             await asyncio.sleep(_POLL)

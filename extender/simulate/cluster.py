@@ -21,7 +21,7 @@ from extender.simulate.kubelet import Kubelets
 from extender.simulate.machines import NodePool, PoolSpec
 from extender.simulate.meter import Meter
 from extender.simulate.prices import Prices
-from extender.simulate.scheduler import Scheduler, SchedulerOptions
+from extender.simulate.scheduler import SchedulerOptions, SimulatedScheduler
 from extender.simulate.spotmix import SpotmixOptions, VirtualSpotmix
 from extender.simulate.truth import Truth
 
@@ -90,7 +90,9 @@ class Cluster:
         self.controllers = Controllers(self.api)
         self.budgets = DisruptionController(self.api)
         self.spotmix = VirtualSpotmix(self.api, options.rules, options.spotmix) if options.spotmix is not None else None
-        self.scheduler = Scheduler(self.api, self.truth, self.spotmix, Random(ties), options.scheduler, self.refused)
+        self.scheduler = SimulatedScheduler(
+            self.api, self.truth, self.spotmix, Random(ties), options.scheduler, self.refused
+        )
         self.drift: VirtualDrift | None = None
         if self.spotmix is not None:
             self.api.admit = self._admit

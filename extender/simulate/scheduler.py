@@ -54,7 +54,7 @@ class _Attempt(Struct, eq=False):
     back: Timer | None = None
 
 
-class Scheduler(Watcher):
+class SimulatedScheduler(Watcher):
     """Places pods one after another, as kube-scheduler does.
 
     Args:

@@ -20,7 +20,7 @@ from typing import Any
 
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
-from extender.sandbox.process import READY, Component, Limits, Probe
+from extender.sandbox.process import READY, Component, Deadlines, Probe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -109,7 +109,7 @@ def python(name: str, module: str, arguments: Sequence[str], folder: Path, port:
         probe=tcp_probe(port),
         url=f"http://{LOOPBACK}:{port}",
         env=environment(),
-        limits=Limits(start=120.0),
+        deadlines=Deadlines(start=120.0),
     )
 
 
@@ -150,7 +150,7 @@ class Serve(Component):
             probe=http_probe(f"{self.metrics_url}/readyz"),
             url=f"http://{LOOPBACK}:{self.port}/scheduler",
             env=environment(),
-            limits=Limits(start=180.0),
+            deadlines=Deadlines(start=180.0),
         )
 
     @property

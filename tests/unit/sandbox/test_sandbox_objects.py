@@ -11,7 +11,7 @@ import yaml
 
 from extender.core.model.errors import SandboxError
 from extender.sandbox.bulk import bulk
-from extender.sandbox.credentials import Credentials
+from extender.sandbox.credentials import PlaneCredentials
 from extender.sandbox.nodes import SimNode, node_pool
 from extender.sandbox.podstatus import RUN_FOR, SandboxPod, ended, running
 from extender.sandbox.schedulerconfig import complete
@@ -156,7 +156,7 @@ def test_a_wrong_configuration_is_told(config: Any, text: str) -> None:
 
 
 async def test_both_sides_of_tls_accept_each_other_strictly(tmp_path: Path) -> None:
-    credentials = Credentials(tmp_path)
+    credentials = PlaneCredentials(tmp_path)
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(credentials.ca_path))
     server_side.load_cert_chain(credentials.serving_path, credentials.serving_key_path)
     server_side.verify_mode = ssl.CERT_REQUIRED
@@ -182,7 +182,7 @@ async def test_both_sides_of_tls_accept_each_other_strictly(tmp_path: Path) -> N
 
 
 def test_keys_are_private_and_kubeconfigs_need_no_other_file(tmp_path: Path) -> None:
-    credentials = Credentials(tmp_path)
+    credentials = PlaneCredentials(tmp_path)
     path = credentials.write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1", "ann", ("a", "b"))
     for private in (path, credentials.serving_key_path, credentials.service_account_key_path, credentials.probe):
         assert private.stat().st_mode & 0o077 == 0

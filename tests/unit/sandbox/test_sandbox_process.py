@@ -16,7 +16,7 @@ import pytest
 from extender.core.model.errors import SandboxError
 from extender.sandbox.ports import PortReservations, free_port
 from extender.sandbox.probes import http_probe, socket_probe
-from extender.sandbox.process import READY, Component, Limits, Probe
+from extender.sandbox.process import READY, Component, Deadlines, Probe
 from extender.sandbox.rundir import RunDirectory, sweep
 
 SLEEPS = ("/bin/sh", "-c", "echo started; exec sleep 60")
@@ -37,7 +37,7 @@ def component(tmp_path: Path, *command: str, start_timeout: float = 20.0, stop_g
         command,
         directory=tmp_path,
         probe=says(tmp_path, "started"),
-        limits=Limits(start_timeout, stop_grace),
+        deadlines=Deadlines(start_timeout, stop_grace),
     )
 
 
