@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from extender.kube.client import ApiClient
@@ -66,6 +66,8 @@ async def opened_pair(
     flags: Callable[[str], Sequence[str]] = lambda _: (),
     *,
     streams: PodStreams | None = None,
+    environ: Callable[[str], Mapping[str, str]] = lambda _: {},
+    before: Callable[[ControlPlane], Awaitable[None]] | None = None,
 ) -> AsyncIterator[tuple[Pair, Cluster]]:
     """A control plane whose scheduler asks two replicas through a Service, and a namespace on it.
 
@@ -73,6 +75,8 @@ async def opened_pair(
         times: settings of leader election, in seconds.
         flags: further flags of a replica, by its name.
         streams: forwards ports of the pods.
+        environ: further environment variables of a replica, by its name.
+        before: is awaited once the control plane is up, before the replicas are.
     """
     async with contextlib.AsyncExitStack() as stack:
         apiserver_flags = streams.apiserver_flags if streams is not None else ()
@@ -81,6 +85,8 @@ async def opened_pair(
         await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes())
         await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
+        if before is not None:
+            await before(plane)
         if streams is not None:
             await stack.enter_async_context(streams.running(api, [f"{SYSTEM}/{name}" for name in REPLICAS]))
         shared = ["--leader-election-enabled", "true", "--log-level", "debug"]
@@ -88,7 +94,8 @@ async def opened_pair(
             shared += [f"--leader-election-{name}", f"{stretched(seconds):.1f}s"]
         replicas = {}
         for name in REPLICAS:
-            replica = SpotmixServe(plane, *shared, *flags(name), name=name, POD_NAME=name, POD_NAMESPACE=SYSTEM)
+            named = {"POD_NAME": name, "POD_NAMESPACE": SYSTEM, **environ(name)}
+            replica = SpotmixServe(plane, *shared, *flags(name), name=name, **named)
             # Nobody runs it, and no scheduler asks about it: it has a node, without `streams` one that does not exist.
             port = int(replica.api_target.rpartition(":")[2])
             await make_pod(api, SYSTEM, name, {"api": port}, node=NODE if streams is not None else "elsewhere")

@@ -21,6 +21,7 @@ from extender.sandbox.progress import Progress
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = Path(__file__).resolve().parent
 PROMETHEUS = ("prometheus", "promtool")
+FAKETIME = "libfaketime.so.1"
 
 
 def helm() -> Path:
@@ -50,20 +51,30 @@ def prometheus() -> Path:
     folders = {Path(path).parent for path in found.values() if path is not None}
     if all(found.values()) and len(folders) == 1:
         return folders.pop()
-    cache = cache_home() / "tools" / f"prometheus-debian-{host_platform()}"
-    if missing_binaries(cache, PROMETHEUS):
+    return _of_debian("prometheus", PROMETHEUS)
+
+
+def faketime() -> Path:
+    """The library of libfaketime, which gives a process another clock."""
+    return _of_debian("libfaketime", (FAKETIME,)) / FAKETIME
+
+
+def _of_debian(package: str, files: Sequence[str]) -> Path:
+    """A folder with files of a Debian package."""
+    cache = cache_home() / "tools" / f"{package}-debian-{host_platform()}"
+    if missing_binaries(cache, files):
         with Progress() as progress:
 
             def make(folder: Path) -> None:
-                progress.step("getting Debian's prometheus package, once")
-                _unpack("prometheus", folder, PROMETHEUS)
+                progress.step(f"getting Debian's {package} package, once")
+                _unpack(package, folder, files)
 
-            fill(cache, make, progress, threading.Event(), PROMETHEUS)
+            fill(cache, make, progress, threading.Event(), files)
     return cache
 
 
-def _unpack(package: str, folder: Path, programs: Sequence[str]) -> None:
-    """Put programs of a Debian package into a folder. Needs no rights: apt keeps its lists there for the time."""
+def _unpack(package: str, folder: Path, files: Sequence[str]) -> None:
+    """Put files of a Debian package into a folder. Needs no rights: apt keeps its lists there for the time."""
     state, root = folder / "apt", folder / "root"
     for part in ("lists/partial", "cache/archives/partial"):
         (state / part).mkdir(parents=True)
@@ -78,8 +89,11 @@ def _unpack(package: str, folder: Path, programs: Sequence[str]) -> None:
     _run([*apt, "download", package], state)
     (archive,) = state.glob(f"{package}_*.deb")
     _run(["dpkg-deb", "--extract", str(archive), str(root)], state)
-    for program in programs:
-        (root / "usr" / "bin" / program).rename(folder / program)
+    for name in files:
+        (found,) = (*root.glob(f"usr/bin/{name}"), *root.glob(f"usr/lib/**/{name}"))
+        # A library is made executable too: the cache tells whole files from others by that.
+        found.chmod(0o755)
+        found.rename(folder / name)
     for left in (state, root):
         shutil.rmtree(left)
 
@@ -89,7 +103,8 @@ def _run(command: Sequence[str], folder: Path) -> None:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     except OSError as error:
         raise SandboxError(
-            f"{command[0]} cannot be run: {error}; put {' and '.join(PROMETHEUS)} on the PATH"
+            f"{command[0]} cannot be run: {error}; Debian's packages need it, or put "
+            f"{' and '.join(PROMETHEUS)} on the PATH"
         ) from error
     if done.returncode:
         raise SandboxError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
