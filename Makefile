@@ -5,12 +5,13 @@ READY := .venv/.ready
 STAY ?=
 ARGS ?=
 MUTANTS ?=
+CHAOS ?=
 # Tests run side by side, see tests/support/lanes.py; what one lane compiles the others need not.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format mutants bench manifests dashboards reference llms proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos mutants bench manifests dashboards reference llms proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +60,9 @@ test: lint types layers controlplane tools ## everything, on a real control plan
 
 test-nightly: $(READY) ## what test-fast runs, its properties with twenty times as many examples
 	@$(PYTEST) -m 'not controlplane and not tools' --hypothesis-profile nightly --timeout 3600
+
+chaos: controlplane ## play faults on a real control plane for 15 minutes; CHAOS=--help says more
+	@PYTHONPATH=tests:tools $(BIN)/python -m chaos $(CHAOS)
 
 mutants: $(READY) ## does a unit test fail when the core is wrong? minutes; MUTANTS=--help says more
 	@PYTHONPATH=tools $(BIN)/python -m mutants $(MUTANTS)

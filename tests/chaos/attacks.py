@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import random
 import ssl
@@ -109,7 +110,7 @@ def _spoil(body: Any, rng: random.Random) -> None:
         key: Any = rng.choice(list(body)) if isinstance(body, dict) else rng.randrange(len(body))
         inner = body[key]
         if not isinstance(inner, (dict, list)) or not inner or rng.random() < 1 / 3:
-            body[key] = rng.choice(_ODD)
+            body[key] = copy.deepcopy(rng.choice(_ODD))
             return
         body = inner
 

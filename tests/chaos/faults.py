@@ -1,21 +1,26 @@
 """What goes wrong. Each fault begins, lasts a while, and ends by itself."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 
-from support.patience import stretched
+import aiohttp
+from support.patience import eventually, stretched
 
 from chaos.attacks import fuzz, half_open
 from chaos.proxy import GONE, INTERNAL
 from chaos.scene import Scene
+from extender.sandbox.spotmix import SpotmixServe
 
 Fault = Callable[[Scene], Awaitable[None]]
 _WHILE = 12.0
 """Seconds that a fault lasts if nothing else is said: longer than a Lease of the pair."""
-_HOUR, _DAY = 3600, 86_400
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 async def api_server_killed(scene: Scene) -> None:
@@ -105,13 +110,27 @@ async def leader_killed(scene: Scene) -> None:
 
 async def clock_steps(scene: Scene) -> None:
     """The leader's clock goes forward by an hour, then by 40 days, then back before the start, then right again."""
-    clock = scene.clocks[(await scene.leader()).name]
+    leader = await scene.leader()
+    clock = scene.clocks[leader.name]
     try:
         for seconds in (_HOUR, 40 * _DAY, -_HOUR):
             clock.step(seconds)
+            await eventually(partial(_ahead, leader), partial(_is_about, seconds), "the leader lives in another time")
             await asyncio.sleep(_WHILE)
     finally:
         clock.step(0)
+
+
+def _is_about(wanted: float, seen: float) -> bool:
+    return abs(seen - wanted) < _MINUTE
+
+
+async def _ahead(replica: SpotmixServe) -> float:
+    """How far a replica's clock is ahead of ours, in seconds, by what it logs about a broken request."""
+    async with aiohttp.ClientSession() as session, session.post(f"{replica.url}/filter", data=b"{") as answer:
+        await answer.read()
+    logged = datetime.fromisoformat(json.loads(replica.log_tail(1))["timestamp"])
+    return (logged - datetime.now(UTC)).total_seconds()
 
 
 async def connections_half_open(scene: Scene) -> None:

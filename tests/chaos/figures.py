@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from chaos.faults import FAULTS
-from chaos.play import Played, Result
+from chaos.play import MEMORY_LIMIT, Played, Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "reliability.md"
 BEGIN, END = "<!-- figures: make chaos -->", "<!-- end of figures -->"
@@ -29,7 +29,7 @@ def table(result: Result) -> str:
     whole = (
         f"Seed {result.seed}, {result.seconds / 60:.0f} minutes, two replicas, forged requests throughout. "
         f"Memory of the larger replica: {result.memory_at_rest:.0f} MiB at first, {result.memory_peak:.0f} MiB at "
-        f"most, {result.memory_end:.0f} MiB at the end."
+        f"most, {result.memory_end:.0f} MiB at the end; the chart allows {MEMORY_LIMIT} MiB."
     )
     return "\n".join([*lines, "", whole])
 

@@ -14,6 +14,8 @@ from chaos.scene import Scene, opened_scene
 
 _REST = 180.0
 """Seconds of an ordinary machine within which all has to be at rest after a fault."""
+MEMORY_LIMIT = 512
+"""MiB of a replica: `resources.limits.memory` of the chart."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Whether every fault was survived."""
-        return all(played.good for played in self.played)
+        """Whether every fault was survived, within the memory that the chart allows."""
+        return all(played.good for played in self.played) and self.memory_peak < MEMORY_LIMIT
 
 
 async def play(plan: Plan, told: Callable[[str], None]) -> Result:

@@ -56,7 +56,8 @@ class Service:
         assert task is not None
         self._tasks.add(task)
         try:
-            with contextlib.suppress(OSError, ApiError):
+            # Cancelled is a task only at the end; asyncio would report that of one which it made itself.
+            with contextlib.suppress(OSError, ApiError, asyncio.CancelledError):
                 await self._forward(reader, writer)
         finally:
             writer.close()
