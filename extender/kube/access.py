@@ -22,13 +22,14 @@ from msgspec import Struct
 from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WireError
 from extender.kube.limits import TokenBucket
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi, Timing
 from extender.wire.access_v1 import access_review, decode_access_review, decode_token_review, token_review
 
 __all__ = ["Access", "Attributes", "Forbidden", "Unauthenticated", "User"]
 
-TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - an address
-ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+TOKEN_REVIEWS = api_path("authentication.k8s.io", "v1", "tokenreviews")
+ACCESS_REVIEWS = api_path("authorization.k8s.io", "v1", "subjectaccessreviews")
 
 ALLOWED_SECONDS = 10.0
 DENIED_SECONDS = 3.0

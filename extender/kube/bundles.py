@@ -10,12 +10,13 @@ from functools import partial
 
 from extender.core.model.errors import ApiError
 from extender.kube.changes import wait_for_change
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeWatchApi, Timing
 from extender.wire.certificates_v1 import bundle_fields, decode_configuration
 
-COLLECTIONS = tuple(
-    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations" for kind in ("mutating", "validating")
-)
+_of_group = partial(api_path, "admissionregistration.k8s.io", "v1")
+_RESOURCES = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+COLLECTIONS = tuple(map(_of_group, _RESOURCES))
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 # A configuration is looked at this often (seconds) even if nothing tells that it has changed.
 LOOK = 60.0
@@ -42,9 +43,9 @@ class Bundles:
 
     def tenders(self, names: Sequence[str]) -> list[Callable[[], Awaitable[None]]]:
         """Give a function for each configuration, to be called for ever: it looks, mends, and waits."""
-        paths = [(collection, name) for name in names for collection in COLLECTIONS]
-        self._unknown = {f"{collection}/{name}" for collection, name in paths}
-        return [partial(self._tend, collection, name) for collection, name in paths]
+        found = [(resource, name) for name in names for resource in _RESOURCES]
+        self._unknown = {_of_group(resource, name=name) for resource, name in found}
+        return [partial(self._tend, resource, name) for resource, name in found]
 
     def changed(self, bundle: bytes) -> None:
         """The bundle is another."""
@@ -56,11 +57,11 @@ class Bundles:
         """Whether every configuration that exists is known to hold this bundle."""
         return not self._unknown and all(held <= {bundle} for held in self._held.values())
 
-    async def _tend(self, collection: str, name: str) -> None:
-        path, changed = f"{collection}/{name}", self._changed
-        version = await self._mend(path)
+    async def _tend(self, resource: str, name: str) -> None:
+        changed = self._changed
+        version = await self._mend(_of_group(resource, name=name))
         waits = [
-            asyncio.ensure_future(wait_for_change(self._api, collection, name, version, LOOK)),
+            asyncio.ensure_future(wait_for_change(self._api, _of_group(resource), name, version, LOOK)),
             asyncio.ensure_future(changed.wait()),
         ]
         try:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError
 from extender.kube.limits import is_transient
+from extender.kube.paths import BAD_NAME, api_path
 from extender.kube.resources import BUILT_IN, ApiResource, api_resource
 from extender.kube.seams import KubeApi, Timing
 
@@ -84,7 +85,7 @@ class Discovery:
         try:
             found = await self._in_version(group, version, kind)
             if found is None and group:
-                body = await self._api.request("GET", f"/apis/{group}")
+                body = await self._api.request("GET", api_path(group))
                 preferred = msgspec.json.decode(body, type=_Group).preferred_version.version
                 if preferred != version:
                     found = await self._in_version(group, preferred, kind)
@@ -93,7 +94,7 @@ class Discovery:
             # Discovery lists resources that our role may not read: ask for one object before following them.
             await self._api.request("GET", found.path, params={"limit": "1"})
         except ApiError as error:
-            if error.status == 404:
+            if error.status == 404 or error.reason == BAD_NAME:
                 return self._missing(group)
             seconds = TRANSIENT_SECONDS if is_transient(error.status) else FORBIDDEN_SECONDS
             return self._unavailable(str(error), max(seconds, error.retry_after or 0.0))
@@ -102,7 +103,7 @@ class Discovery:
         return found
 
     async def _in_version(self, group: str, version: str, kind: str) -> ApiResource | None:
-        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        path = api_path(group, version)
         try:
             body = await self._api.request("GET", path)
         except ApiError as error:

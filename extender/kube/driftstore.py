@@ -15,6 +15,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.patches import FIELD_MANAGER
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 
 TERM_ANNOTATION = "spotmix.io/drift-term"
@@ -57,7 +58,8 @@ class DriftStore:
 
     def __init__(self, api: KubeApi, namespace: str, name: str) -> None:
         self._api = api
-        self._collection = f"/api/v1/namespaces/{namespace}/configmaps"
+        self._collection = api_path("", "v1", "configmaps", namespace=namespace)
+        self._path = api_path("", "v1", "configmaps", namespace=namespace, name=name)
         self._namespace = namespace
         self._name = name
         self._term = ""
@@ -162,7 +164,7 @@ class DriftStore:
             raise ApiError(f"{self} was taken over by {term!r}", status=409, reason=TAKEN_OVER)
 
     async def _get(self) -> _ConfigMap:
-        body = await self._api.request("GET", f"{self._collection}/{self._name}")
+        body = await self._api.request("GET", self._path)
         return self._decode(body)
 
     async def _read(self) -> _ConfigMap:
@@ -188,7 +190,7 @@ class DriftStore:
         patch.setdefault("metadata", {})["resourceVersion"] = self._version
         answer = await self._api.request(
             "PATCH",
-            f"{self._collection}/{self._name}",
+            self._path,
             params={"fieldManager": FIELD_MANAGER},
             body=patch,
             content_type=MERGE_PATCH,

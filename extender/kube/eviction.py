@@ -10,6 +10,7 @@ from typing import Protocol
 
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.errors import ApiError
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 from extender.wire.drift_v1 import eviction
 
@@ -55,7 +56,7 @@ class Evictor:
         try:
             await self._api.request(
                 "POST",
-                f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
+                api_path("", "v1", "pods", namespace=pod.namespace, name=pod.name, subresource="eviction"),
                 params={"dryRun": "All"} if dry_run else None,
                 body=eviction(pod.namespace, pod.name, pod.uid),
             )

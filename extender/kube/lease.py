@@ -13,6 +13,7 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time
 
@@ -72,7 +74,8 @@ class Elector:
         self._report = report
         self._timing = timing or Timing()
         self._now = now
-        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{lock.namespace}/leases"
+        leases = partial(api_path, "coordination.k8s.io", "v1", "leases", namespace=lock.namespace)
+        self._collection, self._path = leases(), leases(name=lock.name)
         self._version = ""
         self._spec = LeaseSpec()
         self._seen = NEVER
@@ -185,7 +188,7 @@ class Elector:
 
     async def _read(self) -> None:
         try:
-            body = await self._request("GET", f"{self._collection}/{self._lock.name}")
+            body = await self._request("GET", self._path)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -221,7 +224,7 @@ class Elector:
         if self._version:
             body = await self._request(
                 "PATCH",
-                f"{self._collection}/{name}",
+                self._path,
                 {"metadata": {"resourceVersion": self._version}, "spec": spec},
             )
         else:

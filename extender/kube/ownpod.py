@@ -10,6 +10,7 @@ from extender.core.model.errors import ApiError
 from extender.kube.client import MERGE_PATCH
 from extender.kube.limits import Backoff
 from extender.kube.patches import FIELD_MANAGER
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi, Report, Timing
 
 LEADER_LABEL = "spotmix.io/leader"
@@ -119,7 +120,7 @@ class OwnPod:
     async def _patch(self, name: str, metadata: dict[str, Any]) -> bytes:
         return await self._api.request(
             "PATCH",
-            f"/api/v1/namespaces/{self.namespace}/pods/{name}",
+            api_path("", "v1", "pods", namespace=self.namespace, name=name),
             params={"fieldManager": FIELD_MANAGER},
             body={"metadata": metadata},
             content_type=MERGE_PATCH,

@@ -13,6 +13,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.kube.client import APPLY_PATCH, MERGE_PATCH
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 from extender.wire.kube_v1 import DELETION_COST
 
@@ -62,7 +63,7 @@ class PodPatches:
 
     async def nominate(self, pod: PodId, node: str) -> bool:
         """Set `status.nominatedNodeName`: the scheduler tries this node first, outside its sample."""
-        return await self._patch(pod, {"status": {"nominatedNodeName": node}}, subresource="/status")
+        return await self._patch(pod, {"status": {"nominatedNodeName": node}}, subresource="status")
 
     async def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.
@@ -77,7 +78,7 @@ class PodPatches:
         try:
             answer = await self._api.request(
                 "PATCH",
-                f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}",
+                api_path("", "v1", "pods", namespace=pod.namespace, name=pod.name),
                 params={"fieldManager": SEAT_FIELD_MANAGER, "force": "false"},
                 body={"apiVersion": "v1", "kind": "Pod", "metadata": metadata},
                 content_type=APPLY_PATCH,
@@ -97,12 +98,12 @@ class PodPatches:
         self._told(pod, "foreign" if left else "removed", "")
         return not left
 
-    async def _patch(self, pod: PodId, patch: dict[str, Any], *, subresource: str = "") -> bool:
+    async def _patch(self, pod: PodId, patch: dict[str, Any], *, subresource: str | None = None) -> bool:
         patch.setdefault("metadata", {})["uid"] = pod.uid
         try:
             await self._api.request(
                 "PATCH",
-                f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}{subresource}",
+                api_path("", "v1", "pods", namespace=pod.namespace, name=pod.name, subresource=subresource),
                 params={"fieldManager": FIELD_MANAGER},
                 body=patch,
                 content_type=MERGE_PATCH,

@@ -20,6 +20,7 @@ from typing import Protocol
 import aiohttp
 
 from extender.core.model.errors import ApiError
+from extender.kube.paths import api_path
 
 PROTOCOL = "v4.channel.k8s.io"
 RIGHTS = "a port-forward needs the rights to get and create pods/portforward"
@@ -57,7 +58,7 @@ class PortForward:
 
     def __init__(self, api: WebSocketApi, namespace: str, pod: str, port: int) -> None:
         self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        self._path = api_path("", "v1", "pods", namespace=namespace, name=pod, subresource="portforward")
         self._where = f"port {port} of pod {namespace}/{pod}"
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()

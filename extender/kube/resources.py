@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from extender.kube.paths import api_path
+
 
 class ApiResource(Struct, frozen=True):
     """One listable and watchable resource of the API.
@@ -20,11 +22,23 @@ class ApiResource(Struct, frozen=True):
         """As objects of it write it: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    def path_in(self, namespace: str, name: str | None = None) -> str:
+        """The path of its list in one namespace, or of one object there.
+
+        Raises:
+            ApiError: there can be no such namespace or name.
+        """
+        return api_path(self.group, self.version, self.key.partition(".")[0], namespace=namespace, name=name)
+
 
 def api_resource(group: str, version: str, plural: str, kind: str) -> ApiResource:
-    """Make a resource; `group` is empty for the core group."""
-    prefix = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    return ApiResource(f"{plural}.{group}" if group else plural, f"{prefix}/{plural}", group, version, kind)
+    """Make a resource; `group` is empty for the core group.
+
+    Raises:
+        ApiError: one of them is none that the API could have.
+    """
+    path = api_path(group, version, plural)
+    return ApiResource(f"{plural}.{group}" if group else plural, path, group, version, kind)
 
 
 NODES = api_resource("", "v1", "nodes", "Node")

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.ownpod import LEADER_LABEL
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 
 SELECTOR = "app.kubernetes.io/part-of=spotmix,app.kubernetes.io/component=server"
@@ -125,7 +126,7 @@ async def _list(api: KubeApi, namespace: str) -> list[_Pod]:
 
 
 async def _list_in(api: KubeApi, namespace: str) -> list[_Pod]:
-    path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
+    path = api_path("", "v1", "pods", namespace=namespace or None)
     body = await api.request("GET", path, params={"labelSelector": SELECTOR})
     try:
         return msgspec.json.decode(body, type=_Pods).items or []

@@ -7,7 +7,6 @@ delivered every pod up to now, and decides.
 """
 
 import asyncio
-import re
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +18,7 @@ from extender.core.state.state import ClusterState
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod
+from extender.kube.paths import is_object_name
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
 from extender.settings.sections import LeaderElectionSettings
@@ -32,7 +32,6 @@ BINDING = 3.0
 LABELLING = 1.0
 ATTEMPTS = 5
 _POLL = 0.05
-_POD_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class Followed(Protocol):
@@ -208,7 +207,7 @@ class Leadership:
 
     async def _depose(self, former: str) -> None:
         """Take the label off the pod that led before: if its node is lost, nobody else will."""
-        if self._pod is None or former == self._pod.name or not _POD_NAME.fullmatch(former):
+        if self._pod is None or former == self._pod.name or not is_object_name(former):
             return
         backoff = Backoff(self._timing.uniform)
         for _ in range(ATTEMPTS):

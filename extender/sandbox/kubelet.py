@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
+from extender.kube.resources import PODS
 from extender.sandbox.podstatus import RUN_FOR, START_AFTER, SandboxMetadata, SandboxPod, ended, running
 
 # Only pods with a node: the pending ones are the scheduler's business and would cost a decode per change.
@@ -201,7 +202,7 @@ class SimKubelet:
     async def _patch_status(self, pod: SandboxPod, patch: dict[str, Any]) -> bool:
         # The UID in the patch makes the server refuse (409) when another pod has taken the name.
         body = {"metadata": {"uid": pod.metadata.uid}, **patch}
-        return await self._request("PATCH", f"{pod.path()}/status", body, MERGE_PATCH)
+        return await self._request("PATCH", pod.path("status"), body, MERGE_PATCH)
 
     async def _request(self, method: str, path: str, body: dict[str, Any], content_type: str) -> bool:
         """Send until the server has decided; whether it agreed."""
@@ -249,7 +250,7 @@ class SimKubelet:
         else:
             params["resourceVersion"] = self._version
         unseen = set(self._stages)
-        async with contextlib.aclosing(self._api.watch("/api/v1/pods", params)) as lines:
+        async with contextlib.aclosing(self._api.watch(PODS.path, params)) as lines:
             async for line in lines:
                 event = _event_decoder.decode(line)
                 if event.type in _PODS:
@@ -264,7 +265,7 @@ class SimKubelet:
                     other = _other_decoder.decode(event.object)
                     version = other.metadata.resource_version
                     if event.type == "ERROR":
-                        raise ApiError("WATCH /api/v1/pods: ended by the server", status=other.code)
+                        raise ApiError(f"WATCH {PODS.path}: ended by the server", status=other.code)
                     if _INITIAL_END in (other.metadata.annotations or {}):
                         replay = False
                         # Their DELETED events came while nobody listened.

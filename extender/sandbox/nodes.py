@@ -12,6 +12,8 @@ import msgspec
 
 from extender.core.model.errors import ApiError, SandboxError
 from extender.kube.client import MERGE_PATCH, ApiClient
+from extender.kube.paths import api_path
+from extender.kube.resources import NODES, PODS
 from extender.sandbox.bulk import bulk
 
 CapacityClass = Literal["spot", "on-demand"]
@@ -180,7 +182,7 @@ async def create_nodes(api: ApiClient, nodes: Sequence[SimNode], *, concurrency:
     """
 
     async def create(node: SimNode) -> None:
-        await api.request("POST", "/api/v1/nodes", body=node.body())
+        await api.request("POST", NODES.path, body=node.body())
 
     await bulk(nodes, create, concurrency=concurrency)
 
@@ -225,14 +227,14 @@ async def terminate_node(api: ApiClient, name: str, *, notice: float = 0.0, mark
     if marker is not None:
         await add_taint(api, name, marker)
     await asyncio.sleep(notice)
-    await api.request("DELETE", f"/api/v1/nodes/{name}")
-    listed = await api.request("GET", "/api/v1/pods", params={"fieldSelector": f"spec.nodeName={name}"})
+    await api.request("DELETE", api_path("", "v1", "nodes", name=name))
+    listed = await api.request("GET", PODS.path, params={"fieldSelector": f"spec.nodeName={name}"})
     pods = msgspec.json.decode(listed)["items"] or []
     await bulk(pods, lambda pod: _force_delete(api, pod["metadata"]))
 
 
 async def _force_delete(api: ApiClient, metadata: Mapping[str, str]) -> None:
-    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+    path = api_path("", "v1", "pods", namespace=metadata["namespace"], name=metadata["name"])
     options = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
     try:
         await api.request("DELETE", path, body=options)
@@ -246,7 +248,7 @@ async def _change_taints(
     api: ApiClient, name: str, change: Callable[[list[dict[str, str]]], list[dict[str, str]]]
 ) -> None:
     # A list is patched as a whole; the resource version makes sure that nobody's taint is lost on the way.
-    path = f"/api/v1/nodes/{name}"
+    path = api_path("", "v1", "nodes", name=name)
     for attempt in range(1, _PATCH_ATTEMPTS + 1):
         node = msgspec.json.decode(await api.request("GET", path))
         before = node["spec"].get("taints") or []

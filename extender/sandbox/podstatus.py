@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from extender.core.model.errors import SandboxError
+from extender.kube.paths import api_path
 
 RUN_FOR = "sandbox.spotmix.io/run-for"
 """Annotation: how long the containers of a pod that is not restarted run before they succeed."""
@@ -62,9 +63,10 @@ class SandboxPod(Struct, frozen=True):
     spec: Spec = Spec()
     status: Status = Status()
 
-    def path(self) -> str:
-        """Return the path of the pod in the API."""
-        return f"/api/v1/namespaces/{self.metadata.namespace}/pods/{self.metadata.name}"
+    def path(self, subresource: str | None = None) -> str:
+        """Return the path of the pod in the API, or of a subresource of it."""
+        namespace, name = self.metadata.namespace, self.metadata.name
+        return api_path("", "v1", "pods", namespace=namespace, name=name, subresource=subresource)
 
     def finished(self) -> bool:
         """Whether its containers have ended for good."""

@@ -10,6 +10,7 @@ from extender.core.drift.eviction import Answer, Outcome
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Pod
 from extender.kube.eviction import Evictor
+from extender.kube.resources import PODS
 from extender.runtime.drift.context import Context
 from extender.wire.drift_v1 import grace_period
 
@@ -39,7 +40,7 @@ class Mover:
         if not decides():
             return Outcome(Answer.DROPPED, sent=False)
         try:
-            body = await self._context.client.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+            body = await self._context.client.request("GET", PODS.path_in(pod.namespace, pod.name))
             found, grace = self._context.read_pod(body), grace_period(body)
         except (ApiError, WireError) as error:
             gone = isinstance(error, ApiError) and error.status == 404

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from extender.core.model.errors import SandboxError
 from extender.kube.client import ApiClient
+from extender.kube.resources import NAMESPACES
 from extender.sandbox.controlplane import ControlPlane
 from extender.sandbox.demo import samples
 from extender.sandbox.demo.show import Show
@@ -61,7 +62,7 @@ async def open_environment(show: Show, speed: float) -> AsyncIterator[Environmen
         nodes = samples.nodes()
         await create_nodes(api, nodes)
         namespace = {"metadata": {"name": samples.NAMESPACE}}
-        await api.request("POST", "/api/v1/namespaces", body=namespace)
+        await api.request("POST", NAMESPACES.path, body=namespace)
         show.step(
             f"{count_words(len(nodes), 'simulated node')} in two classes and {len(samples.ZONES)} zones;"
             " starting spotmix serve and kube-scheduler with it as its extender"

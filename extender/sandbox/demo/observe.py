@@ -14,6 +14,7 @@ from extender.core.model.classes import ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import Node, Owner
 from extender.kube.client import ApiClient
+from extender.kube.resources import DEPLOYMENTS, JOBS, NODES, PODS, REPLICASETS, STATEFULSETS
 from extender.sandbox.demo.facts import PREFIX, REVISION, Look, PodFact
 from extender.wire.kube_v1 import DELETION_COST, Metadata
 from extender.wire.objects_v1 import Decoders
@@ -48,12 +49,7 @@ class _Pods(Struct, frozen=True):
 
 
 _pods_decoder = msgspec.json.Decoder(_Pods)
-_OWNERS = (
-    ("deployments.apps", "apps/v1", "Deployment"),
-    ("replicasets.apps", "apps/v1", "ReplicaSet"),
-    ("statefulsets.apps", "apps/v1", "StatefulSet"),
-    ("jobs.batch", "batch/v1", "Job"),
-)
+_OWNERS = (DEPLOYMENTS, REPLICASETS, STATEFULSETS, JOBS)
 
 
 def decode_pods(body: bytes) -> list[PodFact]:
@@ -101,8 +97,7 @@ class Observer:
         decoders = Decoders(ClassRules(), (PREFIX, REVISION.partition("/")[0]))
         self._nodes = decoders.make("nodes", "v1", "Node")
         self._owners = [
-            (f"/apis/{version}/namespaces/{namespace}/{key.partition('.')[0]}", decoders.make(key, version, kind))
-            for key, version, kind in _OWNERS
+            (each.path_in(namespace), decoders.make(each.key, each.api_version, each.kind)) for each in _OWNERS
         ]
         self._next = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -158,8 +153,8 @@ class Observer:
 
     async def _look(self, began: float) -> Look:
         pods, nodes, *owners = await asyncio.gather(
-            self._api.request("GET", f"/api/v1/namespaces/{self._namespace}/pods"),
-            self._api.request("GET", "/api/v1/nodes"),
+            self._api.request("GET", PODS.path_in(self._namespace)),
+            self._api.request("GET", NODES.path),
             *(self._api.request("GET", path) for path, _ in self._owners),
         )
         return Look(

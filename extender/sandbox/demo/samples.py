@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from extender.kube.resources import DEPLOYMENTS, JOBS, STATEFULSETS
 from extender.sandbox.nodes import CapacityClass, SimNode
 
 NAMESPACE = "demo"
@@ -18,11 +19,7 @@ BIG_MEMORY = "r.xlarge"
 """The one type with room for a replica of `cache`, and for one only."""
 
 _PREFIX: Mapping[str, str] = {"spot": "spot", "on-demand": "od"}
-PATHS: Mapping[str, str] = {
-    "Deployment": f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
-    "StatefulSet": f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets",
-    "Job": f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs",
-}
+RESOURCES = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFULSETS, JOBS)}
 
 
 def node(capacity_class: CapacityClass, instance_type: str, zone: str, suffix: str = "") -> SimNode:
@@ -60,7 +57,7 @@ class SampleWorkload:
     @property
     def path(self) -> str:
         """The object's path in the API."""
-        return f"{PATHS[self.kind]}/{self.name}"
+        return RESOURCES[self.kind].path_in(NAMESPACE, self.name)
 
     def body(self) -> dict[str, Any]:
         """The object as the API takes it, its opt-in label and annotations included."""
