@@ -16,9 +16,10 @@ from extender.kube.bundles import Bundles
 from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
 from extender.kube.limits import Backoff
+from extender.kube.paths import api_path
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.pki.rotation import CA, CERT, KEY, Rules, Step, Stored, next_step, read_stored, start_over
-from extender.pki.x509 import ends
+from extender.pki.x509 import Validity, validity_of
 from extender.wire.certificates_v1 import Secret, decode_secret, secret_fields
 
 MADE_BY_US = "spotmix.io/certificate"
@@ -41,12 +42,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What to serve, in PEM: certificate, key, the CAs to be trusted; and its end in seconds since the epoch."""
+    """What to serve, in PEM: certificate, key, the CAs to be trusted; and when it is valid."""
 
     cert: bytes
     key: bytes
     ca: bytes
-    ends: float
+    validity: Validity
 
 
 class CertificateKeeper:
@@ -81,8 +82,8 @@ class CertificateKeeper:
         self._told = told
         self._timing = timing or Timing()
         self._now = self._timing.now
-        self._collection = f"/api/v1/namespaces/{place.namespace}/secrets"
-        self._path = f"{self._collection}/{place.secret}"
+        self._collection = api_path("", "v1", "secrets", namespace=place.namespace)
+        self._path = api_path("", "v1", "secrets", namespace=place.namespace, name=place.secret)
         self._where = f"Secret {place.namespace}/{place.secret}"
         self._lock = asyncio.Lock()
         self._version = ""
@@ -96,9 +97,14 @@ class CertificateKeeper:
         serving = self._serving
         if serving is None:
             return [f"webhook certificate: {self._where}: {self._problem}"]
-        if self._now() >= serving.ends:
-            return [f"webhook certificate: {self._where}: expired; {self._problem or 'it is being replaced'}"]
-        return []
+        fault = serving.validity.fault(self._now())
+        return [f"webhook certificate: {self._where}: {fault}; {self._problem or self._remedy}"] if fault else []
+
+    @property
+    def _remedy(self) -> str:
+        if self._stored is not None and self._stored.foreign:
+            return "put one there that is, or set the clock"
+        return "it is being replaced"
 
     async def run(self) -> None:
         """Follow and tend until cancelled."""
@@ -206,7 +212,7 @@ class CertificateKeeper:
             if not stored.faults:
                 self._problem = "there is no certificate in it"
             return
-        serving = Serving(data[CERT], data.get(KEY, b""), data.get(CA, b""), ends(cert))
+        serving = Serving(data[CERT], data.get(KEY, b""), data.get(CA, b""), validity_of(cert))
         if serving != self._serving:
             try:
                 self._serve(serving)

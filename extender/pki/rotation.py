@@ -2,8 +2,9 @@
 
 A new CA is stored, and so trusted, before a certificate that it signed is served; the old one stays trusted for as long
 after that. All replicas and all API servers have the time of `Rules.overlap` to follow each step. The steps are told
-apart by the certificates themselves, so that every replica at every time comes to the same conclusion. What has not yet
-begun is never replaced: it is our clock that is behind::
+apart by the certificates themselves, so that every replica at every time comes to the same conclusion. What has not
+begun is replaced like what has ended: it was made while a clock was wrong, and nobody can verify it. If the wrong clock
+is ours, and behind, what we make is valid for the others too::
 
     bundle  old      new old      new old      new
     leaf    old      old          new          new
@@ -22,6 +23,7 @@ from extender.pki.x509 import (
     belong_together,
     ends,
     is_issued_by,
+    is_valid,
     issue,
     issue_ca,
     issued,
@@ -132,7 +134,7 @@ def next_step(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Ste
     authority, cert = stored.authority, stored.cert
     usable = _usable(stored, now)
     early = rules.renew_before * rules.early
-    if authority is None or now >= ends(authority.cert):
+    if authority is None or not is_valid(authority.cert, now):
         return _with_new_ca(stored, rules, now, "there was no valid CA", keep=usable)
     ca = authority.cert
     if cert is None or not usable:
@@ -157,13 +159,13 @@ def next_step(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Ste
 def _usable(stored: Stored, now: float) -> bool:
     """Whether the stored certificate serves: valid, with its key, of a CA that is trusted."""
     cert = stored.cert
-    if cert is None or now >= ends(cert):
+    if cert is None or not is_valid(cert, now):
         return False
     try:
         key = read_key(stored.data.get(KEY, b""))
     except ValueError:
         return False
-    return belong_together(cert, key) and any(is_issued_by(cert, ca) and now < ends(ca) for ca in stored.cas)
+    return belong_together(cert, key) and any(is_issued_by(cert, ca) and is_valid(ca, now) for ca in stored.cas)
 
 
 def start_over(stored: Stored, rules: Rules, now: float) -> Step:

@@ -60,6 +60,30 @@ def ends(cert: x509.Certificate) -> float:
     return cert.not_valid_after_utc.timestamp()
 
 
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when and until when a certificate is valid, in seconds since the epoch."""
+
+    begins: float
+    ends: float
+
+    def fault(self, now: float) -> str:
+        """Why it is not valid at `now`; empty when it is."""
+        if now < self.begins:
+            return "not valid yet"
+        return "expired" if now >= self.ends else ""
+
+
+def validity_of(cert: x509.Certificate) -> Validity:
+    """When a certificate is valid."""
+    return Validity(begins(cert), ends(cert))
+
+
+def is_valid(cert: x509.Certificate, now: float) -> bool:
+    """Whether a certificate is valid at `now`: it has begun, and not ended."""
+    return not validity_of(cert).fault(now)
+
+
 def issued(cert: x509.Certificate) -> float:
     """Seconds since the epoch at which a certificate of ours was issued."""
     return begins(cert) + BACKDATE
@@ -74,13 +98,13 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(pem)
 
 
-def first_ends(pem: bytes) -> float:
-    """Seconds since the epoch until which the first certificate of a PEM file is valid, the server's own.
+def first_validity(pem: bytes) -> Validity:
+    """When the first certificate of a PEM file is valid, the server's own.
 
     Raises:
         ValueError: there is none, or it cannot be read.
     """
-    return ends(read_certificates(pem)[0])
+    return validity_of(read_certificates(pem)[0])
 
 
 def read_key(pem: bytes) -> ec.EllipticCurvePrivateKey:

@@ -90,4 +90,4 @@ class ServingCertificate:
 
     def _serve(self, serving: Serving) -> None:
         self._tls.load(serving.cert, serving.key)
-        self._log.info("serving certificate", until=datetime.fromtimestamp(serving.ends, UTC).isoformat())
+        self._log.info("serving certificate", until=datetime.fromtimestamp(serving.validity.ends, UTC).isoformat())

@@ -68,8 +68,9 @@ class Certificates:
     def faults(self, now: float) -> Iterator[str]:
         """Certificates that are not valid, a line each; `now` is in seconds since the epoch."""
         for server, tls in self._files.items():
-            if tls.ends is not None and tls.ends <= now:
-                yield f"{server}: the certificate in {tls.source} is not valid any more; put a newer one there"
+            fault = tls.validity.fault(now) if tls.validity is not None else ""
+            if fault:
+                yield f"{server}: the certificate in {tls.source} is {fault}; put one there that is, or set the clock"
         if self.own is not None:
             yield from self.own.faults()
 

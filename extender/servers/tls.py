@@ -7,8 +7,12 @@ imported where it is needed: it takes some 10 MiB, which a process without TLS n
 import os
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extender.core.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from extender.pki.x509 import Validity
 
 
 class ServedCertificate:
@@ -16,14 +20,19 @@ class ServedCertificate:
 
     Attributes:
         context: for the server; it stays the same.
-        ends: until when the certificate that is served is valid, in seconds since the epoch; None while there is none.
+        validity: when the certificate that is served is valid; None while there is none.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
-        self.ends: float | None = None
+        self.validity: Validity | None = None
         self._current: ssl.SSLContext | None = None
         context.sni_callback = self._choose
+
+    @property
+    def ends(self) -> float | None:
+        """Until when it is valid, in seconds since the epoch; None while there is none."""
+        return self.validity.ends if self.validity is not None else None
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
         # Called for every handshake, with or without a server name.
@@ -47,7 +56,7 @@ class MemoryTls(ServedCertificate):
         """
         context = _context(verifies=False)
         try:
-            ends = _first_ends(cert)
+            validity = _first_validity(cert)
             # OpenSSL's binding reads files only. This one is in memory, has no name and is gone when it is closed.
             with open(os.memfd_create("certificate"), "wb") as file:  # noqa: PTH123 - it has no path
                 file.write(cert + b"\n" + key)
@@ -55,7 +64,7 @@ class MemoryTls(ServedCertificate):
                 context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
         except (OSError, ValueError, ssl.SSLError) as error:
             raise ConfigError(f"tls.crt and tls.key cannot be served: they are no PEM pair: {error}") from error
-        self._current, self.ends = context, ends
+        self._current, self.validity = context, validity
 
 
 class ReloadingTls(ServedCertificate):
@@ -82,7 +91,7 @@ class ReloadingTls(ServedCertificate):
         self._stamp = self._stamps()
         # How clients are verified is not handed over with a handshake.
         super().__init__(self._load())
-        self._current, self.ends = self._load(), self._ends()
+        self._current, self.validity = self._load(), self._validity()
 
     def _stamps(self) -> tuple[tuple[int, int, int], ...]:
         # Secrets are mounted as symlinks that are swapped: the inode tells even when time and size do not.
@@ -123,13 +132,13 @@ class ReloadingTls(ServedCertificate):
         stamp = self._stamps()
         if stamp == self._stamp:
             return False
-        self._current, self.ends = self._load(), self._ends()
+        self._current, self.validity = self._load(), self._validity()
         self._stamp = stamp
         return True
 
-    def _ends(self) -> float | None:
+    def _validity(self) -> "Validity | None":
         try:
-            return _first_ends(Path(self._files[0]).read_bytes())
+            return _first_validity(Path(self._files[0]).read_bytes())
         except (OSError, ValueError):
             # It was good a moment ago; it is being replaced, and the next look will tell.
             return None
@@ -146,7 +155,7 @@ def _context(*, verifies: bool) -> ssl.SSLContext:
     return context
 
 
-def _first_ends(pem: bytes) -> float:
-    from extender.pki.x509 import first_ends  # noqa: PLC0415 - see the module's docstring
+def _first_validity(pem: bytes) -> "Validity":
+    from extender.pki.x509 import first_validity  # noqa: PLC0415 - see the module's docstring
 
-    return first_ends(pem)
+    return first_validity(pem)

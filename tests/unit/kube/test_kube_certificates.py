@@ -280,6 +280,25 @@ def test_a_certificate_of_the_users_own_is_served_as_it_is(with_ca: bool, annota
     virtually(check)
 
 
+def test_what_has_not_begun_is_not_served_as_if_it_had() -> None:
+    async def check(room: CertificateRoom) -> None:
+        authority = issue_ca(now() + 1000, 2000.0)
+        cert, key = issue(authority, RULES.names, now() + 1000, 500.0)
+        theirs = {CERT: write_certificates([cert]), KEY: write_key(key), CA: write_certificates([authority.cert])}
+        room.secret(theirs)
+        one = room.replica()
+        await room.until(lambda: one.served)
+        # It is a user's: nobody else may replace it, and nobody can verify it.
+        assert "not valid yet; put one there that is, or set the clock" in one.keeper.faults()[0]
+        assert room.data == theirs
+        room.secret({**theirs, CA_KEY: write_key(authority.key)}, **{MADE_BY_US: "self-made"})
+        await room.until(lambda: len(one.served) == 2, 100.0)
+        assert one.keeper.faults() == []
+        assert one.served[-1].validity.begins <= now() < one.served[-1].validity.ends
+
+    virtually(check)
+
+
 def test_nonsense_that_is_not_ours_is_reported_and_left_alone() -> None:
     async def check(room: CertificateRoom) -> None:
         data = {CERT: b"x", KEY: b"y", CA_KEY: b"z"}

@@ -145,9 +145,34 @@ def test_after_years_of_standstill_all_is_made_anew() -> None:
     assert is_issued_by(new.cert, new.cas[0])
 
 
-def test_a_clock_that_is_behind_replaces_nothing() -> None:
+def test_a_clock_that_is_a_little_behind_replaces_nothing() -> None:
     stored = fresh()
-    assert next_step(stored, RULES, START - 10 * BACKDATE, trusted=True).data is None
+    assert next_step(stored, RULES, START - BACKDATE, trusted=True).data is None
+
+
+@pytest.mark.parametrize("ahead", [BACKDATE + 1, HOUR, 40 * 24 * HOUR, 20 * 365 * 24 * HOUR])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_was_made_while_the_clock_was_ahead_is_made_anew(ahead: float, trusted: bool) -> None:
+    wrong = fresh(now=START + ahead)
+    right = settled(wrong, RULES, START, trusted=trusted)
+    assert right.cert is not None
+    assert begins(right.cert) <= START < ends(right.cert)
+    assert begins(right.cas[0]) <= START < ends(right.cas[0])
+    assert is_issued_by(right.cert, right.cas[0])
+    # Whoever has the wrong clock still is at rest with it: replicas do not take turns.
+    if ahead < RULES.validity - RULES.renew_before:
+        assert settled(right, RULES, START + ahead).cert == right.cert
+
+
+def test_a_certificate_alone_that_has_not_begun_is_made_anew_by_its_ca() -> None:
+    stored = fresh()
+    assert stored.authority is not None
+    cert, key = issue(stored.authority, RULES.names, START + HOUR, HOUR)
+    odd = broken(stored, tls_crt=write_certificates([cert]), tls_key=write_key(key))
+    mended = settled(odd, RULES, START)
+    assert mended.cas == stored.cas
+    assert mended.cert is not None
+    assert begins(mended.cert) <= START < ends(mended.cert)
 
 
 def test_names_are_added_and_never_taken_from_another_replica() -> None:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority, KeyPair
+from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import connected, no_metrics, running
 
 from extender.core.model.errors import ConfigError
-from extender.pki.x509 import Names, issue, issue_ca, write_certificates, write_key
+from extender.pki.x509 import BACKDATE, Names, issue, issue_ca, write_certificates, write_key
+from extender.runtime.certificates import Certificates
 from extender.servers.http import HealthApp
 from extender.servers.server import HttpServer
 from extender.servers.tls import MemoryTls, ReloadingTls
+from extender.settings import Settings
+from extender.settings.sections import ExtenderSettings, TlsSettings
 
 HOSTS = ("127.0.0.1",)
 
@@ -219,6 +223,20 @@ def test_the_end_of_a_file_is_known(files: HttpFiles) -> None:
     files.server.key.write_bytes(key)
     assert tls.reload()
     assert tls.ends == pytest.approx(time.time() + 7200, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("begins", "fault"), [(-120.0, "is expired"), (0.0, ""), (BACKDATE + 60.0, "is not valid yet")]
+)
+def test_a_certificate_in_files_is_ready_while_it_is_valid(files: HttpFiles, begins: float, fault: str) -> None:
+    _, cert, key = issued(time.time() + begins, 60.0)
+    files.server.cert.write_bytes(cert)
+    files.server.key.write_bytes(key)
+    settings = Settings(extender=ExtenderSettings(tls=TlsSettings(str(files.server.cert), str(files.server.key))))
+    certificates = Certificates(settings, KubeClient(StoredObjects()), lambda _name, _text: None)
+    found = list(certificates.faults(time.time()))
+    assert len(found) == bool(fault)
+    assert all(text.startswith("extender: the certificate in ") and fault in text for text in found)
 
 
 def test_files_that_cannot_be_used_are_told_at_the_start(files: HttpFiles) -> None:
