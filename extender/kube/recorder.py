@@ -12,6 +12,7 @@ import socket
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.kube.limits import Backoff, Limits, TokenBucket, is_transient
 from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
+from extender.kube.paths import api_path
 from extender.kube.regarding import Regarding
 from extender.kube.seams import KubeApi, Report, Timing
 from extender.wire.lease_v1 import micro_time
@@ -32,6 +34,7 @@ MAX_FIELD = 128
 SERIES_DELAY = 30.0
 ATTEMPTS = 4
 LIMITS = Limits(rate=10.0, burst=50, waiting=1000)
+_of_events = partial(api_path, "events.k8s.io", "v1", "events")
 
 
 class _News(Struct, eq=False, gc=False):
@@ -52,6 +55,7 @@ class EventRecorder:
         timing: where clock, sleep and jitter come from.
         now: the time of day, in UTC.
         limits: of Events, repetitions included; as many wait of workloads as of pods.
+        allowed: asked right before an Event is sent; while it says no, what waits is dropped.
     """
 
     def __init__(
@@ -63,12 +67,14 @@ class EventRecorder:
         timing: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         limits: Limits = LIMITS,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._api = api
         self._report = report
         self._counted = counted
         self._timing = timing or Timing()
         self._now = now
+        self._allowed = allowed
         self._bucket = TokenBucket(limits.rate, limits.burst, self._timing)
         self._limit = limits.waiting
         self._instance = socket.gethostname()[:MAX_FIELD] or "unknown"
@@ -124,9 +130,15 @@ class EventRecorder:
             self._counted("dropped")
             return False
         namespace = regarding.namespace or "default"
-        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
         body = self._body(regarding, namespace, (reason, action, note), related)
-        told.add(key, f"{path}/{body['metadata']['name']}")
+        try:
+            path = _of_events(namespace=namespace)
+            posted = _of_events(namespace=namespace, name=body["metadata"]["name"])
+        except ApiError:
+            # What is in no namespace that there can be is not there either.
+            self._counted("dropped")
+            return False
+        told.add(key, posted)
         queue.append(_News(key, path, body))
         self._idle.clear()
         self._wake.set()
@@ -134,8 +146,17 @@ class EventRecorder:
 
     async def drain(self, timeout: float) -> int:  # noqa: ASYNC109 - cancelled requests must not outlive it
         """Post what waits for at most `timeout` seconds and stop; the number of Events left."""
+        await self.flush(timeout)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        return self._waiting
+
+    async def flush(self, timeout: float) -> None:  # noqa: ASYNC109 - as above
+        """Post what waits, repetitions too, for at most `timeout` seconds. Those to come are posted at once."""
         if self._task is None:
-            return self._waiting
+            return
         self._draining = True
         self._wake.set()
         if self._repeats:
@@ -143,10 +164,6 @@ class EventRecorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
-        return self._waiting
 
     @property
     def _waiting(self) -> int:
@@ -243,7 +260,9 @@ class EventRecorder:
     async def _send(self, method: str, path: str, body: dict[str, Any]) -> bool:
         """Send one; whether the API server has it."""
         try:
-            await self._request(method, path, body)
+            if not await self._request(method, path, body):
+                self._counted("dropped")
+                return False
         except Exception as error:  # noqa: BLE001 - Events are a courtesy: nothing may end this loop
             # The first of a series expires, or somebody deletes it.
             if not (method == "PATCH" and isinstance(error, ApiError) and error.status == 404):
@@ -254,21 +273,25 @@ class EventRecorder:
         self._counted("posted" if method == "POST" else "repeated")
         return True
 
-    async def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
+    async def _request(self, method: str, path: str, body: dict[str, Any]) -> bool:
+        """Send one, in several attempts; false when it may not be sent any more."""
         content_type = "application/json" if method == "POST" else "application/merge-patch+json"
         backoff = Backoff(self._timing.uniform)
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while self._allowed():
+            attempt += 1
             try:
                 await self._api.request(method, path, body=body, content_type=content_type)
             except ApiError as error:
                 # A retry of one that did arrive.
                 if method == "POST" and error.status == 409:
-                    return
+                    return True
                 if attempt == ATTEMPTS or not is_transient(error.status):
                     raise
                 await self._timing.sleep(backoff.next(error.retry_after))
             else:
-                return
+                return True
+        return False
 
 
 def _cut(text: str, limit: int) -> str:

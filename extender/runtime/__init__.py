@@ -254,6 +254,7 @@ class Runtime:
         """Not ready any more, hand over, answer what is in flight, send what waits, end."""
         self._stopping = True
         self.log.info("stopping")
+        await self._writers.tell()
         await self.leadership.resign()
         await self._listeners.stop_deciding()
         await self._api.stop()

@@ -24,10 +24,12 @@ from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
 
 DRAIN_SECONDS = 5.0
+# How long the Lease is kept for the Events that wait.
+TELL_SECONDS = 1.0
 
 
 class Writers:
-    """The queues of one process. Patches are sent while this replica decides.
+    """The queues of one process. What waits in them is sent while this replica decides, and dropped when it does not.
 
     Args:
         settings: the configuration.
@@ -55,7 +57,7 @@ class Writers:
         self._outbox = placement.state.outbox
         self._written = settings.scale_in.deletion_cost
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
-        self.recorder = EventRecorder(client, report, counted=metrics.told)
+        self.recorder = EventRecorder(client, report, counted=metrics.told, allowed=decides)
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
         patches = PodPatches(client, foreign.told)
         self._wakes = PatchQueue(patches, report, allowed=decides)
@@ -87,6 +89,10 @@ class Writers:
         self._wakes.start()
         self._costs.start()
         self.recorder.start()
+
+    async def tell(self) -> None:
+        """Post the Events that wait, within a moment: once this replica decides no more, none is."""
+        await self.recorder.flush(TELL_SECONDS)
 
     async def drain(self) -> None:
         """Send what waits, within some seconds, and end."""

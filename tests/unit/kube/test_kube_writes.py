@@ -520,6 +520,40 @@ async def test_a_recorder_that_never_started_drains_at_once(api: Recording) -> N
     assert await recorder.drain(10) == 1
 
 
+async def test_who_leads_no_more_posts_no_events(api: Recording, time: VirtualTime) -> None:
+    leads = True
+    events = Events(api, time.timing(), allowed=lambda: leads)
+    events.emit()
+    await events.recorder.flush(10)
+    assert events.outcomes == {"posted": 1}
+    events.emit()  # a repetition of what was posted
+    events.emit(note="Something else.")
+    leads = False
+    assert await events.recorder.drain(10) == 0
+    assert [method for method, *_ in api.requests] == ["POST"]
+    assert events.outcomes == {"posted": 1, "dropped": 2}
+    assert events.reports == []
+
+
+async def test_a_lease_lost_between_two_attempts_ends_them(api: Recording, time: VirtualTime) -> None:
+    answers = iter([True, False])
+    api.faults = [ApiError("told to", status=503)]
+    events = Events(api, time.timing(), allowed=lambda: next(answers))
+    events.emit()
+    assert await events.recorder.drain(10) == 0
+    assert len(api.requests) == 1
+    assert events.outcomes == {"dropped": 1}
+
+
+@pytest.mark.parametrize("namespace", ["default/configmaps/x?", "..", "a/b", "%2e", "A", "x" * 64])
+async def test_a_namespace_that_cannot_be_has_no_events(api: Recording, time: VirtualTime, namespace: str) -> None:
+    events = Events(api, time.timing())
+    assert not events.emit(regarding=Regarding("Pod", "v1", namespace, "web-1", "uid-1"))
+    assert await events.recorder.drain(10) == 0
+    assert api.requests == []
+    assert events.outcomes == {"dropped": 1}
+
+
 async def test_who_may_not_write_sends_nothing(api: Recording, queue_of: tuple[Start, list[str]]) -> None:
     allowed = False
     queue = queue_of[0](allowed=lambda: allowed)
