@@ -20,7 +20,7 @@ from extender.core.model.errors import ApiError, ConfigError, WireError
 from extender.kube.connection import Connection, ConnectionSource
 from extender.kube.credentials import Credentials
 from extender.kube.lines import LineSplitter
-from extender.kube.refusals import refusal, unreached
+from extender.kube.refusals import is_distrust, refusal, unreached
 
 # About ten watches hold one each; the rest serve bursts of patches and a simulated kubelet.
 MAX_CONNECTIONS = 100
@@ -116,6 +116,8 @@ class ApiClient:
     ) -> bytes:
         """Make one request and give the answer's body.
 
+        A 401, or a certificate that is not trusted, has credentials and CA read again, and it is made once more.
+
         Args:
             method: HTTP verb.
             path: absolute path, names in it already percent-encoded where they need it.
@@ -173,7 +175,7 @@ class ApiClient:
     async def websocket(
         self, path: str, params: Mapping[str, str], protocol: str, *, heartbeat: float = HEARTBEAT
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """Open a WebSocket, for the length of the block; renews credentials once after a 401.
+        """Open a WebSocket, for the length of the block; where one side does not trust the other, as `request` does.
 
         Args:
             path: absolute path.
@@ -214,18 +216,21 @@ class ApiClient:
                         proxy=connection.proxy,
                     )
             except aiohttp.WSServerHandshakeError as error:
-                if error.status == 401 and retry and await self._renewed(path, connection):
-                    retry = False
-                    continue
-                raise await self._not_upgraded(path, params, error) from error
+                refused = ApiError(f"GET {path}: {error.status}", status=error.status, reason=error.message)
+                if error.status != 401 or not retry or not await self._renewed(refused, connection):
+                    raise await self._not_upgraded(path, params, error) from error
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                raise unreached("GET", path, connection, error) from error
+                refused = unreached("GET", path, connection, error)
+                if not is_distrust(error) or not retry or not await self._renewed(refused, connection):
+                    raise refused from error
+            retry = False
 
-    async def _renewed(self, path: str, refused: Connection) -> bool:
+    async def _renewed(self, refused: ApiError, connection: Connection) -> bool:
+        """Whether there may be other credentials now, or another CA, than those that `refused` came of."""
         try:
-            return await self._credentials.renew(refused)
+            return await self._credentials.renew(connection)
         except ConfigError as error:
-            raise ApiError(f"GET {path}: 401 Unauthorized; {error}", status=401, reason="Unauthorized") from error
+            raise ApiError(f"{refused}; {error}", status=refused.status, reason=refused.reason) from error
 
     async def _not_upgraded(
         self, path: str, params: Mapping[str, str], error: aiohttp.WSServerHandshakeError
@@ -250,11 +255,12 @@ class ApiClient:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request, renewing credentials once after a 401; the answer given is below 300.
+        """Send a request; the answer given is below 300. When one side does not trust the other, credentials and CA are
+        renewed and it is sent once more.
 
         `method` is for texts too: WATCH is sent as GET.
         """
-        retry = True
+        retry, answered = True, False
         while True:
             connection = await self._credentials_for(method, path)
             sent = dict(headers or {})
@@ -272,20 +278,21 @@ class ApiClient:
                     server_hostname=connection.server_name,
                     proxy=connection.proxy,
                 ) as response:
+                    answered = True
                     if response.status < 300:
                         yield response
                         return
                     refused = refusal(method, path, response, await response.read())
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                raise unreached(method, path, connection, error) from error
-            if response.status != 401 or not retry:
-                raise refused
-            retry = False
-            try:
-                if not await self._credentials.renew(connection):
+                if answered or not retry or not is_distrust(error):
+                    raise unreached(method, path, connection, error) from error
+                refused = unreached(method, path, connection, error)
+            else:
+                if refused.status != 401 or not retry:
                     raise refused
-            except ConfigError as error:
-                raise ApiError(f"{refused}; {error}", status=401, reason=refused.reason) from error
+            retry = answered = False
+            if not await self._renewed(refused, connection):
+                raise refused
 
     async def _credentials_for(self, method: str, path: str) -> Connection:
         try:

@@ -12,6 +12,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,10 @@ from extender.core.model.errors import ConfigError
 
 HOME_KUBECONFIG = "~/.kube/config"
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+Stamp = tuple[int, int, int]
+"""Time (ns), size and inode of a file; zeros of one that is not there."""
 
 
 class Connection(Struct, frozen=True, eq=False):
@@ -55,7 +60,9 @@ class ConnectionSource:
         self._files = self._find(kubeconfig)
         self._configuration: Any = None
         self._connection: Connection | None = None
-        self._reread = False
+        self._read: tuple[str, ...] = ()
+        self._stamps: tuple[Stamp, ...] = ()
+        self._trust = b""
 
     @property
     def where(self) -> str:
@@ -63,7 +70,7 @@ class ConnectionSource:
         return f"kubeconfig {self._files}" if self._files else "the pod's service account"
 
     def load(self) -> Connection:
-        """Read everything anew, running exec plugins: the first time, and when the server refused us."""
+        """Read everything anew, running exec plugins: the first time, and when the server refused us or we it."""
         from kubernetes import config as untyped  # noqa: PLC0415 - costly, see the module's docstring
         from kubernetes.client import Configuration  # noqa: PLC0415 - likewise
 
@@ -85,16 +92,22 @@ class ConnectionSource:
                 f"{self.where}: users[].user.exec: the plugin {command!r} gave no credential; run it by hand "
                 "to see why (its own error was logged), and check that it is on PATH"
             )
-        # The loader reads a token file once and forgets it; a service account token behind it expires.
-        self._reread = "tokenFile" in user
+        # Before the files are read again for TLS: what changes in between is noticed the next time.
+        trusted = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+        self._read = tuple(file for file in (*self._files.split(os.pathsep), *trusted, user.get("tokenFile")) if file)
+        self._stamps = tuple(map(_stamp, self._read))
+        self._trust = b"".join(map(_digest, filter(None, trusted)))
         self._configuration = configuration
         self._connection = self._build(configuration)
         return self._connection
 
     def refresh(self) -> Connection:
-        """Give the connection with an unexpired token: the same object while nothing has changed."""
-        if self._connection is None or self._reread:
-            return self._unless_same(self._connection, self.load())
+        """Give the connection with an unexpired token: the same object while nothing has changed.
+
+        All files are read again when one of them has changed: CAs, certificates and tokens are exchanged while we run.
+        """
+        if self._connection is None or tuple(map(_stamp, self._read)) != self._stamps:
+            return self._unless_same(self._connection, self._trust, self.load())
         hook = self._configuration.refresh_api_key_hook
         if hook is None:
             return self._connection
@@ -108,9 +121,9 @@ class ConnectionSource:
             self._connection = Connection(old.base_url, authorization, old.tls, old.server_name, old.proxy)
         return self._connection
 
-    def _unless_same(self, old: Connection | None, new: Connection) -> Connection:
-        # A new TLS context means new connections: keep the old one while the token is the same.
-        if old is not None and (old.base_url, old.authorization) == (new.base_url, new.authorization):
+    def _unless_same(self, old: Connection | None, trust: bytes, new: Connection) -> Connection:
+        # A new TLS context means new connections: keep the old one while nothing of it has changed.
+        if old is not None and (_terms(old), trust) == (_terms(new), self._trust):
             self._connection = old
             return old
         return new
@@ -220,6 +233,26 @@ class ConnectionSource:
                     f"{configuration.key_file} do not load ({error}); both must be PEM and belong together"
                 ) from error
         return context
+
+
+def _terms(connection: Connection) -> tuple[str | None, ...]:
+    return connection.base_url, connection.authorization, connection.server_name, connection.proxy
+
+
+def _stamp(file: str) -> Stamp:
+    """What tells that a file has changed; mounted Secrets are symlinks that are swapped, so the inode tells too."""
+    try:
+        stat = Path(file).expanduser().stat()
+    except OSError:
+        return 0, 0, 0
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _digest(file: str) -> bytes:
+    try:
+        return sha256(Path(file).read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _environment_proxy(scheme: str, host: str, netloc: str) -> str:

@@ -1,4 +1,4 @@
-"""Who the client is: the connection in force, loaded anew when its token expires or is refused."""
+"""Who the client is and whom it trusts: the connection in force, loaded anew when that changes or is refused."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from extender.core.model.errors import ConfigError
 from extender.kube.connection import Connection, ConnectionSource
 
-# How often the loader is asked whether the token has expired, and a 401 may run an exec plugin again.
+# How often the loader is asked whether the token has expired or a file has changed, and how soon after a renewal that
+# was of no use there may be another, which may run an exec plugin.
 TOKEN_CHECK_INTERVAL = 30.0
 MIN_RENEWAL_INTERVAL = 5.0
 RENEWAL_TIMEOUT = 60.0

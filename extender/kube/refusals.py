@@ -1,5 +1,7 @@
 """What is told of a request that failed: `ApiError`s of the API server's refusals, and of answers that never came."""
 
+import ssl
+
 import aiohttp
 import msgspec
 from msgspec import Struct
@@ -50,6 +52,11 @@ def refusal(method: str, path: str, response: aiohttp.ClientResponse, body: byte
         retry_after=retry_after,
         causes=tuple(cause.reason for cause in causes if cause.reason),
     )
+
+
+def is_distrust(error: BaseException) -> bool:
+    """Whether a connection failed because one side does not trust the other's certificate."""
+    return isinstance(error, aiohttp.ClientSSLError) or isinstance(error.__cause__, ssl.SSLError)
 
 
 def unreached(method: str, path: str, connection: Connection, error: Exception) -> ApiError:

@@ -1,13 +1,18 @@
 """The API client: what it sends, how it fails, and how it keeps its credentials."""
 
 import asyncio
+import base64
 import socket
+import ssl
 import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from support.certificates import Authority
 from unit.kube.fake_api import FakeApi, Fault, VirtualTime, write_kubeconfig
 
 from extender.core.model.errors import ApiError, ConfigError
@@ -226,3 +231,100 @@ async def test_a_plugin_that_fails_later_leaves_the_old_token(api: FakeApi, tmp_
             await client.request("GET", "/x")
     assert isinstance(caught.value.__cause__, ConfigError)
     assert str(token) in str(caught.value)
+
+
+@dataclass
+class Presented:
+    """A server on loopback whose certificate can be exchanged, and the kubeconfig of who calls it."""
+
+    folder: Path
+    authority: Authority
+    context: ssl.SSLContext
+    url: str = ""
+    calls: int = 0
+
+    def present(self, authority: Authority, name: str) -> None:
+        """Show a certificate of this authority from now on."""
+        pair = authority.issue(self.folder, name, ("127.0.0.1",))
+        self.context.load_cert_chain(pair.cert, pair.key)
+
+
+@pytest.fixture
+async def presented(tmp_path: Path) -> AsyncIterator[Presented]:
+    first = Authority("first")
+    server = Presented(tmp_path, first, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    server.present(first, "server-1")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        server.calls += 1
+        if "upgrade" in request.headers:
+            socket = web.WebSocketResponse(protocols=("p",))
+            await socket.prepare(request)
+            return socket
+        # A connection for each request: the next one is verified.
+        return web.json_response({}, headers={"Connection": "close"})
+
+    app = web.Application()
+    app.router.add_route("*", "/x", handler)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server.context).start()
+    server.url = "https://{}:{}".format(*runner.addresses[0][:2])
+    yield server
+    await runner.cleanup()
+
+
+def trusting(presented: Presented, authority: Authority, *, inline: bool) -> str:
+    """A kubeconfig that names an authority by file, or holds it."""
+    ca = authority.write(presented.folder / "ca.pem")
+    config = presented.folder / "config"
+    if inline:
+        data = base64.b64encode(ca.read_bytes()).decode()
+        return write_kubeconfig(config, presented.url, None, **{"certificate-authority-data": data})
+    return write_kubeconfig(config, presented.url, None, **{"certificate-authority": str(ca)})
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_new_ca_of_the_server_is_read_when_it_is_not_verified(
+    presented: Presented, time: VirtualTime, inline: bool
+) -> None:
+    async with await connect(trusting(presented, presented.authority, inline=inline), time) as client:
+        await client.request("GET", "/x")
+        second = Authority("second")
+        presented.present(second, "server-2")
+        with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED") as refused:
+            await client.request("GET", "/x")
+        assert refused.value.status == 0
+        trusting(presented, second, inline=inline)
+        # Not sooner: the file may be the same for a minute, and an exec plugin is not to be run at every request.
+        with pytest.raises(ApiError):
+            await client.request("GET", "/x")
+        time.now += MIN_RENEWAL_INTERVAL
+        assert await asyncio.gather(*(client.request("GET", "/x") for _ in range(5))) == [b"{}"] * 5
+        assert presented.calls == 6
+
+
+async def test_a_socket_is_opened_under_a_new_ca(presented: Presented, time: VirtualTime) -> None:
+    async with await connect(trusting(presented, presented.authority, inline=False), time) as client:
+        await client.request("GET", "/x")
+        second = Authority("second")
+        presented.present(second, "server-2")
+        trusting(presented, second, inline=False)
+        async with client.websocket("/x", {}, "p"):
+            pass
+
+
+async def test_a_ca_that_is_taken_back_is_trusted_no_longer(presented: Presented, time: VirtualTime) -> None:
+    async with await connect(trusting(presented, presented.authority, inline=False), time) as client:
+        await client.request("GET", "/x")
+        trusting(presented, Authority("second"), inline=False)
+        time.now += TOKEN_CHECK_INTERVAL
+        with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
+            await client.request("GET", "/x")
+
+
+async def test_a_ca_that_is_half_written_keeps_the_old_one(presented: Presented, time: VirtualTime) -> None:
+    async with await connect(trusting(presented, presented.authority, inline=False), time) as client:
+        (presented.folder / "ca.pem").write_text("-----BEGIN")
+        time.now += TOKEN_CHECK_INTERVAL
+        await client.request("GET", "/x")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import Authority
 from unit.kube.fake_api import write_kubeconfig
 
 from extender.core.model.errors import ConfigError
@@ -104,6 +105,28 @@ def test_the_connection_stays_the_same_while_nothing_changes(tmp_path: Path) -> 
     assert source.refresh().authorization == "Bearer u"
     static = ConnectionSource(write_kubeconfig(tmp_path / "static", URL))
     assert static.load() is static.refresh()
+
+
+def test_every_file_is_followed(tmp_path: Path) -> None:
+    """A certificate or a CA that is exchanged makes another TLS context; a file that is only touched does not."""
+    authority = Authority("ca")
+    pair = authority.issue(tmp_path, "me")
+    ca = authority.write(tmp_path / "ca.pem")
+    user = {"client-certificate": str(pair.cert), "client-key": str(pair.key)}
+    config = write_kubeconfig(tmp_path / "config", URL, user, **{"certificate-authority": str(ca)})
+    source = ConnectionSource(config)
+    seen = [source.load()]
+    assert source.refresh() is seen[-1]
+    authority.issue(tmp_path, "me")
+    seen.append(source.refresh())
+    Authority("ca").write(ca)
+    seen.append(source.refresh())
+    write_kubeconfig(tmp_path / "config", "https://127.0.0.2:6443", user, **{"certificate-authority": str(ca)})
+    seen.append(source.refresh())
+    assert seen[-1].base_url == "https://127.0.0.2:6443"
+    assert len(set(map(id, seen))) == len({id(each.tls) for each in seen}) == 4
+    ca.touch()
+    assert source.refresh() is seen[-1]
 
 
 @pytest.mark.parametrize(
