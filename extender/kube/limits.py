@@ -8,6 +8,8 @@ from extender.kube.seams import Timing
 
 # Never wait longer than this (seconds) because a server says so: it may be wrong about its own recovery.
 MAX_RETRY_AFTER = 120.0
+# Who is away is tried at least this often (seconds): until it is back nothing can be decided.
+AWAY_CAP = 2.0
 
 
 class Backoff:
@@ -35,6 +37,29 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the base: the last attempt was a success."""
         self._attempt = 0
+
+
+class Pace:
+    """How soon a server is tried again: ever later, but often while it is away, and soon once it answers again."""
+
+    __slots__ = ("_answering", "_away", "_was_away")
+
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._answering = Backoff(uniform)
+        self._away = Backoff(uniform, cap=AWAY_CAP)
+        self._was_away = False
+
+    def next(self, retry_after: float | None, *, away: bool) -> float:
+        """Seconds to wait before the next attempt; `away` when the last one got no answer."""
+        if self._was_away and not away:
+            self._answering.reset()
+        self._was_away = away
+        return (self._away if away else self._answering).next(retry_after)
+
+    def reset(self) -> None:
+        """The last attempt was a success."""
+        self._answering.reset()
+        self._away.reset()
 
 
 class Limits(Struct, frozen=True):

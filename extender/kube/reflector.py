@@ -3,7 +3,11 @@
 The reflector of client-go (`tools/cache/reflector.go`) reduced to what we need: it keeps no objects, only the
 version it has seen, and hands every change to a sink. What it must survive, each with a test: expired
 versions (410) at any point, deletes missed while it was away, servers that end a watch at once, connections
-that die without a word, objects that do not decode, a sink that raises.
+that die without a word, objects that do not decode, a sink that raises, a store that is restored from a backup.
+
+A version says where in the history of a store a watch goes on. So it is kept over a watch that was cut, once the server
+has shown that its store is not older; after the server was away there may be another store behind it, with another
+history up to the same version, and only a list tells what is in it.
 """
 
 import asyncio
@@ -16,10 +20,11 @@ from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Object
 from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import WATCH_IDLE_TIMEOUT
-from extender.kube.limits import Backoff
+from extender.kube.limits import Pace
 from extender.kube.resources import ApiResource
-from extender.kube.salvage import salvage_change, salvage_page
+from extender.kube.salvage import salvage_change, salvage_page, version_of
 from extender.kube.seams import KubeWatchApi, Report, Timing
+from extender.kube.versions import is_as_new, is_older
 from extender.wire.watch import Decoder, Page, WatchEvent
 
 PAGE_SIZE = 200
@@ -29,6 +34,11 @@ PAGE_GROWTH = 4
 WATCH_SECONDS = (300.0, 600.0)
 # A watch that lived this long (seconds) was a success, whatever ended it.
 LIVED = 5.0
+# Answers of whoever stands before the server while it is away.
+AWAY = frozenset({0, 502, 503, 504})
+# What could be followed once is given up when it is forbidden for so long (seconds): a starting API server may refuse
+# for want of its roles.
+FORBIDDEN_PATIENCE = 60.0
 # Refusals that say nothing about the version we watch from: repeating the list would not help.
 KEEP_VERSION = frozenset({401, 403, 408, 429})
 
@@ -76,8 +86,20 @@ class WatchOptions(Struct, frozen=True):
 DEFAULT = WatchOptions()
 
 
+class _Attempt(Struct):
+    """One go at following: since when (monotonic), whether it begins with a list, whether a watch was opened."""
+
+    started: float
+    from_list: bool
+    accepted: bool = False
+
+
 class _SinkError(Exception):
     """The sink raised: what it holds is unknown until the next list."""
+
+
+class _WentBackError(Exception):
+    """The store was restored from a backup: what was seen of it since is no more."""
 
 
 class Reflector:
@@ -113,8 +135,11 @@ class Reflector:
         self._report = report
         self._timing = timing or Timing()
         self._options = options
-        self._backoff = Backoff(self._timing.uniform)
+        self._pace = Pace(self._timing.uniform)
+        self._attempt = _Attempt(0.0, from_list=True)
+        self._forbidden_since: float | None = None
         self._version = ""
+        self._former = ""
         self._progressed: asyncio.Event | None = None
         self._watching: asyncio.Timeout | None = None
         self._expired_lists = 0
@@ -139,6 +164,14 @@ class Reflector:
             undecodable=self._undecodable,
         )
 
+    def blind(self, now: float, stale_after: float) -> bool:
+        """Whether what is known may be out of date: not listed, the watch is down, or silent for `stale_after` seconds.
+
+        `now` is in monotonic seconds.
+        """
+        contact = self._last_contact
+        return bool(self._last_error) or contact is None or now - contact > stale_after or not self.synced.is_set()
+
     async def run(self) -> None:
         """Follow the resource until cancelled.
 
@@ -146,29 +179,43 @@ class Reflector:
             ApiError: the resource is optional and the server does not let us list it.
         """
         while True:
-            started = self._timing.clock()
+            attempt = self._attempt = _Attempt(self._timing.clock(), from_list=not self._version)
             retry_after: float | None = None
+            away = False
             try:
-                if not self._version:
-                    await self._list()
-                    started = self._timing.clock()
-                await self._watch()
+                await self._follow(attempt)
             except ApiError as error:
-                if self._options.optional and not self._version and self._gone(error.status):
+                if self._options.optional and self._gone(error.status):
                     raise
-                retry_after = error.retry_after
                 self._failed(error)
-            except (_SinkError, WireError) as error:
+                if error.status == 410 and not attempt.from_list:
+                    continue
+                away, retry_after = error.status == 0 and not attempt.accepted, error.retry_after
+            except (_SinkError, _WentBackError, WireError) as error:
                 self._version = ""
                 self._failed(error)
-            except Exception:
+            except Exception as error:
                 # A bug: whoever runs us again starts from a list, not from the line that broke us.
-                self._version = ""
+                self._version, self._last_error = "", repr(error)
                 raise
             # Only a watch that lived counts as a success: one that ends at once is retried ever more slowly.
-            if self._version and self._timing.clock() - started >= LIVED:
-                self._backoff.reset()
-            await self._timing.sleep(self._backoff.next(retry_after))
+            if self._version and self._timing.clock() - attempt.started >= LIVED:
+                self._pace.reset()
+            await self._timing.sleep(self._pace.next(retry_after, away=away))
+
+    async def _follow(self, attempt: _Attempt) -> None:
+        """Go on from where we are, or from a list, until the watch ends."""
+        if self._version:
+            body = await self._api.request("GET", self.resource.path, params={"limit": "1"})
+            shown = version_of(body)
+            if is_older(shown, self._version):
+                self._report(self.resource.key, _went_back(self._version, shown))
+                self._version = ""
+        attempt.from_list = not self._version
+        if attempt.from_list:
+            await self._list()
+            attempt.started = self._timing.clock()
+        await self._watch()
 
     async def reach(self, version: str, patience: float) -> None:
         """Return once the sink has been given all that happened up to `version`, a resourceVersion of the whole store.
@@ -176,7 +223,7 @@ class Reflector:
         A watch is in order, so its next event or bookmark proves it, and so does a list. When neither comes within
         `patience` seconds, because nothing happens or because the watch is dead, the resource is listed anew.
         """
-        while not _covers(self._version, version):
+        while not is_as_new(self._version, version):
             try:
                 async with asyncio.timeout(patience):
                     await self._progress()
@@ -204,16 +251,23 @@ class Reflector:
             self._progressed = None
 
     def _gone(self, status: int) -> bool:
-        # A starting API server may refuse for want of its roles: what could be listed once is waited for.
-        return status == 404 or (status == 403 and not self.synced.is_set())
+        """Whether an optional resource is given up because of a refusal."""
+        now = self._timing.clock()
+        if status != 403:
+            self._forbidden_since = None
+            return status == 404 and not self._version
+        self._forbidden_since = now if self._forbidden_since is None else self._forbidden_since
+        return not self.synced.is_set() or now - self._forbidden_since >= FORBIDDEN_PATIENCE
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
         self._last_error = str(error)
-        expired = isinstance(error, ApiError) and error.status == 410
-        if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in KEEP_VERSION:
-            self._version = ""
-        if not expired:
+        status = error.status if isinstance(error, ApiError) else None
+        if status is not None:
+            refused = 400 <= status < 500 and status not in KEEP_VERSION
+            if refused or (status in AWAY and not self._attempt.accepted):
+                self._former, self._version = self._version or self._former, ""
+        if status != 410:
             self._report(self.resource.key, str(error))
 
     def _contact(self) -> None:
@@ -221,6 +275,8 @@ class Reflector:
 
     def _opened(self) -> None:
         self._watches += 1
+        self._attempt.accepted = True
+        self._forbidden_since = None
         self._last_error = ""
         self._contact()
 
@@ -250,6 +306,9 @@ class Reflector:
         await asyncio.sleep(0)
         self._emit_all(page.objects, uids)
         self._emit(Listed(self.resource.key, frozenset(uids)))
+        if is_older(page.resource_version, self._former):
+            self._report(self.resource.key, _went_back(self._former, page.resource_version))
+        self._former = ""
         self._expired_lists = 0
         self._lists += 1
         self._advance(page.resource_version)
@@ -309,6 +368,10 @@ class Reflector:
             return
         if change.type == "ERROR":
             raise _refused(self.resource, change)
+        version = change.resource_version
+        # Versions of a watch rise. Compared as text first: this is done for each event.
+        if (version < self._version or len(version) < len(self._version)) and is_older(version, self._version):
+            raise _WentBackError(_went_back(self._version, version))
         self._contact()
         if change.object is not None:
             if change.type == "DELETED":
@@ -316,8 +379,8 @@ class Reflector:
             else:
                 self._emit(Upsert(change.object))
             self._events += 1
-        if change.resource_version:
-            self._advance(change.resource_version)
+        if version:
+            self._advance(version)
 
     def _take_undecodable(self, line: bytes, error: WireError) -> None:
         """Go on after a bad object; a delete needs no more than its uid."""
@@ -331,9 +394,8 @@ class Reflector:
             self._advance(salvaged.resource_version)
 
 
-def _covers(seen: str, wanted: str) -> bool:
-    """Whether one resourceVersion is as new as another (they are comparable since KEP-5504, and always were)."""
-    return seen.isdecimal() and wanted.isdecimal() and int(seen) >= int(wanted)
+def _went_back(seen: str, shown: str) -> str:
+    return f"the store went back from version {seen} to {shown}: it was restored, and is listed anew"
 
 
 def _refused(resource: ApiResource, change: WatchEvent) -> ApiError:

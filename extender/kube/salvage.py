@@ -48,6 +48,18 @@ _list_decoder = msgspec.json.Decoder(_List)
 _item_decoder = msgspec.json.Decoder(_Item)
 
 
+def version_of(body: bytes) -> str:
+    """The resourceVersion of a list page, whatever its objects are.
+
+    Raises:
+        WireError: it is no list.
+    """
+    try:
+        return _list_decoder.decode(body).metadata.resource_version
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"this is no list: {error}") from error
+
+
 def salvage_page(body: bytes, decoder: Decoder, error: WireError) -> tuple[Page, list[str]]:
     """Decode a page item by item: the page of the good ones, and the uids of the others.
 

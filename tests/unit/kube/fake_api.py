@@ -76,11 +76,16 @@ def error_line(code: int) -> bytes:
 
 
 class FakeResource:
-    """Lists `items` in pages at `version`, and plays one script for each watch; then watches hang."""
+    """Lists `items` in pages at `version`, and plays one script for each watch; then watches hang.
+
+    Who asks for a single object once there was a watch wants to know the version of the store: it is `shown`.
+    """
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
         self.version = 10
+        self.shown: int | Fault = 10**6
+        self.looks = 0
         self.list_faults: deque[Fault | None] = deque()
         self.watch_scripts: deque[Fault | list[bytes | str]] = deque()
         self.lists: list[Mapping[str, str]] = []
@@ -91,6 +96,8 @@ class FakeResource:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if "watch" in request.query:
             return await self._watch(request)
+        if self.watches and request.query["limit"] == "1":
+            return self._look()
         self.lists.append(dict(request.query))
         fault = self.list_faults.popleft() if self.list_faults else None
         if fault is not None:
@@ -101,6 +108,12 @@ class FakeResource:
         if end < len(self.items):
             meta["continue"] = str(end)
         return web.json_response({"metadata": meta, "items": self.items[start:end]})
+
+    def _look(self) -> web.Response:
+        self.looks += 1
+        if isinstance(self.shown, Fault):
+            return self.shown.response()
+        return web.json_response({"metadata": {"resourceVersion": str(self.shown)}, "items": self.items[:1]})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         self.watches.append(dict(request.query))
