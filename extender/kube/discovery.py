@@ -17,6 +17,8 @@ UNAVAILABLE_SECONDS = 300.0
 # A starting API server forbids too, until it knows its roles.
 FORBIDDEN_SECONDS = 60.0
 TRANSIENT_SECONDS = 5.0
+# A kind that the server can say nothing about counts as one that cannot be followed after this time.
+TRANSIENT_PATIENCE = 60.0
 # ownerReferences are free text to whoever may create a pod: bound what they make us remember.
 MAX_KINDS = 500
 
@@ -42,12 +44,13 @@ class _Group(Struct, rename="camel"):
 class NotWatchable(Struct, frozen=True):
     """Why a kind cannot be followed, and when to ask again (monotonic seconds).
 
-    `missing` means that the server knows no such kind.
+    `missing` means that the server knows no such kind, `transient` that it could not say now.
     """
 
     why: str
     retry_at: float
     missing: bool = False
+    transient: bool = False
 
 
 class Discovery:
@@ -96,8 +99,9 @@ class Discovery:
         except ApiError as error:
             if error.status == 404 or error.reason == BAD_NAME:
                 return self._missing(group)
-            seconds = TRANSIENT_SECONDS if is_transient(error.status) else FORBIDDEN_SECONDS
-            return self._unavailable(str(error), max(seconds, error.retry_after or 0.0))
+            transient = is_transient(error.status)
+            seconds = max(TRANSIENT_SECONDS if transient else FORBIDDEN_SECONDS, error.retry_after or 0.0)
+            return NotWatchable(str(error), self._timing.clock() + seconds, transient=transient)
         except msgspec.DecodeError as error:
             return self._unavailable(f"the discovery document does not decode: {error}", TRANSIENT_SECONDS)
         return found

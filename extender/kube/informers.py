@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
 from extender.core.state.events import Event, Listed
-from extender.kube.discovery import MAX_KINDS, TRANSIENT_SECONDS, Discovery, NotWatchable
+from extender.kube.discovery import MAX_KINDS, TRANSIENT_PATIENCE, TRANSIENT_SECONDS, Discovery, NotWatchable
 from extender.kube.limits import Backoff
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector, WatchOptions
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
@@ -74,6 +74,8 @@ class ClusterFeed:
         self._built_in = {resource.key: self._reflector(resource) for resource in options.built_in}
         self._drift_only = {resource.key: self._reflector(resource) for resource in options.drift_only}
         self._met: dict[str, Reflector] = {}
+        self._by_kind = {(each.resource.group, each.resource.kind): each for each in self._built_in.values()}
+        self._always = [self._by_kind[kind] for kind in self._by_kind if kind in NO_OWNERS]
         self._kinds = {(resource.group, resource.kind) for resource in options.built_in} - NO_OWNERS
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -105,22 +107,38 @@ class ClusterFeed:
         followed = self._built_in | self._drift_only | self._met
         return {key: reflector.health() for key, reflector in followed.items()}
 
+    def blind(self, kinds: Iterable[tuple[str, str]], stale_after: float) -> bool:
+        """Whether pods, nodes, namespaces, or owners of one of these kinds (group, kind) may not be known as they are.
+
+        Args:
+            kinds: of owners. One that is being looked for is not known.
+            stale_after: seconds after which what was not heard of is out of date.
+        """
+        now = self._timing.clock()
+        if any(reflector.blind(now, stale_after) for reflector in self._always):
+            return True
+        found = (self._by_kind.get(kind) for kind in kinds)
+        return any(reflector is None or reflector.blind(now, stale_after) for reflector in found)
+
     def faults(self, stale_after: float) -> list[str]:
-        """What keeps pods from being placed: resources not listed yet, or out of date, a line each.
+        """What keeps pods from being placed: built-in resources that are not known as they are now, a line each.
+
+        A kind of somebody else's holds up the pods of its own objects alone.
 
         Args:
             stale_after: seconds after which what was not heard of is out of date.
         """
-        followed = self._built_in | self._met
-        return [fault for reflector in followed.values() if (fault := self._fault(reflector, stale_after))]
+        return [fault for each in self._built_in.values() if (fault := self._fault(each, stale_after))]
 
     def _fault(self, reflector: Reflector, stale_after: float) -> str:
         key, health = reflector.resource.key, reflector.health()
         reason = f" ({health.last_error})" if health.last_error else ""
         if not health.synced:
             return f"{key}: not listed yet{reason}"
+        if reason:
+            return f"{key}: not watched{reason}"
         silence = self._timing.clock() - health.last_contact if health.last_contact is not None else 0.0
-        return f"{key}: not heard of for {silence:.0f} s{reason}" if silence > stale_after else ""
+        return f"{key}: not heard of for {silence:.0f} s" if silence > stale_after else ""
 
     async def wait_synced(self) -> None:
         """Return once every built-in resource has been listed."""
@@ -185,7 +203,8 @@ class ClusterFeed:
 
     async def _follow(self, api_version: str, kind: str) -> None:
         """Find a kind and follow it; whenever that is impossible, wait and try again."""
-        followed = ""
+        followed, kept = "", (api_version.rpartition("/")[0], kind)
+        since = self._timing.clock()
         while True:
             found = await self._discovery.find(api_version, kind)
             if isinstance(found, NotWatchable):
@@ -193,17 +212,20 @@ class ClusterFeed:
                     # The kind was uninstalled, and its objects with it.
                     self._sink(Listed(followed, frozenset()))
                     followed = ""
-                self._on_unavailable(api_version.rpartition("/")[0], kind, found.why)
+                # A server that starts or is busy cannot say: pods of the kind wait for that.
+                if not found.transient or self._timing.clock() - since >= TRANSIENT_PATIENCE:
+                    self._on_unavailable(*kept, found.why)
                 await self._timing.sleep(max(1.0, found.retry_at - self._timing.clock()))
                 continue
             followed = found.key
-            reflector = self._met[followed] = self._reflector(found, optional=True)
+            reflector = self._met[followed] = self._by_kind[kept] = self._reflector(found, optional=True)
             try:
                 await reflector.run()
             except ApiError as error:
                 self._report(followed, str(error))
             finally:
-                del self._met[followed]
+                del self._met[followed], self._by_kind[kept]
+                since = self._timing.clock()
             # Ask discovery before believing that it is gone.
             self._discovery.forget(found)
             await self._timing.sleep(TRANSIENT_SECONDS)

@@ -9,7 +9,7 @@ from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.policy import parse_duration
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Event, Unavailable
 from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
@@ -78,6 +78,7 @@ class Runtime:
         self._tracer = tracer
         self._report = Faults(self.metrics)
         self._stopping = False
+        self._stale_after = parse_duration(settings.cache.stale_after)
         self.decisions = DecisionLog(settings.extender.decision_log)
         self.state = ClusterState(
             policy_rules(settings),
@@ -140,6 +141,9 @@ class Runtime:
         self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
         self._sink(Unavailable(group, kind))
 
+    def _blind(self, owner: Managed | Missing) -> bool:
+        return self.feed.blind(self.state.workloads.kinds_behind(owner), self._stale_after)
+
     def _decides(self) -> bool:
         return self.leadership.decides
 
@@ -171,7 +175,7 @@ class Runtime:
     def not_ready(self) -> list[str]:
         """What is not ready, a line each."""
         faults = ["shutting down"] if self._stopping else []
-        faults += self.feed.faults(parse_duration(self.settings.cache.stale_after))
+        faults += self.feed.faults(self._stale_after)
         faults += self._certificates.faults(time.time())
         return faults
 
@@ -198,6 +202,7 @@ class Runtime:
             ),
             self.leadership.obstacle,
             time.time,
+            blind=self._blind,
         )
         pages = self._with_console(HealthApp(self.not_ready, self._scrapes.render))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)

@@ -48,6 +48,7 @@ class Extender:
         observer: see `DecisionObserver`.
         obstacle: why no decision on a managed pod may be made now (NOT_SYNCED, NOT_LEADER, TAKING_OVER), or None.
         clock: seconds since the epoch, as the state is given them.
+        blind: whether what is known of an owner, or of the cluster, may not be how it is now.
     """
 
     def __init__(
@@ -57,11 +58,14 @@ class Extender:
         observer: DecisionObserver,
         obstacle: Callable[[], Reason | None],
         clock: Callable[[], float],
+        *,
+        blind: Callable[[Managed | Missing], bool] = lambda _owner: False,
     ) -> None:
         self._placement = placement
         self._owners = owners
         self._observer = observer
         self._obstacle = obstacle
+        self._blind = blind
         self._clock = clock
 
     async def filter(self, body: bytes) -> bytes:
@@ -84,6 +88,8 @@ class Extender:
         owner = await self._resolve(pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
         obstacle = self._obstacle() if owner is not None else None
+        if owner is not None and obstacle is None and self._blind(owner):
+            obstacle = Reason.NOT_WATCHED
         if obstacle is not None:
             return self._refuse(pod, obstacle)
         if owner is None:

@@ -180,7 +180,8 @@ class CacheSettings(Section, frozen=True):
         int, doc("How many objects are asked for at a time when a kind of object is listed"), Meta(ge=1, le=5000)
     ] = 200
     stale_after: Annotated[
-        str, duration("Report not ready when nothing was heard about a kind of object for longer than this")
+        str,
+        duration("Report not ready and decide nothing when nothing was heard of a kind of object for longer"),
     ] = "3m"
 
 

@@ -125,11 +125,17 @@ class Bench:
         self.owners = NoOwners()
         self.observer = Observer()
         self.obstacle: Reason | None = None
+        self.blind = False
         self.stay = True
         self.times: list[str] = []
         self.placement = PlacementController(self.world.state, 100)
         self.extender = Extender(
-            self.placement, self.owners, self.observer, lambda: self.obstacle, lambda: self.world.now
+            self.placement,
+            self.owners,
+            self.observer,
+            lambda: self.obstacle,
+            lambda: self.world.now,
+            blind=lambda _owner: self.blind,
         )
         self.app = ExtenderApp(
             self.extender,

@@ -47,6 +47,8 @@ class Reason(Enum):
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
     NOT_LEADER = "not-leader", "spotmix: this replica is not the leader"
     TAKING_OVER = "taking-over", "spotmix: this replica is the leader and not ready to decide yet"
+    NOT_WATCHED = "not-watched", "spotmix: the API server cannot be watched now"
+
     # Moves of the drift loop
     SURPLUS = "surplus", "its workload has more pods of this class than seats"
     INTERRUPTED = "interrupted", "its spot node is about to be taken away"
@@ -157,7 +159,7 @@ REJECTS = (
 )
 """Reasons with which filter rejects a pod."""
 
-OBSTACLES = (Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER)
+OBSTACLES = (Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER, Reason.NOT_WATCHED)
 """Reasons for which nothing is decided."""
 
 OF_DECISIONS = (*PASSES, *REJECTS, *OBSTACLES)

@@ -127,6 +127,22 @@ class Workloads:
             holder = parent
         return holder
 
+    def kinds_behind(self, owner: Managed | Missing) -> Iterator[tuple[str, str]]:
+        """Group and kind of what has to be known to say whose a pod is, and under which policy: of all owners above it.
+
+        Kinds that cannot be read are not among them.
+        """
+        if isinstance(owner, Missing):
+            yield owner.ref.group, owner.ref.kind
+            return
+        above: Owner | None = owner.revision
+        for _ in range(_MAX_CHAIN):
+            if above is None:
+                return
+            if (above.group, above.kind) not in self.unavailable:
+                yield above.group, above.kind
+            above = self.owners.get(above.owner.uid) if above.owner is not None else None
+
     def _is_copy(self, owner: Owner) -> bool:
         """A ReplicaSet carries a stale copy of its owner's annotations: while that can be read, it alone is asked."""
         above = owner.owner

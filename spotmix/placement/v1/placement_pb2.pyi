@@ -44,6 +44,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_NOT_SYNCED: _ClassVar[Reason]
     REASON_NOT_LEADER: _ClassVar[Reason]
     REASON_TAKING_OVER: _ClassVar[Reason]
+    REASON_NOT_WATCHED: _ClassVar[Reason]
     REASON_SURPLUS: _ClassVar[Reason]
     REASON_INTERRUPTED: _ClassVar[Reason]
     REASON_STALE: _ClassVar[Reason]
@@ -137,6 +138,7 @@ REASON_POOL_FULL: Reason
 REASON_NOT_SYNCED: Reason
 REASON_NOT_LEADER: Reason
 REASON_TAKING_OVER: Reason
+REASON_NOT_WATCHED: Reason
 REASON_SURPLUS: Reason
 REASON_INTERRUPTED: Reason
 REASON_STALE: Reason

@@ -19,12 +19,14 @@ from unit.kube.fake_api import (
     write_kubeconfig,
 )
 
+from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
 from extender.core.state.events import Event
 from extender.kube.client import ApiClient
 from extender.kube.discovery import (
     FORBIDDEN_SECONDS,
     MAX_KINDS,
+    TRANSIENT_PATIENCE,
     TRANSIENT_SECONDS,
     UNAVAILABLE_SECONDS,
     Discovery,
@@ -350,3 +352,63 @@ async def test_stop_ends_every_watch(world: InformedWorld) -> None:
     await world.synced()
     await world.feed.stop()
     assert not [task for task in asyncio.all_tasks() - before if task.get_name().startswith("follow")]
+
+
+OF_ROLLOUTS = [("argoproj.io", "Rollout")]
+OF_SETS = [("apps", "ReplicaSet"), ("apps", "Deployment")]
+
+
+async def test_who_follows_sees(api: FakeApi, world: InformedWorld) -> None:
+    rollouts = serve_rollouts(api)
+    assert world.feed.blind(OF_SETS, 60.0)
+    world.feed.start()
+    await world.synced()
+    assert not world.feed.blind(OF_SETS, 60.0)
+    assert world.feed.blind(OF_ROLLOUTS, 60.0), "nobody looks for them yet"
+    world.feed.ensure(ROLLOUT)
+    async with asyncio.timeout(10):
+        await rollouts.hanging.wait()
+    assert not world.feed.blind([*OF_SETS, *OF_ROLLOUTS], 60.0)
+    world.time.now += 61.0
+    assert world.feed.blind((), 60.0)
+
+
+@pytest.mark.parametrize("down", ["pods", "nodes", "namespaces"])
+async def test_without_pods_nodes_or_namespaces_nothing_is_seen(world: InformedWorld, down: str) -> None:
+    world.feed.start()
+    await world.synced()
+    world.feed._built_in[down]._failed(ApiError("cut"))
+    assert world.feed.blind((), 60.0)
+    assert world.feed.faults(60.0) == [f"{down}: not watched (cut)"]
+
+
+async def test_what_is_not_seen_of_one_kind_is_a_matter_of_its_owners(api: FakeApi, world: InformedWorld) -> None:
+    rollouts = serve_rollouts(api)
+    world.feed.start()
+    await world.synced()
+    world.feed.ensure(ROLLOUT)
+    async with asyncio.timeout(10):
+        await rollouts.hanging.wait()
+    world.feed._built_in["jobs.batch"]._failed(ApiError("cut"))
+    assert not world.feed.blind([*OF_SETS, *OF_ROLLOUTS], 60.0)
+    assert world.feed.blind([("batch", "Job")], 60.0)
+    assert world.feed.faults(60.0) == ["jobs.batch: not watched (cut)"]
+    world.feed._built_in["jobs.batch"]._opened()
+    # One tenant's kind that cannot be listed any more makes nobody else wait.
+    world.feed._met["rollouts.argoproj.io"]._failed(ApiError("its conversion webhook is gone"))
+    assert world.feed.blind(OF_ROLLOUTS, 60.0)
+    assert not world.feed.blind(OF_SETS, 60.0)
+    assert world.feed.faults(60.0) == []
+
+
+async def test_a_kind_that_cannot_be_asked_about_is_waited_for(api: FakeApi, world: InformedWorld) -> None:
+    """For a minute its pods wait, for nobody knows; then it counts as one that cannot be followed."""
+    document(api, "/apis/argoproj.io/v1alpha1", Fault(503))
+    document(api, "/apis/argoproj.io", Fault(503))
+    begun = world.time.now
+    world.feed.ensure(ROLLOUT)
+    async with asyncio.timeout(10):
+        await world.told.wait()
+    assert TRANSIENT_PATIENCE <= world.time.now - begun <= TRANSIENT_PATIENCE + TRANSIENT_SECONDS
+    assert "503" in world.unavailable[0][2]
+    assert world.feed.blind(OF_ROLLOUTS, 60.0)

@@ -79,6 +79,36 @@ async def test_unmanaged_pods_get_their_nodes_back(bench: Bench) -> None:
     assert bench.observer.scores == [(Reason.UNMANAGED, "")] * 3
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_nothing_is_decided_while_the_cluster_is_not_seen(bench: Bench, known: bool) -> None:
+    offered = bench.world.nodes(spot=2, on_demand=2)
+    owner = bench.world.deployment("web", 2, spot_percentage=50)
+    if not known:
+        owner = OwnerRef("new", "apps/v1", "ReplicaSet", "new")
+    bench.blind = True
+    assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_WATCHED.text}
+    assert bench.observer.refusals == [("filter", Reason.NOT_WATCHED)]
+    assert bench.observer.decisions == []
+    assert bench.world.state.reserved == 0
+    bench.blind = False
+    assert (await ask(bench, "filter", request(owner, offered)))["NodeNames"] == ["on-demand-0", "on-demand-1"]
+    assert bench.world.state.reserved == 1
+
+
+async def test_who_is_known_to_be_no_business_of_ours_passes_all_the_same(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1, on_demand=1)
+    plain = make_owner("ReplicaSet", "plain")
+    bench.world.up(plain)
+    bench.blind = True
+    for owner, namespace in (
+        (None, "shop"),
+        (plain.ref, "shop"),
+        (OwnerRef("ds", "apps/v1", "DaemonSet", "agent"), "shop"),
+        (OwnerRef("new", "apps/v1", "ReplicaSet", "dns"), "kube-system"),
+    ):
+        assert await ask(bench, "filter", request(owner, offered, namespace=namespace)) == {"NodeNames": offered}
+
+
 @pytest.mark.parametrize("obstacle", [Reason.NOT_SYNCED, Reason.NOT_LEADER, Reason.TAKING_OVER])
 async def test_what_must_not_be_decided_is_not_guessed(bench: Bench, obstacle: Reason) -> None:
     offered = bench.world.nodes(spot=1)

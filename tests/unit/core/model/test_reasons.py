@@ -39,7 +39,7 @@ def test_finer_sets_are_parts_of_coarser_ones() -> None:
 
 def test_reasons_that_are_labels_of_metrics() -> None:
     assert labels(REJECTS) == "wait-class wait-fallback wait-sample wait-nominated pool-full"
-    assert labels(OBSTACLES) == "not-synced not-leader taking-over"
+    assert labels(OBSTACLES) == "not-synced not-leader taking-over not-watched"
     assert labels(OF_MOVES) == "surplus interrupted"
     assert labels(OF_PAUSES) == "stale memory nodes-not-ready"
     assert labels(OF_STAYS) == (

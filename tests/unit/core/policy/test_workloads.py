@@ -198,3 +198,21 @@ def test_pods_of_daemonsets_nodes_and_protected_namespaces_are_nobodys() -> None
     for kind in ("DaemonSet", "Node"):
         assert state.workloads.resolve("shop", OwnerRef("u", "apps/v1", kind, "x")) is None
     assert state.workloads.resolve("shop", None) is None
+
+
+def test_what_has_to_be_seen_to_judge_a_pod(world: World) -> None:
+    """All kinds above it; not those that nobody can read."""
+    workloads = world.state.workloads
+    pod_of = world.deployment("web", 1)
+    managed = workloads.resolve("shop", pod_of)
+    assert isinstance(managed, Managed)
+    assert list(workloads.kinds_behind(managed)) == [("apps", "ReplicaSet"), ("apps", "Deployment")]
+    unknown = OwnerRef("uid-r", "argoproj.io/v1", "Rollout", "r")
+    assert list(workloads.kinds_behind(Missing(unknown))) == [("argoproj.io", "Rollout")]
+    owned = make_owner("StatefulSet", "db", 1, labels=ENABLED, owner=unknown)
+    world.up(owned)
+    assert workloads.resolve("shop", owned.ref) == Missing(unknown)
+    world.state.apply(Unavailable("argoproj.io", "Rollout"), world.now)
+    managed = workloads.resolve("shop", owned.ref)
+    assert isinstance(managed, Managed)
+    assert list(workloads.kinds_behind(managed)) == [("apps", "StatefulSet")]
