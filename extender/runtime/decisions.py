@@ -56,12 +56,13 @@ class Decisions:
             if self._traced:
                 self._trace(pod, decision, None)
             return
-        number = self._kept.add(self._clock(), "filter", pod, decision)
+        known = self._placement.knows(pod)
+        number = self._kept.add(self._clock(), "filter", pod, decision, known=known)
         if self._logged:
             self._log_decision(number, pod, decision)
         if self._traced:
             self._trace(pod, decision, number)
-        if decision.capacity_class != decision.wanted or decision.reason is Reason.POLICY_INVALID:
+        if known and (decision.capacity_class != decision.wanted or decision.reason is Reason.POLICY_INVALID):
             self._placement.departed(pod, decision)
         if decision.waiting is not None:
             self._waits()

@@ -38,6 +38,10 @@ class PlacementReports:
         self._state = state
         self._recorder = recorder
 
+    def knows(self, pod: PodView) -> bool:
+        """Whether there is such a pod, and it waits for a node: of others nothing is told."""
+        return self._state.awaits_node(pod.uid)
+
     def departed(self, pod: PodView, decision: Decision) -> None:
         """A pod was not given the class of its seat, or is held on-demand."""
         workload = decision.workload

@@ -82,10 +82,10 @@ class Extender:
         return encode_error(text)
 
     async def _filter(self, args: ExtenderArgs) -> bytes:
-        pod, workloads = args.pod, self._placement.state.workloads
-        if workloads.may_manage(pod.namespace, pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
-            return self._refuse(pod, Reason.NOT_SYNCED)
-        owner = await self._resolve(pod)
+        workloads = self._placement.state.workloads
+        if workloads.may_manage(args.pod.namespace, args.pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
+            return self._refuse(args.pod, Reason.NOT_SYNCED)
+        pod, owner = await self._resolve(args.pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
         obstacle = self._obstacle() if owner is not None else None
         if owner is not None and obstacle is None and self._blind(owner):
@@ -109,7 +109,7 @@ class Extender:
         """Answer a prioritize request; its answer has no place for an error, so a failure prefers no node."""
         try:
             args = decode_args(body)
-            pod = args.pod
+            pod = self._checked(args.pod)
             preference = self._placement.preference(pod)
             obstacle = self._obstacle() if preference.capacity_class else None
             if obstacle is not None:
@@ -127,8 +127,15 @@ class Extender:
         self._observer.failed("prioritize", text)
         return b"[]"
 
-    async def _resolve(self, pod: PodView) -> Managed | Missing | None:
+    async def _resolve(self, asked: PodView) -> tuple[PodView, Managed | Missing | None]:
         while True:
+            pod = self._checked(asked)
             owner = self._placement.owner(pod)
             if not isinstance(owner, Missing) or not await self._owners.arrival(owner):
-                return owner
+                return pod, owner
+
+    def _checked(self, pod: PodView) -> PodView:
+        checked = self._placement.checked(pod)
+        if checked is None:
+            raise WireError("spotmix: the cluster has a pod of this uid under another name; did a scheduler ask this?")
+        return checked

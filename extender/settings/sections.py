@@ -78,8 +78,8 @@ class ExtenderSettings(Section, frozen=True):
     reservation_ttl: Annotated[
         str,
         duration(
-            "How long the place of a replica in the split is held for a pod that was decided on but is never reported "
-            "by the API server"
+            "How long the place of an evicted replica in the split is held for the pod that replaces it. For a pod "
+            "that was decided on it is held until it is bound or gone, or for 5 s where the API server never reports it"
         ),
     ] = "15m"
     decision_log: Annotated[

@@ -68,10 +68,10 @@ class ConsoleBench:
         # Threads have no place in virtual time.
         environment()
 
-    def decide(self, owner: OwnerRef, uid: str, *nodes: str, **fields: Any) -> None:
-        """Decide on a pod, and let the log know."""
+    def decide(self, owner: OwnerRef, uid: str, *nodes: str, met: bool = True, **fields: Any) -> None:
+        """Decide on a pod, and let the log know; `met` as of `World.decide`."""
         view = make_view(uid, owner, **fields)
-        self.log.add(self.world.now, "filter", view, self.world.decide(view, nodes))
+        self.log.add(self.world.now, "filter", view, self.world.decide(view, nodes, met=met))
 
     async def get(self, path: str, method: str = "GET", *headers: tuple[bytes, bytes], form: str = "") -> Page:
         page = Page()

@@ -185,8 +185,15 @@ class World:
         assert isinstance(managed, Managed)
         return managed.workload
 
-    def decide(self, view: PodView, offered: Sequence[str], limit: int = 0) -> Decision:
-        """Filter, as the extender does: the decision is applied at once."""
+    def meet(self, view: PodView) -> None:
+        """Have the watch deliver a pod, as it nearly always has when the scheduler asks about it."""
+        if view.uid not in self.state.pods and not self.state.is_gone(view.uid):
+            self.up(make_pod(view.uid, view.owner, name=view.name, namespace=view.namespace))
+
+    def decide(self, view: PodView, offered: Sequence[str], limit: int = 0, *, met: bool = True) -> Decision:
+        """Filter, as the extender does: the decision is applied at once. `met` says that the watch knows the pod."""
+        if met:
+            self.meet(view)
         owner = self.state.workloads.resolve(view.namespace, view.owner)
         decision = decide(self.state, view, owner, offered, self.now, limit)
         apply_decision(self.state, decision, self.now)
@@ -195,7 +202,8 @@ class World:
     def place(self, owner: OwnerRef, offered: Sequence[str], **fields: Any) -> tuple[Pod, Decision]:
         """Decide on a new pod; the pod as it will be seen bound to the first node that passed, if one did."""
         uid = fields.pop("uid", f"pod-{next(self._numbers)}")
-        decision = self.decide(make_view(uid, owner, **fields), offered)
+        met = fields.pop("met", True)
+        decision = self.decide(make_view(uid, owner, **fields), offered, met=met)
         node = (decision.nodes or offered)[0] if decision.nodes is None or decision.nodes else ""
         return make_pod(uid, owner, node, name=fields.get("name", uid)), decision
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.objects import Pod, PodId
 from extender.core.model.reasons import Reason
@@ -18,7 +19,7 @@ from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Gone, Upsert
-from extender.core.state.outbox import Effect, Wake
+from extender.core.state.outbox import Confirmed, Effect, Wake
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting
@@ -31,6 +32,10 @@ MARGIN = 0.02
 
 HOUSEKEEPING = 5.0
 """How often reservations are looked at whose pod never came (seconds)."""
+
+BINDING = 10.0
+"""How long a pod that passed may take to be bound before a nomination that was planned gives way to a plain new try
+(seconds)."""
 
 _STALE = 1000
 """Times that count no more are dropped when there are this many of them, and more than of those that count."""
@@ -87,18 +92,38 @@ class PlacementController:
 
     # Filter and prioritize
 
+    def checked(self, pod: PodView) -> PodView | None:
+        """A pod as the watch knows it, whatever the request says of its owner; None where it is another pod's UID.
+
+        A pod that the watch does not know is as the request has it.
+        """
+        record = self.state.pods.get(pod.uid)
+        if record is None:
+            return pod
+        if record.name != pod.name or record.namespace != pod.namespace:
+            return None
+        owner = record.revision.owner if record.revision is not None else None
+        if owner is pod.owner or owner == pod.owner:
+            return pod
+        return replace(pod, owner=owner)
+
     def owner(self, pod: PodView) -> Managed | Missing | None:
         """Whose a pod is, as far as it is managed."""
         return self.state.workloads.resolve(pod.namespace, pod.owner)
 
     def filter(self, pod: PodView, owner: Managed | Missing | None, offered: Sequence[str], now: float) -> Decision:
-        """Choose the nodes a pod may go to, and have the state know; arguments as of `decide`."""
+        """Choose the nodes a pod may go to, and have the state know; arguments as of `decide`.
+
+        What is planned, for a new try, is so only for pods that the watch knows and that wait for a node: of others
+        nobody can say that there are such pods.
+        """
         decision = decide(self.state, pod, owner, offered, now, self._limit)
         apply_decision(self.state, decision, now)
         if decision.waiting is not None:
-            self._rejected(decision.waiting, now, written=pod.unscheduled_since is not None)
-        else:
-            self._planned.pop(pod.uid, None)
+            if self.state.awaits_node(pod.uid):
+                self._rejected(decision.waiting, now, written=pod.unscheduled_since is not None)
+        elif self._planned:
+            self._passed(pod.uid, now)
         return decision
 
     def preference(self, pod: PodView) -> Preference:
@@ -111,6 +136,8 @@ class PlacementController:
             return Preference(Reason.AUDIT, workload)
         revision = self.state.revisions.get(owner.revision.uid)
         reservation = revision.reservations.get(pod.uid) if revision is not None else None
+        if reservation is None and pod.uid not in self.state.pods:
+            reservation = self.state.provisional.of(owner.revision.uid).get(pod.uid)
         if reservation is not None:
             reason = Reason.FALLBACK if reservation.stand_in else Reason.SEAT
             return Preference(reason, workload, reservation.capacity_class, revision)
@@ -137,6 +164,8 @@ class PlacementController:
                 self._planned.pop(event.uid, None)
         elif isinstance(event, Wake):
             self._plan(PodId(event.namespace, event.name, event.pod), now)
+        elif isinstance(event, Confirmed) and self.state.waiting.get(event.waiting.pod) is event.waiting:
+            self._rejected(event.waiting, now, written=False)
 
     def take_over(self, now: float) -> None:
         """Have the pods tried again that were rejected before: what they wait for died with whoever rejected them."""
@@ -155,11 +184,21 @@ class PlacementController:
         """A pod was rejected; `written` says that PodScheduled=False is on it already."""
         pod = PodId(waiting.namespace, waiting.name, waiting.pod)
         if waiting.node:
-            self._plan(pod, now + (UNCHANGED if written else UNWRITTEN), waiting.node)
+            at = now + (UNCHANGED if written else UNWRITTEN)
+            planned = self._planned.get(pod.uid)
+            # Asked about again and again, it is nominated all the same.
+            if planned is None or planned[0] > at or planned[2] != Nominate(pod, waiting.node):
+                self._plan(pod, at, waiting.node)
         elif waiting.wake_at:
             self._plan(pod, waiting.wake_at + MARGIN)
         else:
             self._planned.pop(pod.uid, None)
+
+    def _passed(self, uid: str, now: float) -> None:
+        """A pod may go to nodes: nothing is planned for it once it is bound, a nomination not until then either."""
+        planned = self._planned.get(uid)
+        if planned is not None and isinstance(planned[2], Nominate):
+            self._plan(planned[2].pod, now + BINDING)
 
     def _seen(self, pod: Pod, now: float) -> None:
         """The watch delivered a pod."""

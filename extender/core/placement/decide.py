@@ -4,7 +4,7 @@
 a reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from zlib import crc32
 
@@ -101,6 +101,11 @@ def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> di
     return filled
 
 
+def _other_claims(state: ClusterState, owner: str, pod: str) -> Iterator[Reservation]:
+    """The provisional seats that count for a pod which is not known either: those of others in its revision."""
+    return (held for uid, held in state.provisional.of(owner).items() if uid != pod)
+
+
 def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: PodView) -> tuple[str, Reason]:
     """The class of the seat that is a pod's own, and why."""
     owner = managed.revision
@@ -110,6 +115,10 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
     revision = state.revisions.get(owner.uid)
     filled = filled_seats(state, revision, pod.uid)
     earlier = revision.reservation(pod.uid) if revision is not None else None
+    if pod.uid not in state.pods:
+        earlier = state.provisional.of(owner.uid).get(pod.uid, earlier)
+        for held in _other_claims(state, owner.uid, pod.uid):
+            filled[held.capacity_class] = filled.get(held.capacity_class, 0) + 1
     kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
     return free_class(policy.seats, filled, kept, managed.revision.replicas), Reason.SEAT
 
@@ -134,7 +143,8 @@ class _Offer:
         self.state = state
         self.offered = offered
         self.policy = managed.workload.policy
-        self.revision = state.revisions.get(managed.revision.uid)
+        self.owner = managed.revision.uid
+        self.revision = state.revisions.get(self.owner)
         self.replicas = managed.revision.replicas
         self.pod = pod
         self.limit = limit
@@ -185,6 +195,10 @@ class _Offer:
                 for uid, reservation in self.revision.reservations.items():
                     if reservation.pool is not None and uid != self.pod.uid:
                         held[reservation.pool] = held.get(reservation.pool, 0) + 1
+            if self.pod.uid not in self.state.pods:
+                for reservation in _other_claims(self.state, self.owner, self.pod.uid):
+                    if reservation.pool is not None:
+                        held[reservation.pool] = held.get(reservation.pool, 0) + 1
         return self._held
 
     def _pool_takes(self, pool: Pool) -> bool:
@@ -206,7 +220,9 @@ class _Offer:
             return ""
         known = self.state.placeable.get(capacity_class, {})
         nodes = (node for node in known.values() if self.takes(capacity_class, node))
-        return choose_node(self.state, nodes, set(self.offered), refused, self.pod.needs())
+        record = self.state.pods.get(self.pod.uid)
+        needs = Needs(record.requests, record.constraints) if record is not None else self.pod.needs()
+        return choose_node(self.state, nodes, set(self.offered), refused, needs)
 
 
 def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[str], now: float) -> Decision:

@@ -8,11 +8,12 @@ from extender.core.model.objects import Node, Pod, Requests
 from extender.core.state.census import Census
 from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruptions
-from extender.core.state.outbox import Outbox
-from extender.core.state.records import NodeRecord, PodRecord
+from extender.core.state.outbox import Confirmed, Outbox
+from extender.core.state.provisional import Provisional
+from extender.core.state.records import NodeRecord, PodRecord, Reservation, is_replacing
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
-from extender.core.state.waiting import WaitingPods
+from extender.core.state.waiting import Waiting, WaitingPods
 
 _TOMBSTONES = 8192
 _NO_REQUESTS = Requests()
@@ -36,6 +37,7 @@ class Bindings:
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
+        provisional: the seats that were asked for in the name of pods that are not known.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Bindings:
         self.repelling = Repelling()
         self.census = Census()
         self.labels = PodsByLabels()
+        self.provisional = Provisional()
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._revisions, self._waiting = revisions, waiting
@@ -63,11 +66,36 @@ class Bindings:
         record = self.pods.get(pod)
         return record.terminating if record is not None else pod in self._gone
 
-    def needs_no_seat(self, pod: str) -> bool:
-        """Whether a pod sits on a node that is known, or is gone."""
+    def awaits_node(self, pod: str) -> bool:
+        """Whether the watch knows this pod, as one that is still to be given a node."""
         record = self.pods.get(pod)
-        bound = record is not None and record.node is not None and record.node.facts is not None
-        return bound or self.is_gone(pod)
+        return record is not None and record.node is None and not record.terminating
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Hold a seat: for a known pod until it is bound or gone, for one that is not known only provisionally."""
+        uid = reservation.pod
+        record = self.pods.get(uid)
+        if record is not None:
+            bound = record.node is not None and record.node.facts is not None
+            if not bound and not record.terminating:
+                self._revisions.reserve(reservation)
+        elif is_replacing(uid):
+            self._revisions.reserve(reservation)
+        elif uid not in self._gone:
+            self.provisional.put(reservation)
+
+    def wait(self, waiting: Waiting) -> None:
+        """A pod was rejected; one that is not known waits only once it is."""
+        if self.awaits_node(waiting.pod):
+            self._waiting.add(waiting)
+        else:
+            self.provisional.reject(waiting)
+
+    def give_back(self, pod: str) -> None:
+        """A pod holds no seat, unless it is bound, and waits no more."""
+        self._release(pod)
+        self.provisional.pop(pod)
+        self._waiting.drop(pod)
 
     def upsert_pod(self, pod: Pod) -> None:
         """A pod was met, or changed."""
@@ -125,7 +153,23 @@ class Bindings:
             ready_after=pod.ready_after,
         )
         self._revisions.add(record)
+        if self.provisional:
+            self._confirm(record)
         return record
+
+    def _confirm(self, record: PodRecord) -> None:
+        """A pod came that a decision was made on before: it holds where the request said what the watch says."""
+        claim = self.provisional.pop(record.uid)
+        revision = record.revision
+        if claim is None or revision is None:
+            return
+        held, waiting = claim.reservation, claim.waiting
+        if (held.owner.uid, held.namespace) != (revision.owner.uid, record.namespace):
+            return
+        self._revisions.reserve(held)
+        if waiting is not None and waiting.name == record.name:
+            self._waiting.add(waiting)
+            self._outbox.effects.append(Confirmed(waiting))
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
         """Take in what a known pod says now."""
@@ -150,8 +194,7 @@ class Bindings:
 
     def remove_pod(self, uid: str) -> None:
         """A pod is gone; one that was never met, too, will not be met again."""
-        self._release(uid)
-        self._waiting.drop(uid)
+        self.give_back(uid)
         record = self.pods.pop(uid, None)
         self._gone[uid] = None
         if len(self._gone) > _TOMBSTONES:

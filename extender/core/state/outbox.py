@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from extender.core.policy.workloads import PolicyChanged
 from extender.core.state.records import Revision
+from extender.core.state.waiting import Waiting
 
 
 class Wake(Struct, frozen=True, gc=False):
@@ -14,7 +15,13 @@ class Wake(Struct, frozen=True, gc=False):
     name: str
 
 
-Effect = Wake | PolicyChanged
+class Confirmed(Struct, frozen=True, gc=False):
+    """The watch delivered a pod that was rejected before that."""
+
+    waiting: Waiting
+
+
+Effect = Wake | PolicyChanged | Confirmed
 
 
 class Outbox:

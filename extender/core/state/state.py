@@ -34,11 +34,13 @@ class ClusterState:
 
     Args:
         rules: how policies are read.
-        reservation_ttl: seconds after which a reservation of a pod that the watch never delivered is dropped.
+        reservation_ttl: seconds after which the seat is given back that was held for the replacement of an evicted pod
+            and that no pod came for.
         half_life: seconds in which a recorded interruption of a pool loses half its weight.
 
     Attributes:
-        nodes, pods, placeable, interrupted_nodes, unbound, repelling, census: as in `Bindings`.
+        nodes, pods, placeable, interrupted_nodes, unbound, repelling, census, provisional: as in
+            `Bindings`.
         revisions: by the UID of their controller.
         waiting: pods that filter rejected.
         interruptions: how often spot capacity was taken away of late.
@@ -60,6 +62,7 @@ class ClusterState:
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
         self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
+        self.provisional = self._bindings.provisional
         # Most events are about pods.
         self._upsert_pod = self._bindings.upsert_pod
         self._budgets = BudgetIndex()
@@ -103,27 +106,25 @@ class ClusterState:
             case Unavailable(group=group, kind=kind):
                 self._policies_changed(self.workloads.mark_unavailable(group, kind))
                 self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
-            case Reservation(pod=uid) if not self._bindings.needs_no_seat(uid):
-                self._revisions.reserve(event)
+            case Reservation():
+                self._bindings.reserve(event)
             case Released(pod=uid):
-                self._give_back(uid)
-            case Waiting(pod=uid) if not self.is_gone(uid):
-                self.waiting.add(event)
+                self._bindings.give_back(uid)
+            case Waiting():
+                self._bindings.wait(event)
 
     def expire(self, now: float) -> None:
-        """Drop reservations older than the TTL whose pod the watch never delivered."""
+        """Drop reservations that are too old and whose pod the watch never delivered."""
+        self.provisional.expire(now)
         for held in self._revisions.reservations():
             if held.pod not in self.pods and now - held.at > self._ttl:
-                self._give_back(held.pod)
+                self._bindings.give_back(held.pod)
 
     def depose(self) -> None:
         """Another replica decided meanwhile: what was decided here, and not seen bound since, counts no more."""
         for pod in [each.pod for each in self._revisions.reservations()] + [each.pod for each in self.waiting.all()]:
-            self._give_back(pod)
-
-    def _give_back(self, pod: str) -> None:
-        self._revisions.release(pod)
-        self.waiting.drop(pod)
+            self._bindings.give_back(pod)
+        self.provisional.clear()
 
     def _known(self, resource: str) -> Iterable[str]:
         if resource == "pods":
@@ -194,6 +195,10 @@ class ClusterState:
     def is_gone(self, pod: str) -> bool:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
         return self._bindings.is_gone(pod)
+
+    def awaits_node(self, pod: str) -> bool:
+        """Whether the watch knows this pod, as one that is still to be given a node."""
+        return self._bindings.awaits_node(pod)
 
     def pod_labels(self, namespace: str) -> Collection[PodLabels]:
         """The pods of a namespace, in groups of equal labels."""

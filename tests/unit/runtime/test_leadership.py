@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from support.doubles import World
+from support.doubles import World, make_pod
 from support.doubles_kube import KubeClient, StoredObjects, refusal
 from support.doubles_servers import run_virtually
 
@@ -75,6 +75,7 @@ class LeadingReplica:
 
     def reserve(self, pod: str, age: float = 0.0) -> None:
         owner = self.world.deployment("web", 9, spot_percentage=100)
+        self.world.up(make_pod(pod, owner))
         self.world.state.apply(Reservation(pod, "shop", owner, "spot", time.time() - age), self.world.now)
 
     async def until(self, obstacle: Reason | None, seconds: float = 60.0) -> None:

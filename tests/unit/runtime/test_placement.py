@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from support.doubles import SPOT, World, make_view
+from support.doubles import SPOT, World, make_pod, make_view
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -31,11 +31,11 @@ class PlacementOffice:
         )
         self._count = 0
 
-    def filter(self, owner: Any, offered: list[str], times: int = 1) -> None:
+    def filter(self, owner: Any, offered: list[str], times: int = 1, *, met: bool = True) -> None:
         for _ in range(times):
             self._count += 1
             view = make_view(f"pod-{self._count}", owner)
-            self.observer.decided(view, self.world.decide(view, offered))
+            self.observer.decided(view, self.world.decide(view, offered, met=met))
 
     async def told(self, kind: str = "Deployment") -> list[tuple[str, str, str, str]]:
         """Reason, type, object and note of each Event on objects of a kind."""
@@ -167,5 +167,17 @@ def test_what_goes_by_the_policy_or_passes_soon_is_not_told() -> None:
         office.filter(unknown, offered[:1])
         assert office.world.split(plain).get(SPOT) == 2
         assert await office.told() == await office.told("Pod") == []
+
+    virtually(check)
+
+
+def test_nothing_is_told_of_pods_that_there_are_not() -> None:
+    async def check(office: PlacementOffice) -> None:
+        offered = office.world.nodes(on_demand=1)
+        owner = office.world.deployment("web", 3, spot_percentage=100, when_unsatisfiable="wait")
+        office.filter(owner, offered, 3, met=False)
+        office.world.up(make_pod("pod-4", owner, "on-demand-0"))
+        office.filter(owner, offered)
+        assert [*await office.told(), *await office.told("Pod")] == []
 
     virtually(check)

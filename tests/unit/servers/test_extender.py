@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import World, make_node, make_owner
+from support.doubles import World, make_node, make_owner, make_pod
 from support.doubles_servers import Bench, Observer, run_virtually
 
 from extender.core.model.objects import OwnerRef
@@ -196,6 +196,18 @@ def test_bad_requests_are_answered(body: bytes) -> None:
         assert [verb for verb, _ in bench.observer.faults] == ["filter", "prioritize"]
 
     run_virtually(main)
+
+
+async def test_a_request_under_the_uid_of_another_pod_is_an_error(bench: Bench) -> None:
+    offered = bench.world.nodes(spot=1)
+    owner = bench.world.deployment("web", 1, spot_percentage=100)
+    body = request(owner, offered)
+    uid = json.loads(body)["Pod"]["metadata"]["uid"]
+    bench.world.up(make_pod(uid, owner, name="victim"))
+    assert "uid under another name" in (await ask(bench, "filter", body))["Error"]
+    assert await ask(bench, "prioritize", body) == []
+    assert bench.world.split(owner) == {}
+    assert bench.observer.decisions == []
 
 
 async def test_faults_found_late_are_answered_too(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import World, make_view
 
-from extender.core.answers.decisions import BYTES, SIZE, DecisionLog, Entry
+from extender.core.answers.decisions import ASIDE, BYTES, OF_ONE_POD, SIZE, DecisionLog, Entry
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import Decision, PodView
@@ -21,9 +21,9 @@ def world() -> World:
     return World()
 
 
-def add(log: DecisionLog, world: World, owner: OwnerRef, pod: str, at: float = 1.0) -> None:
+def add(log: DecisionLog, world: World, owner: OwnerRef, pod: str, at: float = 1.0, *, known: bool = True) -> None:
     decision = Decision(Reason.SEAT, ("spot-0",), world.workload(owner), "spot", "spot", offered=3)
-    number = log.add(at, "filter", make_view(pod, owner), decision)
+    number = log.add(at, "filter", make_view(pod, owner), decision, known=known)
     found = log.numbered(number)
     assert found is None or (found.number, found.pod) == (number, pod)
 
@@ -102,6 +102,38 @@ def test_lookups_find_what_a_search_would(size: int, made: list[tuple[str, str]]
     for name in "ab":
         found = log.of_workload(f"uid-Deployment-{name}", 100)
         assert numbers(found) == [number for number, (each, _) in kept if each == name]
+
+
+def test_decisions_on_pods_that_there_are_not_push_no_others_out(world: World) -> None:
+    web = world.deployment("web", 1)
+    log = DecisionLog(100)
+    reader = log.subscribe(lambda entry: entry.pod == "real", lambda: None)
+    crowded = log.subscribe(lambda _: True, lambda: None, 5)
+    add(log, world, web, "real")
+    for number in range(1000):
+        add(log, world, web, f"forged-{number}", known=False)
+    add(log, world, web, "real")
+    assert numbers(log.of_pod("real", 10)) == [1002, 1]
+    assert len(log) == 2 + 100 // ASIDE
+    assert numbers(log.latest(3)) == [1002, 1001, 1000]
+    assert numbers(reader.take().entries) == [1, 1002]
+    assert numbers(crowded.take().entries) == [2, 3, 4, 5, 1002]
+
+
+def test_decisions_on_one_pod_push_no_others_out(world: World) -> None:
+    web = world.deployment("web", 1)
+    log = DecisionLog(100)
+    add(log, world, web, "quiet")
+    for _ in range(1000):
+        add(log, world, web, "busy")
+    assert numbers(log.of_pod("quiet", 10)) == [1]
+    busy = numbers(log.of_pod("busy", 1000))
+    assert (len(busy), busy[0], busy[-1]) == (OF_ONE_POD + 100 // ASIDE, 1001, 2)
+    # What has left the ring does not count any more.
+    for number in range(100):
+        add(log, world, web, f"p{number}")
+    add(log, world, web, "busy")
+    assert len(log) == 100 + 100 // ASIDE
 
 
 def test_a_log_of_none_still_tells_subscribers(world: World) -> None:

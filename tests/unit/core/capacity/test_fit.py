@@ -126,6 +126,7 @@ def test_room_is_what_is_left(amounts: tuple[int, int, int, int], used: int, pod
 
 def waiting(world: World, pod: str, node: str) -> None:
     entry = Waiting(pod, "shop", pod, "rev", "spot", Reason.WAIT_SAMPLE, 0.0, node=node)
+    world.up(make_pod(pod))
     world.state.apply(entry, 0.0)
 
 

@@ -67,6 +67,8 @@ def test_missing_replicas_fill_the_seats_that_are_free(world: DriftWorld) -> Non
     world.up(make_owner("ReplicaSet", "web-1", 10, owner=world.state.workloads.owners["uid-Deployment-web"].ref))
     # Five and five: of three that spot lacks, two are still to come.
     assert len(world.moved()) == 1
+    for number in range(3):
+        world.up(make_pod(f"new-{number}", owner))
     for number in range(2):
         world.state.apply(Reservation(f"new-{number}", "shop", owner, SPOT, world.now), world.now)
     assert len(world.moved()) == 1

@@ -44,8 +44,10 @@ class Scene:
     def see(self, uid: str = "p", owner: OwnerRef | None = None, node: str = "", **fields: Any) -> None:
         self.take(Upsert(make_pod(uid, owner or self.owner, node, **fields)))
 
-    def filter(self, uid: str = "p", offered: list[str] | None = None, **fields: Any) -> Decision:
+    def filter(self, uid: str = "p", offered: list[str] | None = None, *, met: bool = True, **fields: Any) -> Decision:
         view = make_view(uid, self.owner, **fields)
+        if met:
+            self.world.meet(view)
         given = self.offered if offered is None else offered
         return self.placement.filter(view, self.placement.owner(view), given, self.world.now)
 

@@ -9,6 +9,7 @@ from extender.core.model.objects import Namespace
 from extender.core.model.reasons import Reason
 from extender.core.state.bindings import _TOMBSTONES
 from extender.core.state.events import Gone, Listed, Upsert
+from extender.core.state.provisional import LIFE
 from extender.core.state.records import Reservation
 from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting
@@ -67,9 +68,11 @@ def test_a_relist_forgets_what_was_deleted_unseen_and_keeps_what_is_reserved(wor
     world.nodes(spot=1)
     world.up(make_pod("p1", owner, "spot-0"), make_pod("p2", owner, "spot-0"))
     world.place(owner, ["spot-0"], uid="p3")
-    world.state.apply(Listed("pods", frozenset({"p1"})), world.now)
-    assert set(world.state.pods) == {"p1"}
+    world.place(owner, ["spot-0"], uid="p4", met=False)
+    world.state.apply(Listed("pods", frozenset({"p1", "p3"})), world.now)
+    assert set(world.state.pods) == {"p1", "p3"}
     assert world.split(owner) == {"spot": 2}
+    assert len(world.state.provisional) == 1
 
 
 def test_lists_of_owners_and_namespaces_forget_their_own_kind_only(world: World) -> None:
@@ -94,6 +97,7 @@ def test_an_adopted_pod_counts_for_its_new_owner(world: World) -> None:
 
 def test_a_reservation_moves_with_its_owner(world: World) -> None:
     old, new = world.deployment("old", 1), world.deployment("new", 1)
+    world.up(make_pod("p1", new))
     for owner in (old, new):
         world.state.apply(Reservation("p1", "shop", owner, "spot", 0.0), 0.0)
     assert (world.split(old), world.split(new)) == ({}, {"spot": 1})
@@ -122,10 +126,11 @@ def test_reservations_of_pods_that_never_come_expire(world: World) -> None:
     owner = world.deployment("web", 2, spot_percentage=100)
     world.up(make_pod("seen", owner))
     for pod in ("seen", "unseen"):
-        world.place(owner, ["x"], uid=pod)
-    assert len(world.state.waiting) == 2
-    world.state.expire(world.now + 900)
-    assert world.state.reserved == 2
+        world.place(owner, ["x"], uid=pod, met=pod == "seen")
+    world.state.expire(world.now + LIFE)
+    assert len(world.state.provisional) == 1
+    world.state.expire(world.now + LIFE + 1)
+    assert len(world.state.provisional) == 0
     world.state.expire(world.now + 901)
     assert world.split(owner) == {"spot": 1}
     assert [w.pod for w in world.state.waiting.all()] == ["seen"]

@@ -12,6 +12,7 @@ from support.examples import examples
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints, PodTerm
 from extender.core.model.objects import EMPTY, Node, OwnerRef, Pod, Requests
 from extender.core.state.events import Gone, Listed, Upsert
+from extender.core.state.provisional import LIFE
 from extender.core.state.records import Reservation
 from extender.core.state.state import ClusterState, Released
 
@@ -35,6 +36,7 @@ class AnyEvents(RuleBasedStateMachine):
         self.nodes: dict[str, Node] = {}
         self.pods: dict[str, Pod] = {}
         self.reserved: dict[str, Reservation] = {}
+        self.provisional: dict[str, Reservation] = {}
         self.ended: set[str] = set()
 
     def known(self, pod: Pod) -> bool:
@@ -49,6 +51,7 @@ class AnyEvents(RuleBasedStateMachine):
     def forget_pod(self, uid: str) -> None:
         self.pods.pop(uid, None)
         self.reserved.pop(uid, None)
+        self.provisional.pop(uid, None)
         self.ended.add(uid)
 
     def forget_node(self, uid: str) -> None:
@@ -114,6 +117,9 @@ class AnyEvents(RuleBasedStateMachine):
                 self.reserved.pop(uid, None)
                 self.ended.discard(uid)
             self.pods[uid] = pod
+            claim = self.provisional.pop(uid, None)
+            if claim is not None and claim.owner == owner:
+                self.reserved[uid] = claim
         self.state.apply(Upsert(pod), self.now)
         self.settle()
 
@@ -132,23 +138,23 @@ class AnyEvents(RuleBasedStateMachine):
     def reserve(self, uid: str, owner: OwnerRef, capacity_class: str) -> None:
         reservation = Reservation(uid, "shop", owner, capacity_class, self.now)
         pod = self.pods.get(uid)
-        gone = uid in self.ended if pod is None else pod.terminating or self.known(pod)
-        if not gone:
+        if pod is not None and not (pod.terminating or self.known(pod)):
             self.reserved[uid] = reservation
+        if pod is None and uid not in self.ended:
+            self.provisional[uid] = reservation
         self.state.apply(reservation, self.now)
 
     @rule(uid=PODS)
     def release(self, uid: str) -> None:
         self.reserved.pop(uid, None)
+        self.provisional.pop(uid, None)
         self.state.apply(Released(uid), self.now)
 
-    @rule(seconds=st.sampled_from([1.0, 60.0, 101.0]))
+    @rule(seconds=st.sampled_from([1.0, LIFE, 101.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self.state.expire(self.now)
-        for uid in list(self.reserved):
-            if uid not in self.pods and self.now - self.reserved[uid].at > TTL:
-                del self.reserved[uid]
+        self.provisional = {uid: held for uid, held in self.provisional.items() if self.now - held.at <= LIFE}
 
     @invariant()
     def seats_are_counted_by_real_node(self) -> None:
@@ -178,6 +184,9 @@ class AnyEvents(RuleBasedStateMachine):
         held = {uid: r for revision in self.state.revisions.values() for uid, r in revision.reservations.items()}
         assert held == self.reserved
         assert self.state.reserved == len(self.reserved)
+        claimed = {uid: held for i in range(2) for uid, held in self.state.provisional.of(f"o{i}").items()}
+        assert claimed == self.provisional
+        assert len(self.state.provisional) == len(self.provisional)
 
     @invariant()
     def nodes_are_charged_for_their_pods(self) -> None:

@@ -255,7 +255,7 @@ def test_a_pod_that_nobody_manages_and_one_that_is_about_to_end(bench: ConsoleBe
 
 async def test_a_pod_that_is_gone_has_its_decisions_left(bench: ConsoleBench) -> None:
     owner = bench.world.deployment("web", 1, spot_percentage=100)
-    bench.decide(owner, "web-0", "spot-0")
+    bench.decide(owner, "web-0", "spot-0", met=False)
     page = await bench.get("/console/pods/shop/web-0")
     assert (page.status, "It is not there any more" in page.text, 'data-number="1"' in page.text) == (200, True, True)
     for other in ("/console/pods/shop/web-1", "/console/pods/other/web-0", "/console/pods/shop"):
