@@ -85,6 +85,7 @@ async def test_nothing_is_decided_while_the_cluster_is_not_seen(bench: Bench, kn
     owner = bench.world.deployment("web", 2, spot_percentage=50)
     if not known:
         owner = OwnerRef("new", "apps/v1", "ReplicaSet", "new")
+    bench.world.up(make_pod("p", owner))
     bench.blind = True
     assert await ask(bench, "filter", request(owner, offered)) == {"Error": Reason.NOT_WATCHED.text}
     assert bench.observer.refusals == [("filter", Reason.NOT_WATCHED)]
