@@ -19,6 +19,8 @@ from extender.wire.watch import Decoder
 
 # A follower that ran this long (seconds) is started again at once after a crash.
 CRASH_MEMORY = 60.0
+# For so long (seconds) it is taken for granted that what was seen is seen still.
+SEEN_SECONDS = 0.25
 
 OnUnavailable = Callable[[str, str, str], None]
 """Takes the group and kind of an owner that cannot be followed, and why. Must not raise."""
@@ -75,6 +77,7 @@ class ClusterFeed:
         self._drift_only = {resource.key: self._reflector(resource) for resource in options.drift_only}
         self._met: dict[str, Reflector] = {}
         self._by_kind = {(each.resource.group, each.resource.kind): each for each in self._built_in.values()}
+        self._seen_until = 0.0
         self._always = [self._by_kind[kind] for kind in self._by_kind if kind in NO_OWNERS]
         self._kinds = {(resource.group, resource.kind) for resource in options.built_in} - NO_OWNERS
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,6 +109,17 @@ class ClusterFeed:
         """Give a snapshot by resource key. A kind that cannot be followed is not in it."""
         followed = self._built_in | self._drift_only | self._met
         return {key: reflector.health() for key, reflector in followed.items()}
+
+    def sees_all(self, stale_after: float) -> bool:
+        """Whether everything is known as it is now, or was a moment ago; asked before each decision, so remembered.
+
+        Args:
+            stale_after: see `blind`.
+        """
+        now = self._timing.clock()
+        if now >= self._seen_until and not any(each.blind(now, stale_after) for each in self._by_kind.values()):
+            self._seen_until = now + SEEN_SECONDS
+        return now < self._seen_until
 
     def blind(self, kinds: Iterable[tuple[str, str]], stale_after: float) -> bool:
         """Whether pods, nodes, namespaces, or owners of one of these kinds (group, kind) may not be known as they are.
@@ -214,6 +228,7 @@ class ClusterFeed:
                     followed = ""
                 # A server that starts or is busy cannot say: pods of the kind wait for that.
                 if not found.transient or self._timing.clock() - since >= TRANSIENT_PATIENCE:
+                    self._by_kind.pop(kept, None)
                     self._on_unavailable(*kept, found.why)
                 await self._timing.sleep(max(1.0, found.retry_at - self._timing.clock()))
                 continue
@@ -224,7 +239,7 @@ class ClusterFeed:
             except ApiError as error:
                 self._report(followed, str(error))
             finally:
-                del self._met[followed], self._by_kind[kept]
+                del self._met[followed]
                 since = self._timing.clock()
             # Ask discovery before believing that it is gone.
             self._discovery.forget(found)

@@ -186,6 +186,7 @@ class Reflector:
                 await self._follow(attempt)
             except ApiError as error:
                 if self._options.optional and self._gone(error.status):
+                    self._last_error = str(error)
                     raise
                 self._failed(error)
                 if error.status == 410 and not attempt.from_list:

@@ -142,6 +142,8 @@ class Runtime:
         self._sink(Unavailable(group, kind))
 
     def _blind(self, owner: Managed | Missing) -> bool:
+        if self.feed.sees_all(self._stale_after) and isinstance(owner, Managed):
+            return False
         return self.feed.blind(self.state.workloads.kinds_behind(owner), self._stale_after)
 
     def _decides(self) -> bool:

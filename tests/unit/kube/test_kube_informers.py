@@ -32,7 +32,7 @@ from extender.kube.discovery import (
     Discovery,
     NotWatchable,
 )
-from extender.kube.informers import ClusterFeed
+from extender.kube.informers import SEEN_SECONDS, ClusterFeed
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
 from extender.kube.seams import Timing
 from extender.wire.watch import Decoder, Page
@@ -41,6 +41,8 @@ FOLLOWED = (*BUILT_IN, *DRIFT_ONLY)
 ROLLOUTS = ApiResource(
     "rollouts.argoproj.io", "/apis/argoproj.io/v1alpha1/rollouts", "argoproj.io", "v1alpha1", "Rollout"
 )
+OF_ROLLOUTS = [("argoproj.io", "Rollout")]
+OF_SETS = [("apps", "ReplicaSet"), ("apps", "Deployment")]
 ROLLOUT = OwnerRef("uid-r", "argoproj.io/v1alpha1", "Rollout", "r")
 
 
@@ -304,6 +306,8 @@ async def test_a_kind_that_is_uninstalled_is_given_up_and_its_objects_are_gone(
         await world.told.wait()
     assert world.store.names == {}
     assert TRANSIENT_SECONDS in world.time.slept, "not believed at once"
+    # Its pods go by what is left, and nobody else is held up.
+    assert OF_ROLLOUTS[0] not in world.feed._by_kind
     api.handlers.update(served)
     await world.store.until("rollout")
 
@@ -319,6 +323,7 @@ async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world:
         await rollouts.hanging.wait()
     assert world.unavailable == []
     assert set(world.store.names.values()) == {"rollout"}
+    assert not world.feed._by_kind[OF_ROLLOUTS[0]].blind(world.time.now, 60.0)
 
 
 async def test_too_many_kinds_are_refused(world: InformedWorld) -> None:
@@ -354,10 +359,6 @@ async def test_stop_ends_every_watch(world: InformedWorld) -> None:
     assert not [task for task in asyncio.all_tasks() - before if task.get_name().startswith("follow")]
 
 
-OF_ROLLOUTS = [("argoproj.io", "Rollout")]
-OF_SETS = [("apps", "ReplicaSet"), ("apps", "Deployment")]
-
-
 async def test_who_follows_sees(api: FakeApi, world: InformedWorld) -> None:
     rollouts = serve_rollouts(api)
     assert world.feed.blind(OF_SETS, 60.0)
@@ -369,8 +370,22 @@ async def test_who_follows_sees(api: FakeApi, world: InformedWorld) -> None:
     async with asyncio.timeout(10):
         await rollouts.hanging.wait()
     assert not world.feed.blind([*OF_SETS, *OF_ROLLOUTS], 60.0)
+    assert world.feed.sees_all(60.0)
     world.time.now += 61.0
     assert world.feed.blind((), 60.0)
+    assert not world.feed.sees_all(60.0)
+
+
+async def test_what_was_seen_is_seen_for_a_moment(world: InformedWorld) -> None:
+    assert not world.feed.sees_all(60.0)
+    world.feed.start()
+    await world.synced()
+    assert world.feed.sees_all(60.0)
+    world.feed._built_in["jobs.batch"]._failed(ApiError("cut"))
+    world.time.now += SEEN_SECONDS
+    assert not world.feed.sees_all(60.0)
+    world.feed._built_in["jobs.batch"]._opened()
+    assert world.feed.sees_all(60.0)
 
 
 @pytest.mark.parametrize("down", ["pods", "nodes", "namespaces"])
