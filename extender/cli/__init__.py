@@ -10,6 +10,7 @@ from extender.cli.config import config
 from extender.cli.drift import drift
 from extender.cli.explain import explain
 from extender.cli.help import WIDTH, CommandGroup
+from extender.cli.output import note
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
@@ -17,7 +18,7 @@ from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.cli.watch import watch
 from extender.cli.what_if import what_if
-from extender.core.model.errors import ApiError, NotFoundError, ServiceError, SpotmixError
+from extender.core.model.errors import ApiError, NotFoundError, SandboxError, ServiceError, SpotmixError
 
 
 @click.group(
@@ -60,5 +61,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True, prog_name="kubectl spotmix" if plugin else None)
     except SpotmixError as error:
-        click.echo(f"spotmix: {error}", err=True)
+        note(str(error), lines=isinstance(error, SandboxError))
         sys.exit(1 if isinstance(error, ApiError | NotFoundError | ServiceError) else 2)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from extender.cli.options import options_of, settings_from
+from extender.cli.output import note
 from extender.core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Seen:
         """Say on standard error what could not be listed, save what makes no difference."""
         for key, why in sorted(self._missing.items()):
             if key not in unimportant:
-                click.echo(f"spotmix: {key} could not be listed, so that it is left out: {why}", err=True)
+                note(f"{key} could not be listed, so that it is left out: {why}")
 
 
 def see(config_file: str, given: dict[str, str | None], namespace: str) -> Seen:

@@ -4,6 +4,7 @@ import click
 
 from extender.cli.help import CommandGroup
 from extender.cli.options import settings_from, settings_options
+from extender.cli.output import print_file
 
 
 @click.group(cls=CommandGroup)
@@ -27,7 +28,7 @@ def show(config_file: str, **given: str | None) -> None:
     """
     from extender.settings import render_settings
 
-    click.echo(render_settings(settings_from(config_file, given)), nl=False)
+    print_file(render_settings(settings_from(config_file, given)))
 
 
 @config.command(examples=("spotmix config reference > settings.md",))
@@ -35,4 +36,4 @@ def reference() -> None:
     """Print every setting with its type, default and effect, as Markdown."""
     from extender.settings import render_reference
 
-    click.echo(render_reference(), nl=False)
+    print_file(render_reference())

@@ -6,7 +6,7 @@ import click
 
 from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
-from extender.cli.output import output_option, print_data, print_text
+from extender.cli.output import note, output_option, print_data, print_text
 from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def plan_command(
         from extender.cli.drift_text import tables
 
         print_text(tables(report, namespace, wide=output == "wide", verified=verify))
-    for note in notes:
-        click.echo(f"spotmix: {note}", err=True)
+    for each in notes:
+        note(each)
     note_obstacle(answer.obstacle if answer is not None else None)
     click.get_current_context().exit(0 if complete else 1)
 

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import BAD, GOOD, SOSO, plain_table
+from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.answers.plan import DriftReport, EvictionVerdict, PlannedMove, PlannedStay, WorkloadName
 
 
-def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -> Iterator[RenderableType]:
+def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -> Iterator[Part]:
     """The report for people; `namespace` is the one that was asked for, empty for all."""
     if report.paused is not None:
         yield Text(f"Nothing is moved at all: {report.paused.text}.", style=BAD)

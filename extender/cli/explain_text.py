@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from extender.cli.drift_text import moves_table, stays_table
-from extender.cli.output import BAD, GOOD, SOSO, plain_table
+from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.cli.status_text import state_of
 from extender.cli.watch_text import outcome_of, time_of
 from extender.core.answers.decisions import Entry
@@ -31,7 +30,7 @@ _FORCE = {
 }
 
 
-def text_of(explained: PodExplanation | WorkloadExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+def text_of(explained: PodExplanation | WorkloadExplanation, now: float, *, wide: bool) -> Iterator[Part]:
     """The explanation; `now` is in seconds since the epoch."""
     if isinstance(explained, PodExplanation):
         return _pod(explained, now, wide=wide)
@@ -41,7 +40,7 @@ def text_of(explained: PodExplanation | WorkloadExplanation, now: float, *, wide
 # A pod
 
 
-def _pod(explained: PodExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+def _pod(explained: PodExplanation, now: float, *, wide: bool) -> Iterator[Part]:
     yield Text(f"Pod {explained.pod.namespace}/{explained.pod.name}", style="bold")
     yield _facts(_pod_facts(explained, now))
     if explained.outcome is None:
@@ -173,7 +172,7 @@ def _scores(explained: PodExplanation) -> Table:
 # A workload
 
 
-def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iterator[RenderableType]:
+def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iterator[Part]:
     workload, row, unmanaged = explained.workload, explained.row, explained.unmanaged
     yield Text(f"{workload.kind} {workload.namespace}/{workload.name}", style="bold")
     if unmanaged is not None:
@@ -245,7 +244,7 @@ def _pod_state(pod: PodRow) -> Text:
 # Both
 
 
-def _policy(settings: Iterable[Setting], problems: Iterable[Problem], *, wide: bool) -> Iterator[RenderableType]:
+def _policy(settings: Iterable[Setting], problems: Iterable[Problem], *, wide: bool) -> Iterator[Part]:
     shown = [each for each in settings if wide or each.source != DEFAULT]
     if shown:
         table = plain_table("KEY", "IN FORCE", "FROM")
@@ -261,7 +260,7 @@ def _policy(settings: Iterable[Setting], problems: Iterable[Problem], *, wide: b
             yield Text(f"  {problem.text}", style=SOSO if problem.warning else BAD)
 
 
-def _titled(title: str, table: Table | None) -> Iterator[RenderableType]:
+def _titled(title: str, table: Table | None) -> Iterator[Part]:
     yield Text()
     yield Text(title, style="bold")
     if table is not None:
@@ -286,7 +285,7 @@ def _age(seconds: float) -> str:
     return f"{whole}s"
 
 
-def last_decisions(entries: Sequence[Entry]) -> Iterator[RenderableType]:
+def last_decisions(entries: Sequence[Entry]) -> Iterator[Part]:
     """The last decisions, newest first; nothing where there are none."""
     if not entries:
         return
@@ -305,7 +304,7 @@ def last_decisions(entries: Sequence[Entry]) -> Iterator[RenderableType]:
     yield table
 
 
-def drift_of(report: DriftReport, *, wide: bool) -> Iterator[RenderableType]:
+def drift_of(report: DriftReport, *, wide: bool) -> Iterator[Part]:
     """What the drift loop would do with the workload; nothing where it would do nothing."""
     if report.moves:
         yield Text()

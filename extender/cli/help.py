@@ -10,6 +10,8 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from extender.core.model.foreign import shown_lines
+
 WIDTH = 120
 """Columns that help texts take at most, however wide the terminal is."""
 
@@ -173,6 +175,14 @@ class CommandGroup(click.Group):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click prints what is wrong with its arguments, which may come from elsewhere."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = shown_lines(error.message)  # type: ignore[misc]  # click has no other way
+            raise
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What the commands do together, and examples."""

@@ -3,6 +3,7 @@
 import click
 
 from extender.cli.help import CommandGroup
+from extender.cli.output import print_line
 
 
 @click.group(cls=CommandGroup)
@@ -72,7 +73,7 @@ def up(
     try:
         run_up(
             UpOptions(spot=nodes_spot, on_demand=nodes_on_demand, zones=zones, with_extender=with_extender, keep=keep),
-            click.echo,
+            print_line,
         )
     except KeyboardInterrupt:
         # Before the cluster was up; all that was started is stopped.
@@ -135,4 +136,4 @@ def assets(*, no_download: bool, no_build: bool) -> None:
     """
     from extender.sandbox.assets import find_assets
 
-    click.echo(find_assets(download=False if no_download else None, build=not no_build))
+    print_line(str(find_assets(download=False if no_download else None, build=not no_build)))

@@ -8,6 +8,7 @@ import click
 
 from extender.cli.help import CommandGroup
 from extender.cli.options import options_of, settings_from
+from extender.cli.output import Screen, note, print_file, print_line
 from extender.schedulerconfig.scheduler import Finding
 
 SECTIONS = ("schedulerConfig", "extender.addr", "extender.urlPrefix", "extender.tls.cert", "extender.tls.key")
@@ -104,7 +105,7 @@ def render(
         kubeconfig=scheduler_kubeconfig,
         percentage=percentage,
     )
-    click.echo(text, nl=False)
+    print_file(text)
 
 
 @scheduler_config.command(
@@ -144,15 +145,15 @@ def inject(*, file: str, in_place: bool, diff: bool, config_file: str, **given: 
     if in_place and result.changes:
         replace_text(file, result.text)
     if diff:
-        click.echo("".join(_diff(before, result.text, name)).encode(), nl=False)
+        print_file("".join(_diff(before, result.text, name)))
     elif not in_place:
-        click.echo(result.text.encode(), nl=False)
+        print_file(result.text)
     for change in result.changes:
-        click.echo(f"spotmix: {name}: {change}", err=True)
+        note(f"{name}: {change}")
     if not result.configurations:
-        click.echo(f"spotmix: {name}: holds no KubeSchedulerConfiguration, so nothing is changed", err=True)
+        note(f"{name}: holds no KubeSchedulerConfiguration, so nothing is changed")
     elif not result.changes:
-        click.echo(f"spotmix: {name}: our extender is there and up to date, so nothing is changed", err=True)
+        note(f"{name}: our extender is there and up to date, so nothing is changed")
 
 
 def _diff(before: str, after: str, name: str) -> Iterator[str]:
@@ -199,7 +200,7 @@ def check(
         raise WireError(f"{name}: {error}") from error
     _print(findings)
     counts = {severity: sum(finding.severity == severity for finding in findings) for severity in STYLES}
-    click.echo(f"{name}: " + ", ".join(f"{severity}s: {count}" for severity, count in counts.items()))
+    print_line(f"{name}: " + ", ".join(f"{severity}s: {count}" for severity, count in counts.items()))
     context.exit(1 if counts["error"] else 0)
 
 
@@ -207,7 +208,6 @@ def _print(findings: Sequence[Finding]) -> None:
     if not findings:
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -219,7 +219,4 @@ def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
         severity = Text(finding.severity, style=STYLES[finding.severity])
         table.add_row(str(finding.line), severity, Text(finding.field), Text(finding.text))
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    console.print(table)
+    Screen(fit=PIPE_WIDTH).print(table)

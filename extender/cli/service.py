@@ -10,6 +10,7 @@ import click
 from msgspec import Struct
 
 from extender.cli.help import HeadedOption, Heading
+from extender.cli.output import note
 from extender.core.model.errors import ApiError, ConfigError, ServiceError, WireError
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ async def ask(
     except (ServiceError, ApiError, WireError) as error:
         if target.server or (isinstance(error, ApiError) and error.status in _AWAY):
             raise
-        click.echo(f"spotmix: computed here, from the kubeconfig: {error}", err=True)
+        note(f"computed here, from the kubeconfig: {error}")
         return None
 
 
@@ -262,4 +263,4 @@ def default_namespace(settings: "Settings", target: Target) -> str:
 def note_obstacle(obstacle: "Reason | None") -> None:
     """Say on standard error that the replica that answered makes no decisions, and so does not know the last ones."""
     if obstacle is not None:
-        click.echo(f"spotmix: the replica that answered makes no decisions: {obstacle.text}", err=True)
+        note(f"the replica that answered makes no decisions: {obstacle.text}")

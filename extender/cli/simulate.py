@@ -1,16 +1,11 @@
 """`spotmix simulate`."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from extender.cli.help import Command
-
-if TYPE_CHECKING:
-    from extender.simulate.report import Report
+from extender.cli.output import Screen, bar, print_json
 
 PIPE_WIDTH = 160
 """Columns of the tables where there is no terminal to fit them to."""
@@ -114,39 +109,17 @@ def simulate(
     with --snapshot, only what differs from that cluster. Hours pass in seconds, and the same seed gives the same
     result: two policies can be compared under the same interruptions.
     """
-    from extender.cli.simulate_run import Request, exit_code, perform, to_json
+    from extender.cli.simulate_run import Request, exit_code, perform
 
     request = Request(file, seed, snapshot, duration, prices, reclaim, stock)
-    with _progress() as progress:
+    with bar("simulating") as progress:
         report = perform(request, progress)
     if output == "json":
-        click.echo(to_json(report))
+        print_json(report, indent=2)
     else:
-        _print(report)
+        from extender.cli.simulate_text import tables
+
+        screen = Screen(fit=PIPE_WIDTH)
+        for part in tables(report, SHOWN):
+            screen.print(part)
     context.exit(exit_code(report))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float], None]]:
-    """A bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("simulating", total=1.0)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _print(report: "Report") -> None:
-    from rich.console import Console
-
-    from extender.cli.simulate_text import tables
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    for each in tables(report, SHOWN):
-        console.print(each)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -50,11 +49,6 @@ def perform(request: Request, progress: Callable[[float], None]) -> Report:
 def exit_code(report: Report) -> int:
     """1 when an eviction of ours broke a floor, else 0."""
     return 1 if report.floor_broken_by_us else 0
-
-
-def to_json(report: Report) -> str:
-    """The report as JSON, indented."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
 
 def _snapshot(file: str, settings: Settings) -> Snapshot:

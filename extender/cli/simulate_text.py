@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import BAD, GOOD
+from extender.cli.output import BAD, GOOD, Part
 from extender.simulate.report import Report, WorkloadOutcome
 
 HOUR = 3600.0
 
 
-def tables(report: Report, shown: int) -> Iterator[RenderableType]:
+def tables(report: Report, shown: int) -> Iterator[Part]:
     """The report for people: a summary, the pools, and the `shown` workloads that fared worst."""
     yield _summary(report)
     yield _pools(report)

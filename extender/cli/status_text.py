@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import BAD, GOOD, SOSO, plain_table
+from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.answers.overview import OFF, Condition, Overview, WorkloadRow
 
 
-def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[RenderableType]:
+def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
     """The overview for people; `namespace` is the one that was asked for, empty for all."""
     if not shown.workloads:
         where = f"in namespace {namespace}" if namespace else "in the cluster"

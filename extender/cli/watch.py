@@ -8,6 +8,7 @@ from extender.cli.cluster import namespace_option
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import options_of, settings_from
+from extender.cli.output import note
 from extender.cli.service import Target, default_namespace, service_options
 from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
 
@@ -100,7 +101,7 @@ def watch(
     settings = settings_from(config_file, given)
     meant = "" if all_namespaces else namespace or default_namespace(settings, target)
     wanted = _wanted(what, name, meant, classes, reasons)
-    watching = Watching(target, settings, wanted, Lines(as_json=output == "json"), _note)
+    watching = Watching(target, settings, wanted, Lines(as_json=output == "json"), note)
     try:
         asyncio.run(watching.run(last))
     except KeyboardInterrupt:
@@ -117,7 +118,3 @@ def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reas
         if kind_named(kind) == ("pod", ""):
             kind, pod, name = "", name, ""
     return Wanted(namespace, kind, name, pod, classes, tuple(_REASONS[each] for each in reasons))
-
-
-def _note(text: str) -> None:
-    click.echo(f"spotmix: {text}", err=True)

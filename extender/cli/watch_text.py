@@ -2,11 +2,9 @@
 
 from datetime import datetime
 
-import click
-import msgspec
 from rich.text import Text
 
-from extender.cli.output import BAD, GOOD, SOSO, console
+from extender.cli.output import BAD, GOOD, SOSO, Screen, print_json
 from extender.core.answers.decisions import Entry
 
 
@@ -38,11 +36,11 @@ class Lines:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = console()
+        self._screen = Screen()
 
     def __call__(self, entry: Entry) -> None:
         """Print one."""
         if self._as_json:
-            click.echo(msgspec.json.encode(entry))
+            print_json(entry)
         else:
-            self._console.print(line_of(entry))
+            self._screen.print(line_of(entry))

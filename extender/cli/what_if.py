@@ -8,7 +8,7 @@ from extender.cli.cluster import cluster_options, see
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
-from extender.cli.output import output_option, print_data, print_text
+from extender.cli.output import note, output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _answer(
         note_obstacle(told.obstacle)
         left_out = told.touched - len(told.answer.workloads)
         if left_out:
-            click.echo(f"spotmix: {left_out} workloads more are touched; the sums are of all", err=True)
+            note(f"{left_out} workloads more are touched; the sums are of all")
         return told.answer
     seen = see(config_file, given, namespace)
     seen.note_missing("poddisruptionbudgets.policy")

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extender.cli.output import BAD, GOOD, SOSO, plain_table
+from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.model.reasons import Reason
 from extender.core.policy.provenance import HELD, LAST_VALID
 from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange
@@ -24,7 +23,7 @@ _FORCE = {
 }
 
 
-def text_of(answer: WhatIf, *, wide: bool) -> Iterator[RenderableType]:
+def text_of(answer: WhatIf, *, wide: bool) -> Iterator[Part]:
     """The answer."""
     yield from _lost(answer)
     for problem in answer.problems:
@@ -48,7 +47,7 @@ def text_of(answer: WhatIf, *, wide: bool) -> Iterator[RenderableType]:
     yield Text(UNKNOWN, style="dim")
 
 
-def _lost(answer: WhatIf) -> Iterator[RenderableType]:
+def _lost(answer: WhatIf) -> Iterator[Part]:
     if not answer.lost:
         return
     numbers = ("NODES", "PODS", "MANAGED")
@@ -135,7 +134,7 @@ def _name(row: WorkloadChange) -> str:
     return f"{row.kind} {row.namespace}/{row.name}"
 
 
-def _conclusions(answer: WhatIf) -> Iterator[RenderableType]:
+def _conclusions(answer: WhatIf) -> Iterator[Part]:
     before, after = answer.before, answer.after
     if len(answer.workloads) > 1:
         split = ", ".join(
@@ -176,7 +175,7 @@ def _sum(outlook: Outlook) -> int:
     return sum(outlook.pending.values())
 
 
-def _reasons(counts: Mapping[Reason, int]) -> Iterator[RenderableType]:
+def _reasons(counts: Mapping[Reason, int]) -> Iterator[Part]:
     table = plain_table("", "REASON", "", right=("",))
     table.show_header = False
     for reason, count in sorted(counts.items(), key=lambda each: (-each[1], each[0].value)):

@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 import structlog
 
+from extender.core.model.foreign import shown, shown_lines, shown_within
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _FIRST = ("timestamp", "level", "event")
+_OF_LINES = ("exception", "stack")
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
 
@@ -29,12 +32,10 @@ def configure(level: Level, style: Format, trace: Callable[[], Mapping[str, str]
         *([_giving(trace)] if trace is not None else []),
         tidy,
     ]
-    # The console's renderer formats tracebacks itself.
-    finish: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(sort_keys=False)]
-        if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    renderer = structlog.dev.ConsoleRenderer(sort_keys=False) if console else structlog.processors.JSONRenderer()
+    # Right before it is written, so that nothing goes by. No line of a traceback may pass for one of the log.
+    show = _visible("    " if console else "")
+    finish: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, show, renderer]
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     structlog.configure(
         processors=[*shared, *finish],
@@ -63,6 +64,19 @@ def tidy(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableM
         **{key: line.pop(key) for key in _FIRST if key in line},
         **{key.removesuffix("_"): value for key, value in line.items() if value is not None and value != ""},
     }
+
+
+def _visible(indent: str) -> structlog.typing.Processor:
+    """Show whatever text is in a line as foreign text; lines of tracebacks stay, and begin with `indent`."""
+
+    def show(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        told: MutableMapping[str, Any] = {}
+        for key, value in line.items():
+            many = key in _OF_LINES and isinstance(value, str)
+            told[shown(key)] = shown_lines(value).replace("\n", f"\n{indent}") if many else shown_within(value)
+        return told
+
+    return show
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 import pytest
-from rich.console import RenderableType
 from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod
 
 from extender.cli.explain_text import PODS, text_of
-from extender.cli.output import print_text
+from extender.cli.output import Part, print_text
 from extender.cli.status_text import tables
 from extender.core.answers.overview import overview
 from extender.core.answers.pod import explain_pod
@@ -26,7 +25,7 @@ class LookScreen:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
 
-    def show(self, parts: Iterable[RenderableType]) -> str:
+    def show(self, parts: Iterable[Part]) -> str:
         print_text(parts)
         return "\n".join(line.rstrip() for line in self.capsys.readouterr().out.splitlines())
 

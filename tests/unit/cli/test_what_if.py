@@ -8,12 +8,11 @@ import grpc
 import msgspec
 import pytest
 from click.testing import CliRunner
-from rich.console import RenderableType
 from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
 from support.doubles_api import FakeService, RefusalError
 
 from extender.cli import cli
-from extender.cli.output import print_text
+from extender.cli.output import Part, print_text
 from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
 from extender.core.answers.plan import WorkloadName
 from extender.core.model.objects import Requests
@@ -91,7 +90,7 @@ class WhatIfScreen:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
 
-    def show(self, parts: Iterable[RenderableType]) -> list[str]:
+    def show(self, parts: Iterable[Part]) -> list[str]:
         print_text(parts)
         return [line.rstrip() for line in self.capsys.readouterr().out.splitlines()]
 

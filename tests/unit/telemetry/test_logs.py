@@ -4,11 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
 
+from extender.core.model.foreign import plain
 from extender.telemetry.logs import configure, logger
 
 
@@ -87,3 +88,39 @@ def test_a_terminal_gets_lines_for_people(capsys: pytest.CaptureFixture[str], st
     text = capsys.readouterr().err
     assert "serving" in text
     assert text.startswith("{") is (style == "auto")
+
+
+EVIL = "a\x1b[2J\x9b31m\u202e\u200b\x07\x85\u2028\n[error] forged"
+SHOWN = r"a\x1b[2J\x9b31m\u202e\u200b\x07\x85\u2028\n[error] forged"
+
+
+class Foreign:
+    def __repr__(self) -> str:
+        return EVIL
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_foreign_text_is_shown_and_obeyed_by_no_terminal(
+    style: Literal["console", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info", style, lambda: {"trace_id": EVIL})
+    logger().info(EVIL, pod=EVIL, parts=[EVIL, {EVIL: (EVIL,)}], odd=Foreign(), **{EVIL: 1})
+    logging.getLogger("uvicorn").warning("%s cut", EVIL)
+    try:
+        dict[Foreign, int]()[Foreign()]
+    except KeyError:
+        logger().exception("fault")
+        logging.getLogger("uvicorn").exception("fault of a library")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert not [each for each in text if not plain(each) and each != "\n"]
+    # Both write a backslash in a value as two.
+    assert text.replace("\\\\", "\\").count(SHOWN.partition("\\n")[0]) >= 10
+    assert not [line for line in text.splitlines() if line.startswith("[error] forged")]
+
+
+def test_long_texts_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    logger().info("decision", pod="x" * 15_000_000)
+    [line] = lines(capsys)
+    assert line["pod"].endswith("characters more)")
+    assert len(line["pod"]) < 3000

@@ -39,6 +39,8 @@ A move of the drift loop, and what became of it:
   line and, as the attributes named below, in [traces](../how-to/trace-it.md). Reasons are those of
   [metrics](metrics.md#reasons) and of the command line.
 * What is empty is left out.
+* Control characters, line breaks, changes of the writing direction and characters without a width, which names and
+  messages of others may have, are written as `\\x1b`, `\\n`, `\\u202e`; a text ends after 2,048 characters.
 * `decision` counts from 1 in each process. It is the `number` of a decision in the API, and `#123` in the search field
   of the console's *Live* page finds it while the decision log holds it (`extender.decisionLog`).
 
