@@ -78,6 +78,9 @@ def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Tex
         yield "seat", Text(f"{seat.number}{size}, {seat.capacity_class}{beyond}", style=SOSO if seat.beyond else "")
     if explained.surplus is not None:
         yield "surplus", Text(_surplus(explained.surplus, place), style=BAD)
+    if explained.unmodelled:
+        fields = ", ".join(explained.unmodelled)
+        yield "never moved", Text(f"{Reason.UNMODELLED.text}: {fields}", style=SOSO)
     yield from _service(explained, now)
     yield from _outcome(explained, now)
 

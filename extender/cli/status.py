@@ -99,5 +99,7 @@ def _seen(
         note_obstacle(answer.obstacle)
         return answer.overview, meant
     seen = see(config_file, given, namespace)
-    seen.note_missing("poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes")
+    seen.note_missing(
+        "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes", "csinodes.storage.k8s.io"
+    )
     return overview(seen.state, seen.now, {meant} if meant else None), meant

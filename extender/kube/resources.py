@@ -56,8 +56,10 @@ BUDGETS = api_resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBud
 CLAIMS = api_resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 VOLUMES = api_resource("", "v1", "persistentvolumes", "PersistentVolume")
 
+CSI_NODES = api_resource("storage.k8s.io", "v1", "csinodes", "CSINode")
+
 # What the drift loop alone asks for: without it pods are placed all the same.
-DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES)
+DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES, CSI_NODES)
 
 # Followed for what they are: as owners of pods they carry no policy, and their objects do not come as such.
 NO_OWNERS = frozenset((resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, *DRIFT_ONLY))

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from extender.core.drift.eviction import Answer, Outcome
-from extender.core.model.objects import Budget
+from extender.core.model.objects import MAX_DISRUPTED, Budget
 from extender.core.state.events import Event, Gone
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Worker
@@ -18,7 +18,6 @@ LATENCY = 0.2
 """Seconds from a change of pods to the status that the controller writes about it."""
 FORGOTTEN_AFTER = 120.0
 """Seconds for which an evicted pod counts as disrupted though its deletion was not seen."""
-MAX_DISRUPTED = 2000
 RETRY_AFTER = 10.0
 
 
@@ -119,8 +118,9 @@ class DisruptionController(Watcher):
             allowed = 0
         if status.disrupted:
             self._worker.ask(uid, FORGOTTEN_AFTER)
-        if allowed != budget.allowed or not budget.current:
-            self._api.put(replace(budget, allowed=allowed, current=True))
+        healthy = status.healthy >= status.desired > 0
+        if (allowed, healthy) != (budget.allowed, budget.healthy) or not budget.current:
+            self._api.put(replace(budget, allowed=allowed, current=True, healthy=healthy))
 
     def _expected(self, spec: BudgetSpec, pods: list[VirtualPod]) -> tuple[int, int]:
         """The number of pods expected, and of those that have to be healthy."""
@@ -171,9 +171,7 @@ class DisruptionController(Watcher):
     def _take(self, budget: Budget, pod: VirtualPod, *, dry_run: bool) -> Outcome | None:
         """Take the pod out of a budget; what is refused otherwise, None when nothing is."""
         status = self._status[budget.uid]
-        if not pod.ready and (
-            budget.always_allow_unhealthy or (status.healthy >= status.desired and status.desired > 0)
-        ):
+        if not pod.ready and not budget.guards_unready:
             return None
         if not budget.current:
             return Outcome(Answer.LATER, 429, retry_after=RETRY_AFTER)

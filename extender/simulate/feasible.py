@@ -7,12 +7,12 @@ Follows kube-scheduler 1.36: a sample of the nodes, in turn by zone, that starts
 from collections.abc import Callable, Container
 from itertools import chain, zip_longest
 
-from extender.core.capacity.fit import admits, has_room, meets
+from extender.core.capacity.fit import admits, has_room
 from extender.core.capacity.occupancy import Occupancy
 from extender.core.capacity.topology import Check, Topology
+from extender.core.capacity.volumes import is_near
 from extender.core.model.constraints import Constraints
-from extender.core.model.objects import Requests
-from extender.core.model.selectors import Requirement
+from extender.core.model.objects import Requests, Volume
 from extender.core.state.records import NodeRecord
 from extender.core.state.state import ClusterState
 from extender.simulate.api import VirtualApi, VirtualPod
@@ -72,7 +72,7 @@ class Feasible:
             topology = Topology(self._state, Occupancy(self._state, frozenset()))
             record = self._state.pods[pod.uid]
             checks = [*topology.affinity(record), *topology.spread(record)]
-        volumes = self._volume_terms(pod)
+        volumes = self._volumes(pod)
         admitted = self._admitted.setdefault(constraints, {})
 
         def fits(node: NodeRecord) -> bool:
@@ -84,17 +84,17 @@ class Feasible:
                 known
                 and has_room(node, requests)
                 and node.facts is not None
-                and all(meets(node.facts, terms) for terms in volumes)
+                and all(is_near(node.facts, volume) for volume in volumes)
                 and all(check(node.facts.labels) for check in checks)
             )
 
         return fits
 
-    def _volume_terms(self, pod: VirtualPod) -> list[tuple[tuple[Requirement, ...], ...] | None]:
-        """What the volumes of a pod's claims demand of nodes; a claim that has none gets one where the pod goes."""
+    def _volumes(self, pod: VirtualPod) -> list[Volume]:
+        """The volumes of a pod's claims; a claim that has none gets one where the pod goes."""
         claims = (self._state.claims.get((pod.namespace, name)) for name in pod.template.constraints.claims)
         volumes = (self._state.volumes.get(claim.volume) for claim in claims if claim is not None)
-        return [volume.terms for volume in volumes if volume is not None]
+        return [volume for volume in volumes if volume is not None]
 
     def _minds_others(self, constraints: Constraints) -> bool:
         """Whether it matters where other pods are."""

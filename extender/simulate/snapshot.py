@@ -16,7 +16,7 @@ from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.state.events import Unavailable
-from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
+from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
 from extender.simulate.api import PodTemplate
 from extender.simulate.budgets import BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster
@@ -32,6 +32,7 @@ RESOURCES = {
     "PodDisruptionBudget": BUDGETS,
     "PersistentVolumeClaim": CLAIMS,
     "PersistentVolume": VOLUMES,
+    "CSINode": CSI_NODES,
 }
 AFTER = 300.0
 """Seconds from the creation of the youngest pod to the beginning of the simulation."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints, HostPort, PodTerm, Spread
+from extender.core.model.modelled import POD_SPEC, VOLUME_SOURCES, stays
 from extender.core.model.objects import EMPTY
 from extender.wire.interning import Interned
 from extender.wire.podspec_v1 import NodeAffinity, RawToleration
@@ -20,6 +21,8 @@ _ABSENT = Raw()
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HARD = "DoNotSchedule"
 _ANY_IP = "0.0.0.0"
+_RESTART_ALL = b"RestartAllContainers"
+_SAY_NOTHING = (b"", b"null", b"[]")
 # Of matchLabelKeys and mismatchLabelKeys.
 _BY_LABELS = b"atchLabelKeys"
 
@@ -28,14 +31,34 @@ class _ClaimSource(Struct, frozen=True, rename="camel", gc=False):
     claim_name: str = ""
 
 
-class _Ephemeral(Struct, frozen=True, gc=False):
-    """A generic ephemeral volume: its claim is named after pod and volume."""
-
-
 class _Volume(Struct, frozen=True, rename="camel", gc=False):
+    """A volume. The claim of a generic ephemeral one is named after pod and volume."""
+
     name: str = ""
     persistent_volume_claim: _ClaimSource | None = None
-    ephemeral: _Ephemeral | None = None
+    ephemeral: Raw = _ABSENT
+    aws_elastic_block_store: Raw = _ABSENT
+    azure_disk: Raw = _ABSENT
+    cinder: Raw = _ABSENT
+    gce_persistent_disk: Raw = _ABSENT
+    iscsi: Raw = _ABSENT
+    portworx_volume: Raw = _ABSENT
+    rbd: Raw = _ABSENT
+    vsphere_volume: Raw = _ABSENT
+
+    @property
+    def is_disk(self) -> bool:
+        """Whether it is one that only some nodes may be able to attach."""
+        return bool(
+            self.aws_elastic_block_store
+            or self.azure_disk
+            or self.cinder
+            or self.gce_persistent_disk
+            or self.iscsi
+            or self.portworx_volume
+            or self.rbd
+            or self.vsphere_volume
+        )
 
 
 class _PodTerm(Struct, frozen=True, rename="camel", gc=False):
@@ -105,10 +128,16 @@ class WatchedSpec(PodSpec, frozen=True, rename="camel", gc=False):
     tolerations: Raw = _ABSENT
     topology_spread_constraints: Raw = _ABSENT
     host_network: bool | None = None
+    host_users: bool | None = None
     volumes: list[_Volume] | None = None
+    scheduler_name: str = ""
+    scheduling_gates: list[Raw] | None = None
+    resource_claims: Raw = _ABSENT
+    scheduling_group: Raw = _ABSENT
+    workload_ref: Raw = _ABSENT
 
 
-_Parts = tuple[bytes, bytes, bytes, bytes, bytes, tuple[HostPort, ...], tuple[str, ...]]
+_Parts = tuple[bytes, bytes, bytes, bytes, bytes, tuple[HostPort, ...], tuple[str, ...], tuple[str, ...]]
 _selectors = msgspec.json.Decoder(dict[str, str] | None)
 _affinities = msgspec.json.Decoder(_Affinity | None)
 _tolerations = msgspec.json.Decoder(list[RawToleration] | None)
@@ -116,7 +145,9 @@ _spreads = msgspec.json.Decoder(list[_Spread] | None)
 _interned: Interned[bytes | _Parts, Constraints] = Interned()
 
 
-def to_constraints(spec: WatchedSpec, pod: str, labels: Mapping[str, str], raw_labels: bytes) -> Constraints:
+def to_constraints(
+    spec: WatchedSpec, pod: str, labels: Mapping[str, str], raw_labels: bytes, *, claimed: bool = False
+) -> Constraints:
     """What a pod demands; equal demands are one object.
 
     Args:
@@ -124,6 +155,7 @@ def to_constraints(spec: WatchedSpec, pod: str, labels: Mapping[str, str], raw_l
         pod: its name.
         labels: its labels, which `matchLabelKeys` refer to.
         raw_labels: the same, as they came.
+        claimed: whether some of what it requests is given to it by claims that the scheduler makes.
 
     Raises:
         ValueError: a part does not decode.
@@ -132,19 +164,20 @@ def to_constraints(spec: WatchedSpec, pod: str, labels: Mapping[str, str], raw_l
     tolerations = bytes(spec.tolerations)
     ports = _host_ports(spec)
     claims = _claims(spec.volumes, pod) if spec.volumes else ()
-    if selector is affinity is spread is _ABSENT and not ports and not claims:
+    unmodelled = _unmodelled(spec, claimed=claimed)
+    if selector is affinity is spread is _ABSENT and not ports and not claims and not unmodelled:
         # Most pods demand nothing else.
         key: bytes | _Parts = tolerations
-        parts: _Parts = (b"", b"", tolerations, b"", b"", (), ())
+        parts: _Parts = (b"", b"", tolerations, b"", b"", (), (), ())
     else:
         raw_affinity, raw_spread = bytes(affinity), bytes(spread)
         by_labels = raw_labels if _BY_LABELS in raw_affinity or _BY_LABELS in raw_spread else b""
-        key = parts = (bytes(selector), raw_affinity, tolerations, raw_spread, by_labels, ports, claims)
+        key = parts = (bytes(selector), raw_affinity, tolerations, raw_spread, by_labels, ports, claims, unmodelled)
     return _interned.get(key) or _interned.put(key, _make(parts, labels))
 
 
 def _make(parts: _Parts, labels: Mapping[str, str]) -> Constraints:
-    raw_selector, raw_affinity, raw_tolerations, raw_spread, _, ports, claims = parts
+    raw_selector, raw_affinity, raw_tolerations, raw_spread, _, ports, claims, unmodelled = parts
     selector = (_selectors.decode(raw_selector) if raw_selector else None) or EMPTY
     affinity = (_affinities.decode(raw_affinity) if raw_affinity else None) or _Affinity()
     tolerations = (_tolerations.decode(raw_tolerations) if raw_tolerations else None) or ()
@@ -159,6 +192,7 @@ def _make(parts: _Parts, labels: Mapping[str, str]) -> Constraints:
         spread=tuple(s.spread(labels) for s in spreads if s.when_unsatisfiable == _HARD),
         host_ports=ports,
         claims=claims,
+        unmodelled=unmodelled,
     )
     return NO_CONSTRAINTS if made == NO_CONSTRAINTS else made
 
@@ -185,12 +219,36 @@ def _taken(port: ContainerPort) -> tuple[HostPort, ...]:
     return (HostPort(number, port.protocol or "TCP", "" if ip == _ANY_IP else ip),) if number else ()
 
 
+def _unmodelled(spec: WatchedSpec, *, claimed: bool) -> tuple[str, ...]:
+    """The fields that may limit where the replacement of a pod runs, in ways that are not counted: see `modelled`."""
+    found: list[str] = []
+    if spec.resource_claims or spec.scheduling_group or spec.workload_ref:
+        found += [f"spec.{name}" for name in stays(POD_SPEC) if _says(spec, name)]
+    for volume in spec.volumes or ():
+        if volume.ephemeral or volume.is_disk:
+            found += [f"spec.volumes[].{name}" for name in stays(VOLUME_SOURCES) if _says(volume, name)]
+    if spec.host_users is False and spec.host_network:
+        found.append("spec.hostUsers")
+    for container in (*(spec.containers or ()), *(spec.init_containers or ())):
+        if container.restart_policy_rules and _RESTART_ALL in bytes(container.restart_policy_rules):
+            found.append("spec.containers[].restartPolicyRules")
+    if claimed:
+        found.append("status.extendedResourceClaimStatus")
+    return tuple(dict.fromkeys(found))
+
+
+def _says(thing: Struct, name: str) -> bool:
+    """Whether a field, by its name in the API, says anything."""
+    ours = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
+    return bytes(getattr(thing, ours)) not in _SAY_NOTHING
+
+
 def _claims(volumes: Sequence[_Volume], pod: str) -> tuple[str, ...]:
     """The PersistentVolumeClaims of a pod (`VolumeClaimName` in `component-helpers/storage/ephemeral`)."""
     found: tuple[str, ...] = ()
     for volume in volumes:
         if volume.persistent_volume_claim is not None:
             found += (volume.persistent_volume_claim.claim_name,)
-        elif volume.ephemeral is not None:
+        elif volume.ephemeral:
             found += (f"{pod}-{volume.name}",)
     return found

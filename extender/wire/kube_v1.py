@@ -187,4 +187,4 @@ class ListMeta(Struct, frozen=True, rename={"resource_version": "resourceVersion
 def allocatable(status: NodeStatus) -> tuple[Requests, int]:
     """What a node offers, and the most pods it takes."""
     offered = amounts(status.allocatable)
-    return to_requests(offered), offered.get("pods", 0)
+    return to_requests(offered, zeros=True), offered.get("pods", 0)

@@ -10,8 +10,17 @@ from msgspec import Struct
 from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
-from extender.core.state.state import BUDGETS, CLAIMS, VOLUMES
-from extender.wire.budgets_volumes_v1 import RawBudget, RawClaim, RawVolume, to_budget, to_claim, to_volume
+from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
+from extender.wire.budgets_volumes_v1 import (
+    RawBudget,
+    RawClaim,
+    RawCsiNode,
+    RawVolume,
+    to_attach_limits,
+    to_budget,
+    to_claim,
+    to_volume,
+)
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import (
     Identity,
@@ -34,7 +43,7 @@ _BUILT_IN_GROUPS = ("", "apps", "batch")
 _ABOUT_OBJECTS = ("MODIFIED", "ADDED", "DELETED")
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
 _owner_status = msgspec.json.Decoder(OwnerStatus)
-AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume
+AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume | RawCsiNode
 R = TypeVar("R", bound=AnyRaw)
 S = TypeVar("S", OwnerSpec, OwnerStatus)
 
@@ -239,6 +248,7 @@ class Decoders:
             BUDGETS: lambda key: ObjectDecoder(key, RawBudget, to_budget),
             CLAIMS: lambda key: ObjectDecoder(key, RawClaim, to_claim),
             VOLUMES: lambda key: ObjectDecoder(key, RawVolume, to_volume),
+            CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
         }
 
     def make(self, key: str, api_version: str, kind: str) -> ObjectDecoder[Any]:

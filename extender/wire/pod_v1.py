@@ -14,7 +14,7 @@ from extender.core.policy.protection import opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import DELETION_COST, Identity
-from extender.wire.requests_v1 import pod_requests
+from extender.wire.requests_v1 import Held, running_requests
 
 _ABSENT = Raw()
 
@@ -27,19 +27,21 @@ class PodMetadata(Identity, frozen=True, rename="camel", gc=False):
 
 
 class PodCondition(Struct, frozen=True, rename="camel", gc=False):
-    """A condition of a pod: `TimedCondition` without the reason, which nobody asks here."""
+    """A condition of a pod."""
 
     type: str = ""
     status: str = ""
+    reason: str | None = None
     last_transition_time: datetime | None = None
 
 
-class PodStatus(Struct, frozen=True, rename="camel", gc=False):
+class PodStatus(Held, frozen=True, rename="camel", gc=False):
     """How a pod is."""
 
     phase: str | None = None
     conditions: list[PodCondition] | None = None
     nominated_node_name: str | None = None
+    extended_resource_claim_status: Raw = _ABSENT
 
 
 class RawPod(Struct, frozen=True, gc=False):
@@ -95,7 +97,7 @@ class PodReader:
         """
         meta, status = raw.metadata, raw.status
         created, due = meta.created(), meta.deletion_timestamp
-        ready = unscheduled = False
+        ready = unscheduled = infeasible = False
         ready_after = 0
         for condition in status.conditions or ():
             kind = condition.type
@@ -106,6 +108,8 @@ class PodReader:
                     ready_after = int(since.timestamp() - created)
             elif kind == "PodScheduled":
                 unscheduled = condition.status == "False"
+            elif kind == "PodResizePending":
+                infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)
         labels = _shared_labels(raw_labels)
         cost, protection = self._read_annotations(meta.annotations, created)
@@ -122,13 +126,17 @@ class PodReader:
             nominated=status.nominated_node_name or "",
             cost=cost,
             created=created,
-            requests=pod_requests(raw.spec),
+            requests=running_requests(raw.spec, status, infeasible=infeasible),
             labels=labels,
-            constraints=to_constraints(raw.spec, meta.name, labels, raw_labels),
+            constraints=to_constraints(
+                raw.spec, meta.name, labels, raw_labels, claimed=bool(status.extended_resource_claim_status)
+            ),
             pending=status.phase == "Pending",
             due=due.timestamp() if due is not None else 0.0,
             protection=protection,
             ready_after=ready_after,
+            scheduler=raw.spec.scheduler_name,
+            gated=bool(raw.spec.scheduling_gates),
         )
 
     def _read_annotations(self, raw: Raw, created: float) -> tuple[str | None, Protection | None]:

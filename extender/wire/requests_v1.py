@@ -3,6 +3,8 @@
 Quantities may be numbers: the API server's own output never has any, what passes through other people's hands may.
 """
 
+from itertools import repeat
+
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
@@ -39,9 +41,11 @@ class ContainerPort(
 class Container(Struct, frozen=True, rename="camel", gc=False):
     """A container or init container. Its `resources` stay raw: many pods have the same."""
 
+    name: str = ""
     resources: Raw = _ABSENT
     restart_policy: str | None = None
     ports: list[ContainerPort] | None = None
+    restart_policy_rules: Raw = _ABSENT
 
     @property
     def sidecar(self) -> bool:
@@ -59,15 +63,37 @@ class PodSpec(Struct, frozen=True, rename="camel", gc=False):
     resources: Raw = _ABSENT
 
 
+class ContainerStatus(Struct, frozen=True, rename="camel", gc=False):
+    """What a container has, and was promised: while it is resized that may be more than it asks for (KEP-1287)."""
+
+    name: str = ""
+    resources: Raw = _ABSENT
+    allocated_resources: Raw = _ABSENT
+
+
+class Held(Struct, frozen=True, rename="camel", gc=False):
+    """What a pod has and was promised, of its `status`."""
+
+    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
+    resources: Raw = _ABSENT
+    allocated_resources: Raw = _ABSENT
+
+
 _Asked = tuple[bytes, ...]
 """The `resources` of each container."""
 
-_Key = _Asked | tuple[_Asked, tuple[tuple[bytes, bool], ...], bytes, bytes]
-"""Those of a pod that has nothing else; else containers, init containers (which are sidecars), overhead, pod level."""
+_Key = tuple[object, ...]
+"""Those of a pod that has nothing else; else all that goes into the sum."""
+
+_Given = tuple[bytes, bytes]
+"""What is had, as `resources`, and what was promised, as quantities."""
+_NOTHING: _Given = (b"", b"")
 
 _resources = Decoder(Resources | None)
 _quantities = Decoder(Quantities | None)
 _of_pods: Interned[_Key, Requests] = Interned()
+_of_running: Interned[_Key, Requests] = Interned()
 _equal: Interned[Requests, Requests] = Interned(10_000)
 
 
@@ -89,19 +115,91 @@ def pod_requests(spec: PodSpec) -> Requests:
     return _of_pods.get(parts) or _of_pods.put(parts, _sum(*parts))
 
 
-def _sum(containers: _Asked, inits: tuple[tuple[bytes, bool], ...], overhead: bytes, own: bytes) -> Requests:
+def running_requests(spec: PodSpec, held: Held, *, infeasible: bool) -> Requests:
+    """What a pod takes of its node, as the scheduler counts it: of what it asks for, has and was promised the most.
+
+    Args:
+        spec: what it asks for.
+        held: what it has.
+        infeasible: its node cannot ever give it what it asks for by now, so that this does not count.
+
+    Raises:
+        ValueError: a quantity is none.
+    """
+    statuses, containers = held.container_statuses, spec.containers
+    if not statuses or not containers:
+        return pod_requests(spec)
+    inits, overhead, own = spec.init_containers, spec.overhead, spec.resources
+    key: _Key
+    if len(statuses) == len(containers) == 1 and not inits and overhead is own is _ABSENT:
+        # Most pods.
+        status = statuses[0]
+        if status.resources is _ABSENT:
+            return pod_requests(spec)
+        given = bytes(status.resources), bytes(status.allocated_resources)
+        key = (bytes(containers[0].resources), *given, infeasible)
+        known = _of_running.get(key)
+        if known is not None:
+            return known
+        return _of_running.put(key, _sum((key[0],), (), b"", b"", _Resize((given,), (), infeasible=infeasible)))
+    by_name = {each.name: _given(each) for each in (*statuses, *(held.init_container_statuses or ()))}
+    asked = tuple(bytes(container.resources) for container in containers)
+    befores = tuple((bytes(container.resources), container.sidecar) for container in inits or ())
+    resize = _Resize(
+        tuple(by_name.get(container.name, _NOTHING) for container in containers),
+        tuple(by_name.get(each.name, _NOTHING) if each.sidecar else _NOTHING for each in inits or ()),
+        (bytes(held.resources), bytes(held.allocated_resources)),
+        infeasible=infeasible,
+    )
+    parts = (asked, befores, bytes(overhead), bytes(own), resize)
+    return _of_running.get(parts) or _of_running.put(parts, _sum(*parts))
+
+
+def _given(status: ContainerStatus) -> _Given:
+    return (bytes(status.resources), bytes(status.allocated_resources)) if status.resources is not _ABSENT else _NOTHING
+
+
+class _Resize(Struct, frozen=True, gc=False):
+    """What containers, init containers and the pod as a whole have and were promised."""
+
+    containers: tuple[_Given, ...] = ()
+    inits: tuple[_Given, ...] = ()
+    pod: _Given = _NOTHING
+    infeasible: bool = False
+
+    def effective(self, asked: dict[str, int], given: _Given) -> dict[str, int]:
+        """The most of what is asked for, had and promised (`determineEffectiveRequests`)."""
+        if not given[0]:
+            return asked
+        greatest = {} if self.infeasible else dict(asked)
+        for more in (_asked(given[0]), amounts(_quantities.decode(given[1]) if given[1] else None)):
+            for name, amount in more.items():
+                greatest[name] = max(greatest.get(name, 0), amount)
+        return greatest
+
+
+_AS_ASKED = _Resize()
+
+
+def _sum(
+    containers: _Asked,
+    inits: tuple[tuple[bytes, bool], ...],
+    overhead: bytes,
+    own: bytes,
+    resize: _Resize = _AS_ASKED,
+) -> Requests:
     """The greater of the sum of containers and sidecars, and of each init container with the sidecars started before
     it, plus overhead; pod-level requests override.
 
     Source: `k8s.io/component-helpers/resource/helpers.go`, `PodRequests`.
     """
     total: dict[str, int] = {}
-    for resources in containers:
-        _add(total, _asked(resources))
+    for resources, given in zip(containers, resize.containers or repeat(_NOTHING), strict=False):
+        _add(total, resize.effective(_asked(resources), given))
     sidecars: dict[str, int] = {}
     peak: dict[str, int] = {}
-    for resources, sidecar in inits:
-        asked = _asked(resources)
+    for (resources, sidecar), given in zip(inits, resize.inits or repeat(_NOTHING), strict=False):
+        asked = resize.effective(_asked(resources), given)
         if sidecar:
             _add(total, asked)
             _add(sidecars, asked)
@@ -113,9 +211,16 @@ def _sum(containers: _Asked, inits: tuple[tuple[bytes, bool], ...], overhead: by
             peak[name] = max(peak.get(name, 0), amount)
     for name, amount in peak.items():
         total[name] = max(total.get(name, 0), amount)
-    total.update(_asked(own))
+    asked = {name: amount for name, amount in _asked(own).items() if _of_whole_pods(name)}
+    effective = resize.effective(asked, resize.pod)
+    total.update({name: effective.get(name, 0) for name in asked})
     _add(total, amounts(_quantities.decode(overhead) if overhead else None))
     return to_requests(total)
+
+
+def _of_whole_pods(name: str) -> bool:
+    """Whether a pod as a whole may ask for it (`IsSupportedPodLevelResource`)."""
+    return name in ("cpu", "memory") or name.startswith("hugepages-")
 
 
 def _asked(raw: bytes) -> dict[str, int]:
@@ -140,15 +245,18 @@ def amounts(quantities: Quantities | None) -> dict[str, int]:
     return {name: parse_quantity(str(q), 1000 if name == "cpu" else 1) for name, q in quantities.items()}
 
 
-def to_requests(total: dict[str, int]) -> Requests:
-    """Amounts as `Requests`; equal ones are one object: a cluster's pods ask for few different things."""
+def to_requests(total: dict[str, int], *, zeros: bool = False) -> Requests:
+    """Amounts as `Requests`; equal ones are one object: a cluster's pods ask for few different things.
+
+    With `zeros` those are kept of which there is nothing: a node that has none left of a resource has had some.
+    """
     if not total:
         return _NONE
     extended = tuple(
         sorted(
             (name, amount)
             for name, amount in total.items()
-            if name not in ("cpu", "memory", "ephemeral-storage", "pods") and amount
+            if name not in ("cpu", "memory", "ephemeral-storage", "pods") and (amount or zeros)
         )
     )
     requests = Requests(total.get("cpu", 0), total.get("memory", 0), total.get("ephemeral-storage", 0), extended)

@@ -52,6 +52,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
 
     `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
     it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
+    `unmodelled` are the fields for which it is never moved: see `modelled`.
     """
 
     pod: Subject
@@ -73,6 +74,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     scores: tuple[NodeScore, ...] = ()
     settings: tuple[Setting, ...] = ()
     problems: tuple[Problem, ...] = ()
+    unmodelled: tuple[str, ...] = ()
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -92,6 +94,7 @@ def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> 
         Subject(ref.kind, namespace, ref.name, ref.uid) if ref is not None else None,
         record.terminating,
         place_of(state, record, now),
+        unmodelled=record.constraints.unmodelled,
     )
     owner = state.workloads.resolve(namespace, ref)
     if owner is None or revision is None:

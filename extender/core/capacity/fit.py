@@ -6,12 +6,13 @@ Sources: `pkg/scheduler/framework/plugins/{tainttoleration,nodeaffinity,nodereso
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.model.objects import Node, Requests
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint
-from extender.core.state.records import NodeRecord
+from extender.core.state.records import NodeRecord, PodRecord
 
 
 class Needs(Struct, frozen=True, gc=False):
@@ -19,6 +20,33 @@ class Needs(Struct, frozen=True, gc=False):
 
     requests: Requests = Requests()
     constraints: Constraints = NO_CONSTRAINTS
+
+
+def needed(pod: PodRecord) -> Requests:
+    """What a pod like `pod` needs of a node: not the extended resources that the scheduler is told to ignore.
+
+    It is when `pod`, or another of its revision, is on a node that does not have the resource at all
+    (`NodeResourcesFitArgs.ignoredResources`, `ignoredByScheduler` of an extender).
+    """
+    extended = pod.requests.extended
+    if not extended:
+        return pod.requests
+    ignored: set[str] = set()
+    for each in (pod, *pod.revision.pods) if pod.revision is not None else (pod,):
+        facts = each.node.facts if each.node is not None else None
+        # What it has by a claim says nothing of what others need.
+        if facts is not None and not each.constraints.unmodelled:
+            offered = {name for name, _ in facts.allocatable.extended}
+            ignored.update(name for name, _ in each.requests.extended if _is_extended(name) and name not in offered)
+    if not ignored:
+        return pod.requests
+    kept = tuple((name, amount) for name, amount in extended if name not in ignored)
+    return replace(pod.requests, extended=kept)
+
+
+def _is_extended(name: str) -> bool:
+    """Whether a resource is one of those that Kubernetes itself knows nothing of (`IsExtendedResourceName`)."""
+    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
 
 
 def has_room(node: NodeRecord, asked: Requests, *, pods: int = 0, taken: Requests | None = None) -> bool:

@@ -10,14 +10,14 @@ from itertools import islice
 
 from msgspec import Struct
 
-from extender.core.capacity.fit import admits, meets
+from extender.core.capacity.fit import admits, needed
 from extender.core.capacity.occupancy import Occupancy
 from extender.core.capacity.stock import Entry, Stock
 from extender.core.capacity.topology import Check, Topology
+from extender.core.capacity.volumes import Bound, Volumes
 from extender.core.model.classes import SPOT
-from extender.core.model.objects import Node
+from extender.core.model.objects import Requests
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.model.selectors import Requirement
 from extender.core.state.records import NodeRecord, PodRecord, Pool, Revision
 from extender.core.state.state import ClusterState
 
@@ -37,8 +37,6 @@ class Group(Struct, frozen=True, eq=False):
 
 
 Key = tuple[object, ...]
-NodeTerms = tuple[tuple[Requirement, ...], ...] | None
-_NOWHERE: NodeTerms = ()
 
 
 class Step(IntEnum):
@@ -93,11 +91,13 @@ class Room:
         self.stock = Stock(state, lost)
         self._occupancy = Occupancy(state, leaving)
         self.topology = Topology(state, self._occupancy, lost)
+        self.volumes = Volumes(state, leaving, self.stock)
         self._admitted: dict[Key, dict[str, bool]] = {}
         self._refused: dict[Key, Refusal] = {}
         self._looks: dict[Key, int] = {}
         self._share = self._all_looks = looks
         self._pools: dict[str, dict[Pool, int]] = {}
+        self._needed: dict[tuple[Revision, Requests], Requests] = {}
         self._values: dict[tuple[str, str], set[str | None]] = {}
 
     def expect(self, searches: int) -> None:
@@ -113,10 +113,12 @@ class Room:
         there is no pool cap; without that, or `dwell`, nodes need not have been back for long.
         """
         demands = pod.constraints
+        if demands.unmodelled:
+            return Refusal(Reason.UNMODELLED, ", ".join(demands.unmodelled))
         revision = group.revision if group is not None else None
         since = self.steady if dwell and group is not None else None
         shape = (demands.node_selector, demands.node_terms, demands.tolerations)
-        plain: Key = (capacity_class, since, revision is None, pod.requests, shape)
+        plain: Key = (capacity_class, since, revision is None, self.needed(pod), shape)
         close: Key = (*plain, demands, pod.labels, revision, self._domains(pod, capacity_class))
         tried: Key = (capacity_class, since, revision or pod.labels)
         for key in (plain, close, tried):
@@ -150,14 +152,14 @@ class Room:
             held = self._held(revision)
             held[node.pool] = held.get(node.pool, 0) + 1
 
-    def volume_terms(self, namespace: str, claim: str) -> NodeTerms:
-        """What a claim's volume demands of nodes.
-
-        One without a volume gets one where its pod goes, but where that can be is not known here: no node will do.
-        """
-        bound = self._state.claims.get((namespace, claim))
-        volume = self._state.volumes.get(bound.volume) if bound is not None and bound.volume else None
-        return volume.terms if volume is not None else _NOWHERE
+    def needed(self, pod: PodRecord) -> Requests:
+        """See `fit.needed`."""
+        if not pod.requests.extended or pod.revision is None:
+            return needed(pod)
+        known = self._needed.get((pod.revision, pod.requests))
+        if known is None:
+            known = self._needed[pod.revision, pod.requests] = needed(pod)
+        return known
 
     def pool_takes(self, group: Group, node: NodeRecord) -> bool:
         """Whether the owner's cap lets another pod into a node's pool."""
@@ -207,7 +209,8 @@ class _Search:
 
     def __init__(self, room: Room, pod: PodRecord, group: Group | None, admitted: dict[str, bool]) -> None:
         self._room, self._pod, self._group, self._admitted = room, pod, group, admitted
-        self._volumes: dict[str, NodeTerms] | None = None
+        self._asked = room.needed(pod)
+        self._volumes: list[Bound] | str | None = None
         self._affinity: list[Check] | None = None
         self._spread: list[Check] | None = None
         self._claim = ""
@@ -255,9 +258,9 @@ class _Search:
         demands = pod.constraints
         if facts is None or not self._is_admitted(node):
             return Step.ADMISSION
-        if not room.stock.has_room(pod, node):
+        if not room.stock.has_room(self._asked, node):
             return Step.ROOM
-        if demands.claims and not self._reaches_volumes(facts):
+        if demands.claims and not self._reaches_volumes(node):
             return Step.VOLUME
         if demands.host_ports and room.stock.takes_port_of(pod, node):
             return Step.HOST_PORT
@@ -279,12 +282,9 @@ class _Search:
             known = self._admitted[node.name] = admits(node, self._pod.constraints)
         return known
 
-    def _reaches_volumes(self, node: Node) -> bool:
+    def _reaches_volumes(self, node: NodeRecord) -> bool:
         if self._volumes is None:
-            claims, namespace = self._pod.constraints.claims, self._pod.namespace
-            self._volumes = {claim: self._room.volume_terms(namespace, claim) for claim in claims}
-        for claim, terms in self._volumes.items():
-            if not meets(node, terms):
-                self._claim = claim
-                return False
-        return True
+            self._volumes = self._room.volumes.of(self._pod)
+        lacking = self._volumes if isinstance(self._volumes, str) else self._room.volumes.lacks(self._volumes, node)
+        self._claim = lacking or self._claim
+        return not lacking

@@ -73,20 +73,21 @@ class Stock:
             del ordered[index]
             insort(ordered, self._entry(node), key=_rank)
 
-    def has_room(self, pod: PodRecord, node: NodeRecord) -> bool:
-        """Whether a node has room for what a pod requests."""
+    def has_room(self, asked: Requests, node: NodeRecord) -> bool:
+        """Whether a node has room for a pod that asks for so much."""
         taken = self._taken.get(node.name)
         if taken is None:
-            return has_room(node, pod.requests)
+            return has_room(node, asked)
         more = len(self._coming.get(node.name, ())) - len(self._left.get(node.name, ()))
-        return has_room(node, pod.requests, pods=more, taken=taken)
+        return has_room(node, asked, pods=more, taken=taken)
 
     def takes_port_of(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a host port of a pod is taken on a node."""
-        taken = [port for other in self._pods(node) for port in other.constraints.host_ports]
+        taken = [port for other in self.pods(node) for port in other.constraints.host_ports]
         return any(_clash(wanted, port) for wanted in pod.constraints.host_ports for port in taken)
 
-    def _pods(self, node: NodeRecord) -> Iterator[PodRecord]:
+    def pods(self, node: NodeRecord) -> Iterator[PodRecord]:
+        """The pods that will be on a node."""
         left = self._left.get(node.name, ())
         yield from (pod for pod in node.pods if pod.uid not in left)
         yield from self._coming.get(node.name, ())

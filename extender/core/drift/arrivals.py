@@ -1,10 +1,13 @@
 """Seats what is about to come before any move is planned: Pending pods, and replacements of moves in flight.
 
 As the scheduler would: a managed pod goes to the class of its reservation or of its seat, else to one that stands in;
-any other pod to the node that fits it with most to spare. A pod that fits nowhere takes nothing.
+any other pod to the node that fits it with most to spare. A pod that fits nowhere takes nothing, nor does one that
+has a scheduling gate or waits for a scheduler that places none.
 """
 
 from collections.abc import Container, Iterable, Sequence
+
+from msgspec.structs import replace
 
 from extender.core.capacity.room import Room
 from extender.core.drift.history import History, InFlight
@@ -27,10 +30,13 @@ class Arrivals:
 
     def deduct(self, without: Container[Revision] = ()) -> None:
         """Deduct all that is about to come, save the pods of some revisions."""
-        unbound = [pod for pod in self._state.unbound.values() if pod.revision not in without]
+        unbound = [
+            pod for pod in self._state.unbound.values() if pod.revision not in without and self._state.is_coming(pod)
+        ]
         self._room.expect(len(unbound))
         for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):
-            node = self._named(pod) or self._first(pod, self._choices(pod))
+            like = self._counted_alone(pod)
+            node = self._named(like) or self._first(like, self._choices(pod))
             if node is not None:
                 self._room.occupy(pod, node, _counted(pod))
         by_revision: dict[str, list[InFlight]] = {}
@@ -38,6 +44,15 @@ class Arrivals:
             by_revision.setdefault(entry.move.workload.revision, []).append(entry)
         for uid, entries in sorted(by_revision.items()):
             self._replace(self._state.revisions.get(uid), entries)
+
+    def _counted_alone(self, pod: PodRecord) -> PodRecord:
+        """The pod without the demands that are not counted, unless its scheduler found no node for it because of them,
+        or of others.
+        """
+        demands = pod.constraints
+        if not demands.unmodelled or self._state.was_refused(pod.uid):
+            return pod
+        return replace(pod, constraints=demands.counted)
 
     def _replace(self, revision: Revision | None, entries: Sequence[InFlight]) -> None:
         """Seat the replacements that are not there yet: as many as the revision lacks pods, of its moves."""

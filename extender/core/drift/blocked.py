@@ -16,6 +16,7 @@ FIXES: Mapping[Reason, str] = {
     Reason.NODE_NOT_READY: "look after the node",
     Reason.BUDGET: "have it allow a disruption; minAvailable equal to the replicas never does",
     Reason.BUDGET_STALE: "look at kube-controller-manager",
+    Reason.UNMODELLED: "nothing: docs/reference/room.md lists what is counted",
     Reason.NO_NODE: "add nodes of that class: autoscalers add none for a pod that runs",
     Reason.NOT_ADMITTED: "tolerate the taints, loosen the selector, or ask for fewer pods on that class",
     Reason.NO_ROOM: "add nodes of that class, or make room",

@@ -33,6 +33,8 @@ def _fault_of_pod(state: ClusterState, move: Move, pod: Pod, now: float) -> str:
         return f"is on node {pod.node!r}, which is not about to be taken away any more, or drained by somebody else"
     if pod.pending:
         return "is not running yet"
+    if pod.constraints.unmodelled:
+        return f"has {', '.join(pod.constraints.unmodelled)}: {Reason.UNMODELLED.text}"
     protection = pod.protection
     if protection is not None and protection.holds(now):
         return f"may not be moved: {protection.key}={protection.value}"

@@ -80,13 +80,15 @@ class Ledger:
 
         Source: `pkg/registry/core/pod/storage/eviction.go` of Kubernetes 1.36.
         """
+        if pod.pending or pod.terminating:
+            return None
         budgets = self._state.budgets_of(pod)
         if len(budgets) > 1:
             return Refusal(Reason.BUDGETS, ", ".join(budget.name for budget in budgets))
         for budget in budgets:
-            if _bypassed(budget, pod):
+            if not _guards(budget, pod):
                 continue
-            if not budget.current:
+            if not budget.current or budget.overfull:
                 return Refusal(Reason.BUDGET_STALE, budget.name)
             if budget.allowed <= self._taken.get(budget.uid, 0):
                 return Refusal(Reason.BUDGET, budget.name)
@@ -100,7 +102,7 @@ class Ledger:
         """A pod is evicted: its budget allows one less, and it counts as leaving."""
         self._leaving.add(pod.uid)
         for budget in self._state.budgets_of(pod):
-            if not _bypassed(budget, pod):
+            if _guards(budget, pod):
                 self._taken[budget.uid] = self._taken.get(budget.uid, 0) + 1
 
     # Workloads
@@ -167,5 +169,5 @@ class Ledger:
         return availability
 
 
-def _bypassed(budget: Budget, pod: PodRecord) -> bool:
-    return budget.always_allow_unhealthy and not pod.ready
+def _guards(budget: Budget, pod: PodRecord) -> bool:
+    return not pod.pending and (pod.ready or budget.guards_unready)

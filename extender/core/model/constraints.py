@@ -5,6 +5,7 @@ Source: `k8s.io/api/core/v1/types.go` of Kubernetes 1.36.
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Toleration
@@ -51,6 +52,7 @@ class Constraints(Struct, frozen=True, gc=False):
 
     `node_terms` are the required node affinity: ORed, the requirements of a term ANDed; None asks for nothing.
     `claims` are the names of the PersistentVolumeClaims its volumes use, generic ephemeral volumes' included.
+    `unmodelled` are the fields it has that may limit where it runs in ways that are not counted: see `modelled`.
     `node_selector` is sorted pairs. `match_label_keys` of spread constraints and pod terms are already part of their
     selectors.
     """
@@ -63,6 +65,12 @@ class Constraints(Struct, frozen=True, gc=False):
     spread: tuple[Spread, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
     claims: tuple[str, ...] = ()
+    unmodelled: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> "Constraints":
+        """What of it is counted."""
+        return replace(self, claims=(), unmodelled=()) if self.unmodelled else self
 
 
 NO_CONSTRAINTS = Constraints()

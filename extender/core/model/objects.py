@@ -126,7 +126,8 @@ class Pod(Struct, frozen=True, gc=False):
     `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
     phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
     since the epoch; 0 when it is not terminating). `ready_after` is how many seconds after its creation a `ready` pod
-    became so. Equal `labels` and `constraints` are shared objects.
+    became so. `scheduler` is the name of the one that has to place it; while it is `gated` none does. Equal `labels`
+    and `constraints` are shared objects.
     """
 
     uid: str
@@ -148,6 +149,8 @@ class Pod(Struct, frozen=True, gc=False):
     due: float = 0.0
     protection: Protection | None = None
     ready_after: int = 0
+    scheduler: str = ""
+    gated: bool = False
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -195,12 +198,18 @@ class Namespace(Struct, frozen=True, gc=False):
     all_labels: Mapping[str, str] = EMPTY
 
 
+MAX_DISRUPTED = 2000
+"""How many evictions a budget may have under way that its controller has not confirmed (`MaxDisruptedPodSize`)."""
+
+
 class Budget(Struct, frozen=True, gc=False):
     """A PodDisruptionBudget.
 
     `selector` None selects nothing. `allowed` is status.disruptionsAllowed. `current` is false while the status is of
     an older generation than the spec, or was never written. `always_allow_unhealthy` is the AlwaysAllow
-    unhealthyPodEvictionPolicy.
+    unhealthyPodEvictionPolicy; `healthy` says that as many pods are healthy as it asks for, one at least: by the other
+    policy it does not guard pods that are not ready then. `overfull` says that more than `MAX_DISRUPTED` evictions are
+    not confirmed yet.
     """
 
     uid: str
@@ -210,23 +219,53 @@ class Budget(Struct, frozen=True, gc=False):
     allowed: int
     current: bool
     always_allow_unhealthy: bool = False
+    healthy: bool = False
+    overfull: bool = False
+
+    @property
+    def guards_unready(self) -> bool:
+        """Whether it guards a pod that is not ready, too."""
+        return not self.always_allow_unhealthy and not self.healthy
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """A PersistentVolumeClaim; `volume` is the PersistentVolume it is bound to, empty while it is unbound."""
+    """A PersistentVolumeClaim; `volume` is the PersistentVolume it is bound to.
+
+    That is empty while it is unbound, and once the claim is being deleted or has lost its volume: no new pod gets it
+    then. `one_pod` says that one pod alone may use it (ReadWriteOncePod).
+    """
 
     uid: str
     namespace: str
     name: str
     volume: str
+    one_pod: bool = False
 
 
 class Volume(Struct, frozen=True, gc=False):
-    """A PersistentVolume; `terms` are its required node affinity as in `Constraints.node_terms`."""
+    """A PersistentVolume; `terms` are its required node affinity as in `Constraints.node_terms`.
+
+    `zones` are labels that say where it is, each with the values of which a node has to have one. `driver` and `handle`
+    name it to its CSI driver, empty when it has none; `one_node` says that it is attached to one node at a time.
+    `unmodelled` is one whose place is told by its driver in other ways.
+    """
 
     uid: str
     name: str
     terms: tuple[tuple[Requirement, ...], ...] | None = None
+    zones: tuple[tuple[str, frozenset[str]], ...] = ()
+    driver: str = ""
+    handle: str = ""
+    one_node: bool = False
+    unmodelled: bool = False
 
 
-Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume
+class AttachLimits(Struct, frozen=True, gc=False):
+    """A CSINode: how many volumes of each CSI driver can be attached to the node `name`, where there is a limit."""
+
+    uid: str
+    name: str
+    limits: Mapping[str, int]
+
+
+Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits

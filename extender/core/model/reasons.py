@@ -88,6 +88,7 @@ class Reason(Enum):
     BUDGETS = "budgets", "more than one PodDisruptionBudget covers it, so the API refuses every eviction"
 
     # .. there is nowhere to go
+    UNMODELLED = "unmodelled", "where its replacement could run depends on more than is counted"
     NO_NODE = "no-node", "there is no node of the class it should be on"
     DWELL = "dwell", "the nodes that would take it have not been back for long enough"
     NOT_ADMITTED = "not-admitted", "taints, node selector or node affinity keep it off every node of the class"
@@ -172,6 +173,7 @@ OF_PAUSES = (Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY)
 """Reasons for which no pod at all is moved."""
 
 NO_DESTINATION = (
+    Reason.UNMODELLED,
     Reason.NO_NODE,
     Reason.DWELL,
     Reason.NOT_ADMITTED,

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from sys import intern
 
+from msgspec import Struct
+
 from extender.core.model.classes import SPOT
 from extender.core.model.objects import Node, Pod, Requests
 from extender.core.state.census import Census
@@ -17,6 +19,13 @@ from extender.core.state.waiting import Waiting, WaitingPods
 
 _TOMBSTONES = 8192
 _NO_REQUESTS = Requests()
+
+
+class Queued(Struct, frozen=True, gc=False):
+    """Which scheduler a pod without a node waits for, and whether that has looked for one in vain."""
+
+    scheduler: str
+    refused: bool
 
 
 class Bindings:
@@ -34,6 +43,7 @@ class Bindings:
         placeable: the nodes that pods may hold seats on, by class and name.
         interrupted_nodes: those that are about to be taken away and that nobody else drains.
         unbound: live pods without a node, by UID.
+        placing: the schedulers that have placed a pod.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
@@ -48,6 +58,8 @@ class Bindings:
         self.placeable: dict[str, dict[str, NodeRecord]] = {}
         self.interrupted_nodes: set[NodeRecord] = set()
         self.unbound: dict[str, PodRecord] = {}
+        self.placing = {""}
+        self._queued: dict[str, Queued] = {}
         self.repelling = Repelling()
         self.census = Census()
         self.labels = PodsByLabels()
@@ -65,6 +77,17 @@ class Bindings:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
         record = self.pods.get(pod)
         return record.terminating if record is not None else pod in self._gone
+
+    def is_coming(self, record: PodRecord) -> bool:
+        """Whether a pod without a node is about to get one: it has no gate, and its scheduler places pods."""
+        queued = self._queued.get(record.uid)
+        asked = record.revision is not None and record.uid in record.revision.reservations
+        return queued is not None and (queued.scheduler in self.placing or asked)
+
+    def was_refused(self, pod: str) -> bool:
+        """Whether a scheduler has looked for a node for a pod (UID) in vain."""
+        queued = self._queued.get(pod)
+        return queued is not None and queued.refused
 
     def awaits_node(self, pod: str) -> bool:
         """Whether the watch knows this pod, as one that is still to be given a node."""
@@ -124,10 +147,15 @@ class Bindings:
             node.pods.append(record)
             self._charge(record, +1)
             self._waiting.drop(pod.uid)
+            self.placing.add(pod.scheduler)
         if record.node is None and not pod.terminating:
             self.unbound[pod.uid] = record
+            if pod.gated:
+                self._queued.pop(pod.uid, None)
+            else:
+                self._queued[pod.uid] = Queued(pod.scheduler, pod.unscheduled)
         elif self.unbound:
-            self.unbound.pop(pod.uid, None)
+            self._bind(pod.uid)
         if record.node is not None and pod.constraints.anti_affinity:
             self.repelling.add(record)
         self._recount(record)
@@ -205,7 +233,7 @@ class Bindings:
         record.terminating = True
         self._recount(record)
         self.labels.remove(record)
-        self.unbound.pop(uid, None)
+        self._bind(uid)
         self.repelling.discard(record)
         if node is not None:
             self._charge(record, -1)
@@ -214,6 +242,11 @@ class Bindings:
             if node.facts is None and not node.pods:
                 self.nodes.pop(node.name, None)
         self._revisions.remove(record)
+
+    def _bind(self, pod: str) -> None:
+        """A pod is without a node no more."""
+        self.unbound.pop(pod, None)
+        self._queued.pop(pod, None)
 
     def _charge(self, record: PodRecord, sign: int) -> None:
         node, asked = record.node, record.requests

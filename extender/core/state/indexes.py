@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from extender.core.model.objects import Budget, Claim, Volume
+from extender.core.model.objects import AttachLimits, Budget, Claim, Volume
 from extender.core.state.records import PodLabels, PodRecord
 
 K = TypeVar("K")
-V = TypeVar("V", Claim, Volume)
+V = TypeVar("V", Claim, Volume, AttachLimits)
 Pair = tuple[str, str]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from extender.core.model.objects import EMPTY, Budget, Claim, Namespace, Node, Owner, Pod, Volume
+from extender.core.model.objects import EMPTY, AttachLimits, Budget, Claim, Namespace, Node, Owner, Pod, Volume
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
@@ -21,6 +21,7 @@ from extender.core.state.revisions import Revisions
 from extender.core.state.waiting import Waiting, WaitingPods
 
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
+CSI_NODES = "csinodes.storage.k8s.io"
 
 
 class Released(Struct, frozen=True, gc=False):
@@ -48,6 +49,8 @@ class ClusterState:
         outbox: what others have to do about what happened.
         claims: PersistentVolumeClaims by namespace and name.
         volumes: PersistentVolumes by name.
+        attach_limits: how many volumes a node attaches, by its name.
+        knows_attach_limits: whether these have been delivered.
     """
 
     def __init__(self, rules: PolicyRules, reservation_ttl: float = 900.0, half_life: float = 3600.0) -> None:
@@ -68,13 +71,19 @@ class ClusterState:
         self._budgets = BudgetIndex()
         self._claims: Index[tuple[str, str], Claim] = Index()
         self._volumes: Index[str, Volume] = Index()
-        self._shelves: Mapping[str, BudgetIndex | Index[tuple[str, str], Claim] | Index[str, Volume]] = {
+        self._attach_limits: Index[str, AttachLimits] = Index()
+        self._shelves: Mapping[
+            str, BudgetIndex | Index[tuple[str, str], Claim] | Index[str, Volume] | Index[str, AttachLimits]
+        ] = {
             BUDGETS: self._budgets,
             CLAIMS: self._claims,
             VOLUMES: self._volumes,
+            CSI_NODES: self._attach_limits,
         }
         self.claims: Mapping[tuple[str, str], Claim] = self._claims.by_key
         self.volumes: Mapping[str, Volume] = self._volumes.by_key
+        self.attach_limits: Mapping[str, AttachLimits] = self._attach_limits.by_key
+        self.knows_attach_limits = False
 
     # Events
 
@@ -96,11 +105,12 @@ class ClusterState:
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
                 self._policies_changed(self.workloads.upsert_namespace(namespace))
-            case Upsert(object=(Budget() | Claim() | Volume()) as fact):
+            case Upsert(object=(Budget() | Claim() | Volume() | AttachLimits()) as fact):
                 self._put(fact)
             case Gone(resource=resource, uid=uid):
                 self._remove(resource, uid, now)
             case Listed(resource=resource, uids=uids):
+                self.knows_attach_limits |= resource == CSI_NODES
                 for uid in [uid for uid in self._known(resource) if uid not in uids]:
                     self._remove(resource, uid, None)
             case Unavailable(group=group, kind=kind):
@@ -200,6 +210,14 @@ class ClusterState:
         """Whether the watch knows this pod, as one that is still to be given a node."""
         return self._bindings.awaits_node(pod)
 
+    def is_coming(self, pod: PodRecord) -> bool:
+        """Whether a pod without a node is about to get one: it has no gate, and its scheduler places pods."""
+        return self._bindings.is_coming(pod)
+
+    def was_refused(self, pod: str) -> bool:
+        """Whether a scheduler has looked for a node for a pod (UID) in vain."""
+        return self._bindings.was_refused(pod)
+
     def pod_labels(self, namespace: str) -> Collection[PodLabels]:
         """The pods of a namespace, in groups of equal labels."""
         return self._bindings.labels.of(namespace)
@@ -219,7 +237,7 @@ class ClusterState:
 
     # Facts
 
-    def _put(self, fact: Budget | Claim | Volume) -> None:
+    def _put(self, fact: Budget | Claim | Volume | AttachLimits) -> None:
         match fact:
             case Budget():
                 self._budgets.put(fact)
@@ -227,6 +245,9 @@ class ClusterState:
                 self._claims.put((fact.namespace, fact.name), fact)
             case Volume():
                 self._volumes.put(fact.name, fact)
+            case AttachLimits():
+                self._attach_limits.put(fact.name, fact)
+                self.knows_attach_limits = True
 
     def budgets_of(self, record: PodRecord) -> list[Budget]:
         """The PodDisruptionBudgets that cover a pod, by name."""

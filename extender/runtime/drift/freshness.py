@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from extender.core.drift.controller import Freshness
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.reflector import Health
-from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, VOLUMES
+from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, CSI_NODES, VOLUMES
 
 STALE_AFTER = WATCH_IDLE_TIMEOUT + 10.0
 """A quiet resource has a bookmark about every minute; a watch without a byte for that long was dead (seconds)."""
@@ -13,7 +13,7 @@ STALE_AFTER = WATCH_IDLE_TIMEOUT + 10.0
 REQUIRED = frozenset(resource.key for resource in (*BUILT_IN, BUDGETS))
 """Resources that everything depends on."""
 
-OPTIONAL = frozenset((CLAIMS.key, VOLUMES.key))
+OPTIONAL = frozenset((CLAIMS.key, VOLUMES.key, CSI_NODES.key))
 """Resources that may never be listed, but not be out of date: a pod whose claims are not known stays where it is."""
 
 

@@ -13,6 +13,7 @@ from extender.kube.eviction import Evictor
 from extender.kube.resources import PODS
 from extender.runtime.drift.context import Context
 from extender.wire.drift_v1 import grace_period
+from extender.wire.unknown_v1 import with_unknown
 
 Confirm = Callable[[Evict, Pod, float], str]
 """Takes the pod as it is now and its grace period (seconds); says why it is not to be evicted, if it is not."""
@@ -42,6 +43,8 @@ class Mover:
         try:
             body = await self._context.client.request("GET", PODS.path_in(pod.namespace, pod.name))
             found, grace = self._context.read_pod(body), grace_period(body)
+            if isinstance(found, Pod):
+                found = with_unknown(found, body)
         except (ApiError, WireError) as error:
             gone = isinstance(error, ApiError) and error.status == 404
             return _failed(error, Answer.GONE if gone else Answer.FAILED)

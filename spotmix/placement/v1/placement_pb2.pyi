@@ -73,6 +73,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_BUDGET: _ClassVar[Reason]
     REASON_BUDGET_STALE: _ClassVar[Reason]
     REASON_BUDGETS: _ClassVar[Reason]
+    REASON_UNMODELLED: _ClassVar[Reason]
     REASON_NO_NODE: _ClassVar[Reason]
     REASON_DWELL: _ClassVar[Reason]
     REASON_NOT_ADMITTED: _ClassVar[Reason]
@@ -167,6 +168,7 @@ REASON_NODE_NOT_READY: Reason
 REASON_BUDGET: Reason
 REASON_BUDGET_STALE: Reason
 REASON_BUDGETS: Reason
+REASON_UNMODELLED: Reason
 REASON_NO_NODE: Reason
 REASON_DWELL: Reason
 REASON_NOT_ADMITTED: Reason
@@ -577,7 +579,7 @@ class PodRow(_message.Message):
     def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., revision: _Optional[str] = ..., node: _Optional[str] = ..., capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., going_away: _Optional[str] = ..., seat: _Optional[int] = ..., ready: _Optional[bool] = ..., terminating: _Optional[bool] = ..., created: _Optional[float] = ..., reason: _Optional[_Union[Reason, str]] = ..., wanted: _Optional[str] = ..., surplus: _Optional[bool] = ...) -> None: ...
 
 class PodExplanation(_message.Message):
-    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems")
+    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled")
     POD_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TERMINATING_FIELD_NUMBER: _ClassVar[int]
@@ -597,6 +599,7 @@ class PodExplanation(_message.Message):
     SCORES_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    UNMODELLED_FIELD_NUMBER: _ClassVar[int]
     pod: Subject
     revision: Subject
     terminating: bool
@@ -616,7 +619,8 @@ class PodExplanation(_message.Message):
     scores: _containers.RepeatedCompositeFieldContainer[NodeScore]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+    unmodelled: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("node", "capacity_class", "instance_type", "zone", "going_away", "counted", "interruptions")

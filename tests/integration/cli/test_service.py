@@ -30,6 +30,7 @@ LISTED = {
     "apps": ["deployments", "replicasets", "statefulsets"],
     "batch": ["jobs"],
     "policy": ["poddisruptionbudgets"],
+    "storage.k8s.io": ["csinodes"],
 }
 HERE = "spotmix: computed here, from the kubeconfig: "
 

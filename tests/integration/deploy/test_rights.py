@@ -312,6 +312,7 @@ def _followed() -> dict[Right, Probe]:
         "apps": ("deployments", "replicasets", "statefulsets"),
         "batch": ("jobs", "cronjobs"),
         "policy": ("poddisruptionbudgets",),
+        "storage.k8s.io": ("csinodes",),
     }
     return {
         Right(resource, verb, group): Probe()

@@ -9,12 +9,14 @@ from extender.settings.reference import render_reference as settings
 from generate.reference.events import render_reference as events
 from generate.reference.logs import render_reference as logs
 from generate.reference.metrics import render_reference as metrics
+from generate.reference.room import render_reference as room
 
 REFERENCE = ROOT / "docs" / "reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "events.md": events,
     "logs.md": logs,
     "metrics.md": metrics,
+    "room.md": room,
     "settings.md": settings,
 }
 
