@@ -14,10 +14,9 @@ from extender.core.model.modelled import POD_SPEC, VOLUME_SOURCES, stays
 from extender.core.model.objects import EMPTY
 from extender.wire.interning import Interned
 from extender.wire.podspec_v1 import NodeAffinity, RawToleration
-from extender.wire.requests_v1 import ContainerPort, PodSpec
+from extender.wire.requests_v1 import ABSENT, Container, ContainerPort
 from extender.wire.selectors_v1 import RawLabelSelector, same_value
 
-_ABSENT = Raw()
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HARD = "DoNotSchedule"
 _ANY_IP = "0.0.0.0"
@@ -35,30 +34,16 @@ class _Volume(Struct, frozen=True, rename="camel", gc=False):
     """A volume. The claim of a generic ephemeral one is named after pod and volume."""
 
     name: str = ""
+    gce_persistent_disk: Raw = ABSENT
+    aws_elastic_block_store: Raw = ABSENT
+    iscsi: Raw = ABSENT
     persistent_volume_claim: _ClaimSource | None = None
-    ephemeral: Raw = _ABSENT
-    aws_elastic_block_store: Raw = _ABSENT
-    azure_disk: Raw = _ABSENT
-    cinder: Raw = _ABSENT
-    gce_persistent_disk: Raw = _ABSENT
-    iscsi: Raw = _ABSENT
-    portworx_volume: Raw = _ABSENT
-    rbd: Raw = _ABSENT
-    vsphere_volume: Raw = _ABSENT
-
-    @property
-    def is_disk(self) -> bool:
-        """Whether it is one that only some nodes may be able to attach."""
-        return bool(
-            self.aws_elastic_block_store
-            or self.azure_disk
-            or self.cinder
-            or self.gce_persistent_disk
-            or self.iscsi
-            or self.portworx_volume
-            or self.rbd
-            or self.vsphere_volume
-        )
+    rbd: Raw = ABSENT
+    cinder: Raw = ABSENT
+    vsphere_volume: Raw = ABSENT
+    azure_disk: Raw = ABSENT
+    portworx_volume: Raw = ABSENT
+    ephemeral: Raw = ABSENT
 
 
 class _PodTerm(Struct, frozen=True, rename="camel", gc=False):
@@ -120,21 +105,26 @@ class _Spread(Struct, frozen=True, rename="camel", gc=False):
         )
 
 
-class WatchedSpec(PodSpec, frozen=True, rename="camel", gc=False):
-    """What a watched pod asks for and demands."""
+class WatchedSpec(Struct, frozen=True, rename="camel", gc=False):
+    """What a watched pod asks for and demands: in the order of the API, in which fields are found fastest."""
 
-    node_selector: Raw = _ABSENT
-    affinity: Raw = _ABSENT
-    tolerations: Raw = _ABSENT
-    topology_spread_constraints: Raw = _ABSENT
-    host_network: bool | None = None
-    host_users: bool | None = None
     volumes: list[_Volume] | None = None
+    init_containers: list[Container] | None = None
+    containers: list[Container] | None = None
+    node_selector: Raw = ABSENT
+    node_name: str | None = None
+    host_network: bool | None = None
+    affinity: Raw = ABSENT
     scheduler_name: str = ""
+    tolerations: Raw = ABSENT
+    overhead: Raw = ABSENT
+    topology_spread_constraints: Raw = ABSENT
+    host_users: bool | None = None
     scheduling_gates: list[Raw] | None = None
-    resource_claims: Raw = _ABSENT
-    scheduling_group: Raw = _ABSENT
-    workload_ref: Raw = _ABSENT
+    resource_claims: Raw = ABSENT
+    resources: Raw = ABSENT
+    workload_ref: Raw = ABSENT
+    scheduling_group: Raw = ABSENT
 
 
 _Parts = tuple[bytes, bytes, bytes, bytes, bytes, tuple[HostPort, ...], tuple[str, ...], tuple[str, ...]]
@@ -162,10 +152,14 @@ def to_constraints(
     """
     selector, affinity, spread = spec.node_selector, spec.affinity, spec.topology_spread_constraints
     tolerations = bytes(spec.tolerations)
-    ports = _host_ports(spec)
-    claims = _claims(spec.volumes, pod) if spec.volumes else ()
-    unmodelled = _unmodelled(spec, claimed=claimed)
-    if selector is affinity is spread is _ABSENT and not ports and not claims and not unmodelled:
+    ports: tuple[HostPort, ...] = ()
+    claims: tuple[str, ...] = ()
+    unmodelled: tuple[str, ...] = ()
+    if claimed or not _is_common(spec):
+        ports = _host_ports(spec)
+        claims = _claims(spec.volumes, pod) if spec.volumes else ()
+        unmodelled = _unmodelled(spec, claimed=claimed)
+    if selector is affinity is spread is ABSENT and not ports and not claims and not unmodelled:
         # Most pods demand nothing else.
         key: bytes | _Parts = tolerations
         parts: _Parts = (b"", b"", tolerations, b"", b"", (), (), ())
@@ -174,6 +168,26 @@ def to_constraints(
         by_labels = raw_labels if _BY_LABELS in raw_affinity or _BY_LABELS in raw_spread else b""
         key = parts = (bytes(selector), raw_affinity, tolerations, raw_spread, by_labels, ports, claims, unmodelled)
     return _interned.get(key) or _interned.put(key, _make(parts, labels))
+
+
+def _is_common(spec: WatchedSpec) -> bool:
+    """Whether a pod has no port, claim, or other part that has to be looked at more closely: most have none."""
+    if spec.init_containers is not None or spec.host_users is not None:
+        return False
+    if not spec.resource_claims is spec.scheduling_group is spec.workload_ref is ABSENT:
+        return False
+    for container in spec.containers or ():
+        if container.ports is not None or container.restart_policy_rules is not ABSENT:
+            return False
+    for volume in spec.volumes or ():
+        if (
+            volume.persistent_volume_claim is not None
+            or not volume.ephemeral is volume.rbd is volume.iscsi is volume.cinder is volume.azure_disk is ABSENT
+            or not volume.gce_persistent_disk is volume.aws_elastic_block_store is volume.vsphere_volume is ABSENT
+            or volume.portworx_volume is not ABSENT
+        ):
+            return False
+    return True
 
 
 def _make(parts: _Parts, labels: Mapping[str, str]) -> Constraints:
@@ -221,12 +235,9 @@ def _taken(port: ContainerPort) -> tuple[HostPort, ...]:
 
 def _unmodelled(spec: WatchedSpec, *, claimed: bool) -> tuple[str, ...]:
     """The fields that may limit where the replacement of a pod runs, in ways that are not counted: see `modelled`."""
-    found: list[str] = []
-    if spec.resource_claims or spec.scheduling_group or spec.workload_ref:
-        found += [f"spec.{name}" for name in stays(POD_SPEC) if _says(spec, name)]
+    found = [f"spec.{name}" for name in stays(POD_SPEC) if _says(spec, name)]
     for volume in spec.volumes or ():
-        if volume.ephemeral or volume.is_disk:
-            found += [f"spec.volumes[].{name}" for name in stays(VOLUME_SOURCES) if _says(volume, name)]
+        found += [f"spec.volumes[].{name}" for name in stays(VOLUME_SOURCES) if _says(volume, name)]
     if spec.host_users is False and spec.host_network:
         found.append("spec.hostUsers")
     for container in (*(spec.containers or ()), *(spec.init_containers or ())):

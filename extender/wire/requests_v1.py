@@ -4,6 +4,7 @@ Quantities may be numbers: the API server's own output never has any, what passe
 """
 
 from itertools import repeat
+from typing import Protocol
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
@@ -13,7 +14,7 @@ from extender.core.model.quantity import parse_quantity
 from extender.wire.interning import Interned
 
 Quantities = dict[str, str | int | float]
-_ABSENT = Raw()
+ABSENT = Raw()
 _NONE = Requests()
 _ZERO: dict[str, int] = {}
 
@@ -42,10 +43,10 @@ class Container(Struct, frozen=True, rename="camel", gc=False):
     """A container or init container. Its `resources` stay raw: many pods have the same."""
 
     name: str = ""
-    resources: Raw = _ABSENT
-    restart_policy: str | None = None
     ports: list[ContainerPort] | None = None
-    restart_policy_rules: Raw = _ABSENT
+    resources: Raw = ABSENT
+    restart_policy: str | None = None
+    restart_policy_rules: Raw = ABSENT
 
     @property
     def sidecar(self) -> bool:
@@ -54,30 +55,69 @@ class Container(Struct, frozen=True, rename="camel", gc=False):
 
 
 class PodSpec(Struct, frozen=True, rename="camel", gc=False):
-    """What a pod asks for. `resources` at pod level override the sum of its containers (KEP-2837)."""
+    """What a pod asks for: it is `Asks`."""
 
     node_name: str | None = None
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
-    overhead: Raw = _ABSENT
-    resources: Raw = _ABSENT
+    overhead: Raw = ABSENT
+    resources: Raw = ABSENT
 
 
 class ContainerStatus(Struct, frozen=True, rename="camel", gc=False):
     """What a container has, and was promised: while it is resized that may be more than it asks for (KEP-1287)."""
 
     name: str = ""
-    resources: Raw = _ABSENT
-    allocated_resources: Raw = _ABSENT
+    allocated_resources: Raw = ABSENT
+    resources: Raw = ABSENT
 
 
-class Held(Struct, frozen=True, rename="camel", gc=False):
-    """What a pod has and was promised, of its `status`."""
+class Asks(Protocol):
+    """`spec` of a pod, as far as it tells of requests."""
 
-    container_statuses: list[ContainerStatus] | None = None
-    init_container_statuses: list[ContainerStatus] | None = None
-    resources: Raw = _ABSENT
-    allocated_resources: Raw = _ABSENT
+    @property
+    def containers(self) -> list[Container] | None:
+        """They run at the same time."""
+        ...
+
+    @property
+    def init_containers(self) -> list[Container] | None:
+        """They run before, one after the other, but for sidecars."""
+        ...
+
+    @property
+    def overhead(self) -> Raw:
+        """What the pod takes beside."""
+        ...
+
+    @property
+    def resources(self) -> Raw:
+        """What the pod as a whole asks for: it overrides the sum of its containers (KEP-2837)."""
+        ...
+
+
+class Holds(Protocol):
+    """`status` of a pod, as far as it tells what it has and was promised."""
+
+    @property
+    def container_statuses(self) -> list[ContainerStatus] | None:
+        """Of its containers."""
+        ...
+
+    @property
+    def init_container_statuses(self) -> list[ContainerStatus] | None:
+        """Of its init containers."""
+        ...
+
+    @property
+    def resources(self) -> Raw:
+        """What the pod as a whole has."""
+        ...
+
+    @property
+    def allocated_resources(self) -> Raw:
+        """What the pod as a whole was promised."""
+        ...
 
 
 _Asked = tuple[bytes, ...]
@@ -97,7 +137,7 @@ _of_running: Interned[_Key, Requests] = Interned()
 _equal: Interned[Requests, Requests] = Interned(10_000)
 
 
-def pod_requests(spec: PodSpec) -> Requests:
+def pod_requests(spec: Asks) -> Requests:
     """What a pod asks for, as the scheduler counts it; equal requests are one object.
 
     It is worked out once for all pods that say it in the same bytes.
@@ -105,9 +145,9 @@ def pod_requests(spec: PodSpec) -> Requests:
     Raises:
         ValueError: a quantity is none.
     """
-    containers = tuple([bytes(container.resources) for container in spec.containers or ()])
     inits, overhead, own = spec.init_containers, spec.overhead, spec.resources
-    if not inits and overhead is own is _ABSENT:
+    containers = tuple([bytes(container.resources) for container in spec.containers or ()])
+    if not inits and overhead is own is ABSENT:
         # Most pods.
         return _of_pods.get(containers) or _of_pods.put(containers, _sum(containers, (), b"", b""))
     befores = tuple((bytes(container.resources), container.sidecar) for container in inits or ())
@@ -115,7 +155,7 @@ def pod_requests(spec: PodSpec) -> Requests:
     return _of_pods.get(parts) or _of_pods.put(parts, _sum(*parts))
 
 
-def running_requests(spec: PodSpec, held: Held, *, infeasible: bool) -> Requests:
+def running_requests(spec: Asks, held: Holds, *, infeasible: bool) -> Requests:
     """What a pod takes of its node, as the scheduler counts it: of what it asks for, has and was promised the most.
 
     Args:
@@ -130,20 +170,17 @@ def running_requests(spec: PodSpec, held: Held, *, infeasible: bool) -> Requests
     if not statuses or not containers:
         return pod_requests(spec)
     inits, overhead, own = spec.init_containers, spec.overhead, spec.resources
-    key: _Key
-    if len(statuses) == len(containers) == 1 and not inits and overhead is own is _ABSENT:
+    if len(statuses) == len(containers) == 1 and not inits and overhead is own is ABSENT:
         # Most pods.
-        status = statuses[0]
-        if status.resources is _ABSENT:
+        resources, allocated = statuses[0].resources, statuses[0].allocated_resources
+        if resources is ABSENT:
             return pod_requests(spec)
-        given = bytes(status.resources), bytes(status.allocated_resources)
-        key = (bytes(containers[0].resources), *given, infeasible)
-        known = _of_running.get(key)
-        if known is not None:
-            return known
-        return _of_running.put(key, _sum((key[0],), (), b"", b"", _Resize((given,), (), infeasible=infeasible)))
+        asked, given = bytes(containers[0].resources), (bytes(resources), bytes(allocated))
+        key = (asked, *given, infeasible)
+        return _of_running.get(key) or _of_running.put(
+            key, _sum((asked,), (), b"", b"", _Resize((given,), infeasible=infeasible))
+        )
     by_name = {each.name: _given(each) for each in (*statuses, *(held.init_container_statuses or ()))}
-    asked = tuple(bytes(container.resources) for container in containers)
     befores = tuple((bytes(container.resources), container.sidecar) for container in inits or ())
     resize = _Resize(
         tuple(by_name.get(container.name, _NOTHING) for container in containers),
@@ -151,12 +188,12 @@ def running_requests(spec: PodSpec, held: Held, *, infeasible: bool) -> Requests
         (bytes(held.resources), bytes(held.allocated_resources)),
         infeasible=infeasible,
     )
-    parts = (asked, befores, bytes(overhead), bytes(own), resize)
+    parts = (tuple(bytes(each.resources) for each in containers), befores, bytes(overhead), bytes(own), resize)
     return _of_running.get(parts) or _of_running.put(parts, _sum(*parts))
 
 
 def _given(status: ContainerStatus) -> _Given:
-    return (bytes(status.resources), bytes(status.allocated_resources)) if status.resources is not _ABSENT else _NOTHING
+    return (bytes(status.resources), bytes(status.allocated_resources)) if status.resources is not ABSENT else _NOTHING
 
 
 class _Resize(Struct, frozen=True, gc=False):

@@ -16,6 +16,7 @@ BETA_ZONE = "failure-domain.beta.kubernetes.io/zone"
 GPU, DRIVER = "example.com/gpu", "disk.example.com"
 BOUND = {"pv.kubernetes.io/bind-completed": "yes"}
 NAMESPACE = "default"
+HEALTHY = {"currentHealthy": 3, "desiredHealthy": 1, "expectedPods": 3}
 
 
 @dataclass
@@ -103,7 +104,8 @@ def requests(case: Case, rng: random.Random) -> None:
     for _ in range(rng.randrange(3)):
         case.reside({"containers": [container(**asks(cpu=_cpu(rng, 1500), memory=f"{rng.randrange(1, 1500)}Mi"))]})
     case.pod["spec"]["containers"] = [
-        container(f"c{n}", **asks(cpu=_cpu(rng), memory=f"{rng.randrange(1, 3000)}Mi")) for n in range(rng.randrange(1, 3))
+        container(f"c{n}", **asks(cpu=_cpu(rng), memory=f"{rng.randrange(1, 3000)}Mi"))
+        for n in range(rng.randrange(1, 3))
     ]
 
 
@@ -127,7 +129,7 @@ def storage_and_count(case: Case, rng: random.Random) -> None:
 
 
 def init_and_sidecars(case: Case, rng: random.Random) -> None:
-    case.offer(cpu=f"{rng.randrange(1, 6)}")
+    case.offer(cpu=f"{rng.randrange(2, 14)}")
 
     def spec() -> Object:
         inits = [
@@ -138,7 +140,7 @@ def init_and_sidecars(case: Case, rng: random.Random) -> None:
         ]
         made: Object = {"initContainers": inits, "containers": [container(**asks(cpu=_cpu(rng, 1500)))]}
         if rng.random() < 0.3:
-            made["resources"] = {"requests": {"cpu": f"{rng.randrange(4000, 5000)}m"}}
+            made["resources"] = {"requests": {"cpu": f"{rng.randrange(9000, 10000)}m"}}
         if rng.random() < 0.3:
             made["runtimeClassName"] = "heavy"
         return made
@@ -164,9 +166,9 @@ def resized(case: Case, rng: random.Random) -> None:
         spec["initContainers"] = [container("s", resources={"requests": quantities()}, **restart)]
         status["initContainerStatuses"] = [_container_status("s", rng, quantities)]
     if rng.random() < 0.25:
-        spec["resources"] = {"requests": {"cpu": "7", "memory": "7Gi"}}
+        spec["resources"] = {"requests": {"cpu": "8", "memory": "8Gi"}}
         status |= {"resources": {"requests": quantities()}, "allocatedResources": quantities()}
-        case.offer(cpu="9", memory="9Gi")
+        case.offer(cpu="10", memory="10Gi")
     reason = rng.choice(("Infeasible", "Deferred", ""))
     if reason:
         status["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": reason}]
@@ -188,7 +190,9 @@ def _container_status(name: str, rng: random.Random, quantities: Callable[[], Ob
 def taints(case: Case, rng: random.Random) -> None:
     effects = ("NoSchedule", "NoExecute", "PreferNoSchedule")
     case.node["spec"]["taints"] = [
-        {"key": key, "value": rng.choice(("x", "y")), "effect": rng.choice(effects)} for key in ("a", "b") if rng.random() < 0.6
+        {"key": key, "value": rng.choice(("x", "y")), "effect": rng.choice(effects)}
+        for key in ("a", "b")
+        if rng.random() < 0.6
     ]
     case.node["spec"]["unschedulable"] = rng.random() < 0.25
     tolerations: list[Object] = []
@@ -241,8 +245,17 @@ def neighbours(case: Case, rng: random.Random) -> None:
 
     def term() -> list[Object]:
         chosen = rng.choice(({"matchLabels": group}, {"matchLabels": {"group": "none"}}, {}))
-        return [{"topologyKey": "kubernetes.io/hostname", "labelSelector": {**chosen, "matchExpressions": [
-            {"key": "group", "operator": "In", "values": [case.name]}]} if not chosen else chosen}]
+        return [
+            {
+                "topologyKey": "kubernetes.io/hostname",
+                "labelSelector": {
+                    **chosen,
+                    "matchExpressions": [{"key": "group", "operator": "In", "values": [case.name]}],
+                }
+                if not chosen
+                else chosen,
+            }
+        ]
 
     theirs = {"affinity": {"podAntiAffinity": {REQUIRED: term()}}} if rng.random() < 0.4 else {}
     for _ in range(rng.randrange(3)):
@@ -368,24 +381,31 @@ def guarded(count: int, seed: int) -> list[Guarded]:
     for number in range(count):
         name = f"e-{number}"
         phase = rng.choice(("Running",) * 6 + ("Pending", "Succeeded", "Failed"))
-        conditions = [{"type": "Ready", "status": rng.choice(("True", "False", "Unknown"))}] if rng.random() < 0.9 else []
+        conditions = (
+            [{"type": "Ready", "status": rng.choice(("True", "False", "Unknown"))}] if rng.random() < 0.9 else []
+        )
         budgets = [_budget(f"{name}-{n}", name, rng) for n in range(rng.choice((0, 1, 1, 1, 1, 1, 1, 1, 2)))]
         pod = new_pod(name, {"nodeName": "quiet"}, {"app": name})
         made.append(Guarded(pod, {"phase": phase, "conditions": conditions}, budgets))
     # More evictions are under way than its controller has confirmed.
-    spec, status = made[0].budgets[0] if made[0].budgets else _budget("e-0-0", "e-0", rng)
     full = {f"gone-{n}": "2026-01-01T00:00:00Z" for n in range(2001)}
+    status = {"observedGeneration": 1, "disruptionsAllowed": 3, "disruptedPods": full, **HEALTHY}
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "e-0"}}}
     ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    more = {**status, "observedGeneration": 1, "disruptionsAllowed": 3, "disruptedPods": full}
-    made[0] = Guarded(made[0].pod, ready, [(spec, more)])
+    made[0] = Guarded(made[0].pod, ready, [({"metadata": {"name": "full"}, "spec": spec}, status)])
     return made
 
 
 def _budget(name: str, app: str, rng: random.Random) -> tuple[Object, Object]:
     selector: Object | None = {"matchLabels": {"app": app}}
     if rng.random() < 0.2:
-        selector = rng.choice((None, {"matchLabels": {"app": "other"}}, {"matchExpressions": [
-            {"key": "app", "operator": "In", "values": [app, "x"]}]}))
+        selector = rng.choice(
+            (
+                None,
+                {"matchLabels": {"app": "other"}},
+                {"matchExpressions": [{"key": "app", "operator": "In", "values": [app, "x"]}]},
+            )
+        )
     spec: Object = {"minAvailable": 1, **({"selector": selector} if selector is not None else {})}
     policy = rng.choice((None, "IfHealthyBudget", "AlwaysAllow"))
     if policy is not None:

@@ -147,10 +147,10 @@ class Bindings:
             node.pods.append(record)
             self._charge(record, +1)
             self._waiting.drop(pod.uid)
-            self.placing.add(pod.scheduler)
+            self.placing.add(pod.scheduler or "")
         if record.node is None and not pod.terminating:
             self.unbound[pod.uid] = record
-            if pod.gated:
+            if pod.scheduler is None:
                 self._queued.pop(pod.uid, None)
             else:
                 self._queued[pod.uid] = Queued(pod.scheduler, pod.unscheduled)
