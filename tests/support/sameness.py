@@ -21,9 +21,7 @@ HEALTHY = {"currentHealthy": 3, "desiredHealthy": 1, "expectedPods": 3}
 
 @dataclass
 class Case:
-    """A node of its own, pods that are on it, and a pod that may go there alone. `needs_more` names what is not
-    counted of that pod.
-    """
+    """A node of its own, pods that are on it, and a pod that may go there alone."""
 
     name: str
     node: Object
@@ -40,17 +38,18 @@ class Case:
         return labels
 
     def offer(self, **amounts: str) -> None:
-        """What the node offers, by resource; `_` stands for nothing that a keyword may not have."""
+        """What the node offers, by resource."""
         for part in ("capacity", "allocatable"):
             self.node["status"][part] = {**self.node["status"][part], **amounts}
 
-    def reside(self, spec: Object | None = None, labels: Mapping[str, str] | None = None, status: Object = {}) -> str:  # noqa: B006 - never changed
-        """A pod that is on the node already; its name."""
+    def reside(
+        self, spec: Object | None = None, labels: Mapping[str, str] | None = None, status: Object | None = None
+    ) -> None:
+        """A pod that is on the node already."""
         name = f"{self.name}-r{len(self.residents)}"
         made = new_pod(name, {**(spec or {}), "nodeName": self.name}, labels)
         self.residents.append(made)
-        self.statuses[name] = {"phase": "Running", **status}
-        return name
+        self.statuses[name] = {"phase": "Running", **(status or {})}
 
     def claim(self, name: str, volume: Object, labels: Mapping[str, str], *modes: str) -> None:
         """A claim that is bound to a volume."""
@@ -231,7 +230,7 @@ def ports(case: Case, rng: random.Random) -> None:
         if rng.random() < 0.7:
             port |= {"hostPort": port["containerPort"], "protocol": rng.choice(("TCP", "UDP"))}
             if rng.random() < 0.5:
-                port["hostIP"] = rng.choice(("127.0.0.1", "0.0.0.0", "10.0.0.1"))  # noqa: S104 - a port of nobody's
+                port["hostIP"] = rng.choice(("127.0.0.1", "0.0.0.0", "10.0.0.1"))
             return {"containers": [container(ports=[port])]}
         return {"hostNetwork": True, "containers": [container(ports=[{**port, "hostPort": port["containerPort"]}])]}
 
@@ -244,18 +243,9 @@ def neighbours(case: Case, rng: random.Random) -> None:
     group = {"group": case.name}
 
     def term() -> list[Object]:
-        chosen = rng.choice(({"matchLabels": group}, {"matchLabels": {"group": "none"}}, {}))
-        return [
-            {
-                "topologyKey": "kubernetes.io/hostname",
-                "labelSelector": {
-                    **chosen,
-                    "matchExpressions": [{"key": "group", "operator": "In", "values": [case.name]}],
-                }
-                if not chosen
-                else chosen,
-            }
-        ]
+        listed = {"matchExpressions": [{"key": "group", "operator": "In", "values": [case.name]}]}
+        chosen = rng.choice(({"matchLabels": group}, {"matchLabels": {"group": "none"}}, listed))
+        return [{"topologyKey": "kubernetes.io/hostname", "labelSelector": chosen}]
 
     theirs = {"affinity": {"podAntiAffinity": {REQUIRED: term()}}} if rng.random() < 0.4 else {}
     for _ in range(rng.randrange(3)):

@@ -34,8 +34,8 @@ Failed or terminating. For all others:
 |---|---|
 | none | yes |
 | several | no: the API server answers 500 |
-| one, and the pod is not Ready, with `unhealthyPodEvictionPolicy: AlwaysAllow` | yes |
-| one, and the pod is not Ready, with `IfHealthyBudget` (the default), while `currentHealthy` is `desiredHealthy` or more, and that is not 0 | yes |
+| one; the pod is not Ready; `unhealthyPodEvictionPolicy: AlwaysAllow` | yes |
+| one; the pod is not Ready; `IfHealthyBudget` (the default) and `currentHealthy` >= `desiredHealthy` > 0 | yes |
 | one whose `observedGeneration` is older than its generation, or with more than 2,000 `disruptedPods` | no |
 | one whose `disruptionsAllowed`, less what the plan has taken, is 0 | no |
 | any other | yes, and one is taken |

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import NO_SCHEDULE, World, make_node, make_pod
 
-from extender.core.capacity.fit import Needs, admits, has_room
+from extender.core.capacity.fit import Needs, admits, has_room, needed
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import Node, Requests
 from extender.core.model.reasons import Reason
@@ -148,3 +148,23 @@ def test_nomination_takes_the_emptiest_node_that_fits_and_counts_those_nominated
         waiting(world, f"w{index}", chosen[-1])
     # Room for two more pods each on b and c, for one on a.
     assert chosen == ["b", "c", "a", "b", "c", ""]
+
+
+def test_a_resource_that_the_scheduler_ignores_keeps_nobody_away() -> None:
+    world = World()
+    offers = Requests(cpu=1000, extended=(("example.com/a", 0), ("example.com/b", 2)))
+    world.up(make_node("here", allocatable=offers), make_node("there", allocatable=Requests(cpu=1000)))
+    asked = Requests(cpu=100, extended=(("example.com/a", 1), ("example.com/b", 1), ("hugepages-2Mi", 4)))
+    owner = world.deployment("web", 3)
+    world.up(make_pod("p", owner, "here", requests=asked), make_pod("new", owner, requests=asked))
+    pods = world.state.pods
+    assert needed(pods["new"]) == needed(pods["p"]) == asked
+    # What it has by a claim is no sign that it needs none.
+    claimed = Constraints(unmodelled=("status.extendedResourceClaimStatus",))
+    world.up(make_pod("q", owner, "there", requests=asked, constraints=claimed))
+    assert needed(pods["new"]) == asked
+    world.up(make_pod("q", owner, "there", requests=asked))
+    assert needed(pods["new"]) == needed(pods["p"]) == Requests(cpu=100, extended=(("hugepages-2Mi", 4),))
+    # Others may have a scheduler that does not.
+    world.up(make_pod("alone", requests=asked))
+    assert needed(pods["alone"]) == asked

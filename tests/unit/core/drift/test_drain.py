@@ -239,6 +239,30 @@ def test_a_budget_that_allows_nothing_holds_even_a_singleton(
     assert stays(world) == {"web-1-0": reason}
 
 
+@pytest.mark.parametrize(
+    ("budget", "moves"),
+    [
+        ({"healthy": True}, True),
+        ({"healthy": False}, False),
+        ({"always_allow_unhealthy": True, "current": False}, True),
+    ],
+)
+def test_a_budget_guards_a_pod_that_is_not_ready_by_its_policy(
+    world: DriftWorld, budget: dict[str, Any], moves: bool
+) -> None:
+    world.up(make_budget("web", selector(app="web-1"), allowed=0, **budget))
+    web(world, 0, 1, ready=False)
+    interrupt(world, "spot-0")
+    assert world.moved() == (["web-1-0"] if moves else [])
+
+
+def test_a_budget_whose_evictions_are_not_confirmed_allows_none(world: DriftWorld) -> None:
+    world.up(make_budget("web", selector(app="web-1"), allowed=3, overfull=True))
+    web(world, 0, 1)
+    interrupt(world, "spot-0")
+    assert stays(world) == {"web-1-0": (Reason.BUDGET_STALE, "web")}
+
+
 def test_drains_are_served_before_surplus_pods_of_the_same_budget(world: DriftWorld) -> None:
     world.up(make_budget("both", selector(), allowed=1))
     world.drifted("api", on_demand=10, spot=0)

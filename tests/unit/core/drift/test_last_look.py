@@ -9,6 +9,7 @@ from support.drifting import DriftWorld
 
 from extender.core.drift.last_look import last_look
 from extender.core.drift.moves import Move
+from extender.core.model.constraints import Constraints
 from extender.core.model.objects import OptOut, Pod, Protection
 from extender.core.model.reasons import Reason
 
@@ -38,6 +39,10 @@ def test_a_pod_that_is_as_it_was_planned_with_is_evicted() -> None:
         ({"ended": True}, "ends already"),
         ({"node": "spot-1"}, "is on node 'spot-1', not 'on-demand-0'"),
         ({"pending": True}, "is not running yet"),
+        (
+            {"constraints": Constraints(unmodelled=("spec.orbit",))},
+            "has spec.orbit: where its replacement could run depends on more than is counted",
+        ),
         ({"protection": Protection("k", "true", None)}, "may not be moved: k=true"),
     ],
 )

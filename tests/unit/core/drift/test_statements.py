@@ -135,6 +135,41 @@ def test_statement_05_pods_of_others_go_where_there_is_most_to_spare() -> None:
     assert world.reasons() == [Reason.NO_ROOM]
 
 
+def test_statement_05_pods_that_no_scheduler_places_take_no_room() -> None:
+    world = DriftWorld()
+    world.up(make_node("on-demand-0", ON_DEMAND), make_node("spot-0", allocatable=SMALL))
+    world.drifted(on_demand=6, spot=0, scheduler="one")
+    only_spot = Constraints(node_terms=((Requirement("metadata.name", "In", ("spot-0",), field=True),),))
+    big: dict[str, Any] = {"requests": SMALL, "constraints": only_spot}
+    world.up(make_pod("gated", scheduler=None, **big), make_pod("nobody's", scheduler="another", **big))
+    assert len(world.moved()) == 1
+    world.up(make_pod("gated", scheduler="one", **big))
+    assert world.reasons() == [Reason.NO_ROOM]
+    world.gone("pods", "gated")
+    assert len(world.moved()) == 1
+    # It has placed a pod by now.
+    world.up(make_pod("placed", node="on-demand-0", scheduler="another"))
+    assert world.reasons() == [Reason.NO_ROOM]
+
+
+@pytest.mark.parametrize(("refused", "moves"), [(False, 0), (True, 1)])
+def test_statement_05_a_pod_that_is_not_counted_in_full_comes_until_its_scheduler_finds_no_node(
+    refused: bool, moves: int
+) -> None:
+    world = DriftWorld()
+    world.up(make_node("on-demand-0", ON_DEMAND, max_pods=6), make_node("spot-0", allocatable=SMALL))
+    world.drifted(on_demand=6, spot=0)
+    claims = Constraints(unmodelled=("spec.resourceClaims",))
+    world.up(make_pod("g", requests=SMALL, constraints=claims, unscheduled=refused))
+    assert len(world.moved()) == moves
+
+
+def test_a_pod_whose_replacement_may_be_limited_by_more_stays(world: DriftWorld) -> None:
+    world.drifted(constraints=Constraints(unmodelled=("spec.resourceClaims", "spec.volumes[].rbd")))
+    assert world.why() == [(Reason.UNMODELLED, "spec.resourceClaims, spec.volumes[].rbd")]
+    assert world.moved() == []
+
+
 # Thrash
 
 

@@ -48,7 +48,7 @@ def test_reasons_that_are_labels_of_metrics() -> None:
         "hourly-budget back-off circuit-open "
         "young pending protected protection-malformed drained node-not-ready "
         "budget budget-stale budgets "
-        "no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later"
+        "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later"
     )
 
 
