@@ -17,6 +17,9 @@ from support.patience import eventually, stretched
 from support.stage import Stage, open_stage
 
 ON_DEMAND_ONLY = policy(spot_percentage=0)
+IGNORED = "example.com/ignored"
+"""A resource that no node has, and that the scheduler is told to ignore."""
+_IGNORES = {"name": "NodeResourcesFit", "args": {"ignoredResources": [IGNORED]}}
 
 
 def drift_flags(**settings: Any) -> list[str]:
@@ -160,5 +163,6 @@ async def drift_stage(
         settings: of the drift loop, see `drift_flags`.
     """
     audit = Audit(folder)
-    async with open_stage(nodes, [*drift_flags(**settings), *flags], apiserver_flags=audit.flags) as stage:
+    scheduler = {"profiles": [{"schedulerName": "default-scheduler", "pluginConfig": [_IGNORES]}]}
+    async with open_stage(nodes, [*drift_flags(**settings), *flags], scheduler, apiserver_flags=audit.flags) as stage:
         yield DriftStage(stage, audit)
