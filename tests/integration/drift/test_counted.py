@@ -1,4 +1,4 @@
-"""What is counted before a pod is moved, on a real control plane: what is not keeps a pod, what does not matter none."""
+"""What is counted before a pod is moved, on a real control plane: the rest keeps a pod, what does not matter none."""
 
 import contextlib
 import json
