@@ -8,7 +8,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, convert
 
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.taints import Taint
@@ -116,37 +116,53 @@ class Ordinals(Struct, frozen=True, gc=False):
     start: int | None = None
 
 
-class RollingUpdate(Struct, frozen=True, gc=False):
-    """`rollingUpdate` of a StatefulSet: pods of a lower ordinal keep the former revision."""
-
-    partition: int | None = None
-
-
-class UpdateStrategy(Struct, frozen=True, rename="camel", gc=False):
-    """`updateStrategy` of a StatefulSet."""
-
-    rolling_update: RollingUpdate | None = None
-
-
 class OwnerSpec(Struct, frozen=True, rename="camel", gc=False):
-    """What every kind of workload may say about its size. A custom kind may mean anything by `replicas`."""
+    """What every kind of workload may say about its size and rollouts. A custom kind may mean anything by most of it.
+
+    `parallelism`, `completions`, `suspend` and `managed_by` are a Job's, `ordinals` a StatefulSet's.
+    """
 
     replicas: Any = None
     parallelism: int | None = None
     completions: int | None = None
+    suspend: bool | None = None
+    managed_by: str | None = None
     ordinals: Ordinals | None = None
-    update_strategy: UpdateStrategy | None = None
+    paused: Any = None
+    update_strategy: Any = None
+
+
+class CustomSpec(Struct, frozen=True, rename="camel", gc=False):
+    """What is taken of an object whose spec means something else by one of the other names."""
+
+    replicas: Any = None
+    paused: Any = None
+    update_strategy: Any = None
 
 
 class OwnerStatus(Struct, frozen=True, rename="camel", gc=False):
     """How far a workload is. A custom kind may mean anything by these names."""
 
+    conditions: Any = None
     succeeded: Any = None
+    failed_indexes: Any = None
     observed_generation: Any = None
     replicas: Any = None
     updated_replicas: Any = None
+    expected_updated_replicas: Any = None
     current_revision: Any = None
     update_revision: Any = None
+    pause_conditions: Any = None
+    controller_pause: Any = None
+    abort: Any = None
+
+    def job_conditions(self) -> list[RawCondition]:
+        """The conditions, as a Job has them.
+
+        Raises:
+            msgspec.ValidationError: they are of another shape.
+        """
+        return convert(self.conditions or [], list[RawCondition])
 
 
 class OwnerMetadata(Metadata, frozen=True, rename="camel"):

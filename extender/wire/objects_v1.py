@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.model.errors import WireError
@@ -22,7 +23,9 @@ from extender.wire.budgets_volumes_v1 import (
     to_volume,
 )
 from extender.wire.interning import Interned
+from extender.wire.job_v1 import JobSize, job_size
 from extender.wire.kube_v1 import (
+    CustomSpec,
     Identity,
     ListMeta,
     OwnerMetadata,
@@ -35,17 +38,20 @@ from extender.wire.kube_v1 import (
     allocatable,
 )
 from extender.wire.pod_v1 import PodReader, RawPod
-from extender.wire.rollout_v1 import is_rolling
+from extender.wire.rollout_v1 import progress_of
 from extender.wire.watch import Page, WatchEvent
 
 _interned: Interned[tuple[tuple[str, str], ...], Mapping[str, str]] = Interned()
 _BUILT_IN_GROUPS = ("", "apps", "batch")
 _ABOUT_OBJECTS = ("MODIFIED", "ADDED", "DELETED")
+_anything = msgspec.json.Decoder()
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
+_custom_spec = msgspec.json.Decoder(CustomSpec)
 _owner_status = msgspec.json.Decoder(OwnerStatus)
 AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume | RawCsiNode
 R = TypeVar("R", bound=AnyRaw)
-S = TypeVar("S", OwnerSpec, OwnerStatus)
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class _Status(Struct, frozen=True):
@@ -181,11 +187,8 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
     meta, spec, status = raw.metadata, raw.spec, raw.status
     built_in = group_of(api_version) in _BUILT_IN_GROUPS
     replicas = spec.replicas if type(spec.replicas) is int and spec.replicas >= 0 else None
-    if kind == "Job" and built_in:
-        replicas = spec.parallelism if spec.parallelism is not None else 1
-        if spec.completions is not None:
-            succeeded = status.succeeded if type(status.succeeded) is int else 0
-            replicas = max(0, min(replicas, spec.completions - succeeded))
+    size = job_size(spec, status) if kind == "Job" and built_in else JobSize(replicas, tail=False)
+    progress = progress_of(kind if built_in else "", meta.generation, spec, status)
     return Owner(
         uid=meta.uid,
         resource=resource,
@@ -196,10 +199,12 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         owner=_above(meta),
         labels=under(prefixes, meta.labels),
         annotations=under(prefixes, meta.annotations),
-        replicas=replicas,
+        replicas=size.replicas,
         first_ordinal=(spec.ordinals.start or 0) if spec.ordinals else 0,
-        rolling=is_rolling(kind if built_in else "", meta.generation, spec, status),
+        rolling=progress.rolling,
         created=meta.created(),
+        resting=progress.resting,
+        tail=size.tail,
     )
 
 
@@ -209,19 +214,33 @@ def _above(meta: OwnerMetadata) -> OwnerRef | None:
     return OwnerRef(intern(ref.uid), ref.api_version, ref.kind, intern(ref.name)) if ref is not None else None
 
 
-def to_custom_owner(
-    raw: RawCustomOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]
+def to_custom_owner(  # noqa: PLR0917 - an object, and what its kind is
+    raw: RawCustomOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...], size_path: str = ""
 ) -> Owner:
     """The core's view of an object whose spec and status may be anything.
 
-    `prefixes` are those of our keys, with their slash.
+    `prefixes` are those of our keys, with their slash. `size_path` is as in `Decoders.make`.
     """
-    spec = _if_known(_owner_spec, raw.spec, OwnerSpec())
+    spec = _if_known(_owner_spec, raw.spec, None)
+    if spec is None:
+        said = _if_known(_custom_spec, raw.spec, CustomSpec())
+        spec = OwnerSpec(replicas=said.replicas, paused=said.paused, update_strategy=said.update_strategy)
+    if size_path:
+        spec = replace(spec, replicas=_at(size_path, raw))
     status = _if_known(_owner_status, raw.status, OwnerStatus())
     return _to_owner(RawOwner(raw.metadata, spec, status), resource, api_version, kind, prefixes)
 
 
-def _if_known(decoder: msgspec.json.Decoder[S], raw: msgspec.Raw, otherwise: S) -> S:
+def _at(path: str, raw: RawCustomOwner) -> Any:
+    """What an object says at a path such as `.spec.instances`; None where it says nothing there."""
+    first, *rest = path.removeprefix(".").split(".")
+    part = _anything.decode(raw.spec) if first == "spec" and raw.spec else None
+    for name in rest:
+        part = part.get(name) if isinstance(part, dict) else None
+    return part
+
+
+def _if_known(decoder: msgspec.json.Decoder[S], raw: msgspec.Raw, otherwise: T) -> S | T:
     """What `raw` says by the names we know, unless it means something else by them."""
     try:
         return decoder.decode(raw)
@@ -236,7 +255,10 @@ def _to_namespace(raw: RawNamespace, prefixes: tuple[str, ...]) -> Namespace:
 
 
 class Decoders:
-    """Makes the decoder of a resource: `key` is its name, with the group when it has one (`replicasets.apps`)."""
+    """Makes the decoder of a resource: `key` is its name, with the group when it has one (`replicasets.apps`).
+
+    `size_path` is where its objects say how many replicas they want, `.spec.instances` say; empty for `.spec.replicas`.
+    """
 
     def __init__(self, rules: ClassRules, prefixes: tuple[str, ...]) -> None:
         self._prefixes = starts = tuple(p + "/" for p in prefixes)
@@ -251,7 +273,7 @@ class Decoders:
             CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
         }
 
-    def make(self, key: str, api_version: str, kind: str) -> ObjectDecoder[Any]:
+    def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""
         made = self._fixed.get(key)
         if made is not None:
@@ -259,4 +281,6 @@ class Decoders:
         prefixes = self._prefixes
         if group_of(api_version) in _BUILT_IN_GROUPS:
             return ObjectDecoder(key, RawOwner, lambda raw: _to_owner(raw, key, api_version, kind, prefixes))
-        return ObjectDecoder(key, RawCustomOwner, lambda raw: to_custom_owner(raw, key, api_version, kind, prefixes))
+        return ObjectDecoder(
+            key, RawCustomOwner, lambda raw: to_custom_owner(raw, key, api_version, kind, prefixes, size_path)
+        )

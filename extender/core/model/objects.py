@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.model.selectors import LabelSelector, Requirement
@@ -37,6 +38,18 @@ class OwnerRef(Struct, frozen=True, gc=False):
     def group(self) -> str:
         """The API group, empty for the core group."""
         return group_of(self.api_version)
+
+    def is_a(self, group: str, kind: str) -> bool:
+        """Whether it is of a kind."""
+        return self.kind == kind and self.group == group
+
+    def within(self, namespace: str) -> "OwnerRef":
+        """It as the owner of its pods in one of several namespaces, with a UID of its own.
+
+        Only objects of cluster-scoped kinds control pods in several. Whoever names another one from elsewhere is apart
+        from its own pods by that.
+        """
+        return replace(self, uid=f"{self.uid}/{namespace}")
 
 
 class PodId(Struct, frozen=True, gc=False):
@@ -155,11 +168,12 @@ class Pod(Struct, frozen=True, gc=False):
 class Owner(Struct, frozen=True, gc=False):
     """An object that controls pods, or controls such an object.
 
-    `labels` and `annotations` hold only the keys under our prefixes. `replicas` is what the spec asks for: replicas,
-    a Job's parallelism bounded by what is left to complete; None where the kind has no such field.
-    `first_ordinal` is a StatefulSet's `spec.ordinals.start`. `resource` is the key of the watched resource it came from
-    (`replicasets.apps`). `rolling` is true while its status says that a rollout is under way or not yet seen. `created`
-    is in seconds since the epoch.
+    `labels` and `annotations` hold only the keys under our prefixes. `replicas` is how many it asks for: its size, what
+    a Job's controller still wants; None where nobody says. `first_ordinal` is a StatefulSet's `spec.ordinals.start`.
+    `resource` is the key of the watched resource it came from (`replicasets.apps`).
+    `rolling` is true while its status says that a rollout is under way or not yet seen, `resting` while one is stopped
+    half-way. `created` is in seconds since the epoch. `tail` is true of a Job that makes fewer pods than it began with,
+    so that chance says which are left.
     """
 
     uid: str
@@ -175,6 +189,8 @@ class Owner(Struct, frozen=True, gc=False):
     first_ordinal: int = 0
     rolling: bool = False
     created: float = 0.0
+    resting: bool = False
+    tail: bool = False
 
     @property
     def group(self) -> str:

@@ -22,6 +22,8 @@ KINDS = {
     "jobs.batch": ("batch/v1", "Job"),
     "jobs.batch.volcano.sh": ("batch.volcano.sh/v1alpha1", "Job"),
     "rollouts.argoproj.io": ("argoproj.io/v1alpha1", "Rollout"),
+    "clonesets.apps.kruise.io": ("apps.kruise.io/v1alpha1", "CloneSet"),
+    "statefulsets.apps.kruise.io": ("apps.kruise.io/v1beta1", "StatefulSet"),
 }
 SPOT = {"karpenter.sh/capacity-type": "spot"}
 META = {
@@ -274,7 +276,21 @@ def test_a_namespace_keeps_our_keys_and_all_labels() -> None:
         ("deployments.apps", {"replicas": None}, {}, None),
         ("jobs.batch", {"parallelism": 10}, {}, 10),
         ("jobs.batch", {}, {}, 1),
-        ("jobs.batch", {"parallelism": 10, "completions": 12, "suspend": True}, {"succeeded": 5}, 7),
+        ("jobs.batch", {"parallelism": 10, "completions": 12}, {"succeeded": 5}, 7),
+        ("jobs.batch", {"parallelism": 10, "completions": 12, "suspend": True}, {"succeeded": 5}, 0),
+        ("jobs.batch", {"parallelism": 10, "completions": 12, "suspend": False}, {"succeeded": 5}, 7),
+        ("jobs.batch", {"parallelism": 0}, {}, 0),
+        ("jobs.batch", {"parallelism": 6}, {"failed": 3}, 6),
+        ("jobs.batch", {"parallelism": 6}, {"succeeded": 5}, None),
+        ("jobs.batch", {"parallelism": 6}, {"conditions": [{"type": "Complete", "status": "True"}]}, 0),
+        ("jobs.batch", {"parallelism": 6}, {"conditions": [{"type": "Failed", "status": "True"}]}, 0),
+        ("jobs.batch", {"parallelism": 6}, {"conditions": [{"type": "FailureTarget", "status": "True"}]}, 0),
+        ("jobs.batch", {"parallelism": 6}, {"conditions": [{"type": "SuccessCriteriaMet", "status": "True"}]}, 0),
+        ("jobs.batch", {"parallelism": 6}, {"conditions": [{"type": "Suspended", "status": "False"}]}, 6),
+        ("jobs.batch", {"parallelism": 6, "completions": 9}, {"failedIndexes": "0,3-5", "succeeded": 1}, 4),
+        ("jobs.batch", {"parallelism": 6, "completions": 9}, {"failedIndexes": "", "succeeded": 1}, 6),
+        ("jobs.batch", {"parallelism": 6, "managedBy": "kueue.x-k8s.io/multikueue"}, {}, None),
+        ("jobs.batch", {"parallelism": 6, "managedBy": "kubernetes.io/job-controller"}, {}, 6),
         ("jobs.batch", {"parallelism": 3, "completions": 12}, {"succeeded": None}, 3),
         ("jobs.batch", {"completions": 1}, {"succeeded": 4}, 0),
         ("jobs.batch.volcano.sh", {"minAvailable": 3, "parallelism": 5}, {}, None),
@@ -285,11 +301,53 @@ def test_a_namespace_keeps_our_keys_and_all_labels() -> None:
         ("rollouts.argoproj.io", {"replicas": {"min": 1}}, "Healthy", None),
         ("rollouts.argoproj.io", None, None, None),
         ("rollouts.argoproj.io", ["a"], ["b"], None),
+        ("rollouts.argoproj.io", {"replicas": 4, "parallelism": "odd", "updateStrategy": "Never"}, {}, 4),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": "50%"}}, {}, 4),
         ("rollouts.argoproj.io", {"parallelism": "odd", "ordinals": [1]}, {"succeeded": "all"}, None),
     ],
 )
 def test_how_many_replicas_an_owner_asks_for(resource: str, spec: Any, status: Any, replicas: int | None) -> None:
     assert owner(resource, spec=spec, status=status).replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "replicas"),
+    [
+        (".spec.instances", {"instances": 3, "replicas": 7}, 3),
+        (".spec.workers.count", {"workers": {"count": 4}}, 4),
+        (".spec.instances", {"replicas": 7}, None),
+        (".spec.workers.count", {"workers": 4}, None),
+        (".spec.instances", {"instances": "3"}, None),
+        (".spec.instances", None, None),
+        (".spec.instances", {"instances": 3, "parallelism": "odd"}, 3),
+        ("", {"replicas": 7}, 7),
+    ],
+)
+def test_a_custom_kind_says_its_size_where_its_scale_subresource_has_it(
+    path: str, spec: Any, replicas: int | None
+) -> None:
+    decoder = DECODERS.make("databases.example.org", "example.org/v1", "Database", path)
+    thing = {"metadata": META, **({"spec": spec} if spec is not None else {})}
+    found = decoder.one(json.dumps(thing).encode())
+    assert isinstance(found, Owner)
+    assert found.replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "tail"),
+    [
+        ({"parallelism": 6}, {}, False),
+        ({"parallelism": 6}, {"succeeded": 1}, True),
+        ({"parallelism": 6, "completions": 3}, {}, False),
+        ({"parallelism": 6, "completions": 9}, {"succeeded": 3}, False),
+        ({"parallelism": 6, "completions": 9}, {"succeeded": 4}, True),
+        ({"parallelism": 6, "completions": 9}, {"succeeded": 2, "failedIndexes": "7,8"}, True),
+        ({"parallelism": 6, "suspend": True}, {}, True),
+        ({"parallelism": 6, "managedBy": "example.org/other"}, {"succeeded": 1}, False),
+    ],
+)
+def test_a_job_that_wants_fewer_than_it_began_with_is_in_its_tail(spec: Any, status: Any, tail: bool) -> None:
+    assert owner("jobs.batch", spec=spec, status=status).tail is tail
 
 
 WHOLE = {"observedGeneration": 3, "replicas": 4, "updatedReplicas": 4}
@@ -316,7 +374,8 @@ ON_DELETE = {"replicas": 4, "updateStrategy": {"type": "OnDelete"}}
         ("statefulsets.apps", {}, REVISIONS, True),
         ("statefulsets.apps", PARTITION, REVISIONS, True),
         ("statefulsets.apps", PARTITION, {**REVISIONS, "updatedReplicas": 1}, False),
-        ("statefulsets.apps", ON_DELETE, REVISIONS, True),
+        ("statefulsets.apps", ON_DELETE, REVISIONS, False),
+        ("statefulsets.apps", ON_DELETE, {**REVISIONS, "observedGeneration": 2}, True),
         ("rollouts.argoproj.io", {}, {"observedGeneration": "2", "replicas": 4, "updatedReplicas": 1}, True),
         ("rollouts.argoproj.io", {}, {"observedGeneration": "2", "replicas": 4, "updatedReplicas": 4}, False),
         ("rollouts.argoproj.io", {}, {"observedGeneration": 2}, True),
@@ -327,6 +386,56 @@ ON_DELETE = {"replicas": 4, "updateStrategy": {"type": "OnDelete"}}
 )
 def test_whether_a_rollout_is_under_way(resource: str, spec: Any, status: Any, rolling: bool) -> None:
     assert owner(resource, metadata={**META, "generation": 3}, spec=spec, status=status).rolling is rolling
+
+
+HALF = {"observedGeneration": 3, "replicas": 4, "updatedReplicas": 1}
+NONE = {**HALF, "updatedReplicas": 0}
+KRUISE = {"observedGeneration": 3, "replicas": 4, "updatedReplicas": 1, "expectedUpdatedReplicas": 1}
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec", "status", "resting"),
+    [
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": 3}}, KRUISE, True),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": 3}}, HALF, True),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": 2}}, HALF, False),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": "75%"}}, HALF, True),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": "60%"}}, HALF, True),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": "50%"}}, HALF, False),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"partition": "half"}}, HALF, False),
+        ("clonesets.apps.kruise.io", {"replicas": 4, "updateStrategy": {"paused": True}}, HALF, True),
+        ("clonesets.apps.kruise.io", {"replicas": 4}, HALF, False),
+        (
+            "statefulsets.apps.kruise.io",
+            {"replicas": 4, "updateStrategy": {"rollingUpdate": {"partition": 3}}},
+            HALF,
+            True,
+        ),
+        (
+            "statefulsets.apps.kruise.io",
+            {"replicas": 4, "updateStrategy": {"rollingUpdate": {"paused": True}}},
+            HALF,
+            True,
+        ),
+        ("statefulsets.apps", ON_DELETE, REVISIONS, True),
+        ("statefulsets.apps", PARTITION, {**REVISIONS, "updatedReplicas": 1}, True),
+        ("statefulsets.apps", PARTITION, {**REVISIONS, "updatedReplicas": 0}, False),
+        ("deployments.apps", {"replicas": 4, "paused": True}, HALF, True),
+        ("deployments.apps", {"replicas": 4, "paused": True}, {**HALF, "observedGeneration": 2}, False),
+        ("deployments.apps", {"replicas": 4, "paused": False}, HALF, False),
+        ("rollouts.argoproj.io", {"replicas": 4}, {**HALF, "pauseConditions": [{"reason": "CanaryPauseStep"}]}, True),
+        ("rollouts.argoproj.io", {"replicas": 4}, {**HALF, "pauseConditions": []}, False),
+        ("rollouts.argoproj.io", {"replicas": 4, "paused": True}, {**HALF, "observedGeneration": "3"}, True),
+        ("rollouts.argoproj.io", {"replicas": 4}, {**NONE, "abort": True}, True),
+        ("rollouts.argoproj.io", {"replicas": 4}, {**HALF, "abort": True}, False),
+    ],
+)
+def test_a_rollout_that_is_stopped_half_way_rests(resource: str, spec: Any, status: Any, resting: bool) -> None:
+    found = owner(resource, metadata={**META, "generation": 3}, spec=spec, status=status)
+    assert (found.resting, found.rolling) == (resting, not resting)
+    done = {**status, "updatedReplicas": 4, "currentRevision": "b", "observedGeneration": 3, "updateRevision": "b"}
+    found = owner(resource, metadata={**META, "generation": 3}, spec=spec, status=done)
+    assert (found.resting, found.rolling) == (False, False)
 
 
 def test_an_owner() -> None:
