@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import Owner
-from extender.core.policy.shortfall import shortfall
+from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workload import Workload
+from extender.core.state.controllers import size_of
 from extender.core.state.state import ClusterState
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
@@ -53,26 +54,34 @@ class ReachReports:
             await asyncio.sleep(0)
         self._found = found
         owners = self._state.workloads.owners
-        self._told = {uid: told for uid, told in self._told.items() if uid in owners}
+        self._told = {about: told for about, told in self._told.items() if about in owners or about in found}
 
     def _look_at(self, workloads: Iterable[Workload], found: dict[str, str]) -> None:
         for workload in workloads:
             owner = self._state.workloads.owners.get(workload.uid)
-            lacking = shortfall(workload.policy, owner.replicas) if owner is not None else None
+            lacking = shortfall(workload.policy, size_of(self._state, owner)) if owner is not None else None
             if owner is None or lacking is None:
                 continue
             subject, text = self._subject(owner), lacking.text
-            found[subject.uid] = text
-            if self._found.get(subject.uid) == text and self._is_due(subject.uid, text):
-                about = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
-                if self._recorder.emit(about, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
-                    self._told[subject.uid] = (text, self._timing.clock())
+            about = subject.uid
+            if owner.replicas is None:
+                # There may be very many that come and go, runners say: one of them is told for all.
+                text = f"{text}; {alone(owner.kind)}"
+                about = f"{owner.namespace}/{owner.kind}/{text}"
+            if about in found:
+                continue
+            found[about] = text
+            if self._found.get(about) == text and self._is_due(about, text):
+                what = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
+                if self._recorder.emit(what, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
+                    self._told[about] = (text, self._timing.clock())
 
     def _is_due(self, uid: str, text: str) -> bool:
         told, at = self._told.get(uid, ("", 0.0))
         return told != text or self._timing.clock() - at >= RETELL
 
     def _subject(self, owner: Owner) -> Owner:
-        """The object that its owner reads of: the Jobs of a CronJob come and go."""
+        """The object that its owner reads of: the Jobs of a CronJob come and go, as do runners of a set of them."""
         above = self._state.workloads.owners.get(owner.owner.uid) if owner.owner is not None else None
-        return above if owner.kind == "Job" and above is not None else owner
+        passing = owner.kind == "Job" or owner.replicas is None
+        return above if passing and above is not None else owner

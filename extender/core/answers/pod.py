@@ -40,6 +40,7 @@ from extender.core.policy.provenance import (
 )
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import BEYOND
+from extender.core.state.controllers import size_of_workload
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -131,7 +132,7 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         surplus=_surplus(record, owner),
         scores=_scores(state, record, found, wanted, now),
         settings=settings_in_force(state.workloads, workload),
-        problems=problems_of(state.workloads, workload),
+        problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
     )
 
 

@@ -11,6 +11,7 @@ from extender.core.model.objects import Owner
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Mode
 from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.target import target_of
 from extender.core.policy.workload import Workload
 from extender.core.state.controllers import controllers_of, is_divided
 from extender.core.state.records import Revision
@@ -68,12 +69,12 @@ class Replicas(Struct, eq=False):
         filled = revision.filled if revision is not None else {}
         held = sum(filled.values())
         replicas = owner.replicas if owner.replicas is not None else held
-        target = seats.target(replicas)
+        target = target_of(seats, owner, filled)
         for mine, theirs in ((self.wanted, target), (self.actual, filled)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
         self.missing += max(0, replicas - held)
-        floor = min(replicas, max(seats.floor, seats.base))
+        floor = min(target.get(ON_DEMAND, 0), max(seats.floor, seats.base))
         self.below_floor += max(0, floor - filled.get(ON_DEMAND, 0))
         if revision is None:
             return

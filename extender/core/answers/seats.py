@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.target import target_of
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import costs_to_write, seat_in
@@ -40,8 +41,7 @@ def seats_of(revision: Revision | None, managed: Managed) -> tuple[SeatsOf, ...]
     seats = managed.workload.policy.seats
     filled = {name: count for name, count in revision.filled.items() if count} if revision is not None else {}
     reserved = {name: count for name, count in revision.reserved.items() if count} if revision is not None else {}
-    replicas = managed.revision.replicas
-    target = seats.target(sum(filled.values()) if replicas is None else replicas)
+    target = target_of(seats, managed.revision, filled)
     names = dict.fromkeys((*seats.classes, *sorted(filled), *sorted(reserved)))
     return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
 

@@ -19,7 +19,7 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
 from extender.core.scalein.removal_order import eviction_order
-from extender.core.state.controllers import managed_controllers
+from extender.core.state.controllers import managed_controllers, size_of_workload
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -100,7 +100,7 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
         tuple(_revision_row(state, *controller) for controller in controllers),
         tuple(pods),
         settings_in_force(state.workloads, workload),
-        problems_of(state.workloads, workload),
+        problems_of(state.workloads, workload, size_of_workload(state, workload)),
     )
 
 

@@ -87,8 +87,10 @@ def circuit_open(case: Case) -> Refusal | None:
 
 
 def rollout(case: Case) -> Refusal | None:
-    """Its controller says so, or more than one revision has or wants pods."""
-    return Refusal(Reason.ROLLOUT) if case.availability.rolling or case.availability.revisions > 1 else None
+    """Its controller says so, or more than one revision has or wants pods; one that was stopped half-way is at rest."""
+    availability = case.availability
+    between = availability.revisions > 1 and not availability.resting
+    return Refusal(Reason.ROLLOUT) if availability.rolling or between else None
 
 
 def window(case: Case) -> Refusal | None:

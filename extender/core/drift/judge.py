@@ -125,6 +125,7 @@ def _is_content(state: ClusterState, entry: InFlight, revision: Revision | None)
     if owner is None:
         # Not known yet, as long as it has pods: kinds of others are met one by one after a start.
         return live == 0
+    owner = state.workloads.controller(owner)
     if owner.replicas is None:
         return False
     seat = seat_of_ordinal(owner, entry.move.pod.name)

@@ -14,6 +14,7 @@ from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import Budget
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import is_divided_kind
 from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -25,7 +26,8 @@ class Availability(Struct):
     `unavailable` counts replicas that do not serve, or soon will not: not ready, not there, terminating, moved by this
     plan, on a node that is not ready, or `away`: on one that is cordoned or going away, so that somebody drains it or
     is about to. `in_flight` are moves of the history and of this plan, and the pods that are `away`. `moved` counts
-    moves of the last hour. `revisions` is how many of its revisions have or want pods. `culprit` is one of the pods
+    moves of the last hour. `revisions` is how many of its revisions have or want pods, and `resting` that its owner has
+    stopped a rollout between them. `culprit` is one of the pods
     that are unavailable, `stuck` one that should have ended a minute ago, and `astray` one that is `away`: by name,
     empty when there is none.
     """
@@ -37,6 +39,7 @@ class Availability(Struct):
     away: int = 0
     revisions: int = 0
     rolling: bool = False
+    resting: bool = False
     culprit: str = ""
     stuck: str = ""
     astray: str = ""
@@ -132,7 +135,6 @@ class Ledger:
         astray: list[str] = []
         for owner, revision in managed_controllers(self._state, workload):
             availability.rolling |= owner.rolling
-            availability.replicas += owner.replicas or 0
             live = 0
             for pod in revision.pods if revision is not None else ():
                 if pod.terminating:
@@ -152,9 +154,12 @@ class Ledger:
                     available += 1
                 else:
                     down.append(pod.name)
-            availability.revisions += bool(live or owner.replicas)
+            availability.replicas += live if owner.replicas is None else owner.replicas
+            # Pods of a Deployment itself are beside its revisions.
+            availability.revisions += not is_divided_kind(owner) and bool(live or owner.replicas)
         root = self._state.workloads.owners.get(workload.uid)
         availability.rolling |= root is not None and root.rolling
+        availability.resting = root is not None and root.resting
         # A pod that terminates and the replica that is missing for it are one and the same.
         availability.unavailable = max(availability.replicas - available, terminating, 0)
         availability.away = len(astray)

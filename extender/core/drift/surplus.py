@@ -13,7 +13,8 @@ from extender.core.capacity.room import Group
 from extender.core.drift.moves import OffTarget, WorkloadRef
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, first_unfilled
-from extender.core.policy.workloads import Managed
+from extender.core.policy.target import target_of
+from extender.core.policy.workloads import Managed, is_divided_kind
 from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
@@ -34,7 +35,8 @@ class Excess(Struct, frozen=True, eq=False):
 class Drift(Struct, eq=False):
     """A revision off its split.
 
-    `replicas` is T; where nobody knows it, the pods that hold a seat (`sized` is false then). `wanting` are the seats
+    `replicas` is T; where nobody knows it, the pods that hold a seat (`sized` is false then, unless they are a
+    Deployment's own: those are kept by whoever adds and removes them). `wanting` are the seats
     of each class that nobody sits on, is on the way to, or will come to on its own.
     """
 
@@ -112,10 +114,10 @@ def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
 def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences) -> Drift | None:
     """How far one revision is off its split; None when it is not."""
     replicas, seats, filled = managed.revision.replicas, managed.workload.policy.seats, revision.filled
-    sized = replicas is not None
+    sized = replicas is not None or is_divided_kind(managed.revision)
     if replicas is None:
         replicas = sum(filled.values())
-    target = seats.target(replicas)
+    target = target_of(seats, managed.revision, filled)
     by_ordinal = revision.owner.kind == "StatefulSet"
     if filled == target and not by_ordinal:
         return None

@@ -6,8 +6,9 @@ from extender.core.model.objects import Owner, OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
 from extender.core.policy.policy import KEYS, Policy, Problem, find_key
+from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, opted_in
+from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is_unread, opted_in
 
 DEFAULT = "default"
 """The source of a key that nobody wrote."""
@@ -84,14 +85,25 @@ def _values(policy: Policy) -> dict[str, str]:
     }
 
 
-def problems_of(workloads: Workloads, workload: Workload) -> tuple[Problem, ...]:
-    """What is wrong with a workload's policy, and what its own word is pointless in."""
+def problems_of(workloads: Workloads, workload: Workload, size: int | None) -> tuple[Problem, ...]:
+    """What is wrong with a workload's policy, what its own word is pointless in, and what gives no spot at its size."""
     owner = workloads.owners.get(workload.uid)
     found = list(workload.parsed.problems)
     if owner is not None:
         namespace = workloads.namespaces.get(owner.namespace)
         found += examine(owner, namespace, workloads.default_layer, workloads.rules)
+        lacking = shortfall(workload.policy, size) if owner.replicas is None and workload.parsed.valid else None
+        if lacking is not None:
+            found.append(_lacking(workloads, owner, lacking))
     return tuple(dict.fromkeys(found))
+
+
+def _lacking(workloads: Workloads, owner: Owner, lacking: Shortfall) -> Problem:
+    layers = [*(layer for layer, _ in workloads.layers(owner)), workloads.default_layer]
+    key, value = lacking.keys[0]
+    written = find_key(layers, workloads.rules.prefixes, key)
+    source, full = (written[0].source, written[1]) if written is not None else (DEFAULT, key)
+    return Problem(source, full, str(value), lacking.of(key), alone(owner.kind), warning=True)
 
 
 def why_unmanaged(workloads: Workloads, namespace: str, ref: OwnerRef | None) -> Unmanaged:
@@ -102,10 +114,14 @@ def why_unmanaged(workloads: Workloads, namespace: str, ref: OwnerRef | None) ->
         return Unmanaged(Reason.NEVER_MANAGED, f"{ref.kind} {ref.name}")
     if namespace in workloads.rules.protected_namespaces:
         return Unmanaged(Reason.PROTECTED_NAMESPACE, namespace)
-    revision = workloads.owners.get(ref.uid)
-    holder = workloads.holder(revision) if revision is not None else Missing(ref)
+    revision = workloads.owner_in(namespace, ref)
+    if revision is None:
+        return Unmanaged(Reason.NO_CONTROLLER)
+    holder = workloads.holder(revision) if isinstance(revision, Owner) else revision
     if isinstance(holder, Missing):
         return Unmanaged(Reason.OWNER_UNREADABLE, f"{holder.ref.kind} {holder.ref.name}")
+    if is_unread(holder) and _not_opted_in(workloads, holder).reason is Reason.NOT_OPTED_IN:
+        return Unmanaged(Reason.OWNER_UNREADABLE, f"{holder.kind} {holder.name}")
     return _not_opted_in(workloads, holder)
 
 

@@ -40,6 +40,11 @@ class Shortfall(Struct, frozen=True, gc=False):
         return f"{key}={value} {self.of(key)}; {self.consequence}"
 
 
+def alone(kind: str) -> str:
+    """What to do where each object of a kind has so few pods, and there are many of them."""
+    return f"each {kind} is counted alone: annotate those that may be on spot with spot-percentage 100"
+
+
 def shortfall(policy: Policy, replicas: int | None) -> Shortfall | None:
     """Why a policy that asks for spot gives no spot replica at this size; None when it does, or asks for none.
 

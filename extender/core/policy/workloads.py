@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.objects import EMPTY, Namespace, Owner, OwnerRef
 from extender.core.policy.policy import (
@@ -21,6 +22,28 @@ NEVER_MANAGED = frozenset({"DaemonSet", "Node"})
 """Kinds whose pods are never managed; a mirror pod is owned by its Node."""
 
 _MAX_CHAIN = 8
+
+_DIVIDED = {"Deployment": "apps", "CronJob": "batch"}
+"""Kinds whose size is that of what they control: never of pods that somebody lets them control themselves."""
+
+
+DERIVED = "derived"
+"""In place of the resource of an owner that came from none, see `core.state.derived`."""
+
+
+def stand_in(ref: OwnerRef, namespace: str) -> Owner:
+    """An owner that cannot be read, of pods in a namespace: nothing is known of it but its name."""
+    return Owner(ref.uid, DERIVED, ref.api_version, ref.kind, namespace, ref.name, None, EMPTY, EMPTY)
+
+
+def is_unread(owner: Owner) -> bool:
+    """Whether it is a stand-in."""
+    return owner.resource == DERIVED and owner.kind != "Pod" and "/" not in owner.uid
+
+
+def is_divided_kind(owner: Owner) -> bool:
+    """Whether a kind has others make its pods; pods that it controls itself are made by somebody in its name."""
+    return owner.kind in _DIVIDED and _DIVIDED[owner.kind] == owner.group
 
 
 class PolicyRules(Struct, frozen=True):
@@ -90,6 +113,8 @@ class Workloads:
         self.namespaces: dict[str, Namespace] = {}
         self.by_uid: dict[str, Workload] = {}
         self.children: dict[str, tuple[str, ...]] = {}
+        self.cluster_scoped: dict[str, Owner] = {}
+        self._divided: dict[str, int] = {}
         self.unavailable: set[tuple[str, str]] = set()
         self.default_layer = Layer("configuration policy.defaults", rules.defaults)
 
@@ -102,13 +127,54 @@ class Workloads:
         if ref is None or not self.may_manage(namespace, ref):
             return None
         revision = self.owners.get(ref.uid)
-        if revision is None:
-            return None if (ref.group, ref.kind) in self.unavailable else Missing(ref)
+        if revision is None or revision.namespace != namespace:
+            return self._resolve_apart(namespace, ref)
         holder = self.holder(revision)
         if isinstance(holder, Missing):
             return holder
         workload = self.by_uid.get(holder.uid)
-        return Managed(workload, revision) if workload is not None else None
+        return Managed(workload, self.controller(revision)) if workload is not None else None
+
+    def _resolve_apart(self, namespace: str, ref: OwnerRef) -> Managed | Missing | None:
+        owner = self.owner_in(namespace, ref)
+        holder = self.holder(owner) if isinstance(owner, Owner) else owner
+        if not isinstance(owner, Owner) or not isinstance(holder, Owner):
+            return holder if isinstance(holder, Missing) else None
+        kept = self.owners.get(holder.uid) is holder
+        workload = self.by_uid.get(holder.uid) if kept else self._judged(holder)
+        return Managed(workload, self.controller(owner)) if workload is not None else None
+
+    def owner_in(self, namespace: str, ref: OwnerRef) -> Owner | Missing | None:
+        """The owner that `ref` names, as the one of pods in `namespace`; None where it is one of another namespace.
+
+        One that cannot be read is known by its name alone.
+        """
+        uid, _, elsewhere = ref.uid.partition("/")
+        found = self.owners.get(ref.uid)
+        if found is None and elsewhere:
+            # Somebody else's pods named it before its own came.
+            own = self.owners.get(uid)
+            found = replace(own, uid=ref.uid) if own is not None and own.namespace == namespace else None
+        if found is not None and found.namespace == namespace:
+            return found
+        if found is not None and ref.uid not in self.cluster_scoped:
+            return None
+        there = self.owners.get(ref.within(namespace).uid)
+        if there is not None:
+            return there
+        if found is not None:
+            return replace(found, namespace=namespace)
+        return stand_in(ref, namespace) if (ref.group, ref.kind) in self.unavailable else Missing(ref)
+
+    def controller(self, owner: Owner) -> Owner:
+        """An owner as the controller of its own pods: where it has others make pods, its size and rollouts are theirs.
+
+        The TaskManagers of a Flink cluster are controlled by the Deployment of its JobManager, say. Nobody tells how
+        many of them there should be.
+        """
+        if is_divided_kind(owner) or owner.uid in self._divided:
+            return replace(owner, replicas=None, rolling=False, resting=False)
+        return owner
 
     def holder(self, revision: Owner) -> Owner | Missing:
         """The owner that speaks for the pods of `revision`: itself, or one above it."""
@@ -146,7 +212,9 @@ class Workloads:
     def _is_copy(self, owner: Owner) -> bool:
         """A ReplicaSet carries a stale copy of its owner's annotations: while that can be read, it alone is asked."""
         above = owner.owner
-        return owner.kind == "ReplicaSet" and above is not None and (above.group, above.kind) not in self.unavailable
+        if owner.kind != "ReplicaSet" or above is None or above.uid in self.cluster_scoped:
+            return False
+        return (above.group, above.kind) not in self.unavailable
 
     def mark_unavailable(self, group: str, kind: str) -> Iterable[PolicyChanged]:
         """Owners of this kind cannot be read: their children carry the policy."""
@@ -167,10 +235,11 @@ class Workloads:
         if old is not None and old.owner != owner.owner:
             self._unlink(old)
         if owner.owner is not None and (old is None or old.owner != owner.owner):
-            self.children[owner.owner.uid] = (*self.children.get(owner.owner.uid, ()), owner.uid)
+            self._link(owner, owner.owner.uid)
         if old is not None and _same_settings(old, owner):
             return ()
-        self.unavailable.discard((owner.group, owner.kind))
+        if owner.resource != DERIVED:
+            self.unavailable.discard((owner.group, owner.kind))
         return list(self._evaluate_tree(owner))
 
     def _evaluate_tree(self, owner: Owner, depth: int = 0) -> Iterator[PolicyChanged]:
@@ -187,14 +256,25 @@ class Workloads:
         workload = self.by_uid.pop(uid, None)
         return (PolicyChanged(workload, gone=True),) if workload is not None else ()
 
+    def _link(self, owner: Owner, parent: str) -> None:
+        self.children[parent] = (*self.children.get(parent, ()), owner.uid)
+        if owner.kind != "Job":
+            # Some make their pods themselves and have a Job prepare them.
+            self._divided[parent] = self._divided.get(parent, 0) + 1
+
     def _unlink(self, owner: Owner) -> None:
         if owner.owner is None:
             return
-        rest = tuple(child for child in self.children.get(owner.owner.uid, ()) if child != owner.uid)
+        parent = owner.owner.uid
+        rest = tuple(child for child in self.children.get(parent, ()) if child != owner.uid)
         if rest:
-            self.children[owner.owner.uid] = rest
+            self.children[parent] = rest
         else:
-            self.children.pop(owner.owner.uid, None)
+            self.children.pop(parent, None)
+        if owner.kind != "Job":
+            self._divided[parent] -= 1
+            if not self._divided[parent]:
+                del self._divided[parent]
 
     def remove_owner(self, uid: str) -> Iterable[PolicyChanged]:
         """Forget an owner."""
@@ -242,11 +322,25 @@ class Workloads:
         return layers
 
     def _evaluate(self, owner: Owner) -> Iterable[PolicyChanged]:
+        judged, old = self._judged(owner), self.by_uid.get(owner.uid)
+        if judged is None:
+            return self._forget(owner.uid)
+        workload = judged
+        if old is not None and old.namespace == judged.namespace:
+            if (old.parsed, old.opt_out) == (judged.parsed, judged.opt_out):
+                return ()
+            workload = old
+            workload.parsed, workload.opt_out = judged.parsed, judged.opt_out
+            workload.last_valid = judged.last_valid or old.last_valid
+        self.by_uid[owner.uid] = workload
+        return (PolicyChanged(workload),)
+
+    def _judged(self, owner: Owner) -> Workload | None:
+        """An owner as a workload; None where nobody opts in for it."""
         layers = self.layers(owner)
         managed, problem = opted_in(layers, self.rules.prefixes)
-        old = self.by_uid.get(owner.uid)
         if not managed:
-            return self._forget(owner.uid)
+            return None
         written = [*(layer for layer, _ in layers), self.default_layer]
         parsed = parse_policy(written, self.rules.prefixes)
         if problem is not None:
@@ -255,15 +349,26 @@ class Workloads:
         opt_out, unclear = workload_opt_out(written, self.rules.prefixes)
         if unclear is not None:
             parsed = ParsedPolicy(parsed.policy, (*parsed.problems, unclear))
-        if old is not None and (old.parsed, old.opt_out) == (parsed, opt_out):
-            return ()
-        workload = old or Workload(owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, parsed)
-        workload.parsed, workload.opt_out = parsed, opt_out
+        if is_unread(owner):
+            parsed = ParsedPolicy(parsed.policy, (*parsed.problems, self._unread(owner)))
+        workload = Workload(owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, parsed)
+        workload.opt_out = opt_out
         if parsed.valid:
             workload.last_valid = parsed.policy
-        self.by_uid[owner.uid] = workload
-        return (PolicyChanged(workload),)
+        return workload
+
+    def _unread(self, owner: Owner) -> Problem:
+        """Of one whose labels and annotations, if it has any, have no effect."""
+        fault = f"objects of {owner.api_version} {owner.kind} cannot be read: the policy of its Namespace alone applies"
+        fix = "if it is a workload, allow Spotmix to list and watch its kind"
+        source = f"{owner.kind} {owner.namespace}/{owner.name}"
+        return Problem(source, f"{self.rules.prefixes[0]}/{ENABLED}", "", fault, fix, warning=True)
 
 
 def _same_settings(old: Owner, new: Owner) -> bool:
-    return old.labels == new.labels and old.annotations == new.annotations and old.owner == new.owner
+    return (
+        old.labels == new.labels
+        and old.annotations == new.annotations
+        and old.owner == new.owner
+        and old.namespace == new.namespace
+    )

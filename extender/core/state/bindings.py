@@ -127,8 +127,10 @@ class Bindings:
             self.remove_pod(pod.uid)
             return
         record = self.pods.get(pod.uid)
-        if record is not None and (record.revision.owner.uid if record.revision else "") != (
-            pod.owner.uid if pod.owner else ""
+        if (
+            record is not None
+            and (record.revision.owner.uid if record.revision else "") != (pod.owner.uid if pod.owner else "")
+            and not self._revisions.is_of(record.revision, pod.owner)
         ):
             # Adopted or orphaned: it counts elsewhere from now on.
             self.remove_pod(pod.uid)
@@ -138,7 +140,8 @@ class Bindings:
             record = self._add_pod(pod)
         else:
             self._change_pod(record, pod)
-        self.labels.move(record, pod.labels)
+        if self.labels.move(record, pod.labels):
+            self._revisions.touch_controlled(record.uid)
         if pod.node and record.node is None:
             node = self.nodes.get(pod.node)
             if node is None:

@@ -24,11 +24,11 @@ def controllers_of(state: ClusterState, top: Owner) -> Iterator[OwnerPods]:
     known = state.workloads
     own = state.revisions.get(top.uid)
     if own is not None:
-        yield top, own
+        yield known.controller(top), own
     for uid in known.children.get(top.uid, ()):
         owner, revision = known.owners[uid], state.revisions.get(uid)
         if (revision is not None or owner.replicas) and known.holder(owner) is top:
-            yield owner, revision
+            yield known.controller(owner), revision
 
 
 def managed_controllers(state: ClusterState, workload: Workload) -> Iterator[OwnerPods]:
@@ -36,6 +36,20 @@ def managed_controllers(state: ClusterState, workload: Workload) -> Iterator[Own
     top = state.workloads.owners.get(workload.uid)
     if top is not None and isinstance(state.workloads.resolve(top.namespace, top.ref), Managed):
         yield from controllers_of(state, top)
+
+
+def size_of(state: ClusterState, owner: Owner) -> int | None:
+    """How many replicas an owner wants; where it does not say, how many pods it has. None of a Job in its tail."""
+    if owner.replicas is not None or owner.tail:
+        return owner.replicas
+    revision = state.revisions.get(owner.uid)
+    return sum(not pod.terminating for pod in revision.pods) if revision is not None else 0
+
+
+def size_of_workload(state: ClusterState, workload: Workload) -> int | None:
+    """As `size_of`; None for a workload that is gone."""
+    owner = state.workloads.owners.get(workload.uid)
+    return size_of(state, owner) if owner is not None else None
 
 
 def is_divided(state: ClusterState, top: Owner) -> bool:

@@ -121,12 +121,12 @@ class PodsByLabels:
         """The groups of a namespace."""
         return self._groups.get(namespace, _NO_GROUPS).values()
 
-    def move(self, record: PodRecord, labels: Mapping[str, str]) -> None:
-        """Let a pod have these labels."""
+    def move(self, record: PodRecord, labels: Mapping[str, str]) -> bool:
+        """Let a pod have these labels; say whether it had others."""
         old = record.labels
         if old is not None:
             if old.labels is labels or old.labels == labels:
-                return
+                return False
             self.remove(record)
         groups = self._groups.get(record.namespace)
         if groups is None:
@@ -137,6 +137,7 @@ class PodsByLabels:
             group = groups[id(labels)] = PodLabels(record.namespace, labels, [])
         group.pods.append(record)
         record.labels = group
+        return old is not None
 
     def remove(self, record: PodRecord) -> None:
         """Let a pod have no labels any more: it is gone."""

@@ -16,26 +16,45 @@ class Revisions:
 
     Attributes:
         by_uid: the revisions by the UID of their controller; one without pods and reservations is dropped.
+        changed: revisions that came or went, or whose controller is a pod that did; the state takes them.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self.by_uid: dict[str, Revision] = {}
         self._reserved: dict[str, Revision] = {}
         self._outbox = outbox
+        self.changed: list[Revision] = []
 
     def of(self, owner: OwnerRef, namespace: str) -> Revision:
-        """The revision of the pods that `owner` controls, made when met for the first time."""
+        """The revision of the pods in a namespace that `owner` controls, made when met for the first time."""
         revision = self.by_uid.get(owner.uid)
+        if revision is not None and revision.namespace != namespace:
+            owner = owner.within(namespace)
+            revision = self.by_uid.get(owner.uid)
         if revision is None:
             revision = self.by_uid[owner.uid] = Revision(owner, intern(namespace), set(), {}, {}, {})
+            self.changed.append(revision)
         return revision
+
+    def is_of(self, revision: Revision | None, owner: OwnerRef | None) -> bool:
+        """Whether pods that `owner` controls are of a revision."""
+        if revision is None or owner is None:
+            return revision is None and owner is None
+        return revision.owner.uid in (owner.uid, owner.within(revision.namespace).uid)
 
     def add(self, record: PodRecord) -> None:
         """A pod of `record.revision` was met for the first time."""
+        self.touch_controlled(record.uid)
         revision = record.revision
         if revision is not None:
             revision.pods.add(record)
             self._outbox.touched.add(revision)
+
+    def touch_controlled(self, pod: str) -> None:
+        """A pod came or changed: it may control others."""
+        controlled = self.by_uid.get(pod)
+        if controlled is not None:
+            self.changed.append(controlled)
 
     def remove(self, record: PodRecord) -> None:
         """A pod is gone, and is of no revision any more."""
@@ -48,7 +67,8 @@ class Revisions:
 
     def _drop_if_empty(self, revision: Revision) -> None:
         if not revision.pods and not revision.reservations:
-            self.by_uid.pop(revision.owner.uid, None)
+            if self.by_uid.pop(revision.owner.uid, None) is not None:
+                self.changed.append(revision)
             self._outbox.forget(revision)
 
     def recount(self, record: PodRecord) -> None:

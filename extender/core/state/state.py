@@ -12,6 +12,7 @@ from extender.core.model.objects import EMPTY, AttachLimits, Budget, Claim, Name
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
+from extender.core.state.derived import DerivedOwners
 from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
@@ -61,11 +62,12 @@ class ClusterState:
         self._ttl = reservation_ttl
         self._revisions = Revisions(self.outbox)
         self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox)
-        self.revisions = self._revisions.by_uid
+        self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
         self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
         self.provisional = self._bindings.provisional
+        self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)
         # Most events are about pods.
         self._upsert_pod = self._bindings.upsert_pod
         self._budgets = BudgetIndex()
@@ -87,7 +89,7 @@ class ClusterState:
 
     # Events
 
-    def apply(  # noqa: C901 - a case for each event
+    def apply(  # noqa: C901, PLR0912 - a case for each event
         self, event: Event | Reservation | Released | Waiting, now: float
     ) -> None:
         """Take in what happened. What others must do about it is put into `outbox`.
@@ -114,14 +116,15 @@ class ClusterState:
                 for uid in [uid for uid in self._known(resource) if uid not in uids]:
                     self._remove(resource, uid, None)
             case Unavailable(group=group, kind=kind):
-                self._policies_changed(self.workloads.mark_unavailable(group, kind))
-                self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
+                self._unavailable(group, kind)
             case Reservation():
                 self._bindings.reserve(event)
             case Released(pod=uid):
                 self._bindings.give_back(uid)
             case Waiting():
                 self._bindings.wait(event)
+        if self._changed:
+            self._derive()
 
     def expire(self, now: float) -> None:
         """Drop reservations that are too old and whose pod the watch never delivered."""
@@ -158,13 +161,28 @@ class ClusterState:
         elif resource in self._shelves:
             self._shelves[resource].remove(uid)
         else:
-            self._policies_changed(self.workloads.remove_owner(uid))
+            self._policies_changed([*self._derived.removed(uid), *self.workloads.remove_owner(uid)])
 
     # Workloads
 
+    def _unavailable(self, group: str, kind: str) -> None:
+        if (group, kind) in self.workloads.unavailable:
+            return
+        self._policies_changed(self.workloads.mark_unavailable(group, kind))
+        self._changed.extend(each for each in self.revisions.values() if each.owner.is_a(group, kind))
+        self._wake([w for w in self.waiting.all() if w.reason is Reason.OWNER_UNKNOWN])
+
+    def _derive(self) -> None:
+        """Look at revisions whose controllers no watch may deliver as such."""
+        while self._changed:
+            self._policies_changed(self._derived.look_at(self._changed.pop()))
+
     def _upsert_owner(self, owner: Owner) -> None:
         old = self.workloads.owners.get(owner.uid)
-        self._policies_changed(self.workloads.upsert_owner(owner))
+        if owner.namespace:
+            self._policies_changed(self.workloads.upsert_owner(owner))
+        else:
+            self._policies_changed(self._derived.place(owner))
         if old is None:
             # Pods may wait for it to be known, those of its children too.
             for revision in self._revisions_of(owner.uid):

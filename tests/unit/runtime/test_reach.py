@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from support.doubles import ENABLED, World, keys, make_owner
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
+from extender.core.answers.pod import explain_pod
 from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
@@ -121,6 +122,43 @@ def test_what_passes_before_the_second_look_is_not_told() -> None:
         office.world.annotate("web", 6, spot_percentage=25)
         await asyncio.sleep(4 * LOOK)
         assert await office.told() == []
+
+    virtually(check)
+
+
+def test_of_owners_of_a_pod_each_one_is_told_for_all() -> None:
+    """Runners, say: they say no size, and go by their Namespace."""
+
+    async def check(office: ReachOffice) -> None:
+        world = office.world
+        world.up(make_namespace(labels=ENABLED, annotations=keys(spot_percentage=70)))
+        for number in range(5):
+            owner = make_owner("Database", f"runner-{number}")
+            world.up(owner, make_pod(f"pod-{number}", owner.ref))
+        many = make_owner("Rollout", "many")
+        world.up(many, *(make_pod(f"many-{number}", many.ref) for number in range(2)))
+        await asyncio.sleep(2 * LOOK)
+        assert await office.told() == [event("runner-0", "Database")]
+        (stored,) = (body for path, body in office.objects.stored.items() if "/events/" in path)
+        assert stored["note"] == (
+            "spot-percentage=70 gives no spot replica below 2 replicas; all are on-demand until then; "
+            "each Database is counted alone: annotate those that may be on spot with spot-percentage 100"
+        )
+        # They come and go; the others are told of nothing.
+        world.gone("databases.example.org", "uid-Database-runner-0")
+        await asyncio.sleep(4 * LOOK)
+        assert await office.told() == [event("runner-0", "Database")]
+        above = make_owner("Rollout", "set", annotations=keys(spot_percentage=60))
+        world.up(above, make_owner("Database", "runner-9", owner=above.ref))
+        world.up(make_pod("pod-9", make_owner("Database", "runner-9").ref))
+        await asyncio.sleep(2 * LOOK)
+        assert event("set", "Rollout") in await office.told()
+        explained = explain_pod(world.state, world.state.pods["pod-1"], world.now)
+        (problem,) = explained.problems
+        assert problem.source == "Namespace shop"
+        assert "gives no spot replica below 2 replicas" in problem.text
+        many_explained = explain_pod(world.state, world.state.pods["many-0"], world.now)
+        assert many_explained.problems == ()
 
     virtually(check)
 

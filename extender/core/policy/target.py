@@ -1,0 +1,27 @@
+"""How many replicas of each class a controller of pods is to have."""
+
+from collections.abc import Mapping
+
+from extender.core.model.objects import Owner
+from extender.core.policy.seats import Seats, first_unfilled
+
+
+def target_of(seats: Seats, owner: Owner, filled: Mapping[str, int]) -> Mapping[str, int]:
+    """The seats of each class.
+
+    A Job in its tail makes no pods in place of those that end well, so that those left are where they are to be. Where
+    nobody says how many pods there should be, there are to be as many as there are.
+
+    Args:
+        seats: of the policy.
+        owner: the controller.
+        filled: the pods that hold a seat, by class.
+    """
+    held = sum(filled.values())
+    if not owner.tail:
+        return seats.target(held if owner.replicas is None else owner.replicas)
+    target = {name: filled.get(name, 0) for name in dict.fromkeys((*seats.classes, *filled))}
+    for _ in range((owner.replicas or 0) - held):
+        _, name = first_unfilled(seats, target)
+        target[name] += 1
+    return target
