@@ -144,7 +144,7 @@ class _Lister:
         if awaited in self._awaited:
             self._awaited.discard(awaited)
             self._awaited.add(resource.key)
-        return self._decoders.make(resource.key, resource.api_version, resource.kind)
+        return self._decoders.make(resource.key, resource.api_version, resource.kind, resource.size_path)
 
     def _sink(self, event: Event) -> None:
         self._intake.take(event, time.time())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -10,10 +11,17 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
 from extender.core.state.events import Event, Listed
-from extender.kube.discovery import MAX_KINDS, TRANSIENT_PATIENCE, TRANSIENT_SECONDS, Discovery, NotWatchable
+from extender.kube.discovery import (
+    MAX_MISSES,
+    TRANSIENT_PATIENCE,
+    TRANSIENT_SECONDS,
+    UNAVAILABLE_SECONDS,
+    Discovery,
+    NotWatchable,
+)
 from extender.kube.limits import Backoff
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector, WatchOptions
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource, may_be_followed
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.watch import Decoder
 
@@ -80,7 +88,11 @@ class ClusterFeed:
         self._seen_until = 0.0
         self._always = [self._by_kind[kind] for kind in self._by_kind if kind in NO_OWNERS]
         self._kinds = {(resource.group, resource.kind) for resource in options.built_in} - NO_OWNERS
-        self._tasks: list[asyncio.Task[None]] = []
+        # A pod that controls others is known as what it is.
+        self._kinds.add((PODS.group, PODS.kind))
+        self._misses: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._looks_again = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Start following the built-in resources, pods once all others are listed: then classes are known."""
@@ -93,17 +105,36 @@ class ClusterFeed:
         Costs nothing for a known kind. Discovery and its retries go on in the background.
         """
         key = (owner.group, owner.kind)
-        if key in self._kinds:
+        if key in self._kinds or key in self._misses:
             return
-        if len(self._kinds) >= MAX_KINDS:
-            self._on_unavailable(owner.group, owner.kind, f"more than {MAX_KINDS} kinds of owners")
+        if not may_be_followed(*key):
+            # A volume's importer is controlled by the claim, say.
+            self._miss(key, "", "it is no workload")
             return
         self._kinds.add(key)
-        if key in NO_OWNERS:
-            # A volume's importer is controlled by the claim, say.
-            self._on_unavailable(owner.group, owner.kind, "it is no workload")
-            return
         self._spawn(f"{owner.api_version} {owner.kind}", partial(self._follow, owner.api_version, owner.kind))
+
+    def _miss(self, key: tuple[str, str], api_version: str, why: str) -> None:
+        """A kind cannot be followed, and takes nobody's place: who was missed longest ago is forgotten.
+
+        Those with an `api_version` are looked for again.
+        """
+        if api_version and not self._looks_again:
+            self._looks_again = True
+            self._spawn("kinds that were missed", self._look_again)
+        self._misses.pop(key, None)
+        self._misses[key] = api_version
+        if len(self._misses) > MAX_MISSES:
+            self._misses.popitem(last=False)
+        self._on_unavailable(*key, why)
+
+    async def _look_again(self) -> None:
+        """Kinds are installed later than their objects are named."""
+        while True:
+            await self._timing.sleep(UNAVAILABLE_SECONDS)
+            for key, api_version in [each for each in self._misses.items() if each[1]]:
+                del self._misses[key]
+                self.ensure(OwnerRef("", api_version, key[1], ""))
 
     def health(self) -> Mapping[str, Health]:
         """Give a snapshot by resource key. A kind that cannot be followed is not in it."""
@@ -174,7 +205,7 @@ class ClusterFeed:
 
     async def stop(self) -> None:
         """End all watches and wait until they have ended."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks = self._tasks, set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -190,16 +221,19 @@ class ClusterFeed:
             options=WatchOptions(page_size=self._page_size, optional=optional),
         )
 
-    def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._supervise(name, run), name=f"follow {name}"))
+    def _spawn(self, name: str, run: Callable[[], Awaitable[bool | None]]) -> None:
+        task = asyncio.create_task(self._supervise(name, run), name=f"follow {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run `run` for ever: it does not end by itself, and a crash of it is reported and made good."""
+    async def _supervise(self, name: str, run: Callable[[], Awaitable[bool | None]]) -> None:
+        """Run `run` until it says that it has ended for good; a crash of it is reported and made good."""
         backoff = Backoff(self._timing.uniform, base=1.0, cap=30.0)
         while True:
             started = self._timing.clock()
             try:
-                await run()
+                if await run():
+                    return
             except Exception as error:  # noqa: BLE001 - a bug in one follower must not end the others
                 # Nor may a bug in the report.
                 with contextlib.suppress(Exception):
@@ -215,8 +249,11 @@ class ClusterFeed:
                     await other.synced.wait()
         await reflector.run()
 
-    async def _follow(self, api_version: str, kind: str) -> None:
-        """Find a kind and follow it; whenever that is impossible, wait and try again."""
+    async def _follow(self, api_version: str, kind: str) -> bool:
+        """Find a kind and follow it; whenever that is impossible, wait and try again. One that is not served is missed.
+
+        Return whether it is.
+        """
         followed, kept = "", (api_version.rpartition("/")[0], kind)
         since = self._timing.clock()
         while True:
@@ -226,6 +263,11 @@ class ClusterFeed:
                     # The kind was uninstalled, and its objects with it.
                     self._sink(Listed(followed, frozenset()))
                     followed = ""
+                if found.missing:
+                    self._kinds.discard(kept)
+                    self._by_kind.pop(kept, None)
+                    self._miss(kept, api_version, found.why)
+                    return True
                 # A server that starts or is busy cannot say: pods of the kind wait for that.
                 if not found.transient or self._timing.clock() - since >= TRANSIENT_PATIENCE:
                     self._by_kind.pop(kept, None)

@@ -8,6 +8,9 @@ import re
 
 from extender.core.model.errors import ApiError
 
+GROUPS_PATH = "/apis"
+"""The list of API groups."""
+
 BAD_NAME = "BadName"
 """Reason of the `ApiError` for a part that the API has no place for."""
 

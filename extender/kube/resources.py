@@ -8,7 +8,9 @@ from extender.kube.paths import api_path
 class ApiResource(Struct, frozen=True):
     """One listable and watchable resource of the API.
 
-    `key` names it everywhere else (`pods`, `replicasets.apps`); `path` is its list over all namespaces.
+    `key` names it everywhere else (`pods`, `replicasets.apps`); `path` is its list over all namespaces. `size_path` is
+    where its objects say how many replicas they want, as its scale subresource has it (`.spec.instances`); empty for
+    `.spec.replicas`.
     """
 
     key: str
@@ -16,6 +18,7 @@ class ApiResource(Struct, frozen=True):
     group: str
     version: str
     kind: str
+    size_path: str = ""
 
     @property
     def api_version(self) -> str:
@@ -61,5 +64,32 @@ CSI_NODES = api_resource("storage.k8s.io", "v1", "csinodes", "CSINode")
 # What the drift loop alone asks for: without it pods are placed all the same.
 DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES, CSI_NODES)
 
-# Followed for what they are: as owners of pods they carry no policy, and their objects do not come as such.
+# Followed for what they are: their objects do not come as owners.
 NO_OWNERS = frozenset((resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, *DRIFT_ONLY))
+
+# Groups of Kubernetes itself. Some of their kinds hold secrets, some have very many objects that change all the time,
+# and whoever may make a pod may name any of them as its owner.
+_OWN_GROUPS = frozenset(
+    {"", "apps", "autoscaling", "batch", "extensions", "policy", "metrics.k8s.io", "custom.metrics.k8s.io"}
+    | {
+        f"{name}.k8s.io"
+        for name in (
+            *("admissionregistration", "apiextensions", "apiregistration", "authentication", "authorization"),
+            *("certificates", "coordination", "discovery", "events", "external.metrics", "flowcontrol.apiserver"),
+            *("internal.apiserver", "networking", "node", "rbac.authorization", "resource", "scheduling", "storage"),
+            "storagemigration",
+        )
+    }
+)
+_WORKLOADS = frozenset(
+    {("", "ReplicationController"), ("batch", "CronJob")}
+    | {(resource.group, resource.kind) for resource in (DEPLOYMENTS, REPLICASETS, STATEFULSETS, JOBS)}
+)
+
+
+def may_be_followed(group: str, kind: str) -> bool:
+    """Whether objects of a kind may be listed because something names one as its owner.
+
+    Of the kinds of Kubernetes itself, workloads alone; of others all that the API serves.
+    """
+    return group not in _OWN_GROUPS or (group, kind) in _WORKLOADS

@@ -88,7 +88,7 @@ class Runtime:
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
             client,
-            lambda resource: decoders.make(resource.key, resource.api_version, resource.kind),
+            lambda resource: decoders.make(resource.key, resource.api_version, resource.kind, resource.size_path),
             self._sink,
             self._report,
             on_unavailable=self._unavailable,

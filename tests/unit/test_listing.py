@@ -54,6 +54,10 @@ class Lists:
         return json.dumps({"metadata": {"resourceVersion": "7"}, "items": self.items[path]}).encode()
 
     def serve_rollouts(self, *names: str) -> None:
+        version = {"version": "v1alpha1"}
+        self.documents["/apis"] = {
+            "groups": [{"name": "argoproj.io", "preferredVersion": version, "versions": [version]}]
+        }
         self.documents[GROUP] = {"resources": [{"name": "rollouts", "kind": "Rollout", "verbs": ["list", "watch"]}]}
         self.items[ROLLOUTS] = [
             {

@@ -25,7 +25,7 @@ from extender.core.state.events import Event
 from extender.kube.client import ApiClient
 from extender.kube.discovery import (
     FORBIDDEN_SECONDS,
-    MAX_KINDS,
+    MAX_MISSES,
     TRANSIENT_PATIENCE,
     TRANSIENT_SECONDS,
     UNAVAILABLE_SECONDS,
@@ -53,6 +53,11 @@ def document(api: FakeApi, path: str, body: Any) -> None:
     api.handlers[path] = handler
 
 
+def group(name: str, *versions: str) -> dict[str, Any]:
+    listed = [{"version": version} for version in versions]
+    return {"name": name, "preferredVersion": listed[0], "versions": listed}
+
+
 def serve_rollouts(api: FakeApi, version: str = "v1alpha1") -> FakeResource:
     kinds = [
         {"name": "rollouts/scale", "kind": "Rollout", "verbs": ["list", "watch"]},
@@ -60,7 +65,7 @@ def serve_rollouts(api: FakeApi, version: str = "v1alpha1") -> FakeResource:
         {"name": "templates", "kind": "Template", "verbs": ["get"]},
     ]
     document(api, f"/apis/argoproj.io/{version}", {"resources": kinds})
-    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": version}})
+    document(api, "/apis", {"groups": [group("argoproj.io", version)]})
     return api.resource(f"/apis/argoproj.io/{version}/rollouts")
 
 
@@ -133,7 +138,7 @@ async def test_a_kind_is_found_once(api: FakeApi, tmp_path: Path, time: VirtualT
         found = await asyncio.gather(*(discovery.find("argoproj.io/v1alpha1", "Rollout") for _ in range(5)))
         assert set(found) == {ROLLOUTS}
         assert ROLLOUTS.api_version == "argoproj.io/v1alpha1"
-        assert [path for _, path, *_ in api.seen] == ["/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
+        assert [path for _, path, *_ in api.seen] == ["/apis", "/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
         assert await discovery.find("v1", "Pod") == PODS
         assert PODS.api_version == "v1"
 
@@ -184,7 +189,7 @@ async def test_a_failure_is_typed_cached_and_tried_again_in_time(
     why, seconds = expected
     time = world.time
     document(api, "/apis/argoproj.io/v1alpha1", body)
-    document(api, "/apis/argoproj.io", {"preferredVersion": {"version": "v1alpha1"}})
+    document(api, "/apis", {"groups": [group("argoproj.io", "v1alpha1")]})
     discovery = Discovery(world.client, timing=time.timing())
     found = await discovery.find("argoproj.io/v1alpha1", kind)
     assert isinstance(found, NotWatchable)
@@ -209,11 +214,17 @@ async def test_a_kind_we_may_not_list_is_not_watchable(api: FakeApi, tmp_path: P
 
 async def test_invented_kinds_cannot_fill_the_memory(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     async with client_of(api, tmp_path) as client:
+        serve_rollouts(api)
         discovery = Discovery(client, timing=time.timing())
-        discovery._known |= {("g", str(n)): PODS for n in range(MAX_KINDS)}
-        found = await discovery.find("invented/v1", "Thing")
-        assert isinstance(found, NotWatchable)
-        assert api.seen == []
+        for number in range(2 * MAX_MISSES):
+            group = "argoproj.io" if number % 2 else f"invented-{number}.example"
+            found = await discovery.find(f"{group}/v{number % 7}", f"Thing{number}")
+            assert isinstance(found, NotWatchable)
+            assert found.missing
+        assert await discovery.find("argoproj.io/v1alpha1", "Rollout") == ROLLOUTS
+        assert len(discovery._missing) == MAX_MISSES
+        # What the server serves was asked for, not what was invented.
+        assert [path for _, path, *_ in api.seen] == ["/apis", "/apis/argoproj.io/v1alpha1", ROLLOUTS.path]
 
 
 async def test_pods_are_listed_last(world: InformedWorld) -> None:
@@ -265,11 +276,38 @@ async def test_a_met_kind_is_followed_once(api: FakeApi, world: InformedWorld) -
     assert world.feed.health()["rollouts.argoproj.io"].synced
 
 
-@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "Pod"])
-async def test_what_is_no_workload_is_not_waited_for_as_an_owner(world: InformedWorld, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "PersistentVolumeClaim"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("v1", "Event"),
+        ("v1", "ServiceAccount"),
+        ("v1", "Invented"),
+        ("v2", "Secret"),
+        ("apps/v1", "ControllerRevision"),
+        ("coordination.k8s.io/v1", "Lease"),
+        ("events.k8s.io/v1", "Event"),
+        ("discovery.k8s.io/v1", "EndpointSlice"),
+        ("certificates.k8s.io/v1", "CertificateSigningRequest"),
+        ("policy/v1", "PodDisruptionBudget"),
+    ],
+)
+async def test_what_is_no_workload_is_neither_followed_nor_waited_for(
+    api: FakeApi, world: InformedWorld, api_version: str, kind: str
+) -> None:
+    owner = OwnerRef("uid", api_version, kind, "x")
     for _ in range(2):
-        world.feed.ensure(OwnerRef("uid", "v1", kind, "x"))
-    assert world.unavailable == [("", kind, "it is no workload")]
+        world.feed.ensure(owner)
+    assert world.unavailable == [(owner.group, kind, "it is no workload")]
+    assert not world.feed._tasks
+    assert api.seen == []
+
+
+async def test_a_pod_that_controls_others_is_known_as_what_it_is(api: FakeApi, world: InformedWorld) -> None:
+    world.feed.ensure(OwnerRef("uid", "v1", "Pod", "driver"))
+    assert (world.unavailable, api.seen) == ([], [])
 
 
 async def test_a_kind_that_does_not_exist_is_reported_and_followed_once_it_does(
@@ -326,10 +364,68 @@ async def test_a_kind_that_fails_for_a_moment_loses_nothing(api: FakeApi, world:
     assert not world.feed._by_kind[OF_ROLLOUTS[0]].blind(world.time.now, 60.0)
 
 
-async def test_too_many_kinds_are_refused(world: InformedWorld) -> None:
-    world.feed._kinds |= {("g", str(n)) for n in range(MAX_KINDS)}
+async def test_invented_kinds_shut_no_real_one_out(api: FakeApi, world: InformedWorld) -> None:
+    rollouts = serve_rollouts(api)
+    rollouts.items = [thing("rollout")]
+    world.gate.clear()
+    for number in range(2 * MAX_MISSES):
+        world.feed.ensure(OwnerRef("uid", f"invented-{number}.example/v1", "Thing", "x"))
+        world.feed.ensure(OwnerRef("uid", "v1", f"Thing{number}", "x"))
+    async with asyncio.timeout(10):
+        while len(world.unavailable) < 4 * MAX_MISSES:
+            await world.told.wait()
+            world.told.clear()
     world.feed.ensure(ROLLOUT)
-    assert world.unavailable[0][2] == f"more than {MAX_KINDS} kinds of owners"
+    await world.store.until("rollout")
+    assert len(world.feed._misses) == MAX_MISSES
+    kinds = {kind for _, kind in world.feed._kinds}
+    assert "Rollout" in kinds
+    assert not any(kind.startswith("Thing") for kind in kinds)
+
+
+SIZES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.org"
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        (
+            {"scale": {"specReplicasPath": ".spec.instances", "statusReplicasPath": ".status.instances"}},
+            ".spec.instances",
+        ),
+        ({"scale": {"specReplicasPath": ".spec.replicas"}}, ""),
+        ({"status": {}}, ""),
+        (None, ""),
+        (Fault(403), ""),
+        (Fault(404), ""),
+    ],
+)
+async def test_where_a_kind_says_its_size(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, definition: Any, expected: str
+) -> None:
+    document(api, "/apis", {"groups": [group("example.org", "v1")]})
+    verbs = ["get", "list", "watch"]
+    kinds = [
+        {"name": "databases", "kind": "Database", "verbs": verbs},
+        {"name": "databases/scale", "kind": "Scale", "verbs": ["get"]},
+        {"name": "tables", "kind": "Table", "verbs": verbs},
+    ]
+    document(api, "/apis/example.org/v1", {"resources": kinds})
+    versions = [{"name": "v0"}, {"name": "v1", "subresources": definition}]
+    document(api, SIZES, definition if isinstance(definition, Fault) else {"spec": {"versions": versions}})
+    api.resource("/apis/example.org/v1/databases")
+    api.resource("/apis/example.org/v1/tables")
+    async with client_of(api, tmp_path) as client:
+        discovery = Discovery(client, timing=time.timing())
+        found = await discovery.find("example.org/v1", "Database")
+        assert isinstance(found, ApiResource)
+        assert (found.key, found.size_path) == ("databases.example.org", expected)
+        asked = len(api.seen)
+        found = await discovery.find("example.org/v1", "Table")
+        assert isinstance(found, ApiResource)
+        assert found.size_path == ""
+        # Who has no scale subresource says its size by no other name.
+        assert len(api.seen) == asked + 1
 
 
 async def test_a_crash_is_reported_and_made_good(world: InformedWorld) -> None:
@@ -418,8 +514,7 @@ async def test_what_is_not_seen_of_one_kind_is_a_matter_of_its_owners(api: FakeA
 
 async def test_a_kind_that_cannot_be_asked_about_is_waited_for(api: FakeApi, world: InformedWorld) -> None:
     """For a minute its pods wait, for nobody knows; then it counts as one that cannot be followed."""
-    document(api, "/apis/argoproj.io/v1alpha1", Fault(503))
-    document(api, "/apis/argoproj.io", Fault(503))
+    document(api, "/apis", Fault(503))
     begun = world.time.now
     world.feed.ensure(ROLLOUT)
     async with asyncio.timeout(10):

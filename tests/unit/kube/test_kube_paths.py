@@ -154,9 +154,10 @@ async def test_an_owner_of_an_invented_api_is_of_no_kind(api_version: str) -> No
 
 async def test_a_resource_that_discovery_invents_is_not_followed() -> None:
     api = NoApi()
-    api.answer = b'{"resources":[{"name":"secrets?x=","kind":"Thing","verbs":["list","watch"]}]}'
+    groups = b'"groups":[{"name":"acme.io","preferredVersion":{"version":"v1"}}]'
+    api.answer = b'{"resources":[{"name":"secrets?x=","kind":"Thing","verbs":["list","watch"]}],' + groups + b"}"
     assert isinstance(await Discovery(api).find("acme.io/v1", "Thing"), NotWatchable)
-    assert api.asked == ["GET /apis/acme.io/v1"]
+    assert api.asked == ["GET /apis", "GET /apis/acme.io/v1"]
 
 
 BUILDS = (ast.JoinedStr, ast.BinOp)
