@@ -64,7 +64,7 @@ class ReachReports:
                 continue
             subject, text = self._subject(owner), lacking.text
             about = subject.uid
-            if owner.replicas is None:
+            if owner.replicas is None or subject.kind == "Job":
                 # There may be very many that come and go, runners say: one of them is told for all.
                 text = f"{text}; {alone(owner.kind)}"
                 about = f"{owner.namespace}/{owner.kind}/{text}"

@@ -126,6 +126,19 @@ def test_what_passes_before_the_second_look_is_not_told() -> None:
     virtually(check)
 
 
+def test_of_jobs_that_end_between_two_looks_one_is_told_for_all() -> None:
+    async def check(office: ReachOffice) -> None:
+        office.world.up(make_namespace(labels=ENABLED, annotations=keys(spot_percentage=70)))
+        for number in range(4):
+            office.world.up(make_owner("Job", f"run-{number}", 1))
+            await asyncio.sleep(LOOK)
+            office.world.gone("jobs.batch", f"uid-Job-run-{number}")
+        told = await office.told()
+        assert [(reason, type_) for reason, type_, _ in told] == [("PolicyUnachievable", "Warning")]
+
+    virtually(check)
+
+
 def test_of_owners_of_a_pod_each_one_is_told_for_all() -> None:
     """Runners, say: they say no size, and go by their Namespace."""
 
