@@ -45,8 +45,8 @@ class EventReason(Enum):
         "PolicyWarning",
         "Warning",
         "workload",
-        "An annotation is ignored: no such key, or a value that means nothing. The rest of the policy applies.",
-        "Correct or remove it.",
+        "An annotation is ignored: no such key, or a value without meaning; or all, as its kind cannot be read.",
+        "Correct or remove it; or let Spotmix list and watch the kind. The rest of the policy applies meanwhile.",
     )
     POLICY_UNACHIEVABLE = (
         "PolicyUnachievable",

@@ -34,7 +34,7 @@ def fleet(replicas: int | None = 8, **fields: Any) -> Owner:
     return replace(made, resource="fleets.ops.example.com", api_version=FLEET.api_version, kind=FLEET.kind)
 
 
-class TestPods:
+class TestPodsOfPods:
     """A driver and its executors."""
 
     @pytest.mark.parametrize("driver_first", [True, False])
