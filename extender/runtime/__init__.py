@@ -138,7 +138,8 @@ class Runtime:
         self._intake.take(event, time.time())
 
     def _unavailable(self, group: str, kind: str, why: str) -> None:
-        self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
+        if (group, kind) not in self.state.workloads.unavailable:
+            self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
         self._sink(Unavailable(group, kind))
 
     def _blind(self, owner: Managed | Missing) -> bool:
