@@ -11,7 +11,7 @@ from typing import Any
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.core.state.events import Event, Listed, Unavailable
 from extender.core.state.intake import Intake, owner_met
 from extender.core.state.state import ClusterState

@@ -18,7 +18,7 @@ from extender.core.answers.seats import SeatsOf
 from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
 from extender.core.model.reasons import GIVES_A_CLASS, Reason
 from extender.core.policy.policy import Problem
-from extender.core.policy.provenance import DEFAULT, HELD, LAST_VALID, Setting
+from extender.core.policy.provenance import DEFAULT, HELD, LAST_VALID, SPLIT_KEPT, Setting
 
 PODS = 50
 """Pods in the table of a workload; wide, JSON and YAML have them all."""
@@ -27,6 +27,7 @@ _ROLES = {WANTED: "its seat's class", STAND_IN: "may stand in"}
 _FORCE = {
     HELD: "invalid, and never was valid: held on-demand",
     LAST_VALID: "invalid: the last valid one stays in force",
+    SPLIT_KEPT: "wrong in a key that is no part of the split: the split is kept, and nothing is moved",
 }
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from extender.cli.textfile import STDIN, read_text
 from extender.core.model.classes import SPOT
 from extender.core.model.errors import ConfigError
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.settings import Settings
 from extender.settings.load import settings_of
 from extender.simulate.build import build

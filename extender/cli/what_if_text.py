@@ -7,7 +7,7 @@ from rich.text import Text
 
 from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.model.reasons import Reason
-from extender.core.policy.provenance import HELD, LAST_VALID
+from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT
 from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange
 
 SHOWN = 20
@@ -20,6 +20,7 @@ UNKNOWN = (
 _FORCE = {
     HELD: "is invalid, and never was valid: the workload would be held on-demand",
     LAST_VALID: "is invalid: the last valid one would stay in force",
+    SPLIT_KEPT: "is wrong in a key that is no part of the split: it would be kept, and nothing moved",
 }
 
 

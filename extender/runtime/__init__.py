@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Event, Unavailable
 from extender.core.state.intake import Intake

@@ -13,7 +13,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import Self
 
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.kube.certificates import CertificateKeeper, Place, Serving
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.pki.rotation import Rules

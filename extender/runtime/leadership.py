@@ -13,7 +13,7 @@ from typing import Protocol
 
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.reasons import Reason
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.core.state.state import ClusterState
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.limits import Backoff

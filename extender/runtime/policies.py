@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from extender.core.model.eventreasons import EventReason
+from extender.core.policy.provenance import HELD, SPLIT_KEPT, standing_of_policy
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import PolicyChanged, Workloads
 from extender.core.state.outbox import Effect
 from extender.kube.occurrences import RETELL
@@ -102,13 +104,20 @@ class PolicyReports:
             taken &= self._recorder.emit(
                 Regarding.of(workload),
                 EventReason.POLICY_WARNING if problem.warning else EventReason.POLICY_INVALID,
-                "HoldOnDemand" if workload.held else "KeepPolicy",
+                _action(workload),
                 problem.text if problem.warning else f"{problem.text}; {_consequence(change)}",
             )
         return taken
 
 
+def _action(workload: Workload) -> str:
+    return {HELD: "HoldOnDemand", SPLIT_KEPT: "HoldMoves"}.get(standing_of_policy(workload), "KeepPolicy")
+
+
 def _consequence(change: PolicyChanged) -> str:
-    if change.workload.held:
+    standing = standing_of_policy(change.workload)
+    if standing == HELD:
         return "all its pods are held on-demand until then"
+    if standing == SPLIT_KEPT:
+        return "its split is kept, and none of its pods is moved until then"
     return "its last valid policy keeps applying until then"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from extender.core.placement.controller import PlacementController
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.core.scalein.controller import SeatController
 from extender.core.state.events import Event
 from extender.core.state.outbox import Effect

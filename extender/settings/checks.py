@@ -3,7 +3,7 @@
 import ipaddress
 
 from extender.core.model.errors import ConfigError
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.settings.sections import (
     ApiTlsSettings,
     DriftSettings,

@@ -11,8 +11,9 @@ import yaml
 
 from extender.core.admission.mutate import parse_taint
 from extender.core.model.errors import ConfigError
-from extender.core.policy.policy import Layer, Policy, parse_duration, parse_policy
+from extender.core.policy.policy import Layer, Policy, parse_policy
 from extender.core.policy.protection import workload_opt_out
+from extender.core.policy.values import parse_duration
 from extender.settings.checks import check_together
 from extender.settings.leaves import LEAVES, Leaf
 from extender.settings.sections import Settings

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from extender.core.admission.mutate import MutationRules, parse_taint
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.objects import EMPTY
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.core.policy.workloads import PolicyRules
 from extender.settings.load import default_annotations
 from extender.settings.sections import DriftSettings, Settings

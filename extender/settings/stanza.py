@@ -5,7 +5,7 @@ import binascii
 from urllib.parse import urlsplit
 
 from extender.core.model.errors import ConfigError
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.schedulerconfig.read import Stanza
 from extender.settings.load import split_address
 from extender.settings.sections import Settings

@@ -13,7 +13,8 @@ from extender.core.model.errors import ConfigError, WireError
 from extender.core.model.objects import Owner
 from extender.core.model.selectors import LabelSelector
 from extender.core.policy.advice import examine
-from extender.core.policy.policy import Layer, parse_duration
+from extender.core.policy.policy import Layer
+from extender.core.policy.values import parse_duration
 from extender.settings import Settings, default_annotations
 from extender.settings.rules import drift_rules, mutation_rules, rules_of
 from extender.simulate.api import PodTemplate

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.simulate.build import Built
 from extender.simulate.report import Report, report
 

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from extender.core.admission.mutate import parse_taint
 from extender.core.model.errors import ConfigError
 from extender.core.model.quantity import parse_quantity
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.simulate.faults import explained
 
 API_VERSION = "spotmix.io/v1alpha1"

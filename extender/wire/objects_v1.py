@@ -1,6 +1,6 @@
 """Decoders of list pages and watch lines to the core's objects, one per watched resource."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
+from extender.core.policy.keys import KEYS, OTHER_KEYS
+from extender.core.policy.policy import UNKNOWN_TOLD
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
 from extender.wire.budgets_volumes_v1 import (
     RawBudget,
@@ -43,6 +45,14 @@ from extender.wire.watch import Page, WatchEvent
 
 _interned: Interned[tuple[tuple[str, str], ...], Mapping[str, str]] = Interned()
 _BUILT_IN_GROUPS = ("", "apps", "batch")
+MOST_REPLICAS = 2**31 - 1
+"""What a scale subresource can say; a custom owner with a greater number means something else by it."""
+
+MOST_UNKNOWN = 2 * UNKNOWN_TOLD
+"""Unknown keys under our prefixes that are kept of an object."""
+LONGEST_VALUE = 256
+"""Characters of a value that are kept: no right one has more."""
+
 _ABOUT_OBJECTS = ("MODIFIED", "ADDED", "DELETED")
 _anything = msgspec.json.Decoder()
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
@@ -142,10 +152,23 @@ def under(prefixes: tuple[str, ...], values: dict[str, str] | None) -> Mapping[s
     """The entries whose key is under one of `prefixes` (with their slash); equal ones are one object."""
     if not values:
         return EMPTY
-    found = tuple((intern(k), intern(v)) for k, v in values.items() if k.startswith(prefixes))
+    found = tuple(_kept(prefixes, values))
     if not found:
         return EMPTY
     return _interned.get(found) or _interned.put(found, dict(found))
+
+
+def _kept(prefixes: tuple[str, ...], values: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each key of ours, and of the others a few, which are told of: whoever may write annotations may write 256 KiB."""
+    unknown = 0
+    for full, value in values.items():
+        if full.startswith(prefixes):
+            key = full.partition("/")[2]
+            unknown += key not in KEYS and key not in OTHER_KEYS
+            if unknown <= MOST_UNKNOWN or key in KEYS or key in OTHER_KEYS:
+                # Cut short it is as wrong as it was: no value of ours has that mark.
+                short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
+                yield intern(full), intern(short)
 
 
 def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
@@ -186,7 +209,7 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
 def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixes: tuple[str, ...]) -> Owner:
     meta, spec, status = raw.metadata, raw.spec, raw.status
     built_in = group_of(api_version) in _BUILT_IN_GROUPS
-    replicas = spec.replicas if type(spec.replicas) is int and spec.replicas >= 0 else None
+    replicas = spec.replicas if type(spec.replicas) is int and 0 <= spec.replicas <= MOST_REPLICAS else None
     size = job_size(spec, status) if kind == "Job" and built_in else JobSize(replicas, tail=False)
     progress = progress_of(kind if built_in else "", meta.generation, spec, status)
     return Owner(

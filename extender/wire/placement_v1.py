@@ -28,6 +28,9 @@ from spotmix.placement.v1 import placement_pb2 as pb
 E = TypeVar("E", bound=Enum)
 S = TypeVar("S", bound=Struct)
 
+INT32 = 2**31 - 1
+"""The greatest number that a field may hold."""
+
 Descriptor = Any
 """protobuf's descriptors have a class for each of its implementations."""
 
@@ -120,7 +123,11 @@ def to_message(value: Struct) -> Any:
         found = getattr(value, attribute)
         if found is not None:
             fields[name] = _to_field(found)
-    return cls(**fields)
+    try:
+        return cls(**fields)
+    except ValueError:
+        # A size on paper, or a sum of them, may be any number: one that a field cannot hold costs the others nothing.
+        return cls(**{name: _bounded(found) for name, found in fields.items()})
 
 
 def from_message(message: Message, struct: type[S]) -> S:
@@ -156,6 +163,12 @@ def _to_field(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key.value) if isinstance(key, Enum) else key: _to_field(each) for key, each in value.items()}
     return value
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _bounded(each) for key, each in value.items()}
+    return max(-INT32 - 1, min(value, INT32)) if type(value) is int else value
 
 
 def _tree(message: Message) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from extender.core.answers.replicas import Name, Replicas, Standing, name_of, st
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
-from extender.core.policy.provenance import HELD, LAST_VALID, standing_of_policy
+from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, standing_of_policy
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
@@ -57,7 +57,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
 
     Attributes:
         uid: of the object that carries the policy; of a CronJob that of one of its Jobs.
-        policy: valid, last-valid or held-on-demand, see `provenance`.
+        policy: valid, last-valid, split-kept or held-on-demand, see `provenance`.
         replicas: what its revisions want in all.
         wanted, actual: seats, and pods that hold one, by class.
         reserved: seats held for pods not seen bound yet, by class; a running service alone holds any.
@@ -260,7 +260,7 @@ def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterato
         yield Condition.FLOOR_BREACHED
     if policy == HELD:
         yield Condition.HELD_ON_DEMAND
-    if policy == LAST_VALID:
+    if policy in (LAST_VALID, SPLIT_KEPT):
         yield Condition.POLICY_INVALID
     if replicas.surplus:
         yield Condition.OFF_TARGET

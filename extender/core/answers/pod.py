@@ -24,7 +24,7 @@ from extender.core.answers.pod_parts import (
 )
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.capacity.fit import Needs
-from extender.core.drift.surplus import Sequences, drift_of
+from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView, filled_seats
 from extender.core.placement.score import score_nodes
@@ -186,7 +186,7 @@ def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -
 
 def _surplus(record: PodRecord, owner: Managed) -> Surplus | None:
     revision = record.revision
-    drift = drift_of(owner, revision, frozenset(), Sequences()) if record.counted and revision is not None else None
+    drift = drift_of(owner, revision, frozenset()) if record.counted and revision is not None else None
     for excess in drift.excess if drift is not None else ():
         if record in excess.pods:
             wanting = (excess.destination,) if excess.destination else tuple(sorted(drift.wanting if drift else ()))

@@ -9,7 +9,7 @@ from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
 from extender.core.answers.replicas import standing_of
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
-from extender.core.drift.surplus import Sequences, drift_of
+from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -114,7 +114,7 @@ def _members(state: ClusterState, workload: Workload) -> list[Workload]:
 
 def _revision_row(state: ClusterState, workload: Workload, owner: Owner, revision: Revision | None) -> RevisionRow:
     managed = Managed(workload, owner)
-    drift = drift_of(managed, revision, frozenset(), Sequences()) if revision is not None else None
+    drift = drift_of(managed, revision, frozenset()) if revision is not None else None
     above = state.workloads.owners.get(workload.uid)
     return RevisionRow(
         Subject(owner.kind, owner.namespace, owner.name, owner.uid),
@@ -164,7 +164,7 @@ class _Pods:
 
     def _surplus(self, revision: Revision) -> set[str]:
         """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
-        drift = drift_of(self.managed, revision, frozenset(), Sequences())
+        drift = drift_of(self.managed, revision, frozenset())
         return {pod.uid for each in drift.excess for pod in eviction_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:

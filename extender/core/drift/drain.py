@@ -19,7 +19,7 @@ from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, seated
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.ordinals import ordinal_of, seat_of_ordinal
-from extender.core.policy.seats import first_unfilled
+from extender.core.policy.seats import filled_up, first_unfilled
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -227,9 +227,7 @@ class _FreeSeats:
             for pod in revision.pods
         )
         self._left = max(0, (self._replicas or 0) - sum(self._held.values()))
-        on_their_way = self._left - seatless
-        for _ in range(on_their_way):
-            self.fill(first_unfilled(self._seats, self._held)[1])
+        self._held = filled_up(self._seats, self._held, self._replicas or 0, self._left - seatless)
 
     def offer(self, pod: PodRecord) -> str:
         """The class of the seat that the replacement of a pod would take, empty when none would come."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from extender.core.capacity.room import Group
 from extender.core.drift.moves import OffTarget, WorkloadRef
 from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.seats import Seats, first_unfilled
+from extender.core.policy.seats import Seats, filled_up
 from extender.core.policy.target import target_of
 from extender.core.policy.workloads import Managed, is_divided_kind
 from extender.core.state.controllers import managed_controllers
@@ -73,20 +73,6 @@ class Drift(Struct, eq=False):
         return OffTarget(self.subject, self.replicas, self.target, self.actual, self.surplus, self.missing)
 
 
-class Sequences:
-    """The classes of the first seats of each sequence, kept: most workloads share a few policies."""
-
-    def __init__(self) -> None:
-        self._known: dict[Seats, list[str]] = {}
-
-    def class_at(self, seats: Seats, seat: int) -> str:
-        """As `Seats.class_at`."""
-        known = self._known.setdefault(seats, [])
-        while len(known) < seat:
-            known.append(seats.class_at(len(known) + 1))
-        return known[seat - 1]
-
-
 def drifted(state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None) -> Iterator[Drift]:
     """The managed revisions that are off their split.
 
@@ -95,11 +81,10 @@ def drifted(state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] 
         leaving: UIDs of pods whose eviction was sent: they hold no seat any more.
         only: UIDs of the workloads to look at; None looks at all.
     """
-    sequences = Sequences()
     for revision in state.revisions.values() if only is None else _revisions(state, only):
         managed = state.workloads.resolve(revision.namespace, revision.owner)
         if isinstance(managed, Managed):
-            drift = drift_of(managed, revision, leaving, sequences)
+            drift = drift_of(managed, revision, leaving)
             if drift is not None:
                 yield drift
 
@@ -111,7 +96,7 @@ def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
             yield from (revision for _, revision in managed_controllers(state, workload) if revision is not None)
 
 
-def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences) -> Drift | None:
+def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str]) -> Drift | None:
     """How far one revision is off its split; None when it is not."""
     replicas, seats, filled = managed.revision.replicas, managed.workload.policy.seats, revision.filled
     sized = replicas is not None or is_divided_kind(managed.revision)
@@ -123,7 +108,7 @@ def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str], se
         return None
     excess: tuple[Excess, ...]
     if by_ordinal:
-        excess = tuple(_misplaced(managed, revision, leaving, sequences, replicas))
+        excess = tuple(_misplaced(managed, revision, leaving, replicas))
     elif all(count <= target.get(name, 0) for name, count in filled.items()):
         excess = ()
     else:
@@ -166,9 +151,7 @@ def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str,
             yield Excess(name, tuple(pods), len(pods) - seats)
 
 
-def _misplaced(
-    managed: Managed, revision: Revision, leaving: AbstractSet[str], sequences: Sequences, replicas: int
-) -> Iterator[Excess]:
+def _misplaced(managed: Managed, revision: Revision, leaving: AbstractSet[str], replicas: int) -> Iterator[Excess]:
     """Pods beyond the last ordinal are the controller's to remove."""
     seats = managed.workload.policy.seats
     wrong: list[tuple[int, PodRecord, str]] = []
@@ -176,7 +159,7 @@ def _misplaced(
         seat = seat_of_ordinal(managed.revision, pod.name) if pod.counted else None
         if seat is None or seat > replicas:
             continue
-        wanted = sequences.class_at(seats, seat)
+        wanted = seats.class_at(seat)
         if wanted != pod.counted and pod.uid not in leaving:
             wrong.append((seat, pod, wanted))
     # The first are often the ones that the others follow.
@@ -193,9 +176,5 @@ def _wanting(
     held = dict(seated)
     for name, count in reserved.items():
         held[name] = held.get(name, 0) + count
-    for _ in range(replicas - sum(held.values())):
-        if all(held.get(name, 0) >= count for name, count in target.items()):
-            break
-        _, name = first_unfilled(seats, held)
-        held[name] = held.get(name, 0) + 1
+    held = filled_up(seats, held, replicas, replicas - sum(held.values()))
     return {name: count - held.get(name, 0) for name, count in target.items() if count > held.get(name, 0)}

@@ -31,7 +31,10 @@ class EventReason(Enum):
         "PolicyInvalid",
         "Warning",
         "workload, pod",
-        "An annotation or label is wrong. The last valid policy keeps applying; without one pods are held on-demand.",
+        (
+            "An annotation or label is wrong. The last valid policy keeps applying; without one pods are held on-demand"
+            " or, where the key is no part of the split, keep it and are not moved."
+        ),
         "Write the value as the Event on the workload says.",
     )
     POLICY_VALID = (

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from extender.core.model.classes import SPOT
 from extender.core.model.objects import Namespace, Owner
-from extender.core.policy.policy import KEYS, Layer, Policy, Problem, find_key, parse_policy
+from extender.core.policy.keys import KEYS
+from extender.core.policy.policy import Layer, Policy, Problem, find_key, parse_policy
 from extender.core.policy.shortfall import shortfall
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import PolicyRules, Sayings, opted_in, sayings

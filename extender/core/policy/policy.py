@@ -5,48 +5,33 @@ report is complete. An invalid policy never leaves a pod unsteered: see `ParsedP
 """
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from msgspec import Struct
 
+from extender.core.policy.keys import KEYS, OTHER_KEYS, WHEN_WRONG
 from extender.core.policy.schedule import schedule_fault
 from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.values import (
+    BadValueError,
+    PoolCap,
+    one_of,
+    parse_duration,
+    parse_percentage,
+    parse_pool_cap,
+    parse_replicas,
+    parse_scheduler_name,
+)
 
 Unsatisfiable = Literal["fallback", "any", "wait"]
 Mode = Literal["enforce", "audit"]
 
 ENABLED = "enabled"
-KEYS = (
-    "spot-percentage",
-    "min-on-demand",
-    "max-spot",
-    "on-demand-base",
-    "when-unsatisfiable",
-    "fallback-after",
-    "max-per-pool",
-    "disruption-schedule",
-    "disruption-duration",
-    "timezone",
-    "max-moves-per-hour",
-    "mode",
-    "scheduler-name",
-)
-# Keys under our prefix that say something else than the policy, or that we write ourselves.
-OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
-MAX_REPLICAS = 10_000
-
-
-class PoolCap(Struct, frozen=True, gc=False):
-    """Most replicas of a workload in one spot pool: a count, or a percentage of T rounded down, at least 1."""
-
-    amount: int
-    percent: bool = False
-
-    def limit(self, replicas: int) -> int:
-        """The cap at `replicas` replicas."""
-        return max(1, replicas * self.amount // 100) if self.percent else self.amount
+UNKNOWN_TOLD = 5
+"""Unknown keys of one place that are told of; where there are more, that there are."""
+_LONGEST_KEY = 63
 
 
 class Policy(Struct, frozen=True, gc=False):
@@ -93,89 +78,26 @@ class Problem(Struct, frozen=True, gc=False):
 class ParsedPolicy(Struct, frozen=True):
     """The outcome of parsing.
 
-    `policy` is what to go by: as written when `valid`, else everything on-demand in the mode and by the scheduler that
-    were asked for.
+    `policy` is what to go by: as written, with what `WHEN_WRONG` says in place of each key that is wrong. Where
+    the split is not known for that (`splits` is false), it is everything on-demand in the mode and by the scheduler
+    asked for.
     """
 
     policy: Policy
     problems: tuple[Problem, ...] = ()
+    splits: bool = True
 
     @property
     def valid(self) -> bool:
         """Whether no key was wrong (warnings do not count)."""
         return all(problem.warning for problem in self.problems)
 
+    def also(self, problem: Problem) -> "ParsedPolicy":
+        """The same with a further problem."""
+        return ParsedPolicy(self.policy, (*self.problems, problem), self.splits)
+
 
 T = TypeVar("T")
-# At most nine digits each: a longer number is a slip, and would overflow a timer.
-_DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?")
-
-
-_SCHEDULER_NAME = re.compile(r"([A-Za-z0-9]([-_./A-Za-z0-9]{0,251}[A-Za-z0-9])?)?")
-
-
-class _BadValueError(ValueError):
-    """A value is wrong: `args` are the fault and the fix."""
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in a Go-like duration of hours, minutes and seconds: `30s`, `5m`, `1h30m`, `0`.
-
-    Raises:
-        ValueError: the text is no such duration.
-    """
-    text = text.strip()
-    if text == "0":
-        return 0.0
-    match = _DURATION.fullmatch(text)
-    if not match or not text:
-        raise _BadValueError("is not a duration", 'write hours, minutes and seconds, such as "30s", "5m" or "1h30m"')
-    hours, minutes, seconds = match.groups(default="0")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-
-
-def _whole(text: str, high: int, what: str, example: str) -> int:
-    stripped = text.strip()
-    if not (stripped.isascii() and stripped.isdigit()) or int(stripped[:9]) > high or len(stripped) > 9:
-        raise _BadValueError(f"is not {what}", f'write a whole number from 0 to {high}, such as "{example}"')
-    return int(stripped)
-
-
-def _percentage(text: str) -> int:
-    return _whole(text.strip().removesuffix("%"), 100, "a percentage", "70")
-
-
-def _replicas(text: str) -> int:
-    return _whole(text, MAX_REPLICAS, "a number of replicas", "2")
-
-
-def _pool_cap(text: str) -> PoolCap:
-    if text.strip().endswith("%"):
-        cap = PoolCap(_whole(text.strip().removesuffix("%"), 100, "a percentage", "25"), percent=True)
-    else:
-        cap = PoolCap(_replicas(text))
-    if cap.amount == 0:
-        raise _BadValueError(
-            "leaves no room in any pool", 'write at least 1 or "1%", or "max-spot: 0" for no spot at all'
-        )
-    return cap
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        value = text.strip().lower()
-        if value not in allowed:
-            raise _BadValueError("is not known", "write one of " + ", ".join(f'"{a}"' for a in allowed))
-        return value
-
-    return parse
-
-
-def _scheduler_name(text: str) -> str:
-    name = text.strip()
-    if not _SCHEDULER_NAME.fullmatch(name):
-        raise _BadValueError("is no scheduler's name and is ignored", 'write it as a profile has it, such as "spotmix"')
-    return name
 
 
 def parse_enabled(value: str) -> bool | None:
@@ -201,6 +123,7 @@ class _Reader:
         self.layers = layers
         self.prefixes = prefixes
         self.problems: list[Problem] = []
+        self.wrong: set[str] = set()
 
     def find(self, key: str) -> tuple[Layer, str, str] | None:
         return find_key(self.layers, self.prefixes, key)
@@ -212,29 +135,36 @@ class _Reader:
         layer, full, value = found
         try:
             return parse(value)
-        except _BadValueError as error:
+        except BadValueError as error:
             fault, fix = error.args
             self.problems.append(Problem(layer.source, full, value, fault, fix, warning))
+            self.wrong.add(key)
             return default
 
-    def drop(self, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
+    def drop(self, key: str, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
         layer, full, value = found
         self.problems.append(Problem(layer.source, full, value, fault, fix))
+        self.wrong.add(key)
+
+    @property
+    def splits(self) -> bool:
+        """Whether all that the split is made of is right."""
+        return not any(WHEN_WRONG[key].splits for key in self.wrong)
 
     def floor_and_base(self) -> tuple[int, int]:
         """`min-on-demand` and `on-demand-base` exclude each other; a more specific layer's one overrides the other."""
         floor, base = self.find("min-on-demand"), self.find("on-demand-base")
         if floor and base:
             if floor[0] is base[0]:
-                self.drop(base, f"and {floor[1]} exclude each other", "keep one of the two")
+                self.drop("on-demand-base", base, f"and {floor[1]} exclude each other", "keep one of the two")
                 return 0, 0
             if self.layers.index(floor[0]) < self.layers.index(base[0]):
                 base = None
             else:
                 floor = None
         return (
-            self.read("min-on-demand", _replicas, 0) if floor else 0,
-            self.read("on-demand-base", _replicas, 0) if base else 0,
+            self.read("min-on-demand", parse_replicas, 0) if floor else 0,
+            self.read("on-demand-base", parse_replicas, 0) if base else 0,
         )
 
     def window(self) -> tuple[str, float, str]:
@@ -242,41 +172,57 @@ class _Reader:
         zone = self.find("timezone")
         seconds = self.read("disruption-duration", parse_duration, 0.0)
         if schedule and not duration:
-            self.drop(schedule, "has no duration", 'add disruption-duration, such as "2h"')
+            self.drop("disruption-schedule", schedule, "has no duration", 'add disruption-duration, such as "2h"')
         if duration and not schedule:
             self.drop(
-                duration,
-                "has no schedule",
-                'add disruption-schedule, such as "0 2 * * *"',
+                "disruption-duration", duration, "has no schedule", 'add disruption-schedule, such as "0 2 * * *"'
             )
         cron, name = (schedule[2].strip() if schedule else ""), (zone[2].strip() if zone else "UTC")
-        if schedule or zone:
-            fault = schedule_fault(cron if schedule else "* * * * *", name)
-            if fault:
-                culprit = zone if zone and "time zone" in fault else schedule or zone
-                if culprit:
-                    fix = (
-                        'write an IANA name, such as "Europe/Berlin"'
-                        if culprit is zone
-                        else 'write five cron fields, such as "0 2 * * 1-5"'
-                    )
-                    self.drop(culprit, fault, fix)
+        fault = schedule_fault(cron if schedule else "* * * * *", name)
+        if fault and zone and "time zone" in fault:
+            self.drop("timezone", zone, fault, 'write an IANA name, such as "Europe/Berlin"')
+        elif fault and schedule:
+            self.drop("disruption-schedule", schedule, fault, 'write five cron fields, such as "0 2 * * 1-5"')
+        if self.wrong & {"disruption-schedule", "disruption-duration", "timezone"}:
+            # Nothing can be reckoned with it; nothing is moved while a key is wrong.
+            return "", 0.0, "UTC"
         return cron, seconds, name
 
     def unknown_keys(self) -> None:
-        own = self.prefixes[0] + "/"
-        known = (*KEYS, *OTHER_KEYS)
         for layer in self.layers:
-            for full, value in layer.annotations.items():
-                key = full.removeprefix(own)
-                if full.startswith(own) and key not in known:
-                    near = difflib.get_close_matches(key, KEYS, 1)
-                    fix = f"did you mean {own}{near[0]}?" if near else "known keys are " + ", ".join(KEYS)
-                    self.problems.append(Problem(layer.source, full, value, "is not a key", fix, warning=True))
-                elif full == own + ENABLED:
-                    self.problems.append(
-                        Problem(layer.source, full, value, "is an annotation", "write it as a label", warning=True)
-                    )
+            unknown = self._unknown(layer)
+            self.problems += unknown[:UNKNOWN_TOLD]
+            if len(unknown) > UNKNOWN_TOLD:
+                last = unknown[-1]
+                fault = "is not a key, nor are others there"
+                self.problems.append(Problem(layer.source, last.key, last.value, fault, _KNOWN, warning=True))
+
+    def _unknown(self, layer: Layer) -> list[Problem]:
+        """What is no key of ours, and a few of those at most: there may be ten thousand."""
+        own = self.prefixes[0] + "/"
+        found: list[Problem] = []
+        for full, value in layer.annotations.items():
+            key = full.removeprefix(own)
+            if full == own + ENABLED:
+                fault, fix = "is an annotation", "write it as a label"
+            elif full.startswith(own) and key not in KEYS and key not in OTHER_KEYS:
+                near = _nearest(key)
+                fault, fix = "is not a key", f"did you mean {own}{near}?" if near else _KNOWN
+            else:
+                continue
+            found.append(Problem(layer.source, full, value, fault, fix, warning=True))
+            if len(found) > UNKNOWN_TOLD:
+                break
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _nearest(key: str) -> str:
+    """The key that was meant, or an empty text. It takes long to find, and many workloads may share a Namespace's."""
+    return next(iter(difflib.get_close_matches(key, KEYS, 1)), "") if len(key) <= _LONGEST_KEY else ""
+
+
+_KNOWN = "known keys are " + ", ".join(KEYS)
 
 
 def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
@@ -288,33 +234,35 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
             are unknown keys reported.
     """
     reader = _Reader(layers, prefixes)
-    percentage = reader.read("spot-percentage", _percentage, 0)
-    cap = reader.read("max-spot", _replicas, -1)
+    percentage = reader.read("spot-percentage", parse_percentage, 0)
+    cap = reader.read("max-spot", parse_replicas, -1)
     floor, base = reader.floor_and_base()
-    unsatisfiable = reader.read("when-unsatisfiable", _one_of("fallback", "any", "wait"), "fallback")
+    unsatisfiable = reader.read("when-unsatisfiable", one_of("fallback", "any", "wait"), "fallback")
     after = reader.read("fallback-after", parse_duration, 0.0)
-    pool_cap = reader.read("max-per-pool", _pool_cap, None)
+    pool_cap = reader.read("max-per-pool", parse_pool_cap, None)
     schedule, duration, zone = reader.window()
-    moves = reader.read("max-moves-per-hour", _replicas, 6)
-    mode = reader.read("mode", _one_of("enforce", "audit"), "enforce")
+    moves = reader.read("max-moves-per-hour", parse_replicas, 6)
+    mode = reader.read("mode", one_of("enforce", "audit"), "enforce")
     # Nothing else is wrong with a policy whose pods keep the scheduler they have.
-    scheduler = reader.read("scheduler-name", _scheduler_name, None, warning=True)
+    scheduler = reader.read("scheduler-name", parse_scheduler_name, None, warning=True)
     reader.unknown_keys()
-    problems = tuple(reader.problems)
-    if any(not p.warning for p in problems):
-        return ParsedPolicy(Policy(mode="audit" if mode == "audit" else "enforce", scheduler_name=scheduler), problems)
-    return ParsedPolicy(
-        Policy(
-            seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
-            when_unsatisfiable=unsatisfiable,  # type: ignore[arg-type]  # _one_of allows these three only
-            fallback_after=after,
-            max_per_pool=pool_cap,
-            disruption_schedule=schedule,
-            disruption_duration=duration,
-            timezone=zone,
-            max_moves_per_hour=moves,
-            mode="audit" if mode == "audit" else "enforce",
-            scheduler_name=scheduler,
-        ),
-        problems,
+    if not reader.splits:
+        return ParsedPolicy(on_demand(mode, scheduler), tuple(reader.problems), splits=False)
+    policy = Policy(
+        seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
+        when_unsatisfiable=unsatisfiable,  # type: ignore[arg-type]  # one_of allows these three only
+        fallback_after=after,
+        max_per_pool=pool_cap,
+        disruption_schedule=schedule,
+        disruption_duration=duration,
+        timezone=zone,
+        max_moves_per_hour=0 if "max-moves-per-hour" in reader.wrong else moves,
+        mode="audit" if mode == "audit" else "enforce",
+        scheduler_name=scheduler,
     )
+    return ParsedPolicy(policy, tuple(reader.problems))
+
+
+def on_demand(mode: str, scheduler_name: str | None) -> Policy:
+    """Everything on-demand, in a mode and by a scheduler."""
+    return Policy(mode="audit" if mode == "audit" else "enforce", scheduler_name=scheduler_name)

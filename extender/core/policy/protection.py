@@ -6,7 +6,8 @@ A value that cannot be read protects: whoever wrote it meant something.
 from collections.abc import Iterable, Sequence
 
 from extender.core.model.objects import OptOut, Protection
-from extender.core.policy.policy import Layer, Problem, find_key, parse_duration
+from extender.core.policy.policy import Layer, Problem, find_key
+from extender.core.policy.values import parse_duration
 
 DO_NOT_DISRUPT = "do-not-disrupt"
 """Our key: true, false, or for how long after a pod's creation."""

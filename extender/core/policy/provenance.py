@@ -5,7 +5,8 @@ from msgspec import Struct
 from extender.core.model.objects import Owner, OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
-from extender.core.policy.policy import KEYS, Policy, Problem, find_key
+from extender.core.policy.keys import KEYS
+from extender.core.policy.policy import Policy, Problem, find_key
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is_unread, opted_in
@@ -13,8 +14,9 @@ from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is
 DEFAULT = "default"
 """The source of a key that nobody wrote."""
 
-VALID, LAST_VALID, HELD = "valid", "last-valid", "held-on-demand"
-"""What is in force: the policy as written; the last that was valid; everything on-demand."""
+VALID, LAST_VALID, SPLIT_KEPT, HELD = "valid", "last-valid", "split-kept", "held-on-demand"
+"""What is in force: the policy as written; the last that was valid; what is right of it, and nothing is moved;
+everything on-demand."""
 
 
 class Setting(Struct, frozen=True, gc=False, rename="camel"):
@@ -44,26 +46,29 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
     owner = workloads.owners.get(workload.uid)
     layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
     layers.append(workloads.default_layer)
+    standing = standing_of_policy(workload)
+    wrong = {problem.key for problem in workload.parsed.problems if not problem.warning}
     settings = []
     for key in KEYS:
         found = find_key(layers, workloads.rules.prefixes, key)
         if found is None:
             settings.append(Setting(key, values[key], DEFAULT))
             continue
-        layer, _, written = found
+        layer, full, written = found
         # Of these two only one can be in force.
         excluded = key in ("min-on-demand", "on-demand-base") and written.strip() != values[key]
-        settings.append(
-            Setting(key, values[key], layer.source, written, applied=workload.parsed.valid and not excluded)
-        )
+        in_force = full not in wrong if standing in (VALID, SPLIT_KEPT) else False
+        settings.append(Setting(key, values[key], layer.source, written, applied=in_force and not excluded))
     return tuple(settings)
 
 
 def standing_of_policy(workload: Workload) -> str:
-    """VALID, LAST_VALID or HELD."""
+    """VALID, LAST_VALID, SPLIT_KEPT or HELD."""
     if workload.parsed.valid:
         return VALID
-    return HELD if workload.held else LAST_VALID
+    if workload.last_valid is not None:
+        return LAST_VALID
+    return HELD if workload.held else SPLIT_KEPT
 
 
 def _values(policy: Policy) -> dict[str, str]:

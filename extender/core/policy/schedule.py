@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
+LONGEST = 256
+"""Characters of a cron expression: what is longer takes long to read."""
+
 # Policies that differ in their windows: beyond that the oldest is worked out anew.
 _WINDOWS = 4096
 
@@ -17,6 +20,8 @@ def schedule_fault(cron: str, timezone: str) -> str:
         ZoneInfo(timezone)
     except (ValueError, OSError, KeyError):
         return "names no known time zone"
+    if len(cron) > LONGEST:
+        return f"is not a cron expression of at most {LONGEST} characters"
     if len(cron.split()) != 5:
         return "is not a cron expression of five fields"
     try:

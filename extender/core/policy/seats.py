@@ -188,3 +188,24 @@ def first_unfilled(seats: Seats, filled: Mapping[str, int]) -> tuple[int, str]:
     if best is None:  # every class is capped for ever, which no policy can say
         return sum(filled.values()) + 1, seats.classes[0]
     return best
+
+
+def filled_up(seats: Seats, filled: Mapping[str, int], replicas: int, more: int) -> dict[str, int]:
+    """`filled`, once `more` pods have taken the first free ones of `replicas` seats.
+
+    Told by the seats that stay free, which are the last: these are about as many as there are pods, while a workload
+    may be of any size on paper.
+    """
+    if more <= 0:
+        return dict(filled)
+    free = {name: count - filled.get(name, 0) for name, count in seats.target(replicas).items()}
+    free = {name: count for name, count in free.items() if count > 0}
+    rest = dict.fromkeys(free, 0)
+    left, seat = sum(free.values()) - more, replicas
+    while left > 0:
+        name = seats.class_at(seat)
+        seat -= 1
+        if rest.get(name, 0) < free.get(name, 0):
+            rest[name] += 1
+            left -= 1
+    return {**filled, **{name: filled.get(name, 0) + free[name] - rest[name] for name in free}}

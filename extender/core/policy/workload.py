@@ -24,12 +24,12 @@ class Workload(Struct, eq=False):
 
     @property
     def policy(self) -> Policy:
-        """The policy in force: as written, else the last valid one, else everything on-demand."""
+        """The policy in force: as written, else the last valid one, else what `ParsedPolicy.policy` says."""
         if not self.parsed.valid and self.last_valid is not None:
             return self.last_valid
         return self.parsed.policy
 
     @property
     def held(self) -> bool:
-        """Whether the workload is held on-demand because its policy is invalid and never was valid."""
-        return not self.parsed.valid and self.last_valid is None
+        """Whether the workload is held on-demand: its split cannot be read, and its policy never was valid."""
+        return not self.parsed.splits and self.last_valid is None

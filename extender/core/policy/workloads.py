@@ -10,8 +10,8 @@ from extender.core.policy.policy import (
     ENABLED,
     Layer,
     ParsedPolicy,
-    Policy,
     Problem,
+    on_demand,
     parse_enabled,
     parse_policy,
 )
@@ -344,13 +344,13 @@ class Workloads:
         written = [*(layer for layer, _ in layers), self.default_layer]
         parsed = parse_policy(written, self.rules.prefixes)
         if problem is not None:
-            held = Policy(mode=parsed.policy.mode, scheduler_name=parsed.policy.scheduler_name)
-            parsed = ParsedPolicy(held, (problem, *parsed.problems))
+            held = on_demand(parsed.policy.mode, parsed.policy.scheduler_name)
+            parsed = ParsedPolicy(held, (problem, *parsed.problems), splits=False)
         opt_out, unclear = workload_opt_out(written, self.rules.prefixes)
         if unclear is not None:
-            parsed = ParsedPolicy(parsed.policy, (*parsed.problems, unclear))
+            parsed = parsed.also(unclear)
         if is_unread(owner):
-            parsed = ParsedPolicy(parsed.policy, (*parsed.problems, self._unread(owner)))
+            parsed = parsed.also(self._unread(owner))
         workload = Workload(owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, parsed)
         workload.opt_out = opt_out
         if parsed.valid:

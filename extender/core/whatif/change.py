@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from extender.core.answers.plan import WorkloadName
 from extender.core.model.errors import ChangeError, NotFoundError
 from extender.core.model.objects import Owner
-from extender.core.policy.policy import ENABLED, KEYS, MAX_REPLICAS, Policy, Problem
+from extender.core.policy.keys import KEYS
+from extender.core.policy.policy import ENABLED, Policy, Problem
 from extender.core.policy.provenance import why_unmanaged
+from extender.core.policy.values import MAX_REPLICAS
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads
 from extender.core.state.controllers import OwnerPods, controllers_of

@@ -13,7 +13,7 @@ from extender.core.drift.guards import Case, policy_fault, protected, runs_to_co
 from extender.core.drift.ledger import Availability
 from extender.core.drift.plan import destinations
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, Excess, Sequences, drift_of
+from extender.core.drift.surplus import Drift, Excess, drift_of
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -46,7 +46,6 @@ class Outlooks:
 
     def __init__(self, room: Room, rules: DriftRules, now: float, prices: Mapping[str, float]) -> None:
         self._room, self._rules, self._now, self._prices = room, rules, now, prices
-        self._sequences = Sequences()
         self._moved: dict[str, NodeRecord] = {}
 
     def of(self, futures: Mapping[str, Sequence[FutureRevision]]) -> Generator[None, None, dict[str, Outlook]]:
@@ -71,7 +70,7 @@ class Outlooks:
             if workload is None:
                 continue
             managed = Managed(workload, future.controller.owner)
-            drift = drift_of(managed, future.revision, frozenset(), self._sequences)
+            drift = drift_of(managed, future.revision, frozenset())
             if drift is not None:
                 yield future, drift
 

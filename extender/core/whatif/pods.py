@@ -5,6 +5,7 @@ Nothing here is placed: see `placing`. The state is read alone.
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.policy import Policy
+from extender.core.policy.values import MAX_REPLICAS
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
@@ -164,10 +166,11 @@ class PodForecast:
         if owner.kind == "StatefulSet":
             taken = {ordinal_of(pod.name) for pod in live}
             ordinals = range(owner.first_ordinal, owner.first_ordinal + future.size)
-            names = [f"{owner.name}-{ordinal}" for ordinal in ordinals if ordinal not in taken]
+            names = (f"{owner.name}-{ordinal}" for ordinal in ordinals if ordinal not in taken)
         else:
-            names = [f"{owner.name}-{number}" for number in range(missing)]
-        for name in names:
+            names = (f"{owner.name}-{number}" for number in range(missing))
+        # A workload may be of any size on paper.
+        for name in islice(names, MAX_REPLICAS):
             yield self._new(like, name, f"{owner.uid}/{name}")
 
     def _like(self, controller: SupposedController, controllers: Sequence[SupposedController]) -> PodRecord:

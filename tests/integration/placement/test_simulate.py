@@ -7,7 +7,7 @@ import pytest
 from support.cluster import Cluster, pod_template, policy
 from support.stage import Stage
 
-from extender.core.policy.policy import parse_duration
+from extender.core.policy.values import parse_duration
 from extender.kube.client import ApiClient
 from extender.settings import Settings
 from extender.simulate.build import Built, build

@@ -9,8 +9,9 @@ import pytest
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Node, Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
-from extender.core.policy.policy import Policy, PoolCap
+from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.values import PoolCap
 from extender.sandbox.demo import samples
 from extender.sandbox.demo.acts import Settling, filter_words, summary_table
 from extender.sandbox.demo.facts import (

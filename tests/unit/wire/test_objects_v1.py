@@ -492,3 +492,17 @@ def test_bad_pages_name_the_resource() -> None:
     bad = {"metadata": META, "status": {"allocatable": {"cpu": "much"}}}
     with pytest.raises(WireError, match="list of nodes does not decode: 'much' is not a resource quantity"):
         decoder.page(json.dumps({"metadata": {}, "items": [bad]}).encode())
+
+
+def test_of_anybodys_text_no_more_is_kept_than_is_told_of() -> None:
+    many = {f"spotmix.io/key-{n}": "x" for n in range(10_000)}
+    said = {**many, "spotmix.io/spot-percentage": "70", "spotmix.io/disruption-schedule": "1," * 60_000, "a/b": "c"}
+    kept = owner("deployments.apps", metadata={**META, "annotations": said}).annotations
+    assert len(kept) == 12
+    assert kept["spotmix.io/spot-percentage"] == "70"
+    assert kept["spotmix.io/disruption-schedule"] == "1," * 128 + "…"
+
+
+@pytest.mark.parametrize(("written", "size"), [(2**31 - 1, 2**31 - 1), (2**31, None), (2**63, None), (-1, None)])
+def test_a_size_that_no_scale_can_say_is_none(written: int, size: int | None) -> None:
+    assert owner("rollouts.argoproj.io", spec={"replicas": written}).replicas == size

@@ -149,3 +149,10 @@ def test_numbers() -> None:
     assert number_of(None) == 0
     assert number_of(Reason.SEAT) == pb.REASON_SEAT
     assert all(isinstance(member, Enum) and number > 0 for member, number in NUMBERS.items())
+
+
+def test_a_sum_that_a_field_cannot_hold_costs_the_others_nothing() -> None:
+    totals = Totals(2, 0, {}, 2**33, {"spot": 2**33, "on-demand": 1}, {}, 0, 2**33, 0, 0, {})
+    message = to_message(totals)
+    assert (message.workloads, message.replicas, message.missing) == (2, 2**31 - 1, 2**31 - 1)
+    assert dict(message.wanted) == {"spot": 2**31 - 1, "on-demand": 1}

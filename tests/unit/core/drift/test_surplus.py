@@ -275,3 +275,12 @@ def test_pods_that_nobody_manages_are_not_looked_at(world: DriftWorld) -> None:
     world.pods(plain, 4, "spot-0")
     assert {stay.workload.name for stay in world.plan().stays} == {"plain"}
     assert not world.plan().moves
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_size_on_paper_takes_no_longer_than_its_pods(world: DriftWorld, kind: str) -> None:
+    paper = 2**31 - 1
+    owner = make_owner(kind, "vast", paper, labels=ENABLED, annotations=keys(spot_percentage=0))
+    world.up(owner, make_pod("vast-2000000000", owner.ref, "spot-0"), make_pod("vast-0", owner.ref, "on-demand-0"))
+    (off,) = world.plan().off_target
+    assert (off.surplus, off.missing) == (1, paper - 2)

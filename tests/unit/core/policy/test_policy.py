@@ -1,5 +1,6 @@
 """How annotations become a policy, and what is said of values that cannot be read."""
 
+import difflib
 from typing import Any
 
 import pytest
@@ -8,18 +9,11 @@ from hypothesis import strategies as st
 from support.doubles import keys
 from support.rare import Met
 
-from extender.core.policy.policy import (
-    KEYS,
-    Layer,
-    ParsedPolicy,
-    Policy,
-    PoolCap,
-    Problem,
-    parse_duration,
-    parse_enabled,
-    parse_policy,
-)
+from extender.core.policy.keys import KEYS
+from extender.core.policy.policy import Layer, ParsedPolicy, Policy, Problem, parse_enabled, parse_policy
+from extender.core.policy.schedule import window_open
 from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.values import PoolCap, parse_duration
 
 PREFIXES = ("spotmix.io", "spotalis.io")
 
@@ -130,6 +124,72 @@ def test_an_invalid_policy_is_all_on_demand_in_the_mode_asked_for() -> None:
     parsed = parse(keys(spot_percentage="x", when_unsatisfiable="wait", mode="audit"))
     assert not parsed.valid
     assert parsed.policy == Policy(mode="audit")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "read_as"),
+    [
+        (keys(disruption_schedule="0 0 * * sat-sun", disruption_duration="2h"), Policy(TwoClassSeats(50, 1))),
+        (keys(disruption_schedule="0 0 * * *", disruption_duration="99999999h"), Policy(TwoClassSeats(50, 1))),
+        (keys(disruption_schedule="0 0 * * *", disruption_duration="weekend"), Policy(TwoClassSeats(50, 1))),
+        (keys(disruption_schedule="0 0 * * *"), Policy(TwoClassSeats(50, 1))),
+        (keys(timezone="Mars/Olympus"), Policy(TwoClassSeats(50, 1))),
+        (keys(max_moves_per_hour="some"), Policy(TwoClassSeats(50, 1), max_moves_per_hour=0)),
+        (keys(when_unsatisfiable="never"), Policy(TwoClassSeats(50, 1))),
+        (keys(fallback_after="999999999h"), Policy(TwoClassSeats(50, 1))),
+        # Without these there is no split.
+        (keys(min_on_demand="x"), Policy()),
+        (keys(max_spot="-1"), Policy()),
+        (keys(max_per_pool="0"), Policy()),
+        (keys(mode="?"), Policy()),
+    ],
+)
+def test_a_slip_in_one_key_costs_no_other_its_meaning(wrong: dict[str, str], read_as: Policy) -> None:
+    parsed = parse({**keys(spot_percentage=50, min_on_demand=1), **wrong})
+    assert not parsed.valid
+    assert parsed.policy == read_as
+    assert parsed.splits == (read_as != Policy())
+
+
+@pytest.mark.parametrize("text", ["87601h", "99999999h", "999999999h", "999999999m", "999999999s"])
+def test_durations_that_times_cannot_be_reckoned_with_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than ten years"):
+        parse_duration(text)
+
+
+@given(
+    st.text(alphabet="0123456789*/,-# LWsunmo", max_size=12),
+    st.text(alphabet="0123456789hms.", max_size=12),
+    st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia", "America/Sao_Paulo", "../UTC", "", "Europe"]),
+    st.sampled_from([0.0, 1.7e9, 4.1e9]),
+)
+def test_a_window_that_is_taken_can_be_reckoned_with(cron: str, duration: str, zone: str, now: float) -> None:
+    for schedule in (cron, f"0 0 {cron} * *", "0 0 29 2 *"):
+        annotations = keys(disruption_schedule=schedule, disruption_duration=duration, timezone=zone)
+        policy = parse(annotations).policy
+        window_open(policy.disruption_schedule, policy.disruption_duration, policy.timezone, now)
+
+
+def test_of_ten_thousand_unknown_keys_a_few_are_told() -> None:
+    many = {f"spotmix.io/a-key-of-no-meaning-{n:05}": "x" for n in range(10_000)}
+    parsed = parse({**many, **keys(spot_percentage=60)}, many)
+    assert parsed.policy.seats.percentage == 60
+    assert [p.fault for p in parsed.problems] == ["is not a key"] * 5 + ["is not a key, nor are others there"] + [
+        "is not a key"
+    ] * 5 + ["is not a key, nor are others there"]
+
+
+def test_what_a_key_was_meant_to_be_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def find(key: str, _known: Any, _count: int) -> list[str]:
+        asked.append(key)
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", find)
+    for _ in range(100):
+        parse({f"spotmix.io/a-slip-that-many-share-{n}": "x" for n in range(1000)})
+    assert len(asked) <= 6
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.policy.seats import ApportionedSeats, ClassShare, Seats, TwoClassSeats, first_unfilled
+from extender.core.policy.seats import ApportionedSeats, ClassShare, Seats, TwoClassSeats, filled_up, first_unfilled
 
 REPLICAS = st.integers(0, 300)
 SMALL = st.integers(0, 40)
@@ -144,3 +144,22 @@ def test_when_all_weighted_classes_are_full_an_open_one_takes_the_rest() -> None
     seats = ApportionedSeats((ClassShare("spot", 1, cap=2), ClassShare("on-demand", 0)))
     assert seats.target(5) == {"spot": 2, "on-demand": 3}
     assert seats.seat_of("on-demand", 1) == 3
+
+
+@given(st.one_of(two_class(), apportioned()), SMALL, st.data())
+def test_filling_up_fills_the_first_free_seats_one_by_one(seats: Seats, replicas: int, data: st.DataObject) -> None:
+    filled = {name: data.draw(SMALL) for name in seats.classes}
+    more = data.draw(st.integers(-3, max(0, replicas - sum(filled.values()))))
+    wanted = dict(filled)
+    for _ in range(more):
+        wanted[first_unfilled(seats, wanted)[1]] += 1
+    assert filled_up(seats, filled, replicas, more) == wanted
+
+
+def test_a_size_of_any_number_is_filled_up_by_its_pods_alone() -> None:
+    many = 10**18
+    held = {"spot": 3, "on-demand": many // 2 + 2}
+    assert filled_up(TwoClassSeats(50), held, many, many - sum(held.values())) == {
+        "spot": many // 2 - 2,
+        "on-demand": many // 2 + 2,
+    }

@@ -1,0 +1,46 @@
+"""The keys of a policy, and what each is read as while its value is wrong.
+
+A slip in one key costs no other key its meaning. It costs its own in the way that hurts least: what a workload may not
+have of spot is never guessed, and nobody who cannot say when pods may be moved has any moved.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+ALL_ON_DEMAND = "all replicas are on-demand"
+"""What a wrong key is read as without which there is no telling what of a workload may be lost."""
+
+
+class Reading(Struct, frozen=True):
+    """What a key is read as while its value is wrong (`text`, in Markdown), and whether pods are moved then."""
+
+    text: str
+    moves: bool = False
+
+    @property
+    def splits(self) -> bool:
+        """Whether there is no split without it."""
+        return self.text == ALL_ON_DEMAND
+
+
+WHEN_WRONG: Mapping[str, Reading] = {
+    "spot-percentage": Reading(ALL_ON_DEMAND),
+    "min-on-demand": Reading(ALL_ON_DEMAND),
+    "max-spot": Reading(ALL_ON_DEMAND),
+    "on-demand-base": Reading(ALL_ON_DEMAND),
+    "when-unsatisfiable": Reading("`fallback`"),
+    "fallback-after": Reading("`0s`"),
+    "max-per-pool": Reading(ALL_ON_DEMAND),
+    "disruption-schedule": Reading("no window is open"),
+    "disruption-duration": Reading("no window is open"),
+    "timezone": Reading("no window is open"),
+    "max-moves-per-hour": Reading("`0`"),
+    "mode": Reading(ALL_ON_DEMAND),
+    "scheduler-name": Reading("nobody wrote it", moves=True),
+}
+
+KEYS = tuple(WHEN_WRONG)
+
+OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
+"""Keys under our prefix that say something else than the policy, or that we write ourselves."""
