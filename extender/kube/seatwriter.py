@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from extender.core.model.objects import PodId
-from extender.core.scalein.controller import SeatController, WriteCosts
+from extender.core.policy.workload import Workload
+from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
 from extender.kube.foreigncosts import ForeignCosts
 
 
@@ -24,6 +25,7 @@ class SeatWriter:
         seats: says what is to be written.
         queue: sends the patches.
         foreign: tells of costs that are not ours.
+        faulty: tells of a workload, and what it met.
         clock: seconds, of the clock of `seats`.
     """
 
@@ -32,15 +34,20 @@ class SeatWriter:
         seats: SeatController,
         queue: CostQueue,
         foreign: ForeignCosts,
+        faulty: Callable[[Workload, str], None] = lambda _workload, _error: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._seats = seats
         self._queue = queue
         self._foreign = foreign
+        self._faulty = faulty
         self._clock = clock
 
-    def perform(self, action: WriteCosts) -> None:
-        """Hand the costs of a revision to the queue."""
+    def perform(self, action: WriteCosts | Unseated) -> None:
+        """Hand the costs of a revision to the queue, or tell why there are none."""
+        if isinstance(action, Unseated):
+            self._faulty(action.workload, action.error)
+            return
         if action.workload is not None and action.foreign:
             self._foreign.seen(action.workload, action.foreign)
         taken = all(self._queue.set_deletion_cost(pod, cost) for pod, cost in action.costs)

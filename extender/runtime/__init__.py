@@ -9,6 +9,7 @@ from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.values import parse_duration
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Event, Unavailable
 from extender.core.state.intake import Intake
@@ -16,6 +17,7 @@ from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed, FeedOptions
+from extender.kube.regarding import Regarding
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
@@ -30,6 +32,7 @@ from extender.runtime.leadership import Leadership
 from extender.runtime.listeners import Listeners
 from extender.runtime.placement import PlacementReports
 from extender.runtime.policies import PolicyReports
+from extender.runtime.pulse import Pulse
 from extender.runtime.reach import ReachReports
 from extender.runtime.scrape import Scrapes
 from extender.runtime.sources import sources
@@ -115,7 +118,7 @@ class Runtime:
             settings.drift,
             self.state,
             Context(api, pods.one, self.feed.health, self._decides, self._report),
-            Channels(recorder, self.metrics.drift, tracer),
+            Channels(recorder, self.metrics.drift, tracer, self._writers.faults),
         )
         self._shared = SharedAnswers(
             sources(
@@ -131,8 +134,11 @@ class Runtime:
         self._api = GrpcApi(settings.api, self._access)
         if self._api.tls is not None:
             self._certificates.follow("api", self._api.tls)
+        self._pulse = Pulse(self._report)
         self._tasks: list[asyncio.Task[None]] = []
-        self._scrapes = Scrapes(self.state, self.metrics, self._readings, settings.metrics.workload_series)
+        self._scrapes = Scrapes(
+            self.state, self.metrics, self._readings, settings.metrics.workload_series, self._uncounted
+        )
 
     def _sink(self, event: Event) -> None:
         self._intake.take(event, time.time())
@@ -147,11 +153,14 @@ class Runtime:
             return False
         return self.feed.blind(self.state.workloads.kinds_behind(owner), self._stale_after)
 
+    def _uncounted(self, workload: Workload, error: str) -> None:
+        self._writers.faults.met("count", Regarding.of(workload), error)
+
     def _decides(self) -> bool:
         return self.leadership.decides
 
     def _readings(self) -> Iterator[Reading]:
-        yield from process_readings(self.leadership.leads, self._certificates.ends())
+        yield from process_readings(self.leadership.leads, self._certificates.ends(), self._pulse.longest())
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state)
         yield from api_readings(self._api.watches)
@@ -197,7 +206,7 @@ class Runtime:
             Decisions(
                 self.metrics,
                 self.decisions,
-                PlacementReports(self.state, self._writers.recorder),
+                PlacementReports(self.state, self._writers.recorder, self._writers.faults),
                 self._writers.wakes.hasten,
                 time.time,
                 logged=settings.log.level == "debug",
@@ -214,6 +223,7 @@ class Runtime:
         self._writers.start()
         self.leadership.start()
         self._tasks = [
+            asyncio.create_task(self._pulse.run(), name="pulse"),
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._reload_certificates(), name="certificates"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),

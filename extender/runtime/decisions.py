@@ -6,6 +6,7 @@ from extender.core.answers.decisions import DecisionLog
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import Preference
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
 from extender.runtime.placement import PlacementReports
 from extender.runtime.tracing import of_decision, of_pod
 from extender.telemetry.logs import logger
@@ -80,6 +81,10 @@ class Decisions:
         self._metrics.decided(verb, "refused", "", reason)
         if self._traced:
             self._tracer.current().note({**of_pod(pod, None), REASON: str(reason)})
+
+    def broke(self, pod: PodView, workload: Workload, error: Exception) -> None:
+        """See `servers.extender.DecisionObserver`."""
+        self._placement.broke(pod, workload, error)
 
     def failed(self, verb: str, text: str) -> None:
         """See `servers.extender.DecisionObserver`."""

@@ -24,15 +24,17 @@ _COUNTS = (
 _NODE_SUMS = (families.ALLOCATABLE_CPU, families.REQUESTED_CPU, families.ALLOCATABLE_MEMORY, families.REQUESTED_MEMORY)
 
 
-def process_readings(leads: bool, certificates: Mapping[str, float | None]) -> Iterator[Reading]:
+def process_readings(leads: bool, certificates: Mapping[str, float | None], longest: float = 0.0) -> Iterator[Reading]:
     """Of the process.
 
     Args:
         leads: whether this replica leads.
         certificates: when each serving certificate ends, in seconds since the epoch.
+        longest: how long one step of work has held up the event loop of late, in seconds.
     """
     yield Reading(families.BUILD_INFO, {(__version__, platform.python_version()): 1})
     yield Reading(families.LEADER, {(): leads})
+    yield Reading(families.LOOP_HELD_UP, {(): longest})
     ends: Values = {(name,): end for name, end in certificates.items() if end is not None}
     yield Reading(families.CERTIFICATE_EXPIRY, ends)
 

@@ -15,6 +15,7 @@ from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
+from extender.runtime.workloadfaults import WorkloadFaults
 
 
 class _Told(Struct, frozen=True, gc=False):
@@ -32,11 +33,13 @@ class PlacementReports:
     Args:
         state: the cluster.
         recorder: posts Events.
+        faults: tells of faults that one workload met.
     """
 
-    def __init__(self, state: ClusterState, recorder: EventRecorder) -> None:
+    def __init__(self, state: ClusterState, recorder: EventRecorder, faults: WorkloadFaults | None = None) -> None:
         self._state = state
         self._recorder = recorder
+        self._faults = faults
 
     def knows(self, pod: PodView) -> bool:
         """Whether there is such a pod, and it waits for a node: of others nothing is told."""
@@ -53,6 +56,12 @@ class PlacementReports:
         if told.workload:
             self._recorder.emit(on_workload, told.reason, told.action, told.workload, same="", related=on_pod)
         self._recorder.emit(on_pod, told.reason, told.action, told.pod, same="", related=on_workload)
+
+    def broke(self, pod: PodView, workload: Workload, error: Exception) -> None:
+        """A decision on a pod met a fault of our own."""
+        if self._faults is not None:
+            self._faults.met("decision", Regarding.of(workload), repr(error))
+            self._faults.tell("decision", Regarding.pod(PodId(pod.namespace, pod.name, pod.uid)), repr(error))
 
     def _told(self, workload: Workload, decision: Decision) -> _Told | None:
         policy, wanted, given = workload.policy, decision.wanted, decision.capacity_class

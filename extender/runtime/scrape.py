@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from typing import TypeVar
 
 from extender.core.answers.replicas import Name, Standing, name_of, standing_of
+from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading, Readings
@@ -28,15 +29,22 @@ class Scrapes:
         metrics: what was counted.
         read: reads all that is not about workloads.
         limit: most workloads that have series of their own.
+        faulty: is told of a workload that cannot be counted, and why.
     """
 
     def __init__(
-        self, state: ClusterState, metrics: Metrics, read: Callable[[], Iterable[Reading]], limit: int
+        self,
+        state: ClusterState,
+        metrics: Metrics,
+        read: Callable[[], Iterable[Reading]],
+        limit: int,
+        faulty: Callable[[Workload, str], None] = lambda _workload, _error: None,
     ) -> None:
         self._state = state
         self._metrics = metrics
         self._read = read
         self._limit = limit
+        self._faulty = faulty
         self._sums = Sums()
         metrics.registry.register(Readings(self._readings))
 
@@ -50,7 +58,7 @@ class Scrapes:
                 sums.invalid += 1
                 name = name_of(self._state, workload)
                 wrong += ((name, problem.key) for problem in workload.parsed.problems if not problem.warning)
-            standing = standing_of(self._state, workload)
+            standing = self._standing_of(workload)
             if standing is not None:
                 # One for each name: the Jobs of a CronJob together, and namesakes, of which one is about to go.
                 known = found.setdefault(standing.name, standing)
@@ -70,6 +78,13 @@ class Scrapes:
         self._sums = sums
         body, content_type = self._metrics.render()
         return [body, *parts], content_type
+
+    def _standing_of(self, workload: Workload) -> Standing | None:
+        try:
+            return standing_of(self._state, workload)
+        except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+            self._faulty(workload, repr(error))
+            return None
 
     def _readings(self) -> Iterator[Reading]:
         yield from self._read()

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.values import parse_duration
+from extender.core.policy.workload import Workload
 from extender.core.scalein.controller import SeatController
 from extender.core.state.events import Event
 from extender.core.state.outbox import Effect
@@ -16,10 +17,12 @@ from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches
 from extender.kube.queue import LIMITS, PatchQueue
 from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
 from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.drive import Drive
+from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
 
@@ -41,6 +44,7 @@ class Writers:
 
     Attributes:
         recorder: sends Events.
+        faults: tells of faults that one workload met.
         wakes: has the scheduler try pods again.
     """
 
@@ -65,8 +69,12 @@ class Writers:
         self._costs = PatchQueue(patches, report, limits=cost_limits, allowed=decides)
         waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
         self.wakes = Drive("placement", placement, waker.perform, report)
-        seat_writer = SeatWriter(self._seats, self._costs, foreign)
+        self.faults = WorkloadFaults(self.recorder, metrics, decides)
+        seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
+
+    def _unseated(self, workload: Workload, error: str) -> None:
+        self.faults.met("costs", Regarding.of(workload), error)
 
     def observe(self, _event: Event | Effect, _now: float) -> None:
         """Something was taken into the state, and `placement` knows: do what follows from it in time."""

@@ -7,6 +7,7 @@ from extender.core.model.errors import WireError
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
 
@@ -32,6 +33,10 @@ class DecisionObserver(Protocol):
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         """Nothing may be decided now."""
+        ...
+
+    def broke(self, pod: PodView, workload: Workload, error: Exception) -> None:
+        """A decision met a fault of our own."""
         ...
 
     def failed(self, verb: str, text: str) -> None:
@@ -95,7 +100,11 @@ class Extender:
         if owner is None:
             self._observer.decided(pod, Decision(Reason.UNMANAGED))
             return args.all_pass()
-        decision = self._placement.filter(pod, owner, args.offered(), self._clock())
+        try:
+            decision = self._placement.filter(pod, owner, args.offered(), self._clock())
+        except Exception as error:
+            self._broke(pod, owner, error)
+            raise
         self._observer.decided(pod, decision)
         if decision.nodes is None:
             return args.all_pass()
@@ -109,23 +118,35 @@ class Extender:
         """Answer a prioritize request; its answer has no place for an error, so a failure prefers no node."""
         try:
             args = decode_args(body)
-            pod = self._checked(args.pod)
-            preference = self._placement.preference(pod)
-            obstacle = self._obstacle() if preference.capacity_class else None
-            if obstacle is not None:
-                self._observer.refused("prioritize", pod, obstacle)
-                return b"[]"
-            self._observer.scored(pod, preference)
-            if not preference.capacity_class:
-                return b"[]"
-            return encode_scores(self._placement.scores(preference, args.offered(), self._clock()))
+            try:
+                return self._prioritize(args)
+            except Exception as error:
+                self._broke(args.pod, self._placement.owner(args.pod), error)
+                raise
         except WireError as error:
             return self.prioritize_error(str(error))
+
+    def _prioritize(self, args: ExtenderArgs) -> bytes:
+        pod = self._checked(args.pod)
+        preference = self._placement.preference(pod)
+        obstacle = self._obstacle() if preference.capacity_class else None
+        if obstacle is not None:
+            self._observer.refused("prioritize", pod, obstacle)
+            return b"[]"
+        self._observer.scored(pod, preference)
+        if not preference.capacity_class:
+            return b"[]"
+        return encode_scores(self._placement.scores(preference, args.offered(), self._clock()))
 
     def prioritize_error(self, text: str) -> bytes:
         """Report a failure of prioritize."""
         self._observer.failed("prioritize", text)
         return b"[]"
+
+    def _broke(self, pod: PodView, owner: Managed | Missing | None, error: Exception) -> None:
+        """Tell of a fault; whoever serves requests answers it, and goes on with the next."""
+        if isinstance(owner, Managed) and not isinstance(error, WireError):
+            self._observer.broke(pod, owner.workload, error)
 
     async def _resolve(self, asked: PodView) -> tuple[PodView, Managed | Missing | None]:
         while True:

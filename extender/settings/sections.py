@@ -285,7 +285,13 @@ class DriftSettings(Section, frozen=True):
         IN_PERCENT,
     ] = 25
     not_ready_nodes: Annotated[
-        int, doc("Move nothing while more than this share of all nodes is not Ready, in percent", PERCENT), IN_PERCENT
+        int,
+        doc(
+            "Move nothing while more than this share of the nodes is being lost: not Ready for less than 15 minutes, "
+            "in percent",
+            PERCENT,
+        ),
+        IN_PERCENT,
     ] = 20
     move_singletons: Annotated[bool, doc("Also move the pod of a workload that has one replica")] = False
     back_off: Annotated[

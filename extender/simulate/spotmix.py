@@ -12,7 +12,7 @@ from extender.core.model.objects import PodId
 from extender.core.placement.controller import Action, Annotate, PlacementController
 from extender.core.placement.decide import Decision, PodView
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
-from extender.core.scalein.controller import SeatController, WriteCosts
+from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
 from extender.core.state.events import Event
 from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
@@ -69,7 +69,7 @@ class VirtualSpotmix(Watcher):
         self._seats = SeatController(self.state, options.settle)
         self._intake = Intake(self.state, [self._placement.observe], [self._placement.observe])
         self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
-        self._costs: Drive[WriteCosts] = Drive(self._clock, self._seats, self._write)
+        self._costs: Drive[WriteCosts | Unseated] = Drive(self._clock, self._seats, self._write)
         self.on_touched: Callable[[], None] = self.state.outbox.touched.clear
 
     def admit(self, managed: Managed | Missing | None, template: PodTemplate) -> PodTemplate:
@@ -153,7 +153,9 @@ class VirtualSpotmix(Watcher):
             found.nominated = node or found.nominated
             self._api.changed(found)
 
-    def _write(self, action: WriteCosts) -> None:
+    def _write(self, action: WriteCosts | Unseated) -> None:
+        if not isinstance(action, WriteCosts):
+            raise RuntimeError(f"{action.workload.name}: {action.error}")  # noqa: TRY004 - it is the error
         self._seats.done(action, taken=True, now=self._clock.now)
         self._clock.after(self._options.patch, lambda: self._write_costs(action))
 

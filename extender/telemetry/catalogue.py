@@ -100,6 +100,10 @@ WORKLOAD_MISSING = _gauge("workload_replicas_missing", "Replicas wanted that hol
 WORKLOAD_BELOW_FLOOR = _gauge("workload_replicas_below_floor", "On-demand replicas missing to the floor", *WORKLOAD)
 POLICY_INVALID = _gauge("policy_invalid", "1 for each annotation or label that is wrong", *WORKLOAD, "key")
 
+WORKLOAD_FAULTS = _counter(
+    "workload_faults", "Faults of Spotmix itself that one workload met, and that cost no other anything", "step"
+)
+
 # Nodes
 
 PODS = _gauge("pods", "Pods known")
@@ -163,6 +167,10 @@ LEADER = _gauge("leader", "1 while this replica holds the Lease, or needs none")
 CERTIFICATE_EXPIRY = _gauge(
     "certificate_expiry_timestamp_seconds", "When a serving certificate ends, in seconds since the epoch", "certificate"
 )
+LOOP_HELD_UP = _gauge(
+    "event_loop_longest_step_seconds",
+    "The longest time of the last minute for which one step of work held up all others, the scheduler's requests too",
+)
 BUILD_INFO = _gauge("build_info", "Always 1; tells what runs", "version", "python_version")
 
 GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
@@ -195,6 +203,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             WORKLOAD_MISSING,
             WORKLOAD_BELOW_FLOOR,
             POLICY_INVALID,
+            WORKLOAD_FAULTS,
         ),
     ),
     (
@@ -243,7 +252,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         ),
     ),
     ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_WATCHES)),
-    ("The process", (LEADER, CERTIFICATE_EXPIRY, BUILD_INFO)),
+    ("The process", (LEADER, LOOP_HELD_UP, CERTIFICATE_EXPIRY, BUILD_INFO)),
 )
 
 FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family in families)
@@ -269,8 +278,9 @@ LABELS: Mapping[str, str] = {
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
     "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`",
-    "source": "a resource that is followed, or `certificates`, `drift`, `events`, `leadership`, `lease`, `own pod`,"
-    " `patches`",
+    "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `leadership`, `lease`,"
+    " `own pod`, `patches`",
+    "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`",
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
     "version": "of Spotmix",
     "when_unsatisfiable": "`fallback`, `any`, `wait`",

@@ -16,6 +16,7 @@ from extender.telemetry.catalogue import (
     REQUEST_DURATION,
     REQUEST_ERRORS,
     WAKES,
+    WORKLOAD_FAULTS,
 )
 from extender.telemetry.counting import counter, histogram
 from extender.telemetry.drift import DriftMetrics
@@ -28,6 +29,7 @@ VERBS = ("filter", "prioritize")
 ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workloads")
 OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
+STEPS = ("decision", "plan", "costs", "policy", "count")
 EVENT_OUTCOMES = ("posted", "repeated", "dropped")
 
 Decided = tuple[str, str, str, Reason]
@@ -85,6 +87,9 @@ class Metrics:
             self._costs.labels(outcome)
         for outcome in EVENT_OUTCOMES:
             self._events.labels(outcome)
+        self._met = counter(WORKLOAD_FAULTS, self.registry)
+        for step in STEPS:
+            self._met.labels(step)
         for source in sources:
             self._faults.labels(source)
 
@@ -125,6 +130,10 @@ class Metrics:
     def faulted(self, source: str) -> None:
         """Count a fault in talking to the API."""
         self._faults.labels(source).inc()
+
+    def met(self, step: str) -> None:
+        """Count a fault of our own that one workload met."""
+        self._met.labels(step).inc()
 
     def render(self) -> tuple[bytes, bytes]:
         """The exposition and its content type."""

@@ -21,6 +21,7 @@ from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.policy import Policy
 from extender.core.policy.seats import TwoClassSeats, first_unfilled
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Listed, Upsert
 from extender.core.state.records import Reservation
@@ -96,6 +97,8 @@ class Silent:
     def scored(self, pod: PodView, preference: Preference) -> None: ...
 
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None: ...
+
+    def broke(self, pod: PodView, workload: Workload, error: Exception) -> None: ...
 
     def failed(self, verb: str, text: str) -> None:
         raise AssertionError(f"{verb}: {text}")

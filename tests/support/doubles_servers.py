@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
@@ -97,6 +98,7 @@ class Observer:
     def __init__(self) -> None:
         self.decisions: list[tuple[str, Decision]] = []
         self.faults: list[tuple[str, str]] = []
+        self.broken: list[tuple[str, str, str]] = []
         self.scores: list[tuple[Reason, str]] = []
         self.refusals: list[tuple[str, Reason]] = []
         self.about: list[tuple[str, str]] = []
@@ -112,6 +114,9 @@ class Observer:
     def refused(self, verb: str, pod: PodView, reason: Reason) -> None:
         self.refusals.append((verb, reason))
         self.about.append((pod.uid, ""))
+
+    def broke(self, pod: PodView, workload: Workload, error: Exception) -> None:
+        self.broken.append((pod.uid, workload.name, repr(error)))
 
     def failed(self, verb: str, text: str) -> None:
         self.faults.append((verb, text))

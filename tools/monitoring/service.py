@@ -220,6 +220,17 @@ def _process(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
+                "Held up",
+                "The longest step of the last minute, while which nobody is answered; faults that one workload met",
+                {
+                    "{{instance}}": f"max by (instance) ({select(m.LOOP_HELD_UP)})",
+                    "faults: {{step}}": grown(m.WORKLOAD_FAULTS, by=("step",)),
+                },
+                unit="s",
+            )
+        )
+        .with_panel(
+            graph(
                 "The drift loop",
                 "99th percentiles of a plan and of a cycle; cycles that ended with a fault",
                 {

@@ -16,11 +16,15 @@ from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, standing_of_policy
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
 
 T = TypeVar("T")
+
+FAULT = "fault"
+"""In place of what is in force of a policy: counting the workload met a fault of our own."""
 
 STEP = 100
 """Workloads that are looked at between two pauses: a millisecond or two."""
@@ -48,7 +52,14 @@ class Condition(Enum):
 
 _ORDER = {condition: rank for rank, condition in enumerate(Condition)}
 
-OFF = frozenset({Condition.FLOOR_BREACHED, Condition.HELD_ON_DEMAND, Condition.POLICY_INVALID, Condition.OFF_TARGET})
+OFF = frozenset(
+    {
+        Condition.FLOOR_BREACHED,
+        Condition.HELD_ON_DEMAND,
+        Condition.POLICY_INVALID,
+        Condition.OFF_TARGET,
+    }
+)
 """Conditions of a workload that is not as its owner asked for; the others pass as its pods start."""
 
 
@@ -57,7 +68,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
 
     Attributes:
         uid: of the object that carries the policy; of a CronJob that of one of its Jobs.
-        policy: valid, last-valid, split-kept or held-on-demand, see `provenance`.
+        policy: valid, last-valid, split-kept or held-on-demand, see `provenance`; or FAULT.
         replicas: what its revisions want in all.
         wanted, actual: seats, and pods that hold one, by class.
         reserved: seats held for pods not seen bound yet, by class; a running service alone holds any.
@@ -147,7 +158,7 @@ def overview_in_steps(
     for part in _batched(list(state.workloads.by_uid.values())):
         for workload in part:
             if namespaces is None or workload.namespace in namespaces:
-                standing = standing_of(state, workload)
+                standing = _standing_of(state, workload)
                 if standing is not None:
                     _add(standings, standing)
         yield
@@ -167,6 +178,13 @@ def narrowed(seen: Overview, namespace: str) -> Overview:
     """An overview of all namespaces as one of a single namespace; the nodes and pools stay."""
     rows = tuple(row for row in seen.workloads if row.namespace == namespace)
     return replace(seen, totals=totals_of(rows, seen.totals.nodes), workloads=rows)
+
+
+def _standing_of(state: ClusterState, workload: Workload) -> Standing | None:
+    try:
+        return standing_of(state, workload)
+    except Exception:  # noqa: BLE001 - a bug that one workload meets is its own alone; whoever counts it tells of it
+        return Standing(workload, name_of(state, workload), faulty=True)
 
 
 def _batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -233,7 +251,7 @@ def _unseated(state: ClusterState) -> dict[Name, _Unseated]:
 
 def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
     workload, name, replicas = standing.workload, standing.name, standing.replicas
-    policy = standing_of_policy(workload)
+    policy = FAULT if standing.faulty else standing_of_policy(workload)
     return WorkloadRow(
         name.kind,
         name.namespace,
@@ -241,7 +259,7 @@ def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
         workload.uid,
         workload.policy.mode,
         policy,
-        tuple(_conditions(replicas, policy, unseated)),
+        tuple(_conditions(standing, policy, unseated)),
         sum(replicas.wanted.values()),
         replicas.wanted,
         replicas.actual,
@@ -255,7 +273,8 @@ def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
     )
 
 
-def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterator[Condition]:
+def _conditions(standing: Standing, policy: str, unseated: _Unseated) -> Iterator[Condition]:
+    replicas = standing.replicas
     if replicas.below_floor:
         yield Condition.FLOOR_BREACHED
     if policy == HELD:
@@ -266,7 +285,7 @@ def _conditions(replicas: Replicas, policy: str, unseated: _Unseated) -> Iterato
         yield Condition.OFF_TARGET
     if unseated.pending:
         yield Condition.WAITING
-    if replicas.missing > unseated.pending:
+    if replicas.missing > unseated.pending or standing.faulty:
         yield Condition.INCOMPLETE
 
 

@@ -85,11 +85,15 @@ class Replicas(Struct, eq=False):
 
 
 class Standing(Struct, eq=False):
-    """One workload's replicas. `workload` holds its policy; of a CronJob it is one of its Jobs."""
+    """One workload's replicas. `workload` holds its policy; of a CronJob it is one of its Jobs.
+
+    `faulty` where counting them met a fault of our own.
+    """
 
     workload: Workload
     name: Name
     replicas: Replicas = field(default_factory=Replicas)
+    faulty: bool = False
 
 
 def name_of(state: ClusterState, workload: Workload) -> Name:

@@ -40,7 +40,7 @@ PASSING = frozenset(
 
 LASTING = 6.0
 
-TOLD_AT_ONCE = frozenset((Reason.POLICY_FAULT, Reason.BUDGETS, Reason.PROTECTION_MALFORMED))
+TOLD_AT_ONCE = frozenset((Reason.POLICY_FAULT, Reason.FAULT, Reason.BUDGETS, Reason.PROTECTION_MALFORMED))
 """Reasons that have an Event of their own."""
 
 

@@ -14,9 +14,9 @@ from msgspec import Struct
 from extender.core.capacity.room import Room
 from extender.core.drift.guards import pending, protected
 from extender.core.drift.ledger import Ledger
-from extender.core.drift.moves import Move, Stay
+from extender.core.drift.moves import Move, PlanFault, Stay
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, seated
+from extender.core.drift.surplus import Drift, seated, subject_of
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.ordinals import ordinal_of, seat_of_ordinal
 from extender.core.policy.seats import filled_up, first_unfilled
@@ -46,6 +46,7 @@ class Drained(Struct, frozen=True):
 
     moves: tuple[Move, ...]
     stays: tuple[Stay, ...]
+    faults: tuple[PlanFault, ...] = ()
 
 
 def threatened(state: ClusterState, only: Iterable[str] | None = None) -> list[Threatened]:
@@ -110,10 +111,16 @@ def drain(
         only: as in `plan`.
         paused: why nothing is moved at all.
     """
+    faults: list[PlanFault] = []
     drainer = _Drainer(state, ledger, room, rules, now)
     for each in threatened(state, only):
-        drainer.drain(each, paused)
-    return Drained(tuple(drainer.moves), tuple(drainer.stays))
+        moves, stays = len(drainer.moves), len(drainer.stays)
+        try:
+            drainer.drain(each, paused)
+        except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+            del drainer.moves[moves:], drainer.stays[stays:]
+            faults.append(PlanFault(subject_of(each.managed, each.revision), repr(error)))
+    return Drained(tuple(drainer.moves), tuple(drainer.stays), tuple(faults))
 
 
 class _Drainer:

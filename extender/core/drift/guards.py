@@ -21,6 +21,9 @@ from extender.core.policy.workload import Workload
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
+WAVE = 900.0
+"""How long a node counts as one that is being lost (seconds): by then its pods have been given up and replaced."""
+
 
 class Case(Struct, eq=False):
     """What the guards of a workload look at."""
@@ -43,13 +46,24 @@ Guard = Callable[[Case], Refusal | None]
 # The loop as a whole
 
 
-def cluster_refusal(state: ClusterState, rules: DriftRules, *, current: bool) -> Reason | None:
-    """Why nothing is moved at all. Nodes that are going away are expected to be not Ready before long."""
+def cluster_refusal(state: ClusterState, rules: DriftRules, now: float, *, current: bool) -> Reason | None:
+    """Why nothing is moved at all.
+
+    In a wave of nodes that are lost it is not known what comes next. Nodes that are going away are expected to be not
+    Ready before long, and what was lost longer than `WAVE` ago is how the cluster is now: it counts neither way.
+    """
     if not current:
         return Reason.STALE
-    known = [node.facts for node in state.nodes.values() if node.facts is not None]
-    lost = sum(not facts.ready and not facts.going_away for facts in known)
-    return Reason.NODES_NOT_READY if lost * 100 > rules.not_ready * len(known) else None
+    lost = ready = 0
+    for node in state.nodes.values():
+        facts = node.facts
+        if facts is None:
+            continue
+        if facts.ready or facts.going_away:
+            ready += 1
+        elif not facts.since or now - facts.since < WAVE:
+            lost += 1
+    return Reason.NODES_NOT_READY if lost * 100 > rules.not_ready * (lost + ready) else None
 
 
 # A workload: what is settled before any of its pods is looked at

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
-from extender.core.drift.history import History
+from extender.core.drift.history import DEFAULT_GRACE, History
 from extender.core.drift.judge import STUCK_AFTER
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import Budget
@@ -50,14 +50,15 @@ class Ledger:
 
     Attributes:
         leaving: UIDs of pods whose eviction was sent, by the history or this plan.
-        in_flight: voluntary moves in flight in the cluster, this plan's included.
+        in_flight: voluntary moves in flight in the cluster and begun of late, this plan's included.
     """
 
     def __init__(self, state: ClusterState, history: History, rules: DriftRules, now: float) -> None:
         self._state, self._history, self._rules, self._now = state, history, rules, now
         entries = list(history.in_flight())
         self._leaving = {entry.move.pod.uid for entry in entries}
-        self.in_flight = len(entries)
+        # One that lasts holds up its workload, and not all others for ever.
+        self.in_flight = sum(now - entry.at <= rules.patience + DEFAULT_GRACE for entry in entries)
         self._taken: dict[str, int] = {}
         self._availabilities: dict[str, Availability] = {}
         for entry in entries:

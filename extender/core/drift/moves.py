@@ -69,14 +69,23 @@ class OffTarget(Struct, frozen=True):
     missing: int = 0
 
 
+class PlanFault(Struct, frozen=True, gc=False):
+    """A fault of our own that a workload met, whose pods were left alone for it; `text` is the error."""
+
+    workload: WorkloadRef
+    text: str
+
+
 class DriftPlan(Struct, frozen=True):
     """What to do now.
 
     `moves` are in the order in which they are to be made. Every surplus pod, and every managed one on an
-    interrupted node, is in `moves` or in `stays`. `paused` says why nothing is moved at all.
+    interrupted node, is in `moves` or in `stays`. `paused` says why nothing is moved at all. `faults` are told of
+    workloads that could not be planned for.
     """
 
     moves: tuple[Move, ...] = ()
     stays: tuple[Stay, ...] = ()
     off_target: tuple[OffTarget, ...] = ()
     paused: Reason | None = None
+    faults: tuple[PlanFault, ...] = ()

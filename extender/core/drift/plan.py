@@ -20,7 +20,7 @@ from extender.core.drift.guards import (
 )
 from extender.core.drift.history import History
 from extender.core.drift.ledger import Ledger
-from extender.core.drift.moves import DriftPlan, Move, Stay
+from extender.core.drift.moves import DriftPlan, Move, PlanFault, Stay
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, Excess, drifted
 from extender.core.model.reasons import Reason, Refusal
@@ -48,7 +48,7 @@ def plan(
         only: UIDs of the workloads to look at; None looks at all. Budgets of the cluster count everything either way.
         current: whether the state is known to be up to date; nothing is moved while it is not.
     """
-    return _Planner(state, history, rules, now).plan(only, cluster_refusal(state, rules, current=current))
+    return _Planner(state, history, rules, now).plan(only, cluster_refusal(state, rules, now, current=current))
 
 
 class _Planner:
@@ -59,6 +59,7 @@ class _Planner:
         self.searches = 1
         self.moves: list[Move] = []
         self.stays: list[Stay] = []
+        self.faults: list[PlanFault] = []
 
     @property
     def room(self) -> Room:
@@ -72,19 +73,21 @@ class _Planner:
     def plan(self, only: Collection[str] | None, paused: Reason | None) -> DriftPlan:
         if self.rules.drain:
             self._drain(only, paused)
-        drifts = sorted(drifted(self.state, self.ledger.leaving, only), key=self._turn)
+        drifts = sorted(drifted(self.state, self.ledger.leaving, only, self.faults), key=self._turn)
         self.searches = sum(bool(drift.excess) for drift in drifts)
         if self._room is not None:
             self._room.expect(self.searches)
         for drift in drifts:
             if drift.excess:
-                self._settle(drift, Refusal(paused) if paused is not None else None)
-        return DriftPlan(tuple(self.moves), tuple(self.stays), tuple(drift.report for drift in drifts), paused)
+                self._settle_apart(drift, Refusal(paused) if paused is not None else None)
+        off_target = tuple(drift.report for drift in drifts)
+        return DriftPlan(tuple(self.moves), tuple(self.stays), off_target, paused, tuple(self.faults))
 
     def _drain(self, only: Collection[str] | None, paused: Reason | None) -> None:
         drained = drain(self.state, self.ledger, lambda: self.room, self.rules, self.now, only=only, paused=paused)
         self.moves += drained.moves
         self.stays += drained.stays
+        self.faults += drained.faults
 
     def _turn(self, drift: Drift) -> tuple[bool, int, float, str, str, str]:
         """Whose turn it is: audited workloads take nothing from others; then the least moved; then the furthest off."""
@@ -99,6 +102,16 @@ class _Planner:
             drift.revision.owner.uid,
         )
 
+    def _settle_apart(self, drift: Drift, refusal: Refusal | None) -> None:
+        """Settle a revision; where that meets a fault its pods stay, and what it took of budgets and room is taken."""
+        moves, stays = len(self.moves), len(self.stays)
+        try:
+            self._settle(drift, refusal)
+        except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+            del self.moves[moves:], self.stays[stays:]
+            self.faults.append(PlanFault(drift.subject, repr(error)))
+            self._leave(drift, Refusal(Reason.FAULT, repr(error)))
+
     def _settle(self, drift: Drift, refusal: Refusal | None) -> None:
         workload = drift.managed.workload
         if refusal is None:
@@ -108,6 +121,9 @@ class _Planner:
                 for excess in drift.excess:
                     _Leaving(self, case, excess).choose()
                 return
+        self._leave(drift, refusal)
+
+    def _leave(self, drift: Drift, refusal: Refusal) -> None:
         for excess in drift.excess:
             for pod in eviction_order(excess.pods)[: excess.count]:
                 self.stay(drift, excess, pod, refusal)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from extender.core.drift.drain import threatened
 from extender.core.drift.guards import cluster_refusal
 from extender.core.drift.history import History
-from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay
+from extender.core.drift.moves import DriftPlan, Move, OffTarget, PlanFault, Stay
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import drifted
@@ -53,8 +53,9 @@ def preview(
     history = known.history.fork()
     leaving = {entry.move.pod.uid for entry in history.in_flight()}
     off_target: list[str] = []
+    faults: list[PlanFault] = []
     for part in slices(list(state.workloads.by_uid if only is None else only)):
-        off_target += (drift.managed.workload.uid for drift in drifted(state, leaving, part))
+        off_target += (drift.managed.workload.uid for drift in drifted(state, leaving, part, faults))
         yield
     urgent = threatened(state, only) if known.rules.drain else ()
     turns = in_turn(sorted(each.managed.workload.uid for each in urgent), off_target=off_target)
@@ -72,7 +73,8 @@ def preview(
                     history.started(move, state, now)
             made.append(each)
             yield
-    return _together(made, cluster_refusal(state, known.rules, current=known.current))
+    paused = cluster_refusal(state, known.rules, now, current=known.current)
+    return _together((DriftPlan(faults=tuple(faults)), *made), paused)
 
 
 def held_back(plan: DriftPlan, faults: Mapping[str, str]) -> DriftPlan:
@@ -104,8 +106,10 @@ def _together(plans: Iterable[DriftPlan], paused: Reason | None) -> DriftPlan:
     moves: list[Move] = []
     stays: list[Stay] = []
     off_target: list[OffTarget] = []
+    faults: dict[PlanFault, None] = {}
     for each in plans:
         moves += each.moves
         stays += each.stays
         off_target += each.off_target
-    return DriftPlan(tuple(moves), tuple(stays), tuple(off_target), paused)
+        faults.update(dict.fromkeys(each.faults))
+    return DriftPlan(tuple(moves), tuple(stays), tuple(off_target), paused, tuple(faults))

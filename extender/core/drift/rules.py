@@ -12,7 +12,7 @@ class DriftRules(Struct, frozen=True, gc=False):
         max_unavailable: share of a workload's replicas that may be unavailable, the move included, at least one pod.
         min_age: a younger pod is not moved.
         dwell: how long a node must have been Ready and not going away before pods are moved to it.
-        not_ready: the loop pauses while a greater share of the nodes is not Ready.
+        not_ready: the loop pauses while a greater share of the nodes is being lost: not Ready, and not for long.
         singletons: whether the only replica of a workload is moved.
         drain: whether pods leave an interrupted spot node before it is taken away.
         drain_unavailable: as `max_unavailable`, for pods that leave an interrupted node and have no budget.

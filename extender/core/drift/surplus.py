@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from extender.core.capacity.room import Group
-from extender.core.drift.moves import OffTarget, WorkloadRef
+from extender.core.drift.moves import OffTarget, PlanFault, WorkloadRef
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, filled_up
 from extender.core.policy.target import target_of
@@ -64,8 +64,7 @@ class Drift(Struct, eq=False):
     @property
     def subject(self) -> WorkloadRef:
         """The workload, for a move."""
-        workload = self.managed.workload
-        return WorkloadRef(workload.uid, workload.kind, workload.namespace, workload.name, self.revision.owner.uid)
+        return subject_of(self.managed, self.revision)
 
     @property
     def report(self) -> OffTarget:
@@ -73,20 +72,35 @@ class Drift(Struct, eq=False):
         return OffTarget(self.subject, self.replicas, self.target, self.actual, self.surplus, self.missing)
 
 
-def drifted(state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None) -> Iterator[Drift]:
+def drifted(
+    state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None, faults: list[PlanFault] | None = None
+) -> Iterator[Drift]:
     """The managed revisions that are off their split.
 
     Args:
         state: the cluster.
         leaving: UIDs of pods whose eviction was sent: they hold no seat any more.
         only: UIDs of the workloads to look at; None looks at all.
+        faults: takes in which workloads could not be looked at; without it the fault is raised.
     """
     for revision in state.revisions.values() if only is None else _revisions(state, only):
         managed = state.workloads.resolve(revision.namespace, revision.owner)
         if isinstance(managed, Managed):
-            drift = drift_of(managed, revision, leaving)
+            try:
+                drift = drift_of(managed, revision, leaving)
+            except Exception as error:
+                if faults is None:
+                    raise
+                faults.append(PlanFault(subject_of(managed, revision), repr(error)))
+                continue
             if drift is not None:
                 yield drift
+
+
+def subject_of(managed: Managed, revision: Revision) -> WorkloadRef:
+    """A workload, as moves and faults name it."""
+    workload = managed.workload
+    return WorkloadRef(workload.uid, workload.kind, workload.namespace, workload.name, revision.owner.uid)
 
 
 def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:

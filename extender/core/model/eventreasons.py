@@ -59,6 +59,14 @@ class EventReason(Enum):
         "Nothing, if all on-demand is right; else change the keys that the text names, or the size.",
     )
 
+    WORKLOAD_FAULT = (
+        "SpotmixFault",
+        "Warning",
+        "workload, pod",
+        "Spotmix met a fault of its own with this workload, and leaves it alone in what the text says.",
+        "Report it, with the text and the workload's policy.",
+    )
+
     # Placement
     FALLBACK_TAKEN = (
         "FallbackTaken",

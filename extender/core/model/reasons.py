@@ -74,6 +74,8 @@ class Reason(Enum):
     BACK_OFF = "back-off", "the last such move of its workload was in vain"
     CIRCUIT_OPEN = "circuit-open", "several moves of its workload were in vain; the loop has given up"
 
+    FAULT = "fault", "Spotmix met a fault of its own with this workload, and leaves it alone"
+
     # .. the pod itself
     YOUNG = "young", "it is too young"
     PENDING = "pending", "it is not running yet, and no budget would protect it"
@@ -204,6 +206,7 @@ OF_STAYS = (
     Reason.HOURLY_BUDGET,
     Reason.BACK_OFF,
     Reason.CIRCUIT_OPEN,
+    Reason.FAULT,
     # the pod itself
     Reason.YOUNG,
     Reason.PENDING,

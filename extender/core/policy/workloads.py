@@ -1,6 +1,6 @@
 """Which workload a pod belongs to, and under which policy: owner chains, opt-in, inheritance."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -342,7 +342,7 @@ class Workloads:
         if not managed:
             return None
         written = [*(layer for layer, _ in layers), self.default_layer]
-        parsed = parse_policy(written, self.rules.prefixes)
+        parsed = _parsed(written, self.rules.prefixes)
         if problem is not None:
             held = on_demand(parsed.policy.mode, parsed.policy.scheduler_name)
             parsed = ParsedPolicy(held, (problem, *parsed.problems), splits=False)
@@ -363,6 +363,14 @@ class Workloads:
         fix = "if it is a workload, allow Spotmix to list and watch its kind"
         source = f"{owner.kind} {owner.namespace}/{owner.name}"
         return Problem(source, f"{self.rules.prefixes[0]}/{ENABLED}", "", fault, fix, warning=True)
+
+
+def _parsed(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
+    try:
+        return parse_policy(layers, prefixes)
+    except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+        problem = Problem(layers[0].source, "policy", "", f"met a fault of Spotmix itself: {error!r}", "report it")
+        return ParsedPolicy(on_demand("enforce", None), (problem,), splits=False)
 
 
 def _same_settings(old: Owner, new: Owner) -> bool:

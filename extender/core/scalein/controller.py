@@ -16,7 +16,7 @@ from msgspec import Struct
 from extender.core.model.control import NEVER
 from extender.core.model.objects import PodId
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Missing
+from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import costs_to_write, is_foreign
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
@@ -42,6 +42,13 @@ class WriteCosts(Struct, frozen=True, gc=False):
     costs: tuple[tuple[PodId, int | None], ...]
     workload: Workload | None = None
     foreign: str = ""
+
+
+class Unseated(Struct, frozen=True, gc=False):
+    """A workload's costs cannot be said: it met a fault of our own, whose text is `error`."""
+
+    workload: Workload
+    error: str
 
 
 class _Change(Struct, frozen=True, gc=False):
@@ -98,7 +105,7 @@ class SeatController:
             self._limit = len(self.kept) + KEPT_MORE
         return record
 
-    def due(self, now: float) -> list[WriteCosts]:
+    def due(self, now: float) -> list[WriteCosts | Unseated]:
         """The costs to be written now (seconds, of the clock of `observe`), by revision."""
         if now < self.next_at:
             return []
@@ -108,10 +115,14 @@ class SeatController:
             for uid, change in sorted(self._changed.items())
             if now - change.last >= settle or now - change.first >= PATIENCE * settle
         ]
-        actions = []
+        actions: list[WriteCosts | Unseated] = []
         for uid in islice(rested, BATCH):
             change = self._changed.pop(uid)
-            action = self._costs(uid)
+            try:
+                action = self._costs(uid)
+            except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+                actions += self._faulty(uid, error)
+                continue
             if action is not None:
                 self._written[uid] = change
                 actions.append(action)
@@ -124,6 +135,11 @@ class SeatController:
         if not taken:
             self._changed.setdefault(action.revision, change)
             self.next_at = min(self.next_at, now + self._settle / 4)
+
+    def _faulty(self, uid: str, error: Exception) -> list[Unseated]:
+        revision = self._state.revisions.get(uid)
+        managed = self._state.workloads.resolve(revision.namespace, revision.owner) if revision is not None else None
+        return [Unseated(managed.workload, repr(error))] if isinstance(managed, Managed) else []
 
     def _costs(self, uid: str) -> WriteCosts | None:
         revision = self._state.revisions.get(uid)

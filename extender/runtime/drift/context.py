@@ -8,6 +8,7 @@ from extender.core.model.objects import Object
 from extender.kube.recorder import EventRecorder
 from extender.kube.reflector import Health
 from extender.kube.seams import KubeApi, Report, Timing
+from extender.runtime.workloadfaults import WorkloadFaults
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.traces import NO_TRACES, Tracer
 
@@ -32,8 +33,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Where is told what the loop does: Events, metrics, spans."""
+    """Where is told what the loop does: Events, metrics, faults that one workload met, spans."""
 
     recorder: EventRecorder
     metrics: DriftMetrics
     tracer: Tracer = NO_TRACES
+    faults: WorkloadFaults | None = None

@@ -46,7 +46,7 @@ class DriftLoop:
         self._options = options
         self._context = context
         self._metrics, self._tracer = channels.metrics, channels.tracer
-        self._reports = DriftReports(state, channels.recorder, channels.metrics, options.rules)
+        self._reports = DriftReports(state, channels, options.rules)
         self._spans = MoveSpans(channels.tracer)
         self._mover = Mover(context, self._confirm, memory.save)
         self.begin(asyncio.TaskGroup())

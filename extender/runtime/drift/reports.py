@@ -11,11 +11,10 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
-from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.runtime.drift.blocked import Blocked, BlockedReports
+from extender.runtime.drift.context import Channels
 from extender.runtime.drift.reminders import Reminders
-from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.logs import logger
 from extender.telemetry.vocabulary import named
 
@@ -50,15 +49,15 @@ class DriftReports:
 
     Args:
         state: the cluster.
-        recorder: posts Events.
-        metrics: counts.
+        channels: where it is told.
         rules: how long a workload is left alone.
     """
 
-    def __init__(self, state: ClusterState, recorder: EventRecorder, metrics: DriftMetrics, rules: DriftRules) -> None:
+    def __init__(self, state: ClusterState, channels: Channels, rules: DriftRules) -> None:
         self._state = state
-        self._recorder = recorder
-        self._metrics = metrics
+        self._recorder = channels.recorder
+        self._metrics = channels.metrics
+        self._faults = channels.faults
         self._rules = rules
         self._log = logger()
         self._blocked = BlockedReports(rules.blocked_after)
@@ -163,6 +162,10 @@ class DriftReports:
                 if self._told.is_due(stay.workload.uid, (about, stay.reason, stay.detail), now):
                     self._tell(stay)
         self._told.end(looked_at)
+        for fault in plan.faults:
+            broken = self._regarding(fault.workload)
+            if self._faults is not None and broken is not None:
+                self._faults.met("plan", broken, fault.text)
         nodes = self._state.interrupted_nodes
         interrupted: list[Stay] = []
         staying: list[Stay] = []

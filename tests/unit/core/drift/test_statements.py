@@ -416,6 +416,30 @@ def test_statement_29_many_nodes_are_not_ready(world: DriftWorld) -> None:
     assert world.plan().paused is None
 
 
+def test_nodes_that_were_lost_long_ago_are_no_wave(world: DriftWorld) -> None:
+    world.drifted()
+    long_ago, of_late = world.now - 3600.0, world.now - 60.0
+    world.up(*(make_node(f"dead-{n}", ready=False, since=long_ago) for n in range(9)))
+    assert world.plan().paused is None
+    # They are no part of the cluster that a wave could take a share of, either.
+    world.up(make_node("lost-0", ready=False, since=of_late))
+    assert world.plan().paused is None
+    world.up(make_node("lost-1", ready=False, since=of_late))
+    assert world.plan().paused is Reason.NODES_NOT_READY
+
+
+def test_moves_that_do_not_end_hold_up_their_own_workloads_alone(world: DriftWorld) -> None:
+    world.rules = generous(max_in_flight=2)
+    for name in ("a", "b"):
+        world.drifted(name)
+    for move in world.plan().moves:
+        world.start(move)
+    world.drifted("c")
+    assert {stay.reason for stay in world.plan(["uid-Deployment-c"]).stays} == {Reason.CLUSTER_BUDGET}
+    world.now += 3600.0
+    assert world.plan(["uid-Deployment-c"]).moves
+
+
 @pytest.mark.parametrize("drained", [{"unschedulable": True}, {"going_away": "taint"}])
 def test_statement_30_pods_on_a_drained_node_are_in_flight(world: DriftWorld, drained: dict[str, Any]) -> None:
     owner = world.drifted(on_demand=6, spot=4)
