@@ -18,9 +18,17 @@ def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
         yield _workloads(shown, wide=wide)
         yield Text()
         yield _summary(shown)
+    yield from _doubts(shown)
     if wide:
         yield Text()
         yield _pools(shown)
+
+
+def _doubts(shown: Overview) -> Iterator[Text]:
+    for pool in shown.pools:
+        if pool.doubtful:
+            nodes = f"{pool.doubtful} node" + "s" * (pool.doubtful != 1)
+            yield Text(f"{nodes} of class {pool.capacity_class} may be of another: {pool.doubt}.", style=BAD)
 
 
 def _workloads(shown: Overview, *, wide: bool) -> Table:

@@ -30,6 +30,7 @@ from extender.runtime.grpc import GrpcApi, api_readings
 from extender.runtime.intake import OwnerNews
 from extender.runtime.leadership import Leadership
 from extender.runtime.listeners import Listeners
+from extender.runtime.nodes import NodeReports
 from extender.runtime.placement import PlacementReports
 from extender.runtime.policies import PolicyReports
 from extender.runtime.pulse import Pulse
@@ -253,7 +254,15 @@ class Runtime:
         reach = ReachReports(self.state, self._writers.recorder)
         writers = self._writers
         self.leadership.synced(
-            Duties(self._placement, writers.wakes, self._policies, reach, write_seats=writers.write_seats, drift=drift)
+            Duties(
+                self._placement,
+                writers.wakes,
+                self._policies,
+                reach,
+                write_seats=writers.write_seats,
+                drift=drift,
+                nodes=NodeReports(self.state, writers.recorder),
+            )
         )
         self.log.info(
             "synced",

@@ -8,6 +8,7 @@ from typing import Any
 from extender.core.placement.controller import Action, PlacementController
 from extender.runtime.drift import DriftLoop
 from extender.runtime.drive import Drive
+from extender.runtime.nodes import NodeReports
 from extender.runtime.policies import PolicyReports
 from extender.runtime.reach import ReachReports
 
@@ -22,6 +23,7 @@ class Duties:
         reach: tells of policies that cannot be had at a workload's size.
         write_seats: writes deletion costs, until cancelled.
         drift: moves pods; None when none is to be moved.
+        nodes: tells of nodes whose class is in doubt.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Duties:
         *,
         write_seats: Callable[[], Coroutine[Any, Any, None]],
         drift: DriftLoop | None,
+        nodes: NodeReports | None = None,
     ) -> None:
         self._placement = placement
         self._wakes = wakes
@@ -40,6 +43,7 @@ class Duties:
         self._reach = reach
         self._write_seats = write_seats
         self._drift = drift
+        self._nodes = nodes
 
     async def perform(self) -> None:
         """Perform them until cancelled."""
@@ -50,6 +54,8 @@ class Duties:
                 group.create_task(self._policies.run(), name="policies")
                 group.create_task(self._reach.run(), name="reach")
                 group.create_task(self._write_seats(), name="seats")
+                if self._nodes is not None:
+                    group.create_task(self._nodes.run(), name="nodes")
                 if self._drift is not None:
                     group.create_task(self._drift.run(), name="drift")
                 await asyncio.Event().wait()

@@ -8,6 +8,7 @@ from extender import __version__
 from extender.core.answers.replicas import CLASSES
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
+from extender.core.state.records import place_of_pool
 from extender.core.state.state import ClusterState
 from extender.kube.reflector import Health
 from extender.telemetry import catalogue as families
@@ -65,17 +66,22 @@ def _node_readings(state: ClusterState) -> Iterable[Reading]:
     sums: dict[tuple[str, ...], list[float]] = {(name,): [0.0] * len(_NODE_SUMS) for name in CLASSES}
     pools: Counter[tuple[str, ...]] = Counter()
     going_away: Counter[tuple[str, ...]] = Counter()
-    interruptions: Values = {tuple(pool): count for pool, count in state.interruptions.counts.items()}
+    interruptions: Values = {}
+    for lost, count in state.interruptions.counts.items():
+        place = place_of_pool(lost)
+        interruptions[place] = interruptions.get(place, 0) + count
+    doubtful = 0
     for record in state.nodes.values():
         facts = record.facts
         if facts is None:
             continue
-        key, pool = (facts.capacity_class,), (facts.capacity_class, *record.pool)
+        doubtful += bool(facts.doubt)
+        key, pool = (facts.capacity_class,), (facts.capacity_class, *record.place)
         nodes[key] += 1
         pools[pool] += 1
         going_away[pool] += bool(facts.going_away)
         if facts.capacity_class == SPOT:
-            interruptions.setdefault(record.pool, 0)
+            interruptions.setdefault(record.place, 0)
         offered = facts.allocatable
         mine = sums.setdefault(key, [0.0] * len(_NODE_SUMS))
         mine[:] = (
@@ -85,6 +91,7 @@ def _node_readings(state: ClusterState) -> Iterable[Reading]:
             mine[3] + record.memory,
         )
     yield Reading(families.NODES, nodes)
+    yield Reading(families.NODES_DOUBTFUL, {(): doubtful})
     for index, family in enumerate(_NODE_SUMS):
         yield Reading(family, {key: mine[index] for key, mine in sums.items()})
     yield Reading(families.POOL_NODES, pools)

@@ -108,6 +108,9 @@ WORKLOAD_FAULTS = _counter(
 
 PODS = _gauge("pods", "Pods known")
 NODES = _gauge("nodes", "Nodes known", "capacity_class")
+NODES_DOUBTFUL = _gauge(
+    "nodes_doubtful", "Nodes whose class is in doubt: no rule knows them and they look like spot, or rules contradict"
+)
 ALLOCATABLE_CPU = _gauge("nodes_allocatable_cpu_cores", "CPU that nodes offer", "capacity_class")
 REQUESTED_CPU = _gauge("nodes_requested_cpu_cores", "CPU that pods on nodes ask for", "capacity_class")
 ALLOCATABLE_MEMORY = _gauge("nodes_allocatable_memory_bytes", "Memory that nodes offer", "capacity_class")
@@ -211,6 +214,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         (
             PODS,
             NODES,
+            NODES_DOUBTFUL,
             ALLOCATABLE_CPU,
             REQUESTED_CPU,
             ALLOCATABLE_MEMORY,

@@ -203,6 +203,7 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         since=since,
         interrupted=reclaimed and capacity_class == SPOT and not (deleting or cordoned or rules.drained(taints)),
         reclaimed=reclaimed,
+        doubt=intern(rules.doubt(labels, taints)),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from extender.core.model.objects import EMPTY, Pod, Protection
-from extender.core.policy.protection import opt_out_keys, pod_protection
+from extender.core.policy.protection import OF_PLATFORMS, OLDER, opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import DELETION_COST, Identity, controller_of
@@ -54,6 +54,7 @@ class RawPod(Struct, frozen=True, gc=False):
     status: PodStatus = PodStatus()
 
 
+_LABELS = frozenset(OF_PLATFORMS)
 _labels = msgspec.json.Decoder(dict[str, str] | None)
 _interned: Interned[bytes, Mapping[str, str]] = Interned()
 
@@ -76,7 +77,7 @@ class PodReader:
     """
 
     def __init__(self, prefixes: tuple[str, ...]) -> None:
-        self._opt_outs = opt_out_keys(prefixes)
+        self._opt_outs = (*opt_out_keys(prefixes), *OLDER, *OF_PLATFORMS)
         fields = tuple(f"opt_out_{n}" for n in range(len(self._opt_outs)))
         self._said = attrgetter(*fields)
         # The few annotations that are used, of many: the prefixes are known only now.
@@ -115,7 +116,7 @@ class PodReader:
                 infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)
         labels = _interned.get(raw_labels) or _shared_labels(raw_labels)
-        cost, protection = self._read_annotations(meta.annotations, created)
+        cost, protection = self._read_annotations(meta.annotations, labels, created)
         return Pod(
             uid=meta.uid,
             namespace=meta.namespace,
@@ -145,15 +146,18 @@ class PodReader:
             scheduler=raw.spec.scheduler_name if not raw.spec.scheduling_gates else None,
         )
 
-    def _read_annotations(self, raw: Raw, created: float) -> tuple[str | None, Protection | None]:
+    def _read_annotations(
+        self, raw: Raw, labels: Mapping[str, str], created: float
+    ) -> tuple[str | None, Protection | None]:
         """The deletion cost, and what forbids to move the pod."""
+        labelled = () if _LABELS.isdisjoint(labels) else tuple((key, labels[key]) for key in _LABELS & labels.keys())
         annotations = self._annotations.decode(raw) if raw is not ABSENT else None
         if annotations is None:
-            return None, None
+            return None, pod_protection(labelled, created) if labelled else None
         # Every workload gives its pods the same few costs.
         cost = intern(annotations.cost) if annotations.cost is not None else None
         said = self._said(annotations)
         if said == self._nothing_said:
-            return cost, None
+            return cost, pod_protection(labelled, created) if labelled else None
         opt_outs = [(key, value) for key, value in zip(self._opt_outs, said, strict=True) if value is not None]
-        return cost, pod_protection(opt_outs, created)
+        return cost, pod_protection((*opt_outs, *labelled), created)

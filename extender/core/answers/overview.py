@@ -103,6 +103,7 @@ class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
     """The nodes of a class, instance type and zone: how many, of these going away, cordoned and not ready.
 
     `pods` are all pods on them. `interruptions` are decayed, `interrupted` counts all since the service started.
+    `doubtful` are nodes whose class is in doubt, `doubt` says why of one.
     """
 
     capacity_class: str
@@ -115,6 +116,8 @@ class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
     pods: int
     interruptions: float
     interrupted: int
+    doubtful: int = 0
+    doubt: str = ""
 
 
 class Totals(Struct, frozen=True, rename="camel"):
@@ -320,9 +323,9 @@ def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
     by_pool: dict[tuple[str, str, str], list[NodeRecord]] = {}
     for node in state.nodes.values():
         if node.facts is not None:
-            by_pool.setdefault((node.facts.capacity_class, *node.pool), []).append(node)
+            by_pool.setdefault((node.facts.capacity_class, *node.place), []).append(node)
     for (capacity_class, instance_type, zone), nodes in sorted(by_pool.items()):
-        pool = (instance_type, zone)
+        lost_together = {node.pool for node in nodes} if capacity_class == SPOT else set()
         facts = [node.facts for node in nodes if node.facts is not None]
         yield PoolRow(
             capacity_class,
@@ -333,6 +336,8 @@ def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
             sum(each.unschedulable for each in facts),
             sum(not each.ready for each in facts),
             sum(len(node.pods) for node in nodes),
-            state.interruptions.of(pool, now) if capacity_class == SPOT else 0.0,
-            state.interruptions.counts.get(pool, 0) if capacity_class == SPOT else 0,
+            sum(state.interruptions.of(pool, now) for pool in lost_together),
+            sum(state.interruptions.counts.get(pool, 0) for pool in lost_together),
+            sum(bool(each.doubt) for each in facts),
+            next((each.doubt for each in facts if each.doubt), ""),
         )

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from extender.core.model.reasons import Reason
 from extender.core.placement.score import Parts
-from extender.core.state.records import PodRecord, Reservation
+from extender.core.state.records import PodRecord, Reservation, place_of_pool
 from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting
 
@@ -92,7 +92,7 @@ def place_of(state: ClusterState, record: PodRecord, now: float) -> PodPlace | N
     return PodPlace(
         node.name,
         facts.capacity_class if facts is not None else "",
-        *node.pool,
+        *node.place,
         going_away=facts.going_away if facts is not None else "",
         counted=bool(record.counted),
         interruptions=state.interruptions.of(node.pool, now),
@@ -103,7 +103,7 @@ def held_by(reservation: Reservation | None) -> Held | None:
     """The seat that a reservation holds, for people."""
     if reservation is None:
         return None
-    pool = reservation.pool or ("", "")
+    pool = place_of_pool(reservation.pool or ("", ""))
     return Held(reservation.capacity_class, reservation.at, reservation.stand_in, *pool)
 
 

@@ -151,7 +151,7 @@ class _Pods:
                 revision.owner.name,
                 node.name if node is not None else "",
                 facts.capacity_class if facts is not None else "",
-                *(node.pool if node is not None else ("", "")),
+                *(node.place if node is not None else ("", "")),
                 going_away=facts.going_away if facts is not None else "",
                 seat=seat if seat is not None and seat < BEYOND else None,
                 ready=pod.ready,

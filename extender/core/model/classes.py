@@ -4,6 +4,7 @@ The defaults know the markers of Karpenter, EKS, GKE, AKS, ACK, OpenShift, OKE, 
 all of them can be extended or replaced by settings.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -39,8 +40,13 @@ def _rules(label: str, **classes: Sequence[str]) -> tuple[ClassRule, ...]:
     return tuple(ClassRule(label, name.replace("_", "-"), tuple(values)) for name, values in classes.items())
 
 
+OWN_LABEL = "spotmix.io/capacity-class"
+"""What somebody wrote for us decides, whatever else a node looks like."""
+
+_NORMAL = ("normal", "ondemand", "on-demand", "Ec2OnDemand", "od")
+
 DEFAULT_RULES: tuple[ClassRule, ...] = (
-    *_rules("spotmix.io/capacity-class", spot=["spot"], on_demand=["on-demand"]),
+    *_rules(OWN_LABEL, spot=["spot"], on_demand=["on-demand"]),
     *_rules("karpenter.sh/capacity-type", spot=["spot"], on_demand=["on-demand", "reserved"]),
     *_rules("eks.amazonaws.com/capacityType", spot=["SPOT"], on_demand=["ON_DEMAND", "CAPACITY_BLOCK"]),
     *_rules("cloud.google.com/gke-provisioning", spot=["spot", "preemptible"], on_demand=["standard"]),
@@ -55,8 +61,17 @@ DEFAULT_RULES: tuple[ClassRule, ...] = (
     ),
     ClassRule("machine.openshift.io/interruptible-instance", SPOT),
     *_rules("oci.oraclecloud.com/oke-is-preemptible", spot=["true"]),
+    # A fallback node is on-demand, and has the label of the spot node that it stands in for as well.
+    *_rules("scheduling.cast.ai/spot-fallback", on_demand=["true"]),
     *_rules("scheduling.cast.ai/spot", spot=["true"]),
     *_rules("spotinst.io/node-lifecycle", spot=["spot"], on_demand=["od"]),
+    *_rules("yandex.cloud/preemptible", spot=["true"], on_demand=["false"]),
+    # No platform's, but common in guides.
+    *_rules("node.kubernetes.io/lifecycle", spot=["spot", "Ec2Spot"], on_demand=_NORMAL),
+    *_rules("kubernetes.io/lifecycle", spot=["spot", "Ec2Spot"], on_demand=_NORMAL),
+    *_rules("lifecycle", spot=["spot", "Ec2Spot"], on_demand=_NORMAL),
+    *_rules("node-role.kubernetes.io/spot-worker", spot=["", "true"]),
+    *_rules("node-role.kubernetes.io/spot", spot=["", "true"]),
 )
 
 
@@ -79,6 +94,8 @@ DEFAULT_GOING_AWAY_TAINTS: tuple[str, ...] = (
     "autoscaling.cast.ai/draining",
     "ToBeDeletedByClusterAutoscaler",
     "node.kubernetes.io/out-of-service",
+    # Stopped by its cloud: nothing runs on it.
+    "node.cloudprovider.kubernetes.io/shutdown",
 )
 
 DEFAULT_GOING_AWAY_CONDITIONS: tuple[ConditionMarker, ...] = (
@@ -144,6 +161,30 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
                 return rule.capacity_class
         return self.default_class
 
+    def doubt(self, labels: Mapping[str, str], taints: Iterable[Taint]) -> str:
+        """What speaks against the class of a node with these labels and taints, for people; empty where nothing does.
+
+        That two rules contradict each other, unless the first is meant to; or that no rule knows a node that looks
+        like spot.
+        """
+        found = [rule for rule in self.rules if rule.matches(labels)]
+        if any(rule.matches(labels) for rule in self.extra_rules) or (found and found[0].label in _DECISIVE):
+            return ""
+        if found:
+            first = found[0]
+            other = next((rule for rule in found if rule.capacity_class != first.capacity_class), None)
+            if other is None:
+                return ""
+            said = f"{first.label}={labels[first.label]} counts, though {other.label}={labels[other.label]}"
+            return f"{said} says {other.capacity_class}"
+        if self.default_class == SPOT:
+            return ""
+        known = frozenset(self.labels)
+        marks = [(key, value) for key, value in labels.items() if key not in known]
+        marks += [(taint.key, taint.value) for taint in taints]
+        mark = next((f"{key}={value}"[:_SHOWN] for key, value in marks if _looks_like_spot(key, value)), "")
+        return f"no rule knows it, and {mark} looks like spot" if mark else ""
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that the rules ask about, in the order in which they do."""
@@ -190,6 +231,19 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     def drained(self, taints: Iterable[Taint]) -> bool:
         """Say whether somebody else moves a node's pods."""
         return bool(_first_taint(self.drainers, taints))
+
+
+_DECISIVE = frozenset({OWN_LABEL, "scheduling.cast.ai/spot-fallback"})
+_SHOWN = 128
+_SPOT = re.compile(
+    r"(?<!non)(?<!non-)(?<!not-)(?<!no-)(?<!no)(?<!hot)(spot(?!if|mix|alis|inst\b)|preempt|interruptible)"
+)
+_NO = frozenset({"false", "no", "off", "0", "never", "none", "disabled"})
+_NAMES = frozenset({"kubernetes.io/hostname", "beta.kubernetes.io/hostname"})
+
+
+def _looks_like_spot(key: str, value: str) -> bool:
+    return key not in _NAMES and value.lower() not in _NO and bool(_SPOT.search(f"{key}={value}".lower()))
 
 
 def _key(marker: str) -> str:

@@ -67,6 +67,22 @@ class EventReason(Enum):
         "Report it, with the text and the workload's policy.",
     )
 
+    # Nodes
+    NODE_DOUBTFUL = (
+        "NodeClassDoubtful",
+        "Warning",
+        "node",
+        "A node's class is in doubt: no rule knows it and it looks like spot, or its marks contradict each other.",
+        "Label it `spotmix.io/capacity-class`, or add a rule to `classes.extraRules`.",
+    )
+    NODE_ALONE = (
+        "NodePoolUnknown",
+        "Warning",
+        "node",
+        "A spot node has neither instance type nor zone, and a policy has `max-per-pool`: it is a pool of its own.",
+        "Label it with `node.kubernetes.io/instance-type` and `topology.kubernetes.io/zone`.",
+    )
+
     # Placement
     FALLBACK_TAKEN = (
         "FallbackTaken",

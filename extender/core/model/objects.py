@@ -79,7 +79,7 @@ class Node(Struct, frozen=True):
     labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
     while there is none; `since` is when that was last changed, else when the node was created (seconds since the
     epoch). `reclaimed` says that its platform is about to take it away; `interrupted`, that it is such a spot node and
-    nobody else drains it.
+    nobody else drains it. `doubt` is what speaks against its class, for people, or empty.
     """
 
     uid: str
@@ -98,6 +98,7 @@ class Node(Struct, frozen=True):
     since: float = 0.0
     interrupted: bool = False
     reclaimed: bool = False
+    doubt: str = ""
 
 
 class Protection(Struct, frozen=True, gc=False):

@@ -22,14 +22,27 @@ DESCHEDULER = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
 """That it is there protects, whatever its value."""
 
 
+OLDER = ("karpenter.sh/do-not-evict",)
+"""Earlier spellings of these, as ours."""
+
+OF_PLATFORMS = ("autoscaling.cast.ai/removal-disabled", "spotinst.io/restrict-scale-down")
+"""Annotations or labels of a pod that keep it where it is, as ours."""
+
+SHOWN = 64
+"""Characters of a value that are kept, to be shown."""
+
+
 def opt_out_keys(prefixes: Iterable[str]) -> tuple[str, ...]:
-    """Every annotation of a pod that may forbid to move it; `prefixes` are ours, without the slash."""
+    """The annotations of a pod by which users say today that it is not to be moved; `prefixes` are ours, without the
+    slash. `OLDER` and `OF_PLATFORMS` count too.
+    """
     ours = (f"{prefix}/{DO_NOT_DISRUPT}" for prefix in prefixes)
     return tuple(dict.fromkeys((*ours, KARPENTER, CLUSTER_AUTOSCALER, DESCHEDULER)))
 
 
 def parse_opt_out(key: str, value: str) -> OptOut | None:
     """What such an annotation says; None when it forbids nothing."""
+    value = value[:SHOWN]
     if key == DESCHEDULER:
         return OptOut(key, value)
     text = value.strip().lower()

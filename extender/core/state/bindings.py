@@ -12,7 +12,7 @@ from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.outbox import Confirmed, Outbox
 from extender.core.state.provisional import Provisional
-from extender.core.state.records import NodeRecord, PodRecord, Reservation, is_replacing
+from extender.core.state.records import ALONE, NodeRecord, PodRecord, Reservation, is_replacing
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
 from extender.core.state.waiting import Waiting, WaitingPods
@@ -345,9 +345,11 @@ def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) 
 def _place(record: NodeRecord, node: Node) -> None:
     """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
     pool = (intern(node.instance_type), intern(node.zone))
+    if node.capacity_class == SPOT and pool == ("", ""):
+        pool = (intern(f"{ALONE}{node.name}"), "")
     if pool != record.pool:
         record.pool = pool
         for pod in record.pods:
             if pod.revision is not None:
                 pod.revision.spread = None
-    record.group = intern(f"{node.capacity_class}/{node.instance_type}/{node.zone}")
+    record.group = intern(f"{node.capacity_class}/{pool[0]}/{pool[1]}")

@@ -21,9 +21,11 @@ class NodeRecord(Struct, eq=False, gc=False):
     """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names.
 
     `pods` are a list, since they are few and there are many nodes: sets of them would weigh seven times as much.
-    `group` is one string for class and pool, equal for nodes that differ only by name: a string's hash is kept.
-    `steady_since` is since when pods may be placed on it: it is Ready and not going away (seconds since the epoch).
-    `interrupted_at` is when its interruption was recorded, None while none was.
+    `pool` are the nodes that tend to be lost together: of one instance type and zone. A spot node that says neither
+    is one of its own, since nothing says that it is like others. `group` is one string for class and pool, equal
+    for nodes that differ only by name: a string's hash is kept. `steady_since` is since when pods may be placed on
+    it: it is Ready and not going away (seconds since the epoch). `interrupted_at` is when its interruption was
+    recorded, None while none was.
     """
 
     name: str
@@ -37,6 +39,11 @@ class NodeRecord(Struct, eq=False, gc=False):
     extended: dict[str, int] | None = None
     steady_since: float = 0.0
     interrupted_at: float | None = None
+
+    @property
+    def place(self) -> Pool:
+        """Its instance type and zone, as far as labels say; those of its `pool`, unless that is a node of its own."""
+        return (self.facts.instance_type, self.facts.zone) if self.facts is not None else ("", "")
 
     @property
     def placeable(self) -> bool:
@@ -58,6 +65,15 @@ class Reservation(Struct, frozen=True, gc=False):
     at: float
     pool: Pool | None = None
     stand_in: bool = False
+
+
+ALONE = "node "
+"""Before the name of a node that is a pool of its own, in place of an instance type."""
+
+
+def place_of_pool(pool: Pool) -> Pool:
+    """Instance type and zone of a pool, as labels say: of a node that is a pool of its own they say nothing."""
+    return ("", "") if pool[0].startswith(ALONE) else pool
 
 
 _REPLACING = "replacing/"

@@ -178,7 +178,7 @@ def _lost_nodes(state: ClusterState, lost: Mapping[str, NodeRecord]) -> Iterator
     pools: dict[tuple[str, str, str], list[NodeRecord]] = {}
     for node in lost.values():
         if node.facts is not None:
-            pools.setdefault((node.facts.capacity_class, *node.pool), []).append(node)
+            pools.setdefault((node.facts.capacity_class, *node.place), []).append(node)
     for (capacity_class, instance_type, zone), nodes in sorted(pools.items()):
         owners = [
             (pod.namespace, pod.revision.owner) for node in nodes for pod in node.pods if pod.revision is not None

@@ -15,6 +15,10 @@ POOLS = 200
 """Node pools shown."""
 
 
+STATES = ("", "going away", "not ready", "cordoned", "doubtful")
+"""What is to be said of a node first; of a doubtful one, that its class may be another."""
+
+
 class NodeView(Struct, frozen=True, gc=False):
     """A node. `state` is what is to be said of it first: going away, not ready, cordoned, or nothing."""
 
@@ -31,7 +35,7 @@ def nodes_context(sources: Sources, query: Query) -> dict[str, Any]:
     """Node pools and nodes; first the nodes that something is to be said of."""
     state = sources.state
     words = query.words()
-    show = query.choice("show", ("", "going away", "not ready", "cordoned"))
+    show = query.choice("show", STATES)
     found: list[NodeView] = []
     counts: Counter[str] = Counter()
     for node in state.nodes.values():
@@ -50,6 +54,7 @@ def nodes_context(sources: Sources, query: Query) -> dict[str, Any]:
         "counts": counts,
         "classes": {name: len(nodes) for name, nodes in sorted(state.placeable.items())},
         "show": show,
+        "states": STATES,
         "page": page_of(found, query.number("page")),
     }
 
@@ -65,7 +70,9 @@ def _node_view(node: NodeRecord) -> NodeView | None:
         state = "not ready"
     elif facts.unschedulable:
         state = "cordoned"
-    return NodeView(node.name, facts.capacity_class, *node.pool, state=state, detail=detail, pods=len(node.pods))
+    elif facts.doubt:
+        state, detail = "doubtful", facts.doubt
+    return NodeView(node.name, facts.capacity_class, *node.place, state=state, detail=detail, pods=len(node.pods))
 
 
 def _troubled(pool: PoolRow) -> tuple[float, float, str, str, str]:

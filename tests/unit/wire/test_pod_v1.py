@@ -251,3 +251,23 @@ def test_equal_demands_are_one_object() -> None:
 def test_demands_that_do_not_decode_name_the_resource(spec: dict[str, Any]) -> None:
     with pytest.raises(WireError, match="watch event of pods does not decode"):
         demands(**spec)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "protected"),
+    [
+        ({"annotations": {"karpenter.sh/do-not-evict": "true"}}, True),
+        ({"annotations": {"karpenter.sh/do-not-evict": "false"}}, False),
+        ({"annotations": {"karpenter.sh/do-not-evict": "perhaps"}}, True),
+        ({"annotations": {"autoscaling.cast.ai/removal-disabled": "true"}}, True),
+        ({"labels": {"autoscaling.cast.ai/removal-disabled": "true"}}, True),
+        ({"labels": {"spotinst.io/restrict-scale-down": "true"}, "annotations": {"a": "b"}}, True),
+        ({"labels": {"spotinst.io/restrict-scale-down": "false", "app": "web"}}, False),
+        ({"annotations": {"karpenter.sh/do-not-disrupt": "99999999h"}}, True),
+        ({"annotations": {"karpenter.sh/do-not-disrupt": "x" * 200_000}}, True),
+    ],
+)
+def test_opt_outs_of_other_tools_and_their_earlier_spellings(metadata: dict[str, Any], protected: bool) -> None:
+    found = pod(metadata).protection
+    assert (found is not None) == protected
+    assert found is None or len(found.value) <= 64

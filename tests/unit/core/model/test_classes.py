@@ -170,6 +170,72 @@ def test_the_first_rule_that_matches_wins() -> None:
     assert ClassRules(rules=DEFAULT_RULES[::-1]).class_of(both) == "spot"
 
 
+@pytest.mark.parametrize(
+    ("labels", "capacity_class"),
+    [
+        ({"scheduling.cast.ai/spot": "true", "scheduling.cast.ai/spot-fallback": "true"}, "on-demand"),
+        ({"scheduling.cast.ai/spot": "true", "scheduling.cast.ai/spot-fallback": "false"}, "spot"),
+        ({"node.kubernetes.io/lifecycle": "spot"}, "spot"),
+        ({"node.kubernetes.io/lifecycle": "normal"}, "on-demand"),
+        ({"kubernetes.io/lifecycle": "spot"}, "spot"),
+        ({"lifecycle": "Ec2Spot"}, "spot"),
+        ({"lifecycle": "OnDemand"}, "on-demand"),
+        ({"node-role.kubernetes.io/spot-worker": "true"}, "spot"),
+        ({"node-role.kubernetes.io/spot-worker": ""}, "spot"),
+        ({"node-role.kubernetes.io/spot-worker": "false"}, "on-demand"),
+        ({"yandex.cloud/preemptible": "true"}, "spot"),
+        # A platform's word counts for more than what a guide has people write.
+        ({"lifecycle": "Ec2Spot", "karpenter.sh/capacity-type": "on-demand"}, "on-demand"),
+    ],
+)
+def test_fallback_nodes_and_labels_of_guides(labels: dict[str, str], capacity_class: str) -> None:
+    assert RULES.class_of(labels) == capacity_class
+
+
+@pytest.mark.parametrize(
+    ("labels", "taint", "doubt"),
+    [
+        ({}, None, ""),
+        ({"example.org/market": "spot"}, None, "no rule knows it, and example.org/market=spot looks like spot"),
+        ({"example.org/isPreemptible": "true"}, None, "no rule knows it, and example.org/isPreemptible=true looks"),
+        ({}, Taint("spotInstance", "true", "PreferNoSchedule"), "no rule knows it, and spotInstance=true looks like"),
+        (
+            {},
+            Taint("cloud.google.com/gke-spot", "true", "NoSchedule"),
+            "no rule knows it, and cloud.google.com/gke",
+        ),
+        ({"example.org/spot": "false"}, None, ""),
+        ({"pool": "no-spot"}, None, ""),
+        ({"pool": "nonspot"}, None, ""),
+        ({"team": "spotify"}, None, ""),
+        ({"kubernetes.io/hostname": "spot-1"}, None, ""),
+        ({"cloud.google.com/gke-spot": "false"}, None, ""),
+        ({"spotinst.io/ocean-vng-id": "ols-1"}, None, ""),
+        # Known ones are not doubted for what else they are called ..
+        ({"karpenter.sh/capacity-type": "on-demand", "pool": "spot-fallback"}, None, ""),
+        ({"karpenter.sh/capacity-type": "spot", "pool": "spot"}, None, ""),
+        ({"scheduling.cast.ai/spot": "true", "scheduling.cast.ai/spot-fallback": "true"}, None, ""),
+        ({"spotmix.io/capacity-class": "on-demand", "lifecycle": "spot"}, None, ""),
+        # .. but where their marks contradict each other.
+        (
+            {"eks.amazonaws.com/capacityType": "ON_DEMAND", "lifecycle": "Ec2Spot"},
+            None,
+            "eks.amazonaws.com/capacityType=ON_DEMAND counts, though lifecycle=Ec2Spot says spot",
+        ),
+    ],
+)
+def test_what_speaks_against_a_nodes_class(labels: dict[str, str], taint: Taint | None, doubt: str) -> None:
+    said = RULES.doubt(labels, [taint] if taint is not None else [])
+    assert said.startswith(doubt)
+    assert bool(said) == bool(doubt)
+
+
+def test_a_node_that_its_cloud_stopped_is_going_away_and_not_taken_back() -> None:
+    stopped = Taint("node.cloudprovider.kubernetes.io/shutdown", "", "NoSchedule")
+    assert RULES.going_away([stopped], [], deleting=False) == stopped.key
+    assert (RULES.reclaimed([stopped], []), RULES.drained([stopped])) == (False, False)
+
+
 def test_first_label_skips_what_is_absent_or_empty() -> None:
     new, old = INSTANCE_TYPE_LABELS
     assert first_label({old: "m.large"}, (new, old)) == "m.large"

@@ -45,7 +45,7 @@ def test_reasons_that_are_labels_of_metrics() -> None:
     assert labels(OF_STAYS) == (
         "stale memory nodes-not-ready cluster-budget "
         "policy-fault no-seat singleton runs-to-completion size-unknown rollout unavailable held-up in-flight window "
-        "hourly-budget back-off circuit-open "
+        "hourly-budget back-off circuit-open fault "
         "young pending protected protection-malformed drained node-not-ready "
         "budget budget-stale budgets "
         "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later"

@@ -14,6 +14,7 @@ from support.doubles import (
     make_view,
 )
 
+from extender.core.answers.overview import overview
 from extender.core.model.objects import Namespace, OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.policy.ordinals import ordinal_of
@@ -253,3 +254,17 @@ def test_namespace_defaults_apply(world: World) -> None:
 )
 def test_ordinals(name: str, ordinal: int | None) -> None:
     assert ordinal_of(name) == ordinal
+
+
+def test_spot_nodes_without_type_and_zone_are_pools_of_their_own(world: World) -> None:
+    names = [f"bare-{number}" for number in range(3)]
+    world.up(*(make_node(name, instance_type="", zone="") for name in names))
+    owner = world.deployment("web", 3, spot_percentage=100, max_per_pool=1)
+    given = []
+    for uid in ("p0", "p1", "p2"):
+        decision = world.decide(make_view(uid, owner), names)
+        given.append(list(decision.nodes or ()))
+        world.up(make_pod(uid, owner, given[-1][0]))
+    assert sorted(given) == [["bare-0"], ["bare-1"], ["bare-2"]]
+    (pool,) = overview(world.state, world.now).pools
+    assert (pool.instance_type, pool.zone, pool.nodes, pool.pods) == ("", "", 3, 3)

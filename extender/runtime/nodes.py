@@ -1,0 +1,77 @@
+"""Tells of nodes that may be of another class than they count as, and of those that say nothing of their pool."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from extender.core.model.classes import SPOT
+from extender.core.model.eventreasons import EventReason
+from extender.core.state.records import NodeRecord
+from extender.core.state.state import ClusterState
+from extender.kube.occurrences import RETELL
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
+from extender.kube.seams import Timing
+
+LOOK = 60.0
+"""Seconds between two looks."""
+
+AT_ONCE = 20
+"""Nodes that are told of at one look: others have their turn at the next."""
+
+SLICE = 1000
+"""Nodes looked at between two looks at the event loop."""
+
+Said = tuple[NodeRecord, EventReason, str]
+
+
+class NodeReports:
+    """Events on nodes.
+
+    Args:
+        state: the cluster.
+        recorder: posts Events.
+        timing: where time comes from.
+    """
+
+    def __init__(self, state: ClusterState, recorder: EventRecorder, *, timing: Timing | None = None) -> None:
+        self._state = state
+        self._recorder = recorder
+        self._timing = timing or Timing()
+        self._told: dict[str, tuple[str, float]] = {}
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self._look()
+            await self._timing.sleep(LOOK)
+
+    async def _look(self) -> None:
+        left = AT_ONCE
+        capped = any(each.policy.max_per_pool is not None for each in self._state.workloads.by_uid.values())
+        nodes = list(self._state.nodes.values())
+        for start in range(0, len(nodes), SLICE):
+            for node, reason, text in _said(nodes[start : start + SLICE], capped=capped):
+                about = Regarding.node(node)
+                if left and self._is_due(about.uid, text) and self._recorder.emit(about, reason, "Classify", text):
+                    self._told[about.uid] = text, self._timing.clock()
+                    left -= 1
+            await asyncio.sleep(0)
+        known = {node.facts.uid for node in nodes if node.facts is not None}
+        self._told = {uid: told for uid, told in self._told.items() if uid in known}
+
+    def _is_due(self, uid: str, text: str) -> bool:
+        told, at = self._told.get(uid, ("", 0.0))
+        return told != text or self._timing.clock() - at >= RETELL
+
+
+def _said(nodes: Sequence[NodeRecord], *, capped: bool) -> Iterator[Said]:
+    for node in nodes:
+        facts = node.facts
+        if facts is None:
+            continue
+        if facts.doubt:
+            fix = "label it spotmix.io/capacity-class, or add a rule to classes.extraRules"
+            yield node, EventReason.NODE_DOUBTFUL, f"It counts as {facts.capacity_class}: {facts.doubt}; {fix}"
+        elif capped and facts.capacity_class == SPOT and node.place == ("", ""):
+            text = "It has no label of its instance type or zone, so that max-per-pool takes it for a pool of its own"
+            yield node, EventReason.NODE_ALONE, text
