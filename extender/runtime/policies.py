@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from extender.core.model.eventreasons import EventReason
+from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import HELD, SPLIT_KEPT, standing_of_policy
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import PolicyChanged, Workloads
@@ -17,8 +18,9 @@ from extender.telemetry.vocabulary import named
 
 # Workloads looked at between two looks at the event loop.
 SLICE = 500
-# When those are tried again that there were too many for (seconds).
+# When those are tried again that there were too many for, and what is wrong for many is logged again (seconds).
 AGAIN = 60.0
+_REMEMBERED = 1000
 
 
 class PolicyReports:
@@ -44,6 +46,7 @@ class PolicyReports:
         self._decides = decides
         self._timing = timing or Timing()
         self._invalid: set[str] = set()
+        self._logged: dict[Problem, float] = {}
         self._log = logger()
 
     def observe(self, effect: Effect, _now: float) -> None:
@@ -55,6 +58,8 @@ class PolicyReports:
         workload = change.workload
         problems = () if change.gone else workload.parsed.problems
         for problem in problems:
+            if not self._is_news(problem, workload):
+                continue
             self._log.warning(
                 "policy warning" if problem.warning else "policy invalid",
                 workload=named(workload.kind, workload.name),
@@ -63,6 +68,18 @@ class PolicyReports:
             )
         if self._decides():
             self._post(change)
+
+    def _is_news(self, problem: Problem, workload: Workload) -> bool:
+        """Whether to log a problem. What a Namespace or the configuration says is wrong for very many at once."""
+        if problem.source.endswith(f"{workload.namespace}/{workload.name}"):
+            return True
+        now = self._timing.clock()
+        if now - self._logged.get(problem, -AGAIN) < AGAIN:
+            return False
+        if len(self._logged) >= _REMEMBERED:
+            self._logged.clear()
+        self._logged[problem] = now
+        return True
 
     async def run(self) -> None:
         """Post the Events of all that is wrong, and again while it is, until cancelled.

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
+import structlog
 from msgspec.structs import replace
-from support.doubles import ENABLED, World, keys, make_owner
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -96,5 +97,26 @@ def test_a_new_leader_tells_of_very_many_and_knows_when_they_are_put_right() -> 
         assert (await office.told())[-1][0] == "PolicyValid"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
+
+
+def test_what_a_namespace_says_is_logged_once_for_all_its_workloads() -> None:
+    async def main() -> None:
+        office = PolicyOffice()
+        with structlog.testing.capture_logs() as lines:
+            office.world.up(make_namespace(annotations=keys(spot_percentage="most", zzz="x")))
+            for name in ("a", "b", "c"):
+                office.write(name)
+            await asyncio.sleep(AGAIN + 1)
+            office.write("d", fallback_after="soon")
+        about = [(line["event"], line["workload"]) for line in lines]
+        assert about == [
+            ("policy invalid", "Deployment/a"),
+            ("policy warning", "Deployment/a"),
+            ("policy invalid", "Deployment/d"),
+            ("policy invalid", "Deployment/d"),
+            ("policy warning", "Deployment/d"),
+        ]
 
     run_virtually(main)
