@@ -72,5 +72,11 @@ class Constraints(Struct, frozen=True, gc=False):
         """What of it is counted."""
         return replace(self, claims=(), unmodelled=()) if self.unmodelled else self
 
+    @property
+    def comparisons(self) -> int:
+        """How many comparisons it may take to say whether a node meets them, 1 or more."""
+        terms = sum(len(requirement.values) + 1 for term in self.node_terms or () for requirement in term)
+        return 1 + len(self.node_selector) + terms + len(self.tolerations)
+
 
 NO_CONSTRAINTS = Constraints()

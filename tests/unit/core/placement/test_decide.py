@@ -1,5 +1,6 @@
 """A filter request's decision: which nodes pass, what is reserved, when a pod waits or falls back."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +16,15 @@ from support.doubles import (
 )
 
 from extender.core.answers.overview import overview
+from extender.core.capacity.fit import Needs
+from extender.core.model.constraints import Constraints
 from extender.core.model.objects import Namespace, OwnerRef
 from extender.core.model.reasons import Reason
+from extender.core.model.selectors import Requirement
+from extender.core.placement.nominate import choose_node
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.state.events import Unavailable
+from extender.core.state.records import NodeRecord
 
 
 @pytest.fixture
@@ -268,3 +274,19 @@ def test_spot_nodes_without_type_and_zone_are_pools_of_their_own(world: World) -
     assert sorted(given) == [["bare-0"], ["bare-1"], ["bare-2"]]
     (pool,) = overview(world.state, world.now).pools
     assert (pool.instance_type, pool.zone, pool.nodes, pool.pods) == ("", "", 3, 3)
+
+
+def test_a_pod_of_very_many_terms_looks_at_few_nodes(world: World) -> None:
+    world.nodes(spot=50)
+    terms = tuple((Requirement(f"key-{n}", "In", ("x",) * 99),) for n in range(1000))
+    seen: list[str] = []
+
+    def nodes() -> Iterator[NodeRecord]:
+        for node in world.state.nodes.values():
+            seen.append(node.name)
+            yield node
+
+    for constraints, looked_at in ((Constraints(node_terms=terms), 4), (Constraints(node_terms=terms[:1]), 50)):
+        seen.clear()
+        assert choose_node(world.state, nodes(), (), (), Needs(constraints=constraints)) == ""
+        assert len(seen) == looked_at
