@@ -1,6 +1,6 @@
 """Watched pods: bytes to the core's `Pod`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from sys import intern
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from extender.core.model.objects import EMPTY, Pod, Protection
-from extender.core.policy.protection import OF_PLATFORMS, OLDER, opt_out_keys, pod_protection
+from extender.core.policy.protection import CAST_AI, OCEAN, OLDER, opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
 from extender.wire.kube_v1 import DELETION_COST, Identity, controller_of
@@ -54,18 +54,18 @@ class RawPod(Struct, frozen=True, gc=False):
     status: PodStatus = PodStatus()
 
 
-_LABELS = frozenset(OF_PLATFORMS)
 _labels = msgspec.json.Decoder(dict[str, str] | None)
-_interned: Interned[bytes, Mapping[str, str]] = Interned()
+_Labels = tuple[Mapping[str, str], tuple[tuple[str, str], ...]]
+_interned: Interned[bytes, _Labels] = Interned()
 
 
-def _shared_labels(raw: bytes) -> Mapping[str, str]:
-    """Labels, decoded once for all pods that have the same."""
+def _shared_labels(raw: bytes) -> _Labels:
+    """Labels, and those of them that may forbid to move a pod; decoded once for all pods that have the same."""
     found = _interned.get(raw)
     if found is None:
         labels = _labels.decode(raw) if raw else None
-        found = {intern(key): intern(value) for key, value in labels.items()} if labels else EMPTY
-        _interned.put(raw, found)
+        shared = {intern(key): intern(value) for key, value in labels.items()} if labels else EMPTY
+        found = _interned.put(raw, (shared, tuple((key, shared[key]) for key in (CAST_AI, OCEAN) if key in shared)))
     return found
 
 
@@ -77,7 +77,7 @@ class PodReader:
     """
 
     def __init__(self, prefixes: tuple[str, ...]) -> None:
-        self._opt_outs = (*opt_out_keys(prefixes), *OLDER, *OF_PLATFORMS)
+        self._opt_outs = (*opt_out_keys(prefixes), OLDER, CAST_AI)
         fields = tuple(f"opt_out_{n}" for n in range(len(self._opt_outs)))
         self._said = attrgetter(*fields)
         # The few annotations that are used, of many: the prefixes are known only now.
@@ -115,8 +115,8 @@ class PodReader:
             elif kind == "PodResizePending":
                 infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)
-        labels = _interned.get(raw_labels) or _shared_labels(raw_labels)
-        cost, protection = self._read_annotations(meta.annotations, labels, created)
+        labels, labelled = _interned.get(raw_labels) or _shared_labels(raw_labels)
+        cost, protection = self._read_annotations(meta.annotations, labelled, created)
         return Pod(
             uid=meta.uid,
             namespace=meta.namespace,
@@ -147,10 +147,9 @@ class PodReader:
         )
 
     def _read_annotations(
-        self, raw: Raw, labels: Mapping[str, str], created: float
+        self, raw: Raw, labelled: Sequence[tuple[str, str]], created: float
     ) -> tuple[str | None, Protection | None]:
         """The deletion cost, and what forbids to move the pod."""
-        labelled = () if _LABELS.isdisjoint(labels) else tuple((key, labels[key]) for key in _LABELS & labels.keys())
         annotations = self._annotations.decode(raw) if raw is not ABSENT else None
         if annotations is None:
             return None, pod_protection(labelled, created) if labelled else None

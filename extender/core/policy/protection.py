@@ -22,11 +22,14 @@ DESCHEDULER = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
 """That it is there protects, whatever its value."""
 
 
-OLDER = ("karpenter.sh/do-not-evict",)
-"""Earlier spellings of these, as ours."""
+CAST_AI = "autoscaling.cast.ai/removal-disabled"
+"""As ours; a label too."""
 
-OF_PLATFORMS = ("autoscaling.cast.ai/removal-disabled", "spotinst.io/restrict-scale-down")
-"""Annotations or labels of a pod that keep it where it is, as ours."""
+OCEAN = "spotinst.io/restrict-scale-down"
+"""As ours, as a label."""
+
+OLDER = "karpenter.sh/do-not-evict"
+"""The earlier spelling of `KARPENTER`."""
 
 SHOWN = 64
 """Characters of a value that are kept, to be shown."""
@@ -34,7 +37,7 @@ SHOWN = 64
 
 def opt_out_keys(prefixes: Iterable[str]) -> tuple[str, ...]:
     """The annotations of a pod by which users say today that it is not to be moved; `prefixes` are ours, without the
-    slash. `OLDER` and `OF_PLATFORMS` count too.
+    slash. `OLDER` and `CAST_AI` count too.
     """
     ours = (f"{prefix}/{DO_NOT_DISRUPT}" for prefix in prefixes)
     return tuple(dict.fromkeys((*ours, KARPENTER, CLUSTER_AUTOSCALER, DESCHEDULER)))
