@@ -21,6 +21,7 @@ from extender.kube.regarding import Regarding
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
+from extender.runtime.connections import PortConnections, raise_descriptors
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import Channels, Context, assemble, drift_readings
 from extender.runtime.duties import Duties
@@ -107,7 +108,10 @@ class Runtime:
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
         self._certificates = Certificates(settings, client, self._report)
-        self._listeners = Listeners(settings, self._certificates.extender, self._make_webhook(), tracer)
+        self._connections = PortConnections(self.metrics)
+        self._listeners = Listeners(
+            settings, self._certificates.extender, self._make_webhook(), tracer, self._connections
+        )
         self._intake = Intake(
             self.state,
             [OwnerNews(self.feed.ensure, self._gates).observe, self._placement.observe, self._writers.observe],
@@ -162,6 +166,7 @@ class Runtime:
 
     def _readings(self) -> Iterator[Reading]:
         yield from process_readings(self.leadership.leads, self._certificates.ends(), self._pulse.longest())
+        yield from self._connections.readings()
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state)
         yield from api_readings(self._api.watches)
@@ -307,6 +312,7 @@ async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
     Raises:
         ConfigError: the kubeconfig, an address or a certificate cannot be used.
     """
+    raise_descriptors()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

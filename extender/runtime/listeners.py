@@ -1,10 +1,12 @@
 """The HTTP servers of one process: the extender's, the webhook's, and that of health, metrics and the console."""
 
+import asyncio
 import contextlib
 import ssl
 import time
 from collections.abc import Callable
 
+from extender.runtime.connections import PortConnections
 from extender.runtime.tracing import traced_app
 from extender.runtime.webhook import Webhook
 from extender.servers.console import ConsoleApp
@@ -26,6 +28,7 @@ class Listeners:
         tls: context of the extender's server; None serves plain HTTP.
         webhook: None when it is off.
         tracer: makes spans.
+        connections: limits of the ports.
 
     Attributes:
         extender: host and port of the extender.
@@ -33,11 +36,19 @@ class Listeners:
         webhook: host:port of the webhook; empty when it is off.
     """
 
-    def __init__(self, settings: Settings, tls: ssl.SSLContext | None, webhook: Webhook | None, tracer: Tracer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tls: ssl.SSLContext | None,
+        webhook: Webhook | None,
+        tracer: Tracer,
+        connections: PortConnections,
+    ) -> None:
         self._settings = settings
         self._tls = tls
         self._hook = webhook
         self._tracer = tracer
+        self._connections = connections
         self._servers: list[HttpServer] = []
         self._pages: HealthApp | ConsoleApp | None = None
         self.extender = self.metrics = ("", 0)
@@ -60,15 +71,15 @@ class Listeners:
         settings = self._settings.extender
         prefix = "/" + settings.url_prefix.strip("/")
         app = ExtenderApp(extender, settings.max_body, prefix, time.perf_counter, metrics.answered, stays)
+        of = self._connections.of
         with contextlib.ExitStack() as opened:
             listener = opened.enter_context(bind(*split_address(settings.addr), "extender.addr"))
             health_listener = opened.enter_context(bind(*split_address(self._settings.metrics.addr), "metrics.addr"))
-            webhook = [self._hook.listen()] if self._hook is not None else []
+            webhook = [self._hook.listen(of("webhook"))] if self._hook is not None else []
             opened.pop_all()
-        front = HttpServer(
-            traced_app(app, self._tracer, {f"{prefix}/{verb}": verb for verb in VERBS}), listener, self._tls
-        )
-        health = HttpServer(pages, health_listener)
+        traced = traced_app(app, self._tracer, {f"{prefix}/{verb}": verb for verb in VERBS})
+        front = HttpServer(traced, listener, self._tls, of("extender"))
+        health = HttpServer(pages, health_listener, None, of("metrics"))
         self._pages = pages
         self._servers = [front, *webhook, health]
         for server in self._servers:
@@ -78,8 +89,7 @@ class Listeners:
 
     async def stop_deciding(self) -> None:
         """Answer what the scheduler and the API server have asked, and close to them; health stays."""
-        for server in self._servers[:-1]:
-            await server.stop()
+        await asyncio.gather(*(server.stop() for server in self._servers[:-1]))
 
     async def stop(self) -> None:
         """Close to everybody."""

@@ -9,6 +9,7 @@ from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
+from extender.servers.connections import Connections
 from extender.servers.owners import AwaitedOwners
 from extender.servers.server import HttpServer, bind
 from extender.servers.webhook import PATHS, WebhookApp
@@ -74,15 +75,18 @@ class Webhook:
             time.monotonic,
         )
 
-    def listen(self) -> HttpServer:
+    def listen(self, connections: Connections) -> HttpServer:
         """The server, listening; it is yet to be started.
+
+        Args:
+            connections: limits of the port's connections.
 
         Raises:
             ConfigError: the address cannot be listened on.
         """
         app = WebhookApp(self._admission, self._settings.max_body, time.perf_counter, self)
         traced = traced_app(app, self._tracer, PATHS)
-        return HttpServer(traced, bind(*split_address(self._settings.addr), "webhook.addr"), self._context)
+        return HttpServer(traced, bind(*split_address(self._settings.addr), "webhook.addr"), self._context, connections)
 
     def answered(self, verb: str, seconds: float) -> None:
         """See `AdmissionObserver`."""

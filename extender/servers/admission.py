@@ -105,7 +105,7 @@ class Admission:
         self._deny = deny
         self._clock = clock
 
-    async def mutate_pod(self, body: bytes) -> ReviewAnswer:
+    async def mutate_pod(self, body: bytes | bytearray) -> ReviewAnswer:
         """Give a pod of a managed workload what it needs to be placed.
 
         Raises:
@@ -137,7 +137,7 @@ class Admission:
             owner = self._state.workloads.resolve(pod.namespace, pod.owner)
         return owner
 
-    async def mutate_scheduler_config(self, body: bytes) -> ReviewAnswer:
+    async def mutate_scheduler_config(self, body: bytes | bytearray) -> ReviewAnswer:
         """Put our extender into the scheduler configurations of a ConfigMap that asks for it.
 
         Raises:
@@ -158,7 +158,7 @@ class Admission:
                 changed[key] = injected
         return ReviewAnswer(review.uid, tuple(data_patches(changed)))
 
-    async def validate_workload(self, body: bytes) -> ReviewAnswer:
+    async def validate_workload(self, body: bytes | bytearray) -> ReviewAnswer:
         """Say what is wrong or pointless in the labels and annotations of an object that may carry a policy.
 
         Raises:

@@ -4,8 +4,10 @@ No framework on the hot path. Content-Length matters: kube-scheduler opens a new
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar
+
+from extender.servers.bodies import LARGE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,8 +22,11 @@ TEXT = b"text/plain; charset=utf-8"
 CLOSE: Mapping[bytes, bytes] = {b"connection": b"close"}
 """Headers of an answer after which the connection ends."""
 
-# How many times the limit is read of a body that is too large.
-_PATIENCE = 4
+KEPT_NO_MORE = "spotmix.kept_no_more"
+"""Key in `scope["extensions"]` of what to call when nothing of a request's body is kept any more."""
+
+# How many times the limit is read of a body that is too large; and of one that may pass although it is.
+_PATIENCE, _FARTHEST = 4, 32
 
 
 class BodyTooLargeError(Exception):
@@ -33,12 +38,16 @@ class ClientGoneError(Exception):
 
 
 async def read_post(
-    scope: Scope, receive: Receive, send: Send, routes: Mapping[str, Route], *, who: str, limit: int
-) -> tuple[Route, bytes | None] | None:
-    """The route and the body of a POST to a known path.
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    routes: Mapping[str, Route],
+    *,
+    who: str,
+) -> tuple[Route, "Body"] | None:
+    """The route and the body, yet to be read, of a POST to a known path.
 
-    The body is None when it is too large; not all of it may have been read then, so the answer has to `CLOSE`. None
-    alone when there is nothing to answer: this is no request, its client is gone, or it has been answered 404 or 405.
+    None when there is nothing to answer: this is no request, or it has been answered 404 or 405.
 
     Args:
         scope: of the request.
@@ -46,7 +55,6 @@ async def read_post(
         send: answers it.
         routes: by path.
         who: what serves them, for people.
-        limit: largest body in bytes.
     """
     if scope["type"] != "http":
         return None
@@ -57,40 +65,95 @@ async def read_post(
     if scope["method"] != "POST":
         await respond(send, 405, b"only POST is served here\n", TEXT, {b"allow": b"POST"})
         return None
-    try:
-        return route, await read_body(scope, receive, limit)
-    except ClientGoneError:
-        return None
-    except BodyTooLargeError:
-        return route, None
+    return route, Body(scope, receive)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The request's body.
+class Body:
+    """The body of a request, as it arrives.
 
-    One that is too large is read to its end and forgotten, within reason: most clients hear an answer only once they
-    have sent all, and a reset instead if the connection is closed before.
+    Attributes:
+        size: bytes that have arrived.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._more = True
+        self.size = 0
+
+    @property
+    def announced(self) -> int:
+        """Bytes that the client says it has; 0 where it does not say."""
+        return next((int(v) for n, v in self._scope["headers"] if n == b"content-length" and v.isdigit()), 0)
+
+    async def part(self) -> bytes | None:
+        """What has arrived since the last call; None after the end.
+
+        Raises:
+            ClientGoneError: the connection was lost.
+        """
+        if not self._more:
+            return None
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        self._more = message.get("more_body", False)
+        data: bytes = message.get("body", b"")
+        self.size += len(data)
+        return data
+
+    async def read(self, limit: int) -> tuple[bytes | bytearray, bool]:
+        """The body and true; or, when it has more than `limit` bytes, something more than these and false.
+
+        Raises:
+            ClientGoneError: the connection was lost.
+        """
+        first = await self.part() or b""
+        if not self._more:
+            return first, len(first) <= limit
+        announced = self.announced
+        whole = bytearray(first)
+        if announced > _FARTHEST * limit:
+            return whole, False
+        while self.size <= limit and (data := await self.part()) is not None:
+            if LARGE < self.size <= announced <= limit and len(whole) < announced:
+                # Its turn has come; to let it grow would take twice its size.
+                grown = bytearray(announced)
+                grown[: len(whole)] = whole
+                whole = grown
+            whole[self.size - len(data) : self.size] = data
+        return whole, self.size <= limit
+
+    async def forget(self, limit: int) -> None:
+        """Take in the rest and keep nothing, within reason.
+
+        Most clients hear an answer only once they have sent all, and a reset if the connection is closed before.
+
+        Raises:
+            ClientGoneError: the connection was lost.
+        """
+        kept_no_more = self._scope.get("extensions", {}).get(KEPT_NO_MORE)
+        if kept_no_more is not None:
+            kept_no_more()
+        announced = self.announced
+        while max(self.size, announced) <= _PATIENCE * limit and await self.part() is not None:
+            pass
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | bytearray:
+    """The request's body; one that is too large is read to its end and forgotten, within reason.
 
     Raises:
         BodyTooLargeError: it has more than `limit` bytes.
         ClientGoneError: the connection was lost.
     """
-    announced = next((int(v) for n, v in scope["headers"] if n == b"content-length" and v.isdigit()), 0)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            parts.clear()
-        if not message.get("more_body") or max(size, announced) > _PATIENCE * limit:
-            break
-    if max(size, announced) > limit:
+    body = Body(scope, receive)
+    data, whole = await body.read(limit)
+    if not whole:
+        del data
+        await body.forget(limit)
         raise BodyTooLargeError
-    return b"".join(parts)
+    return data
 
 
 async def respond(
@@ -108,10 +171,13 @@ async def respond(
     await send({"type": "http.response.body", "body": body})
 
 
-async def respond_in_parts(send: Send, parts: Sequence[bytes], content_type: bytes) -> None:
-    """Send a long answer in pieces, so that others are served in between."""
-    length = sum(map(len, parts))
+async def respond_in_parts(
+    send: Send, parts: Iterable[bytes], length: int, content_type: bytes, extra: Mapping[bytes, bytes] | None = None
+) -> None:
+    """Send a long answer of `length` bytes in pieces, so that others are served in between."""
     headers = [(b"content-type", content_type), (b"content-length", b"%d" % length)]
+    if extra:
+        headers.extend(extra.items())
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for part in parts:
         await send({"type": "http.response.body", "body": part, "more_body": True})

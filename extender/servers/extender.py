@@ -9,7 +9,7 @@ from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
-from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
+from extender.wire.extender_v1 import ExtenderArgs, decode_args, decode_front, encode_error, encode_scores
 
 
 class Owners(Protocol):
@@ -73,7 +73,36 @@ class Extender:
         self._blind = blind
         self._clock = clock
 
-    async def filter(self, body: bytes) -> bytes:
+    async def passes(self, verb: str, begun: bytes | bytearray) -> int:
+        """Where the part of a request begins that is to pass as it is, because its pod is not managed; else 0.
+
+        Args:
+            verb: filter or prioritize.
+            begun: the first part of the request, which should hold the pod.
+
+        Raises:
+            WireError: it does not decode, or it cannot be told now whose the pod is.
+        """
+        asked, rest = decode_front(begun)
+        if asked is None:
+            return 0
+        if self._unknown(asked):
+            raise WireError(Reason.NOT_SYNCED.text)
+        pod, owner = await self._resolve(asked)
+        if owner is not None:
+            return 0
+        if verb == "filter":
+            self._observer.decided(pod, Decision(Reason.UNMANAGED))
+        else:
+            self._observer.scored(pod, Preference(Reason.UNMANAGED))
+        return rest
+
+    def _unknown(self, pod: PodView) -> bool:
+        """Whether the pod may be managed, and too little of the cluster is known to tell."""
+        may_manage = self._placement.state.workloads.may_manage(pod.namespace, pod.owner)
+        return may_manage and self._obstacle() is Reason.NOT_SYNCED
+
+    async def filter(self, body: bytes | bytearray) -> bytes:
         """Answer a filter request; a failure is an answer with `Error`."""
         try:
             args = decode_args(body)
@@ -87,8 +116,7 @@ class Extender:
         return encode_error(text)
 
     async def _filter(self, args: ExtenderArgs) -> bytes:
-        workloads = self._placement.state.workloads
-        if workloads.may_manage(args.pod.namespace, args.pod.owner) and self._obstacle() is Reason.NOT_SYNCED:
+        if self._unknown(args.pod):
             return self._refuse(args.pod, Reason.NOT_SYNCED)
         pod, owner = await self._resolve(args.pod)
         # Whoever follows the cluster can tell that a pod is not managed; asked last, for the wait may have been long.
@@ -114,7 +142,7 @@ class Extender:
         self._observer.refused("filter", pod, obstacle)
         return self.filter_error(obstacle.text)
 
-    async def prioritize(self, body: bytes) -> bytes:
+    async def prioritize(self, body: bytes | bytearray) -> bytes:
         """Answer a prioritize request; its answer has no place for an error, so a failure prefers no node."""
         try:
             args = decode_args(body)

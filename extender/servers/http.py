@@ -1,10 +1,14 @@
 """The two HTTP applications: the extender's, and health and metrics."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from extender.core.model.errors import WireError
 from extender.servers.asgi import (
     CLOSE,
+    JSON,
     TEXT,
+    Body,
+    ClientGoneError,
     Receive,
     Scope,
     Send,
@@ -13,10 +17,11 @@ from extender.servers.asgi import (
     respond_in_parts,
 )
 from extender.servers.extender import Extender
+from extender.servers.passing import Passing
 
 Clock = Callable[[], float]
 Timer = Callable[[str, float], None]
-Verb = Callable[[bytes], Awaitable[bytes]]
+Verb = Callable[[bytes | bytearray], Awaitable[bytes]]
 
 
 class ExtenderApp:
@@ -24,7 +29,8 @@ class ExtenderApp:
 
     Args:
         extender: answers the verbs.
-        max_body: largest request body in bytes; a larger one is answered 200 with `Error`.
+        max_body: largest request body in bytes that is kept. A larger one passes as it came when its pod is not
+            managed, and is answered 200 with `Error` when it is.
         prefix: path prefix, the `urlPrefix` of the scheduler's configuration.
         clock: seconds, monotonic.
         timer: is given the verb and the seconds a request took.
@@ -45,6 +51,8 @@ class ExtenderApp:
             f"{prefix}/filter": ("filter", extender.filter, extender.filter_error),
             f"{prefix}/prioritize": ("prioritize", extender.prioritize, extender.prioritize_error),
         }
+        self._extender = extender
+        self._errors = {verb: error for verb, _, error in self._routes.values()}
         self._max_body = max_body
         self._clock = clock
         self._timer = timer
@@ -53,21 +61,49 @@ class ExtenderApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = self._clock()
-        post = await read_post(scope, receive, send, self._routes, who="extender", limit=self._max_body)
+        post = await read_post(scope, receive, send, self._routes, who="extender")
         if post is None:
             return
         (verb, answer, error), body = post
-        if body is None:
-            limit = f"spotmix: the request is larger than {self._max_body} bytes"
-            text = f"{limit}; raise extender.maxBody or use nodeCacheCapable"
-            await respond(send, 200, error(text), extra=CLOSE)
+        try:
+            data, whole = await body.read(self._max_body)
+            if not whole:
+                await self._beyond(verb, data, body, send)
+                return
+        except ClientGoneError:
             return
         try:
-            result = await answer(body)
+            result = await answer(data)
         except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
             result = error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
         await respond(send, 200, result, extra=None if self._stay() else CLOSE)
         self._timer(verb, self._clock() - started)
+
+    async def _beyond(self, verb: str, begun: bytes | bytearray, body: Body, send: Send) -> None:
+        """Answer a request that is larger than any that is kept: it passes if its pod is nobody's that we manage."""
+        error = self._errors[verb]
+        extra = None if self._stay() else CLOSE
+        try:
+            rest = await self._extender.passes(verb, begun)
+            if rest and verb == "filter":
+                await respond_in_parts(send, *await self._passed(begun, rest, body), JSON, extra)
+                return
+            limit = f"spotmix: the request is larger than {self._max_body} bytes"
+            result = b"[]" if rest else error(f"{limit}; raise extender.maxBody or use nodeCacheCapable")
+        except WireError as fault:
+            result = error(str(fault))
+        del begun
+        await body.forget(self._max_body)
+        await respond(send, 200, result, extra=CLOSE)
+
+    async def _passed(self, begun: bytes | bytearray, rest: int, body: Body) -> tuple[Iterable[bytes], int]:
+        passing = Passing(self._max_body)
+        passing.add(bytes(begun[rest:]))
+        if isinstance(begun, bytearray):
+            begun.clear()
+        while (data := await body.part()) is not None:
+            passing.add(data)
+        return passing.done()
 
 
 class HealthApp:
@@ -95,7 +131,7 @@ class HealthApp:
             await respond(send, 405, b"only GET is served here\n", TEXT, {b"allow": b"GET, HEAD"})
         elif path == "/metrics":
             parts, content_type = await self._metrics()
-            await respond_in_parts(send, parts, content_type)
+            await respond_in_parts(send, parts, sum(map(len, parts)), content_type)
         elif path == "/readyz" and (faults := self._not_ready()):
             await respond(send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT)
         else:

@@ -1,4 +1,4 @@
-"""uvicorn, set up for kube-scheduler: long keep-alive, bounded headers, sockets bound by us, signals left to us."""
+"""uvicorn, set up for kube-scheduler: long keep-alive, connections accepted by us, signals left to us."""
 
 import asyncio
 import contextlib
@@ -8,46 +8,79 @@ from collections.abc import Generator
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from extender.core.model.errors import ConfigError
+from extender.servers.bodies import BodyRoom
+from extender.servers.connections import HANDSHAKE, Connections
+from extender.servers.protocol import Connection
 
 # The scheduler keeps idle connections for 90 s; whoever closes first loses the race with a request.
 KEEP_ALIVE = 120
-MAX_HEADER_BYTES = 64 * 1024
-
-
-class _Protocol(HttpToolsProtocol):
-    """httptools collects headers without a limit; this gives up on a client that sends too many."""
-
-    _header_bytes = 0
-    _in_headers = True
-
-    def on_message_begin(self) -> None:
-        """A request starts."""
-        self._in_headers = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Its headers are complete."""
-        self._in_headers = False
-        self._header_bytes = 0
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
-        super().data_received(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADER_BYTES:
-                self.transport.close()
+# Seconds between attempts to accept a connection, after one has failed.
+_AGAIN = 0.1
 
 
 class _Server(uvicorn.Server):
+    """Accepts by itself, so that a connection counts from its first moment, before the handshake of TLS."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+        self._tasks: set[asyncio.Task[None]] = set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals to the runtime, which runs more than one server."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections from now on."""
+        self.servers = []
+        for listener in sockets or ():
+            listener.setblocking(False)
+            self._begin(self._accept(listener))
+        self._begin(self._connections.watch())
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and end."""
+        accepting, self._tasks = self._tasks, set()
+        for task in accepting:
+            task.cancel()
+        await asyncio.gather(*accepting, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except OSError:
+                # The client is gone already, or the process has no descriptor left.
+                self._connections.report("full")
+                await asyncio.sleep(_AGAIN)
+                continue
+            connection = Connection(self.config, self.server_state, self._connections, accepted)
+            if self._connections.admit(connection):
+                self._begin(self._open(connection, accepted))
+            else:
+                accepted.close()
+
+    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+        tls = self.config.ssl
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, accepted, ssl=tls, ssl_handshake_timeout=HANDSHAKE if tls is not None else None
+            )
+        except (OSError, TimeoutError):
+            # No handshake came of it, which is the client's affair.
+            self._connections.left(connection)
+            accepted.close()
 
 
 def bind(host: str, port: int, what: str) -> socket.socket:
@@ -74,15 +107,23 @@ class HttpServer:
         app: a raw ASGI application.
         listener: a listening socket; it is closed on `stop`.
         tls: context for HTTPS; None serves plain HTTP.
+        connections: limits of the port's connections.
         grace: seconds that requests in flight have to end on `stop`.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None, grace: int = 10) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        connections: Connections | None = None,
+        grace: int = 3,
+    ) -> None:
         self._listener = listener
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=_Protocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -95,7 +136,9 @@ class HttpServer:
         )
         config.load()
         config.ssl = tls
-        self._server = _Server(config)
+        if connections is None:
+            connections = Connections(BodyRoom(), lambda _reason: None)
+        self._server = _Server(config, connections)
         self._task: asyncio.Task[None] | None = None
 
     @property

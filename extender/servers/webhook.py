@@ -8,6 +8,7 @@ from extender.servers.admission import UNKNOWN, About, Admission, ReviewAnswer, 
 from extender.servers.asgi import (
     CLOSE,
     TEXT,
+    ClientGoneError,
     Receive,
     Scope,
     Send,
@@ -16,7 +17,7 @@ from extender.servers.asgi import (
 )
 from extender.wire.admission_v1 import read_uid
 
-Review = Callable[[bytes], Awaitable[ReviewAnswer]]
+Review = Callable[[bytes | bytearray], Awaitable[ReviewAnswer]]
 
 
 class AdmissionObserver(Protocol):
@@ -70,11 +71,18 @@ class WebhookApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = self._clock()
-        post = await read_post(scope, receive, send, self._routes, who="webhook", limit=self._max_body)
+        post = await read_post(scope, receive, send, self._routes, who="webhook")
         if post is None:
             return
-        (verb, review), body = post
-        if body is None:
+        (verb, review), arriving = post
+        try:
+            body, whole = await arriving.read(self._max_body)
+            if not whole:
+                body = b""
+                await arriving.forget(self._max_body)
+        except ClientGoneError:
+            return
+        if not whole:
             text = f"spotmix: the review is larger than {self._max_body} bytes; raise webhook.maxBody"
             self._failed(verb, text)
             await respond(send, 413, f"{text}\n".encode(), TEXT, CLOSE)
@@ -95,7 +103,7 @@ class WebhookApp:
         self._observer.admitted(verb, "failed", UNKNOWN)
 
     @staticmethod
-    async def _verdict(review: Review, body: bytes) -> tuple[ReviewAnswer | None, str]:
+    async def _verdict(review: Review, body: bytes | bytearray) -> tuple[ReviewAnswer | None, str]:
         """The verdict, None when there is no uid to answer to; and what went wrong."""
         try:
             verdict = await review(body)

@@ -56,6 +56,10 @@ DELETION_COSTS = _counter(
     "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
     "outcome",
 )
+CONNECTIONS = _gauge("connections", "Open connections of clients", "port")
+CONNECTIONS_ENDED = _counter(
+    "connections_ended", "Connections of clients that a limit has ended or refused", "port", "why"
+)
 RESERVATIONS = _gauge("reservations", "Seats held for pods that have not been seen bound", "capacity_class")
 
 # The API
@@ -179,7 +183,18 @@ BUILD_INFO = _gauge("build_info", "Always 1; tells what runs", "version", "pytho
 GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     (
         "Requests",
-        (DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, RESERVATIONS, DELETION_COSTS),
+        (
+            DECISIONS,
+            REQUEST_DURATION,
+            REQUEST_ERRORS,
+            ADMISSIONS,
+            WAKES,
+            PODS_WAITING,
+            RESERVATIONS,
+            DELETION_COSTS,
+            CONNECTIONS,
+            CONNECTIONS_ENDED,
+        ),
     ),
     (
         "Workloads in all",
@@ -276,6 +291,7 @@ LABELS: Mapping[str, str] = {
     " cost: `written`, `removed`, `foreign`, `gone`; of an eviction: `evicted`, `gone`, `changed`, `budget` (it allows"
     " none), `later` (the server said when), `budgets` (more than one), `forbidden`, `failed`, `unanswered`; of an"
     " Event: `posted`, `repeated` (written into the first of a series), `dropped` (too many, or refused)",
+    "port": "`extender`, `webhook`, `metrics` (health, metrics and the console)",
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
     "resource": "what is followed, such as `pods` or `replicasets.apps`",
@@ -288,6 +304,9 @@ LABELS: Mapping[str, str] = {
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
     "version": "of Spotmix",
     "when_unsatisfiable": "`fallback`, `any`, `wait`",
+    "why": "`full` (as many as may be, this one did least), `headers` or `body` (not complete in time, or too much of"
+    " them), `memory` (bodies that arrive take too much together), `stalled` (its client takes no answer), `idle` (kept"
+    " and not used)",
     "workload": "its name",
     "zone": "of the nodes of a pool, by `topology.kubernetes.io/zone`",
 }

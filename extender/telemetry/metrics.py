@@ -10,6 +10,7 @@ from extender.core.model.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reaso
 from extender.telemetry.catalogue import (
     ADMISSIONS,
     API_FAULTS,
+    CONNECTIONS_ENDED,
     DECISIONS,
     DELETION_COSTS,
     EVENTS,
@@ -30,6 +31,8 @@ ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workload
 OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
 STEPS = ("decision", "plan", "costs", "policy", "count")
+PORTS = ("extender", "webhook", "metrics")
+ENDED = ("full", "headers", "body", "memory", "stalled", "idle")
 EVENT_OUTCOMES = ("posted", "repeated", "dropped")
 
 Decided = tuple[str, str, str, Reason]
@@ -72,6 +75,7 @@ class Metrics:
         self._costs = counter(DELETION_COSTS, self.registry)
         self._faults = counter(API_FAULTS, self.registry)
         self._events = counter(EVENTS, self.registry)
+        self._ended = counter(CONNECTIONS_ENDED, self.registry)
         durations = histogram(REQUEST_DURATION, LATENCIES, self.registry)
         verbs = (*VERBS, *ADMISSION_VERBS)
         self._timed = {verb: durations.labels(verb) for verb in verbs}
@@ -90,6 +94,9 @@ class Metrics:
         self._met = counter(WORKLOAD_FAULTS, self.registry)
         for step in STEPS:
             self._met.labels(step)
+        for port in PORTS:
+            for why in ENDED:
+                self._ended.labels(port, why)
         for source in sources:
             self._faults.labels(source)
 
@@ -126,6 +133,10 @@ class Metrics:
     def told(self, outcome: str) -> None:
         """Count what became of an Event."""
         self._events.labels(outcome).inc()
+
+    def disconnected(self, port: str, why: str) -> None:
+        """Count a connection that a limit has ended or refused."""
+        self._ended.labels(port, why).inc()
 
     def faulted(self, source: str) -> None:
         """Count a fault in talking to the API."""

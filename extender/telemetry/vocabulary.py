@@ -66,7 +66,7 @@ SERVICE = (
     Key("kind", "kind of owners"),
     Key("group", "API group of that kind"),
     Key("done", "what was done with certificates"),
-    Key("server", "listener that a certificate is for"),
+    Key("server", "listener that a certificate is for, or that connections came to"),
     Key("until", "end of a certificate's validity"),
     Key("former", "identity of the leader before"),
     Key("extender", "address:port of the extender"),

@@ -146,7 +146,7 @@ class WorkloadReview(Struct, frozen=True):
     old: Owner | Namespace | None
 
 
-def _decoded(decoder: msgspec.json.Decoder[_Review[T]], body: bytes, what: str) -> _Request[T]:
+def _decoded(decoder: msgspec.json.Decoder[_Review[T]], body: bytes | bytearray, what: str) -> _Request[T]:
     try:
         request = decoder.decode(body).request
     except (ValueError, RecursionError) as error:
@@ -162,7 +162,7 @@ def _expect(request: _Request[Any], group: str, kind: str) -> None:
         raise WireError(f"spotmix: {kind} expected, seen {seen}; check the rules of the webhook's configuration")
 
 
-def read_uid(body: bytes) -> str:
+def read_uid(body: bytes | bytearray) -> str:
     """The uid of a request, even when the rest of it does not decode; empty when it cannot be read."""
     try:
         request = _uids.decode(body).request
@@ -171,7 +171,7 @@ def read_uid(body: bytes) -> str:
     return request.uid if request is not None else ""
 
 
-def decode_pod(body: bytes) -> PodReview:
+def decode_pod(body: bytes | bytearray) -> PodReview:
     """Decode the review of a pod.
 
     Raises:
@@ -203,7 +203,7 @@ def decode_pod(body: bytes) -> PodReview:
     return PodReview(request.uid, draft, spec, dry_run=bool(request.dry_run))
 
 
-def decode_config_map(body: bytes) -> ConfigMapReview:
+def decode_config_map(body: bytes | bytearray) -> ConfigMapReview:
     """Decode the review of a ConfigMap.
 
     Raises:
@@ -223,7 +223,7 @@ def data_patches(changed: Mapping[str, str]) -> list[Patch]:
     return [_patch("replace", f"/data/{_escaped(key)}", value) for key, value in changed.items()]
 
 
-def decode_workload(body: bytes, prefixes: Iterable[str]) -> WorkloadReview:
+def decode_workload(body: bytes | bytearray, prefixes: Iterable[str]) -> WorkloadReview:
     """Decode the review of an object that may carry a policy, of any kind.
 
     Args:

@@ -4,29 +4,42 @@ The Go structs have no json tags, so keys are capitalised; Go decodes any casing
 here. An answer carries what the scheduler needs and no more: absent keys decode to nil there.
 """
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from extender.core.capacity.fit import Needs
 from extender.core.model.constraints import Constraints
 from extender.core.model.errors import WireError
+from extender.core.model.objects import OwnerRef
 from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerReference, TimedCondition, controller_of
 from extender.wire.podspec_v1 import Affinity, RawToleration
 from extender.wire.requests_v1 import PodSpec, pod_requests
 
+# What is kept of a request is no longer than Kubernetes lets it be.
+MAX_NAME = 253
+"""Characters of a name or a UID."""
+MAX_LABEL = 63
+"""Characters of a namespace or a kind."""
+_Name = Annotated[str, Meta(max_length=MAX_NAME)]
+_Label = Annotated[str, Meta(max_length=MAX_LABEL)]
+MAX_POD = 3 * 1024 * 1024
+"""Bytes of a pod; the API server takes no larger request."""
+
 
 class _Meta(Struct, frozen=True, rename="camel"):
-    name: str | None = None
-    namespace: str | None = None
-    uid: str | None = None
+    name: _Name | None = None
+    namespace: _Label | None = None
+    uid: _Name | None = None
     owner_references: list[OwnerReference] | None = None
 
 
 class _Status(Struct, frozen=True, rename="camel"):
-    nominated_node_name: str | None = None
+    nominated_node_name: _Name | None = None
     conditions: list[TimedCondition] | None = None
 
 
@@ -81,6 +94,11 @@ class _FullArgs(Struct, frozen=True, rename={"pod": "Pod", "lower": "pod"}):
 
 
 _NAMES_KEY = b'"NodeNames":['
+# A key of the request, after the pod. A map of the pod's that has it as a key has text below it.
+_AFTER_POD = re.compile(rb',\s*(?="(?:Nodes|nodes)"\s*:\s*\{)')
+
+_BEGINS_POD = re.compile(rb'\s*\{\s*"[Pp]od"')
+_ENDS_POD = re.compile(rb',\s*"(?:Nodes|nodes|NodeNames|nodeNames|nodenames)"\s*:\s*[\[{n]')
 
 _args = msgspec.json.Decoder(_Args)
 _lower_args = msgspec.json.Decoder(_LowerArgs)
@@ -144,7 +162,7 @@ def _present(*raws: Raw) -> Raw | None:
     return next((raw for raw in raws if memoryview(raw) and bytes(memoryview(raw)[:4]) != b"null"), None)
 
 
-def _apart(body: bytes) -> tuple[bytes, memoryview | None]:
+def _apart(body: bytes | bytearray) -> tuple[bytes | bytearray, memoryview | None]:
     """What comes before the names, closed, and the names: nine tenths of a request need be read only once.
 
     Go writes NodeNames last. The key cannot stand in a string of the pod, whose quotes would be escaped, and no name
@@ -158,12 +176,46 @@ def _apart(body: bytes) -> tuple[bytes, memoryview | None]:
     return body, None
 
 
-def decode_args(body: bytes) -> ExtenderArgs:
+def decode_front(begun: bytes | bytearray) -> tuple[PodView | None, int]:
+    """The pod of a request of which only the first part is there, and where what comes after it begins.
+
+    None when the part does not hold it, or not before the nodes.
+
+    Raises:
+        WireError: the pod is invalid.
+    """
+    found = _AFTER_POD.search(begun, 0, MAX_POD)
+    if found is None:
+        return None, 0
+    front = bytes(begun[: found.start()]) + b"}"
+    try:
+        args = _lower_args.decode(front)
+        pod = args.pod or _args.decode(front).pod
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"spotmix: the request does not decode: {error}") from error
+    return (_pod_view(pod, front) if pod is not None else None), found.end()
+
+
+def _expect_text(body: bytes | bytearray) -> None:
+    """Refuse what could not be given back: JSON is UTF-8, and texts that nobody looks at are not decoded."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        at, seen = error.start, error.object[error.start]
+        raise WireError(f"spotmix: the request is not UTF-8: byte {seen:#04x} at {at}") from error
+
+
+def decode_args(body: bytes | bytearray) -> ExtenderArgs:
     """Decode the request of filter and prioritize.
 
     Raises:
         WireError: the body is not an ExtenderArgs; the text names the field.
     """
+    _expect_text(body)
+    if len(body) > MAX_POD and _BEGINS_POD.match(body) and not _ENDS_POD.search(body, 0, MAX_POD):
+        raise WireError(f"spotmix: the Pod has more than {MAX_POD} bytes")
     head, last = _apart(body)
     try:
         args = _args.decode(head)
@@ -189,7 +241,7 @@ def decode_args(body: bytes) -> ExtenderArgs:
     return ExtenderArgs(_pod_view(pod, body), names, nodes)
 
 
-def _pod_view(pod: _Pod, body: bytes) -> PodView:
+def _pod_view(pod: _Pod, body: bytes | bytearray) -> PodView:
     meta, status = pod.metadata, pod.status or _NO_STATUS
     if not meta.uid or not meta.name:
         raise WireError("spotmix: Pod.metadata has no name or no uid")
@@ -198,12 +250,19 @@ def _pod_view(pod: _Pod, body: bytes) -> PodView:
         if condition.type == "PodScheduled" and condition.status == "False" and condition.last_transition_time:
             since = condition.last_transition_time.timestamp()
     owner = controller_of(pod.metadata.owner_references)
+    if owner is not None and not _fits(owner):
+        raise WireError("spotmix: the Pod's controlling ownerReference has a text longer than Kubernetes allows")
     return PodView(
         meta.uid, meta.namespace or "", meta.name, owner, status.nominated_node_name or "", since, _needs_of(body)
     )
 
 
-def _needs_of(body: bytes) -> Callable[[], Needs]:
+def _fits(owner: OwnerRef) -> bool:
+    names = len(owner.name) <= MAX_NAME and len(owner.uid) <= MAX_NAME
+    return names and len(owner.kind) <= MAX_LABEL and len(owner.api_version) <= MAX_NAME + 1 + MAX_LABEL
+
+
+def _needs_of(body: bytes | bytearray) -> Callable[[], Needs]:
     def needs() -> Needs:
         try:
             args = _full_args.decode(body)

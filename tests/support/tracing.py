@@ -93,7 +93,7 @@ class Collector:
             await respond(send, 404 if self.status == 200 else self.status, b"")
             return
         assert dict(scope["headers"])[b"content-type"] == b"application/x-protobuf"
-        self.spans += decoded(body)
+        self.spans += decoded(bytes(body))
         await respond(send, 200, ExportTraceServiceResponse().SerializeToString(), b"application/x-protobuf")
 
 

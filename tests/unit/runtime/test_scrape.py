@@ -11,6 +11,7 @@ from support.doubles_drift import DriftRoom
 from extender import __version__
 from extender.core.model.objects import Requests
 from extender.kube.reflector import Health
+from extender.runtime.connections import PortConnections
 from extender.runtime.drift import drift_readings
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.grpc import api_readings
@@ -30,10 +31,13 @@ class ScrapeScene:
         self.world = World()
         self.room = DriftRoom()
         self.health = {"pods": WELL, "rollouts.argoproj.io": Health()}
-        self.scrapes = Scrapes(self.world.state, Metrics(), self._read, limit)
+        metrics = Metrics()
+        self.connections = PortConnections(metrics)
+        self.scrapes = Scrapes(self.world.state, metrics, self._read, limit)
 
     def _read(self) -> Iterator[Reading]:
         yield from process_readings(True, {"webhook": 1e9, "extender": None})
+        yield from self.connections.readings()
         yield from cache_readings(self.health, 100.0)
         yield from state_readings(self.world.state)
         yield from api_readings(3)

@@ -9,7 +9,8 @@ from support.doubles_servers import LIMIT, Bench, HttpClient, connected, no_metr
 
 from extender.core.model.errors import ConfigError
 from extender.servers.http import HealthApp
-from extender.servers.server import MAX_HEADER_BYTES, HttpServer, bind
+from extender.servers.protocol import MAX_HEADER_BYTES
+from extender.servers.server import HttpServer, bind
 
 POD = {"metadata": {"name": "p", "namespace": "shop", "uid": "u"}, "spec": {}, "status": {}}
 BODY = json.dumps({"Pod": POD, "Nodes": None, "NodeNames": ["n1"]}).encode()

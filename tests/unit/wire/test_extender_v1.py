@@ -14,7 +14,7 @@ from extender.core.model.errors import WireError
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Toleration
-from extender.wire.extender_v1 import ExtenderArgs, decode_args, encode_error, encode_scores
+from extender.wire.extender_v1 import MAX_POD, ExtenderArgs, decode_args, encode_error, encode_scores
 
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "rs", "controller": True}
 POD: dict[str, Any] = {
@@ -136,6 +136,8 @@ def is_refused(body: bytes) -> bool:
     except WireError:
         return True
     assert json.loads(args.none_pass("why"))["FailedAndUnresolvableNodes"] == dict.fromkeys(offered, "why")
+    assert isinstance(json.loads(args.all_pass().decode()), dict)
+    assert isinstance(json.loads(args.some_pass(offered).decode()), dict)
     return False
 
 
@@ -149,6 +151,65 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
 
     holds()
     met.at_least(refused=10, taken=1)
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\xc0\xaf"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Pod":%b,"Nodes":null,"NodeNames":["n1","n@"]}',
+        b'{"Pod":%b,"NodeNames":["n@"],"Nodes":null}',
+        b'{"Pod":%b,"Nodes":{"items":[{"metadata":{"name":"n1","labels":{"a":"@"}}}]},"NodeNames":null}',
+        b'{"pod":%b,"nodes":{"items":[{"metadata":{"name":"n1"},"x":"@"}]}}',
+        b'{"Pod":%b,"Other":"@","NodeNames":["n1"]}',
+    ],
+)
+def test_what_is_no_text_is_not_given_back(body: bytes, bad: bytes) -> None:
+    whole = body % json.dumps(POD).encode()
+    assert decode_args(whole.replace(b"@", "\u00e9".encode())).all_pass().decode()
+    with pytest.raises(WireError, match="is not UTF-8: byte 0x"):
+        decode_args(whole.replace(b"@", bad))
+    # An escape of half a character is no text either.
+    assert is_refused(whole.replace(b"@", b"\\ud800"))
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [
+        ("uid", 253),
+        ("name", 253),
+        ("namespace", 63),
+        ("ref.uid", 253),
+        ("ref.name", 253),
+        ("ref.kind", 63),
+        ("ref.apiVersion", 317),
+        ("nominatedNodeName", 253),
+    ],
+)
+def test_what_is_kept_is_as_long_as_kubernetes_lets_it_be(field: str, most: int) -> None:
+    def sent(length: int) -> bytes:
+        ref = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "r", "controller": True}
+        metadata: dict[str, Any] = {**POD["metadata"], "ownerReferences": [ref]}
+        status: dict[str, Any] = {}
+        place = {"ref": ref, "nominatedNodeName": status}.get(field.partition(".")[0], metadata)
+        place[field.rpartition(".")[2]] = "x" * length
+        return json.dumps({"Pod": {**POD, "metadata": metadata, "status": status}, "NodeNames": ["n1"]}).encode()
+
+    assert decode_args(sent(most))
+    for length in (most + 1, 2_000_000):
+        with pytest.raises(WireError) as caught:
+            decode_args(sent(length))
+        assert len(str(caught.value)) < 300
+
+
+def test_a_pod_larger_than_any_is_not_even_decoded() -> None:
+    large = {**POD, "metadata": {**POD["metadata"], "annotations": {"a": "x" * MAX_POD}}}
+    offers: list[dict[str, Any]] = [{"NodeNames": ["n1"]}, {"Nodes": {"items": []}}]
+    for names in offers:
+        with pytest.raises(WireError, match=f"the Pod has more than {MAX_POD} bytes"):
+            decode(Pod=large, **names)
+    # Whatever comes first may be long.
+    assert decode(NodeNames=["n" * 100] * 40_000, Pod=POD).pod.name == "web-1-a"
 
 
 JSON = st.recursive(
