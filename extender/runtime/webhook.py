@@ -4,35 +4,21 @@ import ssl
 import time
 from collections.abc import Callable
 
-from extender.core.model.errors import ConfigError, WireError
 from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
+from extender.runtime.injector import Injector
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
 from extender.servers.connections import Connections
 from extender.servers.owners import AwaitedOwners
 from extender.servers.server import HttpServer, bind
 from extender.servers.webhook import PATHS, WebhookApp
-from extender.settings import Settings, split_address, stanza_from
+from extender.settings import Settings, split_address
 from extender.settings.rules import mutation_rules
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.telemetry.vocabulary import NAMESPACE, OUTCOME, POD, WORKLOAD, named
-
-
-def injector(settings: Settings) -> Callable[[str], str]:
-    """What gives the text of a scheduler's configuration our extender; see `servers.admission.Admission`."""
-
-    def injected(text: str) -> str:
-        from extender.schedulerconfig.inject import inject  # noqa: PLC0415 - few processes ever need it
-
-        try:
-            return inject(text, stanza_from(settings))
-        except ConfigError as error:
-            raise WireError(f"spotmix's own settings do not say how it is reached: {error}") from error
-
-    return injected
 
 
 class Webhook:
@@ -70,7 +56,7 @@ class Webhook:
             self.gate,
             synced,
             mutation_rules(settings),
-            injector(settings),
+            Injector(settings),
             self._settings.invalid_policies == "deny",
             time.monotonic,
         )

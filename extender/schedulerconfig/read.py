@@ -100,6 +100,11 @@ class Stanza(Struct, frozen=True, kw_only=True):
         return entry
 
 
+def mentions(text: str) -> bool:
+    """Whether a text names a KubeSchedulerConfiguration; one that does not is none."""
+    return _MENTIONED.search(text) is not None
+
+
 def read(text: str) -> tuple[list[Node], list[Node]]:
     """The documents of a text without byte order mark, and those of them that are a configuration.
 
@@ -108,7 +113,7 @@ def read(text: str) -> tuple[list[Node], list[Node]]:
     Raises:
         WireError: the text is invalid, or a configuration is; see `is_configuration`.
     """
-    if not _MENTIONED.search(text):
+    if not mentions(text):
         return [], []
     roots = documents(text)
     known = [root for root in roots if is_configuration(root)]

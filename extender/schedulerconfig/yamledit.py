@@ -65,7 +65,7 @@ class Edits:
         pair = mapping.pair(key)
         if pair is None:
             return
-        at = mapping.pairs.index(pair)
+        at = mapping.places[key]
         start, end = pair[0].start, pair[1].end
         alone = not self._text[self._line_start(start) : start].strip()
         if at and mapping.flow:

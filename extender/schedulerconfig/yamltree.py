@@ -18,7 +18,7 @@ from msgspec import Struct
 from extender.core.model.errors import WireError
 
 MAX_CHARS = 256 * 1024
-"""Longest text that is read; takes some tenths of a second."""
+"""Longest text that is read; takes a second at most."""
 MAX_DEPTH = 64
 """Deepest nesting that is read, through aliases too."""
 
@@ -48,6 +48,7 @@ class Node(Struct, kw_only=True):
         bare: a scalar without quotes, block indicator and tag.
         value: a scalar's text; an alias's name.
         pairs: keys and values of a mapping.
+        places: index in `pairs` by key, as it is written.
         items: values of a sequence.
         of: the node an alias stands for.
         digest: equal for values that are equal, whatever their style.
@@ -63,10 +64,12 @@ class Node(Struct, kw_only=True):
     bare: bool = False
     value: str = ""
     pairs: list[tuple["Node", "Node"]] = msgspec.field(default_factory=list)
+    places: dict[str, int] = msgspec.field(default_factory=dict)
     items: list["Node"] = msgspec.field(default_factory=list)
     of: "Node | None" = None
     digest: bytes = b""
     height: int = 0
+    _found: dict[str, "Node | None"] = msgspec.field(default_factory=dict)
 
     @property
     def target(self) -> "Node":
@@ -80,21 +83,24 @@ class Node(Struct, kw_only=True):
 
     def pair(self, key: str) -> "tuple[Node, Node] | None":
         """Key and value under a key of a mapping as it is written."""
-        return next((pair for pair in self.pairs if pair[0].target.value == key), None)
+        at = self.places.get(key)
+        return self.pairs[at] if at is not None else None
 
     def find(self, key: str) -> "Node | None":
         """The value under a key of a mapping, merges included; None when there is none."""
-        sources, seen = [self], set[int]()
-        while sources:
-            source = sources.pop().target
-            if id(source) in seen:
-                continue
-            seen.add(id(source))
-            if (value := source.get(key)) is not None:
-                return value.target
-            if (merged := source.get("<<")) is not None:
-                sources += reversed(merged.target.items or [merged])
-        return None
+        if self.of is not None:
+            return self.of.find(key)
+        if key not in self._found:
+            # Kept, for one mapping may be merged into many, and many into one.
+            self._found[key] = self._look_up(key)
+        return self._found[key]
+
+    def _look_up(self, key: str) -> "Node | None":
+        if (value := self.get(key)) is not None:
+            return value.target
+        merged = self.get("<<")
+        sources = (merged.target.items or [merged]) if merged is not None else []
+        return next((found for source in sources if (found := source.find(key)) is not None), None)
 
     @property
     def scalar(self) -> Value:
@@ -195,7 +201,6 @@ class _Builder:
         self.roots: list[Node] = []
         self._open: list[Node] = []
         self._keys: list[Node | None] = []
-        self._names: list[dict[str, int]] = []
         self._anchors: dict[str, Node] = {}
 
     def take(self, event: yaml.Event) -> None:
@@ -215,13 +220,11 @@ class _Builder:
             self._anchor(event, node)
             self._open.append(node)
             self._keys.append(None)
-            self._names.append({})
             if len(self._open) > MAX_DEPTH:
                 raise _too_deep(node)
         elif isinstance(event, yaml.CollectionEndEvent):
             node = self._open.pop()
             self._keys.pop()
-            self._names.pop()
             if node.flow:
                 node.end = _index(event.end_mark)
             self._add(node)
@@ -260,8 +263,8 @@ class _Builder:
             if node.target.kind != "scalar":
                 raise fault(node, "the key", f"is {node.seen}; write a name")
             name = node.target.value
-            if (first := self._names[-1].setdefault(name, node.line)) and len(self._names[-1]) == len(parent.pairs):
-                raise fault(node, name[:60], f"stands twice, first in line {first}; remove one")
+            if (first := parent.places.setdefault(name, len(parent.pairs))) != len(parent.pairs):
+                raise fault(node, name[:60], f"stands twice, first in line {parent.pairs[first][0].line}; remove one")
             self._keys[-1] = node
         else:
             parent.pairs.append((key, node))

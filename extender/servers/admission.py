@@ -1,12 +1,11 @@
 """The admission webhook: what becomes of a pod, a scheduler's configuration or a workload before it is written."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
 from extender.core.admission.mutate import MutationRules, Mutator
-from extender.core.model.errors import WireError
+from extender.core.model.errors import BusyError, WireError
 from extender.core.model.objects import Namespace, Owner
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import PodView
@@ -26,6 +25,12 @@ from extender.wire.admission_v1 import (
 
 # The API server gives a webhook 2 s in all. A pod may have to wait twice: for its owner, and for that one's.
 PATIENCE = 0.6
+
+Inject = Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]]
+"""Gives texts our extender where they are a scheduler's configuration; returns those that have changed, by key.
+
+Raises `WireError` for a configuration that is invalid, `BusyError` where there is no time or room to look.
+"""
 _LEFT = "the object is left as it is"
 
 
@@ -81,8 +86,7 @@ class Admission:
         owners: waits for owners the watch has not delivered yet, `PATIENCE` at most.
         synced: whether the state holds a full list of everything that is watched.
         rules: what pods get.
-        inject: gives the text of a scheduler's configuration our extender; gives any other text back as it is.
-            Raises `WireError` for a configuration that is invalid.
+        inject: see `Inject`.
         deny: refuse what is wrong with a workload instead of warning about it.
         clock: monotonic seconds.
     """
@@ -93,7 +97,7 @@ class Admission:
         owners: Owners,
         synced: Callable[[], bool],
         rules: MutationRules,
-        inject: Callable[[str], str],
+        inject: Inject,
         deny: bool,
         clock: Callable[[], float],
     ) -> None:
@@ -147,15 +151,12 @@ class Admission:
         prefixes = self._state.workloads.rules.prefixes
         if not any(parse_enabled(review.labels.get(f"{prefix}/inject-extender", "")) for prefix in prefixes):
             return ReviewAnswer(review.uid)
-        changed = {}
-        for key, value in review.data.items():
-            try:
-                # A large one takes a second to read.
-                injected = await asyncio.to_thread(self._inject, value)
-            except WireError as error:
-                return ReviewAnswer(review.uid, denied=f"ConfigMap {review.name}: data[{key!r}]: {error}")
-            if injected != value:
-                changed[key] = injected
+        try:
+            changed = await self._inject(review.data)
+        except WireError as error:
+            return ReviewAnswer(review.uid, denied=f"ConfigMap {review.name}: {error}")
+        except BusyError as error:
+            return failure(review.uid, f"ConfigMap {review.name}: {error}")
         return ReviewAnswer(review.uid, tuple(data_patches(changed)))
 
     async def validate_workload(self, body: bytes | bytearray) -> ReviewAnswer:

@@ -1,9 +1,10 @@
 """The webhook over a world, with doubles around it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from extender.core.admission.mutate import MutationRules
-from extender.core.model.errors import WireError
+from extender.core.model.errors import BusyError, WireError
 from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import About, Admission, ReviewAnswer
 from extender.servers.webhook import WebhookApp
@@ -16,13 +17,16 @@ CONFIG = "kind: KubeSchedulerConfiguration\n"
 INJECTED = CONFIG + "extenders: [ours]\n"
 
 
-def inject(text: str) -> str:
-    """Stands for what puts our extender in: marks a configuration once, refuses one that says `wrong`."""
-    if "wrong" in text:
-        raise WireError("line 2: extenders is wrong; write a list")
-    if "broken" in text:
-        raise RuntimeError("a bug")
-    return INJECTED if text == CONFIG else text
+async def inject(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Stands for what puts our extender in: marks a configuration once, refuses one that says `wrong` or `busy`."""
+    for key, text in texts.items():
+        if "wrong" in text:
+            raise WireError(f"data[{key!r}]: line 2: extenders is wrong; write a list")
+        if "busy" in text:
+            raise BusyError("there is no time for it")
+        if "broken" in text:
+            raise RuntimeError("a bug")
+    return {key: INJECTED for key, text in texts.items() if text == CONFIG}
 
 
 class HookBench:

@@ -5,6 +5,7 @@
     SpotmixError
     +-- ConfigError     a setting, flag, file or environment variable is wrong
     +-- WireError       bytes from a peer are not what the contract says
+    +-- BusyError       there is no time or room for it
     +-- ApiError        the Kubernetes API refused a request, or could not be reached
     +-- NotFoundError   the cluster has no such object
     +-- ServiceError    the API of a running Spotmix cannot be reached, or refuses
@@ -27,6 +28,10 @@ class ConfigError(SpotmixError):
 
 class WireError(SpotmixError):
     """Bytes from a peer do not decode; the text names the field."""
+
+
+class BusyError(SpotmixError):
+    """What is asked for takes more time or room than there is for it; the text says what, and the limit."""
 
 
 class NotFoundError(SpotmixError):

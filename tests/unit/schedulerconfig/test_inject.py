@@ -1,8 +1,11 @@
 """The extender's entry in a configuration: put in and brought up to date, the rest as it was."""
 
+import contextlib
 import difflib
 import itertools
 import json
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -401,3 +404,46 @@ def test_a_damaged_text_is_edited_or_refused(text: str, data: st.DataObject) -> 
     except WireError:
         return
     assert inject(after, SECURE) is after
+
+
+def aliased(size: int) -> str:
+    """Many entries that are one mapping of many keys."""
+    keys = "".join(f"  k{n}: 1\n" for n in range(size))
+    return f"x: &a\n{keys}{HEAD}extenders:\n" + "- *a\n" * (size // 4)
+
+
+def merged(size: int) -> str:
+    """Many entries that are one mapping into which many others are merged."""
+    sources = "".join(f"x{n}: &a{n} {{u{n}: 1}}\n" for n in range(size))
+    names = ",".join(f"*a{n}" for n in range(size))
+    return f"{sources}m: &m\n  <<: [{names}]\n{HEAD}extenders:\n" + "- *m\n" * (size // 4)
+
+
+def spare(size: int) -> str:
+    """An entry of ours with many fields too many."""
+    fields = "".join(f"    k{n}: 1\n" for n in range(size))
+    ours = "- urlPrefix: http://spotmix:8888/scheduler\n  enableHTTPS: true\n  tlsConfig:\n    caFile: /a\n"
+    return f"{HEAD}extenders:\n{ours}{fields}"
+
+
+@pytest.mark.parametrize("made", [aliased, merged, spare])
+def test_twice_the_text_is_twice_the_work(made: Callable[[int], str]) -> None:
+    stanza = Stanza(url_prefix="https://spotmix:8888/scheduler", enable_https=True, ca_file="/a")
+
+    def steps(size: int) -> int:
+        count = 0
+
+        def step(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        text = made(size)
+        sys.setprofile(step)
+        try:
+            with contextlib.suppress(WireError):
+                inject(text, stanza)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert steps(800) < 3 * steps(400)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_owner
 from support.doubles_servers import run_virtually
-from support.doubles_webhook import CONFIG, INJECTED, HookBench
+from support.doubles_webhook import CONFIG, INJECTED, HookBench, inject
 from support.reviews import encoded, patched, pod
 
 from extender.core.admission.mutate import MutationRules
@@ -100,7 +100,7 @@ def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATI
 
         loop = asyncio.get_running_loop()
         gate = AwaitedOwners(lambda _ref: None, patience, loop.time)
-        admission = Admission(world.state, gate, lambda: True, MutationRules(), str, False, loop.time)
+        admission = Admission(world.state, gate, lambda: True, MutationRules(), inject, False, loop.time)
 
         def come(name: str) -> None:
             thing = top if name == "Deployment" else below
@@ -153,6 +153,13 @@ class TestSchedulerConfigs:
         verdict = await bench.config({"a": CONFIG, "b.yaml": "wrong"}, INJECT)
         assert (verdict.outcome, verdict.patches) == ("denied", ())
         assert verdict.denied == "ConfigMap shop/config: data['b.yaml']: line 2: extenders is wrong; write a list"
+
+    async def test_one_that_there_is_no_time_for_passes_as_it_came(self, bench: HookBench) -> None:
+        verdict = await bench.config({"a": CONFIG, "b": "busy"}, INJECT)
+        assert (verdict.outcome, verdict.patches, verdict.denied) == ("failed", (), None)
+        assert verdict.warnings == (
+            "spotmix: ConfigMap shop/config: there is no time for it; the object is left as it is",
+        )
 
     @pytest.mark.parametrize("data", [None, {}])
     async def test_no_data(self, bench: HookBench, data: dict[str, str] | None) -> None:
