@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar
 
-from extender.servers.bodies import LARGE
-
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,8 +23,8 @@ CLOSE: Mapping[bytes, bytes] = {b"connection": b"close"}
 KEPT_NO_MORE = "spotmix.kept_no_more"
 """Key in `scope["extensions"]` of what to call when nothing of a request's body is kept any more."""
 
-# How many times the limit is read of a body that is too large; and of one that may pass although it is.
-_PATIENCE, _FARTHEST = 4, 32
+# How many times the limit is read of a body that is too large.
+_PATIENCE = 4
 
 
 class BodyTooLargeError(Exception):
@@ -73,6 +71,7 @@ class Body:
 
     Attributes:
         size: bytes that have arrived.
+        forgotten: it was not kept, and not all of it may have been read: the answer has to `CLOSE`.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -80,6 +79,7 @@ class Body:
         self._receive = receive
         self._more = True
         self.size = 0
+        self.forgotten = False
 
     @property
     def announced(self) -> int:
@@ -102,27 +102,30 @@ class Body:
         self.size += len(data)
         return data
 
-    async def read(self, limit: int) -> tuple[bytes | bytearray, bool]:
+    async def read(
+        self, limit: int, begun: bytes | bytearray = b"", farthest: int = 0
+    ) -> tuple[bytes | bytearray, bool]:
         """The body and true; or, when it has more than `limit` bytes, something more than these and false.
+
+        Args:
+            limit: bytes.
+            begun: what an earlier call has given.
+            farthest: of one that the client says is larger, the beginning will do; 0 is some times the limit.
 
         Raises:
             ClientGoneError: the connection was lost.
         """
-        first = await self.part() or b""
-        if not self._more:
-            return first, len(first) <= limit
-        announced = self.announced
-        whole = bytearray(first)
-        if announced > _FARTHEST * limit:
+        if not begun:
+            first = await self.part() or b""
+            if not self._more:
+                return first, len(first) <= limit
+            begun = first
+        whole = begun if isinstance(begun, bytearray) else bytearray(begun)
+        if self.announced > (farthest or _PATIENCE * limit):
             return whole, False
-        while self.size <= limit and (data := await self.part()) is not None:
-            if LARGE < self.size <= announced <= limit and len(whole) < announced:
-                # Its turn has come; to let it grow would take twice its size.
-                grown = bytearray(announced)
-                grown[: len(whole)] = whole
-                whole = grown
-            whole[self.size - len(data) : self.size] = data
-        return whole, self.size <= limit
+        while len(whole) <= limit and (data := await self.part()) is not None:
+            whole += data
+        return whole, len(whole) <= limit
 
     async def forget(self, limit: int) -> None:
         """Take in the rest and keep nothing, within reason.
@@ -132,6 +135,7 @@ class Body:
         Raises:
             ClientGoneError: the connection was lost.
         """
+        self.forgotten = True
         kept_no_more = self._scope.get("extensions", {}).get(KEPT_NO_MORE)
         if kept_no_more is not None:
             kept_no_more()

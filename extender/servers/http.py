@@ -1,6 +1,6 @@
 """The two HTTP applications: the extender's, and health and metrics."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from extender.core.model.errors import WireError
 from extender.servers.asgi import (
@@ -18,6 +18,10 @@ from extender.servers.asgi import (
 )
 from extender.servers.extender import Extender
 from extender.servers.passing import Passing
+from extender.wire.extender_v1 import MAX_POD
+
+# How many times the largest body that is kept one may have that passes.
+_FARTHEST = 32
 
 Clock = Callable[[], float]
 Timer = Callable[[str, float], None]
@@ -52,8 +56,10 @@ class ExtenderApp:
             f"{prefix}/prioritize": ("prioritize", extender.prioritize, extender.prioritize_error),
         }
         self._extender = extender
-        self._errors = {verb: error for verb, _, error in self._routes.values()}
+        self._prefix = prefix
         self._max_body = max_body
+        self._front = min(max_body, MAX_POD)
+        self._farthest = _FARTHEST * max_body
         self._clock = clock
         self._timer = timer
         self._stay = stay
@@ -66,44 +72,54 @@ class ExtenderApp:
             return
         (verb, answer, error), body = post
         try:
-            data, whole = await body.read(self._max_body)
-            if not whole:
-                await self._beyond(verb, data, body, send)
-                return
+            data, whole = await body.read(self._front, farthest=self._farthest)
+            result = await (self._result(answer, error, data) if whole else self._large(verb, data, body))
         except ClientGoneError:
             return
-        try:
-            result = await answer(data)
-        except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
-            result = error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
-        await respond(send, 200, result, extra=None if self._stay() else CLOSE)
+        extra = CLOSE if body.forgotten or not self._stay() else None
+        if isinstance(result, Passing):
+            await respond_in_parts(send, result.parts(), result.length, JSON, extra)
+        else:
+            await respond(send, 200, result, extra=extra)
         self._timer(verb, self._clock() - started)
 
-    async def _beyond(self, verb: str, begun: bytes | bytearray, body: Body, send: Send) -> None:
-        """Answer a request that is larger than any that is kept: it passes if its pod is nobody's that we manage."""
-        error = self._errors[verb]
-        extra = None if self._stay() else CLOSE
+    @staticmethod
+    async def _result(answer: Verb, error: Callable[[str], bytes], data: bytes | bytearray) -> bytes:
+        try:
+            return await answer(data)
+        except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
+            return error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
+
+    async def _large(self, verb: str, begun: bytes | bytearray, body: Body) -> bytes | Passing:
+        """Answer a request whose pod should have been read, and that goes on: as a whole only if the pod is managed."""
+        _, answer, error = self._routes[f"{self._prefix}/{verb}"]
         try:
             rest = await self._extender.passes(verb, begun)
             if rest and verb == "filter":
-                await respond_in_parts(send, *await self._passed(begun, rest, body), JSON, extra)
-                return
-            limit = f"spotmix: the request is larger than {self._max_body} bytes"
-            result = b"[]" if rest else error(f"{limit}; raise extender.maxBody or use nodeCacheCapable")
+                return await self._passed(begun, rest, body)
+            result = b"[]"
+            if not rest:
+                begun, whole = await body.read(self._max_body, begun, self._farthest)
+                if whole:
+                    return await self._result(answer, error, begun)
+                limit = f"spotmix: the request is larger than {self._max_body} bytes"
+                result = error(f"{limit}; raise extender.maxBody or use nodeCacheCapable")
         except WireError as fault:
             result = error(str(fault))
-        del begun
+        if isinstance(begun, bytearray):
+            begun.clear()
         await body.forget(self._max_body)
-        await respond(send, 200, result, extra=CLOSE)
+        return result
 
-    async def _passed(self, begun: bytes | bytearray, rest: int, body: Body) -> tuple[Iterable[bytes], int]:
+    async def _passed(self, begun: bytes | bytearray, rest: int, body: Body) -> Passing:
         passing = Passing(self._max_body)
         passing.add(bytes(begun[rest:]))
         if isinstance(begun, bytearray):
             begun.clear()
         while (data := await body.part()) is not None:
             passing.add(data)
-        return passing.done()
+        passing.finish()
+        return passing
 
 
 class HealthApp:

@@ -18,6 +18,9 @@ class Passing:
 
     Args:
         most: bytes of memory that it may take.
+
+    Attributes:
+        length: bytes of the answer.
     """
 
     def __init__(self, most: int) -> None:
@@ -27,7 +30,7 @@ class Passing:
         self._kept = 0
         self._text = codecs.getincrementaldecoder("utf-8")()
         self._last = b""
-        self._length = 1
+        self.length = 1
 
     def add(self, data: bytes) -> None:
         """Add what has arrived.
@@ -42,23 +45,23 @@ class Passing:
         packed = self._pack.compress(data)
         self._packed.append(packed)
         self._kept += len(packed)
-        self._length += len(data)
+        self.length += len(data)
         self._last = (self._last + data[-8:]).rstrip()[-1:] or self._last
         if self._kept > self._most:
             raise WireError(f"spotmix: the request takes more than {self._most} bytes when compressed")
 
-    def done(self) -> tuple[Iterator[bytes], int]:
-        """The answer, in pieces to be taken once, and its length in bytes.
+    def finish(self) -> None:
+        """Nothing follows.
 
         Raises:
-            WireError: it has no end.
+            WireError: what was added has no end.
         """
         if self._last != b"}":
             raise WireError("spotmix: the request does not decode: it has no end")
         self._packed.append(self._pack.flush())
-        return self._parts(), self._length
 
-    def _parts(self) -> Iterator[bytes]:
+    def parts(self) -> Iterator[bytes]:
+        """The answer, in pieces."""
         unpack = zlib.decompressobj()
         yield b"{"
         for packed in self._packed:

@@ -94,11 +94,9 @@ class _FullArgs(Struct, frozen=True, rename={"pod": "Pod", "lower": "pod"}):
 
 
 _NAMES_KEY = b'"NodeNames":['
-# A key of the request, after the pod. A map of the pod's that has it as a key has text below it.
-_AFTER_POD = re.compile(rb',\s*(?="(?:Nodes|nodes)"\s*:\s*\{)')
-
+# What follows the pod. A map of the pod's that has such a key has text below it.
+_AFTER_POD = re.compile(rb',\s*(?="(?:(?:Nodes|nodes)"\s*:\s*\{|(?:NodeNames|nodeNames|nodenames)"\s*:\s*\[))')
 _BEGINS_POD = re.compile(rb'\s*\{\s*"[Pp]od"')
-_ENDS_POD = re.compile(rb',\s*"(?:Nodes|nodes|NodeNames|nodeNames|nodenames)"\s*:\s*[\[{n]')
 
 _args = msgspec.json.Decoder(_Args)
 _lower_args = msgspec.json.Decoder(_LowerArgs)
@@ -184,6 +182,7 @@ def decode_front(begun: bytes | bytearray) -> tuple[PodView | None, int]:
     Raises:
         WireError: the pod is invalid.
     """
+    _expect_pod_in_bounds(begun)
     found = _AFTER_POD.search(begun, 0, MAX_POD)
     if found is None:
         return None, 0
@@ -207,6 +206,11 @@ def _expect_text(body: bytes | bytearray) -> None:
         raise WireError(f"spotmix: the request is not UTF-8: byte {seen:#04x} at {at}") from error
 
 
+def _expect_pod_in_bounds(body: bytes | bytearray) -> None:
+    if len(body) > MAX_POD and not (_BEGINS_POD.match(body) and _AFTER_POD.search(body, 0, MAX_POD)):
+        raise WireError(f"spotmix: the request does not begin with a Pod of at most {MAX_POD} bytes")
+
+
 def decode_args(body: bytes | bytearray) -> ExtenderArgs:
     """Decode the request of filter and prioritize.
 
@@ -214,8 +218,7 @@ def decode_args(body: bytes | bytearray) -> ExtenderArgs:
         WireError: the body is not an ExtenderArgs; the text names the field.
     """
     _expect_text(body)
-    if len(body) > MAX_POD and _BEGINS_POD.match(body) and not _ENDS_POD.search(body, 0, MAX_POD):
-        raise WireError(f"spotmix: the Pod has more than {MAX_POD} bytes")
+    _expect_pod_in_bounds(body)
     head, last = _apart(body)
     try:
         args = _args.decode(head)

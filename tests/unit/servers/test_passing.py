@@ -72,6 +72,11 @@ async def test_so_do_those_of_owners_without_a_policy(client: HttpClient, bench:
     assert (await client.send("POST", FILTER, json.dumps(asked).encode())).json()["Nodes"] == asked["Nodes"]
 
 
+async def test_very_many_names_pass(client: HttpClient) -> None:
+    asked = {"Pod": pod(), "Nodes": None, "NodeNames": [f"n{n}" for n in range(40_000)]}
+    assert (await client.send("POST", FILTER, json.dumps(asked).encode())).json() == {"NodeNames": asked["NodeNames"]}
+
+
 async def test_chunked_ones_pass_too(client: HttpClient) -> None:
     asked = request(pod())
     body = json.dumps(asked).encode()

@@ -206,10 +206,12 @@ def test_a_pod_larger_than_any_is_not_even_decoded() -> None:
     large = {**POD, "metadata": {**POD["metadata"], "annotations": {"a": "x" * MAX_POD}}}
     offers: list[dict[str, Any]] = [{"NodeNames": ["n1"]}, {"Nodes": {"items": []}}]
     for names in offers:
-        with pytest.raises(WireError, match=f"the Pod has more than {MAX_POD} bytes"):
+        with pytest.raises(WireError, match=f"does not begin with a Pod of at most {MAX_POD} bytes"):
             decode(Pod=large, **names)
-    # Whatever comes first may be long.
-    assert decode(NodeNames=["n" * 100] * 40_000, Pod=POD).pod.name == "web-1-a"
+    many = ["n" * 100] * 40_000
+    assert decode(Pod=POD, NodeNames=many).pod.name == "web-1-a"
+    with pytest.raises(WireError, match="does not begin with a Pod"):
+        decode(NodeNames=many, Pod=POD)
 
 
 JSON = st.recursive(
