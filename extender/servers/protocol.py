@@ -14,9 +14,7 @@ from extender.servers.asgi import KEPT_NO_MORE
 from extender.servers.connections import BODY, HEADERS, LAST, STALLED, Connections
 
 MAX_HEADER_BYTES = 64 * 1024
-"""Bytes of a request that are no body: request line, headers, trailers, marks between chunks."""
-CHUNKED = 8
-"""A body in chunks may have a byte of marks beside so many of its own."""
+"""Bytes of a request that are no body, one after the other: request line and headers, trailers, marks of a chunk."""
 AHEAD = 16
 """Requests that a client may send before it has the answer to an earlier one."""
 
@@ -63,7 +61,6 @@ class Connection(HttpToolsProtocol):
         self._pauses: _Flow
         self.since = self.loop.time()
         self._phase: Phase = "headers"
-        self._body = 0
         self._kept = True
         self._beside = 0
         self._stuck: float | None = None
@@ -149,7 +146,7 @@ class Connection(HttpToolsProtocol):
         """Bytes arrived."""
         self._beside += len(data)
         super().data_received(data)
-        if self._beside > MAX_HEADER_BYTES + self._body // CHUNKED:
+        if self._beside > MAX_HEADER_BYTES:
             self.end("headers")
 
     def send_400_response(self, msg: str) -> None:
@@ -160,7 +157,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request starts."""
         self._phase = "headers"
-        self._body, self._kept = 0, True
+        self._kept = True
         self.since = self.loop.time()
         super().on_message_begin()
         self.scope["extensions"] = {KEPT_NO_MORE: self._kept_no_more}  # type: ignore[dict-item]
@@ -170,6 +167,11 @@ class Connection(HttpToolsProtocol):
         self._kept = False
         self._room.released(self, self.loop.time())
         self.go_on()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header arrived, or a trailer, which nobody looks at."""
+        if self._phase == "headers":
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its headers are complete."""
@@ -181,13 +183,11 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of its body arrived."""
-        size = len(body)
-        self._body += size
-        self._beside -= size
+        self._beside = 0
         if not self.cycle.response_complete:
             super().on_body(body)
             if self._kept:
-                self._room.took(self, size, self.since)
+                self._room.took(self, len(body), self.since)
 
     def on_message_complete(self) -> None:
         """It has arrived in full."""
