@@ -56,7 +56,8 @@ class Doors:
             assert (await client.send("POST", "/scheduler/filter", body)).json() == {"NodeNames": ["n1"]}
 
 
-async def _doors(stage: Stage, *flags: str) -> AsyncIterator[Doors]:
+@contextlib.asynccontextmanager
+async def opened(stage: Stage, *flags: str) -> AsyncIterator[Doors]:
     quiet = ("--drift-enabled", "false", "--scale-in-deletion-cost", "false", "--api-enabled", "false")
     spotmix = SpotmixServe(stage.plane, *quiet, *flags, name="doors")
     try:
@@ -69,7 +70,7 @@ async def _doors(stage: Stage, *flags: str) -> AsyncIterator[Doors]:
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def doors(stage: Stage) -> AsyncIterator[Doors]:
-    async for each in _doors(stage):
+    async with opened(stage) as each:
         yield each
 
 
@@ -133,7 +134,7 @@ async def test_idle_connections_end_nothing(doors: Doors) -> None:
 
 
 async def test_a_scheduler_with_large_requests_places_the_pods_of_others(stage: Stage) -> None:
-    async for doors in _doors(stage, "--extender-max-body", "8192"):
+    async with opened(stage, "--extender-max-body", "8192") as doors:
         config = scheduler_config(doors.spotmix.url, nodeCacheCapable=False)
         profiles = [{"schedulerName": "large"}]
         await stage.plane.start_scheduler("large", {**config, "profiles": profiles})
@@ -156,14 +157,13 @@ async def test_a_scheduler_with_large_requests_places_the_pods_of_others(stage: 
 
 
 async def test_slow_bodies_do_not_hold_up_the_end(stage: Stage) -> None:
-    async for doors in _doors(stage):
-        async with contextlib.AsyncExitStack() as stack:
-            for url in (doors.spotmix.url, doors.spotmix.metrics_url):
-                for sent in (b"", request(1000)[:20], request(1000), request(1000) + b"{"):
-                    client = await stack.enter_async_context(doors.connected(url))
-                    client.writer.write(sent)
-                    await client.writer.drain()
-            async with within(5):
-                await doors.spotmix.stop()
-            assert doors.spotmix.exit_code in (0, None)
-            await doors.spotmix.start()
+    async with opened(stage) as doors, contextlib.AsyncExitStack() as stack:
+        for url in (doors.spotmix.url, doors.spotmix.metrics_url):
+            for sent in (b"", request(1000)[:20], request(1000), request(1000) + b"{"):
+                client = await stack.enter_async_context(doors.connected(url))
+                client.writer.write(sent)
+                await client.writer.drain()
+        async with within(5):
+            await doors.spotmix.stop()
+        assert doors.spotmix.exit_code in (0, None)
+        await doors.spotmix.start()
