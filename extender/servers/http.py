@@ -104,8 +104,11 @@ class ExtenderApp:
                     return await self._result(answer, error, begun)
                 limit = f"spotmix: the request is larger than {self._max_body} bytes"
                 result = error(f"{limit}; raise extender.maxBody or use nodeCacheCapable")
-        except WireError as fault:
-            result = error(str(fault))
+        except ClientGoneError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - as in `_result`
+            internal = f"spotmix: internal error: {type(fault).__name__}: {fault}"
+            result = error(str(fault) if isinstance(fault, WireError) else internal)
         if isinstance(begun, bytearray):
             begun.clear()
         await body.forget(self._max_body)

@@ -57,9 +57,15 @@ class ExtenderSettings(Section, frozen=True):
     url_prefix: Annotated[
         str, doc("Path before /filter and /prioritize in the URLs that the scheduler calls", PATH)
     ] = "/scheduler"
-    max_body: Annotated[int, doc("Largest request body that the extender accepts, in bytes", BYTES), Meta(ge=1024)] = (
-        16 * 1024 * 1024
-    )
+    max_body: Annotated[
+        int,
+        doc(
+            "Largest request about a managed pod that the extender accepts, in bytes. For pods that are not managed, "
+            "larger ones pass: so much may the nodes in them take when compressed",
+            BYTES,
+        ),
+        Meta(ge=1024),
+    ] = 16 * 1024 * 1024
     max_candidates: Annotated[
         int,
         doc(
