@@ -116,10 +116,14 @@ class Body:
             ClientGoneError: the connection was lost.
         """
         if not begun:
-            first = await self.part() or b""
-            if not self._more:
-                return first, len(first) <= limit
-            begun = first
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            begun = message.get("body", b"")
+            self.size = len(begun)
+            if not message.get("more_body"):
+                self._more = False
+                return begun, self.size <= limit
         whole = begun if isinstance(begun, bytearray) else bytearray(begun)
         if self.announced > (farthest or _PATIENCE * limit):
             return whole, False

@@ -73,22 +73,17 @@ class ExtenderApp:
         (verb, answer, error), body = post
         try:
             data, whole = await body.read(self._front, farthest=self._farthest)
-            result = await (self._result(answer, error, data) if whole else self._large(verb, data, body))
+            result = await (answer(data) if whole else self._large(verb, data, body))
         except ClientGoneError:
             return
+        except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
+            result = error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
         extra = CLOSE if body.forgotten or not self._stay() else None
         if isinstance(result, Passing):
             await respond_in_parts(send, result.parts(), result.length, JSON, extra)
         else:
             await respond(send, 200, result, extra=extra)
         self._timer(verb, self._clock() - started)
-
-    @staticmethod
-    async def _result(answer: Verb, error: Callable[[str], bytes], data: bytes | bytearray) -> bytes:
-        try:
-            return await answer(data)
-        except Exception as fault:  # noqa: BLE001 - no input may end the process; the fault is reported by `error`
-            return error(f"spotmix: internal error: {type(fault).__name__}: {fault}")
 
     async def _large(self, verb: str, begun: bytes | bytearray, body: Body) -> bytes | Passing:
         """Answer a request whose pod should have been read, and that goes on: as a whole only if the pod is managed."""
@@ -101,14 +96,11 @@ class ExtenderApp:
             if not rest:
                 begun, whole = await body.read(self._max_body, begun, self._farthest)
                 if whole:
-                    return await self._result(answer, error, begun)
+                    return await answer(begun)
                 limit = f"spotmix: the request is larger than {self._max_body} bytes"
                 result = error(f"{limit}; raise extender.maxBody or use nodeCacheCapable")
-        except ClientGoneError:
-            raise
-        except Exception as fault:  # noqa: BLE001 - as in `_result`
-            internal = f"spotmix: internal error: {type(fault).__name__}: {fault}"
-            result = error(str(fault) if isinstance(fault, WireError) else internal)
+        except WireError as fault:
+            result = error(str(fault))
         if isinstance(begun, bytearray):
             begun.clear()
         await body.forget(self._max_body)

@@ -21,6 +21,16 @@ AHEAD = 16
 Phase = Literal["headers", "body", "answer", "idle"]
 
 
+class _Nowhere(list[tuple[bytes, bytes]]):
+    """Takes trailers, which nobody looks at, and keeps none."""
+
+    def append(self, _header: tuple[bytes, bytes], /) -> None:
+        pass
+
+
+_NO_TRAILERS = _Nowhere()
+
+
 class _Flow(FlowControl):
     """Stays paused while it is held, whoever wants to read."""
 
@@ -146,6 +156,9 @@ class Connection(HttpToolsProtocol):
         """Bytes arrived."""
         self._beside += len(data)
         super().data_received(data)
+        if self._phase == "body":
+            # It does not come at once, so it may be large.
+            self.scope["extensions"] = {KEPT_NO_MORE: self._kept_no_more}  # type: ignore[dict-item]
         if self._beside > MAX_HEADER_BYTES:
             self.end("headers")
 
@@ -160,18 +173,12 @@ class Connection(HttpToolsProtocol):
         self._kept = True
         self.since = self.loop.time()
         super().on_message_begin()
-        self.scope["extensions"] = {KEPT_NO_MORE: self._kept_no_more}  # type: ignore[dict-item]
 
     def _kept_no_more(self) -> None:
         """The application keeps nothing of this body, neither what it has been given nor what is to come."""
         self._kept = False
         self._room.released(self, self.loop.time())
         self.go_on()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header arrived, or a trailer, which nobody looks at."""
-        if self._phase == "headers":
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its headers are complete."""
@@ -180,6 +187,7 @@ class Connection(HttpToolsProtocol):
             raise _FarAheadError
         self._phase = "body"
         super().on_headers_complete()
+        self.headers = _NO_TRAILERS
 
     def on_body(self, body: bytes) -> None:
         """A part of its body arrived."""

@@ -197,8 +197,6 @@ def decode_front(begun: bytes | bytearray) -> tuple[PodView | None, int]:
 
 def _expect_text(body: bytes | bytearray) -> None:
     """Refuse what could not be given back: JSON is UTF-8, and texts that nobody looks at are not decoded."""
-    if body.isascii():
-        return
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -217,8 +215,10 @@ def decode_args(body: bytes | bytearray) -> ExtenderArgs:
     Raises:
         WireError: the body is not an ExtenderArgs; the text names the field.
     """
-    _expect_text(body)
-    _expect_pod_in_bounds(body)
+    if not body.isascii():
+        _expect_text(body)
+    if len(body) > MAX_POD:
+        _expect_pod_in_bounds(body)
     head, last = _apart(body)
     try:
         args = _args.decode(head)
