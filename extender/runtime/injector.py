@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import msgspec
 
 from extender.core.model.errors import BusyError, ConfigError, WireError
+from extender.schedulerconfig.child import Done, Task
+from extender.schedulerconfig.read import mentions
+from extender.schedulerconfig.yamltree import MAX_CHARS
 from extender.settings import Settings, stanza_from
 
 WAITING = 4
@@ -43,10 +46,6 @@ class Injector:
             WireError: a text is a scheduler's configuration and is invalid.
             BusyError: there is no time for it, or it is too large.
         """
-        from extender.schedulerconfig.child import Done, Task  # noqa: PLC0415 - few processes ever need it
-        from extender.schedulerconfig.read import mentions  # noqa: PLC0415 - likewise
-        from extender.schedulerconfig.yamltree import MAX_CHARS  # noqa: PLC0415 - likewise
-
         texts = {key: text for key, text in texts.items() if mentions(text)}
         if not texts:
             return {}

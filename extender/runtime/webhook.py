@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
-from extender.runtime.injector import Injector
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
 from extender.servers.connections import Connections
@@ -51,6 +50,8 @@ class Webhook:
         # Its own: what holds up the scheduler is short of time, and nobody looks at this pod a second time.
         self.gate = AwaitedOwners(ensure, PATIENCE, time.monotonic)
         self._context = context
+        from extender.runtime.injector import Injector  # noqa: PLC0415 - few processes have a webhook
+
         self._admission = Admission(
             state,
             self.gate,

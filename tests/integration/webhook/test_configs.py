@@ -57,3 +57,13 @@ async def test_an_invalid_configuration_is_refused_with_the_line(stage: Stage, c
     message = json.loads(body)["message"]
     assert f"ConfigMap {cluster.namespace}/wrong: data['config.yaml']: line 6" in message
     assert "extenders" in message
+
+
+async def test_what_there_is_no_time_for_passes_as_it_came(stage: Stage, cluster: Cluster) -> None:
+    path = f"/api/v1/namespaces/{cluster.namespace}/configmaps"
+    data = {key: CONFIGURATION + "# " + "x" * 200_000 for key in ("one", "two")}
+    status, warnings, body = post_with_warnings(stage.plane, path, config_map("large", data))
+    assert status == 201
+    assert json.loads(body)["data"] == data
+    assert f"ConfigMap {cluster.namespace}/large: its scheduler configurations have" in str(warnings)
+    assert "the object is left as it is" in str(warnings)

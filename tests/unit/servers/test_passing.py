@@ -123,6 +123,19 @@ async def test_what_is_wrong_is_an_error(bench: Bench, damage: Any, named: str) 
         assert (await client.send("POST", PRIORITIZE, body)).json() == []
 
 
+async def test_whatever_is_damaged_the_answer_is_one(bench: Bench) -> None:
+    whole = json.dumps(request(pod(), 5), **COMPACT).encode()
+    places = [*range(0, 400, 9), *range(400, len(whole), 7001), *range(len(whole) - 60, len(whole), 5)]
+    async with running(bench.app) as server:
+        for number, at in enumerate(places):
+            damage = (b"", b"\xff", b'"', b"{", b"\\ud800", b"\x00", b"]}")[number % 7]
+            async with connected(server) as client:
+                got = await client.send("POST", FILTER, whole[:at] + damage + whole[at + 1 :])
+                assert got.status == 200
+                assert got.body.decode()
+                assert got.body.startswith((b'{"Error":"spotmix: ', b'{"Nodes"'))
+
+
 def test_what_cannot_be_kept_small_is_not_kept() -> None:
     passing = Passing(1000)
     passing.add(b"x" * 100_000)
