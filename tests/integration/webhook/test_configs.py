@@ -61,7 +61,7 @@ async def test_an_invalid_configuration_is_refused_with_the_line(stage: Stage, c
 
 async def test_what_there_is_no_time_for_passes_as_it_came(stage: Stage, cluster: Cluster) -> None:
     path = f"/api/v1/namespaces/{cluster.namespace}/configmaps"
-    data = {key: CONFIGURATION + "# " + "x" * 200_000 for key in ("one", "two")}
+    data = dict.fromkeys(("one", "two"), CONFIGURATION + "# " + "x" * 200000)
     status, warnings, body = post_with_warnings(stage.plane, path, config_map("large", data))
     assert status == 201
     assert json.loads(body)["data"] == data
