@@ -74,22 +74,23 @@ class GrpcApi:
             return
         _hush()
         from extender.servers.grpc.calls import Calls, Door  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.limits import Limits  # noqa: PLC0415 - likewise
         from extender.servers.grpc.replies import Replies  # noqa: PLC0415 - see the module's docstring
-        from extender.servers.grpc.server import CALLS, RpcServer  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.server import RpcServer  # noqa: PLC0415 - likewise
         from extender.servers.grpc.service import PlacementService  # noqa: PLC0415 - likewise
         from extender.servers.grpc.watches import Watches  # noqa: PLC0415 - likewise
 
-        sources, most = shared.sources, self._settings.max_watches
-        self._watches = Watches(sources.decisions, sources.obstacle, most)
+        sources, limits = shared.sources, Limits(metrics.refused)
+        self._watches = Watches(sources.decisions, sources.obstacle, limits.followers(self._settings.max_watches))
         service = PlacementService(
             Replies(shared),
             self._watches,
-            Door(sources.obstacle, self._authorizer),
+            Door(sources.obstacle, self._authorizer, limits),
             Calls(metrics.answered, sources.report, time.perf_counter),
             shared.pace,
         )
         address = split_address(self._settings.addr)
-        self._server = RpcServer(service, self._watches, ready, address, self.tls, most=CALLS + most)
+        self._server = RpcServer(service, self._watches, ready, address, limits=limits, tls=self.tls)
         await self._server.start()
 
     async def stop(self) -> None:

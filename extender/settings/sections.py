@@ -161,7 +161,10 @@ class ApiSettings(Section, frozen=True):
     ] = "none"
     max_watches: Annotated[
         int,
-        doc("Most callers that follow decisions at the same time; 100 calls of other kinds may run beside them"),
+        doc(
+            "Most callers that follow decisions at the same time, of which one caller has half; 100 calls of other "
+            "kinds may run beside them"
+        ),
         Meta(ge=0),
     ] = 16
 

@@ -71,6 +71,11 @@ API_REQUEST_DURATION = Family(
     "Time to answer a call of the gRPC API, the wait for its turn included",
     ("rpc",),
 )
+API_REFUSED = _counter(
+    "api_refused",
+    "Calls of the gRPC API refused because as many such calls were running as may be",
+    *("calls", "limit"),
+)
 API_WATCHES = _gauge("api_watches", "Callers that follow decisions by the gRPC API")
 
 # Workloads in all
@@ -270,13 +275,16 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             EVENTS,
         ),
     ),
-    ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_WATCHES)),
+    ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_REFUSED, API_WATCHES)),
     ("The process", (LEADER, LOOP_HELD_UP, CERTIFICATE_EXPIRY, BUILD_INFO)),
 )
 
 FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family in families)
 
 LABELS: Mapping[str, str] = {
+    "calls": "`call`, `watch` (of decisions), `stranger` (it is not known yet who calls), `health`, `health-watch` or "
+    "`reflection`",
+    "limit": "whose limit was reached: `caller`, that of one caller, or `all`",
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
     "certificate": "what serves it: `api`, `extender`, `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",

@@ -13,8 +13,9 @@ from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.answers.sources import Authorizer
 from extender.servers.grpc.calls import Calls, Door
+from extender.servers.grpc.limits import CALLS, Limits
 from extender.servers.grpc.replies import Replies
-from extender.servers.grpc.server import CALLS, RpcServer
+from extender.servers.grpc.server import RpcServer
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
 from extender.servers.grpc.watches import Watches
@@ -33,34 +34,37 @@ class ApiBench(ConsoleBench):
         watches: those who follow decisions.
         observed: RPC and status of each call that has ended.
         ended: set when one has.
+        refusals: kind and limit of each call that found as many as may be.
     """
 
-    def __init__(self, most: int = 2) -> None:
+    def __init__(self, most: int = 4, calls: int = CALLS) -> None:
         super().__init__()
         self.ready = True
         self.access: Authorizer | None = None
-        self.watches = Watches(self.log, self.sources.obstacle, most)
+        self.refusals: list[tuple[str, str]] = []
+        self.limits = Limits(lambda kind, limit: self.refusals.append((kind, limit)), calls)
+        self.watches = Watches(self.log, self.sources.obstacle, self.limits.followers(most))
         self.observed: list[tuple[str, str]] = []
         self.ended = asyncio.Event()
 
-    def server(self, tls: RpcTls | None = None, most: int = CALLS) -> RpcServer:
+    def server(self, tls: RpcTls | None = None) -> RpcServer:
         service = PlacementService(
             Replies(self.shared),
             self.watches,
-            Door(self.sources.obstacle, self.access),
+            Door(self.sources.obstacle, self.access, self.limits),
             Calls(self._observe, self.sources.report, time.perf_counter),
             self.shared.pace,
         )
-        return RpcServer(service, self.watches, lambda: self.ready, (LOOPBACK, 0), tls, most=most)
+        return RpcServer(service, self.watches, lambda: self.ready, (LOOPBACK, 0), limits=self.limits, tls=tls)
 
     def _observe(self, rpc: str, code: str, _seconds: float) -> None:
         self.observed.append((rpc, code))
         self.ended.set()
 
     @contextlib.asynccontextmanager
-    async def served(self, most: int = CALLS) -> AsyncIterator[grpc.aio.Channel]:
+    async def served(self) -> AsyncIterator[grpc.aio.Channel]:
         """A channel to the API."""
-        server = self.server(most=most)
+        server = self.server()
         await server.start()
         try:
             async with grpc.aio.insecure_channel(target(server)) as channel:
@@ -92,6 +96,7 @@ class Guard:
     Attributes:
         asked: what it was asked.
         away: why it cannot say, if it cannot.
+        name: that of the owner.
         open: cleared, it lets callers wait; then `waits` is set when one does.
     """
 
@@ -101,6 +106,7 @@ class Guard:
         self.rights = set(rights)
         self.asked: list[Attributes] = []
         self.away: ApiError | None = None
+        self.name = "ann"
         self.open, self.waits = asyncio.Event(), asyncio.Event()
         self.open.set()
 
@@ -118,4 +124,4 @@ class Guard:
             raise Unauthenticated("the API server does not accept the token")
         if attributes not in self.rights:
             raise Forbidden(f'user "ann" cannot {attributes}')
-        return User("ann")
+        return User(self.name)

@@ -1,7 +1,6 @@
 """Decisions as they are made, to those who follow them: the console's readers and the API's callers alike.
 
-One that does not keep up loses the oldest and is told how many; nobody waits for it. There are not more of them than
-may be.
+One that does not keep up loses the oldest and is told how many; nobody waits for it.
 """
 
 import asyncio
@@ -63,25 +62,18 @@ class Followers:
 
     Args:
         log: of decisions.
-        most: followers at a time.
 
     Attributes:
         stopping: whether all of them are to be let go.
     """
 
-    def __init__(self, log: DecisionLog, most: int) -> None:
+    def __init__(self, log: DecisionLog) -> None:
         self._log = log
-        self._most = most
         self._wakes: set[asyncio.Event] = set()
         self.stopping = False
 
     def __len__(self) -> int:
         return len(self._wakes)
-
-    @property
-    def full(self) -> bool:
-        """Whether another one has to wait until one leaves."""
-        return len(self._wakes) >= self._most
 
     def stop(self) -> None:
         """Let all go."""

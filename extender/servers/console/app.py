@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from extender.core.model.access import watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.answers.budget import BudgetSpentError, host_of
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.answers.sources import Authorizer
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
@@ -109,7 +110,7 @@ class ConsoleApp:
             answer = forbidden(error, path[0], query)
         else:
             if path == ["live", "stream"]:
-                await self._stream(scope, query, receive, send)
+                await self._stream(scope, query, visitor, receive, send)
             else:
                 await self._page(path, query, visitor, send)
             return
@@ -131,13 +132,18 @@ class ConsoleApp:
         else:
             await respond(send, 200, file.body, file.content_type, _FILE)
 
-    async def _stream(self, scope: Scope, query: Query, receive: Receive, send: Send) -> None:
+    async def _stream(self, scope: Scope, query: Query, visitor: Visitor, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
             await respond(send, 405, b"only GET is served here\n", TEXT, {**_PAGE, b"allow": b"GET"})
             return
-        if self._live.full:
-            await respond(send, 503, b"as many live views are open as may be; close one\n", TEXT, {**_PAGE, **_LATER})
-            return
+        reader = visitor.name or host_of((scope.get("client") or ("",))[0])
+        try:
+            with self._live.budget.taken(reader):
+                await self._streamed(scope, query, receive, send)
+        except BudgetSpentError as error:
+            await respond(send, 503, f"{error}\n".encode(), TEXT, {**_PAGE, **_LATER})
+
+    async def _streamed(self, scope: Scope, query: Query, receive: Receive, send: Send) -> None:
         last = header(scope, b"last-event-id")
         text = last or query.text("after")
         after = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

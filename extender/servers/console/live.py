@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from extender.core.answers.decisions import DecisionLog, Entry, Filter
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.servers.answers.budget import Budget
 from extender.servers.answers.following import AT_ONCE, CHECK, Follower, Followers
 from extender.servers.answers.search import matches
 from extender.servers.asgi import Receive, Send
 from extender.servers.console.query import Query, numbered
 from extender.servers.console.rendering import decision_row
 
-CLIENTS = 16
-"""Readers at a time."""
+CLIENTS = 32
+OF_ONE = 8
+"""Views at a time, of all readers and of one: a user, or a host where nobody signs in."""
 
 PAUSE = 0.1
 """Between two messages to a reader (seconds): the first decision goes out at once, those that follow together."""
@@ -29,17 +31,16 @@ class Live:
 
     Args:
         log: of decisions.
+
+    Attributes:
+        budget: how many readers there may be; who reads has taken of it.
     """
 
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
         self._rows: OrderedDict[int, str] = OrderedDict()
-        self._readers = Followers(log, CLIENTS)
-
-    @property
-    def full(self) -> bool:
-        """Whether another reader has to wait until one leaves."""
-        return self._readers.full
+        self._readers = Followers(log)
+        self.budget = Budget("live views", CLIENTS, OF_ONE)
 
     def stop(self) -> None:
         """Let all readers go."""

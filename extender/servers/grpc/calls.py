@@ -1,6 +1,7 @@
 """What every call goes through: who may make it, what becomes of refusals and faults, and what is counted."""
 
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -8,7 +9,9 @@ import grpc
 from extender.core.model.access import Attributes
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.core.model.reasons import Reason
+from extender.servers.answers.budget import Budget, BudgetSpentError
 from extender.servers.answers.sources import Authorizer
+from extender.servers.grpc.limits import Limits, host_in
 
 T = TypeVar("T")
 
@@ -37,29 +40,52 @@ class Door:
     Args:
         obstacle: why this replica makes no decision now, None when it does.
         authorizer: knows tokens and rights; None lets everybody in.
+        limits: what callers may take.
     """
 
-    def __init__(self, obstacle: Callable[[], Reason | None], authorizer: Authorizer | None) -> None:
+    def __init__(self, obstacle: Callable[[], Reason | None], authorizer: Authorizer | None, limits: Limits) -> None:
         self._obstacle = obstacle
         self._authorizer = authorizer
+        self._limits = limits
 
-    async def admit(self, context: Context, attributes: Attributes) -> None:
-        """Let a caller in who may do this.
+    @contextlib.asynccontextmanager
+    async def admitted(
+        self, context: Context, attributes: Attributes, budget: Budget | None = None
+    ) -> AsyncIterator[None]:
+        """Let a caller in who may do this, and count it while it is in: by default among the ordinary calls.
+
+        Raises:
+            RefusedError: it may not, nobody knows whether it may, there is nothing to be seen yet, or it has, or all
+                have, as many calls as may be.
+        """
+        try:
+            with self._limits.strangers.taken(host_in(context.peer())):
+                caller = await self.admit(context, attributes)
+            with (budget or self._limits.callers).taken(caller):
+                yield
+        except BudgetSpentError as error:
+            raise RefusedError(Code.RESOURCE_EXHAUSTED, str(error)) from error
+
+    async def admit(self, context: Context, attributes: Attributes) -> str:
+        """Return if a caller may do this: its user's name, or its host where nobody is asked for one.
 
         Raises:
             RefusedError: it may not, nobody knows whether it may, or there is nothing to be seen yet.
         """
+        caller = host_in(context.peer())
         if self._authorizer is not None:
             try:
-                await self._authorizer.allow(_token(context.invocation_metadata() or ()), attributes)
+                user = await self._authorizer.allow(_token(context.invocation_metadata() or ()), attributes)
             except Unauthenticated as error:
                 raise RefusedError(Code.UNAUTHENTICATED, str(error)) from error
             except Forbidden as error:
                 raise RefusedError(Code.PERMISSION_DENIED, str(error)) from error
             except ApiError as error:
                 raise RefusedError(Code.UNAVAILABLE, f"it cannot be told whether you may: {error}") from error
+            caller = f"user {user.name}"
         if self._obstacle() is Reason.NOT_SYNCED:
             raise RefusedError(Code.UNAVAILABLE, Reason.NOT_SYNCED.text)
+        return caller
 
 
 def _token(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -1,6 +1,5 @@
 """grpc.aio, set up for a service inside of a cluster: bounded calls and messages, dead peers are found."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,14 +10,12 @@ from grpc_reflection.v1alpha import reflection
 
 from extender.core.model.errors import ConfigError
 from extender.servers.grpc.health import HealthService
+from extender.servers.grpc.limits import CONNECTIONS, STREAMS, Entrance, Limits
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
 from extender.servers.grpc.watches import Watches
 from spotmix.placement.v1 import placement_pb2 as pb
 from spotmix.placement.v1.placement_pb2_grpc import add_PlacementServiceServicer_to_server
-
-CALLS = 100
-"""Calls at a time, beside those that follow decisions."""
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PlacementService"].full_name
 GRACE = 2.0
@@ -30,7 +27,11 @@ OPTIONS: Sequence[tuple[str, Any]] = (
     # Requests are small; a token may be long.
     ("grpc.max_receive_message_length", 256 * 1024),
     ("grpc.max_metadata_size", 32 * 1024),
-    ("grpc.max_concurrent_streams", CALLS),
+    ("grpc.max_concurrent_streams", STREAMS),
+    ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+    # One that has not said hello in time, and one by which nothing is asked for long, makes room for others.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
     # A peer that is gone is found within 80 s, also one that only listens.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -49,8 +50,8 @@ class RpcServer:
         watches: those who follow decisions; they are let go on `stop`.
         ready: whether the process is ready, for the health service.
         address: host:port; port 0 takes any.
+        limits: what callers may take.
         tls: certificates; None serves without TLS.
-        most: calls at a time.
     """
 
     def __init__(
@@ -59,18 +60,17 @@ class RpcServer:
         watches: Watches,
         ready: Callable[[], bool],
         address: tuple[str, int],
-        tls: RpcTls | None = None,
         *,
-        most: int = CALLS,
+        limits: Limits,
+        tls: RpcTls | None = None,
     ) -> None:
         self._service = service
         self._watches = watches
         self._host, self._port = address
         self._tls = tls
-        self._most = most
+        self._limits = limits
         self._health = HealthService(ready, SERVICE)
         self._server: grpc.aio.Server | None = None
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -83,11 +83,10 @@ class RpcServer:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=self._most)
+        server = grpc.aio.server(options=OPTIONS, interceptors=[Entrance(self._limits)])
         add_PlacementServiceServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]  # made by protoc
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-        await self._health.look()
         where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         try:
             if self._tls is not None:
@@ -98,14 +97,10 @@ class RpcServer:
             raise ConfigError(f"api.addr {where} cannot be listened on; choose another with api.addr") from error
         await server.start()
         self._server = server
-        self._task = asyncio.create_task(self._health.keep_looking(), name="api health")
 
     async def stop(self) -> None:
         """Take no more calls, let those go that follow decisions, answer the others, close."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._health.enter_graceful_shutdown()
+        self._health.stopping = True
         self._watches.stop()
         if self._server is not None:
             await self._server.stop(GRACE)

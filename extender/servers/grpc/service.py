@@ -37,8 +37,7 @@ class PlacementService(PlacementServiceServicer):
 
         async def work() -> pb.ListWorkloadsResponse:
             asked = requests.workload_query(request)
-            await self._door.admit(context, list_workloads(asked.namespace))
-            async with self._pace.turn():
+            async with self._door.admitted(context, list_workloads(asked.namespace)), self._pace.turn():
                 return await self._replies.workloads(asked)
 
         return await self._calls.run("ListWorkloads", context, work())
@@ -49,8 +48,7 @@ class PlacementService(PlacementServiceServicer):
         async def work() -> pb.GetWorkloadResponse:
             namespace, kind = requests.name("namespace", request.namespace), requests.name("kind", request.kind)
             name, limit = requests.name("name", request.name), requests.decisions(request.decision_limit)
-            await self._door.admit(context, get_workload(namespace, name))
-            async with self._pace.turn():
+            async with self._door.admitted(context, get_workload(namespace, name)), self._pace.turn():
                 return await self._replies.workload(namespace, kind, name, limit)
 
         return await self._calls.run("GetWorkload", context, work())
@@ -61,8 +59,7 @@ class PlacementService(PlacementServiceServicer):
         async def work() -> pb.ExplainPodResponse:
             namespace, name = requests.name("namespace", request.namespace), requests.name("name", request.name)
             limit = requests.decisions(request.decision_limit)
-            await self._door.admit(context, get_pod(namespace, name))
-            async with self._pace.turn():
+            async with self._door.admitted(context, get_pod(namespace, name)), self._pace.turn():
                 return await self._replies.pod(namespace, name, limit)
 
         return await self._calls.run("ExplainPod", context, work())
@@ -72,8 +69,7 @@ class PlacementService(PlacementServiceServicer):
 
         async def work() -> pb.PlanDriftResponse:
             namespace = requests.text("namespace", request.namespace)
-            await self._door.admit(context, get_plan(namespace))
-            async with self._pace.turn():
+            async with self._door.admitted(context, get_plan(namespace)), self._pace.turn():
                 return await self._replies.plan(namespace)
 
         return await self._calls.run("PlanDrift", context, work())
@@ -83,8 +79,7 @@ class PlacementService(PlacementServiceServicer):
 
         async def work() -> pb.SimulateResponse:
             asked = simulating.supposition(request)
-            await self._door.admit(context, asked.right)
-            async with self._simulating.turn():
+            async with self._door.admitted(context, asked.right), self._simulating.turn():
                 return await self._replies.what_if(asked)
 
         return await self._calls.run("Simulate", context, work())
@@ -95,7 +90,7 @@ class PlacementService(PlacementServiceServicer):
         async def work() -> None:
             asked = requests.following(request)
             renew = partial(self._door.admit, context, watch_decisions(asked.namespace))
-            await renew()
-            await self._watches.follow(asked, context.write, renew)
+            async with self._door.admitted(context, watch_decisions(asked.namespace), self._watches.budget):
+                await self._watches.follow(asked, context.write, renew)
 
         await self._calls.run("WatchDecisions", context, work())

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from extender.core.answers.decisions import DecisionLog, Entry
 from extender.core.model.reasons import Reason
+from extender.servers.answers.budget import Budget
 from extender.servers.answers.following import AT_ONCE, CHECK, PATIENCE, Follower, Followers
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.servers.grpc.requests import Following
@@ -14,11 +15,14 @@ from spotmix.placement.v1 import placement_pb2 as pb
 PAUSE = 0.05
 """Between two messages to a caller (seconds): the first decision goes out at once, those that follow together."""
 
+QUIET = 3600.0
+"""A caller to whom nothing was sent for so long is let go (seconds): those who still listen come back."""
+
 LOOK = 1.0
 """How often it is looked whether this replica still decides (seconds)."""
 
 Write = Callable[[pb.WatchDecisionsResponse], Awaitable[None]]
-Renew = Callable[[], Awaitable[None]]
+Renew = Callable[[], Awaitable[object]]
 
 
 class Watches:
@@ -27,14 +31,17 @@ class Watches:
     Args:
         log: of decisions.
         obstacle: why this replica makes no decision now, None when it does.
-        most: callers at a time.
+        budget: how many there may be.
+
+    Attributes:
+        budget: as given; who follows has taken of it.
     """
 
-    def __init__(self, log: DecisionLog, obstacle: Callable[[], Reason | None], most: int) -> None:
+    def __init__(self, log: DecisionLog, obstacle: Callable[[], Reason | None], budget: Budget) -> None:
+        self.budget = budget
         self._log = log
         self._obstacle = obstacle
-        self._most = most
-        self._callers = Followers(log, most)
+        self._callers = Followers(log)
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -52,12 +59,9 @@ class Watches:
             renew: lets the caller go on, or raises `RefusedError`.
 
         Raises:
-            RefusedError: there are as many callers as may be, it may not follow any more or takes nothing, or this
-                process ends.
+            RefusedError: it may not follow any more or takes nothing, nothing was decided for long, or this process
+                ends.
         """
-        if self._callers.full:
-            text = f"as many callers follow decisions as may: api.maxWatches={self._most}; try again later"
-            raise RefusedError(Code.RESOURCE_EXHAUSTED, text)
         # Nothing is missed once it has joined; what was before is replayed.
         with self._callers.joined(asked.wants) as caller:
             await _Stream(self._obstacle, write).run(self._before(asked), caller, renew, self._ended)
@@ -90,12 +94,15 @@ class _Stream:
     async def run(self, before: Sequence[Entry], caller: Follower, renew: Renew, ended: Callable[[], None]) -> None:
         clock = asyncio.get_running_loop().time
         await self._send(caller, before, 0)
-        renewed = clock()
+        renewed = sent = clock()
         while True:
             await caller.sleep(LOOK)
             batch = caller.take()
             if batch.entries or self._obstacle() is not self._told:
                 await self._send(caller, batch.entries, batch.lost)
+                sent = clock()
+            elif clock() - sent >= QUIET:
+                raise RefusedError(Code.UNAVAILABLE, f"nothing was decided for {QUIET:.0f} s; follow decisions again")
             # What was decided before the end is still sent.
             ended()
             if batch.entries:

@@ -9,16 +9,16 @@ from extender.core.answers.decisions import DecisionLog
 from extender.servers.answers.following import PATIENCE, Followers
 
 
-def test_there_are_no_more_than_may_be_and_who_leaves_makes_room() -> None:
-    followers = Followers(DecisionLog(), 2)
+def test_who_leaves_is_counted_no_more() -> None:
+    followers = Followers(DecisionLog())
     with followers.joined(lambda _: True), followers.joined(lambda _: True):
-        assert (len(followers), followers.full) == (2, True)
-    assert (len(followers), followers.full) == (0, False)
+        assert len(followers) == 2
+    assert len(followers) == 0
 
 
 def test_a_follower_sleeps_until_it_is_woken_or_time_is_up() -> None:
     async def race() -> None:
-        followers = Followers(DecisionLog(), 1)
+        followers = Followers(DecisionLog())
         clock = asyncio.get_running_loop().time
         with followers.joined(lambda _: True) as follower:
             began = clock()
@@ -38,7 +38,7 @@ def test_a_follower_sleeps_until_it_is_woken_or_time_is_up() -> None:
 def test_one_that_takes_nothing_is_given_up() -> None:
     async def race() -> None:
         clock = asyncio.get_running_loop().time
-        with Followers(DecisionLog(), 1).joined(lambda _: True) as follower:
+        with Followers(DecisionLog()).joined(lambda _: True) as follower:
             began = clock()
             with pytest.raises(TimeoutError):
                 await follower.give(asyncio.sleep(10 * PATIENCE))

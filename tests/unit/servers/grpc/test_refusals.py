@@ -132,15 +132,6 @@ async def test_a_deadline_is_kept(bench: ApiBench, api: Any) -> None:
     assert len(bench.watches) == 0
 
 
-async def test_more_calls_than_may_be_are_refused(bench: ApiBench) -> None:
-    async with bench.served(most=1) as channel:
-        api = stub(channel)
-        call = api.WatchDecisions(pb.WatchDecisionsRequest())
-        await call.read()
-        assert (await refused(api.ListWorkloads(pb.ListWorkloadsRequest())))[0] == "RESOURCE_EXHAUSTED"
-        call.cancel()
-
-
 async def test_a_request_that_is_too_large_is_refused(api: Any) -> None:
     request = pb.ListWorkloadsRequest(query="x" * 300_000)
     assert (await refused(api.ListWorkloads(request)))[0] == "RESOURCE_EXHAUSTED"

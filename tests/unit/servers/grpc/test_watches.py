@@ -16,6 +16,7 @@ from extender.core.model.reasons import Reason
 from extender.servers.answers.following import AT_ONCE, CHECK, PATIENCE
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.servers.grpc.requests import Following, following
+from extender.servers.grpc.watches import QUIET
 from spotmix.placement.v1 import placement_pb2 as pb
 
 
@@ -145,17 +146,17 @@ def test_a_caller_that_takes_nothing_is_given_up(bench: ApiBench, web: OwnerRef)
     run_virtually(watch)
 
 
-def test_there_are_not_more_callers_than_may_be(bench: ApiBench) -> None:
+def test_a_caller_to_whom_nothing_is_told_for_long_is_let_go(bench: ApiBench, web: OwnerRef) -> None:
     async def watch() -> None:
-        callers = [Caller(bench) for _ in range(3)]
-        with pytest.raises(RefusedError, match=r"api\.maxWatches=2; try again later") as caught:
-            await callers[2].task
-        assert caught.value.code is Code.RESOURCE_EXHAUSTED
-        await callers[0].leave()
-        again = Caller(bench)
-        await again.until(lambda: bool(again.messages))
-        for caller in (callers[1], again):
-            await caller.leave()
+        caller = Caller(bench)
+        await asyncio.sleep(QUIET - 10)
+        decide(bench, web, "a")
+        await asyncio.sleep(QUIET - 10)
+        assert not caller.task.done()
+        with pytest.raises(RefusedError, match="nothing was decided for 3600 s; follow decisions again") as caught:
+            await caller.task
+        assert caught.value.code is Code.UNAVAILABLE
+        assert len(bench.watches) == 0
 
     run_virtually(watch)
 
