@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from extender.core.model.access import watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
-from extender.servers.answers.budget import BudgetSpentError, host_of
+from extender.servers.answers.allowance import AllowanceSpentError, host_of
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.answers.sources import Authorizer
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
@@ -138,9 +138,9 @@ class ConsoleApp:
             return
         reader = visitor.name or host_of((scope.get("client") or ("",))[0])
         try:
-            with self._live.budget.taken(reader):
+            with self._live.allowance.taken(reader):
                 await self._streamed(scope, query, receive, send)
-        except BudgetSpentError as error:
+        except AllowanceSpentError as error:
             await respond(send, 503, f"{error}\n".encode(), TEXT, {**_PAGE, **_LATER})
 
     async def _streamed(self, scope: Scope, query: Query, receive: Receive, send: Send) -> None:

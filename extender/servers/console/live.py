@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from extender.core.answers.decisions import DecisionLog, Entry, Filter
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
-from extender.servers.answers.budget import Budget
+from extender.servers.answers.allowance import Allowance
 from extender.servers.answers.following import AT_ONCE, CHECK, Follower, Followers
 from extender.servers.answers.search import matches
 from extender.servers.asgi import Receive, Send
@@ -33,14 +33,14 @@ class Live:
         log: of decisions.
 
     Attributes:
-        budget: how many readers there may be; who reads has taken of it.
+        allowance: how many readers there may be; who reads has taken of it.
     """
 
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
         self._rows: OrderedDict[int, str] = OrderedDict()
         self._readers = Followers(log)
-        self.budget = Budget("live views", CLIENTS, OF_ONE)
+        self.allowance = Allowance("live views", CLIENTS, OF_ONE)
 
     def stop(self) -> None:
         """Let all readers go."""

@@ -9,7 +9,7 @@ import grpc
 from extender.core.model.access import Attributes
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.core.model.reasons import Reason
-from extender.servers.answers.budget import Budget, BudgetSpentError
+from extender.servers.answers.allowance import Allowance, AllowanceSpentError
 from extender.servers.answers.sources import Authorizer
 from extender.servers.grpc.limits import Limits, host_in
 
@@ -50,7 +50,7 @@ class Door:
 
     @contextlib.asynccontextmanager
     async def admitted(
-        self, context: Context, attributes: Attributes, budget: Budget | None = None
+        self, context: Context, attributes: Attributes, allowance: Allowance | None = None
     ) -> AsyncIterator[None]:
         """Let a caller in who may do this, and count it while it is in: by default among the ordinary calls.
 
@@ -61,9 +61,9 @@ class Door:
         try:
             with self._limits.strangers.taken(host_in(context.peer())):
                 caller = await self.admit(context, attributes)
-            with (budget or self._limits.callers).taken(caller):
+            with (allowance or self._limits.callers).taken(caller):
                 yield
-        except BudgetSpentError as error:
+        except AllowanceSpentError as error:
             raise RefusedError(Code.RESOURCE_EXHAUSTED, str(error)) from error
 
     async def admit(self, context: Context, attributes: Attributes) -> str:

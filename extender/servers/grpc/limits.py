@@ -1,6 +1,6 @@
 """What callers may take of the API: how many calls at a time, and how long each may say nothing.
 
-Health and reflection ask nobody who they are, so they have small budgets of their own. A call of the API itself is a
+Health and reflection ask nobody who they are, so they have small allowances of their own. A call of the API itself is a
 stranger's until it is known who makes it; from then on it counts for its caller: a user, or a host where nobody is
 asked for a token.
 """
@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 
-from extender.servers.answers.budget import Budget, BudgetSpentError, host_of
+from extender.servers.answers.allowance import Allowance, AllowanceSpentError, host_of
 
 CALLS = 100
 """Calls of known callers at a time, beside those that follow decisions."""
@@ -42,7 +42,7 @@ def host_in(peer: str) -> str:
 
 
 class Limits:
-    """The budgets of the API, by what is asked for.
+    """The allowances of the API, by what is asked for.
 
     Args:
         refused: told of each call that is refused: what kind it is, and whose limit it reached.
@@ -51,26 +51,26 @@ class Limits:
 
     def __init__(self, refused: Refused, calls: int = CALLS) -> None:
         self._refused = refused
-        self.strangers = self._budget("stranger", "calls of callers that are not known yet", 64, 16)
-        self.callers = self._budget("call", "calls", calls, max(1, calls // 4))
-        self._health = self._budget("health", "calls that ask for health", 32, 8)
-        self._health_watches = self._budget("health-watch", "calls that follow health", 32, 8)
-        self._reflection = self._budget("reflection", "calls of reflection", 16, 4)
+        self.strangers = self._allowance("stranger", "calls of callers that are not known yet", 64, 16)
+        self.callers = self._allowance("call", "calls", calls, max(1, calls // 4))
+        self._health = self._allowance("health", "calls that ask for health", 32, 8)
+        self._health_watches = self._allowance("health-watch", "calls that follow health", 32, 8)
+        self._reflection = self._allowance("reflection", "calls of reflection", 16, 4)
 
-    def open_to_all(self, method: str) -> Budget | None:
-        """The budget of a method that needs no token, such as `/grpc.health.v1.Health/Watch`; None for others."""
+    def open_to_all(self, method: str) -> Allowance | None:
+        """The allowance of a method that needs no token, such as `/grpc.health.v1.Health/Watch`; None for others."""
         service, _, name = method.strip("/").partition("/")
         if service == HEALTH:
             return self._health_watches if name == "Watch" else self._health
         return self._reflection if service == REFLECTION else None
 
-    def followers(self, most: int) -> Budget:
-        """The budget of those who follow decisions; one has half of it at most."""
+    def followers(self, most: int) -> Allowance:
+        """The allowance of those who follow decisions; one has half of it at most."""
         things = f"calls that follow decisions (api.maxWatches={most})"
-        return self._budget("watch", things, most, max(1, -(-most // 2)))
+        return self._allowance("watch", things, most, max(1, -(-most // 2)))
 
-    def _budget(self, kind: str, things: str, most: int, of_one: int) -> Budget:
-        return Budget(things, most, of_one, partial(self._refused, kind))
+    def _allowance(self, kind: str, things: str, most: int, of_one: int) -> Allowance:
+        return Allowance(things, most, of_one, partial(self._refused, kind))
 
 
 class Entrance(grpc.aio.ServerInterceptor):
@@ -79,7 +79,7 @@ class Entrance(grpc.aio.ServerInterceptor):
     gRPC would read a call's message before anything of ours runs, and wait for it without end; here that has a limit.
 
     Args:
-        limits: the budgets.
+        limits: the allowances.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -102,15 +102,15 @@ class Entrance(grpc.aio.ServerInterceptor):
 
         return grpc.stream_stream_rpc_method_handler(served, handler.request_deserializer, handler.response_serializer)
 
-    async def _serve(self, handler: Any, budget: Budget | None, context: Context) -> None:
+    async def _serve(self, handler: Any, allowance: Allowance | None, context: Context) -> None:
         host = host_in(context.peer())
         try:
-            if budget is None:
+            if allowance is None:
                 with self._limits.strangers.taken(host):
                     request = await _asked(context, ASKED)
                 await _answer(handler, request, context)
                 return
-            with budget.taken(host):
+            with allowance.taken(host):
                 if handler.request_streaming:
                     await _answer(handler, _requests(context), context)
                     return
@@ -120,7 +120,7 @@ class Entrance(grpc.aio.ServerInterceptor):
                         await _answer(handler, request, context)
                 except TimeoutError:
                     await context.abort(Code.UNAVAILABLE, f"such a call lasts {LASTS:.0f} s at most; make it again")
-        except BudgetSpentError as error:
+        except AllowanceSpentError as error:
             await context.abort(Code.RESOURCE_EXHAUSTED, str(error))
 
 

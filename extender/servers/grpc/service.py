@@ -90,7 +90,7 @@ class PlacementService(PlacementServiceServicer):
         async def work() -> None:
             asked = requests.following(request)
             renew = partial(self._door.admit, context, watch_decisions(asked.namespace))
-            async with self._door.admitted(context, watch_decisions(asked.namespace), self._watches.budget):
+            async with self._door.admitted(context, watch_decisions(asked.namespace), self._watches.allowance):
                 await self._watches.follow(asked, context.write, renew)
 
         await self._calls.run("WatchDecisions", context, work())

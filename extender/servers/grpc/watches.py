@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from extender.core.answers.decisions import DecisionLog, Entry
 from extender.core.model.reasons import Reason
-from extender.servers.answers.budget import Budget
+from extender.servers.answers.allowance import Allowance
 from extender.servers.answers.following import AT_ONCE, CHECK, PATIENCE, Follower, Followers
 from extender.servers.grpc.calls import Code, RefusedError
 from extender.servers.grpc.requests import Following
@@ -31,14 +31,14 @@ class Watches:
     Args:
         log: of decisions.
         obstacle: why this replica makes no decision now, None when it does.
-        budget: how many there may be.
+        allowance: how many there may be.
 
     Attributes:
-        budget: as given; who follows has taken of it.
+        allowance: as given; who follows has taken of it.
     """
 
-    def __init__(self, log: DecisionLog, obstacle: Callable[[], Reason | None], budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, log: DecisionLog, obstacle: Callable[[], Reason | None], allowance: Allowance) -> None:
+        self.allowance = allowance
         self._log = log
         self._obstacle = obstacle
         self._callers = Followers(log)

@@ -12,7 +12,7 @@ ALL, CALLER = "all", "caller"
 """Whose limit was reached."""
 
 
-class BudgetSpentError(Exception):
+class AllowanceSpentError(Exception):
     """There is no more to be had now; the text says whose limit it is."""
 
 
@@ -27,7 +27,7 @@ def host_of(address: str) -> str:
     return str(ip.ipv4_mapped or IPv6Network((ip, 64), strict=False))
 
 
-class Budget:
+class Allowance:
     """So many things at a time.
 
     Args:
@@ -52,16 +52,16 @@ class Budget:
         """Have one.
 
         Raises:
-            BudgetSpentError: there is none for this caller.
+            AllowanceSpentError: there is none for this caller.
         """
         if self._of[caller] >= self._of_one:
             self._refused(CALLER)
-            raise BudgetSpentError(
+            raise AllowanceSpentError(
                 f"you have as many {self._things} as one caller may at a time, {self._of_one}; end one, or try later"
             )
         if self._all >= self._most:
             self._refused(ALL)
-            raise BudgetSpentError(
+            raise AllowanceSpentError(
                 f"there are as many {self._things} as may be at a time, {self._most}; try again later"
             )
         self._of[caller] += 1

@@ -1,4 +1,4 @@
-"""Budgets of callers: what one may have, what all may, and who counts as one."""
+"""Allowances of callers: what one may have, what all may, and who counts as one."""
 
 import contextlib
 
@@ -6,30 +6,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.servers.answers.budget import ALL, CALLER, Budget, BudgetSpentError, host_of
+from extender.servers.answers.allowance import ALL, CALLER, Allowance, AllowanceSpentError, host_of
 
 
 def test_one_caller_leaves_something_for_others_and_what_ends_is_free_again() -> None:
     told: list[str] = []
-    budget = Budget("calls", 3, 2, told.append)
-    with budget.taken("a"), budget.taken("a"):
+    allowance = Allowance("calls", 3, 2, told.append)
+    with allowance.taken("a"), allowance.taken("a"):
         with (
-            pytest.raises(BudgetSpentError, match="you have as many calls as one caller may at a time, 2"),
-            budget.taken("a"),
+            pytest.raises(AllowanceSpentError, match="you have as many calls as one caller may at a time, 2"),
+            allowance.taken("a"),
         ):
             pass
-        with budget.taken("b"), pytest.raises(BudgetSpentError, match="as many calls as may be"), budget.taken("c"):
+        with (
+            allowance.taken("b"),
+            pytest.raises(AllowanceSpentError, match="as many calls as may be"),
+            allowance.taken("c"),
+        ):
             pass
-        with budget.taken("c"):
+        with allowance.taken("c"):
             pass
     assert told == [CALLER, ALL]
-    with budget.taken("a"), budget.taken("a"):
+    with allowance.taken("a"), allowance.taken("a"):
         pass
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_whatever_comes_and_goes_limits_hold(steps: list[tuple[str, bool]]) -> None:
-    budget = Budget("calls", 4, 2)
+    allowance = Allowance("calls", 4, 2)
     held: list[tuple[str, contextlib.ExitStack]] = []
     for caller, comes in steps:
         if not comes and held:
@@ -38,8 +42,8 @@ def test_whatever_comes_and_goes_limits_hold(steps: list[tuple[str, bool]]) -> N
         stack = contextlib.ExitStack()
         may = len(held) < 4 and sum(name == caller for name, _ in held) < 2
         try:
-            stack.enter_context(budget.taken(caller))
-        except BudgetSpentError:
+            stack.enter_context(allowance.taken(caller))
+        except AllowanceSpentError:
             assert not may
         else:
             assert may
