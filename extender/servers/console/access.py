@@ -22,13 +22,16 @@ NAMESPACE = "namespace"
 
 
 class Visitor(Struct, frozen=True):
-    """Who looks. `name` is empty when nobody is asked for it; `session` says whether they signed in here."""
+    """Who looks. `name` is empty when nobody is asked for it; `form` is the token of the forms of their session.
+
+    It is empty where they have not signed in here.
+    """
 
     name: str
-    session: bool
+    form: str
 
 
-ANYBODY = Visitor("", session=False)
+ANYBODY = Visitor("", "")
 
 
 def right_of(path: Sequence[str], query: Query) -> Attributes | None:
@@ -75,8 +78,8 @@ class PageAccess:
         """
         if self._authorizer is None:
             return ANYBODY
-        token, session = self._token(scope)
-        return Visitor((await self._authorizer.who(token)).name, session)
+        token, number = self._token(scope)
+        return Visitor((await self._authorizer.who(token)).name, self.sessions.form(number))
 
     async def check(self, scope: Scope, right: Attributes) -> None:
         """Return if whom a request comes from has a right.
@@ -102,18 +105,18 @@ class PageAccess:
         user = await self._authorizer.who(token)
         return self.sessions.open(user.name, token)
 
-    def _token(self, scope: Scope) -> tuple[str, bool]:
-        """The token that a request has, and whether it is that of a session. A proxy's word comes first."""
+    def _token(self, scope: Scope) -> tuple[str, str]:
+        """The token that a request has, and the number of the session that it is of. A proxy's word comes first."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
         if scheme:
             if scheme.lower() != "bearer":
                 raise Unauthenticated("the Authorization header is not of the form `Bearer TOKEN`")
-            return token.strip(), False
+            return token.strip(), ""
         number = number_in(header(scope, b"cookie"))
         token = self.sessions.token(number)
         if number and not token:
             raise Unauthenticated("your session has ended")
-        return token, True
+        return token, number
 
 
 def header(scope: Scope, name: bytes) -> str:

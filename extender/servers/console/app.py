@@ -93,7 +93,8 @@ class ConsoleApp:
     async def _form(self, name: str, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             return self._sign_in.asked(PREFIX)
-        return await self._sign_in.enter(scope, receive) if name == SIGN_IN else self._sign_in.leave(scope)
+        enter = name == SIGN_IN
+        return await (self._sign_in.enter if enter else self._sign_in.leave)(scope, receive)
 
     async def _admitted(self, path: list[str], query: Query, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whoever may see the page, and tell others why they may not."""

@@ -19,6 +19,7 @@ MOST_OF_ONE = 20
 class _Session(Struct):
     user: str
     token: str
+    form: str
     opened: float
     used: float
 
@@ -40,7 +41,7 @@ class Sessions:
         while len(self._open) >= MOST:
             self._open.popitem(last=False)
         number = secrets.token_urlsafe(32)
-        self._open[number] = _Session(user, token, now, now)
+        self._open[number] = _Session(user, token, secrets.token_urlsafe(16), now, now)
         return number
 
     def token(self, number: str) -> str:
@@ -53,6 +54,11 @@ class Sessions:
         session.used = now
         self._open.move_to_end(number)
         return session.token
+
+    def form(self, number: str) -> str:
+        """What forms of a session's pages have to send back, which no other site knows; empty when there is none."""
+        session = self._open.get(number)
+        return session.form if session is not None else ""
 
     def close(self, number: str) -> None:
         """End a session."""

@@ -1,5 +1,6 @@
 """Signing in and out: the two forms of the console, and what those see who may not see what they asked for."""
 
+import secrets
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
@@ -37,18 +38,9 @@ class SignIn:
 
     async def enter(self, scope: Scope, receive: Receive) -> Answer:
         """Sign in with the token of the form."""
-        if _foreign(scope):
-            return _plainly(403, "Not signed in", "This form was sent from another site; sign in here instead.")
-        try:
-            body = await read_body(scope, receive, LIMIT)
-        except BodyTooLargeError:
-            return _plainly(413, "Not signed in", "That is longer than any token.")
-        except ClientGoneError:
-            return _plainly(400, "Not signed in", "The request was not complete.")
-        try:
-            fields = dict(parse_qsl(body.decode("latin-1"), errors="replace", max_num_fields=10))
-        except ValueError:
-            fields = {}
+        fields = await _fields(scope, receive, "Not signed in")
+        if not isinstance(fields, dict):
+            return fields
         then = _local(fields.get("next", ""))
         token = fields.get("token", "").strip().removeprefix("Bearer ").strip()
         if not token:
@@ -60,9 +52,16 @@ class SignIn:
         self._gate.sessions.close(number_in(header(scope, b"cookie")))
         return _go(then, {b"set-cookie": cookie(number, secure=_secure(scope))})
 
-    def leave(self, scope: Scope) -> Answer:
-        """Sign out. Another site cannot make a browser do it: its cookie is not sent then."""
-        self._gate.sessions.close(number_in(header(scope, b"cookie")))
+    async def leave(self, scope: Scope, receive: Receive) -> Answer:
+        """Sign out, by the form of a page of the session: another site does not know what is in it."""
+        fields = await _fields(scope, receive, "Not signed out")
+        if not isinstance(fields, dict):
+            return fields
+        number = number_in(header(scope, b"cookie"))
+        form = self._gate.sessions.form(number)
+        if form and not secrets.compare_digest(form.encode(), fields.get("form", "").encode()):
+            return _plainly(403, "Not signed out", "This form is not of your session; go back and sign out there.")
+        self._gate.sessions.close(number)
         return _go(HOME, {b"set-cookie": cookie("", secure=_secure(scope))})
 
     def refused(self, error: SpotmixError, then: str) -> Answer:
@@ -125,6 +124,29 @@ def _secure(scope: Scope) -> bool:
     return "https" in (scope.get("scheme"), header(scope, b"x-forwarded-proto").partition(",")[0])
 
 
+async def _fields(scope: Scope, receive: Receive, failed: str) -> dict[str, str] | Answer:
+    """What a form of ours has sent, or what is to be said of a request that is none: its title is `failed`."""
+    if _foreign(scope):
+        return _plainly(403, failed, "This form was sent from another site; use the one of this console.")
+    try:
+        body = await read_body(scope, receive, LIMIT)
+    except BodyTooLargeError:
+        return _plainly(413, failed, "That is longer than any token.")
+    except ClientGoneError:
+        return _plainly(400, failed, "The request was not complete.")
+    try:
+        return dict(parse_qsl(body.decode("latin-1"), errors="replace", max_num_fields=10))
+    except ValueError:
+        return {}
+
+
 def _foreign(scope: Scope) -> bool:
-    """Whether a browser says that another site sent the form."""
-    return header(scope, b"sec-fetch-site") not in ("", "same-origin", "none")
+    """Whether a browser says that another site sent a form. What is no browser says nothing, and has no cookies.
+
+    A proxy may have replaced the name that the browser asked for, and then says which it was.
+    """
+    if header(scope, b"sec-fetch-site") not in ("", "same-origin", "none"):
+        return True
+    origin = header(scope, b"origin")
+    ours = {header(scope, b"host"), header(scope, b"x-forwarded-host").partition(",")[0].strip()} - {""}
+    return bool(origin) and origin.partition("://")[2].lower() not in {name.lower() for name in ours}

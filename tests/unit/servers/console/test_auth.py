@@ -12,6 +12,7 @@ from support.doubles_servers import run_virtually
 from extender.core.model.access import Attributes, User, get_workload, list_nodes, list_workloads, watch_decisions
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.answers.following import CHECK
+from extender.servers.console.live import OF_ONE
 from extender.servers.console.sessions import IDLE, LASTS, MOST, MOST_OF_ONE, Sessions
 
 JANE = "jane-token"
@@ -65,6 +66,16 @@ async def sign_in(bench: ConsoleBench, token: str = JANE, then: str = "", **head
     return await bench.get("/console/sign-in", "POST", *given, form=f"token={token}&next={then}")
 
 
+async def sign_out(bench: ConsoleBench, held: tuple[bytes, bytes]) -> Page:
+    """As the button of a page does it."""
+    page = await bench.get("/console/nodes", "GET", held)
+    found = re.search(
+        r'<form method="post" action="/console/sign-out"><input type="hidden" name="form" value="([^"]+)">', page.text
+    )
+    assert found is not None
+    return await bench.get("/console/sign-out", "POST", held, form=f"form={found[1]}")
+
+
 def session(page: Page) -> tuple[bytes, bytes]:
     """What the browser sends from then on."""
     found = COOKIE.fullmatch(page.headers["set-cookie"])
@@ -112,8 +123,7 @@ async def test_signing_in_and_out(bench: ConsoleBench) -> None:
     held = session(entered)
     page = await bench.get("/console", "GET", held)
     assert page.status == 200
-    assert '<form method="post" action="/console/sign-out">' in page.text
-    left = await bench.get("/console/sign-out", "POST", held)
+    left = await sign_out(bench, held)
     assert (left.status, left.headers["location"]) == (303, "/console")
     assert left.headers["set-cookie"].endswith("Max-Age=0")
     after = await bench.get("/console", "GET", held)
@@ -150,6 +160,81 @@ async def test_the_form_is_not_for_other_sites(bench: ConsoleBench) -> None:
     assert (await sign_in(bench, sec_fetch_site="same-origin")).status == 303
     assert (await bench.get("/console/sign-in", "POST", form=f"token={'x' * 100_000}")).status == 413
     assert (await bench.get("/console/sign-in")).status == 200
+
+
+HOST = {"host": "spotmix.example:8080"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 303),
+        ({**HOST, "origin": "http://spotmix.example:8080"}, 303),
+        ({**HOST, "origin": "http://Spotmix.Example:8080", "sec_fetch_site": "same-origin"}, 303),
+        ({"host": "10.0.0.7:8080", "x_forwarded_host": "console.example", "origin": "https://console.example"}, 303),
+        ({**HOST, "origin": "https://evil.example"}, 403),
+        ({**HOST, "origin": "http://spotmix.example"}, 403),
+        ({**HOST, "origin": "http://spotmix.example:8080.evil.example"}, 403),
+        ({**HOST, "origin": "http://a@spotmix.example:8080"}, 403),
+        ({**HOST, "origin": "null"}, 403),
+        ({"origin": "null"}, 403),
+        ({**HOST, "sec_fetch_site": "same-site"}, 403),
+        ({**HOST, "origin": "http://spotmix.example:8080", "sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+async def test_whoever_sends_a_form_says_where_it_is_from(
+    bench: ConsoleBench, headers: dict[str, str], status: int
+) -> None:
+    assert (await sign_in(bench, **headers)).status == status
+    held = session(await sign_in(bench))
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    page = await bench.get("/console/nodes", "GET", held)
+    form = re.findall(r'name="form" value="([^"]+)"', page.text)[0]
+    left = await bench.get("/console/sign-out", "POST", held, *given, form=f"form={form}")
+    assert left.status == status
+    assert (await bench.get("/console", "GET", held)).status == (401 if status == 303 else 200)
+
+
+@pytest.mark.parametrize("form", ["", "form=", "form=x", "form=%C3%A9", "other=1"])
+async def test_nobody_is_signed_out_but_by_a_page_of_theirs(bench: ConsoleBench, form: str) -> None:
+    held, other = session(await sign_in(bench)), session(await sign_in(bench))
+    page = await bench.get("/console/nodes", "GET", other)
+    foreign = re.findall(r'name="form" value="([^"]+)"', page.text)[0]
+    for each in (form, f"form={foreign}"):
+        refused = await bench.get("/console/sign-out", "POST", held, form=each)
+        assert (refused.status, "set-cookie" in refused.headers) == (403, False)
+    assert (await bench.get("/console/sign-out", "GET", held)).status == 200
+    assert (await bench.get("/console", "GET", held)).status == 200
+
+
+async def test_signing_out_where_nobody_is_signed_in_clears_the_cookie(bench: ConsoleBench) -> None:
+    left = await bench.get("/console/sign-out", "POST", form="form=x")
+    assert (left.status, left.headers["set-cookie"].endswith("Max-Age=0")) == (303, True)
+
+
+def test_one_reader_has_some_of_the_live_views_and_leaves_some_for_others() -> None:
+    async def main() -> None:
+        door = Doorkeeper()
+        door.rights["joe"] = {watch_decisions()}
+        bench = ConsoleBench(door)
+        held = session(await sign_in(bench))
+        open_views = [listen(bench, held if number % 2 else bearer("jane-token")) for number in range(OF_ONE)]
+        for reader, _ in open_views:
+            await reader.until(bool)
+        refused = await bench.get(STREAM, "GET", bearer("jane-token"))
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert "as one caller may at a time, 8" in refused.text
+        other, task = listen(bench, bearer("joe-token"))
+        await other.until(bool)
+        open_views[0][0].left.set()
+        await open_views[0][1]
+        again, after = listen(bench, bearer("jane-token"))
+        await again.until(bool)
+        for reader, _ in [*open_views[1:], (other, task), (again, after)]:
+            reader.left.set()
+        await asyncio.gather(task, after, *(task for _, task in open_views))
+
+    run_virtually(main)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +334,7 @@ def listen(bench: ConsoleBench, *headers: tuple[bytes, bytes]) -> tuple[ConsoleR
 
 
 def _signed_out(bench: ConsoleBench, _: Doorkeeper, held: tuple[bytes, bytes]) -> Awaitable[Page]:
-    return bench.get("/console/sign-out", "POST", held)
+    return sign_out(bench, held)
 
 
 async def _right_lost(_: ConsoleBench, door: Doorkeeper, __: tuple[bytes, bytes]) -> None:
