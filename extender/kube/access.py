@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from extender.core.model.access import Attributes, User
+from extender.core.model.access import Attributes, PathRight, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WireError
 from extender.kube.limits import TokenBucket
 from extender.kube.paths import api_path
@@ -119,7 +119,7 @@ class Access:
         timing = timing or Timing()
         self._bucket = TokenBucket(RATE, BURST, timing)
         self._users: _Memory[bytes, User] = _Memory(timing.clock)
-        self._rights: _Memory[tuple[bytes, Attributes], bool] = _Memory(timing.clock)
+        self._rights: _Memory[tuple[bytes, Attributes | PathRight], bool] = _Memory(timing.clock)
 
     async def who(self, token: str) -> User:
         """Whom a token belongs to, whatever they may.
@@ -137,7 +137,7 @@ class Access:
             raise Unauthenticated(said.why)
         return said.value
 
-    async def allow(self, token: str, attributes: Attributes) -> User:
+    async def allow(self, token: str, attributes: Attributes | PathRight) -> User:
         """Whom a token belongs to, if they may.
 
         Raises:
@@ -159,7 +159,7 @@ class Access:
             return _Said(None, f"the API server does not accept the token: {said}")
         return _Said(user)
 
-    async def _authorize(self, user: User, attributes: Attributes) -> _Said[bool]:
+    async def _authorize(self, user: User, attributes: Attributes | PathRight) -> _Said[bool]:
         body = await self._post(ACCESS_REVIEWS, access_review(user, attributes))
         allowed, reason = _decoded(decode_access_review, body)
         if allowed:

@@ -46,6 +46,7 @@ from extender.servers.answers.shared import SharedAnswers
 from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
 from extender.servers.http import HealthApp
+from extender.servers.metricsaccess import GuardedMetrics
 from extender.servers.owners import AwaitedOwners
 from extender.settings import Settings
 from extender.settings.rules import rules_of
@@ -109,9 +110,7 @@ class Runtime:
         self._gates = [self._gate]
         self._certificates = Certificates(settings, client, self._report)
         self._connections = PortConnections(self.metrics)
-        self._listeners = Listeners(
-            settings, self._certificates.extender, self._make_webhook(), tracer, self._connections
-        )
+        self._listeners = Listeners(settings, self._certificates, self._make_webhook(), tracer, self._connections)
         self._intake = Intake(
             self.state,
             [OwnerNews(self.feed.ensure, self._gates).observe, self._placement.observe, self._writers.observe],
@@ -222,7 +221,7 @@ class Runtime:
             time.time,
             blind=self._blind,
         )
-        pages = self._with_console(HealthApp(self.not_ready, self._scrapes.render))
+        pages = self._with_console(self._guarded(HealthApp(self.not_ready, self._scrapes.render)))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
         await self._api.start(self._shared, self.metrics.api, lambda: not self.not_ready())
         self.feed.start()
@@ -245,7 +244,11 @@ class Runtime:
             api=self._api.address,
         )
 
-    def _with_console(self, app: HealthApp) -> HealthApp | ConsoleApp:
+    def _guarded(self, app: HealthApp) -> HealthApp | GuardedMetrics:
+        guarded = self.settings.metrics.auth == "kubernetes"
+        return GuardedMetrics(app, self._access, self._report) if guarded else app
+
+    def _with_console(self, app: HealthApp | GuardedMetrics) -> HealthApp | GuardedMetrics | ConsoleApp:
         if not self.settings.console.enabled:
             return app
         access = self._access if self.settings.console.auth == "kubernetes" else None

@@ -24,6 +24,7 @@ class Certificates:
 
     Attributes:
         extender: for the extender's server; None serves plain HTTP.
+        metrics: likewise for that of health, metrics and the console.
         webhook: for the webhook's server; None while it is off.
         own: the webhook's certificate, when we make and renew it ourselves.
 
@@ -36,6 +37,7 @@ class Certificates:
         self._log = logger()
         self._files: dict[str, ReloadingTls] = {}
         self.extender = self._of_extender(settings)
+        self.metrics = self._of_metrics(settings)
         self.own = _own(settings, client, report)
         self.webhook = self._of_webhook(settings)
 
@@ -44,6 +46,10 @@ class Certificates:
         if not tls.cert:
             return None
         return self.follow("extender", ReloadingTls(tls.cert, tls.key, tls.client_ca))
+
+    def _of_metrics(self, settings: Settings) -> ssl.SSLContext | None:
+        tls = settings.metrics.tls
+        return self.follow("metrics", ReloadingTls(tls.cert, tls.key)) if tls.cert else None
 
     def _of_webhook(self, settings: Settings) -> ssl.SSLContext | None:
         if not settings.webhook.enabled:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Callable
 
+from extender.runtime.certificates import Certificates
 from extender.runtime.connections import PortConnections
 from extender.runtime.tracing import traced_app
 from extender.runtime.webhook import Webhook
 from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
-from extender.servers.http import ExtenderApp, HealthApp
+from extender.servers.http import ExtenderApp
+from extender.servers.metricsaccess import App
 from extender.servers.server import HttpServer, bind
 from extender.settings import Settings, split_address
 from extender.telemetry.metrics import Metrics
@@ -25,7 +26,7 @@ class Listeners:
 
     Args:
         settings: the configuration.
-        tls: context of the extender's server; None serves plain HTTP.
+        certificates: what the servers show.
         webhook: None when it is off.
         tracer: makes spans.
         connections: limits of the ports.
@@ -39,23 +40,27 @@ class Listeners:
     def __init__(
         self,
         settings: Settings,
-        tls: ssl.SSLContext | None,
+        certificates: Certificates,
         webhook: Webhook | None,
         tracer: Tracer,
         connections: PortConnections,
     ) -> None:
         self._settings = settings
-        self._tls = tls
+        self._certificates = certificates
         self._hook = webhook
         self._tracer = tracer
         self._connections = connections
         self._servers: list[HttpServer] = []
-        self._pages: HealthApp | ConsoleApp | None = None
+        self._pages: App | None = None
         self.extender = self.metrics = ("", 0)
         self.webhook = ""
 
     async def start(
-        self, extender: Extender, pages: HealthApp | ConsoleApp, metrics: Metrics, stays: Callable[[], bool]
+        self,
+        extender: Extender,
+        pages: App,
+        metrics: Metrics,
+        stays: Callable[[], bool],
     ) -> None:
         """Listen on all addresses, then answer.
 
@@ -78,8 +83,8 @@ class Listeners:
             webhook = [self._hook.listen(of("webhook"))] if self._hook is not None else []
             opened.pop_all()
         traced = traced_app(app, self._tracer, {f"{prefix}/{verb}": verb for verb in VERBS})
-        front = HttpServer(traced, listener, self._tls, of("extender"))
-        health = HttpServer(pages, health_listener, None, of("metrics"))
+        front = HttpServer(traced, listener, self._certificates.extender, of("extender"))
+        health = HttpServer(pages, health_listener, self._certificates.metrics, of("metrics"))
         self._pages = pages
         self._servers = [front, *webhook, health]
         for server in self._servers:

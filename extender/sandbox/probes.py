@@ -19,9 +19,9 @@ def https_probe(url: str, credentials: PlaneCredentials) -> Probe:
     return _http(url, context)
 
 
-def http_probe(url: str) -> Probe:
-    """Return a probe that is content with a 200 from a plain HTTP `url`."""
-    return _http(url, None)
+def http_probe(url: str, ca: str = "") -> Probe:
+    """Return a probe that is content with a 200 from `url`, by TLS if there is a `ca` (a PEM file) to trust."""
+    return _http(url, ssl.create_default_context(cafile=ca) if ca else None)
 
 
 def socket_probe(path: Path) -> Probe:

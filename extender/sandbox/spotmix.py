@@ -30,7 +30,9 @@ class SpotmixServe(Component):
     metrics_url: str
     api_target: str
 
-    def __init__(self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "", **env: str) -> None:
+    def __init__(
+        self, plane: ControlPlane, *flags: str, name: str = "spotmix", user: str = "", ca: str = "", **env: str
+    ) -> None:
         """Describe the process; `start` starts it and returns once it is ready.
 
         Args:
@@ -38,10 +40,11 @@ class SpotmixServe(Component):
             flags: further flags of `spotmix serve`.
             name: what it and its log file are called.
             user: whom it is to the API server; empty is a user with all rights.
+            ca: PEM file of the CA of its metrics' certificate, if the flags name one.
             env: further environment variables.
         """
         extender, metrics, api = free_port(), free_port(), free_port()
-        self.metrics_url = f"http://{LOOPBACK}:{metrics}"
+        self.metrics_url = f"{'https' if ca else 'http'}://{LOOPBACK}:{metrics}"
         self.api_target = f"{LOOPBACK}:{api}"
         kubeconfig = plane.write_kubeconfig(user or "spotmix", () if user else (ADMIN_GROUP,))
         super().__init__(
@@ -54,7 +57,7 @@ class SpotmixServe(Component):
                 *flags,
             ],
             directory=plane.directory,
-            probe=http_probe(f"{self.metrics_url}/readyz"),
+            probe=http_probe(f"{self.metrics_url}/readyz", ca),
             env={**os.environ, **env},
             url=f"http://{LOOPBACK}:{extender}/scheduler",
         )

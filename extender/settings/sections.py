@@ -102,6 +102,16 @@ class ExtenderSettings(Section, frozen=True):
     tls: TlsSettings = field(default_factory=TlsSettings)
 
 
+class MetricsTlsSettings(Section, frozen=True):
+    """HTTPS of health, metrics and the web console. The files are read again when they change."""
+
+    cert: Annotated[
+        str,
+        doc("PEM file of the serving certificate of health, metrics and console; empty serves plain HTTP", FILE),
+    ] = ""
+    key: Annotated[str, doc("PEM file of the private key of the certificate of health, metrics and console", FILE)] = ""
+
+
 class MetricsSettings(Section, frozen=True):
     """Health and metrics, for the kubelet and Prometheus."""
 
@@ -116,6 +126,14 @@ class MetricsSettings(Section, frozen=True):
         ),
         Meta(ge=0),
     ] = 2000
+    tls: MetricsTlsSettings = field(default_factory=MetricsTlsSettings)
+    auth: Annotated[
+        Literal["none", "kubernetes"],
+        doc(
+            "Who may read /metrics: none lets in whoever can reach it; kubernetes wants a token, asks the API server "
+            "whose it is, and whether its owner may get the path /metrics. Health stays open"
+        ),
+    ] = "none"
 
 
 class ConsoleSettings(Section, frozen=True):

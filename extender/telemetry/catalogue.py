@@ -286,7 +286,7 @@ LABELS: Mapping[str, str] = {
     "`reflection`",
     "limit": "whose limit was reached: `caller`, that of one caller, or `all`",
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
-    "certificate": "what serves it: `api`, `extender`, `webhook`",
+    "certificate": "what serves it: `api`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",

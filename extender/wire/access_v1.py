@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extender.core.model.access import GROUP, Attributes, User
+from extender.core.model.access import GROUP, Attributes, PathRight, User
 from extender.core.model.errors import WireError
 
 
@@ -66,21 +66,27 @@ def decode_token_review(body: bytes) -> tuple[User | None, str]:
     return User(user.username, user.uid, tuple(user.groups or ()), extra), ""
 
 
-def access_review(user: User, asked: Attributes) -> dict[str, Any]:
+def access_review(user: User, asked: Attributes | PathRight) -> dict[str, Any]:
     """Ask whether a user may."""
-    resource = {"group": GROUP, "verb": asked.verb, "resource": asked.resource}
-    if asked.namespace:
-        resource["namespace"] = asked.namespace
-    if asked.name:
-        resource["name"] = asked.name
     spec = {
         "user": user.name,
         "uid": user.uid,
         "groups": list(user.groups),
         "extra": {key: list(values) for key, values in user.extra},
-        "resourceAttributes": resource,
+        **_asked(asked),
     }
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+
+def _asked(asked: Attributes | PathRight) -> dict[str, dict[str, str]]:
+    if isinstance(asked, PathRight):
+        return {"nonResourceAttributes": {"verb": asked.verb, "path": asked.path}}
+    resource = {"group": GROUP, "verb": asked.verb, "resource": asked.resource}
+    if asked.namespace:
+        resource["namespace"] = asked.namespace
+    if asked.name:
+        resource["name"] = asked.name
+    return {"resourceAttributes": resource}
 
 
 def decode_access_review(body: bytes) -> tuple[bool, str]:

@@ -42,6 +42,7 @@ VALUE_SETS: dict[str, Values] = {
     },
     "all that can be watched": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "metrics": {"auth": "kubernetes", "tls": {"secretName": "metrics-tls"}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Scheduling"}},
         "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "apiFrom": [_PEER]},

@@ -45,6 +45,16 @@ class People:
             binding = {"metadata": metadata, "subjects": [subject], "roleRef": role}
             await self.api.request("POST", f"{base}bindings", body=binding)
 
+    async def may_get(self, name: str, path: str) -> None:
+        """A ClusterRole for an address that is no object."""
+        base, metadata = f"/apis/{RBAC}/v1/clusterrole", {"name": f"{name}-path"}
+        rule = {"nonResourceURLs": [path], "verbs": ["get"]}
+        await self.api.request("POST", f"{base}s", body={"metadata": metadata, "rules": [rule]})
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
+        role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": metadata["name"]}
+        binding = {"metadata": metadata, "subjects": [subject], "roleRef": role}
+        await self.api.request("POST", f"{base}bindings", body=binding)
+
     async def revoke(self, name: str, right: Attributes, number: int = 0) -> None:
         """Take back the right that was granted as the `number`th."""
         where = f"/namespaces/{right.namespace}" if right.namespace else ""

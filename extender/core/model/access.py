@@ -27,6 +27,17 @@ class Attributes(Struct, frozen=True):
         return f'{self.verb} resource "{self.resource}"{name} in API group "{GROUP}" {where}'
 
 
+class PathRight(Struct, frozen=True):
+    """What somebody wants to do with an address of ours that is no object, such as `get /metrics`."""
+
+    verb: str
+    path: str
+
+    def __str__(self) -> str:
+        """The right in words, as a refusal tells of it."""
+        return f'{self.verb} path "{self.path}"'
+
+
 class User(Struct, frozen=True):
     """Whom a token belongs to, as the API server says. `extra` is passed on to the authorizers unread."""
 

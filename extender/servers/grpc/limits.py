@@ -22,8 +22,8 @@ CALLS = 100
 """Calls of known callers at a time, beside those that follow decisions."""
 CONNECTIONS = 256
 """Connections at a time."""
-STREAMS = 32
-"""Calls at a time by one connection."""
+STREAMS = 256
+"""Calls at a time by one connection: more than may be, so that those that are refused are told so, and counted."""
 
 ASKED = 10.0
 """How long a call may take to say what it asks (seconds)."""

@@ -1,10 +1,12 @@
 """Who may ask the API of `spotmix serve`: certificates, tokens of a real API server, and what a follower says."""
 
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
@@ -38,6 +40,7 @@ class ApiFiles:
         self.server = self.servers.issue(folder, "server", (LOOPBACK,))
         self.client = self.clients.issue(folder, "client")
         self.client_ca = self.clients.write(folder / "clients.pem")
+        self.ca = self.servers.write(folder / "ca.pem")
 
     def credentials(self, *, shown: bool = True) -> grpc.ChannelCredentials:
         root = self.servers.write(self.folder / "ca.pem").read_bytes()
@@ -48,6 +51,7 @@ class ApiFiles:
         return (
             *("--api-tls-cert", str(self.server.cert), "--api-tls-key", str(self.server.key)),
             *("--api-tls-client-ca", str(self.client_ca)),
+            *("--metrics-tls-cert", str(self.server.cert), "--metrics-tls-key", str(self.server.key)),
         )
 
 
@@ -70,7 +74,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ApiFiles:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def serve(plane: ControlPlane, files: ApiFiles) -> AsyncIterator[SpotmixServe]:
-    spotmix = SpotmixServe(plane, *files.flags(), "--api-auth", "kubernetes")
+    guards = ("--api-auth", "kubernetes", "--console-auth", "kubernetes", "--metrics-auth", "kubernetes")
+    spotmix = SpotmixServe(plane, *files.flags(), *guards, ca=str(files.ca))
     try:
         await spotmix.start()
         yield spotmix
@@ -112,6 +117,67 @@ async def test_health_needs_a_certificate_and_no_token(serve: SpotmixServe, file
         ask: Any = health_pb2_grpc.HealthStub(channel)
         answer = await ask.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def fetched(serve: SpotmixServe, files: ApiFiles, path: str, token: str = "") -> tuple[int, str]:
+    """Status and text of an address of metrics and console, by TLS."""
+    context = ssl.create_default_context(cafile=str(files.ca))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+        session.get(serve.metrics_url + path, headers=headers) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_metrics_and_console_are_by_tls_and_for_those_who_may(
+    serve: SpotmixServe, files: ApiFiles, client: ApiClient
+) -> None:
+    people = People(client)
+    nobody = await people.arrive("nobody")
+    prometheus = await people.arrive("prometheus")
+    await people.may_get("prometheus", "/metrics")
+    await eventually(
+        lambda: fetched(serve, files, "/metrics", prometheus), lambda seen: seen[0] == 200, "the role is in force", 15
+    )
+    assert "spotmix_build_info" in (await fetched(serve, files, "/metrics", prometheus))[1]
+    assert await fetched(serve, files, "/metrics", nobody) == (
+        403,
+        'user "system:serviceaccount:default:nobody" cannot get path "/metrics"\n',
+    )
+    status, text = await fetched(serve, files, "/metrics")
+    assert (status, text.startswith("no token was given")) == (401, True)
+    assert (await fetched(serve, files, "/readyz"))[0] == 200
+    status, page = await fetched(serve, files, "/console")
+    assert (status, "Sign in" in page) == (401, True)
+    plain = serve.metrics_url.replace("https:", "http:")
+    with pytest.raises(aiohttp.ClientError):
+        async with aiohttp.ClientSession() as session, session.get(f"{plain}/metrics"):
+            pass
+
+
+async def test_calls_of_nobody_shut_nobody_out(serve: SpotmixServe, files: ApiFiles, client: ApiClient) -> None:
+    people = People(client)
+    token, prometheus = await people.arrive("user", list_workloads()), await people.arrive("scraper")
+    await people.may_get("scraper", "/metrics")
+    shown = files.credentials()
+    async with grpc.aio.secure_channel(serve.api_target, shown, OPTIONS) as channel:
+        ask: Any = health_pb2_grpc.HealthStub(channel)
+        watches = [ask.Watch(health_pb2.HealthCheckRequest()) for _ in range(130)]
+        await eventually(lambda: refusals(watches), lambda count: count == 122, "all but eight are refused", 15)
+        await eventually(lambda: status(serve, shown, token), lambda seen: seen == "OK", "others are served", 15)
+        await eventually(
+            lambda: fetched(serve, files, "/metrics", prometheus),
+            lambda seen: 'spotmix_api_refused_total{calls="health-watch",limit="caller"} 122.0' in seen[1],
+            "they are counted",
+            15,
+        )
+        for watch in watches:
+            watch.cancel()
+
+
+async def refusals(calls: Sequence[Any]) -> int:
+    return len([call for call in calls if call.done() and await call.code() is Code.RESOURCE_EXHAUSTED])
 
 
 async def test_a_new_certificate_is_served_without_a_restart(

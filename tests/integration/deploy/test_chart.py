@@ -63,8 +63,9 @@ def test_our_own_pods_wait_for_nothing_of_ours(objects: list[dict[str, Any]]) ->
 def test_no_rule_is_wide_and_secrets_are_named(objects: list[dict[str, Any]]) -> None:
     for each in objects:
         for rule in each.get("rules", ()) if each["kind"] in ("Role", "ClusterRole") else ():
-            assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
-            if "secrets" in rule["resources"]:
+            paths = rule.get("nonResourceURLs", ())
+            assert "*" not in (*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"], *paths)
+            if "secrets" in rule.get("resources", ()):
                 assert rule["resourceNames"] == [pick(objects, "Secret", rule["resourceNames"][0])["metadata"]["name"]]
         if each["kind"].endswith("RoleBinding"):
             assert each["roleRef"]["name"] != "cluster-admin"
@@ -156,6 +157,41 @@ def test_the_api_is_configured_as_its_values_say(tmp_path: Path) -> None:
         if each["kind"] == "Service"
     }
     assert services == {"spotmix-extender", "spotmix-metrics"}
+
+
+def test_metrics_and_console_by_tls_and_for_those_who_may() -> None:
+    objects = template(
+        {"metrics": {"auth": "kubernetes", "tls": {"secretName": "m"}}, "serviceMonitor": {"enabled": True}}
+    )
+    pod = dict(pod_templates(objects))["spotmix"]["spec"]
+    container = pod["containers"][0]
+    probes = [container[f"{name}Probe"]["httpGet"]["scheme"] for name in ("startup", "liveness", "readiness")]
+    assert probes == ["HTTPS"] * 3
+    assert {"name": "metrics-tls", "mountPath": "/etc/spotmix/metrics-tls", "readOnly": True} in container[
+        "volumeMounts"
+    ]
+    assert {"name": "metrics-tls", "secret": {"secretName": "m", "defaultMode": 0o440}} in pod["volumes"]
+    metrics = yaml.safe_load(pick(objects, "ConfigMap")["data"]["config.yaml"])["metrics"]
+    assert (metrics["auth"], metrics["tls"]["key"]) == ("kubernetes", "/etc/spotmix/metrics-tls/tls.key")
+    assert pick(objects, "ClusterRole", "spotmix-metrics-reader")["rules"] == [
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}
+    ]
+    groups = {group for rule in pick(objects, "ClusterRole")["rules"] for group in rule["apiGroups"]}
+    assert {"authentication.k8s.io", "authorization.k8s.io"} <= groups
+    (endpoint,) = pick(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"insecureSkipVerify": True})
+    assert endpoint["bearerTokenFile"] == "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    given = {
+        "enabled": True,
+        "authorization": {"credentials": {"name": "s", "key": "t"}},
+        "tlsConfig": {"serverName": "x"},
+    }
+    own = template({"metrics": {"auth": "kubernetes", "tls": {"secretName": "m"}}, "serviceMonitor": given})
+    (endpoint,) = pick(own, "ServiceMonitor")["spec"]["endpoints"]
+    assert "bearerTokenFile" not in endpoint
+    assert (endpoint["authorization"], endpoint["tlsConfig"]) == (given["authorization"], given["tlsConfig"])
+    open_to_all = template({"serviceMonitor": {"enabled": True}})
+    assert set(pick(open_to_all, "ServiceMonitor")["spec"]["endpoints"][0]) == {"port", "interval", "honorLabels"}
 
 
 def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject() -> None:
@@ -294,6 +330,7 @@ BAD_VALUES: dict[str, tuple[Mapping[str, Any], str]] = {
     "no group": ({"rbac": {"extraOwners": [{"resources": ["a"]}]}}, "missing property 'apiGroup'"),
     "digest": ({"image": {"digest": "0123"}}, "at '/image/digest'"),
     "no PEM": ({"webhook": {"certificates": {"existingSecret": {"caBundle": "MIIB"}}}}, "existingSecret/caBundle"),
+    "who may scrape": ({"metrics": {"auth": "basic"}}, "value must be one of 'none', 'kubernetes'"),
     "who may ask": ({"api": {"auth": "basic"}}, "value must be one of 'none', 'kubernetes'"),
     "low port": ({"webhook": {"port": 443}}, "at '/webhook/port': minimum: got 443, want 1,024"),
 }

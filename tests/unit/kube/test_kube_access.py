@@ -9,7 +9,7 @@ import pytest
 from support.doubles_kube import refusal
 from support.doubles_servers import run_virtually
 
-from extender.core.model.access import GROUP, Attributes, User, get_workload, list_nodes, list_workloads
+from extender.core.model.access import GROUP, Attributes, PathRight, User, get_workload, list_nodes, list_workloads
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.kube.access import (
     ACCESS_REVIEWS,
@@ -70,6 +70,9 @@ class Reviewer:
         return {"authenticated": True, "user": info}
 
     def _access(self, spec: Any) -> dict[str, Any]:
+        if "nonResourceAttributes" in spec:
+            path = spec["nonResourceAttributes"]
+            return {"allowed": (spec["user"], path["verb"], path["path"], "") in self.rights}
         asked = spec["resourceAttributes"]
         right = (spec["user"], asked["verb"], asked["resource"], asked.get("namespace", ""))
         return {"allowed": right in self.rights}
@@ -285,5 +288,20 @@ def test_questions_have_a_rate_and_a_number_that_may_wait() -> None:
         assert loop.time() >= (MOST_ASKED - BURST) / RATE
         # And after that there is room again.
         assert await bench.access.allow("jane-token", WORKLOADS) == JANE
+
+    run_virtually(main)
+
+
+def test_a_right_to_a_path_is_asked_for_as_kubernetes_components_do() -> None:
+    async def main() -> None:
+        bench = AccessBench()
+        bench.api.rights.add(("jane", "get", "/metrics", ""))
+        access = bench.access
+        assert await access.allow("jane-token", PathRight("get", "/metrics")) == JANE
+        path, spec = bench.api.seen[-1]
+        assert (path, spec["nonResourceAttributes"]) == (ACCESS_REVIEWS, {"verb": "get", "path": "/metrics"})
+        assert "resourceAttributes" not in spec
+        with pytest.raises(Forbidden, match='user "jane" cannot get path "/other"'):
+            await access.allow("jane-token", PathRight("get", "/other"))
 
     run_virtually(main)

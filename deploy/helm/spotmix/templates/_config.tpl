@@ -5,7 +5,7 @@
       "apiVersion" "spotmix.io/v1alpha1"
       "kind" "SpotmixConfiguration"
       "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
-      "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress))
+      "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress) "auth" .Values.metrics.auth)
       "api" (include "spotmix.apiConfig" . | fromYaml)
       "drift" (dict "store" (include "spotmix.driftStore" .))
       "leaderElection" (dict "enabled" .Values.leaderElection.enabled)
@@ -13,6 +13,9 @@
       "webhook" (dict "enabled" .Values.webhook.enabled) -}}
 {{- if .Values.extender.tls.secretName -}}
 {{- $_ := set $owned.extender "tls" (dict "cert" "/etc/spotmix/extender-tls/tls.crt" "key" "/etc/spotmix/extender-tls/tls.key") -}}
+{{- end -}}
+{{- if .Values.metrics.tls.secretName -}}
+{{- $_ := set $owned.metrics "tls" (dict "cert" "/etc/spotmix/metrics-tls/tls.crt" "key" "/etc/spotmix/metrics-tls/tls.key") -}}
 {{- end -}}
 {{- if .Values.leaderElection.enabled -}}
 {{- $_ := set $owned "leaderElection" (mergeOverwrite (deepCopy .Values.leaderElection) (dict "name" $name)) -}}

@@ -77,10 +77,15 @@ labels:
 {{- end -}}
 
 {{- /* Whether anything that people look at asks who they are. */ -}}
-{{- define "spotmix.authenticates" -}}
+{{- define "spotmix.asksReaders" -}}
 {{- $console := and (dig "console" "enabled" true .Values.config) (eq (dig "console" "auth" "none" .Values.config) "kubernetes") -}}
 {{- $api := and .Values.api.enabled (eq .Values.api.auth "kubernetes") -}}
 {{- if or $console $api -}}true{{- end -}}
+{{- end -}}
+
+{{- /* Likewise that, or the metrics. */ -}}
+{{- define "spotmix.authenticates" -}}
+{{- if or (include "spotmix.asksReaders" .) (eq .Values.metrics.auth "kubernetes") -}}true{{- end -}}
 {{- end -}}
 
 {{- define "spotmix.urlPrefix" -}}
