@@ -11,7 +11,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos mutants bench manifests dashboards reference llms proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos mutants bench manifests dashboards reference constraints llms proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,7 +21,8 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "spotmix needs Python 3.11 or newer; choose one with make PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing spotmix and its tools into .venv" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation -e '.[dev]'
 	@touch $@
 
 venv: $(READY) ## set up the environment in .venv
@@ -75,6 +76,9 @@ manifests: $(READY) ## write deploy/manifests anew from the chart
 
 dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew
 	@PYTHONPATH=tools $(BIN)/python -m monitoring
+
+constraints: $(READY) ## write versions and hashes of what is installed anew from pyproject.toml; ARGS=--upgrade takes the newest
+	@PYTHONPATH=tools $(BIN)/python -m generate.constraints $(ARGS)
 
 llms: $(READY) ## write docs/llms.txt anew from docs/README.md
 	@PYTHONPATH=tools $(BIN)/python -m generate.llms
