@@ -47,7 +47,7 @@ from extender.servers.console import ConsoleApp
 from extender.servers.extender import Extender
 from extender.servers.http import HealthApp
 from extender.servers.metricsaccess import GuardedMetrics
-from extender.servers.owners import AwaitedOwners
+from extender.servers.owners import EARLY, AwaitedOwners, AwaitedPods
 from extender.settings import Settings
 from extender.settings.rules import rules_of
 from extender.telemetry.logs import logger
@@ -108,13 +108,14 @@ class Runtime:
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
+        self._early = AwaitedPods(EARLY, time.monotonic)
         self._certificates = Certificates(settings, client, self._report)
         self._connections = PortConnections(self.metrics)
         self._listeners = Listeners(settings, self._certificates, self._make_webhook(), tracer, self._connections)
         self._intake = Intake(
             self.state,
             [OwnerNews(self.feed.ensure, self._gates).observe, self._placement.observe, self._writers.observe],
-            [self._placement.observe, self._writers.observe, self._policies.observe],
+            [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client
@@ -220,6 +221,7 @@ class Runtime:
             self.leadership.obstacle,
             time.time,
             blind=self._blind,
+            early=self._early.wait,
         )
         pages = self._with_console(self._guarded(HealthApp(self.not_ready, self._scrapes.render)))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)

@@ -1,6 +1,6 @@
 """The scheduler extender: bytes in, decision, bytes out."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from extender.core.model.errors import WireError
@@ -54,6 +54,7 @@ class Extender:
         obstacle: why no decision on a managed pod may be made now (NOT_SYNCED, NOT_LEADER, TAKING_OVER), or None.
         clock: seconds since the epoch, as the state is given them.
         blind: whether what is known of an owner, or of the cluster, may not be how it is now.
+        early: waits for a pod, by UID, that the watch has not delivered yet; true when it may have by now.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Extender:
         clock: Callable[[], float],
         *,
         blind: Callable[[Managed | Missing], bool] = lambda _owner: False,
+        early: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._placement = placement
         self._owners = owners
@@ -72,6 +74,7 @@ class Extender:
         self._obstacle = obstacle
         self._blind = blind
         self._clock = clock
+        self._early = early
 
     async def passes(self, verb: str, begun: bytes | bytearray) -> int:
         """Where the part of a request begins that is to pass as it is, because its pod is not managed; else 0.
@@ -179,6 +182,8 @@ class Extender:
     async def _resolve(self, asked: PodView) -> tuple[PodView, Managed | Missing | None]:
         while True:
             pod = self._checked(asked)
+            if self._early is not None and self._placement.is_early(pod) and await self._early(pod.uid):
+                continue
             owner = self._placement.owner(pod)
             if not isinstance(owner, Missing) or not await self._owners.arrival(owner):
                 return pod, owner

@@ -1,4 +1,4 @@
-"""Waits, for a moment, for owners that the watch has not delivered yet."""
+"""Waits, for a moment, for owners and pods that the watch has not delivered yet."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,31 +6,32 @@ from collections.abc import Callable
 
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.workloads import Missing
+from extender.core.state.outbox import Effect, Met
 
 _REMEMBERED = 4096
 _FORGET_AFTER = 10.0
 
+EARLY = 0.25
+"""How long a decision waits for its pod (seconds): the scheduler's watch is ahead of ours by milliseconds, and by some
+more where the machine is busy."""
 
-class AwaitedOwners:
-    """Lets a decision wait for its owner, once: while an owner stays away, later decisions on it do not wait again.
+
+class Awaited:
+    """Lets a decision wait for an object, once: while it stays away, later decisions on it do not wait again.
 
     Args:
-        ensure: sees to it that owners of this kind are watched.
         patience: seconds a decision waits at most.
         clock: monotonic seconds.
     """
 
-    def __init__(self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]) -> None:
-        self._ensure = ensure
+    def __init__(self, patience: float, clock: Callable[[], float]) -> None:
         self._patience = patience
         self._clock = clock
         self._asked: OrderedDict[str, float] = OrderedDict()
         self._arrived: dict[str, asyncio.Event] = {}
 
-    async def arrival(self, missing: Missing) -> bool:
-        """See `Owners.arrival`."""
-        uid = missing.ref.uid
-        self._ensure(missing.ref)
+    async def wait(self, uid: str) -> bool:
+        """Return true when the state may know the object now, false when it is not worth waiting any longer."""
         now = self._clock()
         asked = self._asked.get(uid)
         if asked is None or now - asked > _FORGET_AFTER:
@@ -50,7 +51,7 @@ class AwaitedOwners:
         return True
 
     def arrived(self, uid: str) -> None:
-        """The watch delivered an owner."""
+        """The watch delivered an object."""
         if self._arrived:
             event = self._arrived.pop(uid, None)
             if event is not None:
@@ -61,3 +62,31 @@ class AwaitedOwners:
         for event in self._arrived.values():
             event.set()
         self._arrived.clear()
+
+
+class AwaitedOwners(Awaited):
+    """Waits for owners, and sees to it that they can come.
+
+    Args:
+        ensure: sees to it that owners of this kind are watched.
+        patience: seconds a decision waits at most.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, ensure: Callable[[OwnerRef], None], patience: float, clock: Callable[[], float]) -> None:
+        super().__init__(patience, clock)
+        self._ensure = ensure
+
+    async def arrival(self, missing: Missing) -> bool:
+        """See `Owners.arrival`."""
+        self._ensure(missing.ref)
+        return await self.wait(missing.ref.uid)
+
+
+class AwaitedPods(Awaited):
+    """Waits for pods that the scheduler asks about before the watch has delivered them."""
+
+    def observe(self, effect: Effect, _now: float) -> None:
+        """Something follows from what the watch delivered."""
+        if isinstance(effect, Met):
+            self.arrived(effect.pod)

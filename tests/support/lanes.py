@@ -12,7 +12,7 @@ SHARING: Mapping[str, Sequence[str]] = {
     "console": ("test_console", "test_sign_in"),
     "deploy": ("test_admission", "test_install"),
     "drift": ("test_careful", "test_interruption", "test_owners", "test_repair", "test_stories"),
-    "placement": ("test_faults", "test_simulate", "test_split"),
+    "placement": ("test_faults", "test_forged", "test_simulate", "test_split"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),
 }
 """By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""

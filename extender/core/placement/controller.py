@@ -19,7 +19,7 @@ from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Gone, Upsert
-from extender.core.state.outbox import Confirmed, Effect, Wake
+from extender.core.state.outbox import Effect, Met, Wake
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting
@@ -107,6 +107,16 @@ class PlacementController:
             return pod
         return replace(pod, owner=owner)
 
+    def is_early(self, pod: PodView) -> bool:
+        """Whether it is worth a moment's wait for the watch to deliver a pod.
+
+        So it is where others that are not known either hold seats in its revision: they may be made up.
+        """
+        state = self.state
+        if not state.provisional or pod.owner is None or pod.uid in state.pods or state.is_gone(pod.uid):
+            return False
+        return state.provisional.has_others(pod.owner.uid, pod.uid)
+
     def owner(self, pod: PodView) -> Managed | Missing | None:
         """Whose a pod is, as far as it is managed."""
         return self.state.workloads.resolve(pod.namespace, pod.owner)
@@ -164,7 +174,7 @@ class PlacementController:
                 self._planned.pop(event.uid, None)
         elif isinstance(event, Wake):
             self._plan(PodId(event.namespace, event.name, event.pod), now)
-        elif isinstance(event, Confirmed) and self.state.waiting.get(event.waiting.pod) is event.waiting:
+        elif isinstance(event, Met) and event.waiting is not None and self.state.awaits_node(event.pod):
             self._rejected(event.waiting, now, written=False)
 
     def take_over(self, now: float) -> None:

@@ -10,7 +10,7 @@ from extender.core.model.objects import Node, Pod, Requests
 from extender.core.state.census import Census
 from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruptions
-from extender.core.state.outbox import Confirmed, Outbox
+from extender.core.state.outbox import Met, Outbox
 from extender.core.state.provisional import Provisional
 from extender.core.state.records import ALONE, NodeRecord, PodRecord, Reservation, is_replacing
 from extender.core.state.repelling import Repelling
@@ -189,18 +189,17 @@ class Bindings:
         return record
 
     def _confirm(self, record: PodRecord) -> None:
-        """A pod came that a decision was made on before: it holds where the request said what the watch says."""
-        claim = self.provisional.pop(record.uid)
-        revision = record.revision
-        if claim is None or revision is None:
-            return
-        held, waiting = claim.reservation, claim.waiting
-        if (held.owner.uid, held.namespace) != (revision.owner.uid, record.namespace):
-            return
-        self._revisions.reserve(held)
-        if waiting is not None and waiting.name == record.name:
+        """A pod came that a decision may have been made on: it holds where the request said what the watch says."""
+        claim, revision = self.provisional.pop(record.uid), record.revision
+        waiting = None
+        if claim is not None and revision is not None:
+            held = claim.reservation
+            if (held.owner.uid, held.namespace) == (revision.owner.uid, record.namespace):
+                self._revisions.reserve(held)
+                waiting = claim.waiting
+        if waiting is not None:
             self._waiting.add(waiting)
-            self._outbox.effects.append(Confirmed(waiting))
+        self._outbox.effects.append(Met(record.uid, waiting))
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
         """Take in what a known pod says now."""

@@ -15,13 +15,17 @@ class Wake(Struct, frozen=True, gc=False):
     name: str
 
 
-class Confirmed(Struct, frozen=True, gc=False):
-    """The watch delivered a pod that was rejected before that."""
+class Met(Struct, frozen=True, gc=False):
+    """The watch delivered a pod for the first time, while requests for unknown pods are remembered.
 
-    waiting: Waiting
+    `waiting` is set where the pod was asked about before, and rejected.
+    """
+
+    pod: str
+    waiting: Waiting | None = None
 
 
-Effect = Wake | PolicyChanged | Confirmed
+Effect = Wake | PolicyChanged | Met
 
 
 class Outbox:

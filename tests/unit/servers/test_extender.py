@@ -14,8 +14,10 @@ from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.workloads import Missing
+from extender.core.state.events import Upsert
+from extender.core.state.intake import Intake
 from extender.servers.extender import Extender
-from extender.servers.owners import AwaitedOwners
+from extender.servers.owners import EARLY, AwaitedOwners, AwaitedPods
 
 
 @pytest.fixture
@@ -184,6 +186,36 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
         answer = json.loads(await extender.filter(request(rs.ref, offered)))
         assert answer == {"NodeNames": ["spot-0"]}
         assert loop.time() == pytest.approx(0.12)
+
+    run_virtually(main)
+
+
+def test_a_pod_is_waited_for_where_others_that_nobody_knows_hold_seats() -> None:
+    async def main() -> None:
+        world, loop = World(), asyncio.get_running_loop()
+        early = AwaitedPods(EARLY, loop.time)
+        placement = PlacementController(world.state, 0)
+        intake = Intake(world.state, [placement.observe], [placement.observe, early.observe])
+        gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
+        extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
+        offered = world.nodes(spot=1, on_demand=1)
+        owner = world.deployment("web", 4, spot_percentage=50)
+
+        async def ask(uid: str) -> str:
+            return str(json.loads(await extender.filter(request(owner, offered, uid)))["NodeNames"][0])
+
+        # The first is not waited for, others that do not come are, and only once.
+        assert await ask("forged-1") == "on-demand-0"
+        assert loop.time() == 0.0
+        assert await ask("forged-2") == "spot-0"
+        assert loop.time() == pytest.approx(EARLY)
+        assert await ask("forged-2") == "spot-0"
+        assert loop.time() == pytest.approx(EARLY)
+        # A pod that comes in time is decided on as if there were no others.
+        for uid, node in (("a", "on-demand-0"), ("b", "spot-0")):
+            loop.call_later(0.01, intake.take, Upsert(make_pod(uid, owner)), 0.0)
+            assert await ask(uid) == node
+        assert loop.time() == pytest.approx(EARLY + 0.02)
 
     run_virtually(main)
 
