@@ -1,4 +1,4 @@
-"""The webhook's certificate in a Secret, which is the truth for all replicas.
+"""A server's certificate in a Secret, which is the truth for all replicas.
 
 Every replica follows the Secret and serves what is in it. Each also tends it: it fills it when it is empty, and
 replaces what is due (`pki.rotation`). A write carries the resourceVersion that was read, so of two that come to the
@@ -33,11 +33,12 @@ CONFLICTS = frozenset({404, 409})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which Secret, and the names of the webhook configurations that its CA goes into."""
+    """Which Secret, the names of the webhook configurations that its CA goes into, and which server it is for."""
 
     namespace: str
     secret: str
     configurations: tuple[str, ...] = ()
+    server: str = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Serving:
 
 
 class CertificateKeeper:
-    """Follows the webhook's Secret, fills it, and renews what is due.
+    """Follows the Secret of a server, fills it, and renews what is due.
 
     Args:
         api: the API client.
@@ -96,9 +97,13 @@ class CertificateKeeper:
         """Why no valid certificate is served, a line each; empty when one is."""
         serving = self._serving
         if serving is None:
-            return [f"webhook certificate: {self._where}: {self._problem}"]
+            return [f"{self._place.server} certificate: {self._where}: {self._problem}"]
         fault = serving.validity.fault(self._now())
-        return [f"webhook certificate: {self._where}: {fault}; {self._problem or self._remedy}"] if fault else []
+        return (
+            [f"{self._place.server} certificate: {self._where}: {fault}; {self._problem or self._remedy}"]
+            if fault
+            else []
+        )
 
     @property
     def _remedy(self) -> str:

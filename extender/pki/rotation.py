@@ -35,6 +35,9 @@ from extender.pki.x509 import (
 )
 
 CA, CA_KEY, CERT, KEY = "ca.crt", "ca.key", "tls.crt", "tls.key"
+CLIENT_CERT, CLIENT_KEY = "client.crt", "client.key"
+CLIENT = Names(("spotmix-extender-client",))
+"""The name in the certificate that clients show."""
 MAX_OVERLAP = 600.0
 
 
@@ -42,7 +45,8 @@ MAX_OVERLAP = 600.0
 class Rules:
     """What certificates shall be like. Durations in seconds; 0 < renew_before < validity, and ca_validity above both.
 
-    `early` is in (0, 1]: the share of `renew_before` at which this replica acts, so that not all act at once.
+    `early` is in (0, 1]: the share of `renew_before` at which this replica acts, so that not all act at once. With
+    `clients` there is a certificate too that clients show.
     """
 
     names: Names
@@ -50,6 +54,7 @@ class Rules:
     ca_validity: float
     renew_before: float
     early: float = 1.0
+    clients: bool = False
 
     @property
     def overlap(self) -> float:
@@ -123,7 +128,7 @@ def _short(error: ValueError) -> str:
 
 
 def next_step(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Step:
-    """What to do about CA and certificate at `now` (seconds since the epoch).
+    """What to do about CA and certificates at `now` (seconds since the epoch).
 
     Args:
         stored: what there is, which must not be somebody else's.
@@ -131,6 +136,28 @@ def next_step(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Ste
         now: the time of day.
         trusted: whether all who verify are known to trust the stored CAs.
     """
+    step = _next_serving(stored, rules, now, trusted=trusted)
+    return _next_client(stored, rules, now, step) if rules.clients and step.data is None else step
+
+
+def _next_client(stored: Stored, rules: Rules, now: float, step: Step) -> Step:
+    """What to do about the certificate that clients show, where nothing is to be done about the others (`step`)."""
+    authority, serving = stored.authority, stored.cert
+    if authority is None or serving is None:
+        return step
+    found = _pair(stored.data.get(CLIENT_CERT, b""), stored.data.get(CLIENT_KEY, b""))
+    # With the serving certificate it goes over to a new CA.
+    issuer = authority.cert if is_issued_by(serving, authority.cert) else None
+    if found is not None and is_valid(found, now):
+        due = ends(found) - rules.renew_before * rules.early
+        if now < due and (is_issued_by(found, issuer) if issuer else _trusted(found, stored, now)):
+            return Step(None, "", min(step.due, due))
+    cert, key = issue(authority, CLIENT, now, rules.validity, client=True)
+    data = {**stored.data, CLIENT_CERT: write_certificates([cert]), CLIENT_KEY: write_key(key)}
+    return Step(data, "new client certificate", now)
+
+
+def _next_serving(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Step:
     authority, cert = stored.authority, stored.cert
     usable = _usable(stored, now)
     early = rules.renew_before * rules.early
@@ -158,14 +185,22 @@ def next_step(stored: Stored, rules: Rules, now: float, *, trusted: bool) -> Ste
 
 def _usable(stored: Stored, now: float) -> bool:
     """Whether the stored certificate serves: valid, with its key, of a CA that is trusted."""
-    cert = stored.cert
-    if cert is None or not is_valid(cert, now):
-        return False
+    cert = _pair(stored.data.get(CERT, b""), stored.data.get(KEY, b""))
+    return cert is not None and is_valid(cert, now) and _trusted(cert, stored, now)
+
+
+def _pair(pem: bytes, key: bytes) -> x509.Certificate | None:
+    """The first certificate of a PEM file, if this is its key."""
     try:
-        key = read_key(stored.data.get(KEY, b""))
+        cert = read_certificates(pem)[0]
+        return cert if belong_together(cert, read_key(key)) else None
     except ValueError:
-        return False
-    return belong_together(cert, key) and any(is_issued_by(cert, ca) and is_valid(ca, now) for ca in stored.cas)
+        return None
+
+
+def _trusted(cert: x509.Certificate, stored: Stored, now: float) -> bool:
+    """Whether a CA that is trusted has signed a certificate."""
+    return any(is_issued_by(cert, ca) and is_valid(ca, now) for ca in stored.cas)
 
 
 def start_over(stored: Stored, rules: Rules, now: float) -> Step:

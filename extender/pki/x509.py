@@ -1,4 +1,4 @@
-"""A certificate authority of our own and the serving certificates it issues: ECDSA P-256, PEM in and out."""
+"""A certificate authority of our own and the certificates it issues: ECDSA P-256, PEM in and out."""
 
 import datetime as dt
 import ipaddress
@@ -165,7 +165,7 @@ def issue_ca(now: float, validity: float) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
     # Two of them are trusted at a time: they must not have the same name.
-    name = _name(f"spotmix webhook CA {serial:040x}"[:_MAX_COMMON_NAME])
+    name = _name(f"spotmix CA {serial:040x}"[:_MAX_COMMON_NAME])
     usage = _usage(signs_certificates=True)
     cert = (
         _builder(name, name, key, serial, (now, now + validity))
@@ -177,18 +177,22 @@ def issue_ca(now: float, validity: float) -> Authority:
 
 
 def issue(
-    ca: Authority, names: Names, now: float, validity: float
+    ca: Authority, names: Names, now: float, validity: float, *, client: bool = False
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Make a serving certificate that is valid for `validity` seconds from `now` on, but not beyond its CA."""
+    """Make a certificate that is valid for `validity` seconds from `now` on, but not beyond its CA.
+
+    It is one for a server, or for a `client` to show.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     common = next((name for name in names.dns if len(name) <= _MAX_COMMON_NAME), "spotmix")
     times = (now, min(now + validity, ends(ca.cert)))
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     public = ca.key.public_key()
     cert = (
         _builder(_name(common), ca.cert.subject, key, x509.random_serial_number(), times)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .sign(ca.key, hashes.SHA256())

@@ -235,8 +235,8 @@ class Runtime:
             asyncio.create_task(self._reload_certificates(), name="certificates"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),
         ]
-        if self._certificates.own is not None:
-            self._tasks.append(asyncio.create_task(self._certificates.own.run(), name="webhook certificate"))
+        for server, own in self._certificates.own.items():
+            self._tasks.append(asyncio.create_task(own.run(), name=f"{server} certificate"))
         self.log.info(
             "serving",
             extender="{}:{}".format(*self._listeners.extender),

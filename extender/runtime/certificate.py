@@ -1,8 +1,8 @@
-"""The webhook's serving certificate, made and renewed by ourselves: what keeps it, joined with what serves it.
+"""A serving certificate that is made and renewed by ourselves: what keeps it, joined with what serves it.
 
 ::
 
-    certificate = ServingCertificate.of(settings.webhook.certificates, client, report)
+    certificate = ServingCertificate.of_webhook(settings.webhook.certificates, client, report)
     server = HttpServer(app, listener, certificate.context)
     task = asyncio.create_task(certificate.run())
     certificate.faults()  # for readiness
@@ -20,6 +20,7 @@ from extender.pki.rotation import Rules
 from extender.pki.x509 import Names, service_names
 from extender.runtime.whoami import needed_namespace
 from extender.servers.tls import MemoryTls
+from extender.settings.certificates import OwnCertificateSettings
 from extender.settings.webhook_sections import CertificateSettings
 from extender.telemetry.logs import logger
 
@@ -44,7 +45,7 @@ class ServingCertificate:
     def __init__(
         self, api: KubeWatchApi, place: Place, rules: Rules, report: Report, *, timing: Timing | None = None
     ) -> None:
-        self._tls = MemoryTls()
+        self._tls = MemoryTls(verifies=rules.clients)
         self._log = logger()
         self.context: ssl.SSLContext = self._tls.context
         self._keeper = CertificateKeeper(
@@ -58,22 +59,26 @@ class ServingCertificate:
         )
 
     @classmethod
-    def of(cls, settings: CertificateSettings, api: KubeWatchApi, report: Report) -> Self:
-        """Make one as the settings say, which name a Secret.
+    def of_webhook(cls, settings: CertificateSettings, api: KubeWatchApi, report: Report) -> Self:
+        """Make the webhook's as the settings say, which name a Secret.
 
         Raises:
             ConfigError: the namespace of the Secret is not known.
         """
         namespace = needed_namespace("webhook.certificates.secret", "")
-        names = service_names(settings.service, namespace) if settings.service else ()
-        rules = Rules(
-            Names((*names, *settings.dns_names), settings.ip_addresses),
-            parse_duration(settings.validity),
-            parse_duration(settings.ca_validity),
-            parse_duration(settings.renew_before),
-            1.0 - Timing().uniform(0.0, SPREAD),
-        )
-        return cls(api, Place(namespace, settings.secret, settings.configurations), rules, report)
+        place = Place(namespace, settings.secret, settings.configurations)
+        return cls(api, place, _rules(settings, namespace, clients=False), report)
+
+    @classmethod
+    def of_extender(cls, settings: OwnCertificateSettings, api: KubeWatchApi, report: Report) -> Self:
+        """Make the extender's likewise, and one for its clients, who have to show it.
+
+        Raises:
+            ConfigError: the namespace of the Secret is not known.
+        """
+        namespace = needed_namespace("extender.certificates.secret", "")
+        place = Place(namespace, settings.secret, server="extender")
+        return cls(api, place, _rules(settings, namespace, clients=True), report)
 
     @property
     def ends(self) -> float | None:
@@ -89,5 +94,17 @@ class ServingCertificate:
         await self._keeper.run()
 
     def _serve(self, serving: Serving) -> None:
-        self._tls.load(serving.cert, serving.key)
+        self._tls.load(serving.cert, serving.key, serving.ca)
         self._log.info("serving certificate", until=datetime.fromtimestamp(serving.validity.ends, UTC).isoformat())
+
+
+def _rules(settings: OwnCertificateSettings, namespace: str, *, clients: bool) -> Rules:
+    names = service_names(settings.service, namespace) if settings.service else ()
+    return Rules(
+        Names((*names, *settings.dns_names), settings.ip_addresses),
+        parse_duration(settings.validity),
+        parse_duration(settings.ca_validity),
+        parse_duration(settings.renew_before),
+        1.0 - Timing().uniform(0.0, SPREAD),
+        clients,
+    )

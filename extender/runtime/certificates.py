@@ -1,4 +1,4 @@
-"""The serving certificates of one process: those that follow their files, and the webhook's own."""
+"""The serving certificates of one process: those that follow their files, and those that we make ourselves."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ class Certificates:
 
     Args:
         settings: the configuration.
-        client: keeps the Secret of the webhook's own certificate.
+        client: keeps the Secrets of the certificates that we make ourselves.
         report: told of whatever goes wrong.
 
     Attributes:
         extender: for the extender's server; None serves plain HTTP.
         metrics: likewise for that of health, metrics and the console.
         webhook: for the webhook's server; None while it is off.
-        own: the webhook's certificate, when we make and renew it ourselves.
+        own: by server, the certificates that we make and renew ourselves.
 
     Raises:
         ConfigError: a certificate cannot be used, or the namespace of the Secret is not known.
@@ -36,12 +36,14 @@ class Certificates:
         self._report = report
         self._log = logger()
         self._files: dict[str, ReloadingTls] = {}
-        self.extender = self._of_extender(settings)
         self.metrics = self._of_metrics(settings)
         self.own = _own(settings, client, report)
+        self.extender = self._of_extender(settings)
         self.webhook = self._of_webhook(settings)
 
     def _of_extender(self, settings: Settings) -> ssl.SSLContext | None:
+        if "extender" in self.own:
+            return self.own["extender"].context
         tls = settings.extender.tls
         if not tls.cert:
             return None
@@ -54,8 +56,8 @@ class Certificates:
     def _of_webhook(self, settings: Settings) -> ssl.SSLContext | None:
         if not settings.webhook.enabled:
             return None
-        if self.own is not None:
-            return self.own.context
+        if "webhook" in self.own:
+            return self.own["webhook"].context
         tls = settings.webhook.tls
         return self.follow("webhook", ReloadingTls(tls.cert, tls.key))
 
@@ -67,9 +69,7 @@ class Certificates:
     def ends(self) -> Mapping[str, float | None]:
         """Until when the certificate of each server is valid, in seconds since the epoch; None while there is none."""
         ends = {server: tls.ends for server, tls in self._files.items()}
-        if self.own is not None:
-            ends["webhook"] = self.own.ends
-        return ends
+        return ends | {server: certificate.ends for server, certificate in self.own.items()}
 
     def faults(self, now: float) -> Iterator[str]:
         """Certificates that are not valid, a line each; `now` is in seconds since the epoch."""
@@ -77,8 +77,8 @@ class Certificates:
             fault = tls.validity.fault(now) if tls.validity is not None else ""
             if fault:
                 yield f"{server}: the certificate in {tls.source} is {fault}; put one there that is, or set the clock"
-        if self.own is not None:
-            yield from self.own.faults()
+        for certificate in self.own.values():
+            yield from certificate.faults()
 
     def reload(self) -> None:
         """Read the files that have changed."""
@@ -90,9 +90,15 @@ class Certificates:
                 self._report(f"{server} tls", f"{error}; the last good certificate stays in force")
 
 
-def _own(settings: Settings, client: KubeWatchApi, report: Report) -> "ServingCertificate | None":
-    if not settings.webhook.certificates.secret:
-        return None
+def _own(settings: Settings, client: KubeWatchApi, report: Report) -> "Mapping[str, ServingCertificate]":
+    webhook, extender = settings.webhook.certificates, settings.extender.certificates
+    if not (webhook.secret or extender.secret):
+        return {}
     from extender.runtime.certificate import ServingCertificate  # noqa: PLC0415 - costly, see servers.tls
 
-    return ServingCertificate.of(settings.webhook.certificates, client, report)
+    own = {}
+    if webhook.secret:
+        own["webhook"] = ServingCertificate.of_webhook(webhook, client, report)
+    if extender.secret:
+        own["extender"] = ServingCertificate.of_extender(extender, client, report)
+    return own

@@ -43,20 +43,27 @@ class ServedCertificate:
 
 
 class MemoryTls(ServedCertificate):
-    """A certificate that never was a file. Until `load` was called, handshakes are refused."""
+    """A certificate that never was a file. Until `load` was called, handshakes are refused.
 
-    def __init__(self) -> None:
-        super().__init__(_context(verifies=False))
+    Args:
+        verifies: whether clients have to show a certificate.
+    """
 
-    def load(self, cert: bytes, key: bytes) -> None:
-        """Serve a certificate chain and its key, both PEM, from the next handshake on.
+    def __init__(self, *, verifies: bool = False) -> None:
+        self._verifies = verifies
+        super().__init__(_context(verifies=verifies))
+
+    def load(self, cert: bytes, key: bytes, client_ca: bytes = b"") -> None:
+        """Serve a certificate chain and its key from the next handshake on; those and the clients' CA are PEM.
 
         Raises:
             ConfigError: they cannot be used; what was served before stays.
         """
-        context = _context(verifies=False)
+        context = _context(verifies=self._verifies)
         try:
             validity = _first_validity(cert)
+            if self._verifies:
+                context.load_verify_locations(cadata=client_ca.decode())
             # OpenSSL's binding reads files only. This one is in memory, has no name and is gone when it is closed.
             with open(os.memfd_create("certificate"), "wb") as file:  # noqa: PTH123 - it has no path
                 file.write(cert + b"\n" + key)
@@ -120,7 +127,6 @@ class ReloadingTls(ServedCertificate):
                 context.load_verify_locations(client_ca)
             except (OSError, ssl.SSLError) as error:
                 raise ConfigError(f"client CA {client_ca} cannot be used: {error}") from error
-            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def reload(self) -> bool:
@@ -152,6 +158,8 @@ def _context(*, verifies: bool) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if verifies else ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
+    if verifies:
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

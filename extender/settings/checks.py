@@ -4,6 +4,7 @@ import ipaddress
 
 from extender.core.model.errors import ConfigError
 from extender.core.policy.values import parse_duration
+from extender.settings.certificates import OwnCertificateSettings
 from extender.settings.sections import (
     ApiTlsSettings,
     DriftSettings,
@@ -12,7 +13,7 @@ from extender.settings.sections import (
     Settings,
     TlsSettings,
 )
-from extender.settings.webhook_sections import CertificateSettings, WebhookSettings
+from extender.settings.webhook_sections import WebhookSettings
 
 # Candidates wait up to this many times longer between two attempts (client-go's JitterFactor).
 ELECTION_JITTER = 1.2
@@ -33,7 +34,10 @@ def check_together(settings: Settings) -> None:
     if parse_duration(half_life) <= 0:
         raise ConfigError(f"extender.interruptionHalfLife={half_life!r} has to be above 0, such as 1h")
     _check_election(settings.leader_election)
-    _check_certificates(settings.webhook.certificates)
+    _check_certificates("webhook.certificates", settings.webhook.certificates)
+    _check_certificates("extender.certificates", settings.extender.certificates)
+    if settings.extender.tls.cert and settings.extender.certificates.secret:
+        raise ConfigError("extender.tls and extender.certificates.secret exclude each other: keep one of the two")
     _check_webhook(settings.webhook)
     _check_drift(settings.drift)
 
@@ -70,11 +74,10 @@ def _check_election(election: LeaderElectionSettings) -> None:
         )
 
 
-def _check_certificates(certificates: CertificateSettings) -> None:
+def _check_certificates(section: str, certificates: OwnCertificateSettings) -> None:
     validity, ca_validity, before = (
         parse_duration(text) for text in (certificates.validity, certificates.ca_validity, certificates.renew_before)
     )
-    section = "webhook.certificates"
     if not 0 < before < validity:
         raise ConfigError(
             f"{section}.renewBefore={certificates.renew_before!r} is not between 0 and "

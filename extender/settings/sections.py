@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from extender.core.model.classes import ClassRules
+from extender.settings.certificates import OwnCertificateSettings
 from extender.settings.values import (
     ADDRESS,
     BYTES,
@@ -48,6 +49,13 @@ class TlsSettings(Section, frozen=True):
             "client-ca",
         ),
     ] = ""
+
+
+class ExtenderCertificateSettings(OwnCertificateSettings, frozen=True):
+    """The extender's certificate and one for its clients, where Spotmix makes both and renews them by itself.
+
+    Whoever calls the extender then has to show a certificate of the CA.
+    """
 
 
 class ExtenderSettings(Section, frozen=True):
@@ -100,6 +108,7 @@ class ExtenderSettings(Section, frozen=True):
         str, duration("Time after which an interruption of a spot pool counts half as much against that pool")
     ] = "1h"
     tls: TlsSettings = field(default_factory=TlsSettings)
+    certificates: ExtenderCertificateSettings = field(default_factory=ExtenderCertificateSettings)
 
 
 class MetricsTlsSettings(Section, frozen=True):

@@ -69,7 +69,7 @@ def stanza_from(settings: Settings, *, ca_data: bytes = b"") -> Stanza:
 def _own_address(settings: Settings) -> str:
     host, port = split_address(settings.extender.addr)
     host = _WILDCARDS.get(host, host)
-    scheme = "https" if settings.extender.tls.cert else "http"
+    scheme = "https" if settings.extender.tls.cert or settings.extender.certificates.secret else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{settings.extender.url_prefix}"
 
 

@@ -4,34 +4,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from extender.settings.values import ADDRESS, BYTES, DNS_NAME, FILE, IPS, NAME, TAINTS, WEIGHT, Section, doc, duration
+from extender.settings.certificates import OwnCertificateSettings
+from extender.settings.values import ADDRESS, BYTES, FILE, NAME, TAINTS, WEIGHT, Section, doc
 
 
-class CertificateSettings(Section, frozen=True):
+class CertificateSettings(OwnCertificateSettings, frozen=True):
     """The webhook's serving certificate, where Spotmix makes and renews it by itself."""
 
-    secret: Annotated[
-        str,
-        doc(
-            "Secret, in Spotmix's own namespace, that holds the CA and the certificate; empty makes no certificate",
-            NAME,
-        ),
-        DNS_NAME,
-    ] = ""
-    service: Annotated[
-        str,
-        doc("Service that the API server calls; its DNS names go into the certificate", NAME),
-        DNS_NAME,
-    ] = "spotmix"
-    dns_names: Annotated[tuple[str, ...], doc("Further DNS names that go into the certificate")] = ()
-    ip_addresses: Annotated[tuple[str, ...], doc("IP addresses that go into the certificate", IPS)] = ()
     configurations: Annotated[
         tuple[str, ...],
         doc("MutatingWebhookConfigurations and ValidatingWebhookConfigurations whose caBundle is kept equal to the CA"),
     ] = ()
-    validity: Annotated[str, duration("How long a certificate is valid")] = "2160h"
-    ca_validity: Annotated[str, duration("How long a CA is valid")] = "87600h"
-    renew_before: Annotated[str, duration("How long before its end a certificate is replaced")] = "720h"
 
 
 class WebhookTlsSettings(Section, frozen=True):

@@ -31,6 +31,13 @@ VALUE_SETS: dict[str, Values] = {
         "extender": {"tls": {"secretName": "extender-tls"}},
         "api": {"tls": {"secretName": "api-tls", "verifyClients": True}},
     },
+    "certificates of one's own for schedulers too": {
+        "extender": {"tls": {"secretName": "extender-tls", "clientSecretName": "scheduler-tls"}},
+    },
+    "plain HTTP and no admission policy": {
+        "extender": {"tls": {"enabled": False}},
+        "admissionPolicy": {"enabled": False},
+    },
     "no webhook, one replica": {
         "config": {"drift": {"enabled": False}},
         "webhook": {"enabled": False},

@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 INTEGRATION = "tests/integration/"
 SHARING: Mapping[str, Sequence[str]] = {
     "console": ("test_console", "test_sign_in"),
-    "deploy": ("test_admission", "test_install"),
+    "deploy": ("test_admission", "test_install", "test_pod_policy"),
     "drift": ("test_careful", "test_interruption", "test_owners", "test_repair", "test_stories"),
     "placement": ("test_faults", "test_forged", "test_simulate", "test_split"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),

@@ -66,6 +66,7 @@ CERTIFICATES = (
     *("--webhook-certificates-secret", "spotmix-webhook-tls"),
     *("--webhook-certificates-configurations", "[spotmix]"),
 )
+ENCRYPTION = ("--extender-certificates-secret", "spotmix-extender-tls")
 
 
 class RightsScene:
@@ -328,6 +329,7 @@ _KEEP = ("get", "watch", "patch")
 _STILL = ("--drift-enabled", "false")
 _ELECTED = Probe(flags=(*ELECTION, *_STILL), alone=True)
 _CERTIFIED = Probe(flags=(*CERTIFICATES, *_STILL), alone=True)
+_ENCRYPTED = Probe(flags=(*ENCRYPTION, *_STILL), alone=True)
 _DRIFTS = Probe(flags=DRIFT, alone=True)
 _ASKS = Probe(looked_at, flags=(*ASKS, *_STILL))
 # By the right that is taken away. A right of the chart without a row fails below.
@@ -348,6 +350,7 @@ PROBES: dict[Right, Probe] = {
     Right("configmaps", "create", local=True): _DRIFTS,
     **{Right("configmaps", verb, name="spotmix-drift", local=True): _DRIFTS for verb in ("get", "patch")},
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
+    **{Right("secrets", verb, name="spotmix-extender-tls", local=True): _ENCRYPTED for verb in _KEEP},
     **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _CERTIFIED for hook in _HOOKS for verb in _KEEP},
 }
 

@@ -5,15 +5,30 @@ import functools
 from collections.abc import Mapping
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from extender.pki.rotation import CA, CA_KEY, CERT, KEY, Rules, Stored, next_step, read_stored, start_over
+from extender.pki.rotation import (
+    CA,
+    CA_KEY,
+    CERT,
+    CLIENT_CERT,
+    CLIENT_KEY,
+    KEY,
+    Rules,
+    Stored,
+    next_step,
+    read_stored,
+    start_over,
+)
 from extender.pki.x509 import (
     BACKDATE,
     Names,
     begins,
+    belong_together,
     ends,
     is_issued_by,
     issue,
@@ -254,3 +269,40 @@ def test_keys_of_other_kinds_are_told() -> None:
     assert names_of(leaf).dns == ("n" * 70 + ".io",)
     assert names_of(ca.cert) == Names(())
     assert read_certificates(write_certificates([leaf, ca.cert])) == [leaf, ca.cert]
+
+
+def client_of(stored: Stored) -> x509.Certificate:
+    return read_certificates(stored.data[CLIENT_CERT])[0]
+
+
+def test_clients_have_a_certificate_of_the_same_ca() -> None:
+    rules = dataclasses.replace(RULES, clients=True)
+    stored = settled(fresh(rules), rules, START)
+    client = client_of(stored)
+    usage = client.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert is_issued_by(client, stored.cas[0])
+    assert belong_together(client, read_key(stored.data[CLIENT_KEY]))
+    # Renewed before its end, and made anew where it is lost or another's.
+    late = ends(client) - RULES.renew_before
+    renewed = settled(stored, rules, late)
+    assert ends(client_of(renewed)) == late + RULES.validity
+    for wrong in (b"", b"no certificate", stored.data[CERT]):
+        mended = settled(read_stored({**stored.data, CLIENT_CERT: wrong}), rules, START + 1)
+        assert belong_together(client_of(mended), read_key(mended.data[CLIENT_KEY]))
+
+
+def test_a_client_shows_what_is_trusted_all_along_an_exchange_of_cas() -> None:
+    rules = dataclasses.replace(SHORT, clients=True)
+    stored, now = settled(fresh(rules), rules, START), START
+    seen = set()
+    while now < START + 4 * rules.ca_validity:
+        now += 0.25
+        stored = settled(stored, rules, now)
+        client = client_of(stored)
+        assert now < ends(client)
+        assert any(is_issued_by(client, ca) for ca in stored.cas)
+        # Whoever has a client's file of a moment ago is let in too.
+        seen.add(client)
+        seen = {old for old in seen if now < ends(old) and ends(old) > now + rules.validity - rules.overlap / 2}
+        assert all(any(is_issued_by(old, ca) for ca in stored.cas) for old in seen)

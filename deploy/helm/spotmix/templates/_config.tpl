@@ -12,7 +12,17 @@
       "schedulerConfig" (include "spotmix.schedulerConfig" . | fromYaml)
       "webhook" (dict "enabled" .Values.webhook.enabled) -}}
 {{- if .Values.extender.tls.secretName -}}
-{{- $_ := set $owned.extender "tls" (dict "cert" "/etc/spotmix/extender-tls/tls.crt" "key" "/etc/spotmix/extender-tls/tls.key") -}}
+{{- $tls := dict "cert" "/etc/spotmix/extender-tls/tls.crt" "key" "/etc/spotmix/extender-tls/tls.key" -}}
+{{- if include "spotmix.verifiesClients" . -}}
+{{- $_ := set $tls "clientCa" "/etc/spotmix/extender-tls/ca.crt" -}}
+{{- end -}}
+{{- $_ := set $owned.extender "tls" $tls -}}
+{{- else if include "spotmix.extenderSelfMade" . -}}
+{{- $certificates := dict "secret" (include "spotmix.extenderSecret" .) "service" (print $name "-extender") -}}
+{{- with .Values.extender.service.clusterIP -}}
+{{- $_ := set $certificates "ipAddresses" (list .) -}}
+{{- end -}}
+{{- $_ := set $owned.extender "certificates" $certificates -}}
 {{- end -}}
 {{- if .Values.metrics.tls.secretName -}}
 {{- $_ := set $owned.metrics "tls" (dict "cert" "/etc/spotmix/metrics-tls/tls.crt" "key" "/etc/spotmix/metrics-tls/tls.key") -}}
@@ -44,8 +54,8 @@ tls:
 
 {{- define "spotmix.schedulerConfig" -}}
 urlPrefix: {{ include "spotmix.urlPrefix" . }}
-{{- with .Values.extender.tls.secretName }}
-caFile: {{ include "spotmix.extenderCaFile" $ }}
+{{- with include "spotmix.extenderTls" . | fromYaml }}
+{{- toYaml . | nindent 0 }}
 {{- end }}
 {{ toYaml .Values.schedulerConfig }}
 {{- end -}}

@@ -15,6 +15,9 @@
 {{- fail "serviceAccount.create is false and serviceAccount.name is empty: name the account to use" -}}
 {{- end -}}
 {{- if .Values.webhook.enabled -}}{{- include "spotmix.guardCertificates" . -}}{{- end -}}
+{{- if and .Values.extender.tls.clientSecretName (not .Values.extender.tls.secretName) -}}
+{{- fail "extender.tls.clientSecretName is given without extender.tls.secretName: the certificate that schedulers show has to be of the CA in that Secret; give both, or neither to have both made" -}}
+{{- end -}}
 {{- if and .Values.webhook.enabled (eq (int .Values.webhook.port) (int .Values.extender.port)) -}}
 {{- fail (printf "webhook.port and extender.port are both %v; choose two" .Values.webhook.port) -}}
 {{- end -}}
@@ -38,7 +41,7 @@
 {{- end -}}
 {{- end -}}
 {{- if .Values.config.extender -}}
-{{- range $key := list "addr" "urlPrefix" "tls" -}}
+{{- range $key := list "addr" "urlPrefix" "tls" "certificates" -}}
 {{- if hasKey $.Values.config.extender $key -}}
 {{- fail (printf "config.extender.%s is decided by the chart; use extender.port, extender.tls or listenAddress" $key) -}}
 {{- end -}}

@@ -63,6 +63,11 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{- /* What Spotmix writes on a pod for the scheduler to try it again. */ -}}
+{{- define "spotmix.wakeAnnotation" -}}
+{{- first (dig "policy" "prefixes" (list "spotmix.io") .Values.config) }}/wake
+{{- end -}}
+
 {{- define "spotmix.schedulerTag" -}}
 {{- /* Vendors add to the version they are based on: v1.34.2-eks-1-34. */ -}}
 {{- regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
@@ -88,13 +93,43 @@ labels:
 {{- if or (include "spotmix.asksReaders" .) (eq .Values.metrics.auth "kubernetes") -}}true{{- end -}}
 {{- end -}}
 
-{{- define "spotmix.urlPrefix" -}}
-{{- $scheme := ternary "https" "http" (ne .Values.extender.tls.secretName "") -}}
-{{- printf "%s://%s-extender.%s.svc:%v/scheduler" $scheme (include "spotmix.fullname" .) .Release.Namespace .Values.extender.port -}}
+{{- /* Not empty where Spotmix makes the extender's certificate, and one for schedulers to show. */ -}}
+{{- define "spotmix.extenderSelfMade" -}}
+{{- if and .Values.extender.tls.enabled (not .Values.extender.tls.secretName) }}true{{ end -}}
 {{- end -}}
 
-{{- /* Path of the CA in this chart's scheduler pods; a scheduler elsewhere has to have it there too. */ -}}
-{{- define "spotmix.extenderCaFile" -}}/etc/spotmix/extender-ca/ca.crt{{- end -}}
+{{- /* Not empty where schedulers have to show a certificate. */ -}}
+{{- define "spotmix.verifiesClients" -}}
+{{- if or (include "spotmix.extenderSelfMade" .) (and .Values.extender.tls.secretName .Values.extender.tls.clientSecretName) }}true{{ end -}}
+{{- end -}}
+
+{{- define "spotmix.extenderSecret" -}}
+{{- .Values.extender.tls.secretName | default (print (include "spotmix.fullname" .) "-extender-tls") -}}
+{{- end -}}
+
+{{- define "spotmix.extenderScheme" -}}
+{{- if or (include "spotmix.extenderSelfMade" .) .Values.extender.tls.secretName }}https{{ else }}http{{ end -}}
+{{- end -}}
+
+{{- define "spotmix.urlPrefix" -}}
+{{- printf "%s://%s-extender.%s.svc:%v/scheduler" (include "spotmix.extenderScheme" .) (include "spotmix.fullname" .) .Release.Namespace .Values.extender.port -}}
+{{- end -}}
+
+{{- /* Where this chart's scheduler pods have what they verify the extender by, and show it. A scheduler elsewhere has to have
+       the files there too, or a tlsConfig of its own. */ -}}
+{{- define "spotmix.extenderFiles" -}}/etc/spotmix/extender-ca{{- end -}}
+
+{{- /* The tlsConfig of the extender's stanza; empty for plain HTTP. */ -}}
+{{- define "spotmix.extenderTls" -}}
+{{- $files := include "spotmix.extenderFiles" . -}}
+{{- if eq (include "spotmix.extenderScheme" .) "https" -}}
+caFile: {{ $files }}/ca.crt
+{{- if include "spotmix.verifiesClients" . }}
+certFile: {{ $files }}/client.crt
+keyFile: {{ $files }}/client.key
+{{- end }}
+{{- end -}}
+{{- end -}}
 
 {{- define "spotmix.podSecurityContext" -}}
 runAsNonRoot: true
