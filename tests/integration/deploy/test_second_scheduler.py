@@ -1,23 +1,29 @@
 """The chart's scheduler: the real kube-scheduler with the chart's configuration and rights."""
 
 import asyncio
+import base64
 import contextlib
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
-from generate.chart import NAMESPACE, pick, template
+from generate.chart import NAMESPACE, pick, pod_templates, template
 from support.audit import Audit
 from support.cluster import Cluster, policy
 from support.objects import Objects, namespace
-from support.patience import eventually
+from support.patience import eventually, stretched
 from support.rights import Right, grant, rights, service_account
 from support.stage import standard_nodes
 
 from extender.sandbox import Component, ControlPlane, SimKubelet, components, create_nodes
+from extender.sandbox.ports import LOOPBACK
 from extender.sandbox.spotmix import SpotmixServe
 
 pytestmark = [
@@ -28,6 +34,7 @@ pytestmark = [
 ]
 
 ACCOUNT = "spotmix-scheduler"
+CERTIFICATES = "spotmix-extender-tls"
 # A lease that its holder lost is soon to be had again.
 VALUES = {"scheduler": {"leaderElection": {"leaseDuration": "2s", "renewDeadline": "1s", "retryPeriod": "0.2s"}}}
 CLAIM = "/api/v1/namespaces/shop/persistentvolumeclaims"
@@ -52,7 +59,10 @@ class SchedulerScene:
         kubeconfig = plane.write_kubeconfig(user)
         # What a pod has by itself: its account, and Service names that resolve.
         config["clientConnection"] = {"kubeconfig": str(kubeconfig)}
-        config["extenders"][0]["urlPrefix"] = self.serve.url
+        extender = config["extenders"][0]
+        extender["urlPrefix"] = self.serve.url.replace("http:", "https:")
+        mounted = await self.mounted()
+        extender["tlsConfig"] = {field: str(mounted / Path(path).name) for field, path in extender["tlsConfig"].items()}
         path = plane.directory / f"{name}.yaml"
         path.write_text(yaml.safe_dump(config))
         assert plane._assets is not None
@@ -66,6 +76,24 @@ class SchedulerScene:
             start.cancel()
             await asyncio.gather(start, return_exceptions=True)
             await component.stop()
+
+    async def mounted(self) -> Path:
+        """What the pod's volume has of the Secret that Spotmix has filled."""
+        found = await self.objects.get(pick(template(VALUES), "Secret", CERTIFICATES))
+        assert found
+        (volume,) = (v for v in self.pod_spec()["volumes"] if v["name"] == "extender-ca")
+        (source,) = volume["projected"]["sources"]
+        assert source["secret"]["name"] == CERTIFICATES
+        folder = self.plane.directory / "extender-ca"
+        folder.mkdir(exist_ok=True)
+        for item in source["secret"]["items"]:
+            (folder / item["path"]).write_bytes(base64.b64decode(found["data"][item["key"]]))
+        return folder
+
+    def pod_spec(self) -> dict[str, Any]:
+        """Of the chart's scheduler."""
+        spec: dict[str, Any] = dict(pod_templates(template(VALUES)))[ACCOUNT]["spec"]
+        return spec
 
     async def needs_volumes(self) -> None:
         """A pod whose volume has to be bound by the scheduler that places it."""
@@ -99,7 +127,12 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sched
         objects = Objects(api)
         await create_nodes(api, standard_nodes())
         await objects.apply(namespace(NAMESPACE))
-        serve = SpotmixServe(plane)
+        await objects.apply(pick(template(VALUES), "Secret", CERTIFICATES))
+        made = yaml.safe_load(pick(template(VALUES), "ConfigMap")["data"]["config.yaml"])["extender"]["certificates"]
+        flags = ("--extender-certificates-secret", made["secret"], "--extender-certificates-service", made["service"])
+        # Here it is called by its address.
+        here = ("--extender-certificates-ip-addresses", f"[{LOOPBACK}]")
+        serve = SpotmixServe(plane, *flags, *here, POD_NAMESPACE=NAMESPACE)
         try:
             await serve.start()
             opened = SchedulerScene(plane, objects, serve, audit)
@@ -130,6 +163,24 @@ async def holder(scene: SchedulerScene) -> str:
     }
     found = await scene.objects.get(lease)
     return str(found["spec"].get("holderIdentity") or "") if found else ""
+
+
+async def test_nobody_is_answered_without_the_certificate_of_a_scheduler(scene: SchedulerScene) -> None:
+    folder = await scene.mounted()
+    port = int(scene.serve.url.rsplit(":", 1)[1].partition("/")[0])
+
+    def ask(*, shows: bool, plain: bool = False) -> bytes:
+        context = None if plain else ssl.create_default_context(cafile=folder / "ca.crt")
+        if context is not None and shows:
+            context.load_cert_chain(folder / "client.crt", folder / "client.key")
+        url = f"{'http' if plain else 'https'}://{LOOPBACK}:{port}/scheduler/filter"
+        with urllib.request.urlopen(url, b"{}", timeout=stretched(10), context=context) as answer:  # noqa: S310 - loopback
+            return bytes(answer.read())
+
+    assert b"has no Pod" in await asyncio.to_thread(ask, shows=True)
+    for refused in (partial(ask, shows=False), partial(ask, shows=False, plain=True)):
+        with pytest.raises((ssl.SSLError, urllib.error.URLError, ConnectionError)):
+            await asyncio.to_thread(refused)
 
 
 async def test_two_replicas_place_exactly_and_one_takes_over(scene: SchedulerScene) -> None:

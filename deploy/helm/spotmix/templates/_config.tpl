@@ -22,6 +22,11 @@
 {{- with .Values.extender.service.clusterIP -}}
 {{- $_ := set $certificates "ipAddresses" (list .) -}}
 {{- end -}}
+{{- range $key, $value := .Values.extender.tls.selfMade -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $_ := set $certificates $key $value -}}
+{{- end -}}
+{{- end -}}
 {{- $_ := set $owned.extender "certificates" $certificates -}}
 {{- end -}}
 {{- if .Values.metrics.tls.secretName -}}
