@@ -207,6 +207,29 @@ async def test_a_certificate_from_memory_is_served_and_exchanged(version: ssl.TL
         assert await admitted(server, clients[1])
 
 
+async def test_a_certificate_from_memory_is_served_to_those_who_show_one(files: HttpFiles) -> None:
+    tls = MemoryTls(verifies=True)
+    ca, cert, key = issued(time.time())
+    contexts = {}
+    for name, pair in files.pairs.items():
+        contexts[name] = ssl.create_default_context(cadata=ca.decode())
+        contexts[name].load_cert_chain(pair.cert, pair.key)
+    async with running(HealthApp(list, no_metrics), tls.context) as server:
+        assert not await admitted(server, contexts["old"])
+        tls.load(cert, key, files.client_ca.read_bytes())
+        assert await admitted(server, contexts["old"])
+        assert not await admitted(server, contexts["new"])
+        assert not await admitted(server, ssl.create_default_context(cadata=ca.decode()))
+        # Who signs for clients can change, and be taken back.
+        both = files.client_ca.read_bytes() + files.clients["new"].write(files.folder / "new.pem").read_bytes()
+        tls.load(cert, key, both)
+        assert [await admitted(server, context) for context in contexts.values()] == [True, True]
+        tls.load(cert, key, (files.folder / "new.pem").read_bytes())
+        assert [await admitted(server, context) for context in contexts.values()] == [False, True]
+        with pytest.raises(ConfigError, match="cannot be served"):
+            tls.load(cert, key, b"")
+
+
 def test_nothing_is_left_of_a_certificate_from_memory() -> None:
     before = set(Path("/proc/self/fd").iterdir())
     MemoryTls().load(*issued(time.time())[1:])

@@ -227,8 +227,18 @@ def test_the_times_of_an_election_have_to_fit(file: Path, given: dict[str, str],
     ],
 )
 def test_the_times_of_certificates_have_to_fit(file: Path, given: dict[str, Any], text: str) -> None:
+    file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "extender": {"certificates": given}}))
+    with pytest.raises(ConfigError, match=re.escape(text.replace("webhook.", "extender."))):
+        load_settings(str(file), environ={})
     file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "webhook": {"certificates": given}}))
     with pytest.raises(ConfigError, match=re.escape(text)):
+        load_settings(str(file), environ={})
+
+
+def test_the_extenders_certificate_has_one_source(file: Path) -> None:
+    extender = {"certificates": {"secret": "tls"}, "tls": {"cert": "a", "key": "b"}}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(FILE), "extender": extender}))
+    with pytest.raises(ConfigError, match="exclude each other"):
         load_settings(str(file), environ={})
 
 
