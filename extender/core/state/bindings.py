@@ -196,9 +196,9 @@ class Bindings:
             held = claim.reservation
             if (held.owner.uid, held.namespace) == (revision.owner.uid, record.namespace):
                 self._revisions.reserve(held)
-                waiting = claim.waiting
-        if waiting is not None:
-            self._waiting.add(waiting)
+                if claim.waiting is not None and claim.waiting.name == record.name:
+                    waiting = claim.waiting
+                    self._waiting.add(waiting)
         self._outbox.effects.append(Met(record.uid, waiting))
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
