@@ -57,6 +57,7 @@ def state_readings(state: ClusterState) -> Iterator[Reading]:
     reserved: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
     reserved.update((name,) for name in state.reserved_classes())
     yield Reading(families.RESERVATIONS, reserved)
+    yield Reading(families.PROVISIONAL, {(): len(state.provisional)})
     yield Reading(families.PODS, {(): len(state.pods)})
     yield from _node_readings(state)
 

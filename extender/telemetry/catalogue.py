@@ -61,6 +61,10 @@ CONNECTIONS_ENDED = _counter(
     "connections_ended", "Connections of clients that a limit has ended or refused", "port", "why"
 )
 RESERVATIONS = _gauge("reservations", "Seats held for pods that have not been seen bound", "capacity_class")
+PROVISIONAL = _gauge(
+    "provisional_reservations",
+    "Seats held for pods that the API server has not reported; many of them were asked for by no scheduler",
+)
 
 # The API
 
@@ -189,16 +193,8 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     (
         "Requests",
         (
-            DECISIONS,
-            REQUEST_DURATION,
-            REQUEST_ERRORS,
-            ADMISSIONS,
-            WAKES,
-            PODS_WAITING,
-            RESERVATIONS,
-            DELETION_COSTS,
-            CONNECTIONS,
-            CONNECTIONS_ENDED,
+            *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING),
+            *(RESERVATIONS, PROVISIONAL, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
     (

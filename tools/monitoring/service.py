@@ -190,6 +190,7 @@ def _caches(board: Dashboard) -> Dashboard:
                     "workloads": total(m.WORKLOADS, each=("mode",)),
                     "unlisted workloads": most(m.UNLISTED),
                     "reserved {{capacity_class}}": most(m.RESERVATIONS, by=("capacity_class",)),
+                    "reserved provisionally": most(m.PROVISIONAL),
                 },
             )
         )

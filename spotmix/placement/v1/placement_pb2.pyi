@@ -110,6 +110,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_OWNER_UNREADABLE: _ClassVar[Reason]
     REASON_OPTED_OUT: _ClassVar[Reason]
     REASON_NOT_OPTED_IN: _ClassVar[Reason]
+    REASON_FAULT: _ClassVar[Reason]
 WORKLOAD_ORDER_UNSPECIFIED: WorkloadOrder
 WORKLOAD_ORDER_WORST_FIRST: WorkloadOrder
 WORKLOAD_ORDER_NAME: WorkloadOrder
@@ -205,6 +206,7 @@ REASON_PROTECTED_NAMESPACE: Reason
 REASON_OWNER_UNREADABLE: Reason
 REASON_OPTED_OUT: Reason
 REASON_NOT_OPTED_IN: Reason
+REASON_FAULT: Reason
 
 class ListWorkloadsRequest(_message.Message):
     __slots__ = ("namespace", "conditions", "query", "order", "page_size", "page_token")
@@ -475,7 +477,7 @@ class WorkloadRow(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., reserved: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ..., below_floor: _Optional[int] = ..., pending: _Optional[int] = ..., waiting: _Optional[_Mapping[str, int]] = ..., problems: _Optional[int] = ...) -> None: ...
 
 class PoolRow(_message.Message):
-    __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "going_away", "cordoned", "not_ready", "pods", "interruptions", "interrupted")
+    __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "going_away", "cordoned", "not_ready", "pods", "interruptions", "interrupted", "doubtful", "doubt")
     CAPACITY_CLASS_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_TYPE_FIELD_NUMBER: _ClassVar[int]
     ZONE_FIELD_NUMBER: _ClassVar[int]
@@ -486,6 +488,8 @@ class PoolRow(_message.Message):
     PODS_FIELD_NUMBER: _ClassVar[int]
     INTERRUPTIONS_FIELD_NUMBER: _ClassVar[int]
     INTERRUPTED_FIELD_NUMBER: _ClassVar[int]
+    DOUBTFUL_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
     capacity_class: str
     instance_type: str
     zone: str
@@ -496,7 +500,9 @@ class PoolRow(_message.Message):
     pods: int
     interruptions: float
     interrupted: int
-    def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., nodes: _Optional[int] = ..., going_away: _Optional[int] = ..., cordoned: _Optional[int] = ..., not_ready: _Optional[int] = ..., pods: _Optional[int] = ..., interruptions: _Optional[float] = ..., interrupted: _Optional[int] = ...) -> None: ...
+    doubtful: int
+    doubt: str
+    def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., nodes: _Optional[int] = ..., going_away: _Optional[int] = ..., cordoned: _Optional[int] = ..., not_ready: _Optional[int] = ..., pods: _Optional[int] = ..., interruptions: _Optional[float] = ..., interrupted: _Optional[int] = ..., doubtful: _Optional[int] = ..., doubt: _Optional[str] = ...) -> None: ...
 
 class Subject(_message.Message):
     __slots__ = ("kind", "namespace", "name", "uid")

@@ -239,8 +239,10 @@ async def test_reservations_and_waiting_pods() -> None:
     owner = scene.world.deployment("web", 2, spot_percentage=50, when_unsatisfiable="wait")
     for _ in range(2):
         scene.world.place(owner, offered)
+    scene.world.place(owner, offered, met=False)
     found = await scene.scrape()
     assert found["spotmix_reservations"] == {(SPOT,): 1.0, (ON_DEMAND,): 1.0}
+    assert found["spotmix_provisional_reservations"] == {(): 1.0}
     waiting = found["spotmix_pods_waiting"]
     assert (waiting["wait-class",], waiting["pool-full",]) == (1.0, 0.0)
 
