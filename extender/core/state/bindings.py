@@ -143,25 +143,33 @@ class Bindings:
         if self.labels.move(record, pod.labels):
             self._revisions.touch_controlled(record.uid)
         if pod.node and record.node is None:
-            node = self.nodes.get(pod.node)
-            if node is None:
-                node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
-            record.node = node
-            node.pods.append(record)
-            self._charge(record, +1)
-            self._waiting.drop(pod.uid)
-            self.placing.add(pod.scheduler or "")
+            self._bind(record, pod)
         if record.node is None and not pod.terminating:
-            self.unbound[pod.uid] = record
-            if pod.scheduler is None:
-                self._queued.pop(pod.uid, None)
-            else:
-                self._queued[pod.uid] = Queued(pod.scheduler, pod.unscheduled)
+            self._queue(record, pod)
         elif self.unbound:
-            self._bind(pod.uid)
+            self._unqueue(pod.uid)
         if record.node is not None and pod.constraints.anti_affinity:
             self.repelling.add(record)
         self._recount(record)
+
+    def _bind(self, record: PodRecord, pod: Pod) -> None:
+        """A pod is on a node from now on."""
+        node = self.nodes.get(pod.node)
+        if node is None:
+            node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
+        record.node = node
+        node.pods.append(record)
+        self._charge(record, +1)
+        self._waiting.drop(pod.uid)
+        self.placing.add(pod.scheduler or "")
+
+    def _queue(self, record: PodRecord, pod: Pod) -> None:
+        """A live pod waits for a node."""
+        self.unbound[pod.uid] = record
+        if pod.scheduler is None:
+            self._queued.pop(pod.uid, None)
+        else:
+            self._queued[pod.uid] = Queued(pod.scheduler, pod.unscheduled)
 
     def _add_pod(self, pod: Pod) -> PodRecord:
         """A pod that is met for the first time; where it runs, and its labels, come later."""
@@ -235,7 +243,7 @@ class Bindings:
         record.terminating = True
         self._recount(record)
         self.labels.remove(record)
-        self._bind(uid)
+        self._unqueue(uid)
         self.repelling.discard(record)
         if node is not None:
             self._charge(record, -1)
@@ -245,8 +253,8 @@ class Bindings:
                 self.nodes.pop(node.name, None)
         self._revisions.remove(record)
 
-    def _bind(self, pod: str) -> None:
-        """A pod is without a node no more."""
+    def _unqueue(self, pod: str) -> None:
+        """A pod waits for a node no more."""
         self.unbound.pop(pod, None)
         self._queued.pop(pod, None)
 
