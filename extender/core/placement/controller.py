@@ -102,10 +102,19 @@ class PlacementController:
             return pod
         if record.name != pod.name or record.namespace != pod.namespace:
             return None
-        owner = record.revision.owner if record.revision is not None else None
-        if owner is pod.owner or owner == pod.owner:
+        revision, asked = record.revision, pod.owner
+        if revision is None:
+            return pod if asked is None else replace(pod, owner=None)
+        known = revision.owner
+        # One of a cluster-scoped kind has a UID for each namespace here (`OwnerRef.within`).
+        uid = known.uid.partition("/")[0]
+        if (
+            asked is not None
+            and asked.uid == uid
+            and (asked.kind, asked.api_version) == (known.kind, known.api_version)
+        ):
             return pod
-        return replace(pod, owner=owner)
+        return replace(pod, owner=replace(known, uid=uid))
 
     def is_early(self, pod: PodView) -> bool:
         """Whether it is worth a moment's wait for the watch to deliver a pod.
@@ -147,7 +156,7 @@ class PlacementController:
         revision = self.state.revisions.get(owner.revision.uid)
         reservation = revision.reservations.get(pod.uid) if revision is not None else None
         if reservation is None and pod.uid not in self.state.pods:
-            reservation = self.state.provisional.of(owner.revision.uid).get(pod.uid)
+            reservation = self.state.provisional.of(pod.owner.uid if pod.owner else "").get(pod.uid)
         if reservation is not None:
             reason = Reason.FALLBACK if reservation.stand_in else Reason.SEAT
             return Preference(reason, workload, reservation.capacity_class, revision)

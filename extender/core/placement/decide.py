@@ -4,7 +4,7 @@
 a reservation counts from the moment it is made, whether or not the watch has delivered its pod yet.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import chain, islice
 from zlib import crc32
 
@@ -34,6 +34,9 @@ REFUSALS = 3
 
 REFUSED_FOR = 60.0
 """Seconds after which refused nodes are tried again."""
+
+
+_NONE: Mapping[str, Reservation] = {}
 
 
 class PodView(Struct, frozen=True):
@@ -101,9 +104,9 @@ def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> di
     return filled
 
 
-def _other_claims(state: ClusterState, owner: str, pod: str) -> Iterator[Reservation]:
-    """The provisional seats that count for a pod which is not known either: those of others in its revision."""
-    return (held for uid, held in state.provisional.of(owner).items() if uid != pod)
+def _claims(state: ClusterState, pod: PodView) -> Mapping[str, Reservation]:
+    """The provisional seats that count for a pod: none for one that is known, else those of its revision, by pod."""
+    return state.provisional.of(pod.owner.uid) if pod.owner is not None and pod.uid not in state.pods else _NONE
 
 
 def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: PodView) -> tuple[str, Reason]:
@@ -115,10 +118,12 @@ def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: Pod
     revision = state.revisions.get(owner.uid)
     filled = filled_seats(state, revision, pod.uid)
     earlier = revision.reservation(pod.uid) if revision is not None else None
-    if pod.uid not in state.pods:
-        earlier = state.provisional.of(owner.uid).get(pod.uid, earlier)
-        for held in _other_claims(state, owner.uid, pod.uid):
-            filled[held.capacity_class] = filled.get(held.capacity_class, 0) + 1
+    claims = _claims(state, pod)
+    if claims:
+        earlier = claims.get(pod.uid, earlier)
+        for uid, held in claims.items():
+            if uid != pod.uid:
+                filled[held.capacity_class] = filled.get(held.capacity_class, 0) + 1
     kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
     return free_class(policy.seats, filled, kept, managed.revision.replicas), Reason.SEAT
 
@@ -143,8 +148,7 @@ class _Offer:
         self.state = state
         self.offered = offered
         self.policy = managed.workload.policy
-        self.owner = managed.revision.uid
-        self.revision = state.revisions.get(self.owner)
+        self.revision = state.revisions.get(managed.revision.uid)
         self.replicas = managed.revision.replicas
         self.pod = pod
         self.limit = limit
@@ -195,10 +199,9 @@ class _Offer:
                 for uid, reservation in self.revision.reservations.items():
                     if reservation.pool is not None and uid != self.pod.uid:
                         held[reservation.pool] = held.get(reservation.pool, 0) + 1
-            if self.pod.uid not in self.state.pods:
-                for reservation in _other_claims(self.state, self.owner, self.pod.uid):
-                    if reservation.pool is not None:
-                        held[reservation.pool] = held.get(reservation.pool, 0) + 1
+            for uid, reservation in _claims(self.state, self.pod).items():
+                if reservation.pool is not None and uid != self.pod.uid:
+                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
         return self._held
 
     def _pool_takes(self, pool: Pool) -> bool:

@@ -176,3 +176,14 @@ def test_a_request_in_between_neither_drops_nor_puts_off_a_new_try() -> None:
     scene.ask("q", ["spot-0"])
     assert scene.placement.due(scene.world.now + BINDING / 2) == []
     assert scene.placement.due(scene.world.now + BINDING) == [Annotate(PodId("shop", "q", "q"))]
+
+
+def test_pods_that_one_owner_has_in_several_namespaces_keep_it() -> None:
+    scene = ForgedScene()
+    for uid, namespace in (("p", "shop"), ("q", "other")):
+        scene.see(uid, namespace=namespace)
+        view = make_view(uid, scene.owner, namespace=namespace)
+        assert scene.placement.checked(view) is view
+        lied = scene.placement.checked(make_view(uid, None, namespace=namespace))
+        assert lied is not None
+        assert lied.owner == scene.owner
