@@ -9,7 +9,7 @@ from extender.servers.asgi import Message
 from extender.servers.metricsaccess import GuardedMetrics
 
 
-class Doorkeeper:
+class PathGuard:
     """Knows what Prometheus shows, and lets it get /metrics."""
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Doorkeeper:
         return User(token)
 
 
-async def get(path: str, *headers: tuple[str, str], door: Doorkeeper | None = None, method: str = "GET") -> Page:
+async def get(path: str, *headers: tuple[str, str], door: PathGuard | None = None, method: str = "GET") -> Page:
     page = Page()
 
     async def send(message: Message) -> None:
         page.take(message)
 
-    app = GuardedMetrics(elsewhere, door or Doorkeeper(), lambda _source, _text: None)
+    app = GuardedMetrics(elsewhere, door or PathGuard(), lambda _source, _text: None)
     given = [(name.encode(), value.encode()) for name, value in headers]
     await app(request(path, method, *given), never, send)
     return page
@@ -61,7 +61,7 @@ async def test_nobody_else_does(method: str, header: str, status: int, text: str
 
 
 async def test_nobody_does_while_nobody_can_be_asked() -> None:
-    door = Doorkeeper()
+    door = PathGuard()
     door.away = True
     page = await get("/metrics", ("authorization", "Bearer prometheus"), door=door)
     assert (page.status, page.headers["retry-after"], "10.0.0.1" in page.text) == (503, "5", False)
