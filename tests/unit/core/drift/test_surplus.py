@@ -277,7 +277,7 @@ def test_pods_that_nobody_manages_are_not_looked_at(world: DriftWorld) -> None:
     assert not world.plan().moves
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("kind", ["ReplicaSet", "StatefulSet"])
 def test_a_size_on_paper_takes_no_longer_than_its_pods(world: DriftWorld, kind: str) -> None:
     paper = 2**31 - 1
     owner = make_owner(kind, "vast", paper, labels=ENABLED, annotations=keys(spot_percentage=0))
