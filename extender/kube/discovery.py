@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from extender.core.model.errors import ApiError
 from extender.kube.limits import is_transient
 from extender.kube.paths import BAD_NAME, GROUPS_PATH, api_path
-from extender.kube.resources import BUILT_IN, ApiResource, api_resource
+from extender.kube.resources import BUILT_IN, OWN_GROUPS, ApiResource, api_resource
 from extender.kube.seams import KubeApi, Timing
 
 # A kind that does not exist, or is forbidden to us, may be installed or granted later.
@@ -190,7 +190,10 @@ class Discovery:
             followed = {"list", "watch"} <= set(resource.verbs or ())
             if resource.kind == kind and "/" not in resource.name and followed:
                 found = api_resource(group, version, resource.name, kind)
-                scales = any(each.name == f"{resource.name}/scale" and each.kind == "Scale" for each in resources)
+                # Kubernetes' own kinds say it by `.spec.replicas`, and have no definition to ask.
+                scales = group not in OWN_GROUPS and any(
+                    each.name == f"{resource.name}/scale" and each.kind == "Scale" for each in resources
+                )
                 return replace(found, size_path=await self._size_path(found)) if scales else found
         return None
 

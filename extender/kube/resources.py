@@ -69,7 +69,7 @@ NO_OWNERS = frozenset((resource.group, resource.kind) for resource in (NODES, NA
 
 # Groups of Kubernetes itself. Some of their kinds hold secrets, some have very many objects that change all the time,
 # and whoever may make a pod may name any of them as its owner.
-_OWN_GROUPS = frozenset(
+OWN_GROUPS = frozenset(
     {"", "apps", "autoscaling", "batch", "extensions", "policy", "metrics.k8s.io", "custom.metrics.k8s.io"}
     | {
         f"{name}.k8s.io"
@@ -92,4 +92,4 @@ def may_be_followed(group: str, kind: str) -> bool:
 
     Of the kinds of Kubernetes itself, workloads alone; of others all that the API serves.
     """
-    return group not in _OWN_GROUPS or (group, kind) in _WORKLOADS
+    return group not in OWN_GROUPS or (group, kind) in _WORKLOADS

@@ -9,6 +9,7 @@ from support.cluster import ENABLED, Cluster, is_ready, pod_template, policy
 from support.patience import eventually
 from support.stage import Stage
 
+from extender.core.model.reasons import Reason
 from extender.wire.kube_v1 import DELETION_COST
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
@@ -129,11 +130,12 @@ async def test_cronjob_hands_its_policy_to_its_jobs(stage: Stage, cluster: Clust
     await cluster.expect("cron", spot=2, on_demand=2)
 
 
-async def test_a_kind_met_by_discovery_is_a_workload_too(cluster: Cluster) -> None:
+async def test_a_kind_met_by_discovery_is_a_workload_too(stage: Stage, cluster: Cluster) -> None:
     spec: dict[str, Any] = {"replicas": 1, "selector": {"app": "rc"}, "template": pod_template({"app": "rc"})}
     await cluster.create("ReplicationController", "rc", spec, policy(spot_percentage=50))
-    # A first pod may come before its owner's kind is watched; it is held on-demand, the rest make up for it.
+    # A first pod may come before its owner's kind is watched; it is refused, and tried again.
     await cluster.ready("rc", 1)
+    assert all(Reason.NOT_WATCHED.text in line for line in stage.scheduler_errors())
     await cluster.scale("ReplicationController", "rc", 6)
     await cluster.expect("rc", spot=3, on_demand=3)
 

@@ -428,6 +428,22 @@ async def test_where_a_kind_says_its_size(
         assert len(api.seen) == asked + 1
 
 
+async def test_of_a_kind_of_kubernetes_itself_no_definition_is_asked_for(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    kinds = [
+        {"name": "replicationcontrollers", "kind": "ReplicationController", "verbs": ["get", "list", "watch"]},
+        {"name": "replicationcontrollers/scale", "kind": "Scale", "verbs": ["get"]},
+    ]
+    document(api, "/api/v1", {"resources": kinds})
+    api.resource("/api/v1/replicationcontrollers")
+    async with client_of(api, tmp_path) as client:
+        found = await Discovery(client, timing=time.timing()).find("v1", "ReplicationController")
+    assert isinstance(found, ApiResource)
+    assert found.size_path == ""
+    assert not [request for request in api.seen if "customresourcedefinitions" in str(request)]
+
+
 async def test_a_crash_is_reported_and_made_good(world: InformedWorld) -> None:
     class Faulty(ThingDecoder):
         crashes = 2
