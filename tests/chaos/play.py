@@ -100,6 +100,7 @@ async def play(plan: Plan, told: Callable[[str], None]) -> Result:
 
 async def _play_one(scene: Scene, name: str, told: Callable[[str], None]) -> Played:
     played, evictions, breaches = Played(name), scene.truth.evictions, len(scene.truth.breaches)
+    told(f"playing {name}")
     began = time.monotonic()
     async with _churning(scene, still=name in STILL):
         await FAULTS[name](scene)

@@ -1,9 +1,10 @@
 """What is true in the cluster, asked of the API server itself and not of Spotmix."""
 
 import contextlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support.cluster import Cluster, is_ready
@@ -94,7 +95,7 @@ class Truth:
 
     async def unrest(self) -> list[str]:
         """What is not at rest, a line for each workload; empty when all is."""
-        pods, classes = await self.cluster.pods(), await self.cluster.classes()
+        pods, classes, sizes = await self.cluster.pods(), await self.cluster.classes(), await self.sizes()
         by_app: dict[str, Counter[str]] = {name: Counter() for name in self.wanted}
         waiting: Counter[str] = Counter()
         for pod in pods:
@@ -104,11 +105,21 @@ class Truth:
             node = pod["spec"].get("nodeName")
             by_app[app][classes.get(node, "gone") if node else "pending"] += 1
             waiting[app] += not is_ready(pod)
-        return [
-            f"{name}: {dict(by_app[name])}, {waiting[name]} not Ready; wants {wanted.split}"
-            for name, wanted in self.wanted.items()
-            if by_app[name] != wanted.split or waiting[name]
-        ]
+        lines = []
+        for name, made in self.wanted.items():
+            # A change may be lost together with the server that was asked for it: what it says now counts.
+            wanted = replace(made, replicas=sizes.get(name, 0))
+            if by_app[name] != wanted.split or waiting[name]:
+                lines.append(f"{name}: {dict(by_app[name])}, {waiting[name]} not Ready; wants {wanted.split}")
+        return lines
+
+    async def sizes(self) -> dict[str, int]:
+        """How many replicas each workload asks for."""
+        found: dict[str, int] = {}
+        for kind in ("Deployment", "StatefulSet"):
+            listed = json.loads(await self.cluster.api.request("GET", self.cluster.path(kind)))["items"]
+            found |= {each["metadata"]["name"]: each["spec"]["replicas"] for each in listed}
+        return found
 
 
 def policy_of(wanted: Wanted) -> dict[str, Any]:

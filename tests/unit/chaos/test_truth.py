@@ -17,6 +17,13 @@ def pod(name: str, node: str = "", *, app: str = "web", ready: bool = True) -> d
     }
 
 
+class Sized(Truth):
+    """Of one workload of three replicas."""
+
+    async def sizes(self) -> dict[str, int]:
+        return {"web": 3}
+
+
 class Given(Cluster):
     """A namespace with these pods."""
 
@@ -66,7 +73,7 @@ async def test_an_eviction_is_held_against_the_floor(
     ],
 )
 async def test_rest_is_every_pod_at_its_place(pods: list[dict[str, Any]], restless: int) -> None:
-    truth = Truth(Given(*pods), {"web": Wanted("Deployment", 3, 50, 2)})
+    truth = Sized(Given(*pods), {"web": Wanted("Deployment", 9, 50, 2)})
     assert len(await truth.unrest()) == restless
 
 
