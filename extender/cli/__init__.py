@@ -11,6 +11,7 @@ from extender.cli.drift import drift
 from extender.cli.explain import explain
 from extender.cli.help import WIDTH, CommandGroup
 from extender.cli.output import note
+from extender.cli.release_gates import release_gates
 from extender.cli.sandbox import sandbox
 from extender.cli.scheduler_config import scheduler_config
 from extender.cli.serve import serve
@@ -47,7 +48,10 @@ def cli() -> None:
     """
 
 
-for command in (status, explain, watch, what_if, drift, simulate, sandbox, scheduler_config, config, serve):
+for command in (
+    *(status, explain, watch, what_if, drift, simulate),
+    *(sandbox, scheduler_config, release_gates, config, serve),
+):
     cli.add_command(command)
 
 

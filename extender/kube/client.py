@@ -35,6 +35,7 @@ _KNOWN_STATUSES = frozenset(map(int, HTTPStatus))
 
 MERGE_PATCH = "application/merge-patch+json"
 # Server-side apply; JSON is YAML.
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 

@@ -88,6 +88,11 @@ class Elector:
         return self._timing.clock() < self._until
 
     @property
+    def led(self) -> bool:
+        """Whether somebody leads, as far as this replica has seen."""
+        return self.leader or (bool(self.holder) and self._timing.clock() < self._expiry())
+
+    @property
     def holder(self) -> str:
         """Who holds the Lease, as far as we have seen; empty when nobody does."""
         return self._spec.holder_identity or ""

@@ -12,14 +12,17 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
-from extender.kube.client import APPLY_PATCH, MERGE_PATCH
+from extender.core.placement.gates import Release
+from extender.kube.client import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 from extender.wire.kube_v1 import DELETION_COST
+from extender.wire.podspec_v1 import node_selector_term
 
 FIELD_MANAGER = "spotmix"
 # Its own manager: what it applies is the cost and nothing else, so that to apply nothing takes just that back.
 SEAT_FIELD_MANAGER = "spotmix-seat"
+_INVALID = 422
 _CONFLICT = "FieldManagerConflict"
 # Who owns the field is told in words only: `conflict with "kubectl-annotate" using v1: ..`.
 _OWNERS = re.compile(r'conflicts? with ("[^"]*")')
@@ -65,6 +68,25 @@ class PodPatches:
         """Set `status.nominatedNodeName`: the scheduler tries this node first, outside its sample."""
         return await self._patch(pod, {"status": {"nominatedNodeName": node}}, subresource="status")
 
+    async def release(self, release: Release) -> bool:
+        """Take our gate off a pod and write its class on it, in one. Also False when another has done it otherwise:
+        once the gate is gone the server lets nobody change what a pod requires.
+        """
+        patch: dict[str, Any] = {
+            "metadata": {"annotations": release.annotations},
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": release.gate}]},
+        }
+        if release.terms:
+            required = {"nodeSelectorTerms": [node_selector_term(term) for term in release.terms]}
+            affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+            patch["spec"]["affinity"] = affinity
+        try:
+            return await self._patch(release.pod, patch, kind=STRATEGIC_PATCH)
+        except ApiError as error:
+            if error.status == _INVALID:
+                return False
+            raise
+
     async def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.
 
@@ -98,7 +120,9 @@ class PodPatches:
         self._told(pod, "foreign" if left else "removed", "")
         return not left
 
-    async def _patch(self, pod: PodId, patch: dict[str, Any], *, subresource: str | None = None) -> bool:
+    async def _patch(
+        self, pod: PodId, patch: dict[str, Any], *, subresource: str | None = None, kind: str = MERGE_PATCH
+    ) -> bool:
         patch.setdefault("metadata", {})["uid"] = pod.uid
         try:
             await self._api.request(
@@ -106,7 +130,7 @@ class PodPatches:
                 api_path("", "v1", "pods", namespace=pod.namespace, name=pod.name, subresource=subresource),
                 params={"fieldManager": FIELD_MANAGER},
                 body=patch,
-                content_type=MERGE_PATCH,
+                content_type=kind,
             )
         except ApiError as error:
             if is_gone(error):

@@ -8,12 +8,13 @@ from typing import Literal
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
+from extender.core.placement.gates import Release
 from extender.kube.limits import Backoff, Limits, TokenBucket, is_transient
 from extender.kube.patches import PodPatches
 from extender.kube.seams import Report, Timing
 
-Kind = Literal["annotate", "nominate", "cost"]
-Value = Mapping[str, str | None] | str | int | None
+Kind = Literal["annotate", "nominate", "cost", "release"]
+Value = Mapping[str, str | None] | str | int | Release | None
 
 ATTEMPTS = 8
 LIMITS = Limits(rate=100.0, burst=200, waiting=20_000)
@@ -77,6 +78,10 @@ class PatchQueue:
     def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set the deletion cost (None removes it); False when the queue is full or closed."""
         return self._put(pod, "cost", cost)
+
+    def release(self, release: Release) -> bool:
+        """Take our gate off a pod; False when the queue is full or closed."""
+        return self._put(release.pod, "release", release)
 
     @property
     def pending(self) -> int:
@@ -158,6 +163,8 @@ class PatchQueue:
             return await self._patches.annotate(pod, value)
         if kind == "nominate":
             return await self._patches.nominate(pod, str(value))
+        if isinstance(value, Release):
+            return await self._patches.release(value)
         return await self._patches.set_deletion_cost(pod, None if value is None else int(value))
 
     def _give_up(self, text: str) -> None:

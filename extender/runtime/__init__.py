@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 from extender.core.answers.decisions import DecisionLog
-from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
@@ -114,7 +113,12 @@ class Runtime:
         self._listeners = Listeners(settings, self._certificates, self._make_webhook(), tracer, self._connections)
         self._intake = Intake(
             self.state,
-            [OwnerNews(self.feed.ensure, self._gates).observe, self._placement.observe, self._writers.observe],
+            [
+                OwnerNews(self.feed.ensure, self._gates).observe,
+                self._placement.observe,
+                self._writers.gates.observe,
+                self._writers.observe,
+            ],
             [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
@@ -180,7 +184,7 @@ class Runtime:
             self.settings,
             self.state,
             self.feed.ensure,
-            lambda: self.leadership.obstacle() is not Reason.NOT_SYNCED,
+            self.leadership,
             context,
             self.metrics,
             self._tracer,
@@ -270,6 +274,7 @@ class Runtime:
                 self._policies,
                 reach,
                 write_seats=writers.write_seats,
+                release=writers.release,
                 drift=drift,
                 nodes=NodeReports(self.state, writers.recorder),
             )

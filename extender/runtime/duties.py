@@ -22,6 +22,7 @@ class Duties:
         policies: tells of policies that are wrong.
         reach: tells of policies that cannot be had at a workload's size.
         write_seats: writes deletion costs, until cancelled.
+        release: takes gates off pods, until cancelled.
         drift: moves pods; None when none is to be moved.
         nodes: tells of nodes whose class is in doubt.
     """
@@ -34,6 +35,7 @@ class Duties:
         reach: ReachReports,
         *,
         write_seats: Callable[[], Coroutine[Any, Any, None]],
+        release: Callable[[], Coroutine[Any, Any, None]],
         drift: DriftLoop | None,
         nodes: NodeReports | None = None,
     ) -> None:
@@ -42,6 +44,7 @@ class Duties:
         self._policies = policies
         self._reach = reach
         self._write_seats = write_seats
+        self._release = release
         self._drift = drift
         self._nodes = nodes
 
@@ -56,6 +59,7 @@ class Duties:
                 group.create_task(self._write_seats(), name="seats")
                 if self._nodes is not None:
                     group.create_task(self._nodes.run(), name="nodes")
+                group.create_task(self._release(), name="gates")
                 if self._drift is not None:
                     group.create_task(self._drift.run(), name="drift")
                 await asyncio.Event().wait()

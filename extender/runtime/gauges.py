@@ -8,6 +8,7 @@ from extender import __version__
 from extender.core.answers.replicas import CLASSES
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
+from extender.core.placement.gates import gate_name
 from extender.core.state.records import place_of_pool
 from extender.core.state.state import ClusterState
 from extender.kube.reflector import Health
@@ -54,6 +55,10 @@ def state_readings(state: ClusterState) -> Iterator[Reading]:
     waiting: Counter[tuple[str, ...]] = Counter({(str(reason),): 0 for reason in (*REJECTS, Reason.OWNER_UNKNOWN)})
     waiting.update((str(entry.reason),) for entry in state.waiting.all())
     yield Reading(families.PODS_WAITING, waiting)
+    gate = gate_name(state.workloads.rules.prefixes)
+    ours = sum(record.gates == (gate,) for record in state.gated.values())
+    others = sum(len(record.gates) > 1 and gate in record.gates for record in state.gated.values())
+    yield Reading(families.PODS_GATED, {("spotmix",): ours, ("others",): others})
     reserved: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
     reserved.update((name,) for name in state.reserved_classes())
     yield Reading(families.RESERVATIONS, reserved)

@@ -109,6 +109,11 @@ class Leadership:
         """Whether this replica holds the Lease now; always true without leader election."""
         return not self._resigned and (self._elector is None or self._elector.leader)
 
+    @property
+    def led(self) -> bool:
+        """Whether a replica leads now, this one or another."""
+        return self.leads or (self._elector is not None and self._elector.led)
+
     def obstacle(self) -> Reason | None:
         """Why no decision may be made now; None when it may."""
         if not self._synced:

@@ -4,8 +4,11 @@ import ssl
 import time
 from collections.abc import Callable
 
+from extender.core.admission.mutate import Mutator
 from extender.core.model.objects import OwnerRef
+from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
+from extender.runtime.leadership import Leadership
 from extender.runtime.tracing import traced_app
 from extender.servers.admission import PATIENCE, About, Admission
 from extender.servers.connections import Connections
@@ -27,7 +30,7 @@ class Webhook:
         settings: the configuration.
         state: the cluster state.
         ensure: sees to it that owners of a kind are watched.
-        synced: whether the state holds a full list of everything that is watched.
+        leadership: says whether the cluster is known, and whether a replica leads, which takes gates off pods.
         context: of the listener, with the serving certificate.
         metrics: counts reviews.
         tracer: makes spans.
@@ -38,7 +41,7 @@ class Webhook:
         settings: Settings,
         state: ClusterState,
         ensure: Callable[[OwnerRef], None],
-        synced: Callable[[], bool],
+        leadership: Leadership,
         context: ssl.SSLContext,
         metrics: Metrics,
         tracer: Tracer = NO_TRACES,
@@ -55,8 +58,8 @@ class Webhook:
         self._admission = Admission(
             state,
             self.gate,
-            synced,
-            mutation_rules(settings),
+            lambda: leadership.obstacle() is not Reason.NOT_SYNCED,
+            Mutator(state, mutation_rules(settings), lambda: leadership.led),
             Injector(settings),
             self._settings.invalid_policies == "deny",
             time.monotonic,

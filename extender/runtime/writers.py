@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from extender.core.placement.controller import PlacementController
+from extender.core.placement.gates import GateController, Release
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
 from extender.core.scalein.controller import SeatController
@@ -46,6 +47,7 @@ class Writers:
         recorder: sends Events.
         faults: tells of faults that one workload met.
         wakes: has the scheduler try pods again.
+        gates: says which gates are taken off pods.
     """
 
     def __init__(  # noqa: PLR0917 - ports, each of a type of its own
@@ -70,6 +72,9 @@ class Writers:
         waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
         self.wakes = Drive("placement", placement, waker.perform, report)
         self.faults = WorkloadFaults(self.recorder, metrics, decides)
+        self.gates = GateController(placement.state, settings.classes)
+        self._releases = PatchQueue(patches, report, allowed=decides)
+        self._gate_drive = Drive("gates", self.gates, self._release, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
 
@@ -79,6 +84,7 @@ class Writers:
     def observe(self, _event: Event | Effect, _now: float) -> None:
         """Something was taken into the state, and `placement` knows: do what follows from it in time."""
         self.wakes.hasten()
+        self._gate_drive.hasten()
         if self._outbox.reseat and self._written and self._decides():
             self._note_reseats()
 
@@ -92,8 +98,17 @@ class Writers:
             self._note_reseats()
             await self._seat_drive.run()
 
+    async def release(self) -> None:
+        """Write classes on gated pods, from a synced state, until cancelled."""
+        self.gates.take_over(time.time())
+        await self._gate_drive.run()
+
+    def _release(self, release: Release) -> None:
+        self._releases.release(release)
+
     def start(self) -> None:
         """Start sending."""
+        self._releases.start()
         self._wakes.start()
         self._costs.start()
         self.recorder.start()
@@ -106,6 +121,7 @@ class Writers:
         """Send what waits, within some seconds, and end."""
         await asyncio.gather(
             self._wakes.drain(DRAIN_SECONDS),
+            self._releases.drain(DRAIN_SECONDS),
             self._costs.drain(DRAIN_SECONDS),
             self.recorder.drain(DRAIN_SECONDS),
         )

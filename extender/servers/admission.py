@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
-from extender.core.admission.mutate import MutationRules, Mutator
+from extender.core.admission.mutate import Mutator
 from extender.core.model.errors import BusyError, WireError
 from extender.core.model.objects import Namespace, Owner
 from extender.core.model.reasons import Reason
@@ -85,7 +85,7 @@ class Admission:
         state: the cluster state, kept current by others.
         owners: waits for owners the watch has not delivered yet, `PATIENCE` at most.
         synced: whether the state holds a full list of everything that is watched.
-        rules: what pods get.
+        mutator: says what pods get.
         inject: see `Inject`.
         deny: refuse what is wrong with a workload instead of warning about it.
         clock: monotonic seconds.
@@ -96,7 +96,7 @@ class Admission:
         state: ClusterState,
         owners: Owners,
         synced: Callable[[], bool],
-        rules: MutationRules,
+        mutator: Mutator,
         inject: Inject,
         deny: bool,
         clock: Callable[[], float],
@@ -104,7 +104,7 @@ class Admission:
         self._state = state
         self._owners = owners
         self._synced = synced
-        self._mutator = Mutator(state, rules)
+        self._mutator = mutator
         self._inject = inject
         self._deny = deny
         self._clock = clock

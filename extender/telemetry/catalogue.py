@@ -51,6 +51,7 @@ ADMISSIONS = _counter(
 )
 WAKES = _counter("wakes", "Patches that make the scheduler try a pod again", "how")
 PODS_WAITING = _gauge("pods_waiting", "Pods that filter rejected and that wait", "reason")
+PODS_GATED = _gauge("pods_gated", "Pods with our scheduling gate, by whose gate has to go next", "by")
 DELETION_COSTS = _counter(
     "deletion_costs",
     "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
@@ -193,7 +194,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     (
         "Requests",
         (
-            *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING),
+            *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
             *(RESERVATIONS, PROVISIONAL, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
@@ -281,6 +282,7 @@ LABELS: Mapping[str, str] = {
     "calls": "`call`, `watch` (of decisions), `stranger` (it is not known yet who calls), `health`, `health-watch` or "
     "`reflection`",
     "limit": "whose limit was reached: `caller`, that of one caller, or `all`",
+    "by": "`spotmix`, or `others` whose gates come first",
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
     "certificate": "what serves it: `api`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",

@@ -19,7 +19,7 @@ from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerMetadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
-from extender.wire.podspec_v1 import Affinity, RawToleration
+from extender.wire.podspec_v1 import Affinity, RawToleration, node_selector_term
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_WARNING = 1000
@@ -65,12 +65,17 @@ class _PodMeta(Struct, frozen=True, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
+class _Gate(Struct, frozen=True):
+    name: str = ""
+
+
 class _PodSpec(Struct, frozen=True, rename="camel"):
     scheduler_name: str | None = None
     node_name: str | None = None
     node_selector: dict[str, str] | None = None
     affinity: Affinity | None = None
     tolerations: list[RawToleration] | None = None
+    scheduling_gates: list[_Gate] | None = None
 
 
 class _Pod(Struct, frozen=True):
@@ -126,6 +131,8 @@ class PodReview:
         if mutation.preferences:
             preferences = [_preferred(term, mutation.weight) for term in mutation.preferences]
             patches += _preferring(preferences, spec.affinity)
+        if mutation.gate and not any(gate.name == mutation.gate for gate in spec.scheduling_gates or ()):
+            patches += _appended("/spec/schedulingGates", [{"name": mutation.gate}], spec.scheduling_gates)
         return patches
 
 
@@ -280,10 +287,7 @@ def _toleration(toleration: Toleration) -> dict[str, str]:
 
 
 def _preferred(term: Iterable[Requirement], weight: int) -> dict[str, Any]:
-    expressions = [
-        {"key": r.key, "operator": r.operator, **({"values": list(r.values)} if r.values else {})} for r in term
-    ]
-    return {"weight": weight, "preference": {"matchExpressions": expressions}}
+    return {"weight": weight, "preference": node_selector_term(term)}
 
 
 def _preferring(preferences: list[Any], affinity: Affinity | None) -> list[Patch]:

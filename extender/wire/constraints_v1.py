@@ -105,6 +105,10 @@ class _Spread(Struct, frozen=True, rename="camel", gc=False):
         )
 
 
+class _Gate(Struct, frozen=True, gc=False):
+    name: str = ""
+
+
 class WatchedSpec(Struct, frozen=True, rename="camel", gc=False):
     """What a watched pod asks for and demands: in the order of the API, in which fields are found fastest."""
 
@@ -120,7 +124,7 @@ class WatchedSpec(Struct, frozen=True, rename="camel", gc=False):
     overhead: Raw = ABSENT
     topology_spread_constraints: Raw = ABSENT
     host_users: bool | None = None
-    scheduling_gates: list[Raw] | None = None
+    scheduling_gates: list[_Gate] | None = None
     resource_claims: Raw = ABSENT
     resources: Raw = ABSENT
     workload_ref: Raw = ABSENT

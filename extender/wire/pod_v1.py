@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from extender.core.model.objects import EMPTY, Pod, Protection
+from extender.core.policy.keys import CLASS
 from extender.core.policy.protection import CAST_AI, OCEAN, OLDER, opt_out_keys, pod_protection
 from extender.wire.constraints_v1 import WatchedSpec, to_constraints
 from extender.wire.interning import Interned
@@ -81,13 +82,13 @@ class PodReader:
         fields = tuple(f"opt_out_{n}" for n in range(len(self._opt_outs)))
         self._said = attrgetter(*fields)
         # The few annotations that are used, of many: the prefixes are known only now.
-        names = ("cost", *fields)
+        names = ("cost", "written", *fields)
         annotations = msgspec.defstruct(
             "PodAnnotations",
             [(name, str | None, None) for name in names],
             frozen=True,
             gc=False,
-            rename=dict(zip(names, (DELETION_COST, *self._opt_outs), strict=True)),
+            rename=dict(zip(names, (DELETION_COST, f"{prefixes[0]}/{CLASS}", *self._opt_outs), strict=True)),
         )
         self._nothing_said = self._said(annotations())
         self._annotations: msgspec.json.Decoder[Any] = msgspec.json.Decoder(annotations | None)
@@ -116,7 +117,8 @@ class PodReader:
                 infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)
         labels, labelled = _interned.get(raw_labels) or _shared_labels(raw_labels)
-        cost, protection = self._read_annotations(meta.annotations, labelled, created)
+        cost, written, protection = self._read_annotations(meta.annotations, labelled, created)
+        gates = raw.spec.scheduling_gates
         return Pod(
             uid=meta.uid,
             namespace=meta.namespace,
@@ -143,20 +145,23 @@ class PodReader:
             due=due.timestamp() if due is not None else 0.0,
             protection=protection,
             ready_after=ready_after,
-            scheduler=raw.spec.scheduler_name if not raw.spec.scheduling_gates else None,
+            scheduler=raw.spec.scheduler_name if not gates else None,
+            gates=tuple([intern(gate.name) for gate in gates]) if gates else (),
+            written=written,
         )
 
     def _read_annotations(
         self, raw: Raw, labelled: Sequence[tuple[str, str]], created: float
-    ) -> tuple[str | None, Protection | None]:
-        """The deletion cost, and what forbids to move the pod."""
+    ) -> tuple[str | None, str, Protection | None]:
+        """The deletion cost, the class that was written on the pod, and what forbids to move it."""
         annotations = self._annotations.decode(raw) if raw is not ABSENT else None
         if annotations is None:
-            return None, pod_protection(labelled, created) if labelled else None
+            return None, "", pod_protection(labelled, created) if labelled else None
         # Every workload gives its pods the same few costs.
         cost = intern(annotations.cost) if annotations.cost is not None else None
+        written = intern(annotations.written) if annotations.written else ""
         said = self._said(annotations)
         if said == self._nothing_said:
-            return cost, pod_protection(labelled, created) if labelled else None
+            return cost, written, pod_protection(labelled, created) if labelled else None
         opt_outs = [(key, value) for key, value in zip(self._opt_outs, said, strict=True) if value is not None]
-        return cost, pod_protection((*opt_outs, *labelled), created)
+        return cost, written, pod_protection((*opt_outs, *labelled), created)

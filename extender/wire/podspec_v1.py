@@ -1,6 +1,7 @@
 """Where a pod says it may go: node selector, node affinity and tolerations, as partial Structs."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -81,6 +82,15 @@ class RawToleration(Struct, frozen=True, gc=False):
     def toleration(self) -> Toleration:
         """The core type."""
         return Toleration(self.key or "", self.operator or "Equal", self.value or "", self.effect or "")
+
+
+def node_selector_term(requirements: Iterable[Requirement]) -> dict[str, Any]:
+    """A node selector term as the API takes it."""
+    term: dict[str, list[dict[str, Any]]] = {}
+    for each in requirements:
+        said = {"key": each.key, "operator": each.operator, **({"values": list(each.values)} if each.values else {})}
+        term.setdefault("matchFields" if each.field else "matchExpressions", []).append(said)
+    return term
 
 
 def _requirements(expressions: list[RawRequirement] | None, *, field: bool) -> Iterable[Requirement]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from extender.core.admission.mutate import MutationRules
+from extender.core.admission.mutate import MutationRules, Mutator
 from extender.core.model.errors import BusyError, WireError
 from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import About, Admission, ReviewAnswer
@@ -40,11 +40,12 @@ class HookBench:
             self.world.up(make_node(name, name, marks=((LABEL, name),)))
         self.owners = NoOwners()
         self.synced = True
+        self.gating = False
         self.admission = Admission(
             self.world.state,
             self.owners,
             lambda: self.synced,
-            mutation or MutationRules(),
+            Mutator(self.world.state, mutation or MutationRules(), lambda: self.gating),
             inject,
             deny,
             lambda: self.world.now,

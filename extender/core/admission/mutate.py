@@ -5,7 +5,7 @@ again, whatever has become of the cluster meanwhile. A hint, not the decision: a
 first of them has a seat, and only the extender's filter counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from extender.core.admission.preference import Term, class_terms
 from extender.core.model.classes import SPOT, ClassRules
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.decide import PodView, wanted_class
+from extender.core.placement.gates import gate_name
 from extender.core.policy.policy import Policy
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import Managed
@@ -81,12 +82,15 @@ class Draft(Struct, frozen=True):
 
 
 class Mutation(Struct, frozen=True):
-    """What a pod gets; empty is nothing. Each of `preferences` is a preferred term of `weight`."""
+    """What a pod gets; empty is nothing. Each of `preferences` is a preferred term of `weight`; `gate` is the name of a
+    scheduling gate.
+    """
 
     scheduler_name: str = ""
     tolerations: tuple[Toleration, ...] = ()
     preferences: tuple[Term, ...] = ()
     weight: int = 0
+    gate: str = ""
 
 
 class Mutator:
@@ -95,10 +99,13 @@ class Mutator:
     Args:
         state: the cluster state.
         rules: see `MutationRules`.
+        gating: whether somebody decides who would take a gate away again.
     """
 
-    def __init__(self, state: ClusterState, rules: MutationRules) -> None:
+    def __init__(self, state: ClusterState, rules: MutationRules, gating: Callable[[], bool] = lambda: False) -> None:
         self._state = state
+        self._gating = gating
+        self._gate = gate_name(state.workloads.rules.prefixes)
         self._rules = rules
         self._labels = frozenset(rules.classes.labels)
         self._version = -1
@@ -115,7 +122,11 @@ class Mutator:
             self._look_again()
         tolerations = self._missing(draft.tolerations) if may_run_on(policy, SPOT) else ()
         preferences: tuple[Term, ...] = ()
-        if self._rules.weight and self._labels.isdisjoint(draft.node_labels):
+        # Whoever names a class on the pod itself has decided.
+        undecided = self._labels.isdisjoint(draft.node_labels)
+        if undecided and policy.enforcement == "affinity" and self._gating():
+            return Mutation(_scheduler(policy, draft.scheduler_name, self._rules), tolerations, gate=self._gate)
+        if self._rules.weight and undecided:
             wanted, _ = wanted_class(self._state, managed, policy, draft.pod)
             preferences = self._terms_of(wanted)
         return Mutation(

@@ -25,8 +25,10 @@ from extender.core.answers.pod_parts import (
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
+from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView, filled_seats
+from extender.core.placement.gates import gate_name
 from extender.core.placement.score import score_nodes
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
@@ -104,7 +106,7 @@ def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> 
     yield
     explained = replace(
         explained,
-        outcome=_outcome(found),
+        outcome=_gated(state, record, found) if record.gates else _outcome(found),
         held=held_by(revision.reservations.get(record.uid)),
         waits=waits_of(state.waiting.get(record.uid)),
         classes=found.classes,
@@ -145,6 +147,12 @@ def _outcome(found: Verdicts) -> ExpectedDecision:
         len(found.passing),
         decision.waiting.wake_at if decision.waiting is not None else 0.0,
     )
+
+
+def _gated(state: ClusterState, record: PodRecord, found: Verdicts) -> ExpectedDecision:
+    """No scheduler asks about a pod before its gates are gone."""
+    ours = record.gates == (gate_name(state.workloads.rules.prefixes),)
+    return ExpectedDecision(Reason.GATED if ours else Reason.GATED_BY_OTHERS, found.decision.wanted, "", 0, 0.0)
 
 
 def _scores(state: ClusterState, record: PodRecord, found: Verdicts, wanted: str, now: float) -> tuple[NodeScore, ...]:

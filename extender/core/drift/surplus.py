@@ -161,8 +161,10 @@ def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str,
             by_class.setdefault(pod.counted, []).append(pod)
     for name in sorted(by_class):
         pods, seats = by_class[name], target.get(name, 0)
-        if len(pods) > seats:
-            yield Excess(name, tuple(pods), len(pods) - seats)
+        # What is not on a node yet holds its seat, and has nothing to be moved from.
+        bound = tuple(pod for pod in pods if pod.node is not None)
+        if bound and len(pods) > seats:
+            yield Excess(name, bound, len(pods) - seats)
 
 
 def _misplaced(managed: Managed, revision: Revision, leaving: AbstractSet[str], replicas: int) -> Iterator[Excess]:
@@ -170,7 +172,7 @@ def _misplaced(managed: Managed, revision: Revision, leaving: AbstractSet[str], 
     seats = managed.workload.policy.seats
     wrong: list[tuple[int, PodRecord, str]] = []
     for pod in revision.pods:
-        seat = seat_of_ordinal(managed.revision, pod.name) if pod.counted else None
+        seat = seat_of_ordinal(managed.revision, pod.name) if pod.counted and pod.node is not None else None
         if seat is None or seat > replicas:
             continue
         wanted = seats.class_at(seat)

@@ -140,8 +140,9 @@ class Pod(Struct, frozen=True, gc=False):
     `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
     phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
     since the epoch; 0 when it is not terminating). `ready_after` is how many seconds after its creation a `ready` pod
-    became so. `scheduler` is the name of the one that places it, None while scheduling gates keep all from it. Equal
-    `labels` and `constraints` are shared objects.
+    became so. `scheduler` is the name of the one that places it, None while its scheduling `gates` keep all from it.
+    `written` is the capacity class that Spotmix wrote on it, empty while it wrote none. Equal `labels` and
+    `constraints` are shared objects.
     """
 
     uid: str
@@ -164,6 +165,8 @@ class Pod(Struct, frozen=True, gc=False):
     protection: Protection | None = None
     ready_after: int = 0
     scheduler: str | None = ""
+    gates: tuple[str, ...] = ()
+    written: str = ""
 
 
 class Owner(Struct, frozen=True, gc=False):

@@ -35,6 +35,11 @@ class Reason(Enum):
     AUDIT = "audit", "audit mode: decided and reported, nothing changed"
     OWNER_UNKNOWN = "owner-unknown", "its owner is not known yet; held on-demand"
     POLICY_INVALID = "policy-invalid", "its policy is invalid; held on-demand"
+    WRITTEN = "written", "its capacity class is written on it"
+
+    # Before any scheduler sees a pod
+    GATED = "gated", "it waits for its capacity class to be written on it"
+    GATED_BY_OTHERS = "gated-by-others", "it waits for others to take their scheduling gates away"
 
     # Rejected by filter
     WAIT_CLASS = "wait-class", "spotmix: waits for a node of its capacity class"
@@ -147,11 +152,15 @@ PASSES = (
     Reason.AUDIT,
     Reason.OWNER_UNKNOWN,
     Reason.POLICY_INVALID,
+    Reason.WRITTEN,
 )
 """Reasons with which filter lets a pod pass."""
 
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Of `PASSES`, the reasons with which a pod is given nodes of a class."""
+
+GATES = (Reason.GATED, Reason.GATED_BY_OTHERS)
+"""Reasons for which no scheduler sees a pod yet."""
 
 REJECTS = (
     Reason.WAIT_CLASS,

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from extender.core.model.objects import Pod, PodId
 from extender.core.model.reasons import Reason
-from extender.core.placement.decide import Decision, PodView, apply_decision, decide, wanted_class
+from extender.core.placement.decide import Decision, PodView, apply_decision, decide, wanted_class, written_class
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
@@ -154,6 +154,9 @@ class PlacementController:
         if workload.policy.mode == "audit":
             return Preference(Reason.AUDIT, workload)
         revision = self.state.revisions.get(owner.revision.uid)
+        written = written_class(self.state, pod.uid)
+        if written:
+            return Preference(Reason.WRITTEN, workload, written, revision)
         reservation = revision.reservations.get(pod.uid) if revision is not None else None
         if reservation is None and pod.uid not in self.state.pods:
             reservation = self.state.provisional.of(pod.owner.uid if pod.owner else "").get(pod.uid)

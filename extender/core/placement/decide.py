@@ -85,6 +85,12 @@ def apply_decision(state: ClusterState, decision: Decision, now: float) -> None:
         state.apply(decision.released, now)
 
 
+def written_class(state: ClusterState, pod: str) -> str:
+    """The class that is written on a pod; empty when none is."""
+    record = state.pods.get(pod)
+    return record.written if record is not None else ""
+
+
 def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
     """Seats taken in a revision by class: bound pods and the reservations of others than `pod`.
 
@@ -264,6 +270,10 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
         return _held(state, pod, pod.owner, offered, now)
     workload = owner.workload
     policy = workload.policy
+    written = written_class(state, pod.uid)
+    if written:
+        # Whoever wrote it has counted it: the scheduler offers nodes of this class alone.
+        return Decision(Reason.WRITTEN, None, workload, written, written, len(offered))
     wanted, reason = wanted_class(state, owner, policy, pod)
     if policy.mode == "audit":
         # Enforced until a moment ago, it may hold a seat or wait.

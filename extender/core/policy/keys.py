@@ -38,9 +38,16 @@ WHEN_WRONG: Mapping[str, Reading] = {
     "max-moves-per-hour": Reading("`0`"),
     "mode": Reading(ALL_ON_DEMAND),
     "scheduler-name": Reading("nobody wrote it", moves=True),
+    "enforcement": Reading("`extender`", moves=True),
 }
 
 KEYS = tuple(WHEN_WRONG)
 
-OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake")
+CLASS = "class"
+"""Key of the annotation that says which class was written on a pod."""
+
+GATE = "placement"
+"""Name of our scheduling gate, below our prefix."""
+
+OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake", CLASS)
 """Keys under our prefix that say something else than the policy, or that we write ourselves."""

@@ -27,6 +27,8 @@ from extender.core.policy.values import (
 
 Unsatisfiable = Literal["fallback", "any", "wait"]
 Mode = Literal["enforce", "audit"]
+Enforcement = Literal["extender", "affinity"]
+"""Where a class is enforced: by the extender, or by what is written on the pod before any scheduler sees it."""
 
 ENABLED = "enabled"
 UNKNOWN_TOLD = 5
@@ -50,6 +52,7 @@ class Policy(Struct, frozen=True, gc=False):
     max_moves_per_hour: int = 6
     mode: Mode = "enforce"
     scheduler_name: str | None = None
+    enforcement: Enforcement = "extender"
 
 
 class Layer(Struct, frozen=True, gc=False):
@@ -245,9 +248,12 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
     mode = reader.read("mode", one_of("enforce", "audit"), "enforce")
     # Nothing else is wrong with a policy whose pods keep the scheduler they have.
     scheduler = reader.read("scheduler-name", parse_scheduler_name, None, warning=True)
+    enforced = reader.read("enforcement", one_of("extender", "affinity"), "extender")
+    enforcement: Enforcement = "affinity" if enforced == "affinity" else "extender"
     reader.unknown_keys()
     if not reader.splits:
-        return ParsedPolicy(on_demand(mode, scheduler), tuple(reader.problems), splits=False)
+        held = on_demand(mode, scheduler, enforcement)
+        return ParsedPolicy(held, tuple(reader.problems), splits=False)
     policy = Policy(
         seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
         when_unsatisfiable=unsatisfiable,  # type: ignore[arg-type]  # one_of allows these three only
@@ -259,10 +265,13 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
         max_moves_per_hour=0 if "max-moves-per-hour" in reader.wrong else moves,
         mode="audit" if mode == "audit" else "enforce",
         scheduler_name=scheduler,
+        enforcement=enforcement,
     )
     return ParsedPolicy(policy, tuple(reader.problems))
 
 
-def on_demand(mode: str, scheduler_name: str | None) -> Policy:
-    """Everything on-demand, in a mode and by a scheduler."""
-    return Policy(mode="audit" if mode == "audit" else "enforce", scheduler_name=scheduler_name)
+def on_demand(mode: str, scheduler_name: str | None, enforcement: Enforcement) -> Policy:
+    """Everything on-demand, in a mode, by a scheduler, and enforced as it would be otherwise."""
+    return Policy(
+        mode="audit" if mode == "audit" else "enforce", scheduler_name=scheduler_name, enforcement=enforcement
+    )

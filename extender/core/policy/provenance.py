@@ -87,6 +87,7 @@ def _values(policy: Policy) -> dict[str, str]:
         "max-moves-per-hour": str(policy.max_moves_per_hour),
         "mode": policy.mode,
         "scheduler-name": policy.scheduler_name or "",
+        "enforcement": policy.enforcement,
     }
 
 

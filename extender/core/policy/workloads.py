@@ -344,7 +344,7 @@ class Workloads:
         written = [*(layer for layer, _ in layers), self.default_layer]
         parsed = _parsed(written, self.rules.prefixes)
         if problem is not None:
-            held = on_demand(parsed.policy.mode, parsed.policy.scheduler_name)
+            held = on_demand(parsed.policy.mode, parsed.policy.scheduler_name, parsed.policy.enforcement)
             parsed = ParsedPolicy(held, (problem, *parsed.problems), splits=False)
         opt_out, unclear = workload_opt_out(written, self.rules.prefixes)
         if unclear is not None:
@@ -370,7 +370,7 @@ def _parsed(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
         return parse_policy(layers, prefixes)
     except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
         problem = Problem(layers[0].source, "policy", "", f"met a fault of Spotmix itself: {error!r}", "report it")
-        return ParsedPolicy(on_demand("enforce", None), (problem,), splits=False)
+        return ParsedPolicy(on_demand("enforce", None, "extender"), (problem,), splits=False)
 
 
 def _same_settings(old: Owner, new: Owner) -> bool:

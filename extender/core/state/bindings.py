@@ -44,6 +44,7 @@ class Bindings:
         interrupted_nodes: those that are about to be taken away and that nobody else drains.
         unbound: live pods without a node, by UID.
         placing: the schedulers that have placed a pod.
+        gated: of those without a node, the ones that a scheduling gate keeps from every scheduler.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
@@ -60,6 +61,7 @@ class Bindings:
         self.unbound: dict[str, PodRecord] = {}
         self.placing = {""}
         self._queued: dict[str, Queued] = {}
+        self.gated: dict[str, PodRecord] = {}
         self.repelling = Repelling()
         self.census = Census()
         self.labels = PodsByLabels()
@@ -159,6 +161,9 @@ class Bindings:
             node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
         record.node = node
         node.pods.append(record)
+        if record.written and record.revision is not None:
+            # It may be counted already, but not as one that is on a node.
+            record.revision.spread = None
         self._charge(record, +1)
         self._waiting.drop(pod.uid)
         self.placing.add(pod.scheduler or "")
@@ -166,6 +171,10 @@ class Bindings:
     def _queue(self, record: PodRecord, pod: Pod) -> None:
         """A live pod waits for a node."""
         self.unbound[pod.uid] = record
+        if pod.gates:
+            self.gated[pod.uid] = record
+        elif self.gated:
+            self.gated.pop(pod.uid, None)
         if pod.scheduler is None:
             self._queued.pop(pod.uid, None)
         else:
@@ -190,6 +199,8 @@ class Bindings:
             constraints=pod.constraints,
             protection=pod.protection,
             ready_after=pod.ready_after,
+            gates=pod.gates,
+            written=pod.written,
         )
         self._revisions.add(record)
         if self.provisional:
@@ -226,6 +237,7 @@ class Bindings:
         record.ready_after = pod.ready_after
         record.terminating, record.due = pod.terminating, pod.due
         record.protection = pod.protection
+        record.gates, record.written = pod.gates, pod.written
         if record.constraints is not pod.constraints and record.constraints != pod.constraints:
             self.repelling.discard(record)
             record.constraints = pod.constraints
@@ -256,6 +268,7 @@ class Bindings:
     def _unqueue(self, pod: str) -> None:
         """A pod waits for a node no more."""
         self.unbound.pop(pod, None)
+        self.gated.pop(pod, None)
         self._queued.pop(pod, None)
 
     def _charge(self, record: PodRecord, sign: int) -> None:

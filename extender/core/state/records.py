@@ -118,9 +118,9 @@ def tally(held: dict[K, int], key: K, count: int) -> bool:
 class Revision(Struct, eq=False, gc=False):
     """The pods of one controller (a ReplicaSet, StatefulSet, Job ..), counted alone.
 
-    `filled` counts bound pods that hold a seat, by class; `reservations` are the live ones, by pod, and `reserved`
-    counts them by class; `replacing` are the keys of those for pods not known yet, oldest first. `spread` is made when
-    it is first asked for, and kept current from then on.
+    `filled` counts pods that hold a seat, by class: bound ones, and those on which their class is written.
+    `reservations` are the live ones, by pod, and `reserved` counts them by class; `replacing` are the keys of those for
+    pods not known yet, oldest first. `spread` is made when it is first asked for, and kept current from then on.
     """
 
     owner: OwnerRef
@@ -164,8 +164,8 @@ class PodLabels(Struct, eq=False, gc=False):
 class PodRecord(Struct, eq=False, gc=False):
     """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat.
 
-    `due`, `protection` and `ready_after` are as in `Pod`; the last most often is a small number that Python keeps
-    anyway, while a time would weigh 32 bytes. `labels` is None once it is gone.
+    `due`, `protection`, `gates`, `written` and `ready_after` are as in `Pod`; the last most often is a small number
+    that Python keeps anyway, while a time would weigh 32 bytes. `labels` is None once it is gone.
     """
 
     uid: str
@@ -185,6 +185,8 @@ class PodRecord(Struct, eq=False, gc=False):
     constraints: Constraints = NO_CONSTRAINTS
     protection: Protection | None = None
     ready_after: int = 0
+    gates: tuple[str, ...] = ()
+    written: str = ""
 
     @property
     def id(self) -> PodId:

@@ -81,6 +81,10 @@ class Revisions:
         counted = ""
         if node is not None and node.placeable and not record.terminating:
             counted = node.facts.capacity_class if node.facts else ""
+        elif record.written and not (record.terminating or record.gates) and (node is None or node.facts is None):
+            # It can go nowhere else: it holds its seat before it is bound, or before its node is known.
+            counted = record.written
+            self.release(record.uid)
         if counted != record.counted:
             filled = revision.filled
             if record.counted:

@@ -41,7 +41,7 @@ class ClusterState:
         half_life: seconds in which a recorded interruption of a pool loses half its weight.
 
     Attributes:
-        nodes, pods, placeable, interrupted_nodes, unbound, repelling, census, provisional: as in
+        nodes, pods, placeable, interrupted_nodes, unbound, gated, repelling, census, provisional: as in
             `Bindings`.
         revisions: by the UID of their controller.
         waiting: pods that filter rejected.
@@ -65,6 +65,7 @@ class ClusterState:
         self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
         self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
+        self.gated = self._bindings.gated
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
         self.provisional = self._bindings.provisional
         self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)

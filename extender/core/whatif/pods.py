@@ -84,7 +84,7 @@ class PodForecast:
         """The pods of a controller that stay and those that are to be placed."""
         owner, revision = controller.owner, controller.revision
         everyone = revision.pods if revision is not None else set[PodRecord]()
-        stay = [pod for pod in everyone if pod.counted and pod.uid not in self.leaving]
+        stay = [pod for pod in everyone if pod.counted and pod.node is not None and pod.uid not in self.leaving]
         unbound = [pod for pod in everyone if pod.node is None and not pod.terminating]
         lost = sum(pod.uid in self.leaving and not pod.terminating for pod in everyone)
         for pod in everyone:

@@ -56,7 +56,7 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     decides = False
     policies = PolicyReports(world.state.workloads, recorder, lambda: decides)
     reach = ReachReports(world.state, recorder)
-    duties = Duties(placement, wakes, policies, reach, write_seats=no_seats, drift=None)
+    duties = Duties(placement, wakes, policies, reach, write_seats=no_seats, release=no_seats, drift=None)
     task = asyncio.create_task(duties.perform())
     queue.start()
     recorder.start()

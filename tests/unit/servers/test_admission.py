@@ -9,7 +9,7 @@ from support.doubles_servers import run_virtually
 from support.doubles_webhook import CONFIG, INJECTED, HookBench, inject
 from support.reviews import encoded, patched, pod
 
-from extender.core.admission.mutate import MutationRules
+from extender.core.admission.mutate import MutationRules, Mutator
 from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.policy.workloads import PolicyRules
 from extender.servers.admission import PATIENCE, About, Admission, ReviewAnswer
@@ -100,7 +100,8 @@ def waiting_bench(world: World, arrive: dict[str, float], patience: float = PATI
 
         loop = asyncio.get_running_loop()
         gate = AwaitedOwners(lambda _ref: None, patience, loop.time)
-        admission = Admission(world.state, gate, lambda: True, MutationRules(), inject, False, loop.time)
+        mutator = Mutator(world.state, MutationRules())
+        admission = Admission(world.state, gate, lambda: True, mutator, inject, False, loop.time)
 
         def come(name: str) -> None:
             thing = top if name == "Deployment" else below

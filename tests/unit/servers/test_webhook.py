@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.doubles_servers import LIMIT, HttpClient, connected, running
 from support.doubles_webhook import CONFIG, HookBench
 from support.examples import examples
-from support.reviews import answer, encoded, pod, review
+from support.reviews import answer, encoded, patched, pod, review
 
 PATHS = {
     "/mutate/pods": "mutate-pods",
@@ -249,3 +249,16 @@ def test_malformed_reviews(runner: asyncio.Runner, path: str, body: bytes) -> No
     bench.world.deployment("web", 2, spot_percentage=50)
     runner.run(sane(bench, path, body))
     assert bench.world.state.reserved == 0
+
+
+@pytest.mark.parametrize("gates", [None, [], [{"name": "other"}], [{"name": "spotmix.io/placement"}]])
+async def test_a_gate_is_added_once_and_last(bench: HookBench, gates: list[dict[str, str]] | None) -> None:
+    bench.gating = True
+    owner = bench.world.deployment("web", 2, spot_percentage=50, enforcement="affinity")
+    thing = pod(owner)
+    if gates is not None:
+        thing["spec"]["schedulingGates"] = gates
+    _, body = await bench.post(PODS, encoded(thing))
+    after = [gate["name"] for gate in patched(thing, answer(body).operations)["spec"]["schedulingGates"]]
+    others = [gate["name"] for gate in gates or () if gate["name"] != "spotmix.io/placement"]
+    assert after == [*others, "spotmix.io/placement"]

@@ -306,3 +306,32 @@ def test_a_policy_with_no_spot_for_ever() -> None:
     layer = Layer("Deployment shop/web", keys(spot_percentage=100, max_spot=0))
     policy = parse_policy([layer], ("spotmix.io",)).policy
     assert not may_run_on(policy, SPOT)
+
+
+class TestGate:
+    """A pod whose class is to be written on it is kept from every scheduler until it is."""
+
+    def asked(self, world: World, owner: OwnerRef, *, led: bool = True, **draft: Any) -> Mutation:
+        managed = world.state.workloads.resolve("shop", owner)
+        assert isinstance(managed, Managed)
+        return Mutator(world.state, RULES, lambda: led).mutate(managed, Draft(make_view("", owner), **draft))
+
+    def test_it_is_gated_and_prefers_nothing(self, world: World) -> None:
+        owner = world.deployment("web", 2, spot_percentage=50, enforcement="affinity")
+        mutation = self.asked(world, owner)
+        assert (mutation.gate, mutation.preferences) == ("spotmix.io/placement", ())
+        assert mutation.tolerations
+
+    @pytest.mark.parametrize(
+        ("policy", "led", "labels"),
+        [
+            ({"enforcement": "extender"}, True, ()),
+            ({}, True, ()),
+            ({"enforcement": "affinity", "mode": "audit"}, True, ()),
+            ({"enforcement": "affinity"}, False, ()),
+            ({"enforcement": "affinity"}, True, (LABEL,)),
+        ],
+    )
+    def test_who_is_not(self, world: World, policy: dict[str, Any], led: bool, labels: tuple[str, ...]) -> None:
+        owner = world.deployment("web", 2, spot_percentage=50, **policy)
+        assert self.asked(world, owner, led=led, node_labels=frozenset(labels)).gate == ""

@@ -346,3 +346,19 @@ def test_nodes_may_go_and_pods_come_while_a_pod_is_explained(world: World) -> No
     assert explained.outcome.passing == 3 * STEP - len(gone)
     assert not {score.node for score in explained.scores} & set(gone)
     assert [each.given for each in explained.classes] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("gates", "reason"),
+    [
+        (("spotmix.io/placement",), Reason.GATED),
+        (("kueue.x-k8s.io/admission", "spotmix.io/placement"), Reason.GATED_BY_OTHERS),
+    ],
+)
+def test_a_gated_pod_says_for_whom_it_waits(world: World, gates: tuple[str, ...], reason: Reason) -> None:
+    world.nodes(spot=1, on_demand=1)
+    owner = world.deployment("web", 2, spot_percentage=100)
+    world.up(make_pod("p", owner, gates=gates))
+    explained = explain_pod(world.state, world.state.pods["p"], world.now)
+    assert explained.outcome is not None
+    assert (explained.outcome.reason, explained.outcome.wanted, explained.outcome.given) == (reason, "spot", "")

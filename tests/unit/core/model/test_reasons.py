@@ -1,6 +1,7 @@
 """Every reason is in a set that says what it is a reason of; the sets that make labels of metrics stay as they are."""
 
 from extender.core.model.reasons import (
+    GATES,
     GIVES_A_CLASS,
     NO_DESTINATION,
     OBSTACLES,
@@ -16,7 +17,7 @@ from extender.core.model.reasons import (
     Reason,
 )
 
-SORTS = (OF_DECISIONS, OF_MOVES, OF_STAYS, OF_RESULTS, OF_NODES, OF_UNMANAGED)
+SORTS = (OF_DECISIONS, GATES, OF_MOVES, OF_STAYS, OF_RESULTS, OF_NODES, OF_UNMANAGED)
 
 
 def labels(reasons: tuple[Reason, ...]) -> str:

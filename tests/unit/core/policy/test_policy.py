@@ -211,6 +211,7 @@ VALUES = {
     "max-moves-per-hour": ("1", "2", "3"),
     "mode": ("audit", "enforce", "audit"),
     "scheduler-name": ("first", "second", "third"),
+    "enforcement": ("affinity", "extender", "affinity"),
 }
 
 

@@ -1,0 +1,135 @@
+"""Gated pods: decides the class of each, by seats, and has it written on the pod together with the end of its gate.
+
+A pod of a workload with `enforcement: affinity` is created with our scheduling gate. No scheduler and no autoscaler
+looks at it before its class is on it as a requirement that all of them understand. All that was decided is on the pods
+then, so that a restart, or another leader, loses nothing. The seat is reserved until the watch shows what was written.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from extender.core.capacity.fit import Needs
+from extender.core.model.classes import ClassRules
+from extender.core.model.control import NEVER
+from extender.core.model.objects import Pod, PodId
+from extender.core.placement.decide import PodView, wanted_class
+from extender.core.placement.requirement import Term, class_requirement
+from extender.core.policy.keys import CLASS, GATE
+from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.workloads import Managed, Missing
+from extender.core.state.events import Event, Upsert
+from extender.core.state.records import PodRecord, Reservation
+from extender.core.state.state import ClusterState
+
+AGAIN = 5.0
+"""Seconds after which a pod whose gate was to be taken away, and still is there, is decided anew."""
+
+OWNER_WAIT = 10.0
+"""Seconds that a pod stays gated whose owner is not known; then it goes the way of pods without a policy."""
+
+
+def gate_name(prefixes: Sequence[str]) -> str:
+    """Our scheduling gate; `prefixes` as of `PolicyRules`."""
+    return f"{prefixes[0]}/{GATE}"
+
+
+class Release(Struct, frozen=True, gc=False):
+    """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
+
+    `terms` are what the pod's node affinity has to require from now on, those included that it required before.
+    """
+
+    pod: PodId
+    gate: str
+    annotations: dict[str, str]
+    capacity_class: str = ""
+    terms: tuple[Term, ...] = ()
+
+
+class GateController:
+    """Says which gates are to be taken away and which class is written.
+
+    A `Controller` whose actions need no answer: the watch shows what was written, and what it does not show in time is
+    decided anew. Pods are decided in the order of their ordinals, else of their creation.
+
+    Args:
+        state: the cluster; decisions are reserved in it.
+        rules: how nodes of each class are told.
+        told: is told of each class that is decided, for metrics.
+
+    Attributes:
+        next_at: see `Controller`.
+    """
+
+    def __init__(self, state: ClusterState, rules: ClassRules, told: Callable[[str], None] = lambda _: None) -> None:
+        prefixes = state.workloads.rules.prefixes
+        self.gate = gate_name(prefixes)
+        self.next_at = NEVER
+        self._class_key = f"{prefixes[0]}/{CLASS}"
+        self._state, self._rules, self._told = state, rules, told
+        self._sent: dict[str, float] = {}
+
+    def observe(self, event: Event, now: float) -> None:
+        """Something was taken into the state."""
+        if not self._state.gated:
+            return
+        if not isinstance(event, Upsert) or not isinstance(event.object, Pod) or self.gate in event.object.gates:
+            # An owner, a Namespace or a node may be what a gated pod waits for.
+            self.next_at = now
+
+    def take_over(self, now: float) -> None:
+        """This replica leads from now on: what another sent is not waited for."""
+        self._sent.clear()
+        self.next_at = now
+
+    def due(self, now: float) -> list[Release]:
+        """The gates to take away now (seconds since the epoch)."""
+        gated = self._state.gated
+        self.next_at = NEVER
+        self._sent = {uid: at for uid, at in self._sent.items() if uid in gated}
+        found = []
+        for record in sorted(filter(self._is_ours, gated.values()), key=self._order):
+            at = self._sent.get(record.uid, 0.0)
+            if now < at:
+                self.next_at = min(self.next_at, at)
+                continue
+            release = self._decide(record, now)
+            if release is None:
+                self.next_at = min(self.next_at, record.created + OWNER_WAIT)
+                continue
+            self._sent[record.uid] = now + AGAIN
+            self.next_at = min(self.next_at, now + AGAIN)
+            self._told(release.capacity_class)
+            found.append(release)
+        return found
+
+    def _is_ours(self, record: PodRecord) -> bool:
+        """Whether our gate is the last one: others may yet change what the pod needs, or when it is to come."""
+        return record.gates == (self.gate,)
+
+    def _order(self, record: PodRecord) -> tuple[float, int, str]:
+        owner = record.revision.owner if record.revision is not None else None
+        managed = self._state.workloads.resolve(record.namespace, owner)
+        seat = seat_of_ordinal(managed.revision, record.name) if isinstance(managed, Managed) else None
+        return (0.0 if seat is not None else record.created, seat or 0, record.name)
+
+    def _decide(self, record: PodRecord, now: float) -> Release | None:
+        """What becomes of a pod; None while its owner is not known."""
+        owner = record.revision.owner if record.revision is not None else None
+        managed = self._state.workloads.resolve(record.namespace, owner)
+        if isinstance(managed, Missing) and now < record.created + OWNER_WAIT:
+            return None
+        if not isinstance(managed, Managed) or owner is None or managed.workload.policy.mode == "audit":
+            return Release(record.id, self.gate, {})
+        view = PodView(record.uid, record.namespace, record.name, owner, "", None, Needs)
+        wanted, _ = wanted_class(self._state, managed, managed.workload.policy, view)
+        own = record.constraints.node_terms
+        terms = class_requirement(self._state.census, self._rules, wanted, one_term=bool(own))
+        if not terms or own == ():
+            # No label tells the class, or the pod can run nowhere: nothing can be added.
+            return Release(record.id, self.gate, {})
+        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
+        if own:
+            terms = tuple((*term, *terms[0]) for term in own)
+        return Release(record.id, self.gate, {self._class_key: wanted}, wanted, terms)

@@ -1,0 +1,164 @@
+"""Classes that are written on gated pods: exact with a scheduler that asks no extender, and with one that does."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from support.cluster import Cluster, pod_template, policy
+from support.commands import SCRIPT, run
+from support.patience import eventually
+from support.stage import Stage, standard_nodes
+from support.webhook import open_hooked_stage
+
+from extender.sandbox.controlplane import ADMIN_GROUP
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+
+STOCK = "stock"
+SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
+GATE = "spotmix.io/placement"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A stage with one scheduler more, which has never heard of Spotmix."""
+    async with open_hooked_stage(tmp_path_factory.mktemp("gates"), standard_nodes()) as opened:
+        await opened.plane.start_scheduler(STOCK)
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def cluster(stage: Stage) -> AsyncIterator[Cluster]:
+    async with stage.namespace() as namespace:
+        yield namespace
+
+
+async def written(cluster: Cluster, app: str) -> dict[str, int]:
+    """Pods by the class that is written on them; each is on a node of that class."""
+    classes = await cluster.classes()
+    counts: dict[str, int] = {}
+    for pod in await cluster.pods(app):
+        said = pod["metadata"].get("annotations", {}).get("spotmix.io/class", "none")
+        assert classes[pod["spec"]["nodeName"]] == said, pod["metadata"]["name"]
+        assert "schedulingGates" not in pod["spec"]
+        counts[said] = counts.get(said, 0) + 1
+    return counts
+
+
+@pytest.mark.parametrize("scheduler", [STOCK, "default-scheduler"])
+async def test_a_burst_is_exact(cluster: Cluster, scheduler: str) -> None:
+    names = [f"web-{number}" for number in range(5)]
+    await asyncio.gather(*(cluster.deployment(name, 10, SEVENTY, schedulerName=scheduler) for name in names))
+    for name in names:
+        await cluster.expect(name, spot=7, on_demand=3)
+        assert await written(cluster, name) == {"spot": 7, "on-demand": 3}
+
+
+async def test_a_rollout_and_a_walk_through_sizes_are_exact(cluster: Cluster) -> None:
+    await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK)
+    await cluster.expect("web", spot=7, on_demand=3)
+    await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
+    for size, spot in ((25, 17), (6, 4), (14, 9), (3, 1)):
+        await cluster.scale("Deployment", "web", size)
+        await cluster.expect("web", spot=spot, on_demand=size - spot)
+        await cluster.ready("web", size)
+        await cluster.seated("web", range(1, size + 1))
+
+
+async def test_a_stateful_set_takes_seats_by_ordinal(cluster: Cluster) -> None:
+    spec = {
+        "replicas": 6,
+        "serviceName": "db",
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": pod_template({"app": "db"}, schedulerName=STOCK),
+    }
+    await cluster.create("StatefulSet", "db", spec, policy(spot_percentage=50, enforcement="affinity"))
+    await cluster.expect("db", spot=3, on_demand=3)
+    on = await cluster.split("db", lambda pod: pod["metadata"]["name"].rpartition("-")[2])
+    assert {ordinal for ordinal, where in on if where == "spot"} == {"1", "3", "5"}
+
+
+AFFINITIES: dict[str, dict[str, Any]] = {
+    "two-terms": {
+        "nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]},
+            {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["b"]}]},
+        ]
+    },
+    "a-field": {
+        "nodeSelectorTerms": [
+            {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["spot-0"]}]},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("name", AFFINITIES)
+async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> None:
+    required = AFFINITIES[name]
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK, affinity=affinity)
+    await cluster.expect("web", spot=7, on_demand=3)
+    for pod in await cluster.pods("web"):
+        terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        for before, after in zip(required["nodeSelectorTerms"], terms["nodeSelectorTerms"], strict=True):
+            for key, expressions in before.items():
+                assert after[key][: len(expressions)] == expressions
+
+
+async def test_gates_of_others_come_first(cluster: Cluster) -> None:
+    other = {"name": "kueue.x-k8s.io/admission"}
+    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, schedulingGates=[other])
+
+    async def gates() -> list[list[str]]:
+        return [[gate["name"] for gate in pod["spec"].get("schedulingGates", ())] for pod in await cluster.pods("web")]
+
+    await eventually(gates, lambda seen: seen == [[other["name"], GATE]] * 4, "both gates")
+    for pod in await cluster.pods("web"):
+        path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}"
+        patch = [{"op": "remove", "path": "/spec/schedulingGates/0"}]
+        body = json.dumps(patch).encode()
+        await cluster.api.request("PATCH", path, body=body, content_type="application/json-patch+json")
+    await cluster.expect("web", spot=2, on_demand=2)
+
+
+async def test_whoever_names_a_class_is_left_alone(cluster: Cluster) -> None:
+    await cluster.deployment(
+        "web", 3, SEVENTY, schedulerName=STOCK, nodeSelector={"karpenter.sh/capacity-type": "on-demand"}
+    )
+    await cluster.expect("web", on_demand=3)
+    assert all("spotmix.io/class" not in pod["metadata"].get("annotations", {}) for pod in await cluster.pods("web"))
+
+
+async def test_spotmix_away_leaves_no_pod_behind(stage: Stage, cluster: Cluster) -> None:
+    await stage.spotmix.stop(kill=True)
+    await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK)
+    await cluster.ready("web", 10)
+    await stage.spotmix.start()
+    await cluster.deployment("late", 10, SEVENTY, schedulerName=STOCK)
+    await cluster.expect("late", spot=7, on_demand=3)
+
+
+async def test_gates_are_released_where_nobody_does(stage: Stage, cluster: Cluster, tmp_path: Path) -> None:
+    """A pod that was gated by a Spotmix which is gone for good is let go by a command."""
+    spec = pod_template({"app": "left"})["spec"] | {"schedulerName": STOCK, "schedulingGates": [{"name": GATE}]}
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods"
+    await stage.spotmix.stop()
+    try:
+        await cluster.api.request(
+            "POST", path, body={"metadata": {"name": "left", "labels": {"app": "left"}}, "spec": spec}
+        )
+        kubeconfig = str(stage.plane.write_kubeconfig("admin", (ADMIN_GROUP,), tmp_path / "admin"))
+        tried = await run(SCRIPT, "release-gates", "--dry-run", KUBECONFIG=kubeconfig)
+        assert (tried.code, tried.out) == (0, f"pod/{cluster.namespace}/left (dry run)\n")
+        assert await cluster.split("left") == {"pending": 1}
+        done = await run(SCRIPT, "release-gates", KUBECONFIG=kubeconfig)
+        assert (done.code, done.out) == (0, f"pod/{cluster.namespace}/left\n")
+        await cluster.ready("left", 1)
+    finally:
+        await stage.spotmix.start()

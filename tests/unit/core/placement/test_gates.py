@@ -1,0 +1,108 @@
+"""Gated pods get their class in order, and their seats are counted from then on."""
+
+import pytest
+from msgspec.structs import replace
+from support.doubles import World, make_pod
+
+from extender.core.model.classes import ClassRules
+from extender.core.model.constraints import NO_CONSTRAINTS
+from extender.core.model.objects import OwnerRef
+from extender.core.model.selectors import Requirement
+from extender.core.placement.gates import AGAIN, OWNER_WAIT, GateController, Release
+
+GATE = "spotmix.io/placement"
+OTHER = "kueue.x-k8s.io/admission"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def gates(world: World) -> GateController:
+    return GateController(world.state, ClassRules())
+
+
+def gate(world: World, owner: OwnerRef, *names: str, gates: tuple[str, ...] = (GATE,), created: float = 0.0) -> None:
+    for number, name in enumerate(names):
+        world.up(make_pod(name, owner, gates=gates, created=(created or world.now) + number))
+
+
+def classes(releases: list[Release]) -> dict[str, str]:
+    return {release.pod.name: release.capacity_class for release in releases}
+
+
+def test_pods_are_decided_in_the_order_of_their_creation(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 4, spot_percentage=50, min_on_demand=1)
+    gate(world, owner, "d", "c", "b", "a")
+    assert classes(gates.due(world.now + 10)) == {"d": "on-demand", "c": "spot", "b": "on-demand", "a": "spot"}
+
+
+def test_what_was_decided_counts_before_and_after_it_is_written(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 3, spot_percentage=50)
+    gate(world, owner, "a")
+    assert classes(gates.due(world.now)) == {"a": "on-demand"}
+    gate(world, owner, "b")
+    assert classes(gates.due(world.now)) == {"b": "spot"}
+    world.up(make_pod("a", owner, written="on-demand"))
+    world.up(make_pod("b", owner, written="spot"))
+    assert world.state.reserved == 0
+    revision = world.state.revisions.get(owner.uid)
+    assert revision is not None
+    assert revision.filled == {"on-demand": 1, "spot": 1}
+    # Another replica, which has decided nothing, goes on from what is on the pods.
+    gate(world, owner, "c")
+    assert classes(GateController(world.state, ClassRules()).due(world.now)) == {"c": "on-demand"}
+
+
+def test_a_bound_pod_is_counted_once(world: World) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    (node,) = world.nodes(spot=1)
+    world.up(make_pod("a", owner, written="spot"))
+    revision = world.state.revisions.get(owner.uid)
+    assert revision is not None
+    assert revision.siblings.nodes == {}
+    world.up(make_pod("a", owner, node, written="spot"))
+    assert revision.filled == {"spot": 1}
+    assert revision.siblings.nodes == {node: 1}
+    world.gone("pods", "a")
+    assert revision.filled == {"spot": 0}
+
+
+def test_the_gates_of_others_come_first(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 2, spot_percentage=50)
+    gate(world, owner, "a", gates=(OTHER, GATE))
+    assert gates.due(world.now) == []
+    gate(world, owner, "a")
+    assert classes(gates.due(world.now)) == {"a": "on-demand"}
+
+
+def test_what_the_watch_does_not_show_is_decided_anew(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 2, spot_percentage=50)
+    gate(world, owner, "a")
+    now = world.now
+    assert len(gates.due(now)) == 1
+    assert gates.due(now + AGAIN / 2) == []
+    assert gates.next_at == now + AGAIN
+    assert classes(gates.due(now + AGAIN)) == {"a": "on-demand"}
+
+
+def test_a_pod_of_nobody_and_one_of_an_unknown_owner(world: World, gates: GateController) -> None:
+    unknown = OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1")
+    gate(world, unknown, "a", created=world.now)
+    assert gates.due(world.now) == []
+    assert gates.next_at == world.now + OWNER_WAIT
+    (release,) = gates.due(world.now + OWNER_WAIT)
+    assert (release.pod.name, release.capacity_class, release.terms, release.annotations) == ("a", "", (), {})
+
+
+def test_the_class_is_required_in_each_term_of_the_pods_own(world: World, gates: GateController) -> None:
+    own = ((Requirement("zone", "In", ("a",)),), (Requirement("zone", "In", ("b",)),))
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    world.up(make_pod("a", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=own)))
+    (release,) = gates.due(world.now)
+    assert release.annotations == {"spotmix.io/class": "spot"}
+    assert [term[0] for term in release.terms] == [term[0] for term in own]
+    assert all(term[1].values[0] == "spot" for term in release.terms)
