@@ -6,6 +6,7 @@ import click
 
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import options_of, settings_from
+from extender.cli.output import note, print_line
 
 if TYPE_CHECKING:
     from extender.core.model.objects import PodId
@@ -37,10 +38,10 @@ def release_gates(config_file: str, *, dry_run: bool, **given: str | None) -> No
     settings = settings_from(config_file, given)
     names, failed = asyncio.run(_release(settings, dry_run=dry_run))
     for name in names:
-        click.echo(f"pod/{name}{' (dry run)' if dry_run else ''}")
-    click.echo(f"{len(names)} pods {'have' if dry_run else 'had'} the gate", err=True)
+        print_line(f"pod/{name}{' (dry run)' if dry_run else ''}")
+    note(f"{len(names)} pods {'have' if dry_run else 'had'} the gate")
     for text in failed:
-        click.echo(f"spotmix: {text}", err=True)
+        note(text)
     if failed:
         raise click.exceptions.Exit(1)
 

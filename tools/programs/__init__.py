@@ -39,6 +39,11 @@ def podstreams() -> Path:
     return _built("podstreams", ".")
 
 
+def karpenter() -> Path:
+    """Karpenter of karpenter/go.mod, which launches nodes that are objects alone."""
+    return _built("karpenter", ".")
+
+
 def kubectl() -> Path:
     """kubectl: the one on the PATH, else that of kubectl."""
     found = shutil.which("kubectl")

@@ -1,7 +1,7 @@
 """Gets every program; prints where each is."""
 
-from programs import helm, kindconfig, kubectl, podstreams, prometheus
+from programs import helm, karpenter, kindconfig, kubectl, podstreams, prometheus
 from programs.chromium import chromium
 
-for path in (helm(), kindconfig(), podstreams(), kubectl(), prometheus(), chromium()):
+for path in (helm(), kindconfig(), podstreams(), karpenter(), kubectl(), prometheus(), chromium()):
     print(path)
