@@ -1,16 +1,20 @@
 // Karpenter with its kwok provider, which launches nodes that are objects alone, and a switch: capacity types that are
-// named in a file cannot be launched, as when a cloud has no capacity of that kind.
+// named in a file cannot be launched, as when a cloud has no capacity of that kind. `karpenter crds` prints the
+// definitions of its kinds.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	kwokapis "sigs.k8s.io/karpenter/kwok/apis"
 	kwok "sigs.k8s.io/karpenter/kwok/cloudprovider"
+	"sigs.k8s.io/karpenter/pkg/apis"
 	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider/overlay"
@@ -54,6 +58,14 @@ func (l limited) Create(ctx context.Context, claim *v1.NodeClaim) (*v1.NodeClaim
 }
 
 func main() {
+	if slices.Contains(os.Args[1:], "crds") {
+		// A line of JSON each; the files of the module are YAML.
+		for _, crd := range append(slices.Clone(apis.CRDs), kwokapis.CRDs...) {
+			text, _ := json.Marshal(crd)
+			fmt.Println(string(text))
+		}
+		return
+	}
 	ctx, op := operator.NewOperator()
 	instanceTypes, err := kwok.ConstructInstanceTypes(ctx)
 	if err != nil {

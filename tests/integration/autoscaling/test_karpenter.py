@@ -1,0 +1,57 @@
+"""Real Karpenter launches nodes for what is written on pods: exact from zero nodes, with the stock scheduler."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from support.cluster import Cluster, policy
+from support.karpenter import Karpenter, running_karpenter
+from support.stage import Stage
+from support.webhook import open_hooked_stage
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="module")]
+
+STOCK = "stock"
+SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
+
+
+@dataclass
+class Ground:
+    """A stage without nodes, a scheduler that has never heard of Spotmix, and Karpenter."""
+
+    stage: Stage
+    karpenter: Karpenter
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    async with open_hooked_stage(tmp_path_factory.mktemp("karpenter"), []) as stage:
+        await stage.plane.start_scheduler(STOCK)
+        async with running_karpenter(stage.plane, stage.api) as karpenter:
+            await karpenter.pool("mixed", "spot", "on-demand")
+            yield Ground(stage, karpenter)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def cluster(ground: Ground) -> AsyncIterator[Cluster]:
+    async with ground.stage.namespace() as namespace:
+        yield namespace
+
+
+async def test_from_zero_nodes_and_through_a_rollout(cluster: Cluster) -> None:
+    await cluster.deployment("web", 10, SEVENTY, cpu="500m", schedulerName=STOCK)
+    await cluster.expect("web", spot=7, on_demand=3)
+    await cluster.ready("web", 10)
+    await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
+    await cluster.expect("web", spot=7, on_demand=3)
+    await cluster.ready("web", 10)
+
+
+async def test_ten_workloads_at_once(cluster: Cluster) -> None:
+    names = [f"web-{number}" for number in range(10)]
+    await asyncio.gather(*(cluster.deployment(name, 20, SEVENTY, cpu="100m", schedulerName=STOCK) for name in names))
+    for name in names:
+        await cluster.expect(name, spot=14, on_demand=6, seconds=120)
+        await cluster.ready(name, 20)
