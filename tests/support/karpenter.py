@@ -46,17 +46,23 @@ class Karpenter:
         self._refused.write_text("\n".join(classes))
 
     async def pool(
-        self, name: str, *classes: str, taints: Sequence[Mapping[str, str]] = (), consolidate: str = "Never"
+        self,
+        name: str,
+        *classes: str,
+        taints: Sequence[Mapping[str, str]] = (),
+        labels: Mapping[str, str] = _UNDECIDED,
+        consolidate: str = "Never",
     ) -> None:
         """A NodePool of nodes of these classes; `consolidate` is how long it waits before it removes nodes."""
         spec = {
             "template": {
+                "metadata": {"labels": dict(labels)},
                 "spec": {
                     "nodeClassRef": {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default"},
                     "expireAfter": "Never",
                     "requirements": [{"key": CAPACITY_TYPE, "operator": "In", "values": list(classes)}],
                     "taints": list(taints),
-                }
+                },
             },
             "disruption": {
                 "consolidationPolicy": "WhenEmptyOrUnderutilized",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from support.cluster import Cluster, policy
+from support.cluster import Cluster, pod_template, policy
 from support.karpenter import Karpenter, running_karpenter
 from support.stage import Stage
 from support.webhook import open_hooked_stage
@@ -55,3 +55,21 @@ async def test_ten_workloads_at_once(cluster: Cluster) -> None:
     for name in names:
         await cluster.expect(name, spot=14, on_demand=6, seconds=120)
         await cluster.ready(name, 20)
+
+
+async def test_a_stateful_set_and_a_job(cluster: Cluster) -> None:
+    half = policy(spot_percentage=50, enforcement="affinity")
+    pod = pod_template({"app": "db"}, cpu="500m", schedulerName=STOCK)
+    spec = {
+        "replicas": 6,
+        "serviceName": "db",
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": pod,
+    }
+    await cluster.create("StatefulSet", "db", spec, half)
+    job = pod_template({"app": "job"}, cpu="500m", schedulerName=STOCK, restartPolicy="Never")
+    await cluster.create("Job", "job", {"parallelism": 10, "completions": 10, "template": job}, half)
+    for name, size in (("db", 6), ("job", 10)):
+        await cluster.expect(name, spot=size // 2, on_demand=size // 2)
+        await cluster.ready(name, size)
