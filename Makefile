@@ -30,7 +30,7 @@ venv: $(READY) ## set up the environment in .venv
 controlplane: $(READY) ## find or build etcd and the Kubernetes binaries; the last line is their folder
 	@$(BIN)/spotmix sandbox assets
 
-tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and stand-ins of Kubernetes' own code, Prometheus, Chromium
+tools: $(READY) ## get what tests use beside Python: helm, kubectl, readers and stand-ins of Kubernetes' own code, Karpenter, Prometheus, Chromium
 	@PYTHONPATH=tools $(BIN)/python -m programs
 
 demo: $(READY) ## a minute of Spotmix on a real control plane; STAY=1 keeps it up
