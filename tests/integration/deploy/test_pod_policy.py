@@ -16,6 +16,8 @@ from support.rights import service_account
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
+from extender.core.model.selectors import Requirement
+from extender.core.placement.gates import Release
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION
 from extender.kube.patches import PodPatches
@@ -36,9 +38,11 @@ class PolicyScene:
     def __init__(self, us: ApiClient, admin: ApiClient) -> None:
         self.us, self.admin = us, admin
 
-    async def patch(self, change: Any, *, where: str = SHOP, sub: str = "", by: ApiClient | None = None) -> None:
+    async def patch(
+        self, change: Any, *, where: str = SHOP, name: str = "web", sub: str = "", by: ApiClient | None = None
+    ) -> None:
         kind = JSON_PATCH if isinstance(change, list) else MERGE_PATCH
-        path = f"/api/v1/namespaces/{where}/pods/web{sub}"
+        path = f"/api/v1/namespaces/{where}/pods/{name}{sub}"
         await (by or self.us).request("PATCH", path, body=json.dumps(change).encode(), content_type=kind)
 
     async def pod(self, where: str = SHOP) -> dict[str, Any]:
@@ -46,9 +50,9 @@ class PolicyScene:
         return found
 
 
-async def make_pod(admin: ApiClient, where: str) -> None:
-    metadata = {"name": "web", "labels": {"app": "web"}, "annotations": {"example.org/a": "b"}}
-    body = {"metadata": metadata, "spec": pod_template({})["spec"]}
+async def make_pod(admin: ApiClient, where: str, name: str = "web", **spec: Any) -> None:
+    metadata = {"name": name, "labels": {"app": "web"}, "annotations": {"example.org/a": "b"}}
+    body = {"metadata": metadata, "spec": {**pod_template({})["spec"], **spec}}
     await admin.request("POST", f"/api/v1/namespaces/{where}/pods", body=body)
 
 
@@ -135,3 +139,33 @@ async def test_only_what_spotmix_writes_passes(scene: PolicyScene) -> None:
     await scene.patch({"metadata": {"annotations": {TERM_ANNOTATION: "now"}}}, where=NAMESPACE)
     # Nobody else is held to it.
     await scene.patch({"metadata": {"labels": {"x": "y"}}}, by=scene.admin)
+
+
+GATE = {"name": "spotmix.io/placement"}
+OTHER = {"name": "example.org/other"}
+NOT_WITH_A_GATE: Mapping[str, Any] = {
+    "an image": [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}],
+    "a toleration": [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": "x", "operator": "Exists"}}],
+    "a node selector": [{"op": "add", "path": "/spec/nodeSelector", "value": {"x": "y"}}],
+    "the gate of others": [{"op": "remove", "path": "/spec/schedulingGates/0"}],
+    "an annotation": [{"op": "add", "path": "/metadata/annotations/x", "value": "y"}],
+}
+
+
+async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: PolicyScene) -> None:
+    await make_pod(scene.admin, SHOP, "gated", schedulingGates=[OTHER, GATE])
+    path = f"/api/v1/namespaces/{SHOP}/pods/gated"
+    try:
+        for what, more in NOT_WITH_A_GATE.items():
+            change = [{"op": "remove", "path": "/spec/schedulingGates/1"}, *more]
+            assert await refused(scene, change, name="gated"), what
+        assert await refused(scene, {"metadata": {"annotations": {"spotmix.io/class": "spot"}}}, name="gated")
+        uid = json.loads(await scene.admin.request("GET", path))["metadata"]["uid"]
+        terms = ((Requirement("karpenter.sh/capacity-type", "In", ("spot",)),),)
+        release = Release(PodId(SHOP, "gated", uid), GATE["name"], {"spotmix.io/class": "spot"}, "spot", terms)
+        assert await PodPatches(scene.us).release(release)
+        seen = json.loads(await scene.admin.request("GET", path))
+        assert seen["spec"]["schedulingGates"] == [OTHER]
+        assert seen["metadata"]["annotations"]["spotmix.io/class"] == "spot"
+    finally:
+        await scene.admin.request("DELETE", path, params={"gracePeriodSeconds": "0"})

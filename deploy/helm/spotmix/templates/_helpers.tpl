@@ -65,7 +65,12 @@ labels:
 
 {{- /* What Spotmix writes on a pod for the scheduler to try it again. */ -}}
 {{- define "spotmix.wakeAnnotation" -}}
-{{- first (dig "policy" "prefixes" (list "spotmix.io") .Values.config) }}/wake
+{{ include "spotmix.prefix" . }}/wake
+{{- end -}}
+
+{{- /* Of the annotations, labels and the scheduling gate that are Spotmix' own. */ -}}
+{{- define "spotmix.prefix" -}}
+{{- first (dig "policy" "prefixes" (list "spotmix.io") .Values.config) -}}
 {{- end -}}
 
 {{- define "spotmix.schedulerTag" -}}
