@@ -23,7 +23,7 @@ from extender.runtime.certificates import Certificates
 from extender.runtime.connections import PortConnections, raise_descriptors
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import Channels, Context, assemble, drift_readings
-from extender.runtime.duties import Duties
+from extender.runtime.duties import Duties, Work
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.grpc import GrpcApi, api_readings
@@ -264,21 +264,17 @@ class Runtime:
         started = time.monotonic()
         await self.feed.wait_synced()
         allocator.settle()
-        drift = self._drift if self.settings.drift.enabled else None
-        reach = ReachReports(self.state, self._writers.recorder)
         writers = self._writers
-        self.leadership.synced(
-            Duties(
-                self._placement,
-                writers.wakes,
-                self._policies,
-                reach,
-                write_seats=writers.write_seats,
-                release=writers.release,
-                drift=drift,
-                nodes=NodeReports(self.state, writers.recorder),
-            )
-        )
+        work: dict[str, Work] = {
+            "policies": self._policies.run,
+            "reach": ReachReports(self.state, writers.recorder).run,
+            "nodes": NodeReports(self.state, writers.recorder).run,
+            "seats": writers.write_seats,
+            "gates": writers.release,
+        }
+        if self.settings.drift.enabled:
+            work["drift"] = self._drift.run
+        self.leadership.synced(Duties(self._placement, writers.wakes, work))
         self.log.info(
             "synced",
             seconds=round(time.monotonic() - started, 3),

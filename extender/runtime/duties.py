@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from extender.core.placement.controller import Action, PlacementController
-from extender.runtime.drift import DriftLoop
 from extender.runtime.drive import Drive
-from extender.runtime.nodes import NodeReports
-from extender.runtime.policies import PolicyReports
-from extender.runtime.reach import ReachReports
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Goes on until cancelled."""
 
 
 class Duties:
@@ -19,34 +18,13 @@ class Duties:
     Args:
         placement: says which pods are to be tried again.
         wakes: has them tried again.
-        policies: tells of policies that are wrong.
-        reach: tells of policies that cannot be had at a workload's size.
-        write_seats: writes deletion costs, until cancelled.
-        release: takes gates off pods, until cancelled.
-        drift: moves pods; None when none is to be moved.
-        nodes: tells of nodes whose class is in doubt.
+        work: what else there is to do, by the name of its task.
     """
 
-    def __init__(
-        self,
-        placement: PlacementController,
-        wakes: Drive[Action],
-        policies: PolicyReports,
-        reach: ReachReports,
-        *,
-        write_seats: Callable[[], Coroutine[Any, Any, None]],
-        release: Callable[[], Coroutine[Any, Any, None]],
-        drift: DriftLoop | None,
-        nodes: NodeReports | None = None,
-    ) -> None:
+    def __init__(self, placement: PlacementController, wakes: Drive[Action], work: Mapping[str, Work]) -> None:
         self._placement = placement
         self._wakes = wakes
-        self._policies = policies
-        self._reach = reach
-        self._write_seats = write_seats
-        self._release = release
-        self._drift = drift
-        self._nodes = nodes
+        self._work = work
 
     async def perform(self) -> None:
         """Perform them until cancelled."""
@@ -54,14 +32,8 @@ class Duties:
         self._wakes.hasten()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._policies.run(), name="policies")
-                group.create_task(self._reach.run(), name="reach")
-                group.create_task(self._write_seats(), name="seats")
-                if self._nodes is not None:
-                    group.create_task(self._nodes.run(), name="nodes")
-                group.create_task(self._release(), name="gates")
-                if self._drift is not None:
-                    group.create_task(self._drift.run(), name="drift")
+                for name, work in self._work.items():
+                    group.create_task(work(), name=name)
                 await asyncio.Event().wait()
         finally:
             self._placement.stop()

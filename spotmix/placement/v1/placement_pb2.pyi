@@ -110,6 +110,9 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_OWNER_UNREADABLE: _ClassVar[Reason]
     REASON_OPTED_OUT: _ClassVar[Reason]
     REASON_NOT_OPTED_IN: _ClassVar[Reason]
+    REASON_WRITTEN: _ClassVar[Reason]
+    REASON_GATED: _ClassVar[Reason]
+    REASON_GATED_BY_OTHERS: _ClassVar[Reason]
     REASON_FAULT: _ClassVar[Reason]
 WORKLOAD_ORDER_UNSPECIFIED: WorkloadOrder
 WORKLOAD_ORDER_WORST_FIRST: WorkloadOrder
@@ -206,6 +209,9 @@ REASON_PROTECTED_NAMESPACE: Reason
 REASON_OWNER_UNREADABLE: Reason
 REASON_OPTED_OUT: Reason
 REASON_NOT_OPTED_IN: Reason
+REASON_WRITTEN: Reason
+REASON_GATED: Reason
+REASON_GATED_BY_OTHERS: Reason
 REASON_FAULT: Reason
 
 class ListWorkloadsRequest(_message.Message):

@@ -24,10 +24,6 @@ def unscheduled(uid: str, owner: Any, **fields: Any) -> Any:
     return make_pod(uid, owner, unscheduled=True, **fields)
 
 
-async def no_seats() -> None:
-    """Writes none."""
-
-
 async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again() -> None:
     world, client, reports = World(), KubeClient(StoredObjects()), list[str]()
     web, plain = world.deployment("web", 9), world.deployment("plain", 9, labels={})
@@ -56,7 +52,7 @@ async def test_pods_that_were_rejected_are_tried_again_and_faults_are_told_again
     decides = False
     policies = PolicyReports(world.state.workloads, recorder, lambda: decides)
     reach = ReachReports(world.state, recorder)
-    duties = Duties(placement, wakes, policies, reach, write_seats=no_seats, release=no_seats, drift=None)
+    duties = Duties(placement, wakes, {"policies": policies.run, "reach": reach.run})
     task = asyncio.create_task(duties.perform())
     queue.start()
     recorder.start()
