@@ -4,7 +4,9 @@ The parts stay raw until a combination of them is met for the first time: the po
 them, or in their claims alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -131,6 +133,30 @@ class WatchedSpec(Struct, frozen=True, rename="camel", gc=False):
     scheduling_group: Raw = ABSENT
 
 
+class _Stays:
+    """Fields of a Struct that keep a pod where it is when they say anything.
+
+    Args:
+        names: of the fields, in the API.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        ours = ("".join(f"_{each.lower()}" if each.isupper() else each for each in name) for name in names)
+        self._values: Callable[[Struct], Any] = attrgetter(*ours)
+        self._absent = (ABSENT,) * len(names)
+
+    def silent(self, thing: Struct) -> bool:
+        """Whether none of them is there."""
+        return bool(self._values(thing) == self._absent)
+
+    def said(self, thing: Struct) -> list[str]:
+        """The names of those that say anything."""
+        values = zip(self._names, self._values(thing), strict=True)
+        return [name for name, value in values if bytes(value) not in _SAY_NOTHING]
+
+
+_SPEC_STAYS, _VOLUME_STAYS = _Stays(stays(POD_SPEC)), _Stays(stays(VOLUME_SOURCES))
 _Parts = tuple[bytes, bytes, bytes, bytes, bytes, tuple[HostPort, ...], tuple[str, ...], tuple[str, ...]]
 _selectors = msgspec.json.Decoder(dict[str, str] | None)
 _affinities = msgspec.json.Decoder(_Affinity | None)
@@ -156,13 +182,9 @@ def to_constraints(
     """
     selector, affinity, spread = spec.node_selector, spec.affinity, spec.topology_spread_constraints
     tolerations = bytes(spec.tolerations)
-    ports: tuple[HostPort, ...] = ()
-    claims: tuple[str, ...] = ()
-    unmodelled: tuple[str, ...] = ()
-    if claimed or not _is_common(spec):
-        ports = _host_ports(spec)
-        claims = _claims(spec.volumes, pod) if spec.volumes else ()
-        unmodelled = _unmodelled(spec, claimed=claimed)
+    ports = _host_ports(spec)
+    claims = _claims(spec.volumes, pod) if spec.volumes else ()
+    unmodelled = _unmodelled(spec, claimed=claimed) if claimed or not _is_common(spec) else ()
     if selector is affinity is spread is ABSENT and not ports and not claims and not unmodelled:
         # Most pods demand nothing else.
         key: bytes | _Parts = tolerations
@@ -175,23 +197,17 @@ def to_constraints(
 
 
 def _is_common(spec: WatchedSpec) -> bool:
-    """Whether a pod has no port, claim, or other part that has to be looked at more closely: most have none."""
-    if spec.init_containers is not None or spec.host_users is not None:
-        return False
-    if not spec.resource_claims is spec.scheduling_group is spec.workload_ref is ABSENT:
+    """Whether a pod says nothing by a field that is not counted: few say anything, and each event about a pod asks."""
+    if spec.host_users is not None or not _SPEC_STAYS.silent(spec):
         return False
     for container in spec.containers or ():
-        if container.ports is not None or container.restart_policy_rules is not ABSENT:
+        if container.restart_policy_rules is not ABSENT:
             return False
-    for volume in spec.volumes or ():
-        if (
-            volume.persistent_volume_claim is not None
-            or not volume.ephemeral is volume.rbd is volume.iscsi is volume.cinder is volume.azure_disk is ABSENT
-            or not volume.gce_persistent_disk is volume.aws_elastic_block_store is volume.vsphere_volume is ABSENT
-            or volume.portworx_volume is not ABSENT
-        ):
+    for container in spec.init_containers or ():
+        if container.restart_policy_rules is not ABSENT:
             return False
-    return True
+    # A list is faster than a generator for the few volumes of a pod.
+    return spec.volumes is None or all([_VOLUME_STAYS.silent(volume) for volume in spec.volumes])  # noqa: C419
 
 
 def _make(parts: _Parts, labels: Mapping[str, str]) -> Constraints:
@@ -239,9 +255,9 @@ def _taken(port: ContainerPort) -> tuple[HostPort, ...]:
 
 def _unmodelled(spec: WatchedSpec, *, claimed: bool) -> tuple[str, ...]:
     """The fields that may limit where the replacement of a pod runs, in ways that are not counted: see `modelled`."""
-    found = [f"spec.{name}" for name in stays(POD_SPEC) if _says(spec, name)]
+    found = [f"spec.{name}" for name in _SPEC_STAYS.said(spec)]
     for volume in spec.volumes or ():
-        found += [f"spec.volumes[].{name}" for name in stays(VOLUME_SOURCES) if _says(volume, name)]
+        found += [f"spec.volumes[].{name}" for name in _VOLUME_STAYS.said(volume)]
     if spec.host_users is False and spec.host_network:
         found.append("spec.hostUsers")
     for container in (*(spec.containers or ()), *(spec.init_containers or ())):
@@ -250,12 +266,6 @@ def _unmodelled(spec: WatchedSpec, *, claimed: bool) -> tuple[str, ...]:
     if claimed:
         found.append("status.extendedResourceClaimStatus")
     return tuple(dict.fromkeys(found))
-
-
-def _says(thing: Struct, name: str) -> bool:
-    """Whether a field, by its name in the API, says anything."""
-    ours = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
-    return bytes(getattr(thing, ours)) not in _SAY_NOTHING
 
 
 def _claims(volumes: Sequence[_Volume], pod: str) -> tuple[str, ...]:
