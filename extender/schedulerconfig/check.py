@@ -17,7 +17,7 @@ from extender.schedulerconfig.read import (
 )
 from extender.schedulerconfig.scheduler import Finding, connection, leader_election, own_pods, sample
 from extender.schedulerconfig.weights import in_tree_scores
-from extender.schedulerconfig.yamltree import Node
+from extender.schedulerconfig.yamltree import YamlNode
 
 MAX_SCORE = 10
 """The highest score of a node; the scheduler multiplies it by weight and by 10."""
@@ -50,7 +50,7 @@ def check(text: str, stanza: Stanza, own_scheduler_name: str = DEFAULT_SCHEDULER
     return sorted(findings, key=lambda finding: finding.line)
 
 
-def _check(root: Node, stanza: Stanza, own_scheduler_name: str) -> Iterator[Finding]:
+def _check(root: YamlNode, stanza: Stanza, own_scheduler_name: str) -> Iterator[Finding]:
     found = entries(root)
     own = own_entry(root, stanza)
     if own is None:
@@ -86,17 +86,17 @@ def _check(root: Node, stanza: Stanza, own_scheduler_name: str) -> Iterator[Find
     yield from own_pods(root, _flag(entry, "ignorable"), own_scheduler_name)
 
 
-def _line(entry: Node, field: str) -> int:
+def _line(entry: YamlNode, field: str) -> int:
     node = entry.find(field)
     return (node or entry).line
 
 
-def _flag(entry: Node, field: str) -> bool:
+def _flag(entry: YamlNode, field: str) -> bool:
     node = entry.find(field)
     return node is not None and node.scalar is True
 
 
-def _binders(found: list[Node], own: Node | None) -> Iterator[Finding]:
+def _binders(found: list[YamlNode], own: YamlNode | None) -> Iterator[Finding]:
     binders = [(index, entry) for index, entry in enumerate(found) if text_of(entry, "bindVerb")]
     for index, entry in binders[1:]:
         text = f"is one more binder beside extenders[{binders[0][0]}]; kube-scheduler refuses to start with two"
@@ -110,7 +110,7 @@ def _binders(found: list[Node], own: Node | None) -> Iterator[Finding]:
             yield Finding("warning", _line(entry, "bindVerb"), f"extenders[{index}].bindVerb", text)
 
 
-def _unknown_fields(index: int, entry: Node) -> Iterator[Finding]:
+def _unknown_fields(index: int, entry: YamlNode) -> Iterator[Finding]:
     unknown = [key for key, _ in entry.pairs if key.target.value not in FIELDS and key.target.value != "<<"]
     for key in unknown[:MAX_UNKNOWN]:
         name = key.target.value[:60]
@@ -121,7 +121,7 @@ def _unknown_fields(index: int, entry: Node) -> Iterator[Finding]:
         yield Finding("error" if near else "warning", key.line, f"extenders[{index}].{name}", text)
 
 
-def _verbs(entry: Node, path: str) -> Iterator[Finding]:
+def _verbs(entry: YamlNode, path: str) -> Iterator[Finding]:
     if not text_of(entry, "filterVerb"):
         text = (
             "is missing, so Spotmix decides nothing: the class of a pod is chosen in filter; write filterVerb: filter"
@@ -145,7 +145,7 @@ def _verbs(entry: Node, path: str) -> Iterator[Finding]:
         yield Finding("error", _line(entry, "nodeCacheCapable"), f"{path}.nodeCacheCapable", text)
 
 
-def _weight(root: Node, entry: Node, path: str) -> Iterator[Finding]:
+def _weight(root: YamlNode, entry: YamlNode, path: str) -> Iterator[Finding]:
     if not text_of(entry, "prioritizeVerb"):
         return
     node = entry.find("weight")
@@ -169,7 +169,7 @@ def _weight(root: Node, entry: Node, path: str) -> Iterator[Finding]:
         yield Finding("info", line, field, text)
 
 
-def _transport(entry: Node, path: str) -> Iterator[Finding]:
+def _transport(entry: YamlNode, path: str) -> Iterator[Finding]:
     scheme = text_of(entry, "urlPrefix").partition("://")[0].lower()
     enabled, tls = _flag(entry, "enableHTTPS"), entry.find("tlsConfig")
     line, field = _line(entry, "enableHTTPS"), f"{path}.enableHTTPS"
@@ -195,11 +195,11 @@ def _transport(entry: Node, path: str) -> Iterator[Finding]:
         yield Finding("warning", tls.line, f"{path}.tlsConfig", text)
 
 
-def _pair_half(tls: Node, which: str) -> str:
+def _pair_half(tls: YamlNode, which: str) -> str:
     return text_of(tls, f"{which}Data") or text_of(tls, f"{which}File")
 
 
-def _availability(entry: Node, path: str) -> Iterator[Finding]:
+def _availability(entry: YamlNode, path: str) -> Iterator[Finding]:
     seconds = go_seconds(text_of(entry, "httpTimeout") or "0")
     line, field = _line(entry, "httpTimeout"), f"{path}.httpTimeout"
     if not seconds:

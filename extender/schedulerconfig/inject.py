@@ -8,7 +8,7 @@ from msgspec import Struct
 from extender.core.model.errors import WireError
 from extender.schedulerconfig.read import Stanza, entries, go_seconds, is_configuration, own_entry, read
 from extender.schedulerconfig.yamledit import Edits
-from extender.schedulerconfig.yamltree import Node, fault
+from extender.schedulerconfig.yamltree import YamlNode, fault
 
 
 class Injection(Struct, frozen=True):
@@ -53,7 +53,7 @@ def injected(text: str, stanza: Stanza) -> Injection:
     return Injection(bom + result, len(known), tuple(changes))
 
 
-def _put(edits: Edits, root: Node, stanza: Stanza) -> Iterator[str]:
+def _put(edits: Edits, root: YamlNode, stanza: Stanza) -> Iterator[str]:
     """Note the edits that put the stanza in, and say each."""
     own = own_entry(root, stanza)
     if own is None:
@@ -70,7 +70,7 @@ def _put(edits: Edits, root: Node, stanza: Stanza) -> Iterator[str]:
         yield f"line {entry.line}: our extender, extenders[{index}], is updated: {', '.join(said)}"
 
 
-def _update(edits: Edits, entry: Node, stanza: Stanza) -> Iterator[str]:
+def _update(edits: Edits, entry: YamlNode, stanza: Stanza) -> Iterator[str]:
     wanted = stanza.entry()
     tls = wanted.pop("tlsConfig", None)
     missing = {}
@@ -98,7 +98,7 @@ def _update(edits: Edits, entry: Node, stanza: Stanza) -> Iterator[str]:
         edits.add(entry, missing)
 
 
-def _says(node: Node | None, field: str, value: Any) -> bool:
+def _says(node: YamlNode | None, field: str, value: Any) -> bool:
     """Whether a field's value amounts to what is wanted, as kube-scheduler reads it."""
     if node is None or node.scalar is None:
         return value is False
@@ -111,7 +111,7 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _verify(before: list[Node], result: str, stanza: Stanza) -> None:
+def _verify(before: list[YamlNode], result: str, stanza: Stanza) -> None:
     """Read the edited text again: our entries are right, and nothing else has changed."""
     try:
         after, _ = read(result)
@@ -124,7 +124,7 @@ def _verify(before: list[Node], result: str, stanza: Stanza) -> None:
         raise _unsafe(before)
 
 
-def _kept(old: Node, new: Node, stanza: Stanza) -> bool:
+def _kept(old: YamlNode, new: YamlNode, stanza: Stanza) -> bool:
     if not is_configuration(old):
         return old.digest == new.digest
     own, earlier = own_entry(new, stanza) if is_configuration(new) else None, own_entry(old, stanza)
@@ -133,7 +133,7 @@ def _kept(old: Node, new: Node, stanza: Stanza) -> bool:
     return _others(new, own[1]) == _others(old, earlier[1] if earlier else None)
 
 
-def _others(root: Node, own: Node | None) -> list[object]:
+def _others(root: YamlNode, own: YamlNode | None) -> list[object]:
     """What is not to change."""
     managed = {*Stanza(url_prefix="").entry(), "enableHTTPS", "tlsConfig"}
     rest: list[object] = [(k.target.value, v.digest) for k, v in root.pairs if k.target.value != "extenders"]
@@ -142,7 +142,7 @@ def _others(root: Node, own: Node | None) -> list[object]:
     return rest
 
 
-def _unsafe(roots: list[Node]) -> WireError:
+def _unsafe(roots: list[YamlNode]) -> WireError:
     root = next(root for root in roots if is_configuration(root))
     what = "is written in a way that cannot be edited safely; write it as a plain list without anchors and merges"
     return fault(root.find("extenders") or root, "extenders", what)

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from extender.schedulerconfig.yamltree import Node, documents, expect_json, fault
+from extender.schedulerconfig.yamltree import YamlNode, documents, expect_json, fault
 
 GROUP = "kubescheduler.config.k8s.io"
 API_VERSION = f"{GROUP}/v1"
@@ -105,7 +105,7 @@ def mentions(text: str) -> bool:
     return _MENTIONED.search(text) is not None
 
 
-def read(text: str) -> tuple[list[Node], list[Node]]:
+def read(text: str) -> tuple[list[YamlNode], list[YamlNode]]:
     """The documents of a text without byte order mark, and those of them that are a configuration.
 
     A text that names no KubeSchedulerConfiguration is not parsed, whatever it is, and has none of either.
@@ -122,7 +122,7 @@ def read(text: str) -> tuple[list[Node], list[Node]]:
     return roots, known
 
 
-def is_configuration(root: Node) -> bool:
+def is_configuration(root: YamlNode) -> bool:
     """Whether a document is a KubeSchedulerConfiguration of v1, with extenders of the right types.
 
     Raises:
@@ -145,7 +145,7 @@ def is_configuration(root: Node) -> bool:
     return True
 
 
-def entries(root: Node) -> list[Node]:
+def entries(root: YamlNode) -> list[YamlNode]:
     """The entries of `extenders`.
 
     Raises:
@@ -167,7 +167,7 @@ def entries(root: Node) -> list[Node]:
     return [item.target for item in extenders.items]
 
 
-def _expect_types(entry: Node, path: str) -> None:
+def _expect_types(entry: YamlNode, path: str) -> None:
     for field, wanted in FIELDS.items():
         node = entry.find(field)
         if node is None or (node.kind == "scalar" and node.scalar is None):
@@ -195,7 +195,7 @@ def go_seconds(text: str) -> float | None:
     return -seconds if text.startswith("-") else seconds
 
 
-def ours(entry: Node, stanza: Stanza) -> bool:
+def ours(entry: YamlNode, stanza: Stanza) -> bool:
     """Whether an entry of `extenders` is ours, though it may say something else than the stanza.
 
     It is when its path and the stanza's are the same, and
@@ -215,7 +215,7 @@ def ours(entry: Node, stanza: Stanza) -> bool:
     return (host in _LOOPBACK or "spotmix" in host) and alike(entry, stanza)
 
 
-def alike(entry: Node, stanza: Stanza) -> bool:
+def alike(entry: YamlNode, stanza: Stanza) -> bool:
     """Whether an entry has our path and verbs and none that we lack: ours at another address, or much like it."""
     mine, theirs = _address(stanza.url_prefix), _address(text_of(entry, "urlPrefix"))
     return (
@@ -229,7 +229,7 @@ def alike(entry: Node, stanza: Stanza) -> bool:
     )
 
 
-def text_of(entry: Node, field: str) -> str:
+def text_of(entry: YamlNode, field: str) -> str:
     """The text of a mapping's field; empty when it is missing or no text."""
     node = entry.find(field)
     value = node.scalar if node is not None else None
@@ -254,12 +254,12 @@ def _place(url: SplitResult) -> tuple[str, int]:
     return "loopback" if host in _LOOPBACK else host, url.port or (443 if url.scheme == "https" else 80)
 
 
-def own_entry(root: Node, stanza: Stanza) -> tuple[int, Node] | None:
+def own_entry(root: YamlNode, stanza: Stanza) -> tuple[int, YamlNode] | None:
     """Index and node of our entry; the one at our very address wins over one that has to be told by its looks."""
     found = [(index, entry) for index, entry in enumerate(entries(root)) if ours(entry, stanza)]
     mine = _address(stanza.url_prefix)
 
-    def elsewhere(entry: Node) -> bool:
+    def elsewhere(entry: YamlNode) -> bool:
         theirs = _address(text_of(entry, "urlPrefix"))
         return mine is None or theirs is None or _place(mine) != _place(theirs)
 

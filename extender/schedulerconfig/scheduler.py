@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from extender.schedulerconfig.read import DEFAULT_SCHEDULER, text_of
-from extender.schedulerconfig.yamltree import Node
+from extender.schedulerconfig.yamltree import YamlNode
 
 Severity = Literal["error", "warning", "info"]
 
@@ -27,7 +27,7 @@ class Finding(Struct, frozen=True):
     text: str
 
 
-def sample(root: Node) -> Iterator[Finding]:
+def sample(root: YamlNode) -> Iterator[Finding]:
     """How many of the nodes Spotmix gets to see."""
     profiles = root.find("profiles")
     places = [("percentageOfNodesToScore", root)]
@@ -58,7 +58,7 @@ def sample(root: Node) -> Iterator[Finding]:
         yield Finding("info", node.line if node else root.line, path, text)
 
 
-def own_pods(root: Node, ignorable: bool, own_scheduler_name: str) -> Iterator[Finding]:
+def own_pods(root: YamlNode, ignorable: bool, own_scheduler_name: str) -> Iterator[Finding]:
     """Whose pods Spotmix is asked about, and whether its own are among them."""
     names = profile_names(root)
     line = (root.find("profiles") or root).line
@@ -80,14 +80,14 @@ def own_pods(root: Node, ignorable: bool, own_scheduler_name: str) -> Iterator[F
     yield Finding("warning", line, "profiles", text)
 
 
-def profile_names(root: Node) -> list[str]:
+def profile_names(root: YamlNode) -> list[str]:
     """The schedulerNames a configuration serves."""
     profiles = root.find("profiles")
     names = [text_of(item.target, "schedulerName") for item in (profiles.items if profiles else ())]
     return [name or DEFAULT_SCHEDULER for name in names] or [DEFAULT_SCHEDULER]
 
 
-def leader_election(root: Node) -> Iterator[Finding]:
+def leader_election(root: YamlNode) -> Iterator[Finding]:
     """Whether the scheduler stands in the way of the cluster's own."""
     election = root.find("leaderElection")
     off = election is not None and (node := election.find("leaderElect")) is not None and node.scalar is False
@@ -98,7 +98,7 @@ def leader_election(root: Node) -> Iterator[Finding]:
     yield Finding("error", (election or root).line, "leaderElection.resourceName", text)
 
 
-def connection(root: Node) -> Iterator[Finding]:
+def connection(root: YamlNode) -> Iterator[Finding]:
     """Whether a scheduler of the control plane reaches its API server."""
     client = root.find("clientConnection")
     if DEFAULT_SCHEDULER not in profile_names(root) or (client and text_of(client, "kubeconfig")):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from extender.schedulerconfig.read import text_of
-from extender.schedulerconfig.yamltree import Node
+from extender.schedulerconfig.yamltree import YamlNode
 
 # Kubernetes 1.36, pkg/scheduler/apis/config/v1/default_plugins.go; those that score.
 _DEFAULT_WEIGHTS: Mapping[str, int] = {
@@ -20,7 +20,7 @@ _CLAIMS = "DynamicResources"
 _PLUGIN_SCORE = 100
 
 
-def in_tree_scores(root: Node) -> tuple[int, int]:
+def in_tree_scores(root: YamlNode) -> tuple[int, int]:
     """The most points all plugins together give a node, over all profiles: without and with resource claims."""
     profiles = root.find("profiles")
     weights = [_weights(item.target) for item in (profiles.items if profiles else ())] or [dict(_DEFAULT_WEIGHTS)]
@@ -29,7 +29,7 @@ def in_tree_scores(root: Node) -> tuple[int, int]:
     return without * _PLUGIN_SCORE, with_claims * _PLUGIN_SCORE
 
 
-def _weights(profile: Node) -> dict[str, int]:
+def _weights(profile: YamlNode) -> dict[str, int]:
     """Weight by plugin that may score; one that is enabled for all points and unknown is not taken to."""
     weights = dict(_DEFAULT_WEIGHTS)
     plugins = profile.find("plugins")
@@ -47,7 +47,7 @@ def _weights(profile: Node) -> dict[str, int]:
     return weights
 
 
-def _named(plugin_set: Node, which: str) -> list[tuple[str, int]]:
+def _named(plugin_set: YamlNode, which: str) -> list[tuple[str, int]]:
     listed = plugin_set.find(which)
     found = []
     for item in listed.items if listed is not None else ():

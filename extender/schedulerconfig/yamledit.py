@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from extender.schedulerconfig.yamltree import Node, typed
+from extender.schedulerconfig.yamltree import YamlNode, typed
 
 # Everything that is written otherwise is put in quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9/](?:[\w./@%+=~-]|:(?=[\w/.]))*$", re.ASCII)
@@ -39,7 +39,7 @@ class Edits:
             at = max(at, end)
         return "".join([*parts, self._text[at:]])
 
-    def set(self, mapping: Node, key: str, value: str | float) -> None:
+    def set(self, mapping: YamlNode, key: str, value: str | float) -> None:
         """Replace the value of a key that is there by a scalar."""
         pair = mapping.pair(key)
         if pair is None:
@@ -52,7 +52,7 @@ class Edits:
             new += self._newline
         self._edits.append((node.start, node.end, new))
 
-    def add(self, mapping: Node, pairs: Mapping[str, Any]) -> None:
+    def add(self, mapping: YamlNode, pairs: Mapping[str, Any]) -> None:
         """Add keys that are not there to the end of a mapping that has some; values are scalars or mappings of them."""
         if mapping.flow:
             self._add_flow(mapping, pairs)
@@ -60,7 +60,7 @@ class Edits:
             margin = " " * (mapping.pairs[0][0].column - 1)
             self._insert_lines(mapping.end, block_lines(pairs, margin))
 
-    def remove(self, mapping: Node, key: str) -> None:
+    def remove(self, mapping: YamlNode, key: str) -> None:
         """Remove a key of a mapping that has others; comments on lines of their own stay."""
         pair = mapping.pair(key)
         if pair is None:
@@ -79,7 +79,7 @@ class Edits:
             return
         self._edits.append((start, end, ""))
 
-    def make(self, mapping: Node, key: str, wanted: Mapping[str, Any]) -> bool:
+    def make(self, mapping: YamlNode, key: str, wanted: Mapping[str, Any]) -> bool:
         """Let the mapping of scalars under a key hold these pairs and no others; whether that takes edits."""
         pair = mapping.pair(key)
         if pair is None:
@@ -102,7 +102,7 @@ class Edits:
             self.add(value, missing)
         return True
 
-    def append_to(self, root: Node, key: str, entry: Mapping[str, Any]) -> None:
+    def append_to(self, root: YamlNode, key: str, entry: Mapping[str, Any]) -> None:
         """Append a mapping to the list under a key of a mapping; the key may be missing, null or an empty list."""
         pair = root.pair(key)
         if pair is not None and pair[1].target.items:
@@ -125,7 +125,7 @@ class Edits:
                 self._edits.append((start, pair[1].end, ""))
                 self._insert_lines(pair[1].end, lines)
 
-    def _append(self, sequence: Node, entry: Mapping[str, Any]) -> None:
+    def _append(self, sequence: YamlNode, entry: Mapping[str, Any]) -> None:
         if sequence.kind == "alias":
             # Left as it is: the caller finds that nothing has been added.
             return
@@ -147,7 +147,7 @@ class Edits:
         offset = first.column - 1 - len(margin) if first.line == sequence.line else 2
         self._insert_lines(sequence.end, item_lines(entry, margin, max(2, offset)))
 
-    def _replace(self, mapping: Node, key: str, wanted: Mapping[str, Any]) -> None:
+    def _replace(self, mapping: YamlNode, key: str, wanted: Mapping[str, Any]) -> None:
         """Replace the whole value of a key by a mapping."""
         pair = mapping.pair(key)
         if pair is None:
@@ -163,14 +163,14 @@ class Edits:
         text = self._newline + kept + self._newline.join(block_lines(wanted, margin))
         self._edits.append((start, end - (self._text[end - 1] == "\r"), text))
 
-    def _add_flow(self, mapping: Node, pairs: Mapping[str, Any]) -> None:
+    def _add_flow(self, mapping: YamlNode, pairs: Mapping[str, Any]) -> None:
         pretty = self._pretty(mapping)
         lead, unit = self._lead(mapping.pairs[0][0].start), self._unit(mapping)
         gap = self._newline + lead if pretty else " "
         texts = [f"{json.dumps(key)}: {_json(value, lead, unit, pretty=pretty)}" for key, value in pairs.items()]
         self._after_last(mapping, self._broken(("," + gap).join(texts)))
 
-    def _after_last(self, mapping: Node, text: str) -> None:
+    def _after_last(self, mapping: YamlNode, text: str) -> None:
         last = mapping.pairs[-1]
         gap = self._newline + self._lead(last[0].start) if self._pretty(mapping) else " "
         end = max(last[0].end, last[1].end)
@@ -184,7 +184,7 @@ class Edits:
             text = self._newline + text.removesuffix(self._newline)
         self._edits.append((at, at, text))
 
-    def _comments(self, value: Node, start: int, end: int) -> str:
+    def _comments(self, value: YamlNode, start: int, end: int) -> str:
         """The comments on lines of their own between two positions; in a block scalar, what looks like one is none."""
         if not (value.pairs or value.items):
             return ""
@@ -208,12 +208,12 @@ class Edits:
         line = self._text[self._line_start(index) : index]
         return line[: len(line) - len(line.lstrip())]
 
-    def _pretty(self, collection: Node) -> bool:
+    def _pretty(self, collection: YamlNode) -> bool:
         """Whether a flow collection has its members on lines of their own."""
         members = collection.items or [pair[0] for pair in collection.pairs]
         return bool(members) and members[0].line > collection.line
 
-    def _unit(self, mapping: Node) -> str:
+    def _unit(self, mapping: YamlNode) -> str:
         """What a flow mapping's members are indented by, beyond the line it begins on."""
         if not mapping.pairs or not self._pretty(mapping):
             return "  "
@@ -221,7 +221,7 @@ class Edits:
         return inner.removeprefix(outer) or "  "
 
 
-def _list_indent(root: Node) -> int:
+def _list_indent(root: YamlNode) -> int:
     """How far the lists below a block mapping's keys are indented, by the first that there is; else by two."""
     for key, value in root.pairs:
         if value.kind == "sequence" and not value.flow:

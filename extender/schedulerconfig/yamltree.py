@@ -35,7 +35,7 @@ Value = str | int | float | bool | None
 Kind = Literal["mapping", "sequence", "scalar", "alias"]
 
 
-class Node(Struct, kw_only=True):
+class YamlNode(Struct, kw_only=True):
     """A value in the text.
 
     Attributes:
@@ -63,30 +63,30 @@ class Node(Struct, kw_only=True):
     flow: bool = False
     bare: bool = False
     value: str = ""
-    pairs: list[tuple["Node", "Node"]] = msgspec.field(default_factory=list)
+    pairs: list[tuple["YamlNode", "YamlNode"]] = msgspec.field(default_factory=list)
     places: dict[str, int] = msgspec.field(default_factory=dict)
-    items: list["Node"] = msgspec.field(default_factory=list)
-    of: "Node | None" = None
+    items: list["YamlNode"] = msgspec.field(default_factory=list)
+    of: "YamlNode | None" = None
     digest: bytes = b""
     height: int = 0
-    _found: dict[str, "Node | None"] = msgspec.field(default_factory=dict)
+    _found: dict[str, "YamlNode | None"] = msgspec.field(default_factory=dict)
 
     @property
-    def target(self) -> "Node":
+    def target(self) -> "YamlNode":
         """The value itself, or what the alias stands for."""
         return self.of or self
 
-    def get(self, key: str) -> "Node | None":
+    def get(self, key: str) -> "YamlNode | None":
         """The value under a key of a mapping as it is written, without merges; None when there is none."""
         pair = self.pair(key)
         return pair[1] if pair else None
 
-    def pair(self, key: str) -> "tuple[Node, Node] | None":
+    def pair(self, key: str) -> "tuple[YamlNode, YamlNode] | None":
         """Key and value under a key of a mapping as it is written."""
         at = self.places.get(key)
         return self.pairs[at] if at is not None else None
 
-    def find(self, key: str) -> "Node | None":
+    def find(self, key: str) -> "YamlNode | None":
         """The value under a key of a mapping, merges included; None when there is none."""
         if self.of is not None:
             return self.of.find(key)
@@ -95,7 +95,7 @@ class Node(Struct, kw_only=True):
             self._found[key] = self._look_up(key)
         return self._found[key]
 
-    def _look_up(self, key: str) -> "Node | None":
+    def _look_up(self, key: str) -> "YamlNode | None":
         if (value := self.get(key)) is not None:
             return value.target
         merged = self.get("<<")
@@ -135,12 +135,12 @@ def typed(text: str) -> Value:
     return float(text) if _FLOAT.match(text) else text
 
 
-def fault(at: Node, path: str, text: str) -> WireError:
+def fault(at: YamlNode, path: str, text: str) -> WireError:
     """An error about a value: where it stands, its path, what is wrong and what to do."""
     return WireError(f"line {at.line}, column {at.column}: {path} {text}")
 
 
-def documents(text: str) -> list[Node]:
+def documents(text: str) -> list[YamlNode]:
     """The root of each document of a text that begins without a byte order mark.
 
     Raises:
@@ -198,10 +198,10 @@ class _Builder:
     """Makes the trees from the scanner's events, without recursion."""
 
     def __init__(self) -> None:
-        self.roots: list[Node] = []
-        self._open: list[Node] = []
-        self._keys: list[Node | None] = []
-        self._anchors: dict[str, Node] = {}
+        self.roots: list[YamlNode] = []
+        self._open: list[YamlNode] = []
+        self._keys: list[YamlNode | None] = []
+        self._anchors: dict[str, YamlNode] = {}
 
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -229,16 +229,16 @@ class _Builder:
                 node.end = _index(event.end_mark)
             self._add(node)
 
-    def _node(self, kind: Kind, event: yaml.NodeEvent) -> Node:
+    def _node(self, kind: Kind, event: yaml.NodeEvent) -> YamlNode:
         mark = event.start_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        return Node(kind=kind, start=_index(mark), end=_index(mark), line=line, column=column)
+        return YamlNode(kind=kind, start=_index(mark), end=_index(mark), line=line, column=column)
 
-    def _anchor(self, event: yaml.NodeEvent, node: Node) -> None:
+    def _anchor(self, event: yaml.NodeEvent, node: YamlNode) -> None:
         if event.anchor is not None:
             self._anchors[event.anchor] = node
 
-    def _alias(self, event: yaml.AliasEvent) -> Node:
+    def _alias(self, event: yaml.AliasEvent) -> YamlNode:
         node = self._node("alias", event)
         node.end, node.value = _index(event.end_mark), event.anchor or ""
         node.of = self._anchors.get(node.value)
@@ -248,7 +248,7 @@ class _Builder:
             raise fault(node, f"the alias *{node.value}", "stands inside its own anchor; write the value out")
         return node
 
-    def _add(self, node: Node) -> None:
+    def _add(self, node: YamlNode) -> None:
         _close(node)
         if not self._open:
             self.roots.append(node)
@@ -276,11 +276,11 @@ def _index(mark: Any) -> int:
     return index
 
 
-def _too_deep(node: Node) -> WireError:
+def _too_deep(node: YamlNode) -> WireError:
     return fault(node, "the value", f"is nested more than {MAX_DEPTH} levels deep; no scheduler configuration is")
 
 
-def _children(node: Node) -> Iterator[Node]:
+def _children(node: YamlNode) -> Iterator[YamlNode]:
     if node.of is not None:
         yield node.of
     yield from node.items
@@ -288,7 +288,7 @@ def _children(node: Node) -> Iterator[Node]:
         yield from pair
 
 
-def _close(node: Node) -> None:
+def _close(node: YamlNode) -> None:
     """Complete a node whose children are complete."""
     if node.of is not None:
         node.digest, node.height = node.of.digest, node.of.height

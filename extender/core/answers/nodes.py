@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.capacity.fit import selected, tolerated
-from extender.core.capacity.room import Room, Step
+from extender.core.capacity.room import Hurdle, Room
 from extender.core.model.objects import Node
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
@@ -33,11 +33,11 @@ WANTED, STAND_IN, UNUSED = "wanted", "stand-in", ""
 """What a class is to the pod: that of its seat, one that may stand in for it, or neither."""
 
 _STEPS = {
-    Step.ROOM: Reason.FULL,
-    Step.VOLUME: Reason.NO_VOLUME,
-    Step.HOST_PORT: Reason.PORT_TAKEN,
-    Step.AFFINITY: Reason.NOT_BESIDE,
-    Step.SPREAD: Reason.SKEWED,
+    Hurdle.ROOM: Reason.FULL,
+    Hurdle.VOLUME: Reason.NO_VOLUME,
+    Hurdle.HOST_PORT: Reason.PORT_TAKEN,
+    Hurdle.AFFINITY: Reason.NOT_BESIDE,
+    Hurdle.SPREAD: Reason.SKEWED,
 }
 
 Cause = tuple[Reason, str]
@@ -147,17 +147,17 @@ class _Judge:
         )
         return replace(record, constraints=replace(record.constraints, claims=bound))
 
-    def _obstacle(self, node: NodeRecord, facts: Node, step: Callable[[NodeRecord], Step]) -> Cause | None:
+    def _obstacle(self, node: NodeRecord, facts: Node, step: Callable[[NodeRecord], Hurdle]) -> Cause | None:
         """What keeps the pod off a node, whatever its class; None when nothing does."""
         if facts.going_away:
             return Reason.GOING_AWAY, facts.going_away
         if node is self.record.node:
             return None
         reached = step(node)
-        if reached is Step.END:
+        if reached is Hurdle.END:
             return None
         constraints = self.record.constraints
-        if reached is not Step.ADMISSION:
+        if reached is not Hurdle.ADMISSION:
             return _STEPS[reached], ""
         if not selected(facts, constraints):
             return Reason.NOT_SELECTED, ""

@@ -39,7 +39,7 @@ class Group(Struct, frozen=True, eq=False):
 Key = tuple[object, ...]
 
 
-class Step(IntEnum):
+class Hurdle(IntEnum):
     """How far a node came."""
 
     ADMISSION = 0
@@ -53,13 +53,13 @@ class Step(IntEnum):
 
 
 _REASONS = {
-    Step.ADMISSION: Reason.NOT_ADMITTED,
-    Step.ROOM: Reason.NO_ROOM,
-    Step.VOLUME: Reason.VOLUME,
-    Step.HOST_PORT: Reason.HOST_PORT,
-    Step.AFFINITY: Reason.AFFINITY,
-    Step.SPREAD: Reason.SPREAD,
-    Step.POOL_FULL: Reason.STAY_POOL_FULL,
+    Hurdle.ADMISSION: Reason.NOT_ADMITTED,
+    Hurdle.ROOM: Reason.NO_ROOM,
+    Hurdle.VOLUME: Reason.VOLUME,
+    Hurdle.HOST_PORT: Reason.HOST_PORT,
+    Hurdle.AFFINITY: Reason.AFFINITY,
+    Hurdle.SPREAD: Reason.SPREAD,
+    Hurdle.POOL_FULL: Reason.STAY_POOL_FULL,
 }
 
 
@@ -136,13 +136,13 @@ class Room:
                 self._refused[tried] = found
         return found
 
-    def steps(self, pod: PodRecord) -> Callable[[NodeRecord], Step]:
+    def steps(self, pod: PodRecord) -> Callable[[NodeRecord], Hurdle]:
         """Says how far nodes come for a pod like `pod`, without a pool cap."""
         return _Search(self, pod, None, {}).step
 
     def fits(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a pod like `pod` fits a certain node."""
-        return _Search(self, pod, None, {}).step(node) is Step.END
+        return _Search(self, pod, None, {}).step(node) is Hurdle.END
 
     def occupy(self, pod: PodRecord, node: NodeRecord, revision: Revision | None = None) -> None:
         """A pod like `pod` is to come to a node, and counts towards the pool cap of `revision`."""
@@ -232,14 +232,14 @@ class _Search:
         chosen: Iterable[Entry] = islice(nodes, roomy)
         if roomy > limit:
             chosen = (nodes[(start + number) % roomy] for number in range(limit))
-        furthest, dwells = Step.ADMISSION, ""
+        furthest, dwells = Hurdle.ADMISSION, ""
         for _, name, node in chosen:
             back = since is None or node.steady_since <= since
             if dwells and not back:
                 continue
             self.looks += 1
             step = self.step(node)
-            if step is Step.END:
+            if step is Hurdle.END:
                 if back:
                     return node
                 dwells = name
@@ -248,33 +248,33 @@ class _Search:
             return Refusal(Reason.LATER)
         if dwells:
             return Refusal(Reason.DWELL, dwells)
-        if furthest is Step.ADMISSION and any(self._is_admitted(node) for _, _, node in islice(nodes, roomy, None)):
-            furthest = Step.ROOM
-        return Refusal(_REASONS[furthest], self._claim if furthest is Step.VOLUME else "")
+        if furthest is Hurdle.ADMISSION and any(self._is_admitted(node) for _, _, node in islice(nodes, roomy, None)):
+            furthest = Hurdle.ROOM
+        return Refusal(_REASONS[furthest], self._claim if furthest is Hurdle.VOLUME else "")
 
-    def step(self, node: NodeRecord) -> Step:
+    def step(self, node: NodeRecord) -> Hurdle:
         """The step that a node fails at, END when it fits."""
         room, pod, facts = self._room, self._pod, node.facts
         demands = pod.constraints
         if facts is None or not self._is_admitted(node):
-            return Step.ADMISSION
+            return Hurdle.ADMISSION
         if not room.stock.has_room(self._asked, node):
-            return Step.ROOM
+            return Hurdle.ROOM
         if demands.claims and not self._reaches_volumes(node):
-            return Step.VOLUME
+            return Hurdle.VOLUME
         if demands.host_ports and room.stock.takes_port_of(pod, node):
-            return Step.HOST_PORT
+            return Hurdle.HOST_PORT
         if self._affinity is None:
             self._affinity = room.topology.affinity(pod)
         if not all(check(facts.labels) for check in self._affinity):
-            return Step.AFFINITY
+            return Hurdle.AFFINITY
         if self._spread is None:
             self._spread = room.topology.spread(pod)
         if not all(check(facts.labels) for check in self._spread):
-            return Step.SPREAD
+            return Hurdle.SPREAD
         if self._group is not None and not room.pool_takes(self._group, node):
-            return Step.POOL_FULL
-        return Step.END
+            return Hurdle.POOL_FULL
+        return Hurdle.END
 
     def _is_admitted(self, node: NodeRecord) -> bool:
         known = self._admitted.get(node.name)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extender.core.model.errors import WireError
-from extender.schedulerconfig.yamltree import MAX_CHARS, MAX_DEPTH, Node, documents, typed
+from extender.schedulerconfig.yamltree import MAX_CHARS, MAX_DEPTH, YamlNode, documents, typed
 
 
-def root(text: str) -> Node:
+def root(text: str) -> YamlNode:
     (node,) = documents(text)
     return node
 
