@@ -27,6 +27,7 @@ _CPUS = (2, 4, 8)
 _ZONES = ("a", "b", "c")
 _PRICE = {"spot": 0.01, "on-demand": 0.03}
 _UNDECIDED: Mapping[str, Any] = {}
+_THERE = 409
 
 
 class Karpenter:
@@ -43,7 +44,10 @@ class Karpenter:
 
     def refuse(self, *classes: str) -> None:
         """Have no capacity of these classes from now on."""
-        self._refused.write_text("\n".join(classes))
+        # In one step: a launch must not read half of it.
+        new = self._refused.with_suffix(".new")
+        new.write_text("\n".join(classes))
+        new.rename(self._refused)
 
     async def pool(
         self,
@@ -166,6 +170,9 @@ async def running_karpenter(
         await process.start()
         yield Karpenter(api, refused, process)
         process.check()
+    except BaseException:
+        print(process.log_tail())
+        raise
     finally:
         await process.stop()
 
@@ -177,8 +184,11 @@ async def _define(program: Path, api: ApiClient) -> None:
     definitions = [json.loads(line) for line in output.splitlines()]
     for definition in definitions:
         definition.pop("status", None)
-        with contextlib.suppress(ApiError):
+        try:
             await api.request("POST", _DEFINITIONS, body=definition)
+        except ApiError as error:
+            if error.status != _THERE:
+                raise
 
     async def established() -> list[bool]:
         items = json.loads(await api.request("GET", _DEFINITIONS))["items"]

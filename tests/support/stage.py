@@ -21,8 +21,9 @@ _ERROR = re.compile(r"^[EF]\d{4} ")
 NO_VARIABLES: Mapping[str, str] = {}
 _NOT_OURS = re.compile(
     "reflector.go|leaderelection|connection refused|event_broadcaster|failed to list|the object has been modified"
-    # A test ends, and its pods with it, while the scheduler still preempts for one of them.
-    r"|Could not get the updated preemptor pod object.*not found"
+    # A test ends, and its pods with it, while the scheduler still preempts for one of them, or writes on it.
+    r"|Could not get the updated preemptor pod object.*not found|preemption: pod .*not found"
+    r"|Error updating pod.*not found"
 )
 
 

@@ -31,7 +31,10 @@ type limited struct {
 }
 
 func (l limited) Create(ctx context.Context, claim *v1.NodeClaim) (*v1.NodeClaim, error) {
-	text, _ := os.ReadFile(os.Getenv(refusedEnv))
+	text, err := os.ReadFile(os.Getenv(refusedEnv))
+	if err != nil {
+		return nil, fmt.Errorf("reading what cannot be launched: %w", err)
+	}
 	refused := strings.Fields(string(text))
 	if len(refused) == 0 {
 		return l.CloudProvider.Create(ctx, claim)
