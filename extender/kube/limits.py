@@ -39,7 +39,7 @@ class Backoff:
         self._attempt = 0
 
 
-class Pace:
+class RetryPace:
     """How soon a server is tried again: ever later, but often while it is away, and soon once it answers again."""
 
     __slots__ = ("_answering", "_away", "_was_away")

@@ -20,7 +20,7 @@ from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Object
 from extender.core.state.events import Event, Gone, Listed, Upsert
 from extender.kube.client import WATCH_IDLE_TIMEOUT
-from extender.kube.limits import Pace
+from extender.kube.limits import RetryPace
 from extender.kube.resources import ApiResource
 from extender.kube.salvage import salvage_change, salvage_page, version_of
 from extender.kube.seams import KubeWatchApi, Report, Timing
@@ -135,7 +135,7 @@ class Reflector:
         self._report = report
         self._timing = timing or Timing()
         self._options = options
-        self._pace = Pace(self._timing.uniform)
+        self._pace = RetryPace(self._timing.uniform)
         self._attempt = _Attempt(0.0, from_list=True)
         self._forbidden_since: float | None = None
         self._version = ""

@@ -74,13 +74,13 @@ class GrpcApi:
             return
         _hush()
         from extender.servers.grpc.calls import Calls, Door  # noqa: PLC0415 - likewise
-        from extender.servers.grpc.limits import Limits  # noqa: PLC0415 - likewise
+        from extender.servers.grpc.limits import CallLimits  # noqa: PLC0415 - likewise
         from extender.servers.grpc.replies import Replies  # noqa: PLC0415 - see the module's docstring
         from extender.servers.grpc.server import RpcServer  # noqa: PLC0415 - likewise
         from extender.servers.grpc.service import PlacementService  # noqa: PLC0415 - likewise
         from extender.servers.grpc.watches import Watches  # noqa: PLC0415 - likewise
 
-        sources, limits = shared.sources, Limits(metrics.refused)
+        sources, limits = shared.sources, CallLimits(metrics.refused)
         self._watches = Watches(sources.decisions, sources.obstacle, limits.followers(self._settings.max_watches))
         service = PlacementService(
             Replies(shared),

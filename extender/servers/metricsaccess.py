@@ -18,7 +18,7 @@ _CHALLENGE = {b"www-authenticate": b'Bearer realm="spotmix"'}
 _LATER = {b"retry-after": b"5"}
 
 
-class Authorizer(Protocol):
+class ReaderAuthorizer(Protocol):
     """Asks Kubernetes whether the owner of a token may; `kube.access.Access` is one."""
 
     async def allow(self, token: str, attributes: PathRight) -> User:
@@ -35,7 +35,7 @@ class GuardedMetrics:
         report: told when the API server does not say who somebody is.
     """
 
-    def __init__(self, app: App, authorizer: Authorizer, report: Callable[[str, str], None]) -> None:
+    def __init__(self, app: App, authorizer: ReaderAuthorizer, report: Callable[[str, str], None]) -> None:
         self._app = app
         self._authorizer = authorizer
         self._report = report

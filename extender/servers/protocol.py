@@ -45,7 +45,7 @@ class _FarAheadError(Exception):
     """Stops the parser."""
 
 
-class Connection(HttpToolsProtocol):
+class ClientConnection(HttpToolsProtocol):
     """One connection.
 
     Args:

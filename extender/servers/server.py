@@ -12,7 +12,7 @@ import uvicorn
 from extender.core.model.errors import ConfigError
 from extender.servers.bodies import BodyRoom
 from extender.servers.connections import HANDSHAKE, Connections
-from extender.servers.protocol import Connection
+from extender.servers.protocol import ClientConnection
 
 # The scheduler keeps idle connections for 90 s; whoever closes first loses the race with a request.
 KEEP_ALIVE = 120
@@ -65,13 +65,13 @@ class _Server(uvicorn.Server):
                 self._connections.report("full")
                 await asyncio.sleep(_AGAIN)
                 continue
-            connection = Connection(self.config, self.server_state, self._connections, accepted)
+            connection = ClientConnection(self.config, self.server_state, self._connections, accepted)
             if self._connections.admit(connection):
                 self._begin(self._open(connection, accepted))
             else:
                 accepted.close()
 
-    async def _open(self, connection: Connection, accepted: socket.socket) -> None:
+    async def _open(self, connection: ClientConnection, accepted: socket.socket) -> None:
         tls = self.config.ssl
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -123,7 +123,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             interface="asgi3",
-            http=Connection,
+            http=ClientConnection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -16,17 +16,17 @@ from msgspec import Struct
 from extender.wire.kube_v1 import OwnerSpec, OwnerStatus
 
 
-class Progress(Struct, frozen=True, gc=False):
+class RolloutProgress(Struct, frozen=True, gc=False):
     """`rolling` while a rollout is under way or not yet seen by its controller, `resting` while it is stopped."""
 
     rolling: bool = False
     resting: bool = False
 
 
-_UNDER_WAY, _RESTS, _DONE = Progress(rolling=True), Progress(resting=True), Progress()
+_UNDER_WAY, _RESTS, _DONE = RolloutProgress(rolling=True), RolloutProgress(resting=True), RolloutProgress()
 
 
-def progress_of(kind: str, generation: int, spec: OwnerSpec, status: OwnerStatus) -> Progress:
+def progress_of(kind: str, generation: int, spec: OwnerSpec, status: OwnerStatus) -> RolloutProgress:
     """How far the rollout of an owner is.
 
     Args:

@@ -13,7 +13,7 @@ from extender.core.model.access import Attributes, User
 from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.servers.answers.sources import Authorizer
 from extender.servers.grpc.calls import Calls, Door
-from extender.servers.grpc.limits import CALLS, Limits
+from extender.servers.grpc.limits import CALLS, CallLimits
 from extender.servers.grpc.replies import Replies
 from extender.servers.grpc.server import RpcServer
 from extender.servers.grpc.service import PlacementService
@@ -42,7 +42,7 @@ class ApiBench(ConsoleBench):
         self.ready = True
         self.access: Authorizer | None = None
         self.refusals: list[tuple[str, str]] = []
-        self.limits = Limits(lambda kind, limit: self.refusals.append((kind, limit)), calls)
+        self.limits = CallLimits(lambda kind, limit: self.refusals.append((kind, limit)), calls)
         self.watches = Watches(self.log, self.sources.obstacle, self.limits.followers(most))
         self.observed: list[tuple[str, str]] = []
         self.ended = asyncio.Event()

@@ -12,7 +12,7 @@ ALL_ON_DEMAND = "all replicas are on-demand"
 """What a wrong key is read as without which there is no telling what of a workload may be lost."""
 
 
-class Reading(Struct, frozen=True):
+class WhenWrong(Struct, frozen=True):
     """What a key is read as while its value is wrong (`text`, in Markdown), and whether pods are moved then."""
 
     text: str
@@ -24,21 +24,21 @@ class Reading(Struct, frozen=True):
         return self.text == ALL_ON_DEMAND
 
 
-WHEN_WRONG: Mapping[str, Reading] = {
-    "spot-percentage": Reading(ALL_ON_DEMAND),
-    "min-on-demand": Reading(ALL_ON_DEMAND),
-    "max-spot": Reading(ALL_ON_DEMAND),
-    "on-demand-base": Reading(ALL_ON_DEMAND),
-    "when-unsatisfiable": Reading("`fallback`"),
-    "fallback-after": Reading("`0s`"),
-    "max-per-pool": Reading(ALL_ON_DEMAND),
-    "disruption-schedule": Reading("no window is open"),
-    "disruption-duration": Reading("no window is open"),
-    "timezone": Reading("no window is open"),
-    "max-moves-per-hour": Reading("`0`"),
-    "mode": Reading(ALL_ON_DEMAND),
-    "scheduler-name": Reading("nobody wrote it", moves=True),
-    "enforcement": Reading("`extender`", moves=True),
+WHEN_WRONG: Mapping[str, WhenWrong] = {
+    "spot-percentage": WhenWrong(ALL_ON_DEMAND),
+    "min-on-demand": WhenWrong(ALL_ON_DEMAND),
+    "max-spot": WhenWrong(ALL_ON_DEMAND),
+    "on-demand-base": WhenWrong(ALL_ON_DEMAND),
+    "when-unsatisfiable": WhenWrong("`fallback`"),
+    "fallback-after": WhenWrong("`0s`"),
+    "max-per-pool": WhenWrong(ALL_ON_DEMAND),
+    "disruption-schedule": WhenWrong("no window is open"),
+    "disruption-duration": WhenWrong("no window is open"),
+    "timezone": WhenWrong("no window is open"),
+    "max-moves-per-hour": WhenWrong("`0`"),
+    "mode": WhenWrong(ALL_ON_DEMAND),
+    "scheduler-name": WhenWrong("nobody wrote it", moves=True),
+    "enforcement": WhenWrong("`extender`", moves=True),
 }
 
 KEYS = tuple(WHEN_WRONG)

@@ -24,7 +24,7 @@ PER_REVISION, IN_ALL = 1_000, 4_000
 _NONE: Mapping[str, Reservation] = {}
 
 
-class Claim(Struct, frozen=True, gc=False):
+class SeatClaim(Struct, frozen=True, gc=False):
     """A seat for a pod that is not known, and that filter rejected the pod, if it did."""
 
     reservation: Reservation
@@ -35,7 +35,7 @@ class Provisional:
     """The seats of pods that are not known, by pod and by the UID of their controller, as the request named it."""
 
     def __init__(self) -> None:
-        self._claims: OrderedDict[str, Claim] = OrderedDict()
+        self._claims: OrderedDict[str, SeatClaim] = OrderedDict()
         self._by_owner: dict[str, dict[str, Reservation]] = {}
 
     def __len__(self) -> int:
@@ -58,16 +58,16 @@ class Provisional:
             self.pop(next(iter(held)))
         elif len(self._claims) >= IN_ALL:
             self.pop(next(iter(self._claims)))
-        self._claims[reservation.pod] = Claim(reservation)
+        self._claims[reservation.pod] = SeatClaim(reservation)
         self._by_owner.setdefault(reservation.owner.uid, held)[reservation.pod] = reservation
 
     def reject(self, waiting: Waiting) -> None:
         """Filter has found no node for a pod that holds such a seat."""
         claim = self._claims.get(waiting.pod)
         if claim is not None:
-            self._claims[waiting.pod] = Claim(claim.reservation, waiting)
+            self._claims[waiting.pod] = SeatClaim(claim.reservation, waiting)
 
-    def pop(self, pod: str) -> Claim | None:
+    def pop(self, pod: str) -> SeatClaim | None:
         """Give the seat of a pod back, and return what was held."""
         claim = self._claims.pop(pod, None)
         if claim is not None:

@@ -11,7 +11,7 @@ from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
 from extender.core.model.reasons import Reason
 from extender.servers.answers.allowance import Allowance, AllowanceSpentError
 from extender.servers.answers.sources import Authorizer
-from extender.servers.grpc.limits import Limits, host_in
+from extender.servers.grpc.limits import CallLimits, host_in
 
 T = TypeVar("T")
 
@@ -43,7 +43,9 @@ class Door:
         limits: what callers may take.
     """
 
-    def __init__(self, obstacle: Callable[[], Reason | None], authorizer: Authorizer | None, limits: Limits) -> None:
+    def __init__(
+        self, obstacle: Callable[[], Reason | None], authorizer: Authorizer | None, limits: CallLimits
+    ) -> None:
         self._obstacle = obstacle
         self._authorizer = authorizer
         self._limits = limits

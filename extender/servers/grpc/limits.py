@@ -41,7 +41,7 @@ def host_in(peer: str) -> str:
     return host_of(address.rpartition(":")[0].strip("[]")) if kind in ("ipv4", "ipv6") else peer
 
 
-class Limits:
+class CallLimits:
     """The allowances of the API, by what is asked for.
 
     Args:
@@ -82,7 +82,7 @@ class Entrance(grpc.aio.ServerInterceptor):
         limits: the allowances.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
 
     async def intercept_service(

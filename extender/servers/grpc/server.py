@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 from extender.core.model.errors import ConfigError
 from extender.servers.grpc.health import HealthService
-from extender.servers.grpc.limits import CONNECTIONS, STREAMS, Entrance, Limits
+from extender.servers.grpc.limits import CONNECTIONS, STREAMS, CallLimits, Entrance
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
 from extender.servers.grpc.watches import Watches
@@ -61,7 +61,7 @@ class RpcServer:
         ready: Callable[[], bool],
         address: tuple[str, int],
         *,
-        limits: Limits,
+        limits: CallLimits,
         tls: RpcTls | None = None,
     ) -> None:
         self._service = service

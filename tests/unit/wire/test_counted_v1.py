@@ -7,7 +7,7 @@ import pytest
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.errors import WireError
-from extender.core.model.modelled import POD_SPEC, VOLUME_SOURCES, Standing, stays
+from extender.core.model.modelled import POD_SPEC, VOLUME_SOURCES, Treatment, stays
 from extender.core.model.objects import Pod, Requests
 from extender.wire.objects_v1 import Decoders
 from extender.wire.unknown_v1 import with_unknown
@@ -106,12 +106,12 @@ RULES = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "val
         *(
             ({"volumes": [{"name": "v", name: {}}]}, ())
             for name, field in VOLUME_SOURCES.items()
-            if field.standing is Standing.FREE
+            if field.treatment is Treatment.FREE
         ),
         *(
             ({name: 1}, ())
             for name, field in POD_SPEC.items()
-            if field.standing is Standing.FREE and name != "hostUsers"
+            if field.treatment is Treatment.FREE and name != "hostUsers"
         ),
     ],
 )

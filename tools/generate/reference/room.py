@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from extender.core.model.modelled import POD_SPEC, RESOURCES, VOLUME_SOURCES, VOLUMES, Field, Standing
+from extender.core.model.modelled import POD_SPEC, RESOURCES, VOLUME_SOURCES, VOLUMES, Field, Treatment
 
 _HEAD = """\
 # What is counted before a pod is evicted
@@ -51,11 +51,11 @@ def render_reference() -> str:
 
 def _section(title: str, fields: Mapping[str, Field]) -> Iterator[str]:
     yield f"\n## {title}\n\n| | | |\n|---|---|---|\n"
-    for standing in (Standing.COUNTED, Standing.STAYS):
+    for treatment in (Treatment.COUNTED, Treatment.STAYS):
         for name, field in sorted(fields.items()):
-            if field.standing is standing:
-                yield f"| {_name(name)} | {standing.value} | {field.text} |\n"
-    free = [(name, field.text) for name, field in sorted(fields.items()) if field.standing is Standing.FREE]
+            if field.treatment is treatment:
+                yield f"| {_name(name)} | {treatment.value} | {field.text} |\n"
+    free = [(name, field.text) for name, field in sorted(fields.items()) if field.treatment is Treatment.FREE]
     if free:
         listed = ", ".join(f"{_name(name)} ({text})" if text else _name(name) for name, text in free)
         yield f"\nThese say nothing about where a pod may run: {listed}.\n"
