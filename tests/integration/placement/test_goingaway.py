@@ -16,6 +16,7 @@ from support.patience import eventually
 from support.stage import Stage, metric_lines, open_stage
 
 from extender.core.model.classes import DEFAULT_GOING_AWAY_TAINTS
+from extender.core.model.reasons import Reason
 from extender.kube.client import MERGE_PATCH
 from extender.sandbox import SimNode, create_nodes, terminate_node
 from extender.sandbox.nodes import CapacityClass, add_taint, remove_taint
@@ -131,6 +132,8 @@ class Lot:
             # A kind that is met by discovery: one pod makes it known before the others come.
             await self.cluster.create(kind, "web", {**spec, "replicas": 1}, policy(spot_percentage=50))
             await self.cluster.expect("web", on_demand=1)
+            # Until its kind is watched it is refused, and tried again.
+            assert all(Reason.NOT_WATCHED.text in line for line in self.stage.scheduler_errors())
             await self.cluster.patch(kind, "web", {"spec": {"replicas": 8}})
         else:
             await self.cluster.create(kind, "web", spec, policy(spot_percentage=50))
