@@ -5,7 +5,7 @@ looks at it before its class is on it as a requirement that all of them understa
 then, so that a restart, or another leader, loses nothing. The seat is reserved until the watch shows what was written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -56,18 +56,17 @@ class GateController:
     Args:
         state: the cluster; decisions are reserved in it.
         rules: how nodes of each class are told.
-        told: is told of each class that is decided, for metrics.
 
     Attributes:
         next_at: see `Controller`.
     """
 
-    def __init__(self, state: ClusterState, rules: ClassRules, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, state: ClusterState, rules: ClassRules) -> None:
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
         self._class_key = f"{prefixes[0]}/{CLASS}"
-        self._state, self._rules, self._told = state, rules, told
+        self._state, self._rules = state, rules
         self._sent: dict[str, float] = {}
 
     def observe(self, event: Event, now: float) -> None:
@@ -100,7 +99,6 @@ class GateController:
                 continue
             self._sent[record.uid] = now + AGAIN
             self.next_at = min(self.next_at, now + AGAIN)
-            self._told(release.capacity_class)
             found.append(release)
         return found
 
