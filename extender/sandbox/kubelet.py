@@ -102,22 +102,35 @@ class SimKubelet:
         self._version = ""
 
     async def __aenter__(self) -> Self:
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         self._tasks = [asyncio.create_task(self._watch(), name="kubelet-watch")]
         self._tasks += [
             asyncio.create_task(self._work(), name=f"kubelet-{number}") for number in range(self._concurrency)
         ]
         for task in self._tasks:
             task.add_done_callback(self._died)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
+        for result in await self._stop():
             if isinstance(result, Exception) and error is None:
                 raise result
+
+    async def _stop(self) -> list[BaseException | None]:
+        for task in self._tasks:
+            task.cancel()
+        return await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def restart(self) -> None:
+        """Know nothing, and begin anew with what the API server says: as after its data were restored."""
+        await self._stop()
+        self._stages, self._held, self._version = {}, {}, ""
+        self._queue = asyncio.Queue()
+        self._begin()
 
     def _died(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -102,8 +102,9 @@ class Extender:
 
     def _unknown(self, pod: PodView) -> bool:
         """Whether the pod may be managed, and too little of the cluster is known to tell."""
-        may_manage = self._placement.state.workloads.may_manage(pod.namespace, pod.owner)
-        return may_manage and self._obstacle() is Reason.NOT_SYNCED
+        if self._obstacle() is not Reason.NOT_SYNCED:
+            return False
+        return self._placement.state.workloads.may_manage(pod.namespace, pod.owner)
 
     async def filter(self, body: bytes | bytearray) -> bytes:
         """Answer a filter request; a failure is an answer with `Error`."""

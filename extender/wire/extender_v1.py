@@ -133,9 +133,15 @@ class ExtenderArgs:
         return list(self._items)
 
     def all_pass(self) -> bytes:
-        """The answer that gives every offered node back as it came."""
+        """The answer that gives every offered node back as it came.
+
+        Raises:
+            WireError: a name is not UTF-8.
+        """
         if self._raw_names is not None:
-            return b'{"NodeNames":%b}' % self._raw_names
+            names = bytes(self._raw_names)
+            _expect_text(names)
+            return b'{"NodeNames":%b}' % names
         return b'{"Nodes":%b}' % bytes(self._raw_nodes or b"null")
 
     def some_pass(self, names: Sequence[str]) -> bytes:
@@ -197,6 +203,8 @@ def decode_front(begun: bytes | bytearray) -> tuple[PodView | None, int]:
 
 def _expect_text(body: bytes | bytearray) -> None:
     """Refuse what could not be given back: JSON is UTF-8, and texts that nobody looks at are not decoded."""
+    if body.isascii():
+        return
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -215,11 +223,11 @@ def decode_args(body: bytes | bytearray) -> ExtenderArgs:
     Raises:
         WireError: the body is not an ExtenderArgs; the text names the field.
     """
-    if not body.isascii():
-        _expect_text(body)
     if len(body) > MAX_POD:
         _expect_pod_in_bounds(body)
     head, last = _apart(body)
+    # Names that stand apart are looked at when they are decoded or given back.
+    _expect_text(head)
     try:
         args = _args.decode(head)
         if last is not None and args.pod is not None:

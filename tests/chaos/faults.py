@@ -48,8 +48,8 @@ async def etcd_restored(scene: Scene) -> None:
     scene.truth.wanted.clear()
     scene.truth.wanted.update(wanted)
     await _start_data(scene)
-    # Kubernetes' own controllers are restarted after a restore, as its documentation says.
-    await asyncio.gather(plane.controller_manager.restart(), plane.scheduler.restart())
+    # Kubernetes' own parts are restarted after a restore, as its documentation says.
+    await asyncio.gather(plane.controller_manager.restart(), plane.scheduler.restart(), scene.pair.kubelet.restart())
 
 
 async def _stop_data(scene: Scene) -> None:

@@ -28,10 +28,16 @@ class Pair:
     """Two replicas, their pods' stand-ins, and the Service before them."""
 
     def __init__(
-        self, plane: ControlPlane, api: ApiClient, replicas: dict[str, SpotmixServe], service: LeaderService
+        self,
+        plane: ControlPlane,
+        api: ApiClient,
+        kubelet: SimKubelet,
+        replicas: dict[str, SpotmixServe],
+        service: LeaderService,
     ) -> None:
         self.plane = plane
         self.api = api
+        self.kubelet = kubelet
         self.replicas = replicas
         self.service = service
         self._numbers = itertools.count()
@@ -82,7 +88,7 @@ async def opened_pair(
         apiserver_flags = streams.apiserver_flags if streams is not None else ()
         plane = await stack.enter_async_context(ControlPlane(with_scheduler=False, apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
-        await stack.enter_async_context(SimKubelet(api))
+        kubelet = await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes())
         await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
         if before is not None:
@@ -108,5 +114,5 @@ async def opened_pair(
         await plane.scheduler.restart(scheduler_config(service.url))
         cluster = Cluster(api, "test")
         await cluster.create_namespace()
-        yield Pair(plane, api, replicas, service), cluster
+        yield Pair(plane, api, kubelet, replicas, service), cluster
         plane.check()

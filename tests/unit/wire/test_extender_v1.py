@@ -168,7 +168,9 @@ def test_what_is_no_text_is_not_given_back(body: bytes, bad: bytes) -> None:
     whole = body % json.dumps(POD).encode()
     assert decode_args(whole.replace(b"@", "\u00e9".encode())).all_pass().decode()
     with pytest.raises(WireError, match="is not UTF-8: byte 0x"):
-        decode_args(whole.replace(b"@", bad))
+        decode_args(whole.replace(b"@", bad)).all_pass()
+    with pytest.raises(WireError):
+        decode_args(whole.replace(b"@", bad)).offered()
     # An escape of half a character is no text either.
     assert is_refused(whole.replace(b"@", b"\\ud800"))
 
