@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
-from extender.core.state.events import Event, Listed
+from extender.core.state.events import Event, Forgotten, Listed
 from extender.kube.discovery import (
     MAX_MISSES,
     TRANSIENT_PATIENCE,
@@ -125,7 +125,8 @@ class ClusterFeed:
         self._misses.pop(key, None)
         self._misses[key] = api_version
         if len(self._misses) > MAX_MISSES:
-            self._misses.popitem(last=False)
+            oldest, _ = self._misses.popitem(last=False)
+            self._sink(Forgotten(*oldest))
         self._on_unavailable(*key, why)
 
     async def _look_again(self) -> None:

@@ -10,6 +10,7 @@ from extender.core.drift.controller import TICK, DriftController
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.last_plans import LastPlans
+from extender.core.drift.moves import PlanFault
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.reasons import Reason
 from extender.simulate.api import VirtualApi
@@ -94,7 +95,7 @@ class VirtualDrift:
             case SaveStore():
                 self.memory.history.changed.clear()
                 self._controller.done(action, None, self._clock.now)
-            case Swept():
+            case Swept() | PlanFault():
                 pass
 
     def _cycle(self, action: Cycle) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from extender.core.drift.history import Judgement
-from extender.core.drift.moves import Move
+from extender.core.drift.moves import Move, PlanFault
 from extender.core.drift.turns import slices
 
 
@@ -66,4 +66,4 @@ class Swept(Struct, frozen=True):
     """All workloads are looked at: forget what was told of those that are gone."""
 
 
-Action = OpenStore | SaveStore | Cycle | Evict | Judged | Swept
+Action = OpenStore | SaveStore | Cycle | Evict | Judged | PlanFault | Swept

@@ -8,6 +8,7 @@ replacement; of a StatefulSet it is the one with the same name. Each new pod sta
 from collections.abc import Iterator
 
 from extender.core.drift.history import History, InFlight, Judgement
+from extender.core.drift.moves import PlanFault
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
@@ -24,8 +25,13 @@ STUCK_AFTER = 60.0
 """A pod that is still there this long (seconds) after its grace period is stuck."""
 
 
-def judge(
-    state: ClusterState, history: History, rules: DriftRules, now: float, seen_since: float = 0.0
+def judge(  # noqa: PLR0917 - inputs, each of a type of its own
+    state: ClusterState,
+    history: History,
+    rules: DriftRules,
+    now: float,
+    seen_since: float = 0.0,
+    faults: list[PlanFault] | None = None,
 ) -> list[Judgement]:
     """The moves of which there is something new to tell. Changes nothing: see `History.settle`.
 
@@ -36,11 +42,20 @@ def judge(
         now: seconds since the epoch.
         seen_since: since when the cluster has been seen without a gap, in seconds since the epoch. Nobody could replace
             a pod while the API server was away, so that the patience with a replacement begins anew.
+        faults: takes in whose moves could not be judged; without it the fault is raised.
     """
     by_revision: dict[str, list[InFlight]] = {}
     for entry in history.in_flight():
         by_revision.setdefault(entry.move.workload.revision, []).append(entry)
-    return [verdict for entries in by_revision.values() for verdict in _judge(state, entries, rules, now, seen_since)]
+    found: list[Judgement] = []
+    for entries in by_revision.values():
+        try:
+            found += _judge(state, entries, rules, now, seen_since)
+        except Exception as error:
+            if faults is None:
+                raise
+            faults.append(PlanFault(entries[0].move.workload, repr(error)))
+    return found
 
 
 def _judge(

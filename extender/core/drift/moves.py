@@ -70,7 +70,7 @@ class OffTarget(Struct, frozen=True):
 
 
 class PlanFault(Struct, frozen=True, gc=False):
-    """A fault of our own that a workload met, whose pods were left alone for it; `text` is the error."""
+    """A fault of our own that a workload met, whose pods or moves were left alone for it; `text` is the error."""
 
     workload: WorkloadRef
     text: str

@@ -13,7 +13,7 @@ from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Judgement, Remembered, direction
 from extender.core.drift.judge import judge
 from extender.core.drift.last_look import last_look
-from extender.core.drift.moves import Move, Stay
+from extender.core.drift.moves import Move, PlanFault, Stay
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.objects import Pod
 from extender.core.model.reasons import Reason
@@ -138,11 +138,12 @@ class UnderWay:
         self._waits(move).refused(move.workload.uid, result, outcome.retry_after, now)
         return True
 
-    def settle(self, seen_since: float, now: float) -> list[Judged]:
+    def settle(self, seen_since: float, now: float) -> list[Judged | PlanFault]:
         """Judge the moves in flight; `seen_since` is as `judge` takes it."""
         history, rules = self._memory.history, self._options.rules
-        found = []
-        for verdict in judge(self._state, history, rules, now, seen_since):
+        faults: list[PlanFault] = []
+        found: list[Judged | PlanFault] = []
+        for verdict in judge(self._state, history, rules, now, seen_since, faults):
             move = verdict.in_flight.move
             if move.pod.uid in self._moving:
                 continue
@@ -151,7 +152,7 @@ class UnderWay:
             if verdict.outcome is not Reason.STUCK:
                 self._release(move, now)
             found.append(Judged(verdict, self._waits_until(verdict), opened))
-        return found
+        return [*found, *faults]
 
     def forget(self, now: float) -> None:
         """Drop what is remembered of pods for a while, when that is over."""

@@ -35,4 +35,11 @@ class Unavailable(Struct, frozen=True, gc=False):
     kind: str
 
 
-Event = Upsert | Gone | Listed | Unavailable
+class Forgotten(Struct, frozen=True, gc=False):
+    """Of a kind that could not be watched nothing is known any more: it is looked for again when it is met."""
+
+    group: str
+    kind: str
+
+
+Event = Upsert | Gone | Listed | Unavailable | Forgotten

@@ -13,7 +13,7 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
 from extender.core.state.derived import DerivedOwners
-from extender.core.state.events import Event, Gone, Listed, Unavailable, Upsert
+from extender.core.state.events import Event, Forgotten, Gone, Listed, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.outbox import Outbox, Wake
@@ -118,6 +118,8 @@ class ClusterState:
                     self._remove(resource, uid, None)
             case Unavailable(group=group, kind=kind):
                 self._unavailable(group, kind)
+            case Forgotten(group=group, kind=kind):
+                self.workloads.unavailable.discard((group, kind))
             case Reservation():
                 self._bindings.reserve(event)
             case Released(pod=uid):

@@ -10,7 +10,7 @@ from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore,
 from extender.core.drift.controller import DriftController
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.last_plans import LastPlans
-from extender.core.drift.moves import WorkloadRef
+from extender.core.drift.moves import PlanFault, WorkloadRef
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Pod
@@ -98,6 +98,8 @@ class DriftLoop:
             case Judged(verdict, until, opened):
                 with self._spans.judged(verdict):
                     self._reports.judged(verdict, until, self._context.now(), opened=opened)
+            case PlanFault():
+                self._reports.broke(action)
             case Swept():
                 self._reports.keep(self._state.workloads.by_uid)
                 self._tell_unreadable()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Container, Iterable
 
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Judgement
-from extender.core.drift.moves import DriftPlan, Move, Stay, WorkloadRef
+from extender.core.drift.moves import DriftPlan, Move, PlanFault, Stay, WorkloadRef
 from extender.core.drift.rules import DriftRules
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
@@ -154,6 +154,12 @@ class DriftReports:
             )
             self._emit(move.workload, EventReason.CIRCUIT_OPEN, "GiveUp", text)
 
+    def broke(self, fault: PlanFault) -> None:
+        """A workload met a fault of our own."""
+        broken = self._regarding(fault.workload)
+        if self._faults is not None and broken is not None:
+            self._faults.met("plan", broken, fault.text)
+
     def planned(self, looked_at: Collection[str], plan: DriftPlan, now: float) -> None:
         """Workloads were looked at (UIDs): tell of what keeps pods where they are; `now` in seconds since the epoch."""
         for stay in plan.stays:
@@ -163,9 +169,7 @@ class DriftReports:
                     self._tell(stay)
         self._told.end(looked_at)
         for fault in plan.faults:
-            broken = self._regarding(fault.workload)
-            if self._faults is not None and broken is not None:
-                self._faults.met("plan", broken, fault.text)
+            self.broke(fault)
         nodes = self._state.interrupted_nodes
         interrupted: list[Stay] = []
         staying: list[Stay] = []

@@ -378,6 +378,8 @@ async def test_invented_kinds_shut_no_real_one_out(api: FakeApi, world: Informed
     world.feed.ensure(ROLLOUT)
     await world.store.until("rollout")
     assert len(world.feed._misses) == MAX_MISSES
+    # What is forgotten here is forgotten by whoever was told: no more are kept there.
+    assert world.order.count("Forgotten") == 3 * MAX_MISSES
     kinds = {kind for _, kind in world.feed._kinds}
     assert "Rollout" in kinds
     assert not any(kind.startswith("Thing") for kind in kinds)

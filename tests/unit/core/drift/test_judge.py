@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 
-from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, Judgement, direction
+from extender.core.drift import judge as judging
+from extender.core.drift.history import DAY, HOUR, MAX_SIBLINGS, History, InFlight, Judgement, direction
 from extender.core.drift.judge import STUCK_AFTER, UNSENT, judge
-from extender.core.drift.moves import Move, WorkloadRef
+from extender.core.drift.moves import Move, PlanFault, WorkloadRef
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import OwnerRef, PodId
 from extender.core.model.reasons import Reason
@@ -404,3 +406,27 @@ def test_what_is_tried_on_a_fork_is_not_in_the_history() -> None:
     uid = scene.workload.uid
     assert [len(list(each.in_flight())) for each in (scene.history, fork)] == [1, 2]
     assert [len(each.workloads[uid].moved) for each in (scene.history, fork)] == [1, 2]
+
+
+def test_a_fault_in_the_moves_of_one_workload_leaves_those_of_others_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = JudgeScene()
+    scene.evicted("web-3")
+    other = scene.move("z-1")
+    scene.history.started(
+        replace(other, workload=replace(other.workload, uid="z", revision="z")), scene.world.state, scene.world.now
+    )
+    monkeypatch.setattr(judging, "_is_content", breaks_on("z", judging._is_content))
+    scene.world.now += RULES.patience + 31
+    faults: list[PlanFault] = []
+    verdicts = judge(scene.world.state, scene.history, RULES, scene.world.now, 0.0, faults)
+    assert [verdict.in_flight.move.pod.name for verdict in verdicts] == ["web-3"]
+    assert [(fault.workload.uid, fault.text) for fault in faults] == [("z", "OverflowError('too far')")]
+
+
+def breaks_on(revision: str, real: Callable[..., bool]) -> Callable[..., bool]:
+    def call(state: Any, entry: InFlight, *more: Any) -> bool:
+        if entry.move.workload.revision == revision:
+            raise OverflowError("too far")
+        return real(state, entry, *more)
+
+    return call

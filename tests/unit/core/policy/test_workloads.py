@@ -5,7 +5,7 @@ from support.doubles import ENABLED, World, keys, make_owner
 
 from extender.core.model.objects import Namespace, Owner, OwnerRef
 from extender.core.policy.workloads import Managed, Missing, PolicyChanged, PolicyRules
-from extender.core.state.events import Unavailable, Upsert
+from extender.core.state.events import Forgotten, Unavailable, Upsert
 from extender.core.state.state import ClusterState
 
 
@@ -63,6 +63,15 @@ def test_when_its_owner_cannot_be_read_the_copy_speaks_until_it_can(world: World
     assert percentage(world, rs) == 40
     assert set(world.state.workloads.by_uid) == {top.uid}
     assert changes(world) == [("web-1", False), ("web", False), ("web-1", True)]
+
+
+def test_a_kind_that_was_forgotten_is_waited_for_as_one_never_met(world: World) -> None:
+    pods_of = OwnerRef("uid", "invented.example/v1", "Invented", "web")
+    world.state.apply(Unavailable(pods_of.group, pods_of.kind), 0.0)
+    assert not isinstance(world.state.workloads.resolve("shop", pods_of), Missing)
+    world.state.apply(Forgotten(pods_of.group, pods_of.kind), 0.0)
+    assert world.state.workloads.resolve("shop", pods_of) == Missing(pods_of)
+    assert not world.state.workloads.unavailable
 
 
 def test_a_job_inherits_from_its_cronjob_whichever_comes_first(world: World) -> None:
