@@ -11,7 +11,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos mutants bench manifests dashboards reference constraints llms proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos story mutants bench manifests dashboards reference constraints llms proto image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ test-nightly: $(READY) ## what test-fast runs, its properties with twenty times 
 
 chaos: controlplane ## play faults on a real control plane for 15 minutes; CHAOS=--help says more
 	@PYTHONPATH=tests:tools $(BIN)/python -m chaos $(CHAOS)
+
+story: controlplane tools ## tell a story of workloads on real Karpenter three times, and measure; STORY=--help says more
+	@PYTHONPATH=tests:tools $(BIN)/python -m story $(STORY)
 
 mutants: $(READY) ## does a unit test fail when the core is wrong? minutes; MUTANTS=--help says more
 	@PYTHONPATH=tools $(BIN)/python -m mutants $(MUTANTS)

@@ -1,0 +1,165 @@
+"""The acts: all from zero nodes, a rollout, scaling, the loss of all spot nodes, a time without, and their return."""
+
+import asyncio
+import contextlib
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.cluster import Cluster, pod_template, policy
+from support.karpenter import Karpenter, running_karpenter
+from support.patience import eventually
+from support.stage import Stage
+from support.webhook import open_hooked_stage
+
+from story.meter import Meter
+from story.workloads import WORKLOADS, Asked
+
+STOCK = "stock"
+_WITHOUT_SPOT = 40.0
+"""Seconds."""
+_SETTLE = 30.0
+"""Seconds after which nothing is under way that was not before: Karpenter consolidates after 10."""
+_LONGEST = 300.0
+"""Seconds that an act may take before the story goes on without its end."""
+_EVICTIONS = re.compile(
+    rb'^apiserver_request_total\{code="201",.*resource="pods",.*subresource="eviction".*\} (\d+)', re.MULTILINE
+)
+
+
+@dataclass
+class Result:
+    """What one telling gave; seconds, replicas, or as the name says."""
+
+    surplus: float = 0.0
+    surplus_with_spot: float = 0.0
+    off_before_loss: int = 0
+    off_at_end: int = 0
+    below_floor: float = 0.0
+    ready_after_loss: float = 0.0
+    right_after_return: float = 0.0
+    evictions: int = 0
+    price: float = 0.0
+    acts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Scene:
+    """Where it is told."""
+
+    stage: Stage
+    cluster: Cluster
+    karpenter: Karpenter
+    meter: Meter
+
+    async def act(self, what: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> float:
+        """Have something happen, and wait until it is done; seconds, or infinity where it never is."""
+        began = time.monotonic()
+        await what()
+
+        async def look() -> bool:
+            # The meter looks on by itself; what it saw before is no answer.
+            return self.meter.now.at > began and done()
+
+        try:
+            await eventually(look, bool, "the act is over", _LONGEST)
+        except AssertionError:
+            return float("inf")
+        return time.monotonic() - began
+
+    async def scale(self, **replicas: int) -> None:
+        """Ask for other numbers of replicas."""
+        for name, count in replicas.items():
+            asked = self.meter.asked[name]
+            self.meter.asked[name] = asked.of(count)
+            await self.cluster.scale(asked.kind, name, count)
+
+
+@contextlib.asynccontextmanager
+async def opened_scene(flags: Sequence[str]) -> AsyncIterator[Scene]:
+    """A control plane without nodes, Karpenter that consolidates, the stock scheduler, Spotmix without extender."""
+    with tempfile.TemporaryDirectory(prefix="story-") as folder:
+        async with open_hooked_stage(Path(folder), [], flags) as stage:
+            await stage.plane.start_scheduler(STOCK)
+            async with running_karpenter(stage.plane, stage.api) as karpenter, stage.namespace() as cluster:
+                await karpenter.pool("mixed", "spot", "on-demand", consolidate="10s")
+                meter = Meter(cluster, {asked.name: asked for asked in WORKLOADS})
+                async with meter.running():
+                    yield Scene(stage, cluster, karpenter, meter)
+
+
+async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
+    """Tell the story once.
+
+    Args:
+        flags: further flags of `spotmix serve`.
+        told: is told what happens, a line at a time.
+    """
+    result = Result()
+    async with opened_scene(flags) as scene:
+        meter, cluster, karpenter = scene.meter, scene.cluster, scene.karpenter
+
+        async def act(name: str, what: Callable[[], Awaitable[None]], done: Callable[[], bool] = meter.right) -> float:
+            seconds = await scene.act(what, done)
+            result.acts[name] = seconds
+            told(f"{name}: {seconds:.1f} s, {meter.off()} replicas off")
+            return seconds
+
+        async def create() -> None:
+            await asyncio.gather(*(_create(cluster, asked) for asked in WORKLOADS))
+
+        async def roll_out() -> None:
+            template = {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}
+            await asyncio.gather(*(cluster.patch("Deployment", name, template) for name in ("web", "api")))
+
+        async def lose() -> None:
+            karpenter.refuse("spot")
+            meter.spot_there = False
+            told(f"{await karpenter.lose('spot')} spot nodes are lost")
+
+        async def give_back() -> None:
+            karpenter.refuse()
+            meter.spot_there = True
+
+        await act("created from zero nodes", create)
+        await act("rollout", roll_out)
+        await act("scaled up", lambda: scene.scale(web=16, api=12))
+        await act("scaled down", lambda: scene.scale(web=10, api=8))
+        await asyncio.sleep(_SETTLE)
+        result.off_before_loss = meter.off()
+        began = time.monotonic()
+        result.ready_after_loss = await act("all Ready again after the loss of spot", lose, meter.all_ready)
+        await asyncio.sleep(max(0.0, _WITHOUT_SPOT - (time.monotonic() - began)))
+        result.right_after_return = await act("right again after spot is back", give_back)
+        await asyncio.sleep(_SETTLE)
+        result.off_at_end = meter.off()
+        result.evictions = await _evictions(scene)
+        result.surplus = sum(meter.surplus_seconds.values()) / sum(meter.seconds.values())
+        result.surplus_with_spot = meter.surplus_seconds[True] / meter.seconds[True]
+        result.below_floor = meter.below_floor
+        result.price = 1000 * meter.price / meter.ready_hours
+    return result
+
+
+async def _create(cluster: Cluster, asked: Asked) -> None:
+    annotations = policy(spot_percentage=asked.spot_percentage, min_on_demand=asked.floor, enforcement="affinity")
+    if asked.kind == "Deployment":
+        await cluster.deployment(asked.name, asked.replicas, annotations, cpu=asked.cpu, schedulerName=STOCK)
+        return
+    spec: Mapping[str, Any] = {
+        "replicas": asked.replicas,
+        "serviceName": asked.name,
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": asked.name}},
+        "template": pod_template({"app": asked.name}, cpu=asked.cpu, schedulerName=STOCK),
+    }
+    await cluster.create(asked.kind, asked.name, spec, annotations)
+
+
+async def _evictions(scene: Scene) -> int:
+    """How many evictions the API server granted, whoever asked for them."""
+    return sum(int(count) for count in _EVICTIONS.findall(await scene.stage.api.request("GET", "/metrics")))
