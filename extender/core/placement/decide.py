@@ -169,7 +169,8 @@ class _Offer:
         if self.policy.max_per_pool is not None and capacity_class == SPOT:
             return self._in_best_pool(known, now)
         if not self.limit or len(self.offered) <= self.limit:
-            return [name for name in self.offered if name in known], None
+            # Thousands of names: a comprehension takes a fifth longer.
+            return list(filter(known.__contains__, self.offered)), None
         # Twice the limit is enough to choose from: the scheduler offers zones in turn. Where to start differs from pod
         # to pod.
         start = crc32(self.pod.uid.encode()) % len(self.offered)

@@ -93,7 +93,7 @@ class ParsedPolicy(Struct, frozen=True):
     @property
     def valid(self) -> bool:
         """Whether no key was wrong (warnings do not count)."""
-        return all(problem.warning for problem in self.problems)
+        return not self.problems or all(problem.warning for problem in self.problems)
 
     def also(self, problem: Problem) -> "ParsedPolicy":
         """The same with a further problem."""
