@@ -17,6 +17,7 @@ def rules_of(settings: Settings, own_namespaces: Iterable[str] = ()) -> PolicyRu
         settings.policy.prefixes,
         default_annotations(settings) or EMPTY,
         frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespaces)),
+        settings.classes,
     )
 
 

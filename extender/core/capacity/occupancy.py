@@ -58,7 +58,7 @@ class Occupancy:
     def of(self, group: PodLabels, without: PodRecord) -> Iterator[Located]:
         """The pods of a group that are on a node, save one."""
         for pod in group.pods:
-            if pod.node is not None and pod is not without and pod.uid not in self._leaving:
+            if pod.node is not None and pod.uid != without.uid and pod.uid not in self._leaving:
                 yield pod, pod.node
         yield from self._coming.get(group, ())
 
@@ -93,7 +93,7 @@ class Occupancy:
             for term in group.terms:
                 if self.means(term, group.namespace, pod):
                     for other in group.pods:
-                        if other is not pod and other.node is not None and other.uid not in self._leaving:
+                        if other.uid != pod.uid and other.node is not None and other.uid not in self._leaving:
                             yield term.topology_key, other.node
         here = self._repelling.get(pod.namespace, {})
         abroad = (coming for coming in self._abroad.values() if coming.namespace != pod.namespace)

@@ -58,7 +58,7 @@ class Volumes:
             if volume.driver and not self._state.knows_attach_limits:
                 return name
             others = self._users_of(pod.namespace).get(name, ())
-            users = tuple(each for each in others if each is not pod and each.uid not in self._leaving)
+            users = tuple(each for each in others if each.uid != pod.uid and each.uid not in self._leaving)
             found.append(Bound(claim, volume, users))
         return found
 

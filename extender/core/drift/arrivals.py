@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from extender.core.capacity.room import Room
 from extender.core.drift.history import History, InFlight
+from extender.core.drift.replacement import Replacements
 from extender.core.model.constraints import Constraints
 from extender.core.placement.decide import filled_seats
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -26,6 +27,7 @@ class Arrivals:
 
     def __init__(self, state: ClusterState, history: History, room: Room) -> None:
         self._state, self._history, self._room = state, history, room
+        self._replacements = Replacements(state)
         self._held: dict[str, dict[str, int]] = {}
 
     def deduct(self, without: Container[Revision] = ()) -> None:
@@ -66,10 +68,11 @@ class Arrivals:
         latest = sorted(entries, key=lambda entry: (-entry.at, entry.move.pod.uid))
         for entry in latest[: max(0, (owner.replicas or 0) - live)]:
             target = self._state.nodes.get(entry.move.target)
-            if target is None or not self._room.fits(like, target):
-                target = self._first(like, [(entry.move.destination,)])
+            new = self._replacements.of(like, entry.move.destination)
+            if target is None or not self._room.fits(new, target):
+                target = self._first(new, [(entry.move.destination,)])
             if target is not None:
-                self._room.occupy(like, target, None if revision.replacing else revision)
+                self._room.occupy(new, target, None if revision.replacing else revision)
 
     def _first(self, pod: PodRecord, choices: Iterable[Sequence[str]]) -> NodeRecord | None:
         """The node with most to spare among the first of `choices`, which are classes, that has one for a pod."""
@@ -98,7 +101,9 @@ class Arrivals:
         return [(name,) for name in (wanted, *stand_ins(policy, wanted))]
 
     def _wanted(self, pod: PodRecord, revision: Revision, managed: Managed) -> str:
-        """The class of a Pending pod: as decided, else as it will be."""
+        """The class of a Pending pod: as written or decided, else as it will be."""
+        if pod.written:
+            return pod.written
         reservation = revision.reservation(pod.uid)
         if reservation is not None:
             return reservation.capacity_class

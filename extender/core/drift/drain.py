@@ -15,6 +15,7 @@ from extender.core.capacity.room import Room
 from extender.core.drift.guards import pending, protected
 from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Move, PlanFault, Stay
+from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, seated, subject_of
 from extender.core.model.reasons import Reason, Refusal
@@ -129,6 +130,7 @@ class _Drainer:
     ) -> None:
         self._state, self._ledger, self._room, self._rules, self._now = state, ledger, room, rules, now
         self._crews: dict[str, _Crew] = {}
+        self._replacements = Replacements(state)
         self.moves: list[Move] = []
         self.stays: list[Stay] = []
 
@@ -169,7 +171,7 @@ class _Drainer:
         classes = [seat, *(stand_ins(policy, seat) if policy.fallback_after < NOTICE else ())]
         found: NodeRecord | Refusal = Refusal(Reason.NO_NODE)
         for number, name in enumerate(classes):
-            other = self._room().find(pod, name, drift.group, dwell=False)
+            other = self._room().find(self._replacements.of(pod, name), name, drift.group, dwell=False)
             if isinstance(other, NodeRecord):
                 return other
             # The seat's own class says most.
@@ -184,7 +186,8 @@ class _Drainer:
         self._crew_of(workload).serving -= _serves(pod)
         self._ledger.deduct_budgets(pod)
         if not dry:
-            self._room().occupy(pod, target, drift.revision)
+            landed = target.facts.capacity_class if target.facts is not None else seat
+            self._room().occupy(self._replacements.of(pod, landed), target, drift.revision)
         self.moves.append(
             Move(
                 pod.id,

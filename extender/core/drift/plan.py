@@ -21,6 +21,7 @@ from extender.core.drift.guards import (
 from extender.core.drift.history import History
 from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import DriftPlan, Move, PlanFault, Stay
+from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, Excess, drifted
 from extender.core.model.reasons import Reason, Refusal
@@ -55,6 +56,7 @@ class _Planner:
     def __init__(self, state: ClusterState, history: History, rules: DriftRules, now: float) -> None:
         self.state, self.history, self.rules, self.now = state, history, rules, now
         self.ledger = Ledger(state, history, rules, now)
+        self.replacements = Replacements(state)
         self._room: Room | None = None
         self.searches = 1
         self.moves: list[Move] = []
@@ -139,7 +141,7 @@ class _Planner:
         """Take in that a pod is moved."""
         workload = drift.managed.workload
         self.ledger.deduct(pod, workload)
-        self.room.occupy(pod, target, drift.revision)
+        self.room.occupy(self.replacements.of(pod, destination), target, drift.revision)
         if not excess.destination:
             drift.wanting[destination] -= 1
         self.moves.append(
@@ -211,7 +213,8 @@ class _Leaving:
         for destination in destinations(self.case.drift, self.excess):
             if back_off(self.case, self.excess.source, destination) is not None:
                 continue
-            found = self.planner.room.find(pod, destination, self.case.drift.group)
+            like = self.planner.replacements.of(pod, destination)
+            found = self.planner.room.find(like, destination, self.case.drift.group)
             if isinstance(found, NodeRecord):
                 self.planner.move(self.case.drift, self.excess, pod, destination, found)
                 return None

@@ -14,7 +14,7 @@ from extender.core.model.classes import ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Pod, PodId
 from extender.core.placement.decide import PodView, wanted_class
-from extender.core.placement.requirement import Term, class_requirement
+from extender.core.placement.requirement import Term, written_terms
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.workloads import Managed, Missing
@@ -122,12 +122,9 @@ class GateController:
             return Release(record.id, self.gate, {})
         view = PodView(record.uid, record.namespace, record.name, owner, "", None, Needs)
         wanted, _ = wanted_class(self._state, managed, managed.workload.policy, view)
-        own = record.constraints.node_terms
-        terms = class_requirement(self._state.census, self._rules, wanted, one_term=bool(own))
-        if not terms or own == ():
+        terms = written_terms(self._state.census, self._rules, wanted, record.constraints.node_terms)
+        if not terms:
             # No label tells the class, or the pod can run nowhere: nothing can be added.
             return Release(record.id, self.gate, {})
         self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
-        if own:
-            terms = tuple((*term, *terms[0]) for term in own)
         return Release(record.id, self.gate, {self._class_key: wanted}, wanted, terms)

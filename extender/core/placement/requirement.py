@@ -40,6 +40,28 @@ def class_requirement(census: Census, rules: ClassRules, capacity_class: str, *,
     return tuple((Requirement(label, "In", own[label]),) for label in labels)
 
 
+def written_terms(
+    census: Census, rules: ClassRules, capacity_class: str, own: tuple[Term, ...] | None
+) -> tuple[Term, ...]:
+    """What the node affinity of a pod has to require once its class is written; empty where nothing can be added.
+
+    Args:
+        census, rules, capacity_class: as of `class_requirement`.
+        own: the terms that the pod has by itself, None for none.
+    """
+    terms = class_requirement(census, rules, capacity_class, one_term=bool(own))
+    if own is None or not terms:
+        return terms
+    return tuple((*term, *terms[0]) for term in own)
+
+
+def own_terms(rules: ClassRules, terms: tuple[Term, ...] | None) -> tuple[Term, ...] | None:
+    """What a pod on which a class was written requires by itself: of class labels its owner said nothing."""
+    labels = frozenset(rules.labels)
+    left = tuple(tuple(each for each in term if each.field or each.key not in labels) for term in terms or ())
+    return left if any(left) else None
+
+
 def _values(census: Census, rules: ClassRules, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, ...]]:
     """By label, the values that say that a node is of a wanted class: those of the rules, and as nodes spell them."""
     found: dict[str, dict[str, None]] = {}

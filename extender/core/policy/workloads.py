@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.model.classes import ClassRules
 from extender.core.model.objects import EMPTY, Namespace, Owner, OwnerRef
 from extender.core.policy.policy import (
     ENABLED,
@@ -50,12 +51,13 @@ class PolicyRules(Struct, frozen=True):
     """How policies are read.
 
     `prefixes` without the slash, ours first; `defaults` are annotations that apply where nobody else sets a key;
-    pods of `protected_namespaces` are never managed, so that a cluster can boot.
+    pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart.
     """
 
     prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
     defaults: Mapping[str, str] = EMPTY
     protected_namespaces: frozenset[str] = frozenset({"kube-system"})
+    classes: ClassRules = ClassRules()
 
 
 class Managed(Struct, frozen=True, gc=False):
