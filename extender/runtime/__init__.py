@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from extender.core.answers.decisions import DecisionLog
+from extender.core.drift.gated import RoomForGated
 from extender.core.placement.controller import PlacementController
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
@@ -22,7 +23,7 @@ from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
 from extender.runtime.connections import PortConnections, raise_descriptors
 from extender.runtime.decisions import Decisions
-from extender.runtime.drift import Channels, Context, assemble, drift_readings
+from extender.runtime.drift import Channels, Context, assemble, assemble_placeholders, drift_readings
 from extender.runtime.duties import Duties, Work
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
@@ -123,12 +124,11 @@ class Runtime:
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client
-        self._drift = assemble(
-            settings.drift,
-            self.state,
-            Context(api, pods.one, self.feed.health, self._decides, self._report),
-            Channels(recorder, self.metrics.drift, tracer, self._writers.faults),
-        )
+        context = Context(api, pods.one, self.feed.health, self._decides, self._report)
+        channels = Channels(recorder, self.metrics.drift, tracer, self._writers.faults)
+        self._drift = assemble(settings.drift, self.state, context, channels)
+        self._placeholders = assemble_placeholders(settings, self._drift, self.state, context, channels)
+        self._writers.gates.prover = RoomForGated(self.state, self._drift.placeholders)
         self._shared = SharedAnswers(
             sources(
                 settings.drift,
@@ -272,6 +272,8 @@ class Runtime:
             "seats": writers.write_seats,
             "gates": writers.release,
         }
+        if self._drift.placeholders.on:
+            work["placeholders"] = self._placeholders.run
         if self.settings.drift.enabled:
             work["drift"] = self._drift.run
         self.leadership.synced(Duties(self._placement, writers.wakes, work))
@@ -293,6 +295,7 @@ class Runtime:
         self._stopping = True
         self.log.info("stopping")
         await self._writers.tell()
+        await self._placeholders.leave()
         await self.leadership.resign()
         await self._listeners.stop_deciding()
         await self._api.stop()

@@ -44,5 +44,6 @@ def sources(
         lambda: drift.memory.unreadable,
         lambda: not holds_up_all(faults(health(), time.monotonic())),
         lambda: drift.view.paused,
+        lambda: drift.placeholders.proofs(time.time()),
     )
     return Sources(state, decisions, drifting, obstacle, time.time, __version__, report)

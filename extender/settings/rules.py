@@ -51,6 +51,7 @@ def drift_rules(settings: DriftSettings) -> DriftRules:
         circuit_reset=parse_duration(settings.circuit_reset),
         patience=parse_duration(settings.replacement_timeout),
         blocked_after=parse_duration(settings.blocked_after),
+        placeholders=settings.placeholders,
     )
 
 

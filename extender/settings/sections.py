@@ -18,6 +18,7 @@ from extender.settings.values import (
     FILE,
     HOST,
     IDENTITY,
+    IMAGE,
     IN_PERCENT,
     NAME,
     PATH,
@@ -361,6 +362,17 @@ class DriftSettings(Section, frozen=True):
             "where the reason passes by itself"
         ),
     ] = "5m"
+    placeholders: Annotated[
+        int,
+        doc(
+            "Most placeholders in the cluster at the same time: pods of Spotmix that have an autoscaler bring a node "
+            "before a pod is moved or let go to its class; 0 makes none, so that pods go where there is room already"
+        ),
+        Meta(ge=0, le=1000),
+    ] = 3
+    placeholder_image: Annotated[
+        str, doc("Image of placeholders; it has to do nothing, and run as any user", IMAGE), Meta(min_length=1)
+    ] = "registry.k8s.io/pause:3.10"
     store: Annotated[
         str,
         doc("ConfigMap that keeps moves in flight and waiting times when Spotmix restarts", NAME),
@@ -369,8 +381,8 @@ class DriftSettings(Section, frozen=True):
     namespace: Annotated[
         str,
         doc(
-            "Namespace of the ConfigMap drift.store; empty takes the pod's own ($POD_NAMESPACE), outside of a pod "
-            "`default`",
+            "Namespace of the ConfigMap drift.store and of placeholders; empty takes the pod's own ($POD_NAMESPACE), "
+            "outside of a pod `default`",
             NAME,
         ),
         DNS_NAME,

@@ -27,6 +27,7 @@ DURATION = Kind("DURATION", "hours, minutes and seconds, such as 30s, 5m or 1h30
 FILE = Kind("FILE", "the path of a file")
 HOST = Kind("HOST", "a host name")
 IDENTITY = Kind("ID", "a text that no other replica has")
+IMAGE = Kind("IMAGE", "the name of a container image, such as registry.k8s.io/pause:3.10")
 IPS = Kind("IPS", "a YAML list of IP addresses, such as '[10.0.0.1, \"fd00::1\"]'")
 MAP = Kind("MAP", "a YAML map, such as '{key: value}'")
 NAME = Kind("NAME", "the name of a Kubernetes object: lower-case letters, digits, - and .")

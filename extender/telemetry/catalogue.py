@@ -153,6 +153,13 @@ DRIFT_UNREADABLE = _gauge(
 )
 DRIFT_PAUSED = _gauge("drift_paused", "1 while nothing is moved at all, by why", "reason")
 DRIFT_CYCLE_FAULTS = _counter("drift_cycle_faults", "Cycles that ended with a fault of our own")
+PLACEHOLDERS = _gauge("placeholders", "Placeholders that there are, by whether they run yet", "state")
+PLACEHOLDERS_ENDED = _counter(
+    "placeholders_ended", "Placeholders that are no more, by what became of them", "capacity_class", "outcome"
+)
+PLACEHOLDER_SECONDS = _counter(
+    "placeholder_seconds", "Time for which placeholders that are no more were there", "capacity_class"
+)
 DRIFT_PLAN_DURATION = Family(
     "spotmix_drift_plan_duration_seconds",
     "histogram",
@@ -254,6 +261,9 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             DRIFT_UNREADABLE,
             DRIFT_PAUSED,
             DRIFT_CYCLE_FAULTS,
+            PLACEHOLDERS,
+            PLACEHOLDERS_ENDED,
+            PLACEHOLDER_SECONDS,
             DRIFT_PLAN_DURATION,
             DRIFT_CYCLE_DURATION,
         ),

@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry
 
 from extender.core.drift.eviction import Answer
+from extender.core.drift.placeholder import Ending
+from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.reasons import OF_MOVES, Reason
 from extender.telemetry.catalogue import (
     DRIFT_CIRCUITS_OPENED,
@@ -11,6 +13,8 @@ from extender.telemetry.catalogue import (
     DRIFT_EVICTIONS,
     DRIFT_MOVES,
     DRIFT_PLAN_DURATION,
+    PLACEHOLDER_SECONDS,
+    PLACEHOLDERS_ENDED,
 )
 from extender.telemetry.counting import counter, histogram
 
@@ -46,6 +50,12 @@ class DriftMetrics:
         self._faults = counter(DRIFT_CYCLE_FAULTS, registry)
         self._plan = histogram(DRIFT_PLAN_DURATION, _SECONDS, registry)
         self._cycle = histogram(DRIFT_CYCLE_DURATION, _SECONDS, registry)
+        self._placeholders = counter(PLACEHOLDERS_ENDED, registry)
+        self._placeholder_seconds = counter(PLACEHOLDER_SECONDS, registry)
+        for name in (SPOT, ON_DEMAND):
+            self._placeholder_seconds.labels(name)
+            for ending in Ending:
+                self._placeholders.labels(name, str(ending))
         for why in WHY:
             for result in ("started", *ATTEMPTS, *(VERDICTS if why == WHY[0] else ())):
                 self._moves.labels(result, why, ENFORCE)
@@ -62,6 +72,11 @@ class DriftMetrics:
     def evicted(self, answer: Answer, *, dry: bool) -> None:
         """Count an answer to an eviction."""
         self._evictions.labels(str(answer), DRY_RUN if dry else ENFORCE).inc()
+
+    def placeholder_ended(self, capacity_class: str, ending: Ending, seconds: float) -> None:
+        """Count a placeholder that is no more, and for how long it was there."""
+        self._placeholders.labels(capacity_class, str(ending)).inc()
+        self._placeholder_seconds.labels(capacity_class).inc(seconds)
 
     def gave_up(self) -> None:
         """Count a circuit that opened."""

@@ -72,6 +72,7 @@ class Room:
         now: seconds since the epoch.
         dwell: how long a node must have been back (seconds).
         lost: names of nodes that are taken to be gone; the pods on them have to be among those that leave.
+        steady: names of nodes that need not have been back for long.
         looks: nodes that may be looked at in vain, see `LOOKS`.
     """
 
@@ -83,11 +84,12 @@ class Room:
         *,
         dwell: float = 0.0,
         lost: Container[str] = (),
+        steady: Container[str] = (),
         looks: int = LOOKS,
     ) -> None:
         self._state, self._leaving = state, leaving
         self._now = now
-        self.steady = now - dwell
+        self._since, self._steady = now - dwell, steady
         self.stock = Stock(state, lost)
         self._occupancy = Occupancy(state, leaving)
         self.topology = Topology(state, self._occupancy, lost)
@@ -116,7 +118,7 @@ class Room:
         if demands.unmodelled:
             return Refusal(Reason.UNMODELLED, ", ".join(demands.unmodelled))
         revision = group.revision if group is not None else None
-        since = self.steady if dwell and group is not None else None
+        since = self._since if dwell and group is not None else None
         shape = (demands.node_selector, demands.node_terms, demands.tolerations)
         plain: Key = (capacity_class, since, revision is None, self.needed(pod), shape)
         close: Key = (*plain, demands, pod.labels, revision, self._domains(pod, capacity_class))
@@ -143,6 +145,21 @@ class Room:
     def fits(self, pod: PodRecord, node: NodeRecord) -> bool:
         """Whether a pod like `pod` fits a certain node."""
         return _Search(self, pod, None, {}).step(node) is Hurdle.END
+
+    def is_back(self, node: NodeRecord, since: float | None) -> bool:
+        """Whether a node has been steady since then, or need not have been."""
+        return since is None or node.steady_since <= since or node.name in self._steady
+
+    def takes_instead(self, pod: PodRecord, other: PodRecord, group: Group) -> bool:
+        """Whether a pod like `pod` fits the node of another one once that is gone; then that is deducted."""
+        node = other.node
+        if node is None:
+            return False
+        self.stock.leave(other, node)
+        if self.fits(pod, node) and self.pool_takes(group, node):
+            return True
+        self.stock.occupy(other, node)
+        return False
 
     def occupy(self, pod: PodRecord, node: NodeRecord, revision: Revision | None = None) -> None:
         """A pod like `pod` is to come to a node, and counts towards the pool cap of `revision`."""
@@ -234,7 +251,7 @@ class _Search:
             chosen = (nodes[(start + number) % roomy] for number in range(limit))
         furthest, dwells = Hurdle.ADMISSION, ""
         for _, name, node in chosen:
-            back = since is None or node.steady_since <= since
+            back = self._room.is_back(node, since)
             if dwells and not back:
                 continue
             self.looks += 1

@@ -23,17 +23,27 @@ from extender.core.state.state import ClusterState
 
 
 class Arrivals:
-    """Takes from the room what Pending pods and replacements on their way will need."""
+    """Takes from the room what Pending pods and replacements on their way will need.
 
-    def __init__(self, state: ClusterState, history: History, room: Room) -> None:
+    Args:
+        state: the cluster.
+        history: of moves in flight.
+        room: what is taken from.
+        placeholders: UIDs of pods that give way to any other.
+    """
+
+    def __init__(self, state: ClusterState, history: History, room: Room, placeholders: Container[str] = ()) -> None:
         self._state, self._history, self._room = state, history, room
+        self._placeholders = placeholders
         self._replacements = Replacements(state)
         self._held: dict[str, dict[str, int]] = {}
 
     def deduct(self, without: Container[Revision] = ()) -> None:
         """Deduct all that is about to come, save the pods of some revisions."""
         unbound = [
-            pod for pod in self._state.unbound.values() if pod.revision not in without and self._state.is_coming(pod)
+            pod
+            for pod in self._state.unbound.values()
+            if pod.revision not in without and self._state.is_coming(pod) and pod.uid not in self._placeholders
         ]
         self._room.expect(len(unbound))
         for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):

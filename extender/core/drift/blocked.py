@@ -25,6 +25,8 @@ FIXES: Mapping[Reason, str] = {
     Reason.AFFINITY: "add nodes of that class in further domains, or make the terms preferred ones",
     Reason.SPREAD: "add nodes of that class in the emptier domains, or raise maxSkew",
     Reason.STAY_POOL_FULL: "add nodes of another instance type or zone, or raise max-per-pool",
+    Reason.PLACEHOLDER_REFUSED: "see the autoscaler's Events and limits; it is asked again, later each time",
+    Reason.PLACEHOLDER_DENIED: "let Spotmix make pods of its PriorityClass in its namespace, within quotas",
     Reason.REFUSED: "put right what it says",
 }
 """What a person does about a reason to stay that does not pass by itself."""
@@ -33,7 +35,7 @@ PASSING = frozenset(
     (
         *(Reason.STALE, Reason.MEMORY, Reason.NODES_NOT_READY, Reason.CLUSTER_BUDGET, Reason.NO_SEAT),
         *(Reason.RUNS_TO_COMPLETION, Reason.ROLLOUT, Reason.UNAVAILABLE, Reason.IN_FLIGHT, Reason.WINDOW),
-        *(Reason.HOURLY_BUDGET, Reason.BACK_OFF, Reason.YOUNG, Reason.DWELL, Reason.LATER),
+        *(Reason.HOURLY_BUDGET, Reason.BACK_OFF, Reason.YOUNG, Reason.DWELL, Reason.LATER, Reason.AWAITS_NODE),
     )
 )
 """Reasons that pass by themselves: no news before they have lasted `LASTING` times as long as others."""

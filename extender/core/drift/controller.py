@@ -11,12 +11,13 @@ from typing import overload
 
 from msgspec import Struct
 
-from extender.core.drift.actions import Action, Cycle, Evict, OpenStore, SaveStore, Swept
+from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.drain import threatened
-from extender.core.drift.eviction import Outcome
+from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.last_plans import LastPlans
-from extender.core.drift.moves import DriftPlan
+from extender.core.drift.moves import DriftPlan, by_workload
+from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftOptions
 from extender.core.drift.turns import SLICE, in_turn
@@ -58,23 +59,26 @@ class DriftController:
         options: how careful to be, and how often to look.
         uniform: draws from [a, b].
         freshness: gives how well the cluster is followed now.
+        placeholders: has room made where there is none; without it what there is has to do.
 
     Attributes:
         view: what the last plans said.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
         self,
         state: ClusterState,
         memory: Remembered,
         options: DriftOptions,
         uniform: Callable[[float, float], float],
         freshness: Callable[[], Freshness] = Freshness,
+        placeholders: Placeholders | None = None,
     ) -> None:
         self._state = state
         self._memory = memory
         self._options = options
         self._freshness = freshness
+        self._placeholders = placeholders or Placeholders(state, options.rules)
         self._moves = UnderWay(state, memory, options, uniform)
         self._looked = self._swept = self._tried = _AT_ONCE
         self._first = True
@@ -116,7 +120,8 @@ class DriftController:
         if self._cycling:
             return NEVER
         look = self._looked + TICK
-        if not (self._options.polled or self._threatened or self._moves.freed or self._state.outbox.touched):
+        news = self._moves.freed or self._placeholders.news
+        if not (self._options.polled or self._threatened or news or self._state.outbox.touched):
             look = max(look, min(self._moves.patience.next_over, self._moves.haste.next_over))
         return min(look, self._swept + self._options.interval)
 
@@ -140,10 +145,16 @@ class DriftController:
             now: seconds since the epoch.
         """
         history, rules = self._memory.history, self._options.rules
-        made = plan(self._state, history, rules, now, only=workloads, current=cycle.current)
+        proofs = self._placeholders.proofs(now)
+        made = plan(self._state, history, rules, now, only=workloads, current=cycle.current, proofs=proofs)
         self.view.put(workloads, made)
-        for move in made.moves:
-            self._moves.start(move, now)
+        started = {move.pod.uid for move in made.moves if self._moves.start(move, now)}
+        for spent in made.spent:
+            if spent.pod in started:
+                self._placeholders.spend(spent)
+        wishes = by_workload(made.wishes) if not self._options.read_only else {}
+        for uid in workloads:
+            self._placeholders.want(uid, wishes.get(uid, ()))
         for stay in made.stays:
             self._moves.ask(stay, now)
         return made
@@ -180,6 +191,8 @@ class DriftController:
         """
         if isinstance(action, Evict) and isinstance(result, Outcome):
             self._unsaved |= self._moves.answered(action, result, now)
+            if result.answer not in (Answer.EVICTED, Answer.UNANSWERED):
+                self._placeholders.unspend(action.move.pod.uid)
         elif isinstance(action, OpenStore):
             self._opening = False
             if result:
@@ -205,7 +218,10 @@ class DriftController:
             self._seen_since = None
         else:
             self._seen_since = now if self._seen_since is None else self._seen_since
-            found += self._moves.settle(self._seen_since, now)
+            for judged in self._moves.settle(self._seen_since, now):
+                found.append(judged)
+                if isinstance(judged, Judged):
+                    self._settled(judged)
             self._unsaved |= bool(self._memory.history.changed)
         if sweep:
             self._prune(now)
@@ -218,6 +234,13 @@ class DriftController:
             self._cycling = True
             found.append(Cycle(looked_at, fresh.current, fresh.stale))
         return found
+
+    def _settled(self, judged: Judged) -> None:
+        pod, outcome = judged.verdict.in_flight.move.pod.uid, judged.verdict.outcome
+        if outcome is Reason.REFUSED:
+            self._placeholders.unspend(pod)
+        elif outcome is not Reason.STUCK:
+            self._placeholders.settled(pod)
 
     def _prune(self, now: float) -> None:
         """Forget what matters no more, and make up for what could not be stored."""
@@ -239,8 +262,8 @@ class DriftController:
                 changed.append(managed.workload.uid)
         changed += sorted(self._moves.patience.over(now) | self._moves.haste.over(now))
         # What a move held is free: others may have waited for it.
-        off_target = self.view.off_target if sweep or self._moves.freed else ()
-        self._moves.freed = False
+        off_target = self.view.off_target if sweep or self._moves.freed or self._placeholders.news else ()
+        self._moves.freed = self._placeholders.news = False
         due = in_turn(self._hasten(), changed, off_target)
         if sweep and (due or self._first or self._options.polled):
             self._first = False

@@ -125,8 +125,7 @@ class WorkloadHistory(Struct):
         key = direction(move.source, move.destination)
         before = self.back_off.get(key)
         failures = before.failures + 1 if before is not None else 1
-        wait = min(rules.max_back_off, rules.back_off * 2.0 ** min(failures - 1, 30))
-        self.back_off[key] = DirectionBackoff(failures, now + wait)
+        self.back_off[key] = DirectionBackoff(failures, now + rules.wait_after(failures))
         self.vain = [at for at in self.vain if now - at < rules.circuit_window] + [now]
         if len(self.vain) < rules.circuit_moves:
             return False

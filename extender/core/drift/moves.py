@@ -1,6 +1,6 @@
 """What a plan says: moves, pods that stay, workloads off their split."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -55,6 +55,31 @@ class Stay(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
+Place = tuple[str, str]
+"""A revision, by the UID of its controller, and a capacity class."""
+
+
+class Wish(Struct, frozen=True, gc=False):
+    """A pod that would go to a class if a node of it had room."""
+
+    pod: PodId
+    workload: WorkloadRef
+    capacity_class: str
+
+    @property
+    def place(self) -> Place:
+        """Any pod of its revision that goes to the class can take the room that is made."""
+        return self.workload.revision, self.capacity_class
+
+
+class Spent(Struct, frozen=True, gc=False):
+    """The room that a placeholder (UID) keeps is for the replacement of a pod (UID), or for a pod that was `gated`."""
+
+    placeholder: str
+    pod: str
+    gated: bool = False
+
+
 class OffTarget(Struct, frozen=True):
     """A revision off its split: seats and seated pods by class, and how many pods too many there are in all.
 
@@ -81,7 +106,8 @@ class DriftPlan(Struct, frozen=True):
 
     `moves` are in the order in which they are to be made. Every surplus pod, and every managed one on an
     interrupted node, is in `moves` or in `stays`. `paused` says why nothing is moved at all. `faults` are told of
-    workloads that could not be planned for.
+    workloads that could not be planned for. `wishes` are pods that stay for want of room alone; `spent` is the room
+    that moves take from placeholders.
     """
 
     moves: tuple[Move, ...] = ()
@@ -89,3 +115,13 @@ class DriftPlan(Struct, frozen=True):
     off_target: tuple[OffTarget, ...] = ()
     paused: Reason | None = None
     faults: tuple[PlanFault, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    spent: tuple[Spent, ...] = ()
+
+
+def by_workload(wishes: Iterable[Wish]) -> dict[str, list[Wish]]:
+    """Wishes by the UID of their workload."""
+    found: dict[str, list[Wish]] = {}
+    for wish in wishes:
+        found.setdefault(wish.workload.uid, []).append(wish)
+    return found

@@ -5,7 +5,7 @@ surplus pods in the order that costs least, each with its own guards, budgets, a
 room deducted. One ledger and one view of the room serve the whole plan, so that no two moves take the same.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from extender.core.capacity.room import Room
 from extender.core.drift.arrivals import Arrivals
@@ -20,10 +20,12 @@ from extender.core.drift.guards import (
 )
 from extender.core.drift.history import History
 from extender.core.drift.ledger import Ledger
-from extender.core.drift.moves import DriftPlan, Move, PlanFault, Stay
+from extender.core.drift.moves import DriftPlan, Move, PlanFault, Spent, Stay, Wish
+from extender.core.drift.proofs import NO_PROOFS, Proofs
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, Excess, drifted
+from extender.core.drift.surplus import Drift, Excess, destinations, drifted
+from extender.core.drift.wishing import CURABLE, Unplaced, unplaced, wishes_of
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
@@ -38,6 +40,7 @@ def plan(
     *,
     only: Collection[str] | None = None,
     current: bool = True,
+    proofs: Proofs = NO_PROOFS,
 ) -> DriftPlan:
     """Plan the next moves. Pure: reads the live state, and changes nothing.
 
@@ -48,18 +51,24 @@ def plan(
         now: seconds since the epoch.
         only: UIDs of the workloads to look at; None looks at all. Budgets of the cluster count everything either way.
         current: whether the state is known to be up to date; nothing is moved while it is not.
+        proofs: the room that placeholders keep.
     """
-    return _Planner(state, history, rules, now).plan(only, cluster_refusal(state, rules, now, current=current))
+    planner = _Planner(state, history, rules, proofs, now)
+    return planner.plan(only, cluster_refusal(state, rules, now, current=current))
 
 
 class _Planner:
-    def __init__(self, state: ClusterState, history: History, rules: DriftRules, now: float) -> None:
+    def __init__(self, state: ClusterState, history: History, rules: DriftRules, proofs: Proofs, now: float) -> None:
         self.state, self.history, self.rules, self.now = state, history, rules, now
         self.ledger = Ledger(state, history, rules, now)
+        self.proofs = proofs
+        self.held = {place: list(records) for place, records in proofs.held.items()}
         self.replacements = Replacements(state)
         self._room: Room | None = None
         self.searches = 1
         self.moves: list[Move] = []
+        self.spent: list[Spent] = []
+        self.unplaced: list[Unplaced] = []
         self.stays: list[Stay] = []
         self.faults: list[PlanFault] = []
 
@@ -67,8 +76,9 @@ class _Planner:
     def room(self) -> Room:
         """The room that is left, with what is about to come already deducted. Few plans come so far as to ask."""
         if self._room is None:
-            self._room = Room(self.state, self.ledger.leaving, self.now, dwell=self.rules.dwell)
-            Arrivals(self.state, self.history, self._room).deduct()
+            dwell, steady = self.rules.dwell, self.proofs.steady
+            self._room = Room(self.state, self.ledger.leaving, self.now, dwell=dwell, steady=steady)
+            Arrivals(self.state, self.history, self._room, self.proofs.uids).deduct()
             self._room.expect(self.searches)
         return self._room
 
@@ -82,8 +92,24 @@ class _Planner:
         for drift in drifts:
             if drift.excess:
                 self._settle_apart(drift, Refusal(paused) if paused is not None else None)
-        off_target = tuple(drift.report for drift in drifts)
-        return DriftPlan(tuple(self.moves), tuple(self.stays), off_target, paused, tuple(self.faults))
+        wishes = tuple(self._wishes())
+        return DriftPlan(
+            tuple(self.moves),
+            tuple(self.stays),
+            tuple(drift.report for drift in drifts),
+            paused,
+            tuple(self.faults),
+            wishes,
+            tuple(self.spent),
+        )
+
+    def _wishes(self) -> Iterator[Wish]:
+        """Once all is moved that can be: what is looked for here takes no room from moves."""
+        for each in self.unplaced:
+            try:
+                yield from wishes_of(each, self.room, self.replacements)
+            except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+                self.faults.append(PlanFault(each.case.drift.subject, repr(error)))
 
     def _drain(self, only: Collection[str] | None, paused: Reason | None) -> None:
         drained = drain(self.state, self.ledger, lambda: self.room, self.rules, self.now, only=only, paused=paused)
@@ -106,11 +132,11 @@ class _Planner:
 
     def _settle_apart(self, drift: Drift, refusal: Refusal | None) -> None:
         """Settle a revision; where that meets a fault its pods stay, and what it took of budgets and room is taken."""
-        moves, stays = len(self.moves), len(self.stays)
+        moves, stays, wishes = len(self.moves), len(self.stays), len(self.unplaced)
         try:
             self._settle(drift, refusal)
         except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
-            del self.moves[moves:], self.stays[stays:]
+            del self.moves[moves:], self.stays[stays:], self.unplaced[wishes:]
             self.faults.append(PlanFault(drift.subject, repr(error)))
             self._leave(drift, Refusal(Reason.FAULT, repr(error)))
 
@@ -121,7 +147,11 @@ class _Planner:
             refusal = workload_refusal(case)
             if refusal is None:
                 for excess in drift.excess:
-                    _Leaving(self, case, excess).choose()
+                    leaving = _Leaving(self, case, excess)
+                    leaving.choose()
+                    left = unplaced(case, excess, leaving.left, self.ledger) if leaving.left else None
+                    if left is not None:
+                        self.unplaced.append(left)
                 return
         self._leave(drift, refusal)
 
@@ -132,7 +162,7 @@ class _Planner:
 
     def stay(self, drift: Drift, excess: Excess, pod: PodRecord, refusal: Refusal) -> None:
         """Take in that a surplus pod stays."""
-        destination = next(iter(destinations(drift, excess)), "")
+        destination = next(iter(destinations(drift.wanting, excess)), "")
         self.stays.append(
             Stay(pod.id, pod.node_name, drift.subject, excess.source, destination, refusal.reason, refusal.detail)
         )
@@ -197,7 +227,7 @@ class _Leaving:
 
     def _common(self) -> Refusal | None:
         """What keeps back this pod and any after it."""
-        wanted = destinations(self.case.drift, self.excess)
+        wanted = destinations(self.case.drift.wanting, self.excess)
         if not wanted:
             return Refusal(Reason.NO_SEAT)
         refusal = share_refusal(self.case)
@@ -210,24 +240,35 @@ class _Leaving:
 
     def _go(self, pod: PodRecord) -> Refusal | None:
         refusal: Refusal | None = None
-        for destination in destinations(self.case.drift, self.excess):
+        for destination in destinations(self.case.drift.wanting, self.excess):
             if back_off(self.case, self.excess.source, destination) is not None:
                 continue
             like = self.planner.replacements.of(pod, destination)
             found = self.planner.room.find(like, destination, self.case.drift.group)
+            if isinstance(found, Refusal):
+                found = self._proven(pod, like, destination) or found
             if isinstance(found, NodeRecord):
                 self.planner.move(self.case.drift, self.excess, pod, destination, found)
                 return None
-            refusal = refusal or found
+            refusal = refusal or self._outlook(pod, destination, found)
         return refusal
+
+    def _proven(self, pod: PodRecord, like: PodRecord, destination: str) -> NodeRecord | None:
+        """The node of a placeholder that gives way to the replacement of a pod."""
+        planner, drift = self.planner, self.case.drift
+        held = planner.held.get((drift.revision.owner.uid, destination), [])
+        for placeholder in held:
+            if planner.room.takes_instead(like, placeholder, drift.group):
+                held.remove(placeholder)
+                planner.spent.append(Spent(placeholder.uid, pod.uid))
+                return placeholder.node
+        return None
+
+    def _outlook(self, pod: PodRecord, destination: str, refusal: Refusal) -> Refusal:
+        """What is done about it that there is no room, if anything is."""
+        place = (self.case.drift.revision.owner.uid, destination)
+        asks = self.case.policy.enforcement == "affinity" and refusal.reason in CURABLE
+        return (self.planner.proofs.outlook(pod, place) if asks else None) or refusal
 
 
 _LAST = 3
-
-
-def destinations(drift: Drift, excess: Excess) -> list[str]:
-    """The classes that want a pod of an excess, the one that wants most first."""
-    if excess.destination:
-        return [excess.destination]
-    wanting = [name for name, count in drift.wanting.items() if count > 0]
-    return sorted(wanting, key=lambda name: (-drift.wanting[name], name))

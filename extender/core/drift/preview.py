@@ -12,6 +12,7 @@ from extender.core.drift.guards import cluster_refusal
 from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, PlanFault, Stay
 from extender.core.drift.plan import plan
+from extender.core.drift.proofs import NO_PROOFS, Proofs
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import drifted
 from extender.core.drift.turns import in_turn, slices
@@ -28,6 +29,7 @@ class Knowledge(Struct, frozen=True):
         history: moves in flight, made, and in vain.
         rules: how careful to be.
         current: whether the state is known to be up to date.
+        proofs: the room that placeholders keep.
         unreadable: why the stored history of a workload cannot be read, by workload UID; no pod of it is moved.
     """
 
@@ -35,6 +37,7 @@ class Knowledge(Struct, frozen=True):
     rules: DriftRules
     current: bool = True
     unreadable: Mapping[str, str] = _NONE
+    proofs: Proofs = NO_PROOFS
 
 
 def preview(
@@ -66,7 +69,7 @@ def preview(
         [uid for uid in turns if uid in known.unreadable],
     ):
         for part in slices(workloads):
-            each = plan(state, history, known.rules, now, only=part, current=known.current)
+            each = plan(state, history, known.rules, now, only=part, current=known.current, proofs=known.proofs)
             each = held_back(each, known.unreadable)
             for move in each.moves:
                 if move.recorded:

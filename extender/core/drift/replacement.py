@@ -6,7 +6,7 @@ A class that was written on a pod keeps it off the nodes of all others; its repl
 from msgspec.structs import replace
 
 from extender.core.model.constraints import Constraints
-from extender.core.placement.requirement import own_terms, written_terms
+from extender.core.placement.requirement import Term, own_terms, written_terms
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -20,17 +20,26 @@ class Replacements:
 
     def __init__(self, state: ClusterState) -> None:
         self._state = state
-        self._demands: dict[tuple[Constraints, str], Constraints] = {}
+        self._demands: dict[tuple[Constraints, bool, str], Constraints] = {}
 
     def of(self, pod: PodRecord, capacity_class: str) -> PodRecord:
-        """The replacement of a pod that is to go to a class: the pod itself where no class is written on it."""
-        if not pod.written:
+        """The replacement of a pod that is to go to a class, or the gated pod itself once that is written on it.
+
+        It is the pod as it is where no class is written on it, nor will be.
+        """
+        if not (pod.written or pod.gates):
             return pod
-        key = (pod.constraints, capacity_class)
+        key = (pod.constraints, bool(pod.written), capacity_class)
         demands = self._demands.get(key)
         if demands is None:
+            own = terms_of_its_own(self._state, pod)
             classes = self._state.workloads.rules.classes
-            own = own_terms(classes, pod.constraints.node_terms)
             terms = written_terms(self._state.census, classes, capacity_class, own)
             demands = self._demands[key] = replace(pod.constraints, node_terms=terms or own)
         return replace(pod, constraints=demands)
+
+
+def terms_of_its_own(state: ClusterState, pod: PodRecord) -> tuple[Term, ...] | None:
+    """The terms of a pod's required node affinity without the class that we wrote; None asks for nothing."""
+    terms = pod.constraints.node_terms
+    return own_terms(state.workloads.rules.classes, terms) if pod.written else terms

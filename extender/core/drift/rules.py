@@ -23,6 +23,8 @@ class DriftRules(Struct, frozen=True, gc=False):
         circuit_reset: how long it is left alone, unless its policy or size changes before.
         patience: how long a replacement may take to become ready.
         blocked_after: how long a surplus pod stays before its owner is told why.
+        placeholders: most placeholders in the cluster; 0 has none.
+        node_startup: how long a placeholder may take to run, or be kept unused.
     """
 
     max_in_flight: int = 10
@@ -41,6 +43,17 @@ class DriftRules(Struct, frozen=True, gc=False):
     circuit_reset: float = 24 * 3600.0
     patience: float = 900.0
     blocked_after: float = 300.0
+    placeholders: int = 3
+    node_startup: float = 600.0
+
+    @property
+    def placeholder_limit(self) -> int:
+        """Most placeholders at the same time: no more than moves may be in flight."""
+        return min(self.placeholders, self.max_in_flight)
+
+    def wait_after(self, failures: int) -> float:
+        """How long to back off after so many times in vain in a row (seconds)."""
+        return min(self.max_back_off, self.back_off * 2.0 ** min(failures - 1, 30))
 
     def in_flight_limit(self, replicas: int) -> int:
         """Most moves in flight of a workload of this size."""

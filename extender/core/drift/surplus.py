@@ -72,6 +72,14 @@ class Drift(Struct, eq=False):
         return OffTarget(self.subject, self.replicas, self.target, self.actual, self.surplus, self.missing)
 
 
+def destinations(wanting: Mapping[str, int], excess: Excess) -> list[str]:
+    """The classes that want a pod of an excess, the one that wants most first; `wanting` as in `Drift`."""
+    if excess.destination:
+        return [excess.destination]
+    names = [name for name, count in wanting.items() if count > 0]
+    return sorted(names, key=lambda name: (-wanting[name], name))
+
+
 def drifted(
     state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None, faults: list[PlanFault] | None = None
 ) -> Iterator[Drift]:

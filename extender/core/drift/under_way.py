@@ -75,11 +75,11 @@ class UnderWay:
         self._asked += len(taken)
         return taken
 
-    def start(self, move: Move, now: float) -> None:
-        """Have a move made, unless that is being done, was done a moment ago, or its workload waits."""
+    def start(self, move: Move, now: float) -> bool:
+        """Have a move made, unless that is being done, was done a moment ago, or its workload waits; say whether."""
         pod = move.pod.uid
         if pod in self._moving or now < self._recent.get(pod, 0.0) or self._waits(move).waits(move.workload.uid, now):
-            return
+            return False
         evict = Evict(move, dry=move.dry or self._options.read_only)
         if evict.recorded:
             self._memory.history.started(move, self._state, now)
@@ -87,6 +87,7 @@ class UnderWay:
             self._recent[pod] = now + (DRY_MEMORY if evict.dry else DRAIN_MEMORY)
         self._moving.add(pod)
         self._queue.append(evict)
+        return True
 
     def ask(self, stay: Stay, now: float) -> None:
         """Where nothing is to be changed, have the API server say that a budget keeps a pod, once in a while.

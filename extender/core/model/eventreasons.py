@@ -192,6 +192,29 @@ class EventReason(Enum):
         "See [the store](moves.md).",
     )
 
+    # Placeholders
+    PLACEHOLDER_ASKED = (
+        "PlaceholderAsked",
+        "Normal",
+        "workload",
+        "A placeholder asks the autoscaler for a node, so that a pod can go to its class.",
+        "Nothing.",
+    )
+    PLACEHOLDER_REFUSED = (
+        "PlaceholderRefused",
+        "Warning",
+        "workload",
+        "No node came for a placeholder, or no pod in its place. The next is asked for later, each time.",
+        "See the autoscaler's Events and limits; nothing, if capacity is short for a while.",
+    )
+    PLACEHOLDER_DENIED = (
+        "PlaceholderDenied",
+        "Warning",
+        "workload",
+        "The API server lets no placeholder be made, so that only room that is there brings pods back to their class.",
+        "As the text says: the PriorityClass `spotmix-placeholder`, a quota, a LimitRange or Pod Security.",
+    )
+
     # Scale-in
     FOREIGN_COST = (
         "ForeignDeletionCost",

@@ -106,6 +106,9 @@ class Reason(Enum):
     SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
     STAY_POOL_FULL = "pool-cap", "every spot pool with room holds its most replicas of this workload"
     LATER = "later", "no node was found among those looked at this time; the others follow"
+    AWAITS_NODE = "awaits-node", "a placeholder asks the autoscaler for a node of the class it should be on"
+    PLACEHOLDER_REFUSED = "placeholder-refused", "no node of the class it should be on was brought for its placeholder"
+    PLACEHOLDER_DENIED = "placeholder-denied", "the API server lets no placeholder be made for it"
 
     # What became of a move
     MOVED = "moved", "its replacement is ready and of the class that was wanted"
@@ -195,6 +198,9 @@ NO_DESTINATION = (
     Reason.SPREAD,
     Reason.STAY_POOL_FULL,
     Reason.LATER,
+    Reason.AWAITS_NODE,
+    Reason.PLACEHOLDER_REFUSED,
+    Reason.PLACEHOLDER_DENIED,
 )
 """Reasons for which there is no node that a pod could be moved to."""
 

@@ -6,21 +6,26 @@ then, so that a restart, or another leader, loses nothing. The seat is reserved 
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
 from extender.core.capacity.fit import Needs
 from extender.core.model.classes import ClassRules
 from extender.core.model.control import NEVER
-from extender.core.model.objects import Pod, PodId
+from extender.core.model.objects import OwnerRef, Pod, PodId
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.requirement import Term, written_terms
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.ordinals import seat_of_ordinal
+from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Upsert
 from extender.core.state.records import PodRecord, Reservation
 from extender.core.state.state import ClusterState
+
+HELD = 0.25
+"""How often is looked whether room was proven for a pod of a Job (seconds)."""
 
 AGAIN = 5.0
 """Seconds after which a pod whose gate was to be taken away, and still is there, is decided anew."""
@@ -47,6 +52,14 @@ class Release(Struct, frozen=True, gc=False):
     terms: tuple[Term, ...] = ()
 
 
+class Prover(Protocol):
+    """Proves room of a class for gated pods; `core.drift.placeholders` has one."""
+
+    def prove(self, pod: PodRecord, managed: Managed, capacity_class: str, now: float) -> bool | None:
+        """Whether there is room of a class for a pod; False when it cannot be had, None while that is not known."""
+        ...
+
+
 class GateController:
     """Says which gates are to be taken away and which class is written.
 
@@ -59,9 +72,11 @@ class GateController:
 
     Attributes:
         next_at: see `Controller`.
+        prover: proves room for pods that cannot be replaced where their class is not to be had.
     """
 
     def __init__(self, state: ClusterState, rules: ClassRules) -> None:
+        self.prover: Prover | None = None
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
@@ -94,6 +109,10 @@ class GateController:
                 self.next_at = min(self.next_at, at)
                 continue
             release = self._decide(record, now)
+            if isinstance(release, float):
+                self._sent[record.uid] = release
+                self.next_at = min(self.next_at, release)
+                continue
             if release is None:
                 self.next_at = min(self.next_at, record.created + OWNER_WAIT)
                 continue
@@ -112,8 +131,8 @@ class GateController:
         seat = seat_of_ordinal(managed.revision, record.name) if isinstance(managed, Managed) else None
         return (0.0 if seat is not None else record.created, seat or 0, record.name)
 
-    def _decide(self, record: PodRecord, now: float) -> Release | None:
-        """What becomes of a pod; None while its owner is not known."""
+    def _decide(self, record: PodRecord, now: float) -> Release | float | None:
+        """What becomes of a pod, or when it is looked at again; None while its owner is not known."""
         owner = record.revision.owner if record.revision is not None else None
         managed = self._state.workloads.resolve(record.namespace, owner)
         if isinstance(managed, Missing) and now < record.created + OWNER_WAIT:
@@ -121,10 +140,24 @@ class GateController:
         if not isinstance(managed, Managed) or owner is None or managed.workload.policy.mode == "audit":
             return Release(record.id, self.gate, {})
         view = PodView(record.uid, record.namespace, record.name, owner, "", None, Needs)
-        wanted, _ = wanted_class(self._state, managed, managed.workload.policy, view)
+        policy = managed.workload.policy
+        wanted, _ = wanted_class(self._state, managed, policy, view)
+        others = stand_ins(policy, wanted)
+        if managed.revision.kind == "Job" and others and self.prover is not None:
+            # Once it is let go nothing can be changed: its Job would count it as failed.
+            proven = self.prover.prove(record, managed, wanted, now)
+            if proven is None:
+                self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
+                return now + HELD
+            return self._release(record, owner, wanted if proven else others[0], now, stand_in=not proven)
+        return self._release(record, owner, wanted, now)
+
+    def _release(
+        self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
+    ) -> Release:
         terms = written_terms(self._state.census, self._rules, wanted, record.constraints.node_terms)
         if not terms:
             # No label tells the class, or the pod can run nowhere: nothing can be added.
             return Release(record.id, self.gate, {})
-        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
+        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in), now)
         return Release(record.id, self.gate, {self._class_key: wanted}, wanted, terms)

@@ -46,7 +46,9 @@ def written_terms(
     """What the node affinity of a pod has to require once its class is written; empty where nothing can be added.
 
     Args:
-        census, rules, capacity_class: as of `class_requirement`.
+        census: how the nodes that are seen now are marked.
+        rules: how nodes are told apart.
+        capacity_class: the class.
         own: the terms that the pod has by itself, None for none.
     """
     terms = class_requirement(census, rules, capacity_class, one_term=bool(own))

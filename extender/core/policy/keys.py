@@ -49,5 +49,8 @@ CLASS = "class"
 GATE = "placement"
 """Name of our scheduling gate, below our prefix."""
 
-OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake", CLASS)
+PLACEHOLDER = "placeholder"
+"""Key of the label of placeholders."""
+
+OTHER_KEYS = ("enabled", "do-not-disrupt", "inject-extender", "capacity-class", "wake", CLASS, PLACEHOLDER)
 """Keys under our prefix that say something else than the policy, or that we write ourselves."""

@@ -11,9 +11,8 @@ from extender.core.capacity.fit import share
 from extender.core.capacity.room import Room
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown
 from extender.core.drift.ledger import Availability
-from extender.core.drift.plan import destinations
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, Excess, drift_of
+from extender.core.drift.surplus import Drift, Excess, destinations, drift_of
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -121,7 +120,7 @@ class Outlooks:
         refusal = protected(pod, workload, self._now)
         if refusal is not None:
             return refusal.reason
-        wanted = destinations(drift, excess)
+        wanted = destinations(drift.wanting, excess)
         why: Reason | None = None
         for destination in wanted:
             found = self._room.find(pod, destination, drift.group, dwell=False)

@@ -2,15 +2,21 @@
 
 from datetime import UTC, datetime
 
+from extender.core.drift.placeholders import Placeholders
+from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
 from extender.kube.driftstore import DriftStore
+from extender.kube.placeholders import PlaceholderPods
 from extender.runtime.drift.context import Channels, Context
 from extender.runtime.drift.loop import DriftLoop
 from extender.runtime.drift.memory import Memory
-from extender.runtime.whoami import identity, own_namespace
-from extender.settings.rules import drift_options
-from extender.settings.sections import DriftSettings
+from extender.runtime.drift.placeholders import PlaceholderLoop
+from extender.runtime.whoami import identity, own_namespace, pod_name
+from extender.settings import Settings
+from extender.settings.rules import drift_options, drift_rules
+from extender.settings.sections import DriftSettings, LeaderElectionSettings
 from extender.wire.lease_v1 import micro_time
+from extender.wire.placeholder_v1 import Making
 
 DEFAULT_NAMESPACE = "default"
 
@@ -31,4 +37,42 @@ def assemble(settings: DriftSettings, state: ClusterState, context: Context, cha
     """
     store = DriftStore(context.client, store_namespace(settings), settings.store)
     memory = Memory(store, lambda: f"{identity()} {micro_time(datetime.now(UTC))}", context.report)
-    return DriftLoop(state, drift_options(settings), memory, context, channels)
+    placeholders = Placeholders(state, drift_rules(settings))
+    return DriftLoop(state, drift_options(settings), memory, context, channels, placeholders)
+
+
+def assemble_placeholders(
+    settings: Settings, loop: DriftLoop, state: ClusterState, context: Context, channels: Channels
+) -> PlaceholderLoop:
+    """What makes and deletes the placeholders of a loop; arguments as of `assemble`."""
+    namespace = store_namespace(settings.drift)
+    making = Making(namespace, settings.drift.placeholder_image, settings.policy.prefixes[0])
+    owner = _Owner(settings.leader_election, state, namespace)
+    return PlaceholderLoop(state, loop.placeholders, context, channels, making, owner.find)
+
+
+class _Owner:
+    """Finds what placeholders belong to, so that they go with it: our Deployment, else our Lease."""
+
+    def __init__(self, election: LeaderElectionSettings, state: ClusterState, namespace: str) -> None:
+        self._election, self._state, self._namespace = election, state, namespace
+
+    async def find(self, pods: PlaceholderPods) -> OwnerRef | None:
+        """The owner; None where there is none in the namespace of placeholders."""
+        election = self._election
+        if pod_name() and own_namespace() == (self._namespace,):
+            owner = self._deployment()
+            if owner is not None:
+                return owner
+        lease_in = election.namespace or next(iter(own_namespace()), "")
+        if not election.enabled or self._namespace != lease_in:
+            return None
+        return await pods.owner("coordination.k8s.io", "v1", "Lease", "leases", election.name)
+
+    def _deployment(self) -> OwnerRef | None:
+        for group in self._state.pod_labels(self._namespace):
+            for pod in group.pods:
+                if pod.name == pod_name() and pod.revision is not None:
+                    replicas = self._state.workloads.owners.get(pod.revision.owner.uid)
+                    return replicas.owner if replicas is not None else None
+        return None

@@ -22,6 +22,8 @@ def drift_readings(loop: DriftLoop, state: ClusterState, now: float) -> Iterable
     yield Reading(families.DRIFT_STAYING, {(str(reason),): stays[reason] for reason in OF_STAYS})
     in_flight = list(history.in_flight())
     yield Reading(families.DRIFT_IN_FLIGHT, {(): len(in_flight)})
+    running, count = loop.placeholders.running, loop.placeholders.count
+    yield Reading(families.PLACEHOLDERS, {("running",): running, ("asked",): count - running})
     yield Reading(families.DRIFT_STUCK, {(): sum(entry.stuck for entry in in_flight)})
     workloads = state.workloads.by_uid
     circuits = sum(

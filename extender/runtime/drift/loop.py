@@ -11,6 +11,7 @@ from extender.core.drift.controller import DriftController
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import PlanFault, WorkloadRef
+from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.errors import ApiError, WireError
 from extender.core.model.objects import Pod
@@ -36,11 +37,19 @@ class DriftLoop:
         memory: of moves.
         context: what it is connected with.
         channels: where it tells of what it does.
+        placeholders: has room made where there is none.
     """
 
-    def __init__(
-        self, state: ClusterState, options: DriftOptions, memory: Memory, context: Context, channels: Channels
+    def __init__(  # noqa: PLR0917 - ports, each of a type of its own
+        self,
+        state: ClusterState,
+        options: DriftOptions,
+        memory: Memory,
+        context: Context,
+        channels: Channels,
+        placeholders: Placeholders | None = None,
     ) -> None:
+        self.placeholders = placeholders or Placeholders(state, options.rules)
         self.memory = memory
         self._state = state
         self._options = options
@@ -83,6 +92,7 @@ class DriftLoop:
             self._options,
             context.timing.uniform,
             lambda: freshness(context.health(), context.timing.clock()),
+            self.placeholders,
         )
         self._drive: Drive[Action] = Drive(
             NAME,

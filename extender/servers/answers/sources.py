@@ -8,6 +8,7 @@ from msgspec import Struct
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.history import History
 from extender.core.drift.preview import Knowledge
+from extender.core.drift.proofs import Proofs
 from extender.core.drift.rules import DriftRules
 from extender.core.model.access import Attributes, User
 from extender.core.model.reasons import Reason
@@ -19,7 +20,7 @@ class DriftSource(Struct, frozen=True):
 
     `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads; `unreadable` says of
     which workloads (UIDs) it cannot be read, and why. `current` says whether the state may be relied on; `paused` why
-    nothing at all is moved, None while something may be.
+    nothing at all is moved, None while something may be. `proofs` is the room that placeholders keep.
     """
 
     mode: str
@@ -28,10 +29,11 @@ class DriftSource(Struct, frozen=True):
     unreadable: Callable[[], Mapping[str, str]]
     current: Callable[[], bool]
     paused: Callable[[], Reason | None]
+    proofs: Callable[[], Proofs] = Proofs
 
     def known(self) -> Knowledge:
         """What plans are made with, as it is now."""
-        return Knowledge(self.history(), self.rules, self.current(), self.unreadable())
+        return Knowledge(self.history(), self.rules, self.current(), self.unreadable(), self.proofs())
 
 
 class Sources(Struct, frozen=True):

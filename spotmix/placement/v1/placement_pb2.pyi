@@ -113,6 +113,9 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_WRITTEN: _ClassVar[Reason]
     REASON_GATED: _ClassVar[Reason]
     REASON_GATED_BY_OTHERS: _ClassVar[Reason]
+    REASON_AWAITS_NODE: _ClassVar[Reason]
+    REASON_PLACEHOLDER_REFUSED: _ClassVar[Reason]
+    REASON_PLACEHOLDER_DENIED: _ClassVar[Reason]
     REASON_FAULT: _ClassVar[Reason]
 WORKLOAD_ORDER_UNSPECIFIED: WorkloadOrder
 WORKLOAD_ORDER_WORST_FIRST: WorkloadOrder
@@ -212,6 +215,9 @@ REASON_NOT_OPTED_IN: Reason
 REASON_WRITTEN: Reason
 REASON_GATED: Reason
 REASON_GATED_BY_OTHERS: Reason
+REASON_AWAITS_NODE: Reason
+REASON_PLACEHOLDER_REFUSED: Reason
+REASON_PLACEHOLDER_DENIED: Reason
 REASON_FAULT: Reason
 
 class ListWorkloadsRequest(_message.Message):

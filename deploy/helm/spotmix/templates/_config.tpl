@@ -99,6 +99,10 @@ tls:
 {{- end -}}
 
 {{- /* Not empty while the drift loop runs. */ -}}
+{{- define "spotmix.asksForNodes" -}}
+{{- if gt (int (dig "placeholders" 3 (.Values.config.drift | default dict))) 0 }}true{{ end -}}
+{{- end -}}
+
 {{- define "spotmix.drifts" -}}
 {{- if dig "enabled" true (.Values.config.drift | default dict) }}true{{ end -}}
 {{- end -}}

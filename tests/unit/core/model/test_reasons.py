@@ -49,7 +49,8 @@ def test_reasons_that_are_labels_of_metrics() -> None:
         "hourly-budget back-off circuit-open fault "
         "young pending protected protection-malformed drained node-not-ready "
         "budget budget-stale budgets "
-        "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later"
+        "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later "
+        "awaits-node placeholder-refused placeholder-denied"
     )
 
 

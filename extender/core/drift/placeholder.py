@@ -1,0 +1,136 @@
+"""What a placeholder is, what is to be done with one, and how it ended."""
+
+from collections.abc import Iterator
+from enum import Enum
+from itertools import product
+from typing import Literal, Self
+
+from msgspec import Struct
+
+from extender.core.drift.moves import Wish
+from extender.core.drift.replacement import terms_of_its_own
+from extender.core.model.constraints import HostPort
+from extender.core.model.objects import Requests
+from extender.core.model.selectors import Requirement
+from extender.core.placement.requirement import Term, written_terms
+from extender.core.policy.keys import PLACEHOLDER
+from extender.core.state.records import PodRecord
+from extender.core.state.state import ClusterState
+
+PREFIX = "spotmix-placeholder-"
+"""Before the UID of the pod that a placeholder is made for: the name of the placeholder."""
+
+
+def placeholder_label(prefix: str) -> str:
+    """Key of the label that placeholders are found by; its value is the UID of the pod they are made for."""
+    return f"{prefix}/{PLACEHOLDER}"
+
+
+class Ending(Enum):
+    """How a placeholder ended; `value` is the label in metrics, `text` follows "its placeholder"."""
+
+    text: str
+
+    def __new__(cls, value: str, text: str) -> Self:
+        """Attach the text to the member."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.text = text
+        return member
+
+    USED = "used", "made room for a pod"
+    UNNEEDED = "unneeded", "was not needed any more"
+    REFUSED = "refused", "was refused by the autoscaler"
+    TIMED_OUT = "timed-out", "did not come to run in time"
+    UNUSED = "unused", "ran, but no pod came in its place"
+    DENIED = "denied", "was refused by the API server"
+    LOST = "lost", "was taken away by somebody else"
+
+    def __str__(self) -> str:
+        """The label."""
+        return str(self.value)
+
+
+class Ask(Struct, frozen=True, gc=False):
+    """Make a placeholder.
+
+    It has the pod's own scheduler, tolerations, node selector, pod affinity and spread, which whoever makes it reads
+    from the pod; and by this, what it `requests` of a node, the `terms` of its required node affinity, its class
+    among them, and the ports of the node that it takes.
+    """
+
+    name: str
+    wish: Wish
+    requests: Requests
+    terms: tuple[Term, ...]
+    host_ports: tuple[HostPort, ...] = ()
+
+
+class Drop(Struct, frozen=True, gc=False):
+    """Delete a placeholder; `uid` is empty where it is not known whether it was made at all."""
+
+    name: str
+    uid: str
+
+
+class Clear(Struct, frozen=True, gc=False):
+    """Delete all placeholders that there are: another has made them."""
+
+
+class Ended(Struct, frozen=True, gc=False):
+    """Tell that a placeholder is no more.
+
+    It was there for `seconds`. Where it was in vain, `detail` says more, and none of the kind is asked for before
+    `until` (seconds since the epoch).
+    """
+
+    wish: Wish
+    ending: Ending
+    seconds: float
+    detail: str = ""
+    until: float = 0.0
+
+
+Action = Ask | Drop | Clear | Ended
+
+
+class Made(Struct, frozen=True, gc=False):
+    """A placeholder was made."""
+
+    uid: str
+
+
+class NotMade(Struct, frozen=True, gc=False):
+    """It was not: the API server lets none be made (`denied`), or something passes (`later`), or nobody answered."""
+
+    how: Literal["denied", "later", "unanswered"]
+    text: str
+
+
+def ask_for(state: ClusterState, wish: Wish, pod: PodRecord) -> Ask | None:
+    """What to make for a pod; None where no label of nodes tells the class that it is to go to."""
+    own = [*_own(state, pod)]
+    classes = state.workloads.rules.classes
+    terms = written_terms(state.census, classes, wish.capacity_class, tuple(own) if own else None)
+    if not terms:
+        return None
+    return Ask(f"{PREFIX}{pod.uid}", wish, pod.requests, terms, pod.constraints.host_ports)
+
+
+def _own(state: ClusterState, pod: PodRecord) -> Iterator[Term]:
+    """The terms of a pod's own, each with what its volumes ask for: it is to be where they are."""
+    asked: list[tuple[Term, ...]] = []
+    own = terms_of_its_own(state, pod)
+    if own is not None:
+        asked.append(own)
+    for name in pod.constraints.claims:
+        claim = state.claims.get((pod.namespace, name))
+        volume = state.volumes.get(claim.volume) if claim is not None else None
+        if volume is None:
+            continue
+        if volume.terms is not None:
+            asked.append(volume.terms)
+        if volume.zones:
+            asked.append((tuple(Requirement(key, "In", tuple(sorted(where))) for key, where in volume.zones),))
+    for terms in product(*asked) if asked else ():
+        yield tuple(each for term in terms for each in term)
