@@ -19,7 +19,14 @@ from extender.cli.simulate import simulate
 from extender.cli.status import status
 from extender.cli.watch import watch
 from extender.cli.what_if import what_if
-from extender.core.model.errors import ApiError, NotFoundError, SandboxError, ServiceError, SpotmixError
+from extender.core.model.errors import (
+    ApiError,
+    NotFoundError,
+    SandboxError,
+    ServiceError,
+    SpotmixError,
+    WorkloadFaultError,
+)
 
 
 @click.group(
@@ -66,4 +73,4 @@ def main() -> None:
         cli(standalone_mode=True, prog_name="kubectl spotmix" if plugin else None)
     except SpotmixError as error:
         note(str(error), lines=isinstance(error, SandboxError))
-        sys.exit(1 if isinstance(error, ApiError | NotFoundError | ServiceError) else 2)
+        sys.exit(1 if isinstance(error, ApiError | NotFoundError | ServiceError | WorkloadFaultError) else 2)

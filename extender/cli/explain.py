@@ -71,6 +71,7 @@ def explain(
 
 
 def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | WorkloadExplanation":
+    from extender.core.answers.faults import answering
     from extender.core.answers.pod import explain_pod
     from extender.core.answers.workload import explain_owner
     from extender.core.state.lookup import find_owner, find_pod, kind_named
@@ -79,11 +80,14 @@ def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | Workl
     if (kind, group) == ("pod", ""):
         pod = find_pod(seen.state, seen.namespace, name)
         if pod is not None:
-            return explain_pod(seen.state, pod, seen.now)
+            ref = pod.revision.owner if pod.revision is not None else None
+            with answering(seen.state, pod.namespace, ref):
+                return explain_pod(seen.state, pod, seen.now)
     else:
         owner = find_owner(seen.state, kind, group, seen.namespace, name)
         if owner is not None:
-            return explain_owner(seen.state, owner, seen.now)
+            with answering(seen.state, owner.namespace, owner.ref):
+                return explain_owner(seen.state, owner, seen.now)
     raise not_found(seen, kind, group, name)
 
 

@@ -138,6 +138,7 @@ class Runtime:
                 health=self.feed.health,
                 obstacle=self.leadership.obstacle,
                 report=self._report,
+                met=self._unshown,
             )
         )
         self._api = GrpcApi(settings.api, self._access)
@@ -164,6 +165,9 @@ class Runtime:
 
     def _uncounted(self, workload: Workload, error: str) -> None:
         self._writers.faults.met("count", Regarding.of(workload), error)
+
+    def _unshown(self, workload: Workload, error: str) -> None:
+        self._writers.faults.met("answer", Regarding.of(workload), error)
 
     def _decides(self) -> bool:
         return self.leadership.decides

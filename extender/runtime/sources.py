@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from extender import __version__
 from extender.core.answers.decisions import DecisionLog
+from extender.core.answers.faults import Met
 from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
 from extender.kube.reflector import Health
@@ -24,6 +25,7 @@ def sources(
     health: Callable[[], Mapping[str, Health]],
     obstacle: Callable[[], Reason | None],
     report: Report,
+    met: Met,
 ) -> Sources:
     """All that they need.
 
@@ -35,6 +37,7 @@ def sources(
         health: how well each resource is followed.
         obstacle: why this replica makes no decision now.
         report: told of whatever goes wrong.
+        met: told of faults of one workload.
     """
     mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
     drifting = DriftSource(
@@ -46,4 +49,4 @@ def sources(
         lambda: drift.view.paused,
         lambda: drift.placeholders.proofs(time.time()),
     )
-    return Sources(state, decisions, drifting, obstacle, time.time, __version__, report)
+    return Sources(state, decisions, drifting, obstacle, time.time, __version__, report, met)

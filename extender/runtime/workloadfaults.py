@@ -16,6 +16,7 @@ DOING = {
     "costs": "giving its pods their deletion costs, so they keep those they have",
     "policy": "reading its policy",
     "count": "counting its replicas, so no metric shows it",
+    "answer": "showing it, so the console, the API and `spotmix explain` cannot",
 }
 """What was being done, by step, as its owner reads it."""
 

@@ -316,7 +316,7 @@ LABELS: Mapping[str, str] = {
     "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`",
     "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `leadership`, `lease`,"
     " `own pod`, `patches`",
-    "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`",
+    "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`, `answer`",
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
     "version": "of Spotmix",
     "when_unsatisfiable": "`fallback`, `any`, `wait`",

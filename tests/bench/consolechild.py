@@ -50,7 +50,7 @@ async def measure(stage: Stage, rounds: int) -> None:
     """Ask for each page, and print."""
     state = stage.state
     drifting = DriftSource("on", RULES, History, dict, lambda: True, lambda: None)
-    sources = Sources(state, DecisionLog(), drifting, lambda: None, lambda: LATER, "", lambda *_: None)
+    sources = Sources(state, DecisionLog(), drifting, lambda: None, lambda: LATER, "", lambda *_: None, lambda *_: None)
     app = ConsoleApp(SharedAnswers(sources), _elsewhere)
     some = stage.deployments(20)[0]
     pod = next(iter(state.pods.values()))

@@ -46,6 +46,7 @@ class ConsoleBench:
         self.paused: Reason | None = None
         self.obstacle: Reason | None = None
         self.reports: list[tuple[str, str]] = []
+        self.met: list[tuple[str, str]] = []
         drifting = DriftSource(
             "on",
             DriftRules(),
@@ -62,6 +63,7 @@ class ConsoleBench:
             lambda: self.world.now,
             "1.2.3",
             lambda source, text: self.reports.append((source, text)),
+            lambda workload, error: self.met.append((workload.name, error)),
         )
         self.shared = SharedAnswers(self.sources)
         self.app = ConsoleApp(self.shared, elsewhere, authorizer)

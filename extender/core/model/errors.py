@@ -12,6 +12,7 @@
     +-- Unauthenticated nobody knows who asks
     +-- Forbidden       who asks may not see or do that
     +-- ChangeError     a what-if asks for what cannot be
+    +-- WorkloadFaultError  a fault of our own, met by one workload
     +-- SandboxError    the control plane of the sandbox cannot be had, started or used
 
 Every text names the object, the field, the value seen and the likely fix; a foreign error is chained.
@@ -52,6 +53,10 @@ class ChangeError(SpotmixError):
 
 class ServiceError(SpotmixError):
     """The API of a running Spotmix cannot be reached, or refuses; the text names the service and the fix."""
+
+
+class WorkloadFaultError(SpotmixError):
+    """A fault of our own that one workload met, and no other; the text names the workload."""
 
 
 class SandboxError(SpotmixError):

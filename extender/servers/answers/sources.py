@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from extender.core.answers.decisions import DecisionLog
+from extender.core.answers.faults import Met
 from extender.core.drift.history import History
 from extender.core.drift.preview import Knowledge
 from extender.core.drift.proofs import Proofs
@@ -40,7 +41,7 @@ class Sources(Struct, frozen=True):
     """All that answers are made of.
 
     `obstacle` is why this replica makes no decision now, None when it decides. `now` gives seconds since the epoch.
-    `report` is told of faults: what met one, and which.
+    `report` is told of faults: what met one, and which; `met` of those of one workload.
     """
 
     state: ClusterState
@@ -50,6 +51,11 @@ class Sources(Struct, frozen=True):
     now: Callable[[], float]
     version: str
     report: Callable[[str, str], None]
+    met: Met
+
+
+TOLD = "an Event SpotmixFault on it, the log and spotmix_workload_faults_total tell of it too"
+"""Where else a fault of one workload is told."""
 
 
 class Authorizer(Protocol):

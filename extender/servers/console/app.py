@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from extender.core.model.access import watch_decisions
-from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WorkloadFaultError
 from extender.servers.answers.allowance import AllowanceSpentError, host_of
 from extender.servers.answers.shared import SharedAnswers
-from extender.servers.answers.sources import Authorizer
+from extender.servers.answers.sources import TOLD, Authorizer
 from extender.servers.asgi import TEXT, Receive, Scope, Send, respond
 from extender.servers.console import rendering
 from extender.servers.console.access import ANYBODY, NAMESPACE, PageAccess, Visitor, header, right_of
@@ -168,10 +168,13 @@ class ConsoleApp:
             except PageNotFoundError as error:
                 missing = {"title": "Not found", "text": str(error)}
                 status, body = 404, self._render("missing.html", query, {**said, **missing})
+            except WorkloadFaultError as error:
+                fault = {"title": "It cannot be shown", "text": f"{error}. {TOLD[0].upper()}{TOLD[1:]}."}
+                status, body = 500, self._render("missing.html", query, {**said, **fault})
             except Exception as error:  # noqa: BLE001 - no cluster may end the console; the fault is told
-                fault = f"{type(error).__name__}: {error}"
-                self._sources.report("console", f"{query.path} met a fault: {fault}")
-                text = f"This page met a fault, and nothing else did: {fault}"
+                met = f"{type(error).__name__}: {error}"
+                self._sources.report("console", f"{query.path} met a fault: {met}")
+                text = f"This page met a fault, and nothing else did: {met}"
                 status, body = 500, self._render("missing.html", query, {**said, "title": "A fault", "text": text})
         await respond(send, status, body, HTML, _PAGE)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from extender.core.answers.faults import answering
 from extender.core.answers.nodes import STAND_IN, UNUSED, WANTED
 from extender.core.answers.overview import Condition, WorkloadRow, totals_of
 from extender.core.answers.pod import explain_pod_in_steps
@@ -120,14 +121,16 @@ class Pages:
 
         Raises:
             PageNotFoundError: there is none of this name.
+            WorkloadFaultError: it met a fault of our own.
         """
         namespace, kind, name = (unquote(part) for part in parts)
         owner = self._owner(namespace, kind, name)
         if owner is None:
             raise PageNotFoundError(f"There is no {kind} {namespace}/{name}, or Spotmix does not know it.")
-        now = self._sources.now()
-        seen = explain_owner(self._sources.state, owner, now)
-        planned = self._shared.plan_for(seen.workload.uid) if seen.row is not None else DriftPlan()
+        sources = self._sources
+        with answering(sources.state, namespace, owner.ref, sources.met):
+            seen = explain_owner(sources.state, owner, sources.now())
+            planned = self._shared.plan_for(seen.workload.uid) if seen.row is not None else DriftPlan()
         history = self._sources.drifting.history().get(seen.workload.uid)
         return {
             "asked": owner,
@@ -150,6 +153,7 @@ class Pages:
 
         Raises:
             PageNotFoundError: there is none of this name, and nothing was decided on one.
+            WorkloadFaultError: its workload met a fault of our own.
         """
         namespace, name = (unquote(part) for part in parts)
         state, log = self._sources.state, self._sources.decisions
@@ -161,10 +165,12 @@ class Pages:
             if not decisions:
                 raise PageNotFoundError(f"There is no Pod {namespace}/{name}, or Spotmix does not know it.")
             return {**common, "seen": None, "decisions": runs_of(decisions, OF_WORKLOAD)}
-        seen = await in_turns(explain_pod_in_steps(state, record, self._sources.now()))
-        planned = DriftPlan()
-        if seen.workload is not None and self._sources.drifting.mode != "off":
-            planned = self._shared.plan_for(seen.workload.uid)
+        owner = record.revision.owner if record.revision is not None else None
+        with answering(state, namespace, owner, self._sources.met):
+            seen = await in_turns(explain_pod_in_steps(state, record, self._sources.now()))
+            planned = DriftPlan()
+            if seen.workload is not None and self._sources.drifting.mode != "off":
+                planned = self._shared.plan_for(seen.workload.uid)
         return {
             **common,
             "seen": seen,

@@ -7,10 +7,10 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 
 from extender.core.model.access import Attributes
-from extender.core.model.errors import ApiError, Forbidden, Unauthenticated
+from extender.core.model.errors import ApiError, Forbidden, Unauthenticated, WorkloadFaultError
 from extender.core.model.reasons import Reason
 from extender.servers.answers.allowance import Allowance, AllowanceSpentError
-from extender.servers.answers.sources import Authorizer
+from extender.servers.answers.sources import TOLD, Authorizer
 from extender.servers.grpc.limits import CallLimits, host_in
 
 T = TypeVar("T")
@@ -128,6 +128,9 @@ class Calls:
         except RefusedError as error:
             code = error.code
             return await _abort(context, code, str(error))
+        except WorkloadFaultError as error:
+            code = Code.INTERNAL
+            return await _abort(context, code, f"{error}; {TOLD}")
         except Exception as error:  # noqa: BLE001 - no cluster may end the API; the fault is told
             fault, code = f"{type(error).__name__}: {error}", Code.INTERNAL
             self._report("api", f"{rpc} met a fault: {fault}")

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from extender.core.answers.decisions import Entry
+from extender.core.answers.faults import answering
 from extender.core.answers.overview import narrowed
 from extender.core.answers.plan import DriftReport, report
 from extender.core.answers.pod import explain_pod_in_steps
@@ -60,20 +61,23 @@ class Replies:
 
         Raises:
             RefusedError: there is none of this name.
+            WorkloadFaultError: its workload met a fault of our own.
         """
         sources = self._sources
         owner = _owner(sources, namespace, kind, name)
         if owner is None:
             raise missing(kind, namespace, name)
-        explained = explain_owner(sources.state, owner, sources.now())
-        uids = self._carriers(explained.workload.uid)
+        with answering(sources.state, namespace, owner.ref, sources.met):
+            explained = explain_owner(sources.state, owner, sources.now())
+            uids = self._carriers(explained.workload.uid)
+            drift = self._plan_for(uids) if explained.row is not None else None
         told: pb.WorkloadExplanation = to_message(replace(explained, pods=()))
         await fill(told.pods, explained.pods)
         message = pb.GetWorkloadResponse(workload=told, obstacle=self._obstacle())
         await asyncio.sleep(0)
         message.decisions.extend(to_message(entry) for entry in self._decisions(uids, decisions))
-        if explained.row is not None:
-            message.drift.CopyFrom(to_message(self._plan_for(uids)))
+        if drift is not None:
+            message.drift.CopyFrom(to_message(drift))
         return message
 
     async def pod(self, namespace: str, name: str, decisions: int) -> pb.ExplainPodResponse:
@@ -81,12 +85,15 @@ class Replies:
 
         Raises:
             RefusedError: there is none of this name.
+            WorkloadFaultError: its workload met a fault of our own.
         """
         sources = self._sources
         record = find_pod(sources.state, namespace, name)
         if record is None:
             raise missing("Pod", namespace, name)
-        explained = await in_turns(explain_pod_in_steps(sources.state, record, sources.now()))
+        owner = record.revision.owner if record.revision is not None else None
+        with answering(sources.state, namespace, owner, sources.met):
+            explained = await in_turns(explain_pod_in_steps(sources.state, record, sources.now()))
         message = pb.ExplainPodResponse(pod=to_message(explained), obstacle=self._obstacle())
         await asyncio.sleep(0)
         message.decisions.extend(to_message(entry) for entry in sources.decisions.of_pod(record.uid, decisions))

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.api import ApiBench, refused, stub
 from support.console import ConsoleBench
 from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import Bench
 from support.drifting import DriftWorld
 
+from extender.cli.explain import _explained
 from extender.core.answers.overview import FAULT, overview
 from extender.core.drift.preview import Knowledge, preview
+from extender.core.model.errors import WorkloadFaultError
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
@@ -26,6 +30,7 @@ from extender.kube.regarding import Regarding
 from extender.runtime.scrape import Scrapes
 from extender.runtime.workloadfaults import DOING, WorkloadFaults
 from extender.telemetry.metrics import STEPS, Metrics
+from spotmix.placement.v1 import placement_pb2 as pb
 
 
 class Broken(TwoClassSeats, frozen=True, gc=False):
@@ -130,8 +135,14 @@ async def test_pages_and_metrics_show_the_others() -> None:
         ("/console/workloads/shop/Deployment/a", 200),
         ("/console/workloads/shop/Deployment/broken", 500),
         ("/console/pods/shop/a-spot-0", 200),
+        ("/console/pods/shop/broken-spot-0", 500),
     ):
         assert (await bench.get(path)).status == status, path
+    assert bench.met == [("broken", ERROR)] * 2
+    page = await bench.get("/console/workloads/shop/ReplicaSet/broken-1")
+    assert "Deployment shop/broken cannot be shown" in page.text
+    assert "Event SpotmixFault" in page.text
+    assert bench.reports == []
     told: list[tuple[str, str]] = []
     scrapes = Scrapes(
         world.state, Metrics(), lambda: (), 100, lambda workload, error: told.append((workload.name, error))
@@ -141,6 +152,37 @@ async def test_pages_and_metrics_show_the_others() -> None:
     assert told == [("broken", ERROR)]
     assert 'workload="z"' in text
     assert 'workload="broken"' not in text
+
+
+async def test_calls_tell_of_a_workload_that_cannot_be_shown() -> None:
+    bench = ApiBench()
+    bench.world.nodes(spot=1)
+    for name in ("a", "broken"):
+        owner = bench.world.deployment(name, 2, spot_percentage=50)
+        bench.world.up(make_pod(f"{name}-0", owner, "spot-0"))
+    break_it(bench.world, OwnerRef("uid-ReplicaSet-broken-1", "apps/v1", "ReplicaSet", "broken-1"))
+    async with bench.served() as channel:
+        api = stub(channel)
+        for call in (
+            api.GetWorkload(pb.GetWorkloadRequest(namespace="shop", kind="deploy", name="broken")),
+            api.ExplainPod(pb.ExplainPodRequest(namespace="shop", name="broken-0")),
+        ):
+            code, text = await refused(call)
+            assert code == "INTERNAL"
+            assert text.startswith("Deployment shop/broken cannot be shown")
+        await api.GetWorkload(pb.GetWorkloadRequest(namespace="shop", kind="deploy", name="a"))
+    assert bench.met == [("broken", ERROR)] * 2
+
+
+def test_the_command_names_a_workload_that_cannot_be_shown() -> None:
+    world = World()
+    owner = world.deployment("broken", 2, spot_percentage=50)
+    world.up(make_pod("broken-0", owner))
+    break_it(world, owner)
+    seen = SimpleNamespace(state=world.state, now=world.now, namespace="shop")
+    for kind, name in (("pod", "broken-0"), ("deploy", "broken")):
+        with pytest.raises(WorkloadFaultError, match="Deployment shop/broken cannot be shown"):
+            _explained(seen, kind, name)  # type: ignore[arg-type]  # what it asks of it
 
 
 def test_a_policy_that_breaks_its_reader_holds_its_own_pods(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ def shared(room: DriftRoom) -> SharedAnswers:
         lambda: None,
     )
     obstacle = lambda: None  # noqa: E731 - one line says it
-    return SharedAnswers(Sources(room.world.state, DecisionLog(), drifting, obstacle, room.now, "", lambda *_: None))
+    return SharedAnswers(
+        Sources(room.world.state, DecisionLog(), drifting, obstacle, room.now, "", lambda *_: None, lambda *_: None)
+    )
 
 
 def leaving(room: DriftRoom) -> None:
