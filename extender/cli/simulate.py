@@ -108,6 +108,10 @@ def simulate(
     SCENARIO is a YAML file with node pools, workloads (their policies as annotations, as in a manifest) and events; or,
     with --snapshot, only what differs from that cluster. Hours pass in seconds, and the same seed gives the same
     result: two policies can be compared under the same interruptions.
+
+    An autoscaler (`autoscaler: {launch: 40s, empty: 60s}`) brings nodes for pods that no node takes, up to the `max` of
+    each pool, and removes empty ones down to its `size`; the event `refuse: {class: spot, for: 30m}` keeps it from
+    getting any. Pods of workloads with spotmix.io/enforcement: affinity are gated, and get their class written on them.
     """
     from extender.cli.simulate_run import Request, exit_code, perform
 

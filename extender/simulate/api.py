@@ -20,6 +20,7 @@ from extender.core.model.objects import (
     Requests,
     Volume,
 )
+from extender.core.placement.requirement import Term
 from extender.core.state.events import Event, Gone, Upsert
 from extender.simulate.clock import Clock
 
@@ -37,13 +38,15 @@ class PodTemplate(Struct, frozen=True):
     """What the pods of a workload are like.
 
     `start` is how long a pod takes from its binding to being ready, `stop` how long it takes to end, which its `grace`
-    bounds (seconds). `run` is how long a Job's pod works before it succeeds; 0 is for ever.
+    bounds (seconds). `run` is how long a Job's pod works before it succeeds; 0 is for ever. `gates` are the scheduling
+    gates that a pod is created with.
     """
 
     requests: Requests = Requests()
     labels: "tuple[tuple[str, str], ...]" = ()
     constraints: Constraints = NO_CONSTRAINTS
     protection: Protection | None = None
+    gates: tuple[str, ...] = ()
     start: float = 10.0
     stop: float = 5.0
     grace: float = 30.0
@@ -54,7 +57,8 @@ class VirtualPod(Struct, eq=False):
     """A pod as it really is.
 
     `created`, `ready_since` and `unscheduled_since` are in seconds since the epoch. `serving` is whether it works: it
-    may be down before anybody has noticed. `cause` is who ended it.
+    may be down before anybody has noticed. `cause` is who ended it. `gates` are the scheduling gates that it still has.
+    Its class was `written` with the `terms` of its node affinity, which stand in place of its template's.
     """
 
     uid: str
@@ -76,6 +80,15 @@ class VirtualPod(Struct, eq=False):
     nominated: str = ""
     cost: str | None = None
     cause: Cause | None = None
+    gates: tuple[str, ...] = ()
+    written: str = ""
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def constraints(self) -> Constraints:
+        """What it demands of its node, its class included."""
+        demands = self.template.constraints
+        return replace(demands, node_terms=self.terms) if self.terms else demands
 
     @property
     def node_name(self) -> str:
@@ -106,11 +119,14 @@ class VirtualPod(Struct, eq=False):
             created=float(int(self.created)),
             requests=template.requests,
             labels=self.labels,
-            constraints=template.constraints,
+            constraints=self.constraints,
             pending=self.pending,
             due=self.due,
             protection=template.protection,
             ready_after=int(self.ready_since) - int(self.created) if self.ready else 0,
+            scheduler=None if self.gates else "",
+            gates=self.gates,
+            written=self.written,
         )
 
 
@@ -177,7 +193,7 @@ class VirtualApi:
         if name.endswith("-"):
             name += uid.rpartition("-")[2]
         labels = self._labels.setdefault(template.labels, dict(template.labels))
-        pod = VirtualPod(uid, namespace, name, owner, template, labels, self.clock.now)
+        pod = VirtualPod(uid, namespace, name, owner, template, labels, self.clock.now, gates=template.gates)
         self.pods[uid] = pod
         self._by_owner.setdefault(owner.uid, {})[uid] = pod
         self._by_name[namespace, name] = pod
@@ -201,6 +217,9 @@ class VirtualApi:
             ready_since=pod.created + pod.ready_after,
             nominated=pod.nominated,
             cost=pod.cost,
+            gates=pod.gates,
+            written=pod.written,
+            terms=pod.constraints.node_terms or (),
         )
         self.pods[pod.uid] = found
         self._by_owner.setdefault(owner.uid, {})[pod.uid] = found

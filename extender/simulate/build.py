@@ -18,6 +18,7 @@ from extender.core.policy.values import parse_duration
 from extender.settings import Settings, default_annotations
 from extender.settings.rules import drift_rules, mutation_rules, rules_of
 from extender.simulate.api import PodTemplate
+from extender.simulate.autoscaler import AutoscalerOptions
 from extender.simulate.budgets import BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec
 from extender.simulate.machines import PoolSpec
@@ -102,7 +103,8 @@ class _Builder:
             max_candidates=extender.max_candidates,
             deletion_cost=scale_in.deletion_cost,
             settle=parse_duration(scale_in.settle),
-            mutation=mutation_rules(self.settings) if self.settings.webhook.enabled else None,
+            mutation=mutation_rules(self.settings),
+            webhook=self.settings.webhook.enabled,
         )
         start = snapshot.taken if snapshot is not None else scenario.start.timestamp()
         drift = self.settings.drift
@@ -111,6 +113,7 @@ class _Builder:
             self.settings.classes,
             None if stock else spotmix,
             drift=DriftOptions(drift_rules(drift), parse_duration(drift.interval)) if drift.enabled else None,
+            autoscaler=self._autoscaler(),
             start=start,
         )
         cluster = Cluster(self._pools(), options, Random(seed))
@@ -135,6 +138,15 @@ class _Builder:
         return ConfigError(f"{self.origin}: {text}")
 
     # Pools
+
+    def _autoscaler(self) -> AutoscalerOptions | None:
+        part = self.scenario.autoscaler
+        if part is None:
+            grown = next((pool.name for pool in self.scenario.pools if pool.max), None)
+            if grown is not None:
+                raise self._fail(f"pool {grown} has a max, and there is no autoscaler; add `autoscaler: {{}}`")
+            return None
+        return AutoscalerOptions(launch=parse_duration(part.launch), empty=parse_duration(part.empty))
 
     def _pools(self) -> Iterable[PoolSpec]:
         given = {self._key(part): self._pool(part, number) for number, part in enumerate(self.scenario.pools)}
@@ -177,6 +189,7 @@ class _Builder:
             part.size,
             taints=tuple(taints),
             refused=part.refused,
+            most=part.max,
         )
         common = self.scenario.classes.get(part.capacity_class, ClassPart())
         return self._completed(
@@ -199,7 +212,7 @@ class _Builder:
         )
 
     def _check_size(self, cluster: Cluster) -> None:
-        if not cluster.api.nodes:
+        if not cluster.api.nodes and cluster.autoscaler is None:
             raise self._fail("there are no nodes; add pools, or begin with a snapshot")
         if not cluster.api.owners:
             raise self._fail("there are no workloads; add some, or begin with a snapshot")
@@ -224,6 +237,7 @@ class _Builder:
             tuple(sorted(labels.items())),
             pod.constraints,
             pod.protection,
+            pod.gates,
             start=parse_duration(part.startup),
             stop=parse_duration(part.shutdown),
             grace=float(grace) if isinstance(grace, int) else 30.0,
@@ -295,6 +309,15 @@ class _Builder:
                 raise self._fail(f"{where}.lose: there is no pool {name!r}{_nearest(name, cluster.pools)}")
             seconds, notice = parse_duration(part.lose.duration), parse_duration(part.lose.notice)
             return [lambda: pool.lose(seconds, notice)]
+        if part.refuse is not None:
+            autoscaler, name = cluster.autoscaler, part.refuse.capacity_class
+            if autoscaler is None:
+                raise self._fail(f"{where}.refuse: there is no autoscaler; add `autoscaler: {{}}`")
+            classes = dict.fromkeys(pool.capacity_class for pool in cluster.pools.values())
+            if name not in classes:
+                raise self._fail(f"{where}.refuse: there is no pool of class {name!r}{_nearest(name, classes)}")
+            refused = parse_duration(part.refuse.duration)
+            return [lambda: autoscaler.refuse(name, refused)]
         if part.scale is not None:
             replicas = part.scale.replicas
             return [

@@ -13,6 +13,7 @@ from extender.core.model.selectors import LabelSelector
 from extender.core.policy.workloads import PolicyRules
 from extender.core.state.events import Event
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
+from extender.simulate.autoscaler import Autoscaler, AutoscalerOptions
 from extender.simulate.budgets import BudgetSpec, DisruptionController
 from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
@@ -35,6 +36,7 @@ class Options(Struct, frozen=True):
         spotmix: how Spotmix runs; None is a cluster without it.
         scheduler: how the scheduler runs.
         drift: how the drift loop runs; None is a cluster without it.
+        autoscaler: how the autoscaler runs; None is a cluster without one.
         start: when it begins (seconds since the epoch).
     """
 
@@ -43,6 +45,7 @@ class Options(Struct, frozen=True):
     spotmix: SpotmixOptions | None = SpotmixOptions()
     scheduler: SchedulerOptions = SchedulerOptions()
     drift: DriftOptions | None = None
+    autoscaler: AutoscalerOptions | None = None
     start: float = 0.0
 
 
@@ -101,6 +104,10 @@ class Cluster:
         self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
         self.api.watchers += [self.spotmix] if self.spotmix is not None else []
         self.api.watchers.append(self.scheduler)
+        self.autoscaler: Autoscaler | None = None
+        if options.autoscaler is not None:
+            self.autoscaler = Autoscaler(self.api, self.truth, self.pools, options.autoscaler)
+            self.api.watchers.append(self.autoscaler)
 
     def _admit(self, namespace: str, owner: OwnerRef, template: PodTemplate) -> PodTemplate:
         """Have the webhook look at a new pod. It waits for owners that the watch has not delivered."""
@@ -126,6 +133,8 @@ class Cluster:
             pool.fill()
         if self.spotmix is not None:
             self.spotmix.start()
+        if self.autoscaler is not None:
+            self.autoscaler.start()
 
     def begin(self) -> None:
         """Have nodes reclaimed, pods moved and all of it measured from now on."""

@@ -31,6 +31,11 @@ class Drive(Generic[A]):
             self._perform(action)
         self._plan()
 
+    def hasten(self) -> None:
+        """Something happened that may have brought `next_at` forward: ask no later than then."""
+        if self._controller.next_at < self._at:
+            self._plan()
+
     def _plan(self) -> None:
         at = self._controller.next_at
         if self._timer.pending and at == self._at:

@@ -66,7 +66,7 @@ class Feasible:
 
     def passes(self, pod: VirtualPod) -> Callable[[NodeRecord], bool]:
         """The filters for a pod: requests, taints, selectors, volumes, and where other pods are."""
-        requests, constraints = pod.template.requests, pod.template.constraints
+        requests, constraints = pod.template.requests, pod.constraints
         checks: list[Check] = []
         if self._minds_others(constraints):
             topology = Topology(self._state, Occupancy(self._state, frozenset()))
@@ -102,9 +102,9 @@ class Feasible:
 
     def nodes(self, pod: VirtualPod) -> list[NodeRecord]:
         """The nodes that pass for a pod: as many as the scheduler is content with."""
-        template = pod.template
-        simple = not (template.constraints.claims or self._minds_others(template.constraints))
-        key = (template.requests, template.constraints)
+        constraints = pod.constraints
+        simple = not (constraints.claims or self._minds_others(constraints))
+        key = (pod.template.requests, constraints)
         if simple and self._hopeless.get(key) == self._version:
             return []
         if self._names is None:

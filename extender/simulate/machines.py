@@ -16,6 +16,8 @@ from extender.wire.requests_v1 import Quantities
 
 NOTICE = "aws-node-termination-handler/spot-itn"
 """The taint that announces the end of a machine, as one platform's handler writes it; all mean the same."""
+LEAVING, JOINING = "karpenter.sh/disrupted", "node.kubernetes.io/not-ready"
+"""The taints on a node that its autoscaler is about to remove, and on one that has just come."""
 HOUR = 3600.0
 
 
@@ -34,6 +36,7 @@ class PoolSpec(Struct, frozen=True):
         delay: least and mean seconds until a lost node is replaced.
         noticed: seconds after its end in which the control plane has noticed that a node is gone.
         refused: whether the scheduler refuses all pods on its nodes, for a reason that Spotmix does not see.
+        most: how many nodes an autoscaler may bring it to; 0 where none has a say.
     """
 
     name: str
@@ -47,6 +50,7 @@ class PoolSpec(Struct, frozen=True):
     delay: tuple[float, float] = (60.0, 180.0)
     noticed: float = 40.0
     refused: bool = False
+    most: int = 0
 
 
 class Machine(Struct, eq=False):
@@ -95,10 +99,11 @@ class NodePool:
     def fill(self) -> None:
         """Start all nodes."""
         while len(self.machines) < self.spec.size:
-            self._start(f"{self.spec.name}-{self._made:04d}")
+            self._start(self.next_name())
 
     def adopt(self, raw: RawNode) -> None:
         """Take over a node that there is."""
+        self._made += 1
         self._start(raw.metadata.name, raw)
 
     def running_seconds(self, now: float) -> float:
@@ -120,7 +125,6 @@ class NodePool:
         return RawNode(meta, NodeSpec(taints=list(self.spec.taints)), NodeStatus(self.spec.allocatable))
 
     def _start(self, name: str, raw: RawNode | None = None) -> None:
-        self._made += 1
         raw = raw or self._raw(name)
         machine = self.machines[name] = Machine(name, raw, self._api.clock.now)
         if self.spec.refused:
@@ -145,6 +149,53 @@ class NodePool:
         self._lost_until = max(self._lost_until, self._api.clock.now + seconds)
         for machine in list(self.machines.values()):
             self.reclaim(machine, notice)
+
+    # What an autoscaler does
+
+    @property
+    def live(self) -> int:
+        """How many machines run."""
+        return sum(machine.died is None for machine in self.machines.values())
+
+    def names(self) -> list[str]:
+        """The machines that run, and whose end is not announced."""
+        return [name for name, machine in self.machines.items() if machine.died is None and not machine.noticed]
+
+    def grows(self, coming: int = 0) -> bool:
+        """Whether one more machine can be had, beside so many that are coming."""
+        return self.live + coming < self.spec.most and self._api.clock.now >= self._lost_until
+
+    def next_name(self) -> str:
+        """A name for one more machine."""
+        self._made += 1
+        return f"{self.spec.name}-{self._made - 1:04d}"
+
+    def launch(self, name: str) -> None:
+        """Start a machine that is to take no pods yet: see `taint`."""
+        raw = self._raw(name)
+        joining = RawTaint(JOINING, "NoSchedule")
+        self._start(name, replace(raw, spec=NodeSpec(taints=[*(raw.spec.taints or ()), joining])))
+
+    def taint(self, name: str, key: str, *, on: bool) -> None:
+        """Keep pods off a machine by a taint, or take that taint away."""
+        machine = self.machines.get(name)
+        if machine is None or machine.noticed:
+            return
+        spec = machine.raw.spec
+        taints = [taint for taint in spec.taints or () if taint.key != key]
+        taints += [RawTaint(key, "NoSchedule")] if on else []
+        machine.raw = replace(machine.raw, spec=NodeSpec(spec.unschedulable, taints))
+        self._api.put(self.node_of(machine.raw))
+
+    def retire(self, name: str) -> bool:
+        """Remove a machine that is empty; False when its end has come otherwise."""
+        machine = self.machines.get(name)
+        if machine is None or machine.noticed:
+            return False
+        machine.noticed, machine.died = True, self._api.clock.now
+        self.seconds += machine.died - machine.born
+        self._removed(machine)
+        return True
 
     def reclaim(self, machine: Machine, notice: float) -> None:
         """Announce the end of a node, or end it at once."""
@@ -189,4 +240,4 @@ class NodePool:
             # Lost again meanwhile, before it had come.
             self._api.clock.at(self._lost_until + self.spec.delay[0], self._replace)
         elif sum(machine.died is None for machine in self.machines.values()) < self.spec.size:
-            self._start(f"{self.spec.name}-{self._made:04d}")
+            self._start(self.next_name())

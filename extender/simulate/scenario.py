@@ -97,11 +97,15 @@ class ClassPart(_Part, frozen=True):
 
 
 class PoolPart(_Part, frozen=True):
-    """A pool of nodes. `node` is what each offers to pods; `refused` lets the scheduler refuse every pod there."""
+    """A pool of nodes. `node` is what each offers to pods; `refused` lets the scheduler refuse every pod there.
+
+    An autoscaler keeps between `size` and `max` nodes; without `max` it leaves the pool alone.
+    """
 
     name: Name
     capacity_class: str = msgspec.field(name="class")
     size: Count
+    max: Count = 0
     node: dict[str, str | int | float] = msgspec.field(default_factory=lambda: {"cpu": "4", "memory": "16Gi"})
     instance_type: str = ""
     zone: str = "a"
@@ -117,6 +121,20 @@ class PoolPart(_Part, frozen=True):
         _quantities("node", self.node)
         for taint in self.taints:
             parse_taint(taint)
+        if self.max and self.max < self.size:
+            raise ValueError(f"max is {self.max}, which is below size ({self.size}); raise it")
+
+
+class AutoscalerPart(_Part, frozen=True):
+    """An autoscaler: `launch` is how long a node takes to come, `empty` how long one stands empty before it goes."""
+
+    launch: str = "40s"
+    empty: str = "60s"
+
+    def __post_init__(self) -> None:
+        """Check values."""
+        _duration("launch", self.launch)
+        _duration("empty", self.empty)
 
 
 class WorkloadPart(_Part, frozen=True):
@@ -201,6 +219,17 @@ class LoseAct(_Part, frozen=True):
         _duration("notice", self.notice)
 
 
+class RefuseAct(_Part, frozen=True):
+    """Have the autoscaler get no node of a class for a while; those that there are stay."""
+
+    capacity_class: str = msgspec.field(name="class")
+    duration: str = msgspec.field(name="for", default="30m")
+
+    def __post_init__(self) -> None:
+        """Check values."""
+        _duration("for", self.duration)
+
+
 class EventPart(_Part, frozen=True):
     """Something that happens `at` a time after the start: one of the others."""
 
@@ -209,13 +238,14 @@ class EventPart(_Part, frozen=True):
     annotate: AnnotateAct | None = None
     roll_out: str | None = None
     lose: LoseAct | None = None
+    refuse: RefuseAct | None = None
 
     def __post_init__(self) -> None:
         """Check values."""
         _duration("at", self.at)
-        acts = (self.scale, self.annotate, self.roll_out, self.lose)
+        acts = (self.scale, self.annotate, self.roll_out, self.lose, self.refuse)
         if sum(act is not None for act in acts) != 1:
-            raise ValueError("give one of scale, annotate, rollOut and lose")
+            raise ValueError("give one of scale, annotate, rollOut and lose; or refuse, with an autoscaler")
 
 
 class Scenario(_Part, frozen=True):
@@ -228,6 +258,7 @@ class Scenario(_Part, frozen=True):
     watch_lag: str = "0.05s"
     classes: dict[str, ClassPart] = msgspec.field(default_factory=dict)
     pools: tuple[PoolPart, ...] = ()
+    autoscaler: AutoscalerPart | None = None
     namespaces: dict[Name, NamespacePart] = msgspec.field(default_factory=dict)
     workloads: tuple[WorkloadPart, ...] = ()
     pdbs: tuple[BudgetPart, ...] = ()

@@ -102,7 +102,7 @@ class SimulatedScheduler(Watcher):
         elif pod.node:
             self._assumed.discard(pod.uid)
             self._bring_back(room_only=False)
-        elif not pod.terminating and pod.uid not in self._queued and pod.uid not in self._assumed:
+        elif not (pod.terminating or pod.gates) and pod.uid not in self._queued and pod.uid not in self._assumed:
             if pod.uid in self._rejected:
                 self._retry(pod.uid)
             else:
@@ -212,7 +212,7 @@ class SimulatedScheduler(Watcher):
         self._assumed.add(pod.uid)
         name = record.name
         seen = pod.fact()
-        self._state.apply(Upsert(replace(seen, node=name)), self._clock.now)
+        self._state.apply(Upsert(replace(seen, node=name, written="")), self._clock.now)
         self._state.outbox.reseat.clear()
         self._clock.after(self._options.bind, lambda: self._bind(pod, name))
 
@@ -222,7 +222,7 @@ class SimulatedScheduler(Watcher):
         # The node has gone meanwhile.
         self._assumed.discard(pod.uid)
         self._state.apply(Gone("pods", pod.uid), self._clock.now)
-        self._state.apply(Upsert(pod.fact()), self._clock.now)
+        self._state.apply(Upsert(replace(pod.fact(), written="")), self._clock.now)
         self._enqueue(pod.uid)
 
     def _forget(self, uid: str) -> _Attempt:

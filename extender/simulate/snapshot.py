@@ -12,8 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
+from extender.core.model.constraints import Constraints
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
+from extender.core.placement.requirement import own_terms
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.state.events import Unavailable
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
@@ -67,6 +69,7 @@ class Snapshot(Struct, frozen=True):
         workloads: UIDs of the top owners, by name and by `namespace/name`.
         unknown: owners' kinds, with their group, that the snapshot does not hold.
         notes: what its reader should know.
+        classes: how nodes are told apart.
     """
 
     taken: float
@@ -80,6 +83,7 @@ class Snapshot(Struct, frozen=True):
     workloads: Mapping[str, tuple[str, ...]]
     unknown: Sequence[tuple[str, str]]
     notes: tuple[str, ...]
+    classes: ClassRules = ClassRules()
 
     def adopt(self, cluster: Cluster) -> None:
         """Bring the cluster to where this one was."""
@@ -99,6 +103,11 @@ class Snapshot(Struct, frozen=True):
         for budget, spec in self.budgets:
             cluster.budgets.add(budget, spec)
 
+    def _own(self, pod: Pod) -> Constraints:
+        """What the template of a pod demands: without the class that was written on it."""
+        demands = pod.constraints
+        return replace(demands, node_terms=own_terms(self.classes, demands.node_terms)) if pod.written else demands
+
     def _adopt_owners(self, cluster: Cluster) -> None:
         youngest: dict[str, Pod] = {}
         for pod in self.pods:
@@ -114,7 +123,7 @@ class Snapshot(Struct, frozen=True):
             template = PodTemplate()
             if sample is not None:
                 labels = tuple(sorted(sample.labels.items()))
-                template = PodTemplate(sample.requests, labels, sample.constraints, sample.protection)
+                template = PodTemplate(sample.requests, labels, self._own(sample), sample.protection)
                 revisions.append((sample.created, owner))
             if owner.kind != "Deployment":
                 cluster.controllers.templates[owner.uid] = template
@@ -232,6 +241,7 @@ class _Reader:
                 f"add {kind.lower()}s to the kubectl command"
                 for _, kind in unknown
             ),
+            classes=self.classes,
         )
 
     def _stand_in(self, ref: OwnerRef, pods: Sequence[Pod]) -> Owner:

@@ -11,6 +11,7 @@ from extender.core.capacity.fit import Needs
 from extender.core.model.objects import PodId
 from extender.core.placement.controller import Action, Annotate, PlacementController
 from extender.core.placement.decide import Decision, PodView
+from extender.core.placement.gates import GateController, Release
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
 from extender.core.state.events import Event
@@ -31,7 +32,9 @@ class SpotmixOptions(Struct, frozen=True):
         max_candidates: most nodes that pass filter, 0 for all.
         deletion_cost: whether seats are written on pods.
         settle: how long a revision must be unchanged before they are.
-        mutation: what the webhook does to pods; None is a cluster without it.
+        mutation: how the webhook mutates pods.
+        webhook: whether it does. Without it pods are gated alone, and only those of a workload that is to have its
+            classes written.
     """
 
     lag: float = 0.05
@@ -42,7 +45,8 @@ class SpotmixOptions(Struct, frozen=True):
     max_candidates: int = 100
     deletion_cost: bool = True
     settle: float = 2.0
-    mutation: MutationRules | None = None
+    mutation: MutationRules = MutationRules()
+    webhook: bool = False
 
 
 class VirtualSpotmix(Watcher):
@@ -63,31 +67,41 @@ class VirtualSpotmix(Watcher):
         self._clock = api.clock
         self._options = options
         self.state = ClusterState(rules, options.reservation_ttl, options.half_life)
-        self._mutator = Mutator(self.state, options.mutation) if options.mutation is not None else None
+        self._mutator = Mutator(self.state, options.mutation, gating=lambda: True)
         self._coming: deque[tuple[float, Event]] = deque()
         self._placement = PlacementController(self.state, options.max_candidates)
         self._seats = SeatController(self.state, options.settle)
-        self._intake = Intake(self.state, [self._placement.observe], [self._placement.observe])
+        self._gates = GateController(self.state, options.mutation.classes)
+        observers = [self._placement.observe, self._gates.observe]
+        self._intake = Intake(self.state, observers, [self._placement.observe])
+        self._releases: Drive[Release] = Drive(self._clock, self._gates, self._let_go)
         self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
         self._costs: Drive[WriteCosts | Unseated] = Drive(self._clock, self._seats, self._write)
         self.on_touched: Callable[[], None] = self.state.outbox.touched.clear
 
     def admit(self, managed: Managed | Missing | None, template: PodTemplate) -> PodTemplate:
-        """Mutate a pod that is about to be created, as the webhook does: what it tolerates is what matters here."""
-        if self._mutator is None or not isinstance(managed, Managed):
+        """Mutate a pod that is about to be created, as the webhook does: its gate and what it tolerates matter here."""
+        if not isinstance(managed, Managed):
             return template
         demands = template.constraints
-        draft = Draft(PodView("", "", "", None, "", None, Needs), tolerations=demands.tolerations)
-        added = self._mutator.mutate(managed, draft).tolerations
-        if not added:
+        asked = {key for key, _ in demands.node_selector}
+        asked.update(each.key for term in demands.node_terms or () for each in term if not each.field)
+        view = PodView("", "", "", None, "", None, Needs)
+        draft = Draft(view, tolerations=demands.tolerations, node_labels=frozenset(asked))
+        mutation = self._mutator.mutate(managed, draft)
+        if not (mutation.gate or (self._options.webhook and mutation.tolerations)):
             return template
-        return replace(template, constraints=replace(demands, tolerations=(*demands.tolerations, *added)))
+        tolerations = (*demands.tolerations, *mutation.tolerations)
+        gates = (*template.gates, mutation.gate) if mutation.gate else template.gates
+        return replace(template, constraints=replace(demands, tolerations=tolerations), gates=gates)
 
     def start(self) -> None:
         """Take in what there is at once, as after a list, and begin."""
         while self._coming:
             self._take(self._coming.popleft()[1])
         self._wakes.wake()
+        self._gates.take_over(self._clock.now)
+        self._releases.wake()
 
     # The watch
 
@@ -112,6 +126,7 @@ class VirtualSpotmix(Watcher):
         now = self._clock.now
         self._intake.take(event, now)
         self._wakes.wake()
+        self._releases.hasten()
         if self.state.outbox.touched:
             self.on_touched()
         if self.state.outbox.reseat and self._options.deletion_cost:
@@ -153,6 +168,17 @@ class VirtualSpotmix(Watcher):
             found.nominated = node or found.nominated
             self._api.changed(found)
 
+    def _let_go(self, release: Release) -> None:
+        self._clock.after(self._options.patch, lambda: self._write_class(release))
+
+    def _write_class(self, release: Release) -> None:
+        """As the API server does: what a pod requires changes only while it is gated, and its gates only go."""
+        found = self._api.pods.get(release.pod.uid)
+        if found is not None and release.gate in found.gates:
+            found.gates = tuple(gate for gate in found.gates if gate != release.gate)
+            found.written, found.terms = release.capacity_class, release.terms
+            self._api.changed(found)
+
     def _write(self, action: WriteCosts | Unseated) -> None:
         if not isinstance(action, WriteCosts):
             raise RuntimeError(f"{action.workload.name}: {action.error}")  # noqa: TRY004 - it is the error
@@ -177,5 +203,5 @@ def view_of(pod: VirtualPod) -> PodView:
         pod.owner,
         pod.nominated,
         pod.unscheduled_since,
-        lambda: Needs(template.requests, template.constraints),
+        lambda: Needs(template.requests, pod.constraints),
     )

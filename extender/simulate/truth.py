@@ -1,8 +1,11 @@
 """The cluster without a lag: what the scheduler goes by, and what is measured."""
 
+from msgspec.structs import replace
+
+from extender.core.model.objects import Pod
 from extender.core.policy.policy import Policy
 from extender.core.policy.workloads import Managed, PolicyRules
-from extender.core.state.events import Event
+from extender.core.state.events import Event, Upsert
 from extender.core.state.state import ClusterState
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 
@@ -22,8 +25,11 @@ class Truth(Watcher):
         self._clock = api.clock
         self.state = ClusterState(rules)
 
-    def pod(self, pod: VirtualPod, event: Event) -> None:  # noqa: ARG002 - the event has it all
+    def pod(self, pod: VirtualPod, event: Event) -> None:
         """See `Watcher`."""
+        if pod.written and isinstance(event, Upsert) and isinstance(event.object, Pod):
+            # What was only asked for is no replica of its class.
+            event = Upsert(replace(event.object, written=""))
         self.other(event)
 
     def other(self, event: Event) -> None:

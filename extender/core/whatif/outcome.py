@@ -11,6 +11,7 @@ from extender.core.capacity.fit import share
 from extender.core.capacity.room import Room
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown
 from extender.core.drift.ledger import Availability
+from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, Excess, destinations, drift_of
 from extender.core.model.reasons import Reason
@@ -18,6 +19,7 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
+from extender.core.state.state import ClusterState
 from extender.core.whatif.outlook import MoveForecast, Outlook
 from extender.core.whatif.pods import STEP, FutureRevision
 
@@ -37,14 +39,18 @@ class Outlooks:
     """Sums up what `place_pods` came to, workload by workload.
 
     Args:
+        state: the cluster.
         room: what is left once all pods have their nodes; moves take from it.
         rules: of the drift loop.
         now: seconds since the epoch.
         prices: of a node, by class.
     """
 
-    def __init__(self, room: Room, rules: DriftRules, now: float, prices: Mapping[str, float]) -> None:
+    def __init__(
+        self, state: ClusterState, room: Room, rules: DriftRules, now: float, prices: Mapping[str, float]
+    ) -> None:
         self._room, self._rules, self._now, self._prices = room, rules, now, prices
+        self._replacements = Replacements(state)
         self._moved: dict[str, NodeRecord] = {}
 
     def of(self, futures: Mapping[str, Sequence[FutureRevision]]) -> Generator[None, None, dict[str, Outlook]]:
@@ -123,9 +129,10 @@ class Outlooks:
         wanted = destinations(drift.wanting, excess)
         why: Reason | None = None
         for destination in wanted:
-            found = self._room.find(pod, destination, drift.group, dwell=False)
+            like = self._replacements.of(pod, destination)
+            found = self._room.find(like, destination, drift.group, dwell=False)
             if isinstance(found, NodeRecord):
-                self._room.occupy(pod, found, drift.revision)
+                self._room.occupy(like, found, drift.revision)
                 self._moved[pod.uid] = found
                 if pod.node is not None:
                     self._room.stock.leave(pod, pod.node)

@@ -116,7 +116,7 @@ class _Placing:
         found = self._room.find(pod, wanted, future.group, dwell=False)
         if isinstance(found, NodeRecord):
             self._take(future, pod, found, wanted)
-        elif policy.fallback_after and stand_ins(policy, wanted):
+        elif policy.fallback_after and _others(policy, pod, wanted):
             tally(future.held, wanted, 1)
             later.append((future, pod, wanted, found))
         else:
@@ -126,6 +126,10 @@ class _Placing:
         """The class of a pod's seat, as `decide` chooses it."""
         owner = future.controller.owner
         revision = future.controller.revision
+        if pod.counted:
+            # It is written on the pod.
+            tally(future.held, pod.counted, -1)
+            return pod.counted
         reserved = revision.reservations.get(pod.uid) if revision is not None else None
         if reserved is not None:
             tally(future.held, reserved.capacity_class, -1)
@@ -136,7 +140,7 @@ class _Placing:
         return free_class(policy.seats, future.held, kept, owner.replicas)
 
     def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
-        for other in stand_ins(future.policy, wanted) if future.policy is not None else ():
+        for other in _others(future.policy, pod, wanted) if future.policy is not None else ():
             found = self._room.find(pod, other, future.group, dwell=False)
             if isinstance(found, NodeRecord):
                 future.stand_ins += 1
@@ -163,6 +167,11 @@ class _Placing:
         tally(future.held, capacity_class, 1)
         future.revision.pods.add(pod)
         tally(future.revision.filled, capacity_class, 1)
+
+
+def _others(policy: Policy, pod: PodRecord, wanted: str) -> tuple[str, ...]:
+    """The classes that may stand in; none where a class is written on pods, which then wait for it."""
+    return () if policy.enforcement == "affinity" or pod.counted else tuple(stand_ins(policy, wanted))
 
 
 _TELLING = (Reason.NO_NODE, Reason.NOT_ADMITTED, Reason.NO_ROOM)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from extender.core.capacity.room import Group
 from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
+from extender.core.placement.requirement import own_terms
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.policy import Policy
 from extender.core.policy.values import MAX_REPLICAS
@@ -110,18 +111,22 @@ class PodForecast:
         future.made = len(made)
         future.waiting.extend(made)
         if future.policy is not None:
-            cap = future.policy.max_per_pool
+            # A class that is written on pods has no pools.
+            cap = future.policy.max_per_pool if future.policy.enforcement == "extender" else None
             future.group = Group(future.revision, cap.limit(max(1, size)) if cap is not None else None)
         return future
 
     def _hold(self, future: FutureRevision, waiting: Iterable[PodRecord]) -> None:
-        """The seats that are taken: those of pods on nodes, and those that a running service holds for pods to come."""
+        """The seats that are taken: those of pods on nodes, those of pods on which their class is written, and those
+        that a running service holds for others.
+        """
         future.held = dict(future.revision.filled)
         reservations = future.controller.revision.reservations if future.controller.revision is not None else {}
         for pod in waiting:
             reserved = reservations.get(pod.uid)
-            if reserved is not None:
-                tally(future.held, reserved.capacity_class, 1)
+            held = pod.counted or (reserved.capacity_class if reserved is not None else "")
+            if held:
+                tally(future.held, held, 1)
 
     def _leave(self, pod: PodRecord, node: NodeRecord) -> None:
         self.leaving.add(pod.uid)
@@ -182,6 +187,9 @@ class PodForecast:
 
     def _new(self, like: PodRecord, name: str, uid: str) -> PodRecord:
         constraints = like.constraints
+        if like.written:
+            own = own_terms(self._state.workloads.rules.classes, constraints.node_terms)
+            constraints = replace(constraints, node_terms=own)
         if constraints.claims:
             claims = (_claim(claim, like.name, name) for claim in constraints.claims)
             constraints = replace(constraints, claims=tuple(each for each in claims if self._is_bound(like, each)))
@@ -198,6 +206,8 @@ class PodForecast:
             pending=False,
             due=0.0,
             constraints=constraints,
+            gates=(),
+            written="",
         )
 
     def _unbound(self, pod: PodRecord) -> PodRecord:

@@ -16,6 +16,8 @@ on its way has had its turn, and nothing else happens:
 * **Pods without a node** and new ones take seats in order and nodes with room, room deducted for each: those that wait
   already first, by age, then the new ones of all workloads in turns. One whose class has no room goes to a class that
   stands in, as it would once `fallback-after` has passed. What fits nowhere is pending.
+* **Classes on pods** (`enforcement: affinity`): a pod on which its class is written goes to no other, gated and new
+  ones get the class of their seat in the same order, and none stands in.
 * **Moves**: pods beyond the seats of their class are to be moved by the drift loop. A move is possible where nothing
   lasting forbids it and a node of the wanted class has room; what only takes time (budgets, ages, windows) is no
   obstacle, and `hours` says how long the workload's own budget of moves makes it last at least.
@@ -70,9 +72,9 @@ def what_if_in_steps(
     }
     yield
     placed = yield from place_pods(state, before, {}, now)
-    outlooks = yield from Outlooks(placed.room, rules, now, change.prices).of(placed.futures)
+    outlooks = yield from Outlooks(state, placed.room, rules, now, change.prices).of(placed.futures)
     later = yield from place_pods(state, after, checked.lost, now)
-    outlooks_after = yield from Outlooks(later.room, rules, now, change.prices).of(later.futures)
+    outlooks_after = yield from Outlooks(state, later.room, rules, now, change.prices).of(later.futures)
     rows: list[WorkloadChange] = []
     for uid in before:
         if uid in state.workloads.owners:
