@@ -50,6 +50,7 @@ from extender.servers.metricsaccess import GuardedMetrics
 from extender.servers.owners import EARLY, AwaitedOwners, AwaitedPods
 from extender.settings import Settings
 from extender.settings.rules import rules_of
+from extender.telemetry.catalogue import GATED_LONGEST
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading
@@ -118,6 +119,7 @@ class Runtime:
                 OwnerNews(self.feed.ensure, self._gates).observe,
                 self._placement.observe,
                 self._writers.gates.observe,
+                self._writers.gate_watch.observe,
                 self._writers.observe,
             ],
             [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
@@ -177,6 +179,7 @@ class Runtime:
         yield from self._connections.readings()
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state)
+        yield Reading(GATED_LONGEST, {(): self._writers.gate_watch.longest(time.time())})
         yield from api_readings(self._api.watches)
         yield from drift_readings(self._drift, self.state, time.time())
 
@@ -242,6 +245,7 @@ class Runtime:
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._reload_certificates(), name="certificates"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),
+            asyncio.create_task(self._writers.gate_news.run(), name="gate news"),
         ]
         for server, own in self._certificates.own.items():
             self._tasks.append(asyncio.create_task(own.run(), name=f"{server} certificate"))

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController, Release
+from extender.core.placement.gatewatch import GateWatch
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
 from extender.core.scalein.controller import SeatController
@@ -23,6 +24,7 @@ from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.drive import Drive
+from extender.runtime.gates import GateReports
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
@@ -48,6 +50,8 @@ class Writers:
         faults: tells of faults that one workload met.
         wakes: has the scheduler try pods again.
         gates: says which gates are taken off pods.
+        gate_watch: sees what becomes of gated pods.
+        gate_news: has it told.
     """
 
     def __init__(  # noqa: PLR0917 - ports, each of a type of its own
@@ -73,6 +77,9 @@ class Writers:
         self.wakes = Drive("placement", placement, waker.perform, report)
         self.faults = WorkloadFaults(self.recorder, metrics, decides)
         self.gates = GateController(placement.state, settings.classes)
+        self.gate_watch = GateWatch(placement.state)
+        gate_reports = GateReports(self.recorder, metrics, decides)
+        self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
         self._releases = PatchQueue(patches, report, allowed=decides)
         self._gate_drive = Drive("gates", self.gates, self._release, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
@@ -85,6 +92,7 @@ class Writers:
         """Something was taken into the state, and `placement` knows: do what follows from it in time."""
         self.wakes.hasten()
         self._gate_drive.hasten()
+        self.gate_news.hasten()
         if self._outbox.reseat and self._written and self._decides():
             self._note_reseats()
 

@@ -52,6 +52,16 @@ ADMISSIONS = _counter(
 WAKES = _counter("wakes", "Patches that make the scheduler try a pod again", "how")
 PODS_WAITING = _gauge("pods_waiting", "Pods that filter rejected and that wait", "reason")
 PODS_GATED = _gauge("pods_gated", "Pods with our scheduling gate, by whose gate has to go next", "by")
+GATED_LONGEST = _gauge(
+    "pods_gated_longest_seconds",
+    "For how long the pod has waited for Spotmix to take its gate away that waits longest; 0 where none does",
+)
+GATE_DURATION = Family(
+    "spotmix_gate_duration_seconds",
+    "histogram",
+    "For how long pods waited for Spotmix to take its scheduling gate away, by the class written; none where none was",
+    ("capacity_class",),
+)
 DELETION_COSTS = _counter(
     "deletion_costs",
     "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
@@ -202,6 +212,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         "Requests",
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
+            *(GATED_LONGEST, GATE_DURATION),
             *(RESERVATIONS, PROVISIONAL, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
@@ -293,7 +304,8 @@ LABELS: Mapping[str, str] = {
     "`reflection`",
     "limit": "whose limit was reached: `caller`, that of one caller, or `all`",
     "by": "`spotmix`, or `others` whose gates come first",
-    "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given",
+    "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given,"
+    " of gates `none`",
     "certificate": "what serves it: `api`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from extender.core.model.classes import ON_DEMAND, SPOT
@@ -14,6 +14,7 @@ from extender.telemetry.catalogue import (
     DECISIONS,
     DELETION_COSTS,
     EVENTS,
+    GATE_DURATION,
     REQUEST_DURATION,
     REQUEST_ERRORS,
     WAKES,
@@ -30,6 +31,12 @@ VERBS = ("filter", "prioritize")
 ADMISSION_VERBS = ("mutate-pods", "mutate-scheduler-configs", "validate-workloads")
 OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
+GATE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+"""Upper bounds of the buckets of `GATE_DURATION`."""
+
+NOTHING = "none"
+"""In place of a class where none was written."""
+
 STEPS = ("decision", "plan", "costs", "policy", "count", "answer")
 PORTS = ("extender", "webhook", "metrics")
 ENDED = ("full", "headers", "body", "memory", "stalled", "idle")
@@ -79,6 +86,7 @@ class Metrics:
         durations = histogram(REQUEST_DURATION, LATENCIES, self.registry)
         verbs = (*VERBS, *ADMISSION_VERBS)
         self._timed = {verb: durations.labels(verb) for verb in verbs}
+        self._gated = _gated(self.registry)
         self._decided: dict[Decided, Counter] = {}
         for decided in known_decisions():
             self._of_decision(decided)
@@ -126,6 +134,10 @@ class Metrics:
         """Count a patch that makes the scheduler try a pod again."""
         self._wakes.labels(how).inc()
 
+    def ungated(self, capacity_class: str, seconds: float) -> None:
+        """Observe for how long a pod waited for its gate to go, and the class written, empty for none."""
+        self._gated.labels(capacity_class or NOTHING).observe(seconds)
+
     def sent_cost(self, outcome: str) -> None:
         """Count what became of a deletion cost."""
         self._costs.labels(outcome).inc()
@@ -149,3 +161,10 @@ class Metrics:
     def render(self) -> tuple[bytes, bytes]:
         """The exposition and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4.encode()
+
+
+def _gated(registry: CollectorRegistry) -> Histogram:
+    found = histogram(GATE_DURATION, GATE_SECONDS, registry)
+    for capacity_class in (SPOT, ON_DEMAND, NOTHING):
+        found.labels(capacity_class)
+    return found

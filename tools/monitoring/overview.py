@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row, TextBoxVar
 
 from extender.telemetry import catalogue as m
 from monitoring.panels import dashboard, graph, number, table
-from monitoring.promql import RANGE, WORKLOAD, grown, most, rate, total
+from monitoring.promql import RANGE, WORKLOAD, grown, most, quantile, rate, total
 
 SPOT, ON_DEMAND = 'capacity_class="spot"', 'capacity_class="on-demand"'
 ENFORCED = 'mode="enforce"'
@@ -46,7 +46,7 @@ def overview() -> Dashboard:
     board = dashboard("spotmix-overview", "Spotmix / Overview", text).with_variable(
         TextBoxVariable("spot_price").label("Spot price, % of on-demand").default_value("35")
     )
-    for section in (_now, _split, _storms, _cost, _moves):
+    for section in (_now, _split, _gates, _storms, _cost, _moves):
         board = section(board)
     return board
 
@@ -170,6 +170,49 @@ def _split(board: Dashboard) -> Dashboard:
                 {name: f"{query} and on (kind, namespace, workload) {off}" for name, query in columns.items()},
                 keys=WORKLOAD,
                 link=WORKLOAD_PAGE,
+            )
+        )
+    )
+
+
+def _gates(board: Dashboard) -> Dashboard:
+    """Classes that are written on pods."""
+    return (
+        board.with_row(Row("Classes written on pods"))
+        .with_panel(
+            graph(
+                "Gated pods",
+                "Pods with the gate of Spotmix, by whose gate has to go next",
+                {"{{by}}": most(m.PODS_GATED, by=("by",))},
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Longest wait for a class",
+                "For how long the pod has waited for Spotmix alone that has waited longest",
+                {"longest": most(m.GATED_LONGEST)},
+                unit="s",
+            )
+        )
+        .with_panel(
+            graph(
+                "Classes written",
+                "Gates that were taken away, by the class that was written; without one where none could be",
+                {"{{capacity_class}}": grown(m.GATE_DURATION, by=CLASS)},
+                stacked=True,
+                bars=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Time gated",
+                "For how long half of the pods, and all but one in a hundred, waited for their class",
+                {
+                    "half, {{capacity_class}}": quantile(0.5, m.GATE_DURATION, by=CLASS),
+                    "99 %, {{capacity_class}}": quantile(0.99, m.GATE_DURATION, by=CLASS),
+                },
+                unit="s",
             )
         )
     )

@@ -49,8 +49,9 @@ def rate(family: Family, *matchers: str, by: Sequence[str] = ()) -> str:
 
 
 def grown(family: Family, *matchers: str, by: Sequence[str] = (), window: str = RATE) -> str:
-    """How often something was counted in a window, in all replicas."""
-    return f"sum by ({', '.join(_known(family, by))}) (increase({select(family, *matchers)}[{window}]))"
+    """How often something was counted or observed in a window, in all replicas."""
+    series = select(family, *matchers, suffix="_count" if family.kind == "histogram" else "")
+    return f"sum by ({', '.join(_known(family, by))}) (increase({series}[{window}]))"
 
 
 def quantile(q: float, family: Family, *matchers: str, by: Sequence[str] = ()) -> str:

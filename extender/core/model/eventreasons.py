@@ -105,6 +105,20 @@ class EventReason(Enum):
         "Pods are Pending: every spot pool that has room holds as many of the workload as `max-per-pool` allows.",
         "Add nodes in other zones or of other instance types, or raise `max-per-pool`.",
     )
+    CLASS_NOT_WRITTEN = (
+        "ClassNotWritten",
+        "Warning",
+        "workload, pod",
+        "A gated pod was let go without a class, and may go to any node: the text says why.",
+        "As the text says; nothing, where its workload was taken out of Spotmix's hands on purpose.",
+    )
+    GATED_BY_OTHERS = (
+        "GatedByOthers",
+        "Normal",
+        "workload, pod",
+        "For a minute a pod has waited for others to take their scheduling gates away, such as a queue's.",
+        "Nothing of Spotmix's: see whoever the gates belong to.",
+    )
 
     # Moves
     MOVE_STARTED = (

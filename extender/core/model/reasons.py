@@ -40,6 +40,7 @@ class Reason(Enum):
     # Before any scheduler sees a pod
     GATED = "gated", "it waits for its capacity class to be written on it"
     GATED_BY_OTHERS = "gated-by-others", "it waits for others to take their scheduling gates away"
+    NO_CLASS_LABEL = "no-class-label", "no label tells nodes of its class from others"
 
     # Rejected by filter
     WAIT_CLASS = "wait-class", "spotmix: waits for a node of its capacity class"
@@ -162,8 +163,8 @@ PASSES = (
 GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
 """Of `PASSES`, the reasons with which a pod is given nodes of a class."""
 
-GATES = (Reason.GATED, Reason.GATED_BY_OTHERS)
-"""Reasons for which no scheduler sees a pod yet."""
+GATES = (Reason.GATED, Reason.GATED_BY_OTHERS, Reason.NO_CLASS_LABEL)
+"""Reasons for which no scheduler sees a pod yet, and one for which it was let go without a class."""
 
 REJECTS = (
     Reason.WAIT_CLASS,

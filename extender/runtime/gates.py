@@ -1,0 +1,52 @@
+"""Tells of gated pods: which were released without a class, which wait for others, and for how long all of them did."""
+
+from collections.abc import Callable
+
+from extender.core.model.eventreasons import EventReason
+from extender.core.model.reasons import Reason
+from extender.core.placement.gatewatch import HeldByOthers, Ungated
+from extender.kube.recorder import EventRecorder
+from extender.kube.regarding import Regarding
+from extender.telemetry.metrics import Metrics
+
+_FIX = {
+    Reason.NO_CLASS_LABEL: "label nodes spotmix.io/capacity-class, or add a rule to classes.extraRules",
+    Reason.NOT_ADMITTED: "see its own node affinity",
+    Reason.OWNER_UNKNOWN: "see whether Spotmix may list and watch the kind of its owner",
+}
+"""What to do about a class that was not written; nothing where somebody has decided so."""
+
+
+class GateReports:
+    """Counts and tells what became of gated pods.
+
+    Args:
+        recorder: posts Events.
+        metrics: counts.
+        decides: whether this replica decides, and so counts for all.
+    """
+
+    def __init__(self, recorder: EventRecorder, metrics: Metrics, decides: Callable[[], bool]) -> None:
+        self._recorder, self._metrics, self._decides = recorder, metrics, decides
+
+    def perform(self, action: Ungated | HeldByOthers) -> None:
+        """Tell of one."""
+        if isinstance(action, HeldByOthers):
+            gates = ", ".join(action.gates)
+            text = f"waits for others to take their scheduling gates away ({gates}); its class is written after that"
+            self._tell(action, EventReason.GATED_BY_OTHERS, "Wait", text)
+            return
+        if self._decides():
+            self._metrics.ungated(action.capacity_class, action.seconds)
+        if action.why is not None:
+            fix = f"; {_FIX[action.why]}" if action.why in _FIX else ""
+            why = action.why.text
+            text = f"was let go without a class, so that it may go to any: {why}{fix}"
+            self._tell(action, EventReason.CLASS_NOT_WRITTEN, "LetGo", text)
+
+    def _tell(self, action: Ungated | HeldByOthers, reason: EventReason, done: str, text: str) -> None:
+        on_pod = Regarding.pod(action.pod)
+        on_workload = Regarding.of(action.workload) if action.workload is not None else None
+        if on_workload is not None:
+            self._recorder.emit(on_workload, reason, done, f"A pod {text}", same="", related=on_pod)
+        self._recorder.emit(on_pod, reason, done, f"It {text}", same="", related=on_workload)
