@@ -9,67 +9,100 @@ from extender.cli.options import options_of, settings_from
 from extender.cli.output import note, print_line
 
 if TYPE_CHECKING:
-    from extender.core.model.objects import PodId
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from extender.kube.ungating import Ungated, Ungating, Unplaced
     from extender.settings import Settings
 
-_AT_ONCE = 16
+    T = TypeVar("T")
 
 
 @click.command(
     "release-gates",
     cls=Command,
     examples=(
-        "spotmix release-gates --dry-run    # how many pods wait for Spotmix?",
-        "spotmix release-gates              # before Spotmix is removed",
+        "spotmix release-gates --dry-run            # how many pods wait for Spotmix?",
+        "spotmix release-gates --webhook spotmix    # before Spotmix is removed",
     ),
-    exit_codes={0: "no pod has the gate any more, but for those that are held by others too", **COMMON_EXIT_CODES},
+    exit_codes={0: "no pod has the gate any more, and none gets it", **COMMON_EXIT_CODES},
 )
 @click.option("--dry-run", is_flag=True, help="Say which pods have the gate, and change nothing.")
+@click.option(
+    "--webhook",
+    default="",
+    metavar="NAME",
+    help="Delete this MutatingWebhookConfiguration first, so that new pods are gated no more.",
+)
+@click.option(
+    "--timeout", default="2m", show_default=True, metavar="DURATION", help="How long it may take, such as 30s or 5m."
+)
 @options_of("kubeconfig", "context", "policy")
-def release_gates(config_file: str, *, dry_run: bool, **given: str | None) -> None:
+def release_gates(config_file: str, *, dry_run: bool, webhook: str, timeout: str, **given: str | None) -> None:
     """Take the scheduling gate of Spotmix off every pod of the cluster.
 
-    Pods of workloads with spotmix.io/enforcement: affinity are created with a gate, which Spotmix takes away once it
-    has written their capacity class on them. Where Spotmix does not run any more, this lets them be scheduled, on nodes
-    of any class. No other Spotmix should be running: it would gate new pods.
+    Pods of workloads whose class is written on the pod are created with a gate, which Spotmix takes away once it has
+    written the class. Where Spotmix does not run any more, this lets them be scheduled, on nodes of any class. It goes
+    on until no pod was gated for some seconds, so it can be run while pods are being created. It may be run again.
+
+    The Helm chart runs it before Spotmix is uninstalled.
     """
-    import asyncio
+    from extender.core.policy.values import parse_duration
 
     settings = settings_from(config_file, given)
-    names, failed = asyncio.run(_release(settings, dry_run=dry_run))
-    for name in names:
-        print_line(f"pod/{name}{' (dry run)' if dry_run else ''}")
-    note(f"{len(names)} pods {'have' if dry_run else 'had'} the gate")
-    for text in failed:
-        note(text)
-    if failed:
+    try:
+        seconds = parse_duration(timeout)
+    except ValueError as error:
+        raise click.UsageError(f"--timeout {timeout!r} {error}") from error
+    if dry_run:
+        _show(_run(settings, lambda ungating: ungating.look()))
+        return
+
+    async def release(ungating: "Ungating") -> "Ungated":
+        if webhook:
+            there = await ungating.unhook(webhook)
+            note(f"mutatingwebhookconfiguration/{webhook} {'deleted' if there else 'is not there'}")
+        return await ungating.release(seconds)
+
+    _tell(_run(settings, release), timeout)
+
+
+def _run(settings: "Settings", what: "Callable[[Ungating], Awaitable[T]]") -> "T":
+    import asyncio
+
+    from extender.core.placement.gates import gate_name
+    from extender.core.policy.keys import CLASS
+    from extender.kube.client import ApiClient
+    from extender.kube.ungating import Ungating
+
+    async def run() -> "T":
+        prefixes = settings.policy.prefixes
+        async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+            return await what(Ungating(client, gate_name(prefixes), f"{prefixes[0]}/{CLASS}"))
+
+    return asyncio.run(run())
+
+
+def _show(waiting: "Unplaced") -> None:
+    for pod in waiting.gated:
+        print_line(f"pod/{pod.namespace}/{pod.name} (dry run)")
+    note(f"{len(waiting.gated)} pods have the gate")
+    _note_decided(waiting.decided)
+
+
+def _tell(done: "Ungated", timeout: str) -> None:
+    for pod in done.released:
+        print_line(f"pod/{pod.namespace}/{pod.name}")
+    note(f"{len(done.released)} pods had the gate")
+    _note_decided(done.decided)
+    for pod, why in done.left.items():
+        note(f"pod/{pod.namespace}/{pod.name} keeps the gate: {why}")
+    if not done.settled:
+        note(f"pods are still being gated after {timeout}: name the webhook that does it, --webhook NAME")
+    if done.left or not done.settled:
         raise click.exceptions.Exit(1)
 
 
-async def _release(settings: "Settings", *, dry_run: bool) -> tuple[list[str], list[str]]:
-    """The pods that had the gate, as namespace/name, and what went wrong."""
-    import asyncio
-
-    from extender.core.model.errors import ApiError
-    from extender.core.placement.gates import Release, gate_name
-    from extender.kube.client import ApiClient
-    from extender.kube.patches import PodPatches
-    from extender.listing import list_cluster
-
-    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
-        listing = await list_cluster(client, settings)
-        gate = gate_name(settings.policy.prefixes)
-        pods = [record.id for record in listing.state.gated.values() if gate in record.gates]
-        pods.sort(key=lambda pod: (pod.namespace, pod.name))
-        patches, turns, failed = PodPatches(client), asyncio.Semaphore(_AT_ONCE), list[str]()
-
-        async def release(pod: "PodId") -> None:
-            async with turns:
-                try:
-                    await patches.release(Release(pod, gate, {}))
-                except ApiError as error:
-                    failed.append(f"pod/{pod.namespace}/{pod.name}: {error}")
-
-        if not dry_run:
-            await asyncio.gather(*(release(pod) for pod in pods))
-        return [f"{pod.namespace}/{pod.name}" for pod in pods], failed
+def _note_decided(count: int) -> None:
+    if count:
+        note(f"{count} pods wait for a node of the class that is written on them, which nobody changes any more")

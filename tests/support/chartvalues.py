@@ -1,6 +1,7 @@
 """Value sets of the chart that tests render, each an installation that somebody would want."""
 
-from generate.chart import Values
+import yaml
+from generate.chart import CHART, Values
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 _PEER = {"ipBlock": {"cidr": "10.0.0.0/24"}}
@@ -12,6 +13,12 @@ VALUE_SETS: dict[str, Values] = {
         "extender": {"service": {"clusterIP": "10.96.0.88", "annotations": {"example.org/a": "b"}}},
         "schedulerConfig": {"ignorable": True, "weight": 20, "httpTimeout": "2s"},
         "networkPolicy": {"enabled": True, "extenderFrom": [_PEER]},
+    },
+    "gates only": yaml.safe_load((CHART / "values-gates-only.yaml").read_text()),
+    "gates only, in a closed network": {
+        "config": {"policy": {"defaults": {"enforcement": "affinity"}}},
+        "scheduler": {"enabled": False},
+        "networkPolicy": {"enabled": True},
     },
     "cert-manager": {
         "webhook": {"certificates": {"source": "certManager"}, "invalidPolicies": "deny"},

@@ -43,14 +43,16 @@ def run_helm(*arguments: str, values: Values | None = None, environ: Mapping[str
     return done.stdout
 
 
-def template_text(values: Values | None = None, *flags: str, namespace: str = NAMESPACE) -> str:
-    where = ("--namespace", namespace, "--kube-version", KUBERNETES)
+def template_text(values: Values | None = None, *flags: str, namespace: str = NAMESPACE, hooks: bool = False) -> str:
+    where = ("--namespace", namespace, "--kube-version", KUBERNETES, *(() if hooks else ("--no-hooks",)))
     return run_helm("template", RELEASE, str(CHART), *where, *flags, values=values or {})
 
 
-def template(values: Values | None = None, *flags: str, namespace: str = NAMESPACE) -> list[Object]:
-    """The objects of the chart under these values."""
-    return documents(template_text(values, *flags, namespace=namespace))
+def template(
+    values: Values | None = None, *flags: str, namespace: str = NAMESPACE, hooks: bool = False
+) -> list[Object]:
+    """The objects of the chart under these values, those too that are there during an uninstall alone where `hooks`."""
+    return documents(template_text(values, *flags, namespace=namespace, hooks=hooks))
 
 
 def documents(text: str) -> list[Object]:
@@ -63,7 +65,7 @@ def pick(objects: Sequence[Object], kind: str, name: str = RELEASE) -> Object:
 
 
 def pod_templates(objects: Sequence[Object]) -> Iterator[tuple[str, Object]]:
-    """Name and pod template of each Deployment."""
+    """Name and pod template of each Deployment and Job."""
     for each in objects:
-        if each["kind"] == "Deployment":
+        if each["kind"] in ("Deployment", "Job"):
             yield each["metadata"]["name"], each["spec"]["template"]

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from generate.chart import CHART, NAMESPACE, HelmError, documents, pick, pod_templates, run_helm, template
+from click.testing import CliRunner
+from generate.chart import CHART, NAMESPACE, RELEASE, HelmError, documents, pick, pod_templates, run_helm, template
 from generate.manifests import MANIFESTS, render
 from programs import ROOT
 from support.chartvalues import PEM, VALUE_SETS
 
+from extender.cli import cli
+from extender.core.model.errors import ConfigError
 from extender.settings import LEAVES, load_settings
 from extender.settings.sections import ApiSettings, ApiTlsSettings
 
@@ -102,6 +105,66 @@ def test_services_and_volumes_point_at_what_is_there(objects: list[dict[str, Any
         for volume in pod["spec"]["volumes"]:
             if "configMap" in volume:
                 pick(objects, "ConfigMap", volume["configMap"]["name"])
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_path: Path) -> None:
+    values = VALUE_SETS[name]
+    objects = template(values)
+    hooks = template(values, hooks=True)[len(objects) :]
+    prefix = values.get("fullnameOverride", RELEASE)
+    assert [(each["kind"], each["metadata"]["name"]) for each in hooks] == [
+        (kind, f"{prefix}-release-gates") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job")
+    ]
+    weights = []
+    for each in hooks:
+        annotations = each["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-delete"
+        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert {f"app.kubernetes.io/{label}" for label in RECOMMENDED} <= set(each["metadata"]["labels"])
+        weights.append(int(annotations["helm.sh/hook-weight"]))
+    assert weights == sorted(weights)
+    account, role, _, job = hooks
+    assert [(rule["resources"], rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
+        (["pods"], None, ["list", "patch"]),
+        (["mutatingwebhookconfigurations"], [prefix], ["delete"]),
+    ]
+    assert job["spec"]["activeDeadlineSeconds"] < 300
+    spec = job["spec"]["template"]["spec"]
+    assert (spec["serviceAccountName"], spec["schedulerName"]) == (account["metadata"]["name"], "default-scheduler")
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    (container,) = spec["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    # The program takes them.
+    nowhere = str(tmp_path / "nowhere")
+    said = CliRunner().invoke(cli, [*container["args"], "--kubeconfig", nowhere, "--dry-run"])
+    assert isinstance(said.exception, ConfigError)
+    assert nowhere in str(said.exception)
+
+
+def test_the_gate_is_that_of_the_first_prefix() -> None:
+    for values, given in (({}, []), ({"config": {"policy": {"prefixes": ["a.example", "b.example"]}}}, ["a.example"])):
+        job = template(values, hooks=True)[-1]
+        told = [each for each in job["spec"]["template"]["spec"]["containers"][0]["args"] if "prefixes" in each]
+        assert [yaml.safe_load(each.partition("=")[2])[0] for each in told] == given
+
+
+@pytest.mark.parametrize("values", [{"uninstall": {"releaseGates": False}}, {"rbac": {"create": False}}])
+def test_the_hook_can_be_left_out(values: dict[str, Any]) -> None:
+    assert template(values, hooks=True) == template(values)
+
+
+def test_gates_only_is_the_default_without_a_scheduler_of_its_own() -> None:
+    objects, default = template(VALUE_SETS["gates only"]), template()
+    left_out = {(each["kind"], each["metadata"]["name"]) for each in default} - {
+        (each["kind"], each["metadata"]["name"]) for each in objects
+    }
+    assert {name for _, name in left_out if "scheduler" not in name} == set()
+    configured, usual = (yaml.safe_load(pick(each, "ConfigMap")["data"]["config.yaml"]) for each in (objects, default))
+    assert configured.pop("policy") == {"defaults": {"enforcement": "affinity"}}
+    assert configured == usual
+    closed = pick(template(VALUE_SETS["gates only, in a closed network"]), "NetworkPolicy")
+    assert "extender" not in {port["port"] for rule in closed["spec"]["ingress"] for port in rule["ports"]}
 
 
 def test_rules_and_dashboards_are_those_of_deploy() -> None:
@@ -298,6 +361,14 @@ GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
     "a closed network": (
         {"networkPolicy": {"enabled": True}, "scheduler": {"enabled": False}},
         "lets no scheduler reach the extender",
+    ),
+    "classes that nobody has written": (
+        {
+            "config": {"policy": {"defaults": {"enforcement": "affinity"}}},
+            "scheduler": {"enabled": False},
+            "webhook": {"enabled": False},
+        },
+        "it is the webhook that has classes written on pods",
     ),
     "no account": ({"serviceAccount": {"create": False}}, "name the account to use"),
 }

@@ -83,6 +83,20 @@ async def scene(bare_plane: ControlPlane, objects: Objects) -> AsyncIterator[Pol
                 await objects.api.request("DELETE", f"/api/v1/namespaces/{where}/pods/web", params=params)
 
 
+async def test_the_account_of_an_uninstall_is_held_to_the_same(scene: PolicyScene, bare_plane: ControlPlane) -> None:
+    await make_pod(scene.admin, SHOP, "gated", schedulingGates=[GATE])
+    path = f"/api/v1/namespaces/{SHOP}/pods/gated"
+    try:
+        async with await bare_plane.connect(service_account("spotmix-release-gates"), (ADMIN_GROUP,)) as leaving:
+            theirs = PolicyScene(leaving, scene.admin)
+            assert await refused(theirs, {"metadata": {"labels": {"app": "other"}}}, name="gated")
+            uid = json.loads(await scene.admin.request("GET", path))["metadata"]["uid"]
+            assert await PodPatches(leaving).release(Release(PodId(SHOP, "gated", uid), GATE["name"], {}))
+        assert "schedulingGates" not in json.loads(await scene.admin.request("GET", path))["spec"]
+    finally:
+        await scene.admin.request("DELETE", path, params={"gracePeriodSeconds": "0"})
+
+
 async def refused(scene: PolicyScene, change: Any, **how: Any) -> bool:
     """Whether the policy refuses a change."""
     try:

@@ -32,7 +32,10 @@
 {{- range $what, $port := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port "api.port" .Values.api.port -}}
 {{- if eq (int $port) 8080 -}}{{- fail (printf "%s is 8080, the port of metrics and health; choose another" $what) -}}{{- end -}}
 {{- end -}}
-{{- if and .Values.networkPolicy.enabled (not .Values.scheduler.enabled) (not .Values.networkPolicy.extenderFrom) -}}
+{{- if and (include "spotmix.gatesOnly" .) (not .Values.webhook.enabled) -}}
+{{- fail "scheduler.enabled and webhook.enabled are false and config.policy.defaults.enforcement is affinity: it is the webhook that has classes written on pods; enable it" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.scheduler.enabled) (not .Values.networkPolicy.extenderFrom) (not (include "spotmix.gatesOnly" .)) -}}
 {{- fail "networkPolicy.enabled without a scheduler of this chart and with an empty networkPolicy.extenderFrom lets no scheduler reach the extender; list who may, such as [{ipBlock: {cidr: 10.0.0.0/24}}] of the control plane" -}}
 {{- end -}}
 {{- range $key := list "store" "namespace" -}}

@@ -73,6 +73,11 @@ labels:
 {{- first (dig "policy" "prefixes" (list "spotmix.io") .Values.config) -}}
 {{- end -}}
 
+{{- /* Not empty where no scheduler is to ask the extender, since classes are written on pods. */ -}}
+{{- define "spotmix.gatesOnly" -}}
+{{- if and (not .Values.scheduler.enabled) (eq (dig "policy" "defaults" "enforcement" "" .Values.config) "affinity") }}true{{ end -}}
+{{- end -}}
+
 {{- define "spotmix.schedulerTag" -}}
 {{- /* Vendors add to the version they are based on: v1.34.2-eks-1-34. */ -}}
 {{- regexFind "^v[0-9]+\\.[0-9]+\\.[0-9]+" .Capabilities.KubeVersion.Version -}}
@@ -216,4 +221,12 @@ spec:
     matchLabels:
       {{- include "spotmix.selectorLabels" $root | nindent 6 }}
       app.kubernetes.io/component: {{ $component }}
+{{- end -}}
+
+{{- /* What runs before anything else goes: hooks are made in the order of their weights, and go when all have succeeded. */ -}}
+{{- define "spotmix.uninstallHook" -}}
+annotations:
+  helm.sh/hook: pre-delete
+  helm.sh/hook-weight: {{ . | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
