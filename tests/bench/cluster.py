@@ -7,6 +7,7 @@ deletion cost of their seat, as Spotmix leaves a cluster: what is measured is a 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from bench import objects
 from bench.template import Template
@@ -21,6 +22,10 @@ SPOT_OF_TEN = 3
 NAMESPACES = 50
 SHAPES = tuple((f"{cpu}m", f"{memory}Mi") for cpu in (50, 100, 250, 500) for memory in (128, 256, 512))
 CLASS_LABELS = {SPOT: {"karpenter.sh/capacity-type": "spot"}, ON_DEMAND: {"karpenter.sh/capacity-type": "on-demand"}}
+
+
+Form = Literal["bound", "written", "pending", "gated"]
+GATE = "spotmix.io/placement"
 
 
 def uid(kind: int, index: int) -> str:
@@ -49,9 +54,12 @@ class Cluster:
         workloads: how many Deployments, each with a ReplicaSet; number `workloads` is one more that is not managed.
         replicas: of each workload.
         pods: how many of the pods exist; None for all.
+        form: what they are: `bound`; `written`, bound with their class written on them; `pending`; or `gated`.
     """
 
-    def __init__(self, nodes: int, workloads: int, replicas: int, pods: int | None = None) -> None:
+    def __init__(
+        self, nodes: int, workloads: int, replicas: int, pods: int | None = None, form: Form = "bound"
+    ) -> None:
         self.nodes, self.workloads, self.replicas = nodes, workloads, replicas
         self.pods = workloads * replicas if pods is None else pods
         self._node = {c: Template(objects.node(ZONES, labels)) for c, labels in CLASS_LABELS.items()}
@@ -62,6 +70,14 @@ class Cluster:
         self._pods = [Template(objects.running_pod(*shape)) for shape in SHAPES]
         self._unready = [Template(objects.running_pod(*shape, ready=False)) for shape in SHAPES]
         self._requests = [Template(objects.pending_pod(*shape)) for shape in SHAPES]
+        self._gated = [Template(objects.gated_pod(*shape, GATE)) for shape in SHAPES]
+        self._written = {
+            name: [Template(objects.written_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS
+        }
+        self._decided = {
+            name: [Template(objects.decided_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS
+        }
+        self._form = form
         numbers = range(nodes)
         self._of_class = {
             SPOT: [n for n in numbers if self.class_of(n) == SPOT],
@@ -109,6 +125,10 @@ class Cluster:
         homes = self._of_class[capacity_class]
         return Place(self.node_name(homes[(workload * 31 + rank * 17) % len(homes)]), cost)
 
+    def seat(self, workload: int, rank: int) -> str:
+        """The class of replica `rank` of a workload."""
+        return self._seats[PERCENTAGES[workload % len(PERCENTAGES)]][rank % self.replicas][0]
+
     def pod(self, workload: int, pod: int, place: Place, *, version: int = 1, ready: bool = True) -> bytes:
         """A bound pod as the API server sends it."""
         templates = self._pods if ready else self._unready
@@ -120,6 +140,17 @@ class Cluster:
         """A pending pod as kube-scheduler sends it."""
         template = self._requests[workload % len(SHAPES)]
         return template.fill(**self.pod_identity(workload, pod), version="1")
+
+    def gated_pod(self, workload: int, pod: int) -> bytes:
+        """A new pod that has our gate."""
+        template = self._gated[workload % len(SHAPES)]
+        return template.fill(**self.pod_identity(workload, pod), version="1")
+
+    def decided_pod(self, pod: int, capacity_class: str) -> bytes:
+        """Pod number `pod` once our gate is gone and its class written."""
+        workload = pod % self.workloads
+        template = self._decided[capacity_class][workload % len(SHAPES)]
+        return template.fill(**self.pod_identity(workload, pod), version="2")
 
     def count(self, resource: str) -> int:
         """How many objects of a resource there are; one workload more than managed ones, which is not."""
@@ -168,4 +199,12 @@ class Cluster:
 
     def _pod_at(self, p: int) -> bytes:
         workload, rank = p % self.workloads, p // self.workloads
-        return self.pod(workload, p, self.place(workload, rank))
+        if self._form == "gated":
+            return self.gated_pod(workload, p)
+        if self._form == "pending":
+            return self.request_pod(workload, p)
+        place = self.place(workload, rank)
+        if self._form == "bound":
+            return self.pod(workload, p, place)
+        written = self._written[self.seat(workload, rank)][workload % len(SHAPES)]
+        return written.fill(**self.pod_identity(workload, p), version="1", node=place.node, cost=place.cost)

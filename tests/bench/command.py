@@ -19,6 +19,7 @@ BENCHES = {
     "wire": ("wirespeed", "Filter and prioritize over HTTP, against a Go extender"),
     "webhook": ("hookspeed", "The mutating webhook over TLS, against a Go webhook"),
     "scheduler": ("throughput", "kube-scheduler: pods per second, against the same scheduler without an extender"),
+    "gates": ("gating", "Classes written on gated pods: our own time, the whole chain, the scheduler, memory"),
     "scale": ("scale", "State: load, memory, events"),
     "plan": ("planspeed", "The drift loop's plan"),
     "what-if": ("whatifspeed", "What a change would come to"),

@@ -1,20 +1,24 @@
 """A fake API server in a process of its own: pages of a synthetic cluster, and watches that say what they are told.
 
-    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS
+    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM]
 
-It answers the lists and watches of `spotmix serve` and takes its patches without effect. `POST /bench/pods` sends
-the lines of its body to all who watch pods. `GET /bench/made` says how many seconds it took to make list pages; the
-next page is made while the client works on the last one, so little of that is waited for.
+It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away.
+`POST /bench/pods` sends the lines of its body to all who watch pods. `POST /bench/patched` gives when that was last
+done, and when each pod, by its name, was first patched since (seconds of one clock). `GET /bench/made` says how many
+seconds it took to make list pages; the next page is made while the client works on the last one, so little of that is
+waited for.
 """
 
 import asyncio
+import json
 import sys
 import time
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
-from bench.cluster import Cluster
+from bench.cluster import Cluster, Form
 from extender.sandbox.ports import LOOPBACK
 
 _OK = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -30,6 +34,8 @@ class FakeApi:
         self._watchers: set[asyncio.StreamWriter] = set()
         self._ready: dict[tuple[str, int], bytes] = {}
         self._made = 0.0
+        self._pushed = 0.0
+        self._patched: dict[str, float] = {}
 
     async def serve(self, port: int) -> None:
         """Serve for ever."""
@@ -67,6 +73,11 @@ class FakeApi:
             return b"{}"
         if path == "/bench/made":
             return b"%.3f" % self._made
+        if path == "/bench/patched":
+            return json.dumps({"pushed": self._pushed, "patched": self._patched}).encode()
+        if method == "PATCH" and "/pods/" in path:
+            self._patched.setdefault(resource, time.perf_counter())
+            await self._released(resource, body)
         if method != "GET":
             return b"{}"
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
@@ -92,7 +103,20 @@ class FakeApi:
             self._watchers.add(writer)
         await reader.read()
 
+    async def _released(self, name: str, body: bytes) -> None:
+        """Show the pod with its class, where that was what a patch wrote."""
+        patch = json.loads(body)
+        capacity_class = patch.get("metadata", {}).get("annotations", {}).get("spotmix.io/class")
+        if capacity_class and "schedulingGates" in patch.get("spec", {}):
+            pod = self._cluster.decided_pod(int(name.rpartition("-")[2], 16), capacity_class)
+            await self._send(b'{"type":"MODIFIED","object":%b}\n' % pod)
+
     async def _push(self, body: bytes) -> None:
+        self._pushed = time.perf_counter()
+        self._patched.clear()
+        await self._send(body)
+
+    async def _send(self, body: bytes) -> None:
         for start in range(0, len(body), _CHUNK):
             piece = body[start : start + _CHUNK]
             chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -103,8 +127,9 @@ class FakeApi:
 
 def main() -> None:
     """Serve the cluster of the command line until killed."""
-    port, nodes, workloads, replicas, pods = map(int, sys.argv[1:])
-    api = FakeApi(Cluster(nodes, workloads, replicas, pods))
+    port, nodes, workloads, replicas, pods = map(int, sys.argv[1:6])
+    form = cast("Form", sys.argv[6] if len(sys.argv) > 6 else "bound")
+    api = FakeApi(Cluster(nodes, workloads, replicas, pods, form))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(api.serve(port))
 

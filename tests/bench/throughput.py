@@ -56,16 +56,16 @@ class Round:
 Extender = Callable[[], Component | None]
 
 
-class _Stage:
+class Stage:
     """The control plane with a fleet, and the rounds on it."""
 
     def __init__(self, plane: ControlPlane, api: ApiClient, fleet: Fleet, extenders: Mapping[str, Extender]) -> None:
         self._plane, self._api, self._fleet, self._extenders = plane, api, fleet, extenders
 
-    async def round(self, name: str, progress: Progress) -> Round:
-        """Time one scheduler with or without an extender."""
+    async def round(self, name: str, progress: Progress, *, written: bool = False) -> Round:
+        """Time one scheduler with or without an extender; `written`: classes are written on the pods."""
         fleet, scheduler = self._fleet, self._plane.scheduler
-        await fleet.create_pods(progress)
+        await fleet.create_pods(progress, written=written)
         result = Round()
         extender = self._extenders[name]()
         async with AsyncExitStack() as stack:
@@ -151,7 +151,7 @@ async def run(bench: Bench) -> None:
                 await add_nodes(api, progress, nodes(made, size - made))
                 made = size
                 extenders = _extenders(plane, binary, folder, size)
-                stage = _Stage(plane, api, fleet, extenders)
+                stage = Stage(plane, api, fleet, extenders)
                 order = _order(list(extenders), loops)
                 task = progress.add_task(f"rounds at {size:,} nodes", total=len(order))
                 rounds = []

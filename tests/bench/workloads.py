@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from rich.progress import Progress
 
-from bench.objects import TOLERATIONS, api_access, container
+from bench.objects import TOLERATIONS, api_access, class_affinity, container
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.errors import ApiError
 from extender.core.policy.seats import TwoClassSeats
@@ -67,14 +67,19 @@ class Workload:
         target = TwoClassSeats(self.percentage, self.floor).target(self.replicas)
         return {name: count for name, count in target.items() if count}
 
+    def class_at(self, seat: int) -> str:
+        """The class of a seat; 1 is the first."""
+        return TwoClassSeats(self.percentage, self.floor).class_at(seat)
+
     def annotations(self) -> dict[str, str]:
         """The policy."""
         return {"spotmix.io/spot-percentage": str(self.percentage), "spotmix.io/min-on-demand": str(self.floor)}
 
-    def pod_spec(self) -> dict[str, Any]:
-        """Of its pods: a realistic template that asks for 100m."""
+    def pod_spec(self, written: str = "") -> dict[str, Any]:
+        """Of its pods: a realistic template that asks for 100m, and requires a class if one is written."""
         volumes = [{"name": "config", "configMap": {"name": "app-config"}}, api_access()]
         return {
+            **({"affinity": class_affinity(written)} if written else {}),
             "containers": [container("app", "100m", "64Mi")],
             "serviceAccountName": "default",
             "tolerations": TOLERATIONS,
@@ -143,8 +148,8 @@ class Fleet:
         answer = await self._api.request("POST", REPLICASETS, body={"metadata": metadata, "spec": spec})
         self._revisions[workload.name] = msgspec.json.decode(answer, type=_Object).metadata.uid
 
-    async def create_pods(self, progress: Progress | None = None) -> None:
-        """Create all pods, the workloads' in turn, as when a cluster is rolled."""
+    async def create_pods(self, progress: Progress | None = None, *, written: bool = False) -> None:
+        """Create all pods, the workloads' in turn, as when a cluster is rolled; `written`: with their class written."""
         task = progress.add_task("pods", total=self.pods) if progress else None
         ranks = range(max(w.replicas for w in self.workloads))
 
@@ -153,7 +158,8 @@ class Fleet:
             owner = _owner("ReplicaSet", f"{workload.name}-1", self._revisions[workload.name])
             labels = {"app": workload.name, "pod-template-hash": "1"}
             metadata = {"name": f"{workload.name}-1-{rank:04d}", "labels": labels, "ownerReferences": [owner]}
-            await self._api.request("POST", PODS, body={"metadata": metadata, "spec": workload.pod_spec()})
+            spec = workload.pod_spec(workload.class_at(rank + 1) if written else "")
+            await self._api.request("POST", PODS, body={"metadata": metadata, "spec": spec})
             if progress is not None and task is not None:
                 progress.advance(task)
 
@@ -185,6 +191,10 @@ class Fleet:
             node = pod.spec.node
             counts[pod.metadata.labels["app"]]["pending" if not node else _class_of(node)] += 1
         return {name: dict(count) for name, count in counts.items()}
+
+    async def unbound(self) -> bool:
+        """Whether a pod has no node yet."""
+        return bool((await self._list(PODS, fieldSelector="spec.nodeName=", limit="1")).items)
 
     async def wrong(self) -> list[str]:
         """The workloads whose split is not exactly what their owner asked for, in words."""

@@ -100,14 +100,14 @@ class GateController:
     def due(self, now: float) -> list[Release]:
         """The gates to take away now (seconds since the epoch)."""
         gated = self._state.gated
-        self.next_at = NEVER
         self._sent = {uid: at for uid, at in self._sent.items() if uid in gated}
+        self.next_at = min((at for at in self._sent.values() if at > now), default=NEVER)
+        # In a burst most of them have been decided a moment ago: they are left out before anything is put in order.
+        undecided = [
+            record for uid, record in gated.items() if now >= self._sent.get(uid, 0.0) and self._is_ours(record)
+        ]
         found = []
-        for record in sorted(filter(self._is_ours, gated.values()), key=self._order):
-            at = self._sent.get(record.uid, 0.0)
-            if now < at:
-                self.next_at = min(self.next_at, at)
-                continue
+        for record in sorted(undecided, key=self._order):
             release = self._decide(record, now)
             if isinstance(release, float):
                 self._sent[record.uid] = release
