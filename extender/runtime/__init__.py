@@ -25,6 +25,7 @@ from extender.runtime.connections import PortConnections, raise_descriptors
 from extender.runtime.decisions import Decisions
 from extender.runtime.drift import Channels, Context, assemble, assemble_placeholders, drift_readings
 from extender.runtime.duties import Duties, Work
+from extender.runtime.expander import Expander
 from extender.runtime.faults import SOURCES, Faults
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.grpc import GrpcApi, api_readings
@@ -146,6 +147,9 @@ class Runtime:
         self._api = GrpcApi(settings.api, self._access)
         if self._api.tls is not None:
             self._certificates.follow("api", self._api.tls)
+        self._expander = Expander(settings, self.state, self._report)
+        if self._expander.tls is not None:
+            self._certificates.follow("expander", self._expander.tls)
         self._pulse = Pulse(self._report)
         self._tasks: list[asyncio.Task[None]] = []
         self._scrapes = Scrapes(
@@ -237,6 +241,7 @@ class Runtime:
         pages = self._with_console(self._guarded(HealthApp(self.not_ready, self._scrapes.render)))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
         await self._api.start(self._shared, self.metrics.api, lambda: not self.not_ready())
+        await self._expander.start(self.metrics.api, self.leadership.obstacle)
         self.feed.start()
         self._writers.start()
         self.leadership.start()
@@ -256,6 +261,7 @@ class Runtime:
             tls=self._certificates.extender is not None,
             webhook=self._listeners.webhook,
             api=self._api.address,
+            expander=self._expander.address,
         )
 
     def _guarded(self, app: HealthApp) -> HealthApp | GuardedMetrics:
@@ -307,6 +313,7 @@ class Runtime:
         await self.leadership.resign()
         await self._listeners.stop_deciding()
         await self._api.stop()
+        await self._expander.stop()
         self._placement.stop()
         for task in self._tasks:
             task.cancel()

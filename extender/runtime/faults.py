@@ -7,7 +7,18 @@ from extender.telemetry.metrics import Metrics
 
 # An API server that is away is told of by every watch, at every attempt: once in this time for each (seconds).
 REPORT_SECONDS = 10.0
-SOURCES = ("access", "certificates", "drift", "event loop", "events", "leadership", "lease", "own pod", "patches")
+SOURCES = (
+    "access",
+    "certificates",
+    "drift",
+    "event loop",
+    "events",
+    "expander",
+    "leadership",
+    "lease",
+    "own pod",
+    "patches",
+)
 """What faults are reported of, beside the resources that are followed."""
 
 

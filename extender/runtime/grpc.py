@@ -44,7 +44,7 @@ class GrpcApi:
         tls = self._settings.tls
         if not (self._settings.enabled and tls.cert):
             return None
-        _hush()
+        hush()
         from extender.servers.grpc.tls import RpcTls  # noqa: PLC0415 - see the module's docstring
 
         return RpcTls(tls.cert, tls.key, tls.client_ca)
@@ -72,7 +72,7 @@ class GrpcApi:
         """
         if not self._settings.enabled:
             return
-        _hush()
+        hush()
         from extender.servers.grpc.calls import Calls, Door  # noqa: PLC0415 - likewise
         from extender.servers.grpc.limits import CallLimits  # noqa: PLC0415 - likewise
         from extender.servers.grpc.replies import Replies  # noqa: PLC0415 - see the module's docstring
@@ -99,7 +99,7 @@ class GrpcApi:
             await self._server.stop()
 
 
-def _hush() -> None:
+def hush() -> None:
     """Have gRPC's own lines asked for: a log of ours is no place for handshakes that fail."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 

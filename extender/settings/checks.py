@@ -8,6 +8,7 @@ from extender.settings.certificates import OwnCertificateSettings
 from extender.settings.sections import (
     ApiTlsSettings,
     DriftSettings,
+    ExpanderTlsSettings,
     LeaderElectionSettings,
     MetricsTlsSettings,
     Settings,
@@ -29,6 +30,7 @@ def check_together(settings: Settings) -> None:
     """
     _check_tls("extender", settings.extender.tls)
     _check_tls("api", settings.api.tls)
+    _check_tls("expander", settings.expander.tls)
     _check_pair("metrics", settings.metrics.tls)
     half_life = settings.extender.interruption_half_life
     if parse_duration(half_life) <= 0:
@@ -42,12 +44,12 @@ def check_together(settings: Settings) -> None:
     _check_drift(settings.drift)
 
 
-def _check_pair(section: str, tls: TlsSettings | ApiTlsSettings | MetricsTlsSettings) -> None:
+def _check_pair(section: str, tls: TlsSettings | ApiTlsSettings | ExpanderTlsSettings | MetricsTlsSettings) -> None:
     if bool(tls.cert) != bool(tls.key):
         raise ConfigError(f"{section}.tls has only one of cert and key; give both, or neither to serve without TLS")
 
 
-def _check_tls(section: str, tls: TlsSettings | ApiTlsSettings) -> None:
+def _check_tls(section: str, tls: TlsSettings | ApiTlsSettings | ExpanderTlsSettings) -> None:
     _check_pair(section, tls)
     if tls.client_ca and not tls.cert:
         raise ConfigError(f"{section}.tls.clientCa needs cert and key: clients show certificates by TLS only")

@@ -197,6 +197,31 @@ class ApiSettings(Section, frozen=True):
     ] = 16
 
 
+class ExpanderTlsSettings(Section, frozen=True):
+    """TLS of that advice: cluster-autoscaler speaks nothing else. The files are read again when they change."""
+
+    cert: Annotated[
+        str, doc("PEM file of the serving certificate; empty serves without TLS, for a proxy that adds it", FILE)
+    ] = ""
+    key: Annotated[str, doc("PEM file of the private key of that certificate", FILE)] = ""
+    client_ca: Annotated[
+        str,
+        doc(
+            "PEM file of the CA that must have signed the certificates of clients; empty asks for none, as "
+            "cluster-autoscaler has none to show",
+            FILE,
+        ),
+    ] = ""
+
+
+class ExpanderSettings(Section, frozen=True):
+    """Advice to cluster-autoscaler, whose expander `grpc` asks which of the node groups that would do are the best."""
+
+    enabled: Annotated[bool, doc("Serve cluster-autoscaler's gRPC expander")] = False
+    addr: Annotated[str, doc("Address that the expander listens on", ADDRESS)] = "0.0.0.0:9445"
+    tls: ExpanderTlsSettings = field(default_factory=ExpanderTlsSettings)
+
+
 class LogSettings(Section, frozen=True):
     """Logs, on standard error."""
 
@@ -465,6 +490,7 @@ class Settings(Section, frozen=True):
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    expander: ExpanderSettings = field(default_factory=ExpanderSettings)
     log: LogSettings = field(default_factory=LogSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)

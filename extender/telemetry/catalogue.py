@@ -300,13 +300,13 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
 FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family in families)
 
 LABELS: Mapping[str, str] = {
-    "calls": "`call`, `watch` (of decisions), `stranger` (it is not known yet who calls), `health`, `health-watch` or "
-    "`reflection`",
+    "calls": "`call`, `watch` (of decisions), `stranger` (it is not known yet who calls), `health`, "
+    "`health-watch`, `reflection` or `expander` (of cluster-autoscaler)",
     "limit": "whose limit was reached: `caller`, that of one caller, or `all`",
     "by": "`spotmix`, or `others` whose gates come first",
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given,"
     " of gates `none`",
-    "certificate": "what serves it: `api`, `extender`, `metrics` (also of the console), `webhook`",
+    "certificate": "what serves it: `api`, `expander`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
@@ -325,9 +325,10 @@ LABELS: Mapping[str, str] = {
     "resource": "what is followed, such as `pods` or `replicasets.apps`",
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
-    "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`",
-    "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `leadership`, `lease`,"
-    " `own pod`, `patches`",
+    "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`; `BestOptions` of"
+    " cluster-autoscaler's expander",
+    "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `expander`,"
+    " `leadership`, `lease`, `own pod`, `patches`",
     "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`, `answer`",
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
     "version": "of Spotmix",

@@ -5,8 +5,8 @@ from prometheus_client import CollectorRegistry
 from extender.telemetry.catalogue import API_REFUSED, API_REQUEST_DURATION, API_REQUESTS
 from extender.telemetry.counting import counter, histogram
 
-RPCS = ("ListWorkloads", "GetWorkload", "ExplainPod", "PlanDrift", "Simulate", "WatchDecisions")
-LIMITED = ("stranger", "call", "watch", "health", "health-watch", "reflection")
+RPCS = ("ListWorkloads", "GetWorkload", "ExplainPod", "PlanDrift", "Simulate", "WatchDecisions", "BestOptions")
+LIMITED = ("stranger", "call", "watch", "health", "health-watch", "reflection", "expander")
 """Kinds of calls, of which there are not more at a time than may be."""
 STREAM = "WatchDecisions"
 """It ends when its caller leaves: how long it took says nothing."""

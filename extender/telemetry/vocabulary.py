@@ -73,6 +73,7 @@ SERVICE = (
     Key("metrics", "address:port of health, metrics and console"),
     Key("webhook", "address:port of the webhook"),
     Key("api", "address:port of the gRPC API"),
+    Key("expander", "address:port of cluster-autoscaler's expander"),
     Key("tls", "whether the extender serves HTTPS"),
     Key("seconds", "how long it took"),
     Key("nodes", "how many nodes there are"),

@@ -90,6 +90,13 @@ async def refused(call: Any) -> tuple[str, str]:
     return caught.value.code().name, caught.value.details() or ""
 
 
+async def settled(calls: list[Any], running: int) -> list[Any]:
+    """The calls that have been refused, once no more than so many run."""
+    while sum(not call.done() for call in calls) > running:
+        await asyncio.wait([asyncio.ensure_future(call.code()) for call in calls if not call.done()], timeout=0.05)
+    return [call for call in calls if call.done()]
+
+
 class Guard:
     """Knows one token, and what its owner may.
 

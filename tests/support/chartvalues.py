@@ -37,6 +37,7 @@ VALUE_SETS: dict[str, Values] = {
         "webhook": {"certificates": {"source": "existingSecret", "existingSecret": {"name": "mine", "caBundle": PEM}}},
         "extender": {"tls": {"secretName": "extender-tls"}},
         "api": {"tls": {"secretName": "api-tls", "verifyClients": True}},
+        "expander": {"enabled": True, "tls": {"secretName": "expander-tls"}},
     },
     "certificates of one's own for schedulers too": {
         "extender": {"tls": {"secretName": "extender-tls", "clientSecretName": "scheduler-tls"}},

@@ -8,7 +8,7 @@ asked for a token.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import grpc
@@ -39,6 +39,16 @@ def host_in(peer: str) -> str:
     """The host of a peer as gRPC names it, such as `ipv4:10.0.0.7:51234` or `ipv6:%5B::1%5D:51234`."""
     kind, _, address = unquote(peer).partition(":")
     return host_of(address.rpartition(":")[0].strip("[]")) if kind in ("ipv4", "ipv6") else peer
+
+
+class Allowances(Protocol):
+    """What callers may take of a server: `strangers` is the allowance of calls until it is known who makes them."""
+
+    strangers: Allowance
+
+    def open_to_all(self, method: str) -> Allowance | None:
+        """The allowance of a method that asks nobody who they are, from a call's start to its end; None for others."""
+        ...
 
 
 class CallLimits:
@@ -82,7 +92,7 @@ class Entrance(grpc.aio.ServerInterceptor):
         limits: the allowances.
     """
 
-    def __init__(self, limits: CallLimits) -> None:
+    def __init__(self, limits: Allowances) -> None:
         self._limits = limits
 
     async def intercept_service(

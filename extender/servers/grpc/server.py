@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 from extender.core.model.errors import ConfigError
 from extender.servers.grpc.health import HealthService
-from extender.servers.grpc.limits import CONNECTIONS, STREAMS, CallLimits, Entrance
+from extender.servers.grpc.limits import CONNECTIONS, STREAMS, Allowances, CallLimits, Entrance
 from extender.servers.grpc.service import PlacementService
 from extender.servers.grpc.tls import RpcTls
 from extender.servers.grpc.watches import Watches
@@ -21,11 +21,13 @@ SERVICE = pb.DESCRIPTOR.services_by_name["PlacementService"].full_name
 GRACE = 2.0
 """Seconds that calls in flight have to end."""
 
+MOST_BYTES = 256 * 1024
+"""Requests to the API are small."""
+
 OPTIONS: Sequence[tuple[str, Any]] = (
     # A second process on the same port is a mistake, and has to be told.
     ("grpc.so_reuseport", 0),
-    # Requests are small; a token may be long.
-    ("grpc.max_receive_message_length", 256 * 1024),
+    # A token may be long.
     ("grpc.max_metadata_size", 32 * 1024),
     ("grpc.max_concurrent_streams", STREAMS),
     ("grpc.max_allowed_incoming_connections", CONNECTIONS),
@@ -40,6 +42,26 @@ OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 3),
 )
+
+
+def open_server(limits: Allowances, most_bytes: int) -> grpc.aio.Server:
+    """A server that serves nothing yet; requests of more than `most_bytes` are refused."""
+    options = (*OPTIONS, ("grpc.max_receive_message_length", most_bytes))
+    return grpc.aio.server(options=options, interceptors=[Entrance(limits)])
+
+
+def listen(server: grpc.aio.Server, address: tuple[str, int], tls: RpcTls | None, setting: str) -> int:
+    """Open the port of an address, named by `setting`; the port, where 0 took any.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    host, port = address
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return server.add_secure_port(where, tls.credentials) if tls is not None else server.add_insecure_port(where)
+    except RuntimeError as error:
+        raise ConfigError(f"{setting} {where} cannot be listened on; choose another with {setting}") from error
 
 
 class RpcServer:
@@ -83,18 +105,11 @@ class RpcServer:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        server = grpc.aio.server(options=OPTIONS, interceptors=[Entrance(self._limits)])
+        server = open_server(self._limits, MOST_BYTES)
         add_PlacementServiceServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]  # made by protoc
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-        where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
-        try:
-            if self._tls is not None:
-                self._port = server.add_secure_port(where, self._tls.credentials)
-            else:
-                self._port = server.add_insecure_port(where)
-        except RuntimeError as error:
-            raise ConfigError(f"api.addr {where} cannot be listened on; choose another with api.addr") from error
+        self._port = listen(server, self.address, self._tls, "api.addr")
         await server.start()
         self._server = server
 

@@ -18,7 +18,7 @@ from support.chartvalues import PEM, VALUE_SETS
 from extender.cli import cli
 from extender.core.model.errors import ConfigError
 from extender.settings import LEAVES, load_settings
-from extender.settings.sections import ApiSettings, ApiTlsSettings
+from extender.settings.sections import ApiSettings, ApiTlsSettings, ExpanderSettings, ExpanderTlsSettings
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
@@ -222,6 +222,30 @@ def test_the_api_is_configured_as_its_values_say(tmp_path: Path) -> None:
     assert services == {"spotmix-extender", "spotmix-metrics"}
 
 
+def test_the_expander_is_served_by_tls_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    objects = template(
+        {
+            **VALUE_SETS["certificates of one's own"],
+            "networkPolicy": {"enabled": True, "expanderFrom": [{"podSelector": {}}]},
+        }
+    )
+    file.write_text(pick(objects, "ConfigMap")["data"]["config.yaml"])
+    folder = "/etc/spotmix/expander-tls"
+    assert load_settings(str(file), environ={}).expander == ExpanderSettings(
+        enabled=True, tls=ExpanderTlsSettings(f"{folder}/tls.crt", f"{folder}/tls.key")
+    )
+    pod = dict(pod_templates(objects))["spotmix"]["spec"]
+    assert {"name": "expander-tls", "secret": {"secretName": "expander-tls", "defaultMode": 0o440}} in pod["volumes"]
+    service = pick(objects, "Service", "spotmix-expander")["spec"]
+    assert service["selector"]["spotmix.io/leader"] == "true"
+    assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(9445, "expander")]
+    rules = pick(objects, "NetworkPolicy")["spec"]["ingress"]
+    assert {"ports": [{"port": "expander"}], "from": [{"podSelector": {}}]} in rules
+    file.write_text(pick(template(), "ConfigMap")["data"]["config.yaml"])
+    assert load_settings(str(file), environ={}).expander == ExpanderSettings()
+
+
 def test_metrics_and_console_by_tls_and_for_those_who_may() -> None:
     objects = template(
         {"metrics": {"auth": "kubernetes", "tls": {"secretName": "m"}}, "serviceMonitor": {"enabled": True}}
@@ -356,6 +380,11 @@ GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
     "another store": ({"config": {"drift": {"store": "x"}}}, "config.drift.store is decided by the chart"),
     "one port for two": ({"webhook": {"port": 8888}}, "webhook.port and extender.port are both 8888"),
     "the API's port taken": ({"api": {"port": 9443}}, "api.port is 9443, which is extender.port or webhook.port"),
+    "the expander's port taken": (
+        {"expander": {"enabled": True, "port": 9444, "tls": {"secretName": "x"}}},
+        "expander.port is 9444, which is api.port",
+    ),
+    "an expander without TLS": ({"expander": {"enabled": True}}, "expander.enabled needs expander.tls.secretName"),
     "clients without TLS": ({"api": {"tls": {"verifyClients": True}}}, "api.tls.verifyClients needs"),
     "the port of health": ({"extender": {"port": 8080}}, "extender.port is 8080, the port of metrics"),
     "a closed network": (

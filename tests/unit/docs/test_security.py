@@ -54,6 +54,6 @@ def test_every_right_of_the_chart_is_listed() -> None:
 
 def test_every_port_is_listed() -> None:
     settings = Settings()
-    servers = (settings.extender, settings.metrics, settings.api, settings.webhook)
+    servers = (settings.extender, settings.metrics, settings.api, settings.expander, settings.webhook)
     ports = {server.addr.rpartition(":")[2] for server in servers}
     assert set(re.findall(r"^\| (\d{4}) \|", PAGE, re.MULTILINE)) == ports

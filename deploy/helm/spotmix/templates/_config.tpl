@@ -7,6 +7,7 @@
       "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
       "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress) "auth" .Values.metrics.auth)
       "api" (include "spotmix.apiConfig" . | fromYaml)
+      "expander" (include "spotmix.expanderConfig" . | fromYaml)
       "drift" (dict "store" (include "spotmix.driftStore" .))
       "leaderElection" (dict "enabled" .Values.leaderElection.enabled)
       "schedulerConfig" (include "spotmix.schedulerConfig" . | fromYaml)
@@ -54,6 +55,16 @@ tls:
   clientCa: /etc/spotmix/api-tls/ca.crt
   {{- end }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "spotmix.expanderConfig" -}}
+enabled: {{ .Values.expander.enabled }}
+{{- if .Values.expander.enabled }}
+addr: {{ printf "%s:%v" .Values.listenAddress .Values.expander.port | quote }}
+tls:
+  cert: /etc/spotmix/expander-tls/tls.crt
+  key: /etc/spotmix/expander-tls/tls.key
 {{- end }}
 {{- end -}}
 

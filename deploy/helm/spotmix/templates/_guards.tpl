@@ -29,8 +29,17 @@
 {{- fail "api.tls.verifyClients needs api.tls.secretName: callers show certificates by TLS only" -}}
 {{- end -}}
 {{- end -}}
-{{- range $what, $port := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port "api.port" .Values.api.port -}}
+{{- $ports := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port "api.port" .Values.api.port "expander.port" .Values.expander.port -}}
+{{- range $what, $port := $ports -}}
 {{- if eq (int $port) 8080 -}}{{- fail (printf "%s is 8080, the port of metrics and health; choose another" $what) -}}{{- end -}}
+{{- end -}}
+{{- if .Values.expander.enabled -}}
+{{- range $what, $port := omit $ports "expander.port" -}}
+{{- if eq (int $port) (int $.Values.expander.port) -}}{{- fail (printf "expander.port is %v, which is %s; choose another" $port $what) -}}{{- end -}}
+{{- end -}}
+{{- if not .Values.expander.tls.secretName -}}
+{{- fail "expander.enabled needs expander.tls.secretName: cluster-autoscaler asks by TLS only; name a Secret with tls.crt and tls.key" -}}
+{{- end -}}
 {{- end -}}
 {{- if and (include "spotmix.gatesOnly" .) (not .Values.webhook.enabled) -}}
 {{- fail "scheduler.enabled and webhook.enabled are false and config.policy.defaults.enforcement is affinity: it is the webhook that has classes written on pods; enable it" -}}

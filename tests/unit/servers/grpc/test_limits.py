@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from support.api import ApiBench, Guard, refused, stub, target
+from support.api import ApiBench, Guard, refused, settled, stub, target
 from support.patience import eventually
 
 from extender.core.model.access import list_workloads, watch_decisions
@@ -50,13 +50,6 @@ def half_open_health(channel: grpc.aio.Channel) -> Any:
 
 def followed(channel: grpc.aio.Channel) -> Any:
     return stub(channel).WatchDecisions(pb.WatchDecisionsRequest())
-
-
-async def settled(calls: list[Any], running: int) -> list[Any]:
-    """The calls that have been refused, once no more than so many run."""
-    while sum(not call.done() for call in calls) > running:
-        await asyncio.wait([asyncio.ensure_future(call.code()) for call in calls if not call.done()], timeout=0.05)
-    return [call for call in calls if call.done()]
 
 
 @pytest.mark.parametrize(
