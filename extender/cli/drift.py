@@ -158,7 +158,7 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
     from extender.core.model.errors import ApiError, WireError
     from extender.kube.driftstore import DriftStore
     from extender.runtime.drift.assembly import store_namespace
-    from extender.wire.drift_v1 import decode_history
+    from extender.wire.drift_v1 import INTERRUPTIONS, decode_history
 
     history, faults = History(), dict[str, str]()
     store = DriftStore(client, store_namespace(settings.drift), settings.drift.store)
@@ -169,6 +169,7 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
             raise
         why = "is not there" if error.status == 404 else f"cannot be read: {error}"
         return history, faults, [f"{store} {why}; planned as if no pod had been moved before (see --drift-namespace)"]
+    entries.pop(INTERRUPTIONS, None)
     for uid, text in entries.items():
         try:
             history.workloads[uid] = decode_history(text)

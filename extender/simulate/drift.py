@@ -57,6 +57,7 @@ class VirtualDrift:
         self._budgets = budgets
         self.memory = Remembered(opened=True)
         self.options = replace(options, polled=False)
+        self._interruptions = spotmix.state.interruptions
         self._controller = DriftController(spotmix.state, self.memory, self.options, rng.uniform)
         self._drive: Drive[Action] = Drive(self._clock, self._controller, self._perform)
         self._soon = Timer(None)
@@ -94,6 +95,7 @@ class VirtualDrift:
                 self._controller.done(action, "", self._clock.now)
             case SaveStore():
                 self.memory.history.changed.clear()
+                self._interruptions.changed = False
                 self._controller.done(action, None, self._clock.now)
             case Swept() | PlanFault():
                 pass

@@ -16,8 +16,11 @@ from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.model.errors import WireError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
+from extender.core.state.interruptions import Interruption
 
 VERSION = 1
+INTERRUPTIONS = "interruptions"
+"""The one key of the store that is no workload's UID."""
 
 _Seconds = Annotated[float, Meta(ge=0)]
 
@@ -102,6 +105,43 @@ def decode_history(text: str) -> WorkloadHistory:
         entry.opened,
         entry.judged_by,
     )
+
+
+class _Interruption(Struct, frozen=True, rename="camel", omit_defaults=True):
+    node: str
+    type: str
+    zone: str
+    at: _Seconds
+    marker: bool = False
+
+
+class _Interruptions(Struct, frozen=True):
+    version: int
+    interruptions: tuple[_Interruption, ...] = ()
+
+
+_interruptions_decoder = msgspec.json.Decoder(_Interruptions)
+
+
+def encode_interruptions(interruptions: Mapping[str, Interruption]) -> str:
+    """Interruptions as text, by the UID of the node."""
+    each = (_Interruption(node, *known.pool, _time(known.at), known.marker) for node, known in interruptions.items())
+    return msgspec.json.encode(_Interruptions(VERSION, tuple(each))).decode()
+
+
+def decode_interruptions(text: str) -> list[tuple[str, Interruption]]:
+    """Interruptions from text.
+
+    Raises:
+        WireError: the text is none, or of another version; it says which field is wrong.
+    """
+    try:
+        stored = _interruptions_decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise WireError(f"interruptions do not decode: {error}") from error
+    if stored.version != VERSION:
+        raise WireError(f"interruptions are of version {stored.version}; this is version {VERSION}")
+    return [(each.node, Interruption((each.type, each.zone), each.at, each.marker)) for each in stored.interruptions]
 
 
 def eviction(namespace: str, name: str, uid: str) -> Mapping[str, Any]:

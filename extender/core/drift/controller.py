@@ -223,6 +223,7 @@ class DriftController:
                 if isinstance(judged, Judged):
                     self._settled(judged)
             self._unsaved |= bool(self._memory.history.changed)
+        self._unsaved |= self._state.interruptions.changed
         if sweep:
             self._prune(now)
             found.append(Swept())

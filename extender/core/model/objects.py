@@ -101,6 +101,21 @@ class Node(Struct, frozen=True):
     doubt: str = ""
 
 
+class Notice(Struct, frozen=True, gc=False):
+    """An Event that says a node is interrupted: `name` and `about` are the node's name and UID as the Event has them.
+
+    `at` is when (seconds since the epoch). `deliberate` Events are posted too where a node is given back on purpose. A
+    `void` one says nothing of the kind. `uid` is that of the Event.
+    """
+
+    uid: str
+    about: str
+    name: str
+    at: float
+    deliberate: bool = False
+    void: bool = False
+
+
 class Protection(Struct, frozen=True, gc=False):
     """An annotation that forbids to move a pod: its key and value.
 
@@ -287,4 +302,4 @@ class AttachLimits(Struct, frozen=True, gc=False):
     limits: Mapping[str, int]
 
 
-Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits
+Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits | Notice

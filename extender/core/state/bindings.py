@@ -6,18 +6,20 @@ from sys import intern
 from msgspec import Struct
 
 from extender.core.model.classes import SPOT
-from extender.core.model.objects import Node, Pod, Requests
+from extender.core.model.objects import Node, Notice, Pod, Requests
 from extender.core.state.census import Census
 from extender.core.state.indexes import PodsByLabels
-from extender.core.state.interruptions import Interruptions
+from extender.core.state.interruptions import Interruption, Interruptions
 from extender.core.state.outbox import Met, Outbox
 from extender.core.state.provisional import Provisional
-from extender.core.state.records import ALONE, NodeRecord, PodRecord, Reservation, is_replacing
+from extender.core.state.records import ALONE, NodeRecord, PodRecord, Pool, Reservation, is_replacing
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
 from extender.core.state.waiting import Waiting, WaitingPods
 
 _TOMBSTONES = 8192
+# An Event about a node may come after its end.
+_LEFT = 256
 _NO_REQUESTS = Requests()
 
 
@@ -68,6 +70,7 @@ class Bindings:
         self.provisional = Provisional()
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
+        self._left: OrderedDict[str, tuple[Node, Pool]] = OrderedDict()
         self._revisions, self._waiting = revisions, waiting
         self._interruptions, self._outbox = interruptions, outbox
         # Each event about a pod asks for these.
@@ -304,8 +307,6 @@ class Bindings:
         if old is not None and old.uid != node.uid:
             self._node_uids.pop(old.uid, None)
         record.steady_since = _steady_since(record, old, node, now)
-        if old is None or old.uid != node.uid:
-            record.interrupted_at = None
         self._judge_marker(record, node, now)
         moved = (
             old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
@@ -322,14 +323,31 @@ class Bindings:
             self.interrupted_nodes ^= {record}
 
     def _judge_marker(self, record: NodeRecord, node: Node, now: float) -> None:
-        """Record that a spot node is about to be taken away, once; take that back when it is not after all."""
-        if record.interrupted_at is not None:
-            if not node.going_away:
-                self._interruptions.withdraw(record.pool, record.interrupted_at, now)
-                record.interrupted_at = None
+        """Record that a spot node is about to be taken away; take that back when it is not after all."""
+        if not node.going_away:
+            self._interruptions.withdraw(node.uid, now)
         elif node.capacity_class == SPOT and node.reclaimed:
-            self._interruptions.record(record.pool, now)
-            record.interrupted_at = now
+            self._interruptions.record(node.uid, Interruption(record.pool, now, marker=True), now)
+
+    def notice(self, said: Notice, now: float) -> None:
+        """An Event says that a node is interrupted: believed of spot nodes that there are, or were a moment ago."""
+        node, pool = (None, None) if said.void else self._meant(said)
+        if node is None or pool is None or node.capacity_class != SPOT:
+            return
+        if said.deliberate and (node.going_away or node.unschedulable):
+            return
+        self._interruptions.record(node.uid, Interruption(pool, said.at), now)
+
+    def _meant(self, said: Notice) -> tuple[Node | None, Pool | None]:
+        """The node that an Event is about, and its pool."""
+        record = self.nodes.get(said.name)
+        here = (record.facts, record.pool) if record is not None else (None, None)
+        for node, pool in (here, self._left.get(said.name, (None, None))):
+            # Some write the name in place of the UID, or nothing: then it may be about an older node of that name.
+            nameless = said.about in ("", said.name)
+            if node is not None and (node.uid == said.about or (nameless and said.at >= node.since)):
+                return node, pool
+        return None, None
 
     def remove_node(self, uid: str, now: float | None) -> None:
         """A node is gone; `now` is None when its end was missed, and with it any sign of what was to come."""
@@ -340,7 +358,11 @@ class Bindings:
         facts = record.facts
         if now is not None and facts.capacity_class == SPOT and not facts.going_away and not facts.unschedulable:
             # Whoever gives a node back on purpose marks or cordons it first: this one was taken without notice.
-            self._interruptions.record(record.pool, now)
+            self._interruptions.record(facts.uid, Interruption(record.pool, now), now)
+        if facts.capacity_class == SPOT:
+            self._left[record.name] = (facts, record.pool)
+            if len(self._left) > _LEFT:
+                self._left.popitem(last=False)
         self.placeable.get(facts.capacity_class, {}).pop(record.name, None)
         self.census.change(facts, None)
         self.interrupted_nodes.discard(record)

@@ -24,8 +24,7 @@ class NodeRecord(Struct, eq=False, gc=False):
     `pool` are the nodes that tend to be lost together: of one instance type and zone. A spot node that says neither
     is one of its own, since nothing says that it is like others. `group` is one string for class and pool, equal
     for nodes that differ only by name: a string's hash is kept. `steady_since` is since when pods may be placed on
-    it: it is Ready and not going away (seconds since the epoch). `interrupted_at` is when its interruption was
-    recorded, None while none was.
+    it: it is Ready and not going away (seconds since the epoch).
     """
 
     name: str
@@ -38,7 +37,6 @@ class NodeRecord(Struct, eq=False, gc=False):
     ephemeral: int = 0
     extended: dict[str, int] | None = None
     steady_since: float = 0.0
-    interrupted_at: float | None = None
 
     @property
     def place(self) -> Pool:

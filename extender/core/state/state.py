@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from extender.core.model.objects import EMPTY, AttachLimits, Budget, Claim, Namespace, Node, Owner, Pod, Volume
+from extender.core.model.objects import EMPTY, AttachLimits, Budget, Claim, Namespace, Node, Notice, Owner, Pod, Volume
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
 from extender.core.state.bindings import Bindings
@@ -108,6 +108,8 @@ class ClusterState:
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
                 self._policies_changed(self.workloads.upsert_namespace(namespace))
+            case Upsert(object=Notice() as said):
+                self._bindings.notice(said, now)
             case Upsert(object=(Budget() | Claim() | Volume() | AttachLimits()) as fact):
                 self._put(fact)
             case Gone(resource=resource, uid=uid):

@@ -36,7 +36,7 @@ def assemble(settings: DriftSettings, state: ClusterState, context: Context, cha
         channels: where it tells of what it does.
     """
     store = DriftStore(context.client, store_namespace(settings), settings.store)
-    memory = Memory(store, lambda: f"{identity()} {micro_time(datetime.now(UTC))}", context.report)
+    memory = Memory(store, state.interruptions, context.now, _term, context.report)
     placeholders = Placeholders(state, drift_rules(settings))
     return DriftLoop(state, drift_options(settings), memory, context, channels, placeholders)
 
@@ -76,3 +76,7 @@ class _Owner:
                     replicas = self._state.workloads.owners.get(pod.revision.owner.uid)
                     return replicas.owner if replicas is not None else None
         return None
+
+
+def _term() -> str:
+    return f"{identity()} {micro_time(datetime.now(UTC))}"

@@ -9,25 +9,45 @@ from collections.abc import Callable
 
 from extender.core.drift.history import History, Remembered
 from extender.core.model.errors import ApiError, WireError
+from extender.core.state.interruptions import Interruptions
 from extender.kube.driftstore import MAX_BYTES, TAKEN_OVER, DriftStore
 from extender.kube.seams import Report
-from extender.wire.drift_v1 import decode_history, encode_history
+from extender.wire.drift_v1 import (
+    INTERRUPTIONS,
+    decode_history,
+    decode_interruptions,
+    encode_history,
+    encode_interruptions,
+)
 
 SOURCE = "drift store"
+MOST_INTERRUPTIONS = 1_000
+"""Nodes whose interruption is stored: some 120 bytes each."""
 
 
 class Memory(Remembered):
-    """The stored history of moves.
+    """The stored history of moves, and the interruptions of late.
 
     Args:
-        store: where the history is kept.
+        store: where they are kept.
+        interruptions: of the cluster; they go on being counted whether the store is open or not.
+        now: seconds since the epoch.
         term: makes a text that no other writer of the store has used.
         report: told of entries that do not decode, and of those that are forgotten for want of room.
     """
 
-    def __init__(self, store: DriftStore, term: Callable[[], str], report: Report) -> None:
+    def __init__(
+        self,
+        store: DriftStore,
+        interruptions: Interruptions,
+        now: Callable[[], float],
+        term: Callable[[], str],
+        report: Report,
+    ) -> None:
         super().__init__()
         self._store = store
+        self._interruptions = interruptions
+        self._now = now
         self._term = term
         self._report = report
         self._lock = asyncio.Lock()
@@ -47,6 +67,7 @@ class Memory(Remembered):
         """
         entries = await self._store.take_over(self._term())
         self.close()
+        self._recall(entries.pop(INTERRUPTIONS, ""))
         for uid, text in entries.items():
             self._take(uid, text)
         self.opened = True
@@ -65,6 +86,7 @@ class Memory(Remembered):
                 raise
             # Deleted as a whole, which may be somebody's tidying up: it is made anew.
             self.history.changed |= self.history.workloads.keys()
+            self._interruptions.changed = True
             await self.save()
             return
         for uid in removed.difference(self.history.changed):
@@ -83,12 +105,14 @@ class Memory(Remembered):
         """
         async with self._lock:
             changed, self.history.changed = self.history.changed, set()
-            if not changed:
+            interrupted, self._interruptions.changed = self._interruptions.changed, False
+            if not (changed or interrupted):
                 return
             try:
-                await self._write(changed)
+                await self._write(changed, interrupted=interrupted)
             except BaseException as error:
                 self.history.changed |= changed
+                self._interruptions.changed |= interrupted
                 if isinstance(error, ApiError) and error.reason == TAKEN_OVER:
                     # Whoever has it knows better what was done.
                     self.opened = False
@@ -101,22 +125,31 @@ class Memory(Remembered):
             self.unreadable[uid] = str(error)
             self._report(SOURCE, f"{self._store}: {uid}: {error}; the workload is left alone until that is put right")
 
-    async def _write(self, changed: set[str]) -> None:
+    def _recall(self, text: str) -> None:
         try:
-            await self._store.write(self._entries(changed))
+            self._interruptions.restore(decode_interruptions(text) if text else (), self._now())
+        except WireError as error:
+            self._report(SOURCE, f"{self._store}: {INTERRUPTIONS}: {error}; they are counted anew")
+
+    async def _write(self, changed: set[str], *, interrupted: bool) -> None:
+        try:
+            await self._store.write(self._entries(changed, interrupted=interrupted))
         except ApiError as error:
             if error.status != 404:
                 raise
             # Somebody deleted it. What it held is here.
             self._report(SOURCE, f"{error}; it is made anew")
             await self._store.take_over(self._term())
-            await self._store.write(self._entries({*self.history.workloads}))
+            await self._store.write(self._entries({*self.history.workloads}, interrupted=True))
 
-    def _entries(self, changed: set[str]) -> dict[str, str | None]:
+    def _entries(self, changed: set[str], *, interrupted: bool) -> dict[str, str | None]:
         entries: dict[str, str | None] = {}
         for uid in changed:
             history = self.history.get(uid)
             entries[uid] = encode_history(history) if history is not None and not history.empty else None
+        if interrupted:
+            lasting = self._interruptions.lasting(MOST_INTERRUPTIONS, self._now())
+            entries[INTERRUPTIONS] = encode_interruptions(lasting) if lasting else None
         return self._with_room(entries)
 
     def _with_room(self, entries: dict[str, str | None]) -> dict[str, str | None]:

@@ -57,6 +57,7 @@ class Driven:
                     self.controller.done(action, None, self.now)
                 elif isinstance(action, SaveStore):
                     self.memory.history.changed.clear()
+                    self.world.state.interruptions.changed = False
                     self.controller.done(action, None, self.now)
         return found
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from support.doubles import World, keys, make_node, make_owner, make_pod
 
-from extender.core.model.objects import Namespace
+from extender.core.model.objects import Namespace, Notice
 from extender.core.model.reasons import Reason
 from extender.core.state.bindings import _TOMBSTONES
 from extender.core.state.events import Gone, Listed, Upsert
+from extender.core.state.interruptions import MOST, Interruption
 from extender.core.state.provisional import LIFE
 from extender.core.state.records import Reservation
 from extender.core.state.state import ClusterState
@@ -232,6 +233,89 @@ def test_a_spot_node_that_vanishes_was_taken_unless_somebody_gave_it_back(counti
     for name in ("taken", "noticed", "removed", "cordoned", "od"):
         counting.apply(Gone("nodes", f"uid-{name}"), 0.0)
     assert counting.interruptions.of(POOL, 0.0) == 2.0
+
+
+def told(world: World, node: str, node_uid: str = "", **fields: Any) -> float:
+    """An Event says that a node is interrupted; what its pool's interruptions come to then."""
+    world.up(Notice("event", node_uid, node, fields.pop("at", world.now), **fields))
+    return world.state.interruptions.of(POOL, world.now)
+
+
+def test_an_event_tells_of_an_interruption_and_a_node_counts_once(world: World) -> None:
+    world.nodes(spot=4, on_demand=1)
+    assert told(world, "spot-0", "uid-spot-0") == 1.0
+    # Told once more, by another name for it, by a taint, and by its end.
+    assert told(world, "spot-0", "spot-0") == 1.0
+    world.up(make_node("spot-0", going_away="taint", reclaimed=True))
+    world.up(make_node("spot-0", unschedulable=True))
+    world.up(make_node("spot-0"))
+    world.gone("nodes", "uid-spot-0")
+    assert told(world, "spot-0", "uid-spot-0") == 1.0
+    # The taint first: then it is not taken back, since somebody else said so too.
+    world.up(make_node("spot-1", going_away="taint", reclaimed=True))
+    assert told(world, "spot-1") == 2.0
+    world.up(make_node("spot-1"))
+    assert told(world, "spot-1") == 2.0
+    # Of whom nothing is known, and who are none of the platform's to take back.
+    assert told(world, "nobody", "uid-nobody") == 2.0
+    assert told(world, "on-demand-0", "uid-on-demand-0") == 2.0
+    assert told(world, "spot-2", void=True) == 2.0
+    assert world.state.interruptions.counts == {POOL: 2}
+
+
+def test_an_event_is_about_the_node_of_its_uid_and_time(world: World) -> None:
+    world.up(make_node("n", since=900.0))
+    assert told(world, "n", "uid-another") == 0.0
+    assert told(world, "n", at=899.0) == 0.0
+    assert told(world, "n", "n", at=899.0) == 0.0
+    # One that is gone, and whose name another has.
+    world.up(make_node("n", uid="uid-2", since=1000.0))
+    world.gone("nodes", "uid-2")
+    world.up(make_node("n", uid="uid-3", since=1100.0))
+    world.now = 1100.0
+    counted = told(world, "n", "uid-2", at=1100.0)
+    assert counted == told(world, "n", "uid-2", at=1100.0)
+    assert told(world, "n", "uid-3", at=1100.0) == counted + 1.0
+
+
+def test_an_event_that_is_old_or_of_the_future_counts_by_its_time() -> None:
+    world = World()
+    world.state = ClusterState(world.state.workloads.rules, half_life=100.0)
+    world.nodes(spot=2)
+    assert told(world, "spot-0", "uid-spot-0", at=900.0) == 0.5
+    assert told(world, "spot-1", "uid-spot-1", at=1e9) == 1.5
+    world.now += 100.0
+    assert world.state.interruptions.of(POOL, world.now) == 0.75
+
+
+def test_what_is_given_back_on_purpose_is_no_interruption(world: World) -> None:
+    """Karpenter tells that an instance terminates when it has terminated it itself, too."""
+    world.nodes(spot=3)
+    world.up(make_node("spot-0", going_away="karpenter.sh/disrupted"), make_node("spot-1", unschedulable=True))
+    for name in ("spot-0", "spot-1"):
+        assert told(world, name, f"uid-{name}", deliberate=True) == 0.0
+        world.gone("nodes", f"uid-{name}")
+        assert told(world, name, f"uid-{name}", deliberate=True) == 0.0
+    assert told(world, "spot-2", "uid-spot-2", deliberate=True) == 1.0
+    # A notice comes to a node that is given back as well: its platform takes it.
+    world.up(make_node("spot-0", going_away="karpenter.sh/disrupted"))
+    assert told(world, "spot-0", "uid-spot-0") == 2.0
+
+
+def test_a_node_may_be_gone_when_its_event_comes(world: World) -> None:
+    world.up(*(make_node(f"n{number}", going_away="karpenter.sh/disrupted") for number in range(300)))
+    for number in range(300):
+        world.gone("nodes", f"uid-n{number}")
+    assert told(world, "n299", "uid-n299") == 1.0
+    assert told(world, "n0", "uid-n0") == 1.0
+
+
+def test_nodes_are_remembered_within_bounds(world: World) -> None:
+    for number in range(MOST + 10):
+        world.state.interruptions.record(f"n{number}", Interruption(POOL, world.now), world.now)
+    assert len(world.state.interruptions.nodes) == MOST
+    assert "n9" not in world.state.interruptions.nodes
+    assert world.state.interruptions.of(POOL, world.now) == MOST + 10
 
 
 def test_what_became_of_a_node_while_nobody_looked_is_not_known(counting: ClusterState) -> None:

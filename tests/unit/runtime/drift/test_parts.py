@@ -15,16 +15,18 @@ from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, Workload
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import OF_PAUSES, OF_STAYS, Reason
+from extender.core.state.interruptions import Interruption, Interruptions
 from extender.kube import driftstore
 from extender.kube.driftstore import DriftStore
 from extender.kube.reflector import Health
 from extender.runtime.drift import drift_readings
 from extender.runtime.drift.assembly import store_namespace
 from extender.runtime.drift.freshness import STALE_AFTER, faults, holds_up_all
-from extender.runtime.drift.memory import Memory
+from extender.runtime.drift.memory import MOST_INTERRUPTIONS, Memory
 from extender.settings.sections import DriftSettings
 from extender.telemetry.drift import EVICTIONS
 from extender.telemetry.metrics import Metrics
+from extender.wire.drift_v1 import decode_interruptions
 
 SUBJECT = WorkloadRef("w", "Deployment", "shop", "web", "r")
 MOVE = Move(PodId("shop", "web-1", "p1"), "n1", SUBJECT, ON_DEMAND, SPOT, "n2", Reason.SURPLUS)
@@ -70,7 +72,15 @@ class KeptMemory:
         self.reports: list[str] = []
         self.client = KubeClient(objects)
         store = DriftStore(self.client, "system", "spotmix-drift")
-        self.memory = Memory(store, lambda: f"term {id(self)}", lambda _name, text: self.reports.append(text))
+        self.now = 1000.0
+        self.interruptions = Interruptions(3600.0)
+        self.memory = Memory(
+            store,
+            self.interruptions,
+            lambda: self.now,
+            lambda: f"term {id(self)}",
+            lambda _name, text: self.reports.append(text),
+        )
 
     def remember(self, workload: str, **fields: Any) -> None:
         self.memory.history.workloads[workload] = WorkloadHistory(**fields)
@@ -187,6 +197,96 @@ async def test_a_store_that_was_deleted_is_made_anew_without_a_move() -> None:
     objects.delete(STORE)
     await kept.memory.review()
     assert set(objects.stored[STORE]["data"]) == {"a"}
+
+
+POOL = ("m.large", "a")
+
+
+async def test_interruptions_outlive_the_process_and_count_once_for_a_node() -> None:
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
+    await kept.memory.open()
+    writes = len(kept.client.seen)
+    await kept.memory.save()
+    assert len(kept.client.seen) == writes
+    for node in ("n1", "n2"):
+        kept.interruptions.record(node, Interruption(POOL, kept.now), kept.now)
+    await kept.memory.save()
+    kept.remember("a", moved=[1.0])
+    await kept.memory.save()
+    again = KeptMemory(objects)
+    again.now += 3600.0
+    # Still marked, so that it is told of once more, beside one that is new.
+    for node in ("n2", "n3"):
+        again.interruptions.record(node, Interruption(POOL, again.now, marker=True), again.now)
+    await again.memory.open()
+    assert again.interruptions.of(POOL, again.now) == 2.5
+    assert again.interruptions.counts == {POOL: 2}
+    assert not again.reports
+    await again.memory.save()
+    third = KeptMemory(objects)
+    third.now = again.now
+    await third.memory.open()
+    assert third.interruptions.of(POOL, third.now) == 2.5
+    assert third.memory.history.workloads == {"a": WorkloadHistory(moved=[1.0])}
+
+
+async def test_what_could_not_be_stored_of_interruptions_is_stored_the_next_time() -> None:
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
+    await kept.memory.open()
+    kept.interruptions.record("n1", Interruption(POOL, kept.now), kept.now)
+    kept.client.down = True
+    with pytest.raises(ApiError):
+        await kept.memory.save()
+    kept.client.down = False
+    await kept.memory.save()
+    assert set(objects.stored[STORE]["data"]) == {"interruptions"}
+    objects.delete(STORE)
+    await kept.memory.review()
+    assert set(objects.stored[STORE]["data"]) == {"interruptions"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("?", "do not decode"),
+        ('{"version": 2}', "of version 2; this is version 1"),
+        ('{"version": 1, "interruptions": [{"node": "n", "type": "t", "zone": "z", "at": -1}]}', "interruptions"),
+    ],
+)
+async def test_interruptions_that_do_not_decode_are_counted_anew(text: str, said: str) -> None:
+    objects = StoredObjects()
+    objects.put(STORE, {"data": {"interruptions": text, "a": '{"version": 1, "moved": [1]}'}})
+    kept = KeptMemory(objects)
+    await kept.memory.open()
+    assert kept.memory.opened
+    assert kept.memory.history.workloads == {"a": WorkloadHistory(moved=[1.0])}
+    assert said in kept.reports[0]
+    assert not kept.memory.unreadable
+    kept.interruptions.record("n1", Interruption(POOL, kept.now), kept.now)
+    await kept.memory.save()
+    assert kept.interruptions.of(POOL, kept.now) == 1.0
+    assert '"n1"' in objects.stored[STORE]["data"]["interruptions"]
+
+
+async def test_only_the_newest_interruptions_are_stored() -> None:
+    objects = StoredObjects()
+    kept = KeptMemory(objects)
+    await kept.memory.open()
+    for number in range(MOST_INTERRUPTIONS + 10):
+        kept.now += 1.0
+        kept.interruptions.record(f"{number:036}", Interruption(POOL, kept.now), kept.now)
+    await kept.memory.save()
+    text = objects.stored[STORE]["data"]["interruptions"]
+    assert len(text) < 130 * MOST_INTERRUPTIONS
+    stored = [node for node, _ in decode_interruptions(text)]
+    assert (len(stored), stored[0]) == (MOST_INTERRUPTIONS, f"{10:036}")
+    # What is long past is not worth a byte.
+    kept.now += 11 * 3600.0
+    kept.interruptions.record("late", Interruption(POOL, kept.now), kept.now)
+    await kept.memory.save()
+    assert [node for node, _ in decode_interruptions(objects.stored[STORE]["data"]["interruptions"])] == ["late"]
 
 
 async def test_a_memory_that_another_has_taken_over_is_closed() -> None:
