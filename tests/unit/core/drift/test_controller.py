@@ -97,6 +97,17 @@ def test_a_controller_that_nobody_tells_what_was_touched_is_asked_every_tick() -
         assert driven.due() == []
 
 
+def test_interruptions_are_stored_at_the_next_look() -> None:
+    driven = Driven(polled=True)
+    driven.due()
+    driven.world.nodes(spot=1)
+    driven.world.gone("nodes", "uid-spot-0")
+    driven.world.now += TICK
+    assert driven.due() == [SaveStore()]
+    driven.world.now += TICK
+    assert driven.due() == []
+
+
 def test_a_look_at_everything_plans_for_those_at_their_split_where_a_change_may_have_been_missed() -> None:
     def planned(driven: Driven) -> list[int]:
         driven.world.deployment("web", 1, spot_percentage=100)

@@ -1,0 +1,83 @@
+"""Interruptions that others tell of, and cluster-autoscaler's expander, which goes by them."""
+
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from support.certificates import Authority
+from support.cluster import Cluster, policy
+from support.expander import asking, groups, kubernetes, request
+from support.patience import stretched
+from support.stage import Stage, open_stage
+
+from extender.sandbox import SimNode, node_pool
+from extender.sandbox.ports import LOOPBACK, free_port
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+
+ZONES = ("a", "b", "c")
+SPOT = policy(spot_percentage=100)
+
+
+def nodes() -> list[SimNode]:
+    return node_pool(6, capacity_class="spot", zones=ZONES) + node_pool(1, capacity_class="on-demand", zones=("a",))
+
+
+class Asked:
+    """The stage, and how its expander is asked."""
+
+    def __init__(self, stage: Stage, port: int, ca: bytes) -> None:
+        self.stage, self.api = stage, stage.api
+        self._address = (LOOPBACK, port)
+        self._credentials = grpc.ssl_channel_credentials(ca)
+
+    async def best(self, asked: Any) -> list[str]:
+        async with asking(self._address, self._credentials) as client:
+            return groups(await client.BestOptions(asked))
+
+    def as_protobuf(self, path: str) -> bytes:
+        """An object as cluster-autoscaler sends it: as the API server encodes it."""
+        credentials = self.stage.plane._credentials
+        context = ssl.create_default_context(cafile=str(credentials.ca_path))
+        context.load_cert_chain(credentials.probe)
+        asked = urllib.request.Request(  # noqa: S310 - https on loopback
+            self.stage.plane.url + path, headers={"Accept": "application/vnd.kubernetes.protobuf"}
+        )
+        with urllib.request.urlopen(asked, context=context, timeout=stretched(10)) as answer:  # noqa: S310 - likewise
+            return bytes(kubernetes.Unknown.FromString(answer.read()[4:]).raw)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+    folder: Path = tmp_path_factory.mktemp("expander")
+    authority, port = Authority("expanders"), free_port()
+    ca = authority.write(folder / "ca.pem").read_bytes()
+    pair = authority.issue(folder, "expander", (LOOPBACK,))
+    flags = {"enabled": "true", "addr": f"{LOOPBACK}:{port}", "tls-cert": str(pair.cert), "tls-key": str(pair.key)}
+    async with open_stage(nodes(), [f"--expander-{name}={value}" for name, value in flags.items()]) as stage:
+        yield Asked(stage, port, ca)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def cluster(asked: Asked) -> AsyncIterator[Cluster]:
+    async with asked.stage.namespace() as namespace:
+        yield namespace
+
+
+async def test_groups_are_ranked_for_real_pods_and_nodes(asked: Asked, cluster: Cluster) -> None:
+    await cluster.deployment("web", 3, SPOT)
+    await cluster.expect("web", spot=3, on_demand=0)
+    pods = await cluster.pods("web")
+    waits = asked.as_protobuf(f"/api/v1/namespaces/{cluster.namespace}/pods/{pods[0]['metadata']['name']}")
+    found = {node["metadata"]["name"]: node["metadata"]["labels"] for node in await cluster.nodes()}
+    zone_of = {name: labels["topology.kubernetes.io/zone"] for name, labels in found.items()}
+    held = {zone: sum(zone_of[pod["spec"]["nodeName"]] == zone for pod in pods) for zone in ZONES}
+    template = {zone_of[name]: name for name in found if name.startswith("spot")}
+    sent = {zone: asked.as_protobuf(f"/api/v1/nodes/{name}") for zone, name in template.items()}
+    best = await asked.best(request({zone: [waits] for zone in ZONES}, sent))
+    assert best == [zone for zone in ZONES if held[zone] == min(held.values())]
