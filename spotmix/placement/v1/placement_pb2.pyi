@@ -113,6 +113,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_WRITTEN: _ClassVar[Reason]
     REASON_GATED: _ClassVar[Reason]
     REASON_GATED_BY_OTHERS: _ClassVar[Reason]
+    REASON_NO_CLASS_LABEL: _ClassVar[Reason]
     REASON_AWAITS_NODE: _ClassVar[Reason]
     REASON_PLACEHOLDER_REFUSED: _ClassVar[Reason]
     REASON_PLACEHOLDER_DENIED: _ClassVar[Reason]
@@ -215,6 +216,7 @@ REASON_NOT_OPTED_IN: Reason
 REASON_WRITTEN: Reason
 REASON_GATED: Reason
 REASON_GATED_BY_OTHERS: Reason
+REASON_NO_CLASS_LABEL: Reason
 REASON_AWAITS_NODE: Reason
 REASON_PLACEHOLDER_REFUSED: Reason
 REASON_PLACEHOLDER_DENIED: Reason
