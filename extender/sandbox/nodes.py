@@ -228,6 +228,15 @@ async def terminate_node(api: ApiClient, name: str, *, notice: float = 0.0, mark
         await add_taint(api, name, marker)
     await asyncio.sleep(notice)
     await api.request("DELETE", api_path("", "v1", "nodes", name=name))
+    await end_pods(api, name)
+
+
+async def end_pods(api: ApiClient, name: str) -> None:
+    """Take the pods of a node away whose machine is gone.
+
+    Raises:
+        ApiError: the API server was not reached.
+    """
     listed = await api.request("GET", PODS.path, params={"fieldSelector": f"spec.nodeName={name}"})
     pods = msgspec.json.decode(listed)["items"] or []
     await bulk(pods, lambda pod: _force_delete(api, pod["metadata"]))

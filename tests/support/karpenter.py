@@ -1,4 +1,7 @@
-"""Real Karpenter on a sandbox: its nodes are objects alone, and what it launches can be refused."""
+"""Real Karpenter on a sandbox: its nodes are objects alone, and what it launches can be refused.
+
+The sandbox's kubelet has to start its nodes, as `open_stage` has it do.
+"""
 
 import asyncio
 import contextlib
@@ -11,13 +14,14 @@ from typing import Any
 from programs import karpenter
 
 from extender.core.model.errors import ApiError
-from extender.kube.client import ApiClient
-from extender.sandbox import ControlPlane
+from extender.kube.client import MERGE_PATCH, ApiClient
+from extender.sandbox import ControlPlane, bulk
 from extender.sandbox.controlplane import ADMIN_GROUP
+from extender.sandbox.nodes import end_pods
 from extender.sandbox.ports import free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import Component
-from support.patience import eventually
+from support.patience import eventually, within
 
 CAPACITY_TYPE = "karpenter.sh/capacity-type"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -28,6 +32,7 @@ _ZONES = ("a", "b", "c")
 _PRICE = {"spot": 0.01, "on-demand": 0.03}
 _UNDECIDED: Mapping[str, Any] = {}
 _THERE = 409
+_POLL = 0.2
 
 
 class Karpenter:
@@ -42,12 +47,20 @@ class Karpenter:
     def __init__(self, api: ApiClient, refused: Path, process: Component) -> None:
         self._api, self._refused, self.process = api, refused, process
 
-    def refuse(self, *classes: str) -> None:
-        """Have no capacity of these classes from now on."""
+    def refuse(self, *classes: str, unavailable: str = "0s") -> None:
+        """Have no capacity of these classes from now on, and of all others.
+
+        Each launch of them fails. For as long after a failed one as `unavailable` says Karpenter knows, as clouds'
+        providers do for three minutes, and launches nothing that needs them.
+        """
         # In one step: a launch must not read half of it.
         new = self._refused.with_suffix(".new")
-        new.write_text("\n".join(classes))
+        new.write_text("".join(f"{name} {unavailable}\n" for name in classes))
         new.rename(self._refused)
+
+    def allow(self) -> None:
+        """Have capacity of all classes again; what is known to be unavailable stays so for its time."""
+        self.refuse()
 
     async def pool(
         self,
@@ -56,16 +69,32 @@ class Karpenter:
         taints: Sequence[Mapping[str, str]] = (),
         labels: Mapping[str, str] = _UNDECIDED,
         consolidate: str = "Never",
+        registration: str = "0s",
+        startup_taints: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        """A NodePool of nodes of these classes; `consolidate` is how long it waits before it removes nodes."""
+        """A NodePool of nodes of these classes.
+
+        Args:
+            name: of the pool.
+            classes: its capacity types.
+            taints: of its nodes.
+            labels: of its nodes.
+            consolidate: how long it waits before it removes nodes.
+            registration: how long a launched node takes to appear.
+            startup_taints: of its nodes, until something takes them away.
+        """
+        node_class = {"nodeRegistrationDelay": registration}
+        body = _object("karpenter.kwok.sh/v1alpha1", "KWOKNodeClass", name, node_class)
+        await self._api.request("POST", _NODE_CLASSES, body=body)
         spec = {
             "template": {
                 "metadata": {"labels": dict(labels)},
                 "spec": {
-                    "nodeClassRef": {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default"},
+                    "nodeClassRef": {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": name},
                     "expireAfter": "Never",
                     "requirements": [{"key": CAPACITY_TYPE, "operator": "In", "values": list(classes)}],
                     "taints": list(taints),
+                    "startupTaints": list(startup_taints),
                 },
             },
             "disruption": {
@@ -78,25 +107,80 @@ class Karpenter:
 
         async def ready() -> bool:
             pool = json.loads(await self._api.request("GET", f"{_POOLS}/{name}"))
-            conditions = pool.get("status", _UNDECIDED).get("conditions", ())
-            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+            return _is_true(pool, "Ready")
 
         await eventually(ready, bool, f"NodePool {name} is ready")
+
+    async def remove(self, *pools: str) -> None:
+        """Delete pools, with their nodes, without waiting for them to be gone."""
+        for pool in pools:
+            await self._api.request("DELETE", f"{_POOLS}/{pool}")
+
+    async def consolidate(self, pool: str, after: str) -> None:
+        """Have a pool that is there wait so long before it removes nodes; `Never` is not at all."""
+        await self._patch(f"{_POOLS}/{pool}", {"disruption": {"consolidateAfter": after}})
+
+    async def slow(self, pool: str, registration: str) -> None:
+        """Have the nodes of a pool take so long to appear from now on, once they are launched."""
+        await self._patch(f"{_NODE_CLASSES}/{pool}", {"nodeRegistrationDelay": registration})
 
     async def claims(self) -> list[dict[str, Any]]:
         """The NodeClaims there are."""
         found: list[dict[str, Any]] = json.loads(await self._api.request("GET", _CLAIMS))["items"]
         return found
 
-    async def lose(self, capacity_class: str) -> int:
-        """Delete all NodeClaims of a class at once; how many there were."""
-        names = [
-            claim["metadata"]["name"]
-            for claim in await self.claims()
-            if claim["metadata"].get("labels", {}).get(CAPACITY_TYPE) == capacity_class
+    async def initialized(self, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The NodeClaims, once there are some and the node of each runs: before that Karpenter removes none."""
+
+        def started(claims: list[dict[str, Any]]) -> bool:
+            return bool(claims) and all(_is_true(claim, "Initialized") for claim in claims)
+
+        return await eventually(self.claims, started, "the NodeClaims are initialized", seconds)
+
+    async def events(self, reason: str) -> list[dict[str, Any]]:
+        """What Karpenter has said for a reason, such as `InsufficientCapacityError`, of whatever object."""
+        params = {"fieldSelector": f"reason={reason}"}
+        found: list[dict[str, Any]] = json.loads(await self._api.request("GET", "/api/v1/events", params=params))[
+            "items"
         ]
-        await asyncio.gather(*(self._api.request("DELETE", f"{_CLAIMS}/{name}") for name in names))
-        return len(names)
+        return found
+
+    async def refused(self, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The Events about launches that failed for want of capacity, once there are some."""
+        return await eventually(
+            lambda: self.events("InsufficientCapacityError"), bool, "a launch fails for want of capacity", seconds
+        )
+
+    async def lose(self, capacity_class: str, notice: float = 10.0) -> int:
+        """Have all nodes of a class taken back, as a cloud does with spot capacity; return when their pods are gone.
+
+        Their NodeClaims are deleted, and Karpenter drains them; what is left after `notice` seconds ends with them.
+
+        Returns:
+            How many there were.
+        """
+        lost = [c for c in await self.claims() if c["metadata"].get("labels", {}).get(CAPACITY_TYPE) == capacity_class]
+        nodes = [claim["status"]["nodeName"] for claim in lost if claim.get("status", _UNDECIDED).get("nodeName")]
+        names = [claim["metadata"]["name"] for claim in lost]
+        await bulk(names, lambda name: self._api.request("DELETE", f"{_CLAIMS}/{name}"))
+        with contextlib.suppress(TimeoutError):
+            async with within(notice):
+                while await self._pods_on(nodes):  # noqa: ASYNC110 - the API server tells
+                    await asyncio.sleep(_POLL)
+        await bulk(nodes, lambda node: end_pods(self._api, node))
+        return len(lost)
+
+    async def _pods_on(self, nodes: Sequence[str]) -> bool:
+        pods = json.loads(await self._api.request("GET", "/api/v1/pods"))["items"]
+        return any(pod["spec"].get("nodeName") in nodes for pod in pods)
+
+    async def _patch(self, path: str, spec: Mapping[str, Any]) -> None:
+        await self._api.request("PATCH", path, body={"spec": spec}, content_type=MERGE_PATCH)
+
+
+def _is_true(subject: Mapping[str, Any], condition: str) -> bool:
+    conditions = subject.get("status", _UNDECIDED).get("conditions") or ()
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
 
 
 def _object(api_version: str, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,22 +210,17 @@ def _instance_types() -> list[dict[str, Any]]:
 
 @contextlib.asynccontextmanager
 async def running_karpenter(
-    plane: ControlPlane, api: ApiClient, *, registration: str = "0s", env: Mapping[str, str] = _UNDECIDED
+    plane: ControlPlane, api: ApiClient, *, env: Mapping[str, str] = _UNDECIDED
 ) -> AsyncIterator[Karpenter]:
     """Run Karpenter on a control plane.
 
     Args:
         plane: the control plane.
         api: a client with all rights.
-        registration: how long a launched node takes to appear.
         env: further environment variables.
     """
     program = await asyncio.to_thread(karpenter)
     await _define(program, api)
-    node_class = _object(
-        "karpenter.kwok.sh/v1alpha1", "KWOKNodeClass", "default", {"nodeRegistrationDelay": registration}
-    )
-    await api.request("POST", _NODE_CLASSES, body=node_class)
     folder = plane.directory
     types, refused = folder / "instance-types.json", folder / "refused"
     types.write_text(json.dumps(_instance_types()))

@@ -11,6 +11,7 @@ from typing import Any
 
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane, SimKubelet, SimNode, bulk, create_nodes, node_pool
+from extender.sandbox.nodestart import STARTUP_TAINTS
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster
 from support.patience import eventually, stretched
@@ -129,7 +130,7 @@ async def open_stage(
         # The scheduler is started once its extender can be named.
         plane = await stack.enter_async_context(ControlPlane(with_scheduler=False, apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
-        kubelet = await stack.enter_async_context(SimKubelet(api))
+        kubelet = await stack.enter_async_context(SimKubelet(api, startup_taints=STARTUP_TAINTS))
         await create_nodes(api, standard_nodes() if nodes is None else nodes)
         spotmix = SpotmixServe(plane, "--log-level", "debug", *flags, **environ)
         stack.push_async_callback(spotmix.stop)

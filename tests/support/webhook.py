@@ -141,7 +141,11 @@ async def called(api: ApiClient, metric: Any, namespace: str = "default") -> Non
 
 @contextlib.asynccontextmanager
 async def open_hooked_stage(
-    folder: Path, nodes: Sequence[SimNode] | None = None, flags: Sequence[str] = ()
+    folder: Path,
+    nodes: Sequence[SimNode] | None = None,
+    flags: Sequence[str] = (),
+    *,
+    apiserver_flags: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
     """Open a stage with the webhook at work and a second scheduler, named `second`, that is attached to Spotmix too.
 
@@ -149,9 +153,10 @@ async def open_hooked_stage(
         folder: for certificates.
         nodes: the simulated nodes; the standard ones when None.
         flags: further flags of `spotmix serve`.
+        apiserver_flags: further flags of the API server.
     """
     hook = Hook.of_files(folder)
-    async with open_stage(nodes, [*hook.flags, *flags]) as stage:
+    async with open_stage(nodes, [*hook.flags, *flags], apiserver_flags=apiserver_flags) as stage:
         await hook.register(stage.api)
         await stage.plane.start_scheduler(SECOND, scheduler_config(stage.spotmix.url))
         await called(stage.api, stage.metric)

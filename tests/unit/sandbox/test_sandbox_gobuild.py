@@ -82,5 +82,17 @@ def test_without_one_the_wheels_is_taken(tmp_path: Path, version: str | None) ->
 def test_a_wheels_go_that_does_not_run_is_named(tmp_path: Path) -> None:
     put_go(tmp_path / "bin", "go1.20.1")
     put_go(tmp_path / "cache" / GO_WHEEL.replace("==", "-") / "go" / "bin", "nonsense")
-    with pytest.raises(SandboxError, match=r"is Go 1\.20, older than 1\.26, and the wheel .* does not run"):
+    with pytest.raises(SandboxError, match=r"is Go 1\.20\.1, older than 1\.26, and the wheel .* does not run"):
         builder(tmp_path).find_go()
+
+
+@pytest.mark.parametrize(("version", "taken"), [("go1.26.5", False), ("go1.26.6", True), ("go1.27.0", True)])
+def test_a_module_says_how_new_its_go_has_to_be(tmp_path: Path, version: str, taken: bool) -> None:
+    put_go(tmp_path / "bin", version)
+    wheel = put_go(tmp_path / "cache" / GO_WHEEL.replace("==", "-") / "go" / "bin", "go1.26.6")
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "go.mod").write_text("module some\n\ngo 1.26.6\n")
+    builder(tmp_path).compile(module, tmp_path, ".")
+    assert (tmp_path / "bin" / "called").exists() is taken
+    assert (wheel.parent / "called").exists() is not taken
