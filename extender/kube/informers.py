@@ -9,8 +9,8 @@ from functools import partial
 from msgspec import Struct
 
 from extender.core.model.errors import ApiError
-from extender.core.model.objects import OwnerRef
-from extender.core.state.events import Event, Forgotten, Listed
+from extender.core.model.objects import Announcement, OwnerRef
+from extender.core.state.events import Event, Forgotten, Listed, Upsert
 from extender.kube.discovery import (
     MAX_MISSES,
     TRANSIENT_PATIENCE,
@@ -21,17 +21,32 @@ from extender.kube.discovery import (
 )
 from extender.kube.limits import Backoff
 from extender.kube.reflector import PAGE_SIZE, Health, Reflector, WatchOptions
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NO_OWNERS, PODS, ApiResource, may_be_followed
+from extender.kube.resources import (
+    AUTOSCALING,
+    BUILT_IN,
+    DRIFT_ONLY,
+    NO_OWNERS,
+    PODS,
+    ApiResource,
+    may_be_followed,
+)
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.wire.watch import Decoder
 
 # A follower that ran this long (seconds) is started again at once after a crash.
 CRASH_MEMORY = 60.0
+# What autoscalers say is looked for again after this time (seconds).
+ABSENT_SECONDS = 30.0
+_NOT_SERVED = 404
 # For so long (seconds) it is taken for granted that what was seen is seen still.
 SEEN_SECONDS = 0.25
 
 OnUnavailable = Callable[[str, str, str], None]
 """Takes the group and kind of an owner that cannot be followed, and why. Must not raise."""
+
+
+OnAbsent = Callable[[str, str], None]
+"""Takes the key of a resource that is done without, and why. Must not raise."""
 
 
 class FeedOptions(Struct, frozen=True):
@@ -40,11 +55,15 @@ class FeedOptions(Struct, frozen=True):
     Attributes:
         built_in: has to be known before anything is decided.
         drift_only: is followed beside that; nobody waits for it.
+        autoscaling: is followed once pods are known, as far as it is served and we may; nobody misses it.
+        absent: is told of each of these that is done without.
         page_size: objects per list page.
     """
 
     built_in: Sequence[ApiResource] = BUILT_IN
     drift_only: Sequence[ApiResource] = DRIFT_ONLY
+    autoscaling: Sequence[ApiResource] = ()
+    absent: OnAbsent = lambda _key, _why: None
     page_size: int = PAGE_SIZE
 
 
@@ -79,10 +98,13 @@ class ClusterFeed:
         self._report = report
         self._on_unavailable = on_unavailable or (lambda _group, _kind, _why: None)
         self._timing = timing or Timing()
-        self._page_size = options.page_size
+        self._page_size, self._absent = options.page_size, options.absent
         self._discovery = Discovery(api, timing=self._timing)
         self._built_in = {resource.key: self._reflector(resource) for resource in options.built_in}
         self._drift_only = {resource.key: self._reflector(resource) for resource in options.drift_only}
+        self._autoscaling = {each.key: self._reflector(each, optional=True) for each in options.autoscaling}
+        self._heard: dict[str, Reflector] = {}
+        self._spoken = asyncio.Event()
         self._met: dict[str, Reflector] = {}
         self._by_kind = {(each.resource.group, each.resource.kind): each for each in self._built_in.values()}
         self._seen_until = 0.0
@@ -98,6 +120,8 @@ class ClusterFeed:
         """Start following the built-in resources, pods once all others are listed: then classes are known."""
         for key, reflector in (self._built_in | self._drift_only).items():
             self._spawn(key, partial(self._run, reflector))
+        for key, reflector in self._autoscaling.items():
+            self._spawn(key, partial(self._run_if_served, reflector))
 
     def ensure(self, owner: OwnerRef) -> None:
         """Follow the kind of `owner` from now on, if that is not done already.
@@ -139,7 +163,7 @@ class ClusterFeed:
 
     def health(self) -> Mapping[str, Health]:
         """Give a snapshot by resource key. A kind that cannot be followed is not in it."""
-        followed = self._built_in | self._drift_only | self._met
+        followed = self._built_in | self._drift_only | self._met | self._heard
         return {key: reflector.health() for key, reflector in followed.items()}
 
     def sees_all(self, stale_after: float) -> bool:
@@ -216,7 +240,7 @@ class ClusterFeed:
             self._api,
             resource,
             self._decoder_for(resource),
-            self._sink,
+            self._hear if resource in AUTOSCALING else self._sink,
             self._report,
             timing=self._timing,
             options=WatchOptions(page_size=self._page_size, optional=optional),
@@ -249,6 +273,36 @@ class ClusterFeed:
                 if other is not reflector:
                     await other.synced.wait()
         await reflector.run()
+
+    async def _run_if_served(self, reflector: Reflector) -> None:
+        """Follow what may not be served, or be forbidden to us: say so once, and look again from time to time."""
+        key, told = reflector.resource.key, False
+        await self._built_in[PODS.key].synced.wait()
+        while True:
+            self._heard[key] = reflector
+            try:
+                await reflector.run()
+            except ApiError as error:
+                if not told:
+                    self._absent(key, str(error))
+                told = True
+                if reflector.synced.is_set() and error.status == _NOT_SERVED:
+                    # The kind was uninstalled, and its objects with it.
+                    self._sink(Listed(key, frozenset()))
+            finally:
+                del self._heard[key]
+            self._spoken.clear()
+            # Whoever may write Events does not make us ask the more.
+            await self._timing.sleep(TRANSIENT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ABSENT_SECONDS):
+                    await self._spoken.wait()
+
+    def _hear(self, event: Event) -> None:
+        """An autoscaler that speaks is there: what it has is looked for at once."""
+        self._sink(event)
+        if isinstance(event, Upsert) and isinstance(event.object, Announcement) and not event.object.void:
+            self._spoken.set()
 
     async def _follow(self, api_version: str, kind: str) -> bool:
         """Find a kind and follow it; whenever that is impossible, wait and try again. One that is not served is missed.

@@ -135,6 +135,7 @@ class Reflector:
         self._report = report
         self._timing = timing or Timing()
         self._options = options
+        self._selected = {"fieldSelector": resource.selector} if resource.selector else {}
         self._pace = RetryPace(self._timing.uniform)
         self._attempt = _Attempt(0.0, from_list=True)
         self._forbidden_since: float | None = None
@@ -207,7 +208,7 @@ class Reflector:
     async def _follow(self, attempt: _Attempt) -> None:
         """Go on from where we are, or from a list, until the watch ends."""
         if self._version:
-            body = await self._api.request("GET", self.resource.path, params={"limit": "1"})
+            body = await self._api.request("GET", self.resource.path, params={"limit": "1", **self._selected})
             shown = version_of(body)
             if is_older(shown, self._version):
                 self._report(self.resource.key, _went_back(self._version, shown))
@@ -291,7 +292,7 @@ class Reflector:
 
     async def _list(self) -> None:
         # No resourceVersion: the most recent state. An older one could be from before a watch we already saw.
-        params = {"limit": str(self._options.page_size * PAGE_GROWTH**self._expired_lists)}
+        params = {"limit": str(self._options.page_size * PAGE_GROWTH**self._expired_lists), **self._selected}
         uids: set[str] = set()
         page = self._page(await self._fetch(params), uids)
         while page.token:
@@ -346,6 +347,7 @@ class Reflector:
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(self._timing.uniform(*WATCH_SECONDS))),
+            **self._selected,
         }
         lines = self._api.watch(
             self.resource.path, params, idle_timeout=self._options.idle_timeout, on_open=self._opened

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from extender.core.state.autoscaling import EVENTS
 from extender.kube.paths import api_path
 
 
@@ -10,7 +11,7 @@ class ApiResource(Struct, frozen=True):
 
     `key` names it everywhere else (`pods`, `replicasets.apps`); `path` is its list over all namespaces. `size_path` is
     where its objects say how many replicas they want, as its scale subresource has it (`.spec.instances`); empty for
-    `.spec.replicas`.
+    `.spec.replicas`. `selector` is the field selector of those that are followed; empty for all.
     """
 
     key: str
@@ -19,6 +20,7 @@ class ApiResource(Struct, frozen=True):
     version: str
     kind: str
     size_path: str = ""
+    selector: str = ""
 
     @property
     def api_version(self) -> str:
@@ -64,8 +66,30 @@ CSI_NODES = api_resource("storage.k8s.io", "v1", "csinodes", "CSINode")
 # What the drift loop alone asks for: without it pods are placed all the same.
 DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES, CSI_NODES)
 
+NODE_CLAIMS = api_resource("karpenter.sh", "v1", "nodeclaims", "NodeClaim")
+
+
+def events_of(reason: str, *but_by: str) -> ApiResource:
+    """The Events with one reason, but for those of some sources: all of them are too many."""
+    selector = ",".join((f"reason={reason}", *(f"source!={each}" for each in but_by)))
+    return ApiResource(f"{EVENTS}{reason}", api_path("", "v1", "events"), "", "v1", "Event", selector=selector)
+
+
+# What autoscalers say: without it no pod is given up before its time. A selector can ask for one reason alone.
+AUTOSCALING = (
+    NODE_CLAIMS,
+    events_of("Nominated"),
+    events_of("InsufficientCapacityError"),
+    # Schedulers say that of each pod that an autoscaler is to launch a node for: ours, and the one most clusters have.
+    events_of("FailedScheduling", "default-scheduler", "spotmix"),
+    events_of("TriggeredScaleUp"),
+    events_of("NotTriggerScaleUp"),
+)
+
 # Followed for what they are: their objects do not come as owners.
-NO_OWNERS = frozenset((resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, *DRIFT_ONLY))
+NO_OWNERS = frozenset(
+    (resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, NODE_CLAIMS, *DRIFT_ONLY)
+)
 
 # Groups of Kubernetes itself. Some of their kinds hold secrets, some have very many objects that change all the time,
 # and whoever may make a pod may name any of them as its owner.

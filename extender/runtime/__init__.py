@@ -18,7 +18,7 @@ from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.regarding import Regarding
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS
+from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
 from extender.runtime.certificates import Certificates
 from extender.runtime.connections import PortConnections, raise_descriptors
@@ -81,7 +81,7 @@ class Runtime:
     def __init__(self, settings: Settings, client: ApiClient, tracer: Tracer = NO_TRACES) -> None:
         self.settings = settings
         self.log = logger()
-        self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY)), *SOURCES))
+        self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY, *AUTOSCALING)), *SOURCES))
         self._client = client
         self._tracer = tracer
         self._report = Faults(self.metrics)
@@ -92,6 +92,7 @@ class Runtime:
             policy_rules(settings),
             parse_duration(settings.extender.reservation_ttl),
             parse_duration(settings.extender.interruption_half_life),
+            settings.classes,
         )
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
@@ -100,7 +101,7 @@ class Runtime:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
-            options=FeedOptions(page_size=settings.cache.page_size),
+            options=FeedOptions(autoscaling=AUTOSCALING, absent=self._absent, page_size=settings.cache.page_size),
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._access = Access(client)
@@ -163,6 +164,9 @@ class Runtime:
         if (group, kind) not in self.state.workloads.unavailable:
             self.log.warning("owners of this kind cannot be watched", kind=kind, group=group, error=why)
         self._sink(Unavailable(group, kind))
+
+    def _absent(self, key: str, why: str) -> None:
+        self.log.info("what autoscalers say by this is not followed", resource=key, why=why)
 
     def _blind(self, owner: Managed | Missing) -> bool:
         if self.feed.sees_all(self._stale_after) and isinstance(owner, Managed):

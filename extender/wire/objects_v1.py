@@ -13,7 +13,9 @@ from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
 from extender.core.policy.keys import KEYS, OTHER_KEYS
 from extender.core.policy.policy import UNKNOWN_TOLD
+from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
+from extender.wire.autoscaling_v1 import RawNodeClaim, RawScalerEvent, to_announcement, to_node_claim
 from extender.wire.budgets_volumes_v1 import (
     RawBudget,
     RawClaim,
@@ -58,7 +60,19 @@ _anything = msgspec.json.Decoder()
 _owner_spec = msgspec.json.Decoder(OwnerSpec)
 _custom_spec = msgspec.json.Decoder(CustomSpec)
 _owner_status = msgspec.json.Decoder(OwnerStatus)
-AnyRaw = RawPod | RawNode | RawOwner | RawCustomOwner | RawNamespace | RawBudget | RawClaim | RawVolume | RawCsiNode
+AnyRaw = (
+    RawPod
+    | RawNode
+    | RawOwner
+    | RawCustomOwner
+    | RawNamespace
+    | RawBudget
+    | RawClaim
+    | RawVolume
+    | RawCsiNode
+    | RawNodeClaim
+    | RawScalerEvent
+)
 R = TypeVar("R", bound=AnyRaw)
 S = TypeVar("S")
 T = TypeVar("T")
@@ -295,10 +309,13 @@ class Decoders:
             CLAIMS: lambda key: ObjectDecoder(key, RawClaim, to_claim),
             VOLUMES: lambda key: ObjectDecoder(key, RawVolume, to_volume),
             CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
+            NODE_CLAIMS: lambda key: ObjectDecoder(key, RawNodeClaim, lambda raw: to_node_claim(raw, rules)),
         }
 
     def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""
+        if key.startswith(EVENTS):
+            return ObjectDecoder(key, RawScalerEvent, to_announcement)
         made = self._fixed.get(key)
         if made is not None:
             return made(key)

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from extender.core.capacity.fit import Needs
+from extender.core.model.constraints import Constraints
 from extender.core.model.objects import (
     EMPTY,
+    Announcement,
     Budget,
     Claim,
     Namespace,
     Node,
+    NodeClaim,
     Object,
     Owner,
     OwnerRef,
@@ -223,3 +226,40 @@ class World:
 
 
 NO_SCHEDULE = Taint("dedicated", "db", "NoSchedule")
+
+
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
+
+
+def written_pod(uid: str, owner: OwnerRef | None, capacity_class: str = SPOT, **fields: Any) -> Pod:
+    """A pod that waits for a node of the class that is written on it, and has been looked at in vain."""
+    asked = Constraints(node_terms=((Requirement(CAPACITY_TYPE, "In", (capacity_class,)),),))
+    given: dict[str, Any] = {"written": capacity_class, "constraints": asked, "unscheduled": True, "pending": True}
+    return make_pod(uid, owner, **{**given, **fields})
+
+
+def make_node_claim(name: str, capacity_class: str = SPOT, **fields: Any) -> NodeClaim:
+    """One that Karpenter has just made, for pods of half a CPU in all unless `asked` says otherwise."""
+    given: dict[str, Any] = {
+        "uid": f"uid-{name}",
+        "name": name,
+        "created": 1000.0,
+        "capacity_class": capacity_class,
+        "labels": {CAPACITY_TYPE: (capacity_class,)},
+        "asked": Requests(cpu=500),
+    }
+    return NodeClaim(**{**given, **fields})
+
+
+def announce(about: Pod | NodeClaim, *, coming: bool = False, **fields: Any) -> Announcement:
+    """What an autoscaler said about a pod or a NodeClaim, at 1000 s."""
+    given: dict[str, Any] = {
+        "uid": f"event-{about.uid}",
+        "about": about.uid,
+        "namespace": about.namespace if isinstance(about, Pod) else "",
+        "name": about.name,
+        "coming": coming,
+        "text": "scale-up" if coming else "no capacity",
+        "at": 1000.0,
+    }
+    return Announcement(**{**given, **fields})

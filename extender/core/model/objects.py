@@ -302,4 +302,48 @@ class AttachLimits(Struct, frozen=True, gc=False):
     limits: Mapping[str, int]
 
 
-Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits | Notice
+class NodeClaim(Struct, frozen=True, gc=False):
+    """A node that Karpenter launches, before and while there is one.
+
+    `capacity_class` is the one that its node will be of, empty while it may be of several. `labels` are the values that
+    each label of the node may have. `asked` is what the pods need that it is launched for, `offered` what the node will
+    have, empty until it is launched. `registered` says that there is a node, `node` its name; `ready` that pods may be
+    placed on it; `going` that it is being deleted. `created` is in seconds since the epoch.
+    """
+
+    uid: str
+    name: str
+    created: float
+    capacity_class: str
+    labels: Mapping[str, tuple[str, ...]]
+    taints: tuple[Taint, ...] = ()
+    asked: Requests = Requests()
+    offered: Requests = Requests()
+    node: str = ""
+    launched: bool = False
+    registered: bool = False
+    ready: bool = False
+    going: bool = False
+
+
+class Announcement(Struct, frozen=True, gc=False):
+    """What an autoscaler said, by an Event, about a pod or a NodeClaim; `about` is its UID, `uid` the Event's.
+
+    `namespace` and `name` are of what it is about; a NodeClaim has no namespace. `coming` says that a node comes for
+    the pod, else there will be none; `text` is the reason, in one line. `claim` is the NodeClaim that comes, where one
+    is named. `at` is when it was said, for the last time (seconds since the epoch). It is `void` when it is somebody
+    else's that only looks like one.
+    """
+
+    uid: str
+    about: str
+    namespace: str
+    name: str
+    coming: bool
+    text: str
+    at: float
+    claim: str = ""
+    void: bool = False
+
+
+Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits | NodeClaim | Announcement | Notice

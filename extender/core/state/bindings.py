@@ -1,6 +1,7 @@
 """Pods on nodes: who runs where, what is used there, and who waits for a node."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from sys import intern
 
 from msgspec import Struct
@@ -47,6 +48,8 @@ class Bindings:
         unbound: live pods without a node, by UID.
         placing: the schedulers that have placed a pod.
         gated: of those without a node, the ones that a scheduling gate keeps from every scheduler.
+        decided: of those without a node and a gate, the ones on which their class is written.
+        bound: is told of each pod that gets its node.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
@@ -64,6 +67,8 @@ class Bindings:
         self.placing = {""}
         self._queued: dict[str, Queued] = {}
         self.gated: dict[str, PodRecord] = {}
+        self.decided: dict[str, PodRecord] = {}
+        self.bound: Callable[[PodRecord], None] = lambda _record: None
         self.repelling = Repelling()
         self.census = Census()
         self.labels = PodsByLabels()
@@ -170,6 +175,7 @@ class Bindings:
         self._charge(record, +1)
         self._waiting.drop(pod.uid)
         self.placing.add(pod.scheduler or "")
+        self.bound(record)
 
     def _queue(self, record: PodRecord, pod: Pod) -> None:
         """A live pod waits for a node."""
@@ -178,6 +184,8 @@ class Bindings:
             self.gated[pod.uid] = record
         elif self.gated:
             self.gated.pop(pod.uid, None)
+        if pod.written and not pod.gates:
+            self.decided[pod.uid] = record
         if pod.scheduler is None:
             self._queued.pop(pod.uid, None)
         else:
@@ -272,6 +280,7 @@ class Bindings:
         """A pod waits for a node no more."""
         self.unbound.pop(pod, None)
         self.gated.pop(pod, None)
+        self.decided.pop(pod, None)
         self._queued.pop(pod, None)
 
     def _charge(self, record: PodRecord, sign: int) -> None:

@@ -8,9 +8,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from extender.core.model.objects import EMPTY, AttachLimits, Budget, Claim, Namespace, Node, Notice, Owner, Pod, Volume
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import (
+    EMPTY,
+    Announcement,
+    AttachLimits,
+    Budget,
+    Claim,
+    Namespace,
+    Node,
+    NodeClaim,
+    Notice,
+    Owner,
+    Pod,
+    Volume,
+)
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
+from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS, Autoscaling
 from extender.core.state.bindings import Bindings
 from extender.core.state.derived import DerivedOwners
 from extender.core.state.events import Event, Forgotten, Gone, Listed, Unavailable, Upsert
@@ -23,6 +38,7 @@ from extender.core.state.waiting import Waiting, WaitingPods
 
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
 CSI_NODES = "csinodes.storage.k8s.io"
+DEFAULT_CLASSES = ClassRules()
 
 
 class Released(Struct, frozen=True, gc=False):
@@ -39,12 +55,15 @@ class ClusterState:
         reservation_ttl: seconds after which the seat is given back that was held for the replacement of an evicted pod
             and that no pod came for.
         half_life: seconds in which a recorded interruption of a pool loses half its weight.
+        classes: how nodes are told apart.
+        startup: seconds that a node may take to come, once an autoscaler launches it.
 
     Attributes:
-        nodes, pods, placeable, interrupted_nodes, unbound, gated, repelling, census, provisional: as in
+        nodes, pods, placeable, interrupted_nodes, unbound, gated, decided, repelling, census, provisional: as in
             `Bindings`.
         revisions: by the UID of their controller.
         waiting: pods that filter rejected.
+        autoscaling: what autoscalers said, and which classes cannot be had for a while.
         interruptions: how often spot capacity was taken away of late.
         workloads: owners, and their policies.
         outbox: what others have to do about what happened.
@@ -54,7 +73,14 @@ class ClusterState:
         knows_attach_limits: whether these have been delivered.
     """
 
-    def __init__(self, rules: PolicyRules, reservation_ttl: float = 900.0, half_life: float = 3600.0) -> None:
+    def __init__(
+        self,
+        rules: PolicyRules,
+        reservation_ttl: float = 900.0,
+        half_life: float = 3600.0,
+        classes: ClassRules = DEFAULT_CLASSES,
+        startup: float = 600.0,
+    ) -> None:
         self.outbox = Outbox()
         self.waiting = WaitingPods()
         self.interruptions = Interruptions(half_life)
@@ -65,7 +91,9 @@ class ClusterState:
         self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
         self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
-        self.gated = self._bindings.gated
+        self.gated, self.decided = self._bindings.gated, self._bindings.decided
+        self.autoscaling = Autoscaling(self.pods, self.unbound, frozenset(classes.labels), startup)
+        self._bindings.bound = self.autoscaling.bound
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
         self.provisional = self._bindings.provisional
         self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)
@@ -108,10 +136,21 @@ class ClusterState:
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
                 self._policies_changed(self.workloads.upsert_namespace(namespace))
-            case Upsert(object=Notice() as said):
-                self._bindings.notice(said, now)
+            case Upsert(object=Notice() as notice):
+                self._bindings.notice(notice, now)
             case Upsert(object=(Budget() | Claim() | Volume() | AttachLimits()) as fact):
                 self._put(fact)
+            case Upsert(object=NodeClaim() as claim):
+                self.autoscaling.put(claim, now)
+            case Upsert(object=Announcement() as said):
+                self.autoscaling.hear(said, now)
+            case Gone(resource=resource) | Listed(resource=resource) if resource.startswith(EVENTS):
+                # That an Event is no more says nothing.
+                pass
+            case Gone(resource=resource, uid=uid) if resource == NODE_CLAIMS:
+                self.autoscaling.remove(uid, now)
+            case Listed(resource=resource, uids=uids) if resource == NODE_CLAIMS:
+                self.autoscaling.listed(uids, now)
             case Gone(resource=resource, uid=uid):
                 self._remove(resource, uid, now)
             case Listed(resource=resource, uids=uids):
