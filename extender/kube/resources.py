@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from extender.core.state.autoscaling import EVENTS
 from extender.kube.paths import api_path
+from extender.wire.notices_v1 import NOTICED_IN, REASONS
 
 
 class ApiResource(Struct, frozen=True):
@@ -69,11 +70,15 @@ DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES, CSI_NODES)
 NODE_CLAIMS = api_resource("karpenter.sh", "v1", "nodeclaims", "NodeClaim")
 
 
-def events_of(reason: str, *but_by: str) -> ApiResource:
+def events_of(reason: str, *but_by: str, namespace: str | None = None) -> ApiResource:
     """The Events with one reason, but for those of some sources: all of them are too many."""
     selector = ",".join((f"reason={reason}", *(f"source!={each}" for each in but_by)))
-    return ApiResource(f"{EVENTS}{reason}", api_path("", "v1", "events"), "", "v1", "Event", selector=selector)
+    path = api_path("", "v1", "events", namespace=namespace)
+    return ApiResource(f"{EVENTS}{reason}", path, "", "v1", "Event", selector=selector)
 
+
+# What tells of interruptions: without it those are not counted that show on no node.
+NOTICES = tuple(events_of(reason, namespace=NOTICED_IN) for reason in REASONS)
 
 # What autoscalers say: without it no pod is given up before its time. A selector can ask for one reason alone.
 AUTOSCALING = (
@@ -84,6 +89,7 @@ AUTOSCALING = (
     events_of("FailedScheduling", "default-scheduler", "spotmix"),
     events_of("TriggeredScaleUp"),
     events_of("NotTriggerScaleUp"),
+    *NOTICES,
 )
 
 # Followed for what they are: their objects do not come as owners.

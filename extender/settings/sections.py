@@ -400,7 +400,7 @@ class DriftSettings(Section, frozen=True):
     ] = "registry.k8s.io/pause:3.10"
     store: Annotated[
         str,
-        doc("ConfigMap that keeps moves in flight, waiting times and interruptions when Spotmix restarts", NAME),
+        doc("ConfigMap that keeps moves in flight, waiting times and recent interruptions when Spotmix restarts", NAME),
         SOME_DNS_NAME,
     ] = "spotmix-drift"
     namespace: Annotated[

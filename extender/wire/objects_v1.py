@@ -41,6 +41,7 @@ from extender.wire.kube_v1 import (
     RawOwner,
     allocatable,
 )
+from extender.wire.notices_v1 import REASONS, to_notice
 from extender.wire.pod_v1 import PodReader, RawPod
 from extender.wire.rollout_v1 import progress_of
 from extender.wire.watch import Page, WatchEvent
@@ -315,7 +316,8 @@ class Decoders:
     def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""
         if key.startswith(EVENTS):
-            return ObjectDecoder(key, RawScalerEvent, to_announcement)
+            notice = key.removeprefix(EVENTS) in REASONS
+            return ObjectDecoder(key, RawScalerEvent, to_notice if notice else to_announcement)
         made = self._fixed.get(key)
         if made is not None:
             return made(key)

@@ -1,5 +1,7 @@
 """Interruptions that others tell of, and cluster-autoscaler's expander, which goes by them."""
 
+import asyncio
+import json
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
@@ -12,15 +14,18 @@ import pytest_asyncio
 from support.certificates import Authority
 from support.cluster import Cluster, policy
 from support.expander import asking, groups, kubernetes, request
-from support.patience import stretched
-from support.stage import Stage, open_stage
+from support.interruptions import about, counted, post_notice
+from support.patience import eventually, stretched
+from support.stage import Stage, metric_lines, open_stage
 
 from extender.sandbox import SimNode, node_pool
+from extender.sandbox.nodes import SPOT_NOTICE, add_taint
 from extender.sandbox.ports import LOOPBACK, free_port
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
 ZONES = ("a", "b", "c")
+DISRUPTED = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
 SPOT = policy(spot_percentage=100)
 
 
@@ -81,3 +86,58 @@ async def test_groups_are_ranked_for_real_pods_and_nodes(asked: Asked, cluster: 
     sent = {zone: asked.as_protobuf(f"/api/v1/nodes/{name}") for zone, name in template.items()}
     best = await asked.best(request({zone: [waits] for zone in ZONES}, sent))
     assert best == [zone for zone in ZONES if held[zone] == min(held.values())]
+
+
+async def test_each_node_counts_once_whoever_tells_and_for_longer_than_the_process(
+    asked: Asked, cluster: Cluster
+) -> None:
+    spot: dict[str, list[dict[str, Any]]] = {zone: [] for zone in ZONES}
+    for node in await cluster.nodes():
+        if node["metadata"]["name"].startswith("spot"):
+            spot[node["metadata"]["labels"]["topology.kubernetes.io/zone"]].append(node)
+    templates = {zone: asked.as_protobuf(f"/api/v1/nodes/{some[0]['metadata']['name']}") for zone, some in spot.items()}
+    groups_asked = request({zone: [] for zone in ZONES}, templates)
+    assert await asked.best(groups_asked) == ["a", "b", "c"]
+    # A tenant's own Events, and one about a node that is given back on purpose, as Karpenter ends its instance.
+    forged = {**about(spot["c"][0]), "namespace": cluster.namespace}
+    await post_notice(asked.api, "SpotInterrupted", "karpenter", forged, cluster.namespace)
+    await add_taint(
+        asked.api, spot["c"][1]["metadata"]["name"], {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
+    )
+    await eventually(lambda: going_away(asked), lambda count: count == 1, "the taint is known")
+    await post_notice(asked.api, "InstanceTerminating", "karpenter", about(spot["c"][1]))
+    # Karpenter, then the node goes as Karpenter takes it away.
+    first = spot["a"][0]["metadata"]["name"]
+    await post_notice(asked.api, "SpotInterrupted", "karpenter", about(spot["a"][0]))
+    await post_notice(asked.api, "SpotRebalanceRecommendation", "karpenter", about(spot["a"][0]))
+    await eventually(
+        lambda: asyncio.to_thread(counted, asked.stage), lambda seen: seen == {"a": 1.0}, "the node is counted"
+    )
+    await add_taint(asked.api, first, DISRUPTED)
+    await asked.api.request("DELETE", f"/api/v1/nodes/{first}")
+    # The handler, which says no UID, and taints.
+    second = spot["b"][0]["metadata"]["name"]
+    nameless = {"kind": "Node", "apiVersion": "v1", "namespace": "default", "name": second}
+    await post_notice(asked.api, "SpotInterruption", "aws-node-termination-handler", nameless)
+    await add_taint(asked.api, second, SPOT_NOTICE)
+    both = {"a": 1.0, "b": 1.0}
+    await eventually(lambda: asyncio.to_thread(counted, asked.stage), lambda seen: seen == both, "both are counted")
+    await asked.api.request("DELETE", f"/api/v1/nodes/{second}")
+    assert await asked.best(groups_asked) == ["c"]
+
+    async def stored() -> str:
+        path = "/api/v1/namespaces/default/configmaps/spotmix-drift"
+        text: str = json.loads(await asked.api.request("GET", path)).get("data", {}).get("interruptions", "")
+        return text
+
+    await eventually(stored, lambda text: text.count('"node"') == 2, "they are stored")
+    await asked.stage.spotmix.stop(kill=True)
+    await asked.stage.spotmix.start()
+    await eventually(lambda: asked.best(groups_asked), lambda best: best == ["c"], "they are known again")
+    # The Events are told once more, and count no more.
+    assert counted(asked.stage) == {}
+
+
+async def going_away(asked: Asked) -> float:
+    lines = await asyncio.to_thread(metric_lines, asked.stage.spotmix)
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("spotmix_pool_nodes_going_away{"))

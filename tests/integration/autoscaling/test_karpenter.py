@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from support.cluster import Cluster, pod_template, policy
+from support.interruptions import about, counted, heard, post_notice
 from support.karpenter import Karpenter, running_karpenter
+from support.patience import eventually
 from support.stage import Stage
 from support.webhook import open_hooked_stage
 
@@ -73,3 +75,34 @@ async def test_a_stateful_set_and_a_job(cluster: Cluster) -> None:
     for name, size in (("db", 6), ("job", 10)):
         await cluster.expect(name, spot=size // 2, on_demand=size // 2)
         await cluster.ready(name, size)
+
+
+async def test_only_what_the_platform_takes_is_an_interruption(ground: Ground, cluster: Cluster) -> None:
+    """Karpenter takes nodes away in the same way whatever the reason; its Events tell them apart."""
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    spot = policy(spot_percentage=100, enforcement="affinity")
+    await cluster.deployment("web", 2, spot, schedulerName=STOCK, topologySpreadConstraints=[spread])
+    await cluster.expect("web", spot=2, on_demand=0)
+    nodes = {node["metadata"]["name"]: node for node in await cluster.nodes()}
+    taken, given_back = (nodes[pod["spec"]["nodeName"]] for pod in await cluster.pods("web"))
+    known = await asyncio.to_thread(counted, ground.stage)
+
+    async def staying() -> set[str]:
+        found = (node["metadata"] for node in await cluster.nodes())
+        return {meta["name"] for meta in found if "deletionTimestamp" not in meta}
+
+    await post_notice(ground.stage.api, "SpotInterrupted", "karpenter", about(taken))
+    await ground.karpenter.lose("spot")
+    left = {taken["metadata"]["name"], given_back["metadata"]["name"]}
+    await eventually(staying, lambda now: not left & now, "Karpenter takes the nodes away")
+    # As Karpenter does when the platform tells it that an instance has ended, whoever ended it.
+    for node in (taken, given_back):
+        await post_notice(ground.stage.api, "InstanceTerminating", "karpenter", about(node))
+    await eventually(lambda: heard(ground.stage, "InstanceTerminating"), lambda now: now == 2, "it is heard")
+    zone = taken["metadata"]["labels"]["topology.kubernetes.io/zone"]
+    assert await asyncio.to_thread(counted, ground.stage) == {**known, zone: known.get(zone, 0.0) + 1.0}
