@@ -101,3 +101,11 @@ def _uid(raw: bytes) -> str:
         return _item_decoder.decode(raw).metadata.uid
     except msgspec.DecodeError:
         return ""
+
+
+def object_version(body: bytes) -> str:
+    """The resourceVersion of one object, whatever it is; empty where it has none."""
+    try:
+        return _item_decoder.decode(body).metadata.resource_version
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""

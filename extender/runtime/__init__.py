@@ -93,6 +93,7 @@ class Runtime:
             parse_duration(settings.extender.reservation_ttl),
             parse_duration(settings.extender.interruption_half_life),
             settings.classes,
+            parse_duration(settings.placement.node_startup),
         )
         decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
@@ -106,7 +107,8 @@ class Runtime:
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._access = Access(client)
         self._placement = PlacementController(self.state, settings.extender.max_candidates)
-        self._writers = Writers(settings, client, self._placement, self.metrics, self._report, self._decides)
+        pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
+        self._writers = Writers(settings, client, self._placement, self.metrics, self._report, self._decides, pods.one)
         recorder = self._writers.recorder
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
@@ -121,12 +123,12 @@ class Runtime:
                 OwnerNews(self.feed.ensure, self._gates).observe,
                 self._placement.observe,
                 self._writers.gates.observe,
+                self._writers.pending.observe,
                 self._writers.gate_watch.observe,
                 self._writers.observe,
             ],
             [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
         )
-        pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client
         context = Context(api, pods.one, self.feed.health, self._decides, self._report)
         channels = Channels(recorder, self.metrics.drift, tracer, self._writers.faults)
@@ -289,6 +291,7 @@ class Runtime:
             "nodes": NodeReports(self.state, writers.recorder).run,
             "seats": writers.write_seats,
             "gates": writers.release,
+            "pending": writers.replace,
         }
         if self._drift.placeholders.on:
             work["placeholders"] = self._placeholders.run

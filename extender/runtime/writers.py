@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from extender.core.model.objects import Object
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController, Release
 from extender.core.placement.gatewatch import GateWatch
+from extender.core.placement.pending import PendingController
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
 from extender.core.scalein.controller import SeatController
@@ -25,6 +27,7 @@ from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
 from extender.runtime.drive import Drive
 from extender.runtime.gates import GateReports
+from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
@@ -44,12 +47,14 @@ class Writers:
         metrics: counts.
         report: told of whatever goes wrong.
         decides: whether this replica decides now.
+        read_pod: decodes a pod.
 
     Attributes:
         recorder: sends Events.
         faults: tells of faults that one workload met.
         wakes: has the scheduler try pods again.
         gates: says which gates are taken off pods.
+        pending: says which pods are replaced, since their class does not come.
         gate_watch: sees what becomes of gated pods.
         gate_news: has it told.
     """
@@ -62,6 +67,7 @@ class Writers:
         metrics: Metrics,
         report: Report,
         decides: Callable[[], bool],
+        read_pod: Callable[[bytes], Object],
     ) -> None:
         self._decides = decides
         self._outbox = placement.state.outbox
@@ -82,6 +88,12 @@ class Writers:
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
         self._releases = PatchQueue(patches, report, allowed=decides)
         self._gate_drive = Drive("gates", self.gates, self._release, report)
+        self.pending = PendingController(
+            placement.state,
+            parse_duration(settings.placement.node_startup),
+            replaces=settings.placement.replace_pending,
+        )
+        self._pending_pods = PendingPods(self.pending, client, read_pod, self.recorder, metrics, decides, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
 
@@ -92,6 +104,7 @@ class Writers:
         """Something was taken into the state, and `placement` knows: do what follows from it in time."""
         self.wakes.hasten()
         self._gate_drive.hasten()
+        self._pending_pods.hasten()
         self.gate_news.hasten()
         if self._outbox.reseat and self._written and self._decides():
             self._note_reseats()
@@ -111,8 +124,13 @@ class Writers:
         self.gates.take_over(time.time())
         await self._gate_drive.run()
 
+    async def replace(self) -> None:
+        """Replace pods whose class does not come, from a synced state, until cancelled."""
+        await self._pending_pods.run()
+
     def _release(self, release: Release) -> None:
         self._releases.release(release)
+        self._pending_pods.released(release)
 
     def start(self) -> None:
         """Start sending."""

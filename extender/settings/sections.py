@@ -286,6 +286,25 @@ class LeaderElectionSettings(Section, frozen=True):
     retry_period: Annotated[str, duration("Time between two attempts to get or renew the Lease")] = "2s"
 
 
+class PlacementSettings(Section, frozen=True):
+    """Pods with their class written on them, which wait for a node of it."""
+
+    node_startup: Annotated[
+        str,
+        duration(
+            "How long a pod waits for a node that an autoscaler launches for it; without an autoscaler's word it waits "
+            "for fallback-after alone, or for 3m"
+        ),
+    ] = "10m"
+    replace_pending: Annotated[
+        bool,
+        doc(
+            "Delete pods whose class cannot be had and that never had a node, where their owner makes them anew, so "
+            "that their replacements go to a class that may stand in; false lets them wait"
+        ),
+    ] = True
+
+
 class DriftSettings(Section, frozen=True):
     """The drift loop, which evicts pods so that workloads come back to the split that their owners asked for."""
 
@@ -495,6 +514,7 @@ class Settings(Section, frozen=True):
     cache: CacheSettings = field(default_factory=CacheSettings)
     scale_in: ScaleInSettings = field(default_factory=ScaleInSettings)
     leader_election: LeaderElectionSettings = field(default_factory=LeaderElectionSettings)
+    placement: PlacementSettings = field(default_factory=PlacementSettings)
     drift: DriftSettings = field(default_factory=DriftSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)

@@ -56,6 +56,15 @@ GATED_LONGEST = _gauge(
     "pods_gated_longest_seconds",
     "For how long the pod has waited for Spotmix to take its gate away that waits longest; 0 where none does",
 )
+PODS_REPLACED = _counter(
+    "pods_replaced",
+    "Pods that never had a node and were deleted, since their class could not be had, by that class and why: the"
+    " autoscaler refused it, it was closed by a refusal of others, or they had waited for as long as their policy says",
+    *("capacity_class", "cause"),
+)
+CLASSES_CLOSED = _gauge(
+    "classes_closed", "Needs for which a class is closed, since an autoscaler refused it", "capacity_class"
+)
 GATE_DURATION = Family(
     "spotmix_gate_duration_seconds",
     "histogram",
@@ -212,7 +221,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         "Requests",
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
-            *(GATED_LONGEST, GATE_DURATION),
+            *(GATED_LONGEST, GATE_DURATION, PODS_REPLACED, CLASSES_CLOSED),
             *(RESERVATIONS, PROVISIONAL, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
@@ -306,6 +315,7 @@ LABELS: Mapping[str, str] = {
     "by": "`spotmix`, or `others` whose gates come first",
     "capacity_class": "`spot`, `on-demand`, and further classes of the rules in `classes`; empty where none was given,"
     " of gates `none`",
+    "cause": "`refused` (by the autoscaler), `closed` (refused to others), `timeout`",
     "certificate": "what serves it: `api`, `expander`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",

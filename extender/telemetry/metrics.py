@@ -1,6 +1,7 @@
 """What is counted as it happens. Every series that can be known exists from the start: a rate needs a first point."""
 
 from collections.abc import Iterable
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -15,6 +16,7 @@ from extender.telemetry.catalogue import (
     DELETION_COSTS,
     EVENTS,
     GATE_DURATION,
+    PODS_REPLACED,
     REQUEST_DURATION,
     REQUEST_ERRORS,
     WAKES,
@@ -33,6 +35,8 @@ OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
 GATE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Upper bounds of the buckets of `GATE_DURATION`."""
+
+REPLACED = ("refused", "closed", "timeout")
 
 NOTHING = "none"
 """In place of a class where none was written."""
@@ -99,12 +103,14 @@ class Metrics:
             self._costs.labels(outcome)
         for outcome in EVENT_OUTCOMES:
             self._events.labels(outcome)
+        self._replaced = counter(PODS_REPLACED, self.registry)
+        for name, cause in product((SPOT, ON_DEMAND), REPLACED):
+            self._replaced.labels(name, cause)
         self._met = counter(WORKLOAD_FAULTS, self.registry)
         for step in STEPS:
             self._met.labels(step)
-        for port in PORTS:
-            for why in ENDED:
-                self._ended.labels(port, why)
+        for port, why in product(PORTS, ENDED):
+            self._ended.labels(port, why)
         for source in sources:
             self._faults.labels(source)
 
@@ -137,6 +143,10 @@ class Metrics:
     def ungated(self, capacity_class: str, seconds: float) -> None:
         """Observe for how long a pod waited for its gate to go, and the class written, empty for none."""
         self._gated.labels(capacity_class or NOTHING).observe(seconds)
+
+    def replaced(self, capacity_class: str, cause: str) -> None:
+        """Count a pod that was deleted since its class could not be had."""
+        self._replaced.labels(capacity_class, cause).inc()
 
     def sent_cost(self, outcome: str) -> None:
         """Count what became of a deletion cost."""

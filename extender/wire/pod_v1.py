@@ -112,7 +112,8 @@ class PodReader:
                 if ready and since is not None:
                     ready_after = int(since.timestamp() - created)
             elif kind == "PodScheduled":
-                unscheduled = condition.status == "False"
+                # Nor has a scheduler looked at a pod with a gate.
+                unscheduled = condition.status == "False" and condition.reason != "SchedulingGated"
             elif kind == "PodResizePending":
                 infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)

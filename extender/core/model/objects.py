@@ -152,11 +152,12 @@ class Pod(Struct, frozen=True, gc=False):
     """A pod as the watch sees it.
 
     `ended` is true for Succeeded and Failed. `cost` is the value of the pod-deletion-cost annotation, or None.
-    `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False, `pending` while the
-    phase is Pending. `due` is the deletionTimestamp: when the pod should be gone, its grace period included (seconds
-    since the epoch; 0 when it is not terminating). `ready_after` is how many seconds after its creation a `ready` pod
-    became so. `scheduler` is the name of the one that places it, None while its scheduling `gates` keep all from it.
-    `written` is the capacity class that Spotmix wrote on it, empty while it wrote none. Equal `labels` and
+    `created` is in seconds since the epoch. `unscheduled` is true while PodScheduled is False because a scheduler
+    found no node, `pending` while the phase is Pending. `due` is the deletionTimestamp: when the pod should be
+    gone, its grace period included (seconds since the epoch; 0 when it is not terminating). `ready_after` is how
+    many seconds after its creation a `ready` pod became so. `scheduler` is the name of the one that places it, None
+    while its scheduling `gates` keep all from it. `written` is the capacity class that Spotmix wrote on it, empty
+    while it wrote none. Equal `labels` and
     `constraints` are shared objects.
     """
 

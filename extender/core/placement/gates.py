@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.capacity.fit import Needs
 from extender.core.model.classes import ClassRules
@@ -19,6 +20,7 @@ from extender.core.placement.requirement import Term, written_terms
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.stand_ins import stand_ins
+from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Upsert
 from extender.core.state.records import PodRecord, Reservation
@@ -42,7 +44,8 @@ def gate_name(prefixes: Sequence[str]) -> str:
 class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
-    `terms` are what the pod's node affinity has to require from now on, those included that it required before.
+    `terms` are what the pod's node affinity has to require from now on, those included that it required before. Where
+    the class stands in for the one that is `wanted`, `why` says what closed that.
     """
 
     pod: PodId
@@ -50,6 +53,9 @@ class Release(Struct, frozen=True, gc=False):
     annotations: dict[str, str]
     capacity_class: str = ""
     terms: tuple[Term, ...] = ()
+    wanted: str = ""
+    why: str = ""
+    workload: Workload | None = None
 
 
 class Prover(Protocol):
@@ -150,6 +156,23 @@ class GateController:
                 self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
                 return now + HELD
             return self._release(record, owner, wanted if proven else others[0], now, stand_in=not proven)
+        return self._release_to(record, managed, owner, wanted, now)
+
+    def _release_to(self, record: PodRecord, managed: Managed, owner: OwnerRef, wanted: str, now: float) -> Release:
+        """Let a pod go to its class; while that is closed for what it asks for, to one that may stand in."""
+        autoscaling, scope = self._state.autoscaling, managed.workload.uid
+        if not len(autoscaling.closures):
+            return self._release(record, owner, wanted, now)
+        demand = autoscaling.demand(record)
+        closed = autoscaling.closures.closed(wanted, demand, now, scope, record.uid)
+        others = stand_ins(managed.workload.policy, wanted)
+        if closed is None and others:
+            autoscaling.closures.let_try(wanted, demand, scope, record.uid)
+        if closed is not None:
+            for other in others:
+                if autoscaling.closures.closed(other, demand, now, scope, record.uid) is None:
+                    release = self._release(record, owner, other, now, stand_in=True)
+                    return replace(release, wanted=wanted, why=closed.reason, workload=managed.workload)
         return self._release(record, owner, wanted, now)
 
     def _release(

@@ -30,6 +30,10 @@ Mode = Literal["enforce", "audit"]
 Enforcement = Literal["extender", "affinity"]
 """Where a class is enforced: by the extender, or by what is written on the pod before any scheduler sees it."""
 
+WRITTEN_AFTER = 180.0
+"""How long a pod with its class on it waits for a node where nobody says for how long, nor an autoscaler anything
+(seconds)."""
+
 ENABLED = "enabled"
 UNKNOWN_TOLD = 5
 """Unknown keys of one place that are told of; where there are more, that there are."""
@@ -38,6 +42,8 @@ _LONGEST_KEY = 63
 
 class Policy(Struct, frozen=True, gc=False):
     """What a workload's owner asks for. Durations are in seconds.
+
+    `fallback_after` counts where the extender keeps the class, `written_after` where it is written on pods.
 
     `scheduler_name` is the scheduler its pods shall get; None says nothing, an empty text asks for the default one.
     """
@@ -53,6 +59,7 @@ class Policy(Struct, frozen=True, gc=False):
     mode: Mode = "enforce"
     scheduler_name: str | None = None
     enforcement: Enforcement = "extender"
+    written_after: float = WRITTEN_AFTER
 
 
 class Layer(Struct, frozen=True, gc=False):
@@ -241,7 +248,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
     cap = reader.read("max-spot", parse_replicas, -1)
     floor, base = reader.floor_and_base()
     unsatisfiable = reader.read("when-unsatisfiable", one_of("fallback", "any", "wait"), "fallback")
-    after = reader.read("fallback-after", parse_duration, 0.0)
+    after = reader.read("fallback-after", parse_duration, None)
     pool_cap = reader.read("max-per-pool", parse_pool_cap, None)
     schedule, duration, zone = reader.window()
     moves = reader.read("max-moves-per-hour", parse_replicas, 6)
@@ -257,7 +264,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
     policy = Policy(
         seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
         when_unsatisfiable=unsatisfiable,  # type: ignore[arg-type]  # one_of allows these three only
-        fallback_after=after,
+        fallback_after=after or 0.0,
         max_per_pool=pool_cap,
         disruption_schedule=schedule,
         disruption_duration=duration,
@@ -266,6 +273,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
         mode="audit" if mode == "audit" else "enforce",
         scheduler_name=scheduler,
         enforcement=enforcement,
+        written_after=WRITTEN_AFTER if after is None else after,
     )
     return ParsedPolicy(policy, tuple(reader.problems))
 
