@@ -58,6 +58,16 @@ STORE = {
     "kind": "ConfigMap",
     "metadata": {"name": "spotmix-drift", "namespace": NAMESPACE},
 }
+STRAY = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "spotmix-placeholder-left",
+        "namespace": NAMESPACE,
+        "labels": {"spotmix.io/placeholder": "left"},
+    },
+    "spec": {**pod_template({})["spec"], "schedulerName": "nobody"},
+}
 # Impatient, so that something is moved as soon as it is off its split.
 DRIFT = ("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
 AUTH = {"config": {"console": {"auth": "kubernetes"}}}
@@ -98,6 +108,11 @@ class RightsScene:
         await cluster.deployment("wrong", 0, policy(spot_percentage="lots"))
         # On on-demand nodes, nearly all of it: its scheduler does not ask us.
         await cluster.deployment("drifting", 4, policy(spot_percentage=100))
+        # Likewise, and no spot node is for it: one is asked for.
+        lacking = {"karpenter.sh/capacity-type": "on-demand"}
+        await cluster.deployment(
+            "lacking", 4, policy(spot_percentage=100, enforcement="affinity"), nodeSelector=lacking
+        )
         # Pods that wait for whoever asks about them.
         await cluster.deployment("waiting", 1, policy(spot_percentage=100), schedulerName="nobody")
 
@@ -114,7 +129,10 @@ class RightsScene:
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
 
     async def as_installed(self) -> None:
-        """As the chart leaves it: the Secret empty, webhook configurations without CA, no store and nobody's Lease."""
+        """As the chart leaves it: the Secret empty, webhook configurations without CA, no store and nobody's Lease; but
+        with a placeholder that a leader left who died.
+        """
+        await self.objects.apply(STRAY)
         for each in (LEASE, STORE):
             await self.objects.delete_if_there(each)
         for each in template():
@@ -190,7 +208,7 @@ def stand_in(name: str) -> dict[str, Any]:
 
 async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
     rendered = template(AUTH)
-    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "PriorityClass")
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
     await scene.as_installed()
     await scene.objects.apply(stand_in("enough"))
@@ -217,6 +235,9 @@ async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
         await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
         moved = partial(scene.audit.used, service_account("spotmix"), Right("pods/eviction", "create"))
         await eventually(moved, bool, "a pod is moved")
+        for verb in ("create", "delete"):
+            held = partial(scene.audit.used, service_account("spotmix"), Right("pods", verb, local=True))
+            await eventually(held, bool, f"a placeholder: {verb}")
         assert await eventually(partial(scene.cluster.events, "PolicyInvalid"), bool, "an Event")
 
         async def leads() -> bool:
@@ -348,6 +369,7 @@ PROBES: dict[Right, Probe] = {
     Right("pods", "get"): _DRIFTS,
     Right("pods/eviction", "create"): _DRIFTS,
     Right("configmaps", "create", local=True): _DRIFTS,
+    **{Right("pods", verb, local=True): _DRIFTS for verb in ("create", "delete")},
     **{Right("configmaps", verb, name="spotmix-drift", local=True): _DRIFTS for verb in ("get", "patch")},
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
     **{Right("secrets", verb, name="spotmix-extender-tls", local=True): _ENCRYPTED for verb in _KEEP},

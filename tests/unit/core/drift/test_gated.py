@@ -1,0 +1,148 @@
+"""Pods of Jobs stay gated until there is room for them, or are let go with the class that stands in."""
+
+from typing import Any
+
+import pytest
+from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
+from support.drifting import DriftWorld
+
+from extender.core.drift.gated import RoomForGated
+from extender.core.drift.placeholder import Ask, Clear, Ended, Ending, Made, NotMade
+from extender.core.drift.placeholders import Placeholders
+from extender.core.drift.rules import DriftRules
+from extender.core.model.classes import ClassRules
+from extender.core.model.objects import OwnerRef, Requests
+from extender.core.placement.gates import GateController
+
+GATE = "spotmix.io/placement"
+WAIT = 180.0
+
+
+class Jobs:
+    """Gates of a Job's pods, with placeholders."""
+
+    def __init__(self, placeholders: int = 3) -> None:
+        self.world = DriftWorld()
+        self.placeholders = Placeholders(self.world.state, DriftRules(placeholders=placeholders))
+        self.placeholders.take_over(self.world.now)
+        self.placeholders.due(self.world.now)
+        self.placeholders.done(Clear(), True, self.world.now)
+        self.gates = GateController(self.world.state, ClassRules())
+        self.gates.prover = RoomForGated(self.world.state, self.placeholders)
+
+    def job(self, *names: str, **policy: Any) -> OwnerRef:
+        """A Job with so many gated pods, all of which want spot unless the policy says otherwise."""
+        given = {"spot_percentage": 100, "enforcement": "affinity", "fallback_after": f"{WAIT:.0f}s", **policy}
+        owner = make_owner("Job", "job", len(names), labels=ENABLED, annotations=keys(**given))
+        self.world.up(owner)
+        for number, name in enumerate(names):
+            created = self.world.now + number
+            self.world.up(
+                make_pod(name, owner.ref, gates=(GATE,), scheduler=None, created=created, requests=Requests(cpu=500))
+            )
+        return owner.ref
+
+    def node(self, name: str, cpu: int, capacity_class: str = "spot") -> None:
+        mark = ("karpenter.sh/capacity-type", capacity_class)
+        room = Requests(cpu=cpu, memory=1 << 40)
+        self.world.up(make_node(name, capacity_class, allocatable=room, labels=dict([mark]), marks=(mark,)))
+
+    def classes(self, seconds: float = 0.25) -> dict[str, str]:
+        """What is written some seconds later."""
+        self.world.now += seconds
+        return {release.pod.name: release.capacity_class for release in self.gates.due(self.world.now)}
+
+    def asks(self) -> list[Ask]:
+        return [action for action in self.placeholders.due(self.world.now) if isinstance(action, Ask)]
+
+    def run(self, ask: Ask, node: str) -> None:
+        """A placeholder is made, and runs on a node."""
+        uid = f"uid-{ask.name}"
+        self.placeholders.done(ask, Made(uid), self.world.now)
+        self.world.up(make_pod(uid, None, node, name=ask.name, namespace="spotmix", requests=ask.requests))
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+def test_room_that_is_there_is_given_once(jobs: Jobs) -> None:
+    jobs.node("spot-0", 1000)
+    jobs.job("a", "b", "c")
+    assert jobs.classes() == {"a": "spot", "b": "spot"}
+    # They are not seen to be let go yet, and hold their room all the same.
+    assert jobs.classes() == {}
+    assert [ask.wish.pod.name for ask in jobs.asks()] == ["c"]
+
+
+def test_without_room_they_wait_gated_behind_placeholders(jobs: Jobs) -> None:
+    owner = jobs.job("a", "b", "c", "d")
+    assert jobs.classes() == {}
+    asks = jobs.asks()
+    assert [ask.wish.pod.name for ask in asks] == ["a", "b", "c"]
+    jobs.node("new", 500)
+    jobs.run(asks[0], "new")
+    jobs.placeholders.due(jobs.world.now)
+    (name,) = jobs.classes()
+    # Its room is for it alone.
+    assert jobs.classes() == {}
+    jobs.world.up(make_pod(name, owner, written="spot", unscheduled=True, requests=Requests(cpu=500)))
+    drops = [action for action in jobs.placeholders.due(jobs.world.now) if not isinstance(action, Ask)]
+    assert [getattr(drop, "uid", "") for drop in drops] == [f"uid-{asks[0].name}"]
+
+
+def test_a_class_that_is_refused_is_stood_in_for_at_once(jobs: Jobs) -> None:
+    jobs.job("a", "b")
+    assert jobs.classes() == {}
+    ask, *_ = jobs.asks()
+    jobs.placeholders.done(ask, NotMade("denied", "no"), jobs.world.now)
+    ended = [each for each in jobs.placeholders.due(jobs.world.now) if isinstance(each, Ended)]
+    assert [each.ending for each in ended] == [Ending.DENIED]
+    assert jobs.classes() == {"a": "on-demand", "b": "on-demand"}
+
+
+@pytest.mark.parametrize("placeholders", [0, 3])
+def test_what_takes_too_long_is_stood_in_for(placeholders: int) -> None:
+    jobs = Jobs(placeholders)
+    jobs.job("a")
+    assert jobs.classes() == {}
+    assert jobs.classes(WAIT - 1.0) == {}
+    assert jobs.classes(2.0) == {"a": "on-demand"}
+    assert jobs.asks() == []
+
+
+def test_while_nodes_come_for_others_like_it_its_turn_comes(jobs: Jobs) -> None:
+    jobs = Jobs(1)
+    jobs.job("a", "b")
+    assert jobs.classes() == {}
+    (ask,) = jobs.asks()
+    jobs.world.now += WAIT - 1.0
+    jobs.node("new", 500)
+    jobs.run(ask, "new")
+    jobs.placeholders.due(jobs.world.now)
+    assert len(jobs.classes()) == 1
+    assert jobs.classes(WAIT - 10.0) == {}
+    assert list(jobs.classes(20.0).values()) == ["on-demand"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "written"),
+    [({"when_unsatisfiable": "wait"}, "spot"), ({"spot_percentage": 0}, "on-demand"), ({"mode": "audit"}, "")],
+)
+def test_where_nothing_may_stand_in_it_is_written_at_once(jobs: Jobs, policy: dict[str, Any], written: str) -> None:
+    jobs.job("a", **policy)
+    assert jobs.classes() == {"a": written}
+    assert jobs.asks() == []
+
+
+def test_other_kinds_are_written_at_once(jobs: Jobs) -> None:
+    owner = jobs.world.deployment("web", 1, spot_percentage=100, enforcement="affinity")
+    jobs.world.up(make_pod("a", owner, gates=(GATE,), scheduler=None))
+    assert jobs.classes() == {"a": "spot"}
+
+
+def test_seats_of_those_that_wait_are_held(jobs: Jobs) -> None:
+    jobs.job("a", "b", "c", "d", spot_percentage=50)
+    assert jobs.classes() == {"a": "on-demand", "c": "on-demand"}
+    assert [ask.wish.pod.name for ask in jobs.asks()] == ["b", "d"]
