@@ -79,10 +79,10 @@ class RoomForGated:
         return False if (wish.capacity_class, needs_of(pod)) in proofs.refused else None
 
     def _waits(self, pod: PodRecord, wish: Wish, patience: float, now: float) -> bool:
-        """Whether a pod waits on. While nodes are brought for others like it, its turn comes."""
+        """Whether a pod waits on. While nodes are on their way, or are brought for others like it, its turn comes."""
         since = self._since.setdefault(pod.uid, now)
         last = self._placeholders.progress.get((wish.capacity_class, needs_of(pod)), 0.0)
-        return now - max(since, last) < patience
+        return now - max(since, last) < patience or self._placeholders.is_coming(wish.place, now)
 
     def _looked(self, now: float) -> _Look:
         """The room that there is now: looked at once for all pods of one moment."""

@@ -7,6 +7,7 @@ may be evicted, or let go by its gate, and what comes takes the room of the plac
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -62,6 +63,26 @@ class _BackOff(Struct):
     refusal: Refusal
 
 
+class Autoscaler(Protocol):
+    """What autoscalers said of pods; where none is heard, time alone tells."""
+
+    def refused(self, pod: PodRecord, since: float, now: float) -> str:
+        """Why no node is brought for a pod that has asked since then; empty where none has said so."""
+        ...
+
+    def coming(self, pod: PodRecord, now: float) -> bool:
+        """Whether a node is on its way for a pod."""
+        ...
+
+
+class _Silent:
+    def refused(self, pod: PodRecord, since: float, now: float) -> str:  # noqa: ARG002 - it says nothing of any
+        return ""
+
+    def coming(self, pod: PodRecord, now: float) -> bool:  # noqa: ARG002 - likewise
+        return False
+
+
 class Placeholders:
     """Says which placeholders to make and to delete; a `Controller`, driven by the replica that decides.
 
@@ -70,6 +91,7 @@ class Placeholders:
         rules: how many there may be, and how long to wait.
 
     Attributes:
+        autoscaler: is heard about placeholders.
         on_wish: is called when something may be due that was not.
         news: whether a placeholder has come to run since this was set to false: a pod may be moved.
     """
@@ -83,6 +105,7 @@ class Placeholders:
         self._due: list[Action] = []
         self._clear_at, self._leads = NEVER, False
         self._paused_until = self._looked = 0.0
+        self.autoscaler: Autoscaler = _Silent()
         self.on_wish: Callable[[], None] = lambda: None
         self.news = False
         self.progress: dict[Shut, float] = {}
@@ -118,6 +141,11 @@ class Placeholders:
         refused = {shut: each.refusal for shut, each in self._back_off.items() if self._is_shut(shut, now)}
         uids = frozenset(each.uid for each in self._open.values() if each.uid)
         return Proofs(held, self._steady.keys(), uids, asked, refused)
+
+    def is_coming(self, place: Place, now: float) -> bool:
+        """Whether a node is on its way for a placeholder of a place."""
+        records = (self._state.pods.get(each.uid) for each in self._free() if each.wish.place == place)
+        return any(record is not None and self.autoscaler.coming(record, now) for record in records)
 
     def spend(self, spent: Spent) -> None:
         """The room of a placeholder is for what replaces a pod, or for that pod itself where a gate let it go."""
@@ -270,6 +298,10 @@ class Placeholders:
         if each.spent:
             if self._is_served(each):
                 self._end(each, Ending.USED)
+            return
+        refused = self.autoscaler.refused(record, each.at, now) if record is not None and record.node is None else ""
+        if refused:
+            self._end(each, Ending.REFUSED, refused)
         elif now - each.at > self._rules.node_startup:
             where = record.node_name if record is not None else ""
             detail = f"it is on node {where} and does not run there" if where and running is None else ""

@@ -21,6 +21,7 @@ from extender.core.model.control import NEVER
 from extender.core.model.objects import Node, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import Requirement
+from extender.core.state.records import PodRecord
 
 RULES = DriftRules(min_age=0.0, dwell=300.0, max_unavailable=100, workload_in_flight=100)
 EVICTED = Outcome(Answer.EVICTED, 201)
@@ -353,6 +354,36 @@ def test_a_node_of_the_class_that_joins_ends_the_back_off(scene: Scene) -> None:
     scene.world.up(labelled("full", allocatable=Requests(cpu=10)))
     scene.world.state.nodes["full"].steady_since = scene.now
     assert len(scene.asks()) == 1
+
+
+class Refusing:
+    """An autoscaler that brings no node for these, and is launching one for all others."""
+
+    def __init__(self, *refused: str) -> None:
+        self._refused = refused
+
+    def refused(self, pod: PodRecord, since: float, now: float) -> str:
+        assert since <= now
+        return "no capacity" if pod.name in self._refused else ""
+
+    def coming(self, pod: PodRecord, now: float) -> bool:
+        return now > 0 and pod.name not in self._refused
+
+
+def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: Scene) -> None:
+    scene.standing_in(count=2)
+    scene.cycle()
+    first, second = scene.asks()
+    scene.make(first, second)
+    scene.placeholders.autoscaler = Refusing(first.name)
+    assert scene.drops() == [first.name]
+    (ended,) = scene.end(first.name)
+    assert (ended.ending, ended.detail, ended.until) == (Ending.REFUSED, "no capacity", scene.now + RULES.back_off)
+    assert scene.placeholders.is_coming(second.wish.place, scene.now)
+    # What was bound in time has its node, whatever was said before.
+    scene.placeholders.autoscaler = Refusing(second.name)
+    scene.run(second)
+    assert scene.drops() == []
 
 
 def test_it_goes_when_its_workload_changes(scene: Scene) -> None:
