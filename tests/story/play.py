@@ -13,6 +13,7 @@ from typing import Any
 from support.cluster import Cluster, pod_template, policy
 from support.karpenter import Karpenter, running_karpenter
 from support.patience import eventually
+from support.placeholders import allow_placeholders
 from support.stage import Stage
 from support.webhook import open_hooked_stage
 
@@ -85,6 +86,7 @@ async def opened_scene(flags: Sequence[str]) -> AsyncIterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="story-") as folder:
         async with open_hooked_stage(Path(folder), [], flags) as stage:
             await stage.plane.start_scheduler(STOCK)
+            await allow_placeholders(stage.api)
             async with running_karpenter(stage.plane, stage.api) as karpenter, stage.namespace() as cluster:
                 await karpenter.pool("mixed", "spot", "on-demand", consolidate="10s")
                 meter = Meter(cluster, {asked.name: asked for asked in WORKLOADS})

@@ -13,6 +13,7 @@ from support.cluster import Cluster, is_ready, pod_template, policy
 from support.driftstage import drift_flags
 from support.karpenter import CAPACITY_TYPE, Karpenter, running_karpenter
 from support.patience import eventually
+from support.placeholders import allow_placeholders
 from support.stage import Stage
 from support.webhook import open_hooked_stage
 
@@ -24,13 +25,6 @@ ON_DEMAND = policy(spot_percentage=0, enforcement="affinity")
 LABEL = "spotmix.io/placeholder"
 MOST = 3
 """Placeholders at the same time, as the default is."""
-PRIORITY_CLASS = {
-    "apiVersion": "scheduling.k8s.io/v1",
-    "kind": "PriorityClass",
-    "metadata": {"name": "spotmix-placeholder"},
-    "value": -10,
-    "preemptionPolicy": "Never",
-}
 ONE_AT_A_TIME = drift_flags(max_unavailable=5, workload_in_flight=10, back_off="2s", dwell="5m")
 
 
@@ -93,7 +87,7 @@ class Watched:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     async with open_hooked_stage(tmp_path_factory.mktemp("placeholders"), [], ONE_AT_A_TIME) as stage:
-        await stage.api.request("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", body=PRIORITY_CLASS)
+        await allow_placeholders(stage.api)
         await stage.plane.start_scheduler(STOCK)
         async with running_karpenter(stage.plane, stage.api) as karpenter:
             await karpenter.pool("mixed", "spot", "on-demand")
