@@ -16,7 +16,7 @@ from extender.core.answers.pod import PodExplanation
 from extender.core.answers.pod_parts import PodPlace, Surplus
 from extender.core.answers.seats import SeatsOf
 from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
-from extender.core.model.reasons import GIVES_A_CLASS, Reason
+from extender.core.model.reasons import GATES, GIVES_A_CLASS, Reason
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import DEFAULT, HELD, LAST_VALID, SPLIT_KEPT, Setting
 
@@ -82,6 +82,7 @@ def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Tex
     if explained.unmodelled:
         fields = ", ".join(explained.unmodelled)
         yield "never moved", Text(f"{Reason.UNMODELLED.text}: {fields}", style=SOSO)
+    yield from _on_pod(explained, now)
     yield from _service(explained, now)
     yield from _outcome(explained, now)
 
@@ -103,6 +104,26 @@ def _surplus(surplus: Surplus, place: PodPlace | None) -> str:
     return f"{surplus.count} of {surplus.pods} {capacity_class} pods {are} too many{wanting}"
 
 
+def _on_pod(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
+    """What is on the pod itself."""
+    seen = explained.on_pod
+    if seen is None:
+        return
+    age = _age(now - seen.created)
+    if seen.gates:
+        yield (
+            "gated",
+            Text(f"for {age}, by {', '.join(seen.gates)}: no scheduler and no autoscaler sees it", style=SOSO),
+        )
+    elif explained.place is None:
+        yield (
+            "class",
+            Text(f"{seen.capacity_class} is written on it, no node yet, {age} after its creation", style=SOSO),
+        )
+    else:
+        yield "class", Text(f"{seen.capacity_class} is written on it")
+
+
 def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
     """What a running service holds."""
     held, waits = explained.held, explained.waits
@@ -119,7 +140,9 @@ def _outcome(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]
     if outcome is None:
         return
     why = _because(outcome.reason)
-    if outcome.reason is Reason.AUDIT:
+    if outcome.reason in GATES:
+        text = Text(f"gated, its seat is {outcome.wanted}: {why}", style=SOSO)
+    elif outcome.reason is Reason.AUDIT:
         text = Text(f"every node would pass; its seat is {outcome.wanted}: {why}")
     elif outcome.given:
         nodes = f"{outcome.passing} node" + "s" * (outcome.passing != 1)

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.answers.overview import OFF, Condition, Overview, WorkloadRow
+from extender.core.model.reasons import Reason
 
 
 def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
@@ -63,6 +64,9 @@ def state_of(row: WorkloadRow) -> Text:
     if not row.conditions:
         return Text("audit" if row.mode == "audit" else "on target", style="" if row.mode == "audit" else GOOD)
     text = Text(", ").join(Text(str(each), style=_style(each)) for each in row.conditions)
+    gated = sum(row.waiting.get(reason, 0) for reason in (Reason.GATED, Reason.GATED_BY_OTHERS))
+    if gated:
+        text += Text(f", {gated} gated", style=SOSO)
     return text + Text(" (audit)") if row.mode == "audit" else text
 
 

@@ -107,8 +107,9 @@ class Runtime:
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._access = Access(client)
         self._placement = PlacementController(self.state, settings.extender.max_candidates)
-        pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
-        self._writers = Writers(settings, client, self._placement, self.metrics, self._report, self._decides, pods.one)
+        self._writers = Writers(
+            settings, client, self._placement, self.metrics, self._report, self._decides, self.decisions
+        )
         recorder = self._writers.recorder
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
@@ -129,6 +130,7 @@ class Runtime:
             ],
             [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
         )
+        pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client
         context = Context(api, pods.one, self.feed.health, self._decides, self._report)
         channels = Channels(recorder, self.metrics.drift, tracer, self._writers.faults)

@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 
+from extender.core.answers.decisions import DecisionLog
+from extender.core.capacity.fit import Needs
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.reasons import Reason
+from extender.core.placement.decide import Decision, PodView
 from extender.core.placement.gatewatch import HeldByOthers, Ungated
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.telemetry.metrics import Metrics
+
+VERB = "gate"
+"""What stands in the log of decisions in place of an extender's verb."""
 
 _FIX = {
     Reason.NO_CLASS_LABEL: "label nodes spotmix.io/capacity-class, or add a rule to classes.extraRules",
@@ -24,10 +30,20 @@ class GateReports:
         recorder: posts Events.
         metrics: counts.
         decides: whether this replica decides, and so counts for all.
+        log: keeps decisions.
+        now: seconds since the epoch.
     """
 
-    def __init__(self, recorder: EventRecorder, metrics: Metrics, decides: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        decides: Callable[[], bool],
+        log: DecisionLog,
+        now: Callable[[], float],
+    ) -> None:
         self._recorder, self._metrics, self._decides = recorder, metrics, decides
+        self._log, self._now = log, now
 
     def perform(self, action: Ungated | HeldByOthers) -> None:
         """Tell of one."""
@@ -38,11 +54,19 @@ class GateReports:
             return
         if self._decides():
             self._metrics.ungated(action.capacity_class, action.seconds)
+            self._keep(action)
         if action.why is not None:
             fix = f"; {_FIX[action.why]}" if action.why in _FIX else ""
             why = action.why.text
             text = f"was let go without a class, so that it may go to any: {why}{fix}"
             self._tell(action, EventReason.CLASS_NOT_WRITTEN, "LetGo", text)
+
+    def _keep(self, action: Ungated) -> None:
+        """Have it among the last decisions."""
+        pod, given = action.pod, action.capacity_class
+        view = PodView(pod.uid, pod.namespace, pod.name, None, "", None, Needs)
+        decision = Decision(action.why or Reason.WRITTEN, (), action.workload, given, given)
+        self._log.add(self._now(), VERB, view, decision)
 
     def _tell(self, action: Ungated | HeldByOthers, reason: EventReason, done: str, text: str) -> None:
         on_pod = Regarding.pod(action.pod)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from extender.core.model.objects import Object
+from extender.core.answers.decisions import DecisionLog
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController, Release
 from extender.core.placement.gatewatch import GateWatch
@@ -22,6 +22,7 @@ from extender.kube.patches import PodPatches
 from extender.kube.queue import LIMITS, PatchQueue
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
+from extender.kube.resources import PODS
 from extender.kube.seams import Report
 from extender.kube.seatwriter import SeatWriter
 from extender.kube.waker import Waker
@@ -31,6 +32,7 @@ from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
+from extender.wire.objects_v1 import Decoders
 
 DRAIN_SECONDS = 5.0
 # How long the Lease is kept for the Events that wait.
@@ -47,7 +49,7 @@ class Writers:
         metrics: counts.
         report: told of whatever goes wrong.
         decides: whether this replica decides now.
-        read_pod: decodes a pod.
+        log: keeps decisions.
 
     Attributes:
         recorder: sends Events.
@@ -67,7 +69,7 @@ class Writers:
         metrics: Metrics,
         report: Report,
         decides: Callable[[], bool],
-        read_pod: Callable[[bytes], Object],
+        log: DecisionLog | None = None,
     ) -> None:
         self._decides = decides
         self._outbox = placement.state.outbox
@@ -84,7 +86,7 @@ class Writers:
         self.faults = WorkloadFaults(self.recorder, metrics, decides)
         self.gates = GateController(placement.state, settings.classes)
         self.gate_watch = GateWatch(placement.state)
-        gate_reports = GateReports(self.recorder, metrics, decides)
+        gate_reports = GateReports(self.recorder, metrics, decides, log or DecisionLog(0), time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
         self._releases = PatchQueue(patches, report, allowed=decides)
         self._gate_drive = Drive("gates", self.gates, self._release, report)
@@ -93,7 +95,8 @@ class Writers:
             parse_duration(settings.placement.node_startup),
             replaces=settings.placement.replace_pending,
         )
-        self._pending_pods = PendingPods(self.pending, client, read_pod, self.recorder, metrics, decides, report)
+        pods = Decoders(settings.classes, settings.policy.prefixes).make(PODS.key, PODS.api_version, PODS.kind)
+        self._pending_pods = PendingPods(self.pending, client, pods.one, self.recorder, metrics, decides, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
 

@@ -40,6 +40,7 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     workload.RevisionRow: pb.RevisionRow,
     workload.WorkloadExplanation: pb.WorkloadExplanation,
     pod.PodExplanation: pb.PodExplanation,
+    pod_parts.OnPod: pb.OnPod,
     objects.PodId: pb.PodId,
     outlook.Bystanders: pb.Bystanders,
     outlook.Change: pb.Change,

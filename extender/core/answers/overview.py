@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
@@ -76,7 +77,8 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
         missing: replicas that hold no seat.
         below_floor: on-demand replicas missing to the floor.
         pending: its pods that have no node.
-        waiting: those that filter rejected, by reason; a running service alone knows.
+        waiting: those that filter rejected, by reason; a running service alone knows. Also those that are gated, and
+            those on which their class is written.
         problems: wrong keys and warnings.
     """
 
@@ -241,6 +243,10 @@ def _unseated(state: ClusterState) -> dict[Name, _Unseated]:
         unseated = of(pod.revision)
         if unseated is not None:
             unseated.pending += 1
+            if pod.gates:
+                unseated.waiting[gated_by(state, pod)] += 1
+            elif pod.counted:
+                unseated.waiting[Reason.WRITTEN] += 1
     for revision in state.revisions.values():
         unseated = of(revision) if revision.reservations else None
         if unseated is not None:

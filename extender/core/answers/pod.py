@@ -13,22 +13,23 @@ from extender.core.answers.pod_parts import (
     ExpectedDecision,
     Held,
     NodeScore,
+    OnPod,
     PodPlace,
     Seat,
     Surplus,
     Waits,
+    gated_by,
     held_by,
     node_score,
+    on_pod,
     place_of,
     waits_of,
 )
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
-from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView, filled_seats
-from extender.core.placement.gates import gate_name
 from extender.core.placement.score import score_nodes
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
@@ -78,6 +79,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     settings: tuple[Setting, ...] = ()
     problems: tuple[Problem, ...] = ()
     unmodelled: tuple[str, ...] = ()
+    on_pod: OnPod | None = None
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -98,6 +100,7 @@ def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> 
         record.terminating,
         place_of(state, record, now),
         unmodelled=record.constraints.unmodelled,
+        on_pod=on_pod(record),
     )
     owner = state.workloads.resolve(namespace, ref)
     if owner is None or revision is None:
@@ -151,8 +154,7 @@ def _outcome(found: Verdicts) -> ExpectedDecision:
 
 def _gated(state: ClusterState, record: PodRecord, found: Verdicts) -> ExpectedDecision:
     """No scheduler asks about a pod before its gates are gone."""
-    ours = record.gates == (gate_name(state.workloads.rules.prefixes),)
-    return ExpectedDecision(Reason.GATED if ours else Reason.GATED_BY_OTHERS, found.decision.wanted, "", 0, 0.0)
+    return ExpectedDecision(gated_by(state, record), found.decision.wanted, "", 0, 0.0)
 
 
 def _scores(state: ClusterState, record: PodRecord, found: Verdicts, wanted: str, now: float) -> tuple[NodeScore, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from extender.core.model.reasons import Reason
+from extender.core.placement.gates import gate_name
 from extender.core.placement.score import Parts
 from extender.core.state.records import PodRecord, Reservation, place_of_pool
 from extender.core.state.state import ClusterState
@@ -73,6 +74,17 @@ class Waits(Struct, frozen=True, gc=False, rename="camel"):
     nominee: str
 
 
+class OnPod(Struct, frozen=True, gc=False, rename="camel"):
+    """What of placement is on the pod itself: scheduling gates that it still has, and the class that was written.
+
+    `created` is when the pod was (seconds since the epoch).
+    """
+
+    gates: tuple[str, ...]
+    capacity_class: str
+    created: float
+
+
 class ExpectedDecision(Struct, frozen=True, gc=False, rename="camel"):
     """What would be decided now. `wake_at` is when a pod that waits may fall back (seconds since the epoch), or 0."""
 
@@ -97,6 +109,19 @@ def place_of(state: ClusterState, record: PodRecord, now: float) -> PodPlace | N
         counted=bool(record.counted),
         interruptions=state.interruptions.of(node.pool, now),
     )
+
+
+def on_pod(record: PodRecord) -> OnPod | None:
+    """What is on a pod; None where nothing is."""
+    if not (record.gates or record.written):
+        return None
+    return OnPod(record.gates, "" if record.gates else record.written, record.created)
+
+
+def gated_by(state: ClusterState, record: PodRecord) -> Reason:
+    """Whose gate has to go next from a gated pod."""
+    ours = record.gates == (gate_name(state.workloads.rules.prefixes),)
+    return Reason.GATED if ours else Reason.GATED_BY_OTHERS
 
 
 def held_by(reservation: Reservation | None) -> Held | None:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from extender.core.answers.nodes import verdicts
 from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
+from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import standing_of
 from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
 from extender.core.drift.surplus import drift_of
@@ -168,15 +169,18 @@ class _Pods:
         return {pod.uid for each in drift.excess for pod in eviction_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:
+        if pod.counted:
+            return Reason.WRITTEN, pod.counted
         waiting = self.state.waiting.get(pod.uid)
         if waiting is not None:
             return waiting.reason, waiting.capacity_class
         reservation = self.revision.reservations.get(pod.uid) if self.revision is not None else None
         held = (reservation.capacity_class, reservation.stand_in) if reservation is not None else None
-        alike = (held, self._class_of_ordinal(pod), pod.requests, pod.constraints)
+        alike = (held, self._class_of_ordinal(pod), pod.requests, pod.constraints, pod.gates)
         if alike not in self.known:
             decision = verdicts(self.state, pod, view_of(pod), self.managed, self.now).decision
-            self.known[alike] = (decision.reason, decision.capacity_class or decision.wanted)
+            reason = gated_by(self.state, pod) if pod.gates else decision.reason
+            self.known[alike] = (reason, decision.capacity_class or decision.wanted)
         return self.known[alike]
 
     def _class_of_ordinal(self, pod: PodRecord) -> str:

@@ -98,6 +98,24 @@ AFFINITIES: dict[str, dict[str, Any]] = {
 }
 
 
+async def test_what_if_says_what_comes(stage: Stage, cluster: Cluster, tmp_path: Path) -> None:
+    await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK)
+    await cluster.expect("web", spot=7, on_demand=3)
+    kubeconfig = str(stage.plane.write_kubeconfig("admin", (ADMIN_GROUP,), tmp_path / "admin"))
+    asked = ("what-if", "deploy/web", "-n", cluster.namespace, "-o", "json")
+    for size, now in ((23, 10), (5, 23)):
+        for who in (("--local",), ("--server", stage.spotmix.api_target)):
+            said = await run(SCRIPT, *asked, "--replicas", str(size), *who, KUBECONFIG=kubeconfig)
+            assert (said.code, said.err) == (0, "")
+            (row,) = json.loads(said.out)["workloads"]
+            assert (row["before"]["actual"], row["after"]["pending"]) == (await cluster.split("web"), {})
+            # Scale-in goes by the costs.
+            await cluster.seated("web", range(1, now + 1))
+        await cluster.scale("Deployment", "web", size)
+        actual = row["after"]["actual"]
+        await cluster.expect("web", spot=actual["spot"], on_demand=actual["on-demand"])
+
+
 @pytest.mark.parametrize("name", AFFINITIES)
 async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> None:
     required = AFFINITIES[name]
@@ -111,7 +129,7 @@ async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> 
                 assert after[key][: len(expressions)] == expressions
 
 
-async def test_gates_of_others_come_first(cluster: Cluster) -> None:
+async def test_gates_of_others_come_first(stage: Stage, cluster: Cluster, tmp_path: Path) -> None:
     other = {"name": "kueue.x-k8s.io/admission"}
     await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, schedulingGates=[other])
 
@@ -119,6 +137,12 @@ async def test_gates_of_others_come_first(cluster: Cluster) -> None:
         return [[gate["name"] for gate in pod["spec"].get("schedulingGates", ())] for pod in await cluster.pods("web")]
 
     await eventually(gates, lambda seen: seen == [[other["name"], GATE]] * 4, "both gates")
+    name = (await cluster.pods("web"))[0]["metadata"]["name"]
+    kubeconfig = str(stage.plane.write_kubeconfig("admin", (ADMIN_GROUP,), tmp_path / "admin"))
+    for who in (("--local",), ("--server", stage.spotmix.api_target)):
+        said = await run(SCRIPT, "explain", f"pod/{name}", "-n", cluster.namespace, *who, KUBECONFIG=kubeconfig)
+        assert f"by {other['name']}, {GATE}: no scheduler and no autoscaler sees it" in said.out
+        assert "gated, its seat is" in said.out
     for pod in await cluster.pods("web"):
         path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}"
         patch = [{"op": "remove", "path": "/spec/schedulingGates/0"}]

@@ -7,7 +7,7 @@ from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod
 
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import Part, print_text
-from extender.cli.status_text import tables
+from extender.cli.status_text import state_of, tables
 from extender.core.answers.overview import overview
 from extender.core.answers.pod import explain_pod
 from extender.core.answers.workload import explain_owner
@@ -204,3 +204,20 @@ def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen:
 def test_colours_are_for_terminals(world: World, screen: LookScreen) -> None:
     world.deployment("web", 1, spot_percentage="all")
     assert "\x1b" not in screen.show(tables(overview(world.state, world.now), "", wide=True))
+
+
+def test_a_gated_pod_and_one_with_its_class(world: World, screen: LookScreen) -> None:
+    world.nodes(spot=1, on_demand=1)
+    owner = world.deployment("web", 4, spot_percentage=50, enforcement="affinity")
+    world.up(
+        make_pod("gated", owner, gates=("kueue.x-k8s.io/admission", "spotmix.io/placement"), created=world.now - 30),
+        make_pod("sent", owner, written="spot", created=world.now - 12),
+        make_pod("there", owner, "spot-0", written="spot"),
+    )
+    gated, sent, there = (screen.pod(world, name) for name in ("gated", "sent", "there"))
+    assert "for 30s, by kueue.x-k8s.io/admission, spotmix.io/placement: no scheduler" in gated
+    assert "gated, its seat is" in gated
+    assert "spot is written on it, no node yet, 12s after its creation" in sent
+    assert "spot is written on it\n" in there
+    (row,) = overview(world.state, world.now).workloads
+    assert state_of(row).plain.endswith(", 1 gated")

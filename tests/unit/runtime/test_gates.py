@@ -3,6 +3,7 @@
 from support.doubles import World
 from support.doubles_kube import KubeClient, StoredObjects
 
+from extender.core.answers.decisions import DecisionLog
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.gatewatch import HeldByOthers, Ungated
@@ -20,7 +21,8 @@ async def test_what_departs_is_told_on_pod_and_workload() -> None:
     objects, metrics = StoredObjects(), Metrics()
     recorder = EventRecorder(KubeClient(objects), lambda *_: None)
     recorder.start()
-    reports = GateReports(recorder, metrics, lambda: True)
+    log = DecisionLog()
+    reports = GateReports(recorder, metrics, lambda: True, log, lambda: 7.0)
     reports.perform(Ungated(POD, workload, 0.02, "spot"))
     reports.perform(Ungated(POD, workload, 0.02, "", Reason.NO_CLASS_LABEL))
     reports.perform(Ungated(PodId("shop", "alone", "uid-1"), None, 10.0, "", Reason.OWNER_UNKNOWN))
@@ -42,10 +44,18 @@ async def test_what_departs_is_told_on_pod_and_workload() -> None:
     assert "kueue.x-k8s.io/admission" in told["web", "GatedByOthers"]
     counts = {name: metrics.registry.get_sample_value(SECONDS, {"capacity_class": name}) for name in ("spot", "none")}
     assert counts == {"spot": 1, "none": 2}
+    kept = [(entry.verb, entry.pod, entry.workload, entry.given, entry.reason) for entry in log.latest(9)]
+    assert kept == [
+        ("gate", "alone", "", "", Reason.OWNER_UNKNOWN),
+        ("gate", "web-0", "web", "", Reason.NO_CLASS_LABEL),
+        ("gate", "web-0", "web", "spot", Reason.WRITTEN),
+    ]
 
 
 async def test_a_replica_that_does_not_decide_counts_nothing() -> None:
     metrics = Metrics()
     recorder = EventRecorder(KubeClient(StoredObjects()), lambda *_: None)
-    GateReports(recorder, metrics, lambda: False).perform(Ungated(POD, None, 1.0, "spot"))
+    log = DecisionLog()
+    GateReports(recorder, metrics, lambda: False, log, lambda: 7.0).perform(Ungated(POD, None, 1.0, "spot"))
+    assert not log
     assert metrics.registry.get_sample_value(SECONDS, {"capacity_class": "spot"}) == 0

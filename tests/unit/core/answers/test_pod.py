@@ -19,8 +19,9 @@ from support.doubles import (
 
 from extender.core.answers.nodes import STAND_IN, STEP, UNUSED, WANTED
 from extender.core.answers.pod import PodExplanation, explain_pod, explain_pod_in_steps
-from extender.core.answers.pod_parts import Held, Seat, Surplus
+from extender.core.answers.pod_parts import Held, OnPod, Seat, Surplus
 from extender.core.answers.seats import SeatsOf
+from extender.core.answers.workload import explain_workload
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
@@ -362,3 +363,41 @@ def test_a_gated_pod_says_for_whom_it_waits(world: World, gates: tuple[str, ...]
     explained = explain_pod(world.state, world.state.pods["p"], world.now)
     assert explained.outcome is not None
     assert (explained.outcome.reason, explained.outcome.wanted, explained.outcome.given) == (reason, "spot", "")
+
+
+def test_what_is_on_a_pod_itself(world: World) -> None:
+    world.nodes(spot=1, on_demand=1)
+    owner = world.deployment("web", 4, spot_percentage=50, enforcement="affinity")
+    world.up(
+        make_pod("gated", owner, gates=("spotmix.io/placement",), created=900.0),
+        make_pod("queued", owner, gates=("kueue.x-k8s.io/admission", "spotmix.io/placement"), created=901.0),
+        make_pod("sent", owner, written="spot", created=902.0),
+        make_pod("there", owner, "on-demand-0", written="on-demand", created=903.0),
+        make_pod("own", owner, "on-demand-0", created=904.0),
+    )
+    seen = {name: explain(world, name) for name in ("gated", "queued", "sent", "there", "own")}
+    reasons = {name: each.outcome.reason for name, each in seen.items() if each.outcome is not None}
+    assert reasons == {
+        "gated": Reason.GATED,
+        "queued": Reason.GATED_BY_OTHERS,
+        "sent": Reason.WRITTEN,
+        "there": Reason.WRITTEN,
+        "own": Reason.SEAT,
+    }
+    assert seen["queued"].on_pod == OnPod(("kueue.x-k8s.io/admission", "spotmix.io/placement"), "", 901.0)
+    assert seen["sent"].on_pod == OnPod((), "spot", 902.0)
+    assert seen["there"].on_pod == OnPod((), "on-demand", 903.0)
+    assert seen["own"].on_pod is None
+    # A pod goes where its class says, whatever fits.
+    assert seen["sent"].seat == Seat(2, "spot", beyond=False)
+    workload = explain_workload(world.state, world.workload(owner), world.now)
+    rows = {row.name: (row.reason, row.wanted) for row in workload.pods}
+    assert rows == {
+        "gated": (Reason.GATED, "spot"),
+        "queued": (Reason.GATED_BY_OTHERS, "spot"),
+        "sent": (Reason.WRITTEN, "spot"),
+        "there": (None, ""),
+        "own": (None, ""),
+    }
+    assert workload.row is not None
+    assert workload.row.waiting == {Reason.GATED: 1, Reason.GATED_BY_OTHERS: 1, Reason.WRITTEN: 1}
