@@ -13,6 +13,7 @@ from extender.core.placement.gatewatch import GateWatch
 from extender.core.placement.pending import PendingController
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
 from extender.core.scalein.controller import SeatController
 from extender.core.state.events import Event
 from extender.core.state.outbox import Effect
@@ -72,6 +73,7 @@ class Writers:
         log: DecisionLog | None = None,
     ) -> None:
         self._decides = decides
+        self._state = placement.state
         self._outbox = placement.state.outbox
         self._written = settings.scale_in.deletion_cost
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
@@ -132,8 +134,19 @@ class Writers:
         await self._pending_pods.run()
 
     def _release(self, release: Release) -> None:
+        if release.fault:
+            self._tell(release)
         self._releases.release(release)
         self._pending_pods.released(release)
+
+    def _tell(self, release: Release) -> None:
+        """A decision on a gated pod met a fault of our own."""
+        record = self._state.pods.get(release.pod.uid)
+        revision = record.revision if record is not None else None
+        managed = self._state.workloads.resolve(release.pod.namespace, revision.owner if revision is not None else None)
+        self.faults.tell("decision", Regarding.pod(release.pod), release.fault)
+        if isinstance(managed, Managed):
+            self.faults.met("decision", Regarding.of(managed.workload), release.fault)
 
     def start(self) -> None:
         """Start sending."""

@@ -169,6 +169,8 @@ class VirtualSpotmix(Watcher):
             self._api.changed(found)
 
     def _let_go(self, release: Release) -> None:
+        if release.fault:
+            raise RuntimeError(f"{release.pod.name}: {release.fault}")
         self._clock.after(self._options.patch, lambda: self._write_class(release))
 
     def _write_class(self, release: Release) -> None:

@@ -45,7 +45,8 @@ class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
     `terms` are what the pod's node affinity has to require from now on, those included that it required before. Where
-    the class stands in for the one that is `wanted`, `why` says what closed that.
+    the class stands in for the one that is `wanted`, `why` says what closed that. `fault` is one of ours that the
+    decision met: the pod runs all the same.
     """
 
     pod: PodId
@@ -56,6 +57,7 @@ class Release(Struct, frozen=True, gc=False):
     wanted: str = ""
     why: str = ""
     workload: Workload | None = None
+    fault: str = ""
 
 
 class Prover(Protocol):
@@ -114,7 +116,10 @@ class GateController:
         ]
         found = []
         for record in sorted(undecided, key=self._order):
-            release = self._decide(record, now)
+            try:
+                release = self._decide(record, now)
+            except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+                release = Release(record.id, self.gate, {}, fault=repr(error))
             if isinstance(release, float):
                 self._sent[record.uid] = release
                 self.next_at = min(self.next_at, release)

@@ -21,6 +21,7 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
+from extender.core.placement.controller import PlacementController
 from extender.core.policy import workloads as policies
 from extender.core.policy.policy import ParsedPolicy, Policy, parse_policy
 from extender.core.policy.seats import TwoClassSeats
@@ -29,6 +30,8 @@ from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.runtime.scrape import Scrapes
 from extender.runtime.workloadfaults import DOING, WorkloadFaults
+from extender.runtime.writers import Writers
+from extender.settings import Settings
 from extender.telemetry.metrics import STEPS, Metrics
 from spotmix.placement.v1 import placement_pb2 as pb
 
@@ -102,6 +105,33 @@ async def test_a_decision_and_a_score_are_refused_for_it_alone() -> None:
             await getattr(bench.extender, verb)(body(broken, "b"))
         assert json.loads(await getattr(bench.extender, verb)(body(well, "w")))
     assert bench.observer.broken == [("b", "broken", ERROR)] * 2
+
+
+async def test_gated_pods_of_the_others_are_decided() -> None:
+    world, objects, metrics = World(), StoredObjects(), Metrics()
+    client: Any = KubeClient(objects)
+    world.nodes(spot=1, on_demand=1)
+    owners = [world.deployment(name, 2, spot_percentage=50, enforcement="affinity") for name in ("a", "broken", "z")]
+    break_it(world, owners[1])
+    for owner in owners:
+        world.up(make_pod(owner.name, owner, gates=("spotmix.io/placement",)))
+    writers = Writers(Settings(), client, PlacementController(world.state, 0), metrics, lambda *_: None, lambda: True)
+    releases = writers.gates.due(world.now)
+    assert [(each.pod.name, each.capacity_class, each.fault) for each in releases] == [
+        ("a-1", "on-demand", ""),
+        ("broken-1", "", ERROR),
+        ("z-1", "on-demand", ""),
+    ]
+    writers.start()
+    for release in releases:
+        writers._release(release)
+    await writers.drain()
+    events = [body for path, body in objects.stored.items() if "/events/" in path]
+    assert sorted((event["regarding"]["kind"], event["reason"]) for event in events) == [
+        ("Deployment", "SpotmixFault"),
+        ("Pod", "SpotmixFault"),
+    ]
+    assert metrics.registry.get_sample_value("spotmix_workload_faults_total", {"step": "decision"}) == 1
 
 
 def test_costs_are_written_for_the_others() -> None:
