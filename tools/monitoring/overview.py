@@ -215,6 +215,23 @@ def _gates(board: Dashboard) -> Dashboard:
                 unit="s",
             )
         )
+        .with_panel(
+            graph(
+                "Placeholders",
+                "Pods of Spotmix that have an autoscaler bring a node before anything is moved to it",
+                {"{{state}}": most(m.PLACEHOLDERS, by=("state",))},
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "What became of placeholders",
+                "By class and outcome",
+                {"{{capacity_class}} {{outcome}}": grown(m.PLACEHOLDERS_ENDED, by=("capacity_class", "outcome"))},
+                stacked=True,
+                bars=True,
+            )
+        )
     )
 
 

@@ -116,7 +116,7 @@ class _Placing:
         found = self._room.find(pod, wanted, future.group, dwell=False)
         if isinstance(found, NodeRecord):
             self._take(future, pod, found, wanted)
-        elif policy.fallback_after and _others(policy, pod, wanted):
+        elif policy.fallback_after and _others(future, pod, wanted):
             tally(future.held, wanted, 1)
             later.append((future, pod, wanted, found))
         else:
@@ -140,7 +140,7 @@ class _Placing:
         return free_class(policy.seats, future.held, kept, owner.replicas)
 
     def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
-        for other in _others(future.policy, pod, wanted) if future.policy is not None else ():
+        for other in _others(future, pod, wanted):
             found = self._room.find(pod, other, future.group, dwell=False)
             if isinstance(found, NodeRecord):
                 future.stand_ins += 1
@@ -169,9 +169,16 @@ class _Placing:
         tally(future.revision.filled, capacity_class, 1)
 
 
-def _others(policy: Policy, pod: PodRecord, wanted: str) -> tuple[str, ...]:
-    """The classes that may stand in; none where a class is written on pods, which then wait for it."""
-    return () if policy.enforcement == "affinity" or pod.counted else tuple(stand_ins(policy, wanted))
+def _others(future: FutureRevision, pod: PodRecord, wanted: str) -> Sequence[str]:
+    """The classes that may stand in.
+
+    A pod on which its class is written waits for it. One of a Job is gated until it is known which class can be had.
+    """
+    policy = future.policy
+    if policy is None or pod.counted:
+        return ()
+    waits = policy.enforcement == "affinity" and future.controller.owner.kind != "Job"
+    return () if waits else stand_ins(policy, wanted)
 
 
 _TELLING = (Reason.NO_NODE, Reason.NOT_ADMITTED, Reason.NO_ROOM)
