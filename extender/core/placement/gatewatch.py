@@ -105,9 +105,19 @@ class GateWatch:
         return workload, Reason.NO_CLASS_LABEL if terms is None or any(terms) else Reason.NOT_ADMITTED
 
     def longest(self, now: float) -> float:
-        """For how long the pod has waited for us alone that has waited longest (seconds); 0 where none waits."""
-        waiting = [at for uid, at in self._since.items() if uid in self._state.gated]
+        """For how long the pod has waited for us alone that has waited longest (seconds); 0 where none waits.
+
+        Pods of Jobs that are let go only once there is room for them do not count.
+        """
+        gated = self._state.gated
+        waiting = [at for uid, at in self._since.items() if uid in gated and not self._is_patient(gated[uid])]
         return max(0.0, now - min(waiting)) if waiting else 0.0
+
+    def _is_patient(self, record: PodRecord) -> bool:
+        if record.revision is None or record.revision.owner.kind != "Job":
+            return False
+        managed = self._state.workloads.resolve(record.namespace, record.revision.owner)
+        return isinstance(managed, Managed) and managed.workload.policy.when_unsatisfiable != "wait"
 
     def due(self, now: float) -> list[Ungated | HeldByOthers]:
         """What is to be told now (seconds since the epoch)."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import World, make_pod
+from support.doubles import ENABLED, World, keys, make_owner, make_pod
 
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.control import NEVER
@@ -92,6 +92,15 @@ def test_others_come_first_and_are_told_of_once(seen: Watched) -> None:
     (ended,) = seen.told()
     assert isinstance(ended, Ungated)
     assert ended.seconds == 1.0
+
+
+@pytest.mark.parametrize(("unsatisfiable", "longest"), [("fallback", 0.0), ("wait", 90.0)])
+def test_pods_of_jobs_may_wait_for_room(seen: Watched, unsatisfiable: str, longest: float) -> None:
+    policy = keys(spot_percentage=100, when_unsatisfiable=unsatisfiable, enforcement="affinity")
+    job = make_owner("Job", "import", 2, labels=ENABLED, annotations=policy)
+    seen.world.up(job)
+    seen.see(make_pod("a", job.ref, gates=(GATE,)))
+    assert seen.watch.longest(seen.now + 90.0) == longest
 
 
 def test_pods_that_go_are_forgotten(seen: Watched) -> None:
