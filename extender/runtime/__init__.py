@@ -51,7 +51,6 @@ from extender.servers.metricsaccess import GuardedMetrics
 from extender.servers.owners import EARLY, AwaitedOwners, AwaitedPods
 from extender.settings import Settings
 from extender.settings.rules import rules_of
-from extender.telemetry.catalogue import GATED_LONGEST
 from extender.telemetry.logs import logger
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading
@@ -190,8 +189,7 @@ class Runtime:
         yield from process_readings(self.leadership.leads, self._certificates.ends(), self._pulse.longest())
         yield from self._connections.readings()
         yield from cache_readings(self.feed.health(), time.monotonic())
-        yield from state_readings(self.state)
-        yield Reading(GATED_LONGEST, {(): self._writers.gate_watch.longest(time.time())})
+        yield from state_readings(self.state, self._writers.gate_watch.longest(time.time()))
         yield from api_readings(self._api.watches)
         yield from drift_readings(self._drift, self.state, time.time())
 

@@ -50,8 +50,13 @@ def cache_readings(health: Mapping[str, Health], now: float) -> Iterator[Reading
         yield Reading(family, {(key,): getattr(h, attribute) for key, h in health.items()})
 
 
-def state_readings(state: ClusterState) -> Iterator[Reading]:
-    """Of the cluster, but for its workloads."""
+def state_readings(state: ClusterState, gated: float = 0.0) -> Iterator[Reading]:
+    """Of the cluster, but for its workloads.
+
+    Args:
+        state: the cluster.
+        gated: how long the pod has waited for us alone that has waited longest (seconds).
+    """
     waiting: Counter[tuple[str, ...]] = Counter({(str(reason),): 0 for reason in (*REJECTS, Reason.OWNER_UNKNOWN)})
     waiting.update((str(entry.reason),) for entry in state.waiting.all())
     yield Reading(families.PODS_WAITING, waiting)
@@ -62,6 +67,7 @@ def state_readings(state: ClusterState) -> Iterator[Reading]:
     closed: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
     closed.update((each.capacity_class,) for each in state.autoscaling.closures.all())
     yield Reading(families.CLASSES_CLOSED, closed)
+    yield Reading(families.GATED_LONGEST, {(): gated})
     reserved: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
     reserved.update((name,) for name in state.reserved_classes())
     yield Reading(families.RESERVATIONS, reserved)
