@@ -36,6 +36,9 @@ from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
 
 DRAIN_SECONDS = 5.0
+# Nothing looks at a gated pod before its gate is gone, so that little holds them back here: where they are too many for
+# the API server, its priority and fairness says so, and they are sent again when it says.
+RELEASES, AT_ONCE = replace(LIMITS, rate=1000.0, burst=2000), 32
 # How long the Lease is kept for the Events that wait.
 TELL_SECONDS = 1.0
 
@@ -90,7 +93,7 @@ class Writers:
         self.gate_watch = GateWatch(placement.state)
         gate_reports = GateReports(self.recorder, metrics, decides, log or DecisionLog(0), time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
-        self._releases = PatchQueue(patches, report, allowed=decides)
+        self._releases = PatchQueue(patches, report, limits=RELEASES, concurrency=AT_ONCE, allowed=decides)
         self._gate_drive = Drive("gates", self.gates, self._release, report)
         self.pending = PendingController(
             placement.state,

@@ -144,7 +144,7 @@ class Cluster:
     def gated_pod(self, workload: int, pod: int) -> bytes:
         """A new pod that has our gate."""
         template = self._gated[workload % len(SHAPES)]
-        return template.fill(**self.pod_identity(workload, pod), version="1")
+        return template.fill(**self.pod_identity(workload, pod), version="2")
 
     def decided_pod(self, pod: int, capacity_class: str) -> bytes:
         """Pod number `pod` once our gate is gone and its class written."""

@@ -3,10 +3,10 @@
     python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM]
 
 It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away.
-`POST /bench/pods` sends the lines of its body to all who watch pods. `POST /bench/patched` gives when that was last
-done, and when each pod, by its name, was first patched since (seconds of one clock). `GET /bench/made` says how many
-seconds it took to make list pages; the next page is made while the client works on the last one, so little of that is
-waited for.
+`POST /bench/pods` sends the lines of its body to all who watch pods, and gives when it did that; `POST /bench/patched`
+gives when each pod, by its name, was first patched (seconds of the same clock). `GET /bench/made` says how many seconds
+it took to make list pages; the next page is made while the client works on the last one, so little of that is waited
+for.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ class FakeApi:
         self._watchers: set[asyncio.StreamWriter] = set()
         self._ready: dict[tuple[str, int], bytes] = {}
         self._made = 0.0
-        self._pushed = 0.0
         self._patched: dict[str, float] = {}
+        self._sending = asyncio.Lock()
 
     async def serve(self, port: int) -> None:
         """Serve for ever."""
@@ -69,12 +69,13 @@ class FakeApi:
 
     async def _answer(self, method: str, path: str, resource: str, query: dict[str, str], body: bytes) -> bytes:
         if path == "/bench/pods":
-            await self._push(body)
-            return b"{}"
+            pushed = time.perf_counter()
+            await self._send(body)
+            return json.dumps(pushed).encode()
         if path == "/bench/made":
             return b"%.3f" % self._made
         if path == "/bench/patched":
-            return json.dumps({"pushed": self._pushed, "patched": self._patched}).encode()
+            return json.dumps(self._patched).encode()
         if method == "PATCH" and "/pods/" in path:
             self._patched.setdefault(resource, time.perf_counter())
             await self._released(resource, body)
@@ -92,7 +93,7 @@ class FakeApi:
         began = time.perf_counter()
         items = b",".join(self._cluster.listed(resource, start, limit))
         more = b'"continue":"%d",' % (start + limit) if start + limit < total else b""
-        page = b'{"kind":"List","apiVersion":"v1","metadata":{%b"resourceVersion":"1000"},"items":[%b]}' % (more, items)
+        page = b'{"kind":"List","apiVersion":"v1","metadata":{%b"resourceVersion":"1"},"items":[%b]}' % (more, items)
         self._ready[resource, start] = page
         self._made += time.perf_counter() - began
 
@@ -111,18 +112,15 @@ class FakeApi:
             pod = self._cluster.decided_pod(int(name.rpartition("-")[2], 16), capacity_class)
             await self._send(b'{"type":"MODIFIED","object":%b}\n' % pod)
 
-    async def _push(self, body: bytes) -> None:
-        self._pushed = time.perf_counter()
-        self._patched.clear()
-        await self._send(body)
-
-    async def _send(self, body: bytes) -> None:
-        for start in range(0, len(body), _CHUNK):
-            piece = body[start : start + _CHUNK]
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
-            for writer in self._watchers:
-                writer.write(chunk)
-            await asyncio.gather(*(writer.drain() for writer in self._watchers))
+    async def _send(self, lines: bytes) -> None:
+        # One sender at a time, whose lines are whole.
+        async with self._sending:
+            for start in range(0, len(lines), _CHUNK):
+                piece = lines[start : start + _CHUNK]
+                chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+                for writer in self._watchers:
+                    writer.write(chunk)
+                await asyncio.gather(*(writer.drain() for writer in self._watchers))
 
 
 def main() -> None:
