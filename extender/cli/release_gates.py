@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
+    from extender.kube.client import ApiClient
     from extender.kube.ungating import Ungated, Ungating, Unplaced
     from extender.settings import Settings
 
@@ -35,10 +36,18 @@ if TYPE_CHECKING:
     help="Delete this MutatingWebhookConfiguration first, so that new pods are gated no more.",
 )
 @click.option(
+    "--placeholders",
+    default="",
+    metavar="NAMESPACE",
+    help="Delete the placeholders of Spotmix in this namespace, its own, at the end.",
+)
+@click.option(
     "--timeout", default="2m", show_default=True, metavar="DURATION", help="How long it may take, such as 30s or 5m."
 )
 @options_of("kubeconfig", "context", "policy")
-def release_gates(config_file: str, *, dry_run: bool, webhook: str, timeout: str, **given: str | None) -> None:
+def release_gates(
+    config_file: str, *, dry_run: bool, webhook: str, placeholders: str, timeout: str, **given: str | None
+) -> None:
     """Take the scheduling gate of Spotmix off every pod of the cluster.
 
     Pods of workloads whose class is written on the pod are created with a gate, which Spotmix takes away once it has
@@ -55,19 +64,25 @@ def release_gates(config_file: str, *, dry_run: bool, webhook: str, timeout: str
     except ValueError as error:
         raise click.UsageError(f"--timeout {timeout!r} {error}") from error
     if dry_run:
-        _show(_run(settings, lambda ungating: ungating.look()))
+        _show(_run(settings, lambda _, ungating: ungating.look()))
         return
 
-    async def release(ungating: "Ungating") -> "Ungated":
+    async def release(client: "ApiClient", ungating: "Ungating") -> "Ungated":
         if webhook:
             there = await ungating.unhook(webhook)
             note(f"mutatingwebhookconfiguration/{webhook} {'deleted' if there else 'is not there'}")
-        return await ungating.release(seconds)
+        done = await ungating.release(seconds)
+        if placeholders:
+            from extender.kube.placeholders import PlaceholderPods
+
+            count = await PlaceholderPods(client, placeholders, settings.policy.prefixes[0]).clear()
+            note(f"placeholders deleted: {count}")
+        return done
 
     _tell(_run(settings, release), timeout)
 
 
-def _run(settings: "Settings", what: "Callable[[Ungating], Awaitable[T]]") -> "T":
+def _run(settings: "Settings", what: "Callable[[ApiClient, Ungating], Awaitable[T]]") -> "T":
     import asyncio
 
     from extender.core.placement.gates import gate_name
@@ -78,7 +93,7 @@ def _run(settings: "Settings", what: "Callable[[Ungating], Awaitable[T]]") -> "T
     async def run() -> "T":
         prefixes = settings.policy.prefixes
         async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
-            return await what(Ungating(client, gate_name(prefixes), f"{prefixes[0]}/{CLASS}"))
+            return await what(client, Ungating(client, gate_name(prefixes), f"{prefixes[0]}/{CLASS}"))
 
     return asyncio.run(run())
 

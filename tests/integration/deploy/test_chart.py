@@ -114,7 +114,8 @@ def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_
     hooks = template(values, hooks=True)[len(objects) :]
     prefix = values.get("fullnameOverride", RELEASE)
     assert [(each["kind"], each["metadata"]["name"]) for each in hooks] == [
-        (kind, f"{prefix}-release-gates") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job")
+        (kind, f"{prefix}-release-gates")
+        for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job")
     ]
     weights = []
     for each in hooks:
@@ -123,8 +124,10 @@ def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_
         assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
         assert {f"app.kubernetes.io/{label}" for label in RECOMMENDED} <= set(each["metadata"]["labels"])
         weights.append(int(annotations["helm.sh/hook-weight"]))
-    assert weights == sorted(weights)
-    account, role, _, job = hooks
+    # Rights are there before the Job.
+    assert max(weights[:-1]) < weights[-1]
+    account, role, _, local, _, job = hooks
+    assert [(rule["resources"], rule["verbs"]) for rule in local["rules"]] == [(["pods"], ["delete"])]
     assert [(rule["resources"], rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
         (["pods"], None, ["list", "patch"]),
         (["mutatingwebhookconfigurations"], [prefix], ["delete"]),

@@ -36,6 +36,17 @@ GATE = "spotmix.io/placement"
 SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
 JOB = "spotmix-release-gates"
 GATED_AT_LEAST = 48
+PLACEHOLDER = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "spotmix-placeholder-left",
+        "namespace": NAMESPACE,
+        "labels": {"spotmix.io/placeholder": "true"},
+    },
+    "spec": {**pod_template({})["spec"], "schedulerName": "nobody"},
+}
+"""What a leader has left that was killed."""
 
 
 class Installed:
@@ -151,6 +162,8 @@ async def test_uninstalled_in_a_burst_no_pod_keeps_the_gate(installed: Installed
         await cluster.expect("before", spot=7, on_demand=3)
         assert all(pod["metadata"]["annotations"]["spotmix.io/class"] for pod in await cluster.pods("before"))
 
+        await installed.objects.apply(PLACEHOLDER)
+
         # Nobody takes gates away for as long as the leader's Lease lasts, and pods are gated still.
         await leader.stop(kill=True)
         names = [f"burst-{number}" for number in range(12)]
@@ -168,11 +181,13 @@ async def test_uninstalled_in_a_burst_no_pod_keeps_the_gate(installed: Installed
         assert ran.code == 0, ran.err
         assert len(ran.out.splitlines()) >= GATED_AT_LEAST
         assert "mutatingwebhookconfiguration/spotmix deleted" in ran.err
+        assert "placeholders deleted: " in ran.err
         await asyncio.gather(burst, helm)
         await other.stop()
     for name in names:
         await cluster.ready(name, 12)
     assert await installed.gated() == []
+    assert await installed.objects.get(PLACEHOLDER) is None
     for each in (*installed.rendered, *template(hooks=True)):
         await eventually(partial(installed.objects.get, each), lambda found: found is None, f"{each['kind']} goes")
     await cluster.deployment("after", 3, SEVENTY)
