@@ -54,11 +54,18 @@ class PodPatches:
     Args:
         api: the API client.
         told: told what became of each cost.
+        refused: told of pods on which the server does not let a class be written, or lets no more.
     """
 
-    def __init__(self, api: KubeApi, told: CostTold = lambda _pod, _outcome, _whose: None) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        told: CostTold = lambda _pod, _outcome, _whose: None,
+        refused: Callable[[PodId], None] = lambda _pod: None,
+    ) -> None:
         self._api = api
         self._told = told
+        self._refused = refused
 
     async def annotate(self, pod: PodId, values: Mapping[str, str | None]) -> bool:
         """Set annotations; None removes one."""
@@ -83,9 +90,10 @@ class PodPatches:
         try:
             return await self._patch(release.pod, patch, kind=STRATEGIC_PATCH)
         except ApiError as error:
-            if error.status == _INVALID:
-                return False
-            raise
+            if error.status != _INVALID:
+                raise
+            self._refused(release.pod)
+            return False
 
     async def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.

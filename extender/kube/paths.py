@@ -16,7 +16,9 @@ BAD_NAME = "BadName"
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _label = re.compile(_LABEL)
-_subdomain = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# The parts of a name of an object may be longer than labels of DNS are.
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_subdomain = re.compile(rf"{_PART}(?:\.{_PART})*")
 _MAX_SUBDOMAIN = 253
 
 

@@ -29,6 +29,8 @@ from extender.wire.lease_v1 import micro_time
 CATCH_UP = 2.0
 # How long a leader that ends waits for the pods it let pass last to be bound (seconds).
 BINDING = 3.0
+# How long such a leader waits for the gates of pods that were created last (seconds).
+RELEASING = 2.0
 LABELLING = 1.0
 ATTEMPTS = 5
 _POLL = 0.05
@@ -89,7 +91,7 @@ class Leadership:
         self._elector: Elector | None = None
         self._pod: OwnPod | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._synced = self._ready = self._resigned = False
+        self._synced = self._ready = self._resigning = self._resigned = False
         if settings.enabled:
             namespace = settings.namespace or needed_namespace("leaderElection", " or leaderElection.namespace")
             lock = LeaseLock(
@@ -111,8 +113,8 @@ class Leadership:
 
     @property
     def led(self) -> bool:
-        """Whether a replica leads now, this one or another."""
-        return self.leads or (self._elector is not None and self._elector.led)
+        """Whether a replica leads now, this one or another, and goes on to."""
+        return not self._resigning and (self.leads or (self._elector is not None and self._elector.led))
 
     def obstacle(self) -> Reason | None:
         """Why no decision may be made now; None when it may."""
@@ -148,6 +150,9 @@ class Leadership:
 
     async def resign(self) -> None:
         """Decide no more, and hand over."""
+        self._resigning = True
+        if self.decides:
+            await self._see_released()
         if self._elector is not None:
             decided, self._resigned = self.decides, True
             if self._pod is not None:
@@ -223,6 +228,12 @@ class Leadership:
                 await self._timing.sleep(backoff.next(error.retry_after))
             else:
                 return
+
+    async def _see_released(self) -> None:
+        """Wait for the pods that have just been gated: there may be nobody else to take their gates away."""
+        deadline = self._timing.clock() + RELEASING
+        while self._timing.clock() < deadline and any(len(pod.gates) == 1 for pod in self._state.gated.values()):
+            await self._timing.sleep(_POLL)
 
     async def _see_bound(self) -> None:
         """Wait for the pods that passed a moment ago: the next leader counts them only once they are bound."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from extender.core.answers.decisions import DecisionLog
+from extender.core.model.objects import PodId
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController, Release
 from extender.core.placement.gatewatch import GateWatch
@@ -82,14 +83,14 @@ class Writers:
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
         self.recorder = EventRecorder(client, report, counted=metrics.told, allowed=decides)
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
-        patches = PodPatches(client, foreign.told)
+        self.gates = GateController(placement.state, settings.classes)
+        patches = PodPatches(client, foreign.told, self._refused)
         self._wakes = PatchQueue(patches, report, allowed=decides)
         cost_limits = replace(LIMITS, rate=settings.scale_in.rate)
         self._costs = PatchQueue(patches, report, limits=cost_limits, allowed=decides)
         waker = Waker(self._wakes, f"{settings.policy.prefixes[0]}/wake", metrics.woke, time.time)
         self.wakes = Drive("placement", placement, waker.perform, report)
         self.faults = WorkloadFaults(self.recorder, metrics, decides)
-        self.gates = GateController(placement.state, settings.classes)
         self.gate_watch = GateWatch(placement.state)
         gate_reports = GateReports(self.recorder, metrics, decides, log or DecisionLog(0), time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
@@ -135,6 +136,10 @@ class Writers:
     async def replace(self) -> None:
         """Replace pods whose class does not come, from a synced state, until cancelled."""
         await self._pending_pods.run()
+
+    def _refused(self, pod: PodId) -> None:
+        self.gates.refused(pod.uid, time.time())
+        self._gate_drive.hasten()
 
     def _release(self, release: Release) -> None:
         if release.fault:

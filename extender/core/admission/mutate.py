@@ -27,8 +27,11 @@ SPOT_TOLERATIONS: tuple[Toleration, ...] = (
     Toleration("kubernetes.azure.com/scalesetpriority", "Equal", "spot", "NoSchedule"),
     Toleration("oci.oraclecloud.com/oke-is-preemptible", "Exists", "", "NoSchedule"),
     Toleration("scheduling.cast.ai/spot", "Exists", "", "NoSchedule"),
+    Toleration("karpenter.sh/capacity-type", "Equal", "spot", "NoSchedule"),
 )
-"""Of the taints that platforms put on spot nodes, as their own documentation writes them."""
+"""Of the taints that platforms put on spot nodes, as their own documentation writes them; and of the one
+that NodePools of Karpenter are commonly given: before there is a first node none shows it.
+"""
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 

@@ -32,6 +32,12 @@ HELD = 0.25
 AGAIN = 5.0
 """Seconds after which a pod whose gate was to be taken away, and still is there, is decided anew."""
 
+REFUSALS = 3
+"""How often the API server may refuse to write a class on a pod before it is let go without one."""
+
+READ_AGAIN = 1.0
+"""Seconds after a refusal within which the watch shows what the pod has become meanwhile."""
+
 OWNER_WAIT = 10.0
 """Seconds that a pod stays gated whose owner is not known; then it goes the way of pods without a policy."""
 
@@ -91,6 +97,7 @@ class GateController:
         self._class_key = f"{prefixes[0]}/{CLASS}"
         self._state, self._rules = state, rules
         self._sent: dict[str, float] = {}
+        self._refused: dict[str, int] = {}
 
     def observe(self, event: Event, now: float) -> None:
         """Something was taken into the state."""
@@ -103,12 +110,22 @@ class GateController:
     def take_over(self, now: float) -> None:
         """This replica leads from now on: what another sent is not waited for."""
         self._sent.clear()
+        self._refused.clear()
         self.next_at = now
+
+    def refused(self, pod: str, now: float) -> None:
+        """The API server did not let a class be written on a pod (UID): it has changed, or somebody forbids it."""
+        if pod in self._state.gated:
+            self._refused[pod] = self._refused.get(pod, 0) + 1
+            self._sent[pod] = now + READ_AGAIN
+            self.next_at = min(self.next_at, now + READ_AGAIN)
 
     def due(self, now: float) -> list[Release]:
         """The gates to take away now (seconds since the epoch)."""
         gated = self._state.gated
         self._sent = {uid: at for uid, at in self._sent.items() if uid in gated}
+        if self._refused:
+            self._refused = {uid: count for uid, count in self._refused.items() if uid in gated}
         self.next_at = min((at for at in self._sent.values() if at > now), default=NEVER)
         # In a burst most of them have been decided a moment ago: they are left out before anything is put in order.
         undecided = [
@@ -184,8 +201,8 @@ class GateController:
         self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
     ) -> Release:
         terms = written_terms(self._state.census, self._rules, wanted, record.constraints.node_terms)
-        if not terms:
-            # No label tells the class, or the pod can run nowhere: nothing can be added.
+        if not terms or self._refused.get(record.uid, 0) >= REFUSALS:
+            # No label tells the class, the pod can run nowhere, or somebody forbids it: nothing can be added.
             return Release(record.id, self.gate, {})
         self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in), now)
         return Release(record.id, self.gate, {self._class_key: wanted}, wanted, terms)

@@ -54,7 +54,8 @@ def written_terms(
     terms = class_requirement(census, rules, capacity_class, one_term=bool(own))
     if own is None or not terms:
         return terms
-    return tuple((*term, *terms[0]) for term in own)
+    # An empty term matches no node: nothing may be added to it, or it would match some.
+    return tuple((*term, *terms[0]) if term else () for term in own) if any(own) else ()
 
 
 def own_terms(rules: ClassRules, terms: tuple[Term, ...] | None) -> tuple[Term, ...] | None:

@@ -15,7 +15,7 @@ from extender.core.model.reasons import Reason
 from extender.core.state.records import Reservation
 from extender.kube.ownpod import LEADER_LABEL
 from extender.kube.seams import Timing
-from extender.runtime.leadership import BINDING, Leadership
+from extender.runtime.leadership import BINDING, RELEASING, Leadership
 from extender.runtime.whoami import identity, own_namespace
 from extender.settings.sections import LeaderElectionSettings
 
@@ -266,6 +266,25 @@ def test_a_leader_waits_for_its_last_pods_before_it_hands_over(virtually: Virtua
         await asyncio.wait_for(resigning, 1)
         await two.until(None, 1)
         assert room.objects.stored[LEASE]["spec"]["holderIdentity"] == "b"
+
+    virtually(check)
+
+
+def test_a_leader_that_ends_has_no_pods_gated_and_lets_those_go_that_are(virtually: Virtually) -> None:
+    async def check(room: LeadingRoom) -> None:
+        one = room.replica("a")
+        one.start()
+        await one.until(None)
+        assert one.leadership.led
+        owner = one.world.deployment("web", 9, spot_percentage=100)
+        one.world.up(make_pod("last", owner, gates=("spotmix.io/placement",)))
+        resigning = asyncio.create_task(one.leadership.resign())
+        await asyncio.sleep(RELEASING / 2)
+        # It gates no more, and still decides.
+        assert (one.leadership.led, one.leadership.decides) == (False, True)
+        one.world.up(make_pod("last", owner, written="spot"))
+        await asyncio.wait_for(resigning, BINDING + 1)
+        assert not one.leadership.decides
 
     virtually(check)
 

@@ -20,6 +20,7 @@ from extender.core.policy.workloads import Managed
 
 RULES = MutationRules()
 LABEL = "karpenter.sh/capacity-type"
+EKS = "eks.amazonaws.com/capacityType"
 DEFAULT = "default-scheduler"
 
 
@@ -125,7 +126,7 @@ class TestTolerations:
     def test_taints_seen_on_spot_nodes_if_they_say_spot(self) -> None:
         world = World()
         says_spot = (
-            Taint(LABEL, "spot", "NoSchedule"),
+            Taint(EKS, "SPOT", "NoSchedule"),
             Taint("cloud.google.com/gke-spot", "true", "NoExecute"),
             Taint("cheap", "very", "PreferNoSchedule"),
         )
@@ -138,8 +139,8 @@ class TestTolerations:
         owner = world.deployment("web", 2, spot_percentage=50)
         extra = parse_taint("cheap:NoSchedule")
         added = ask(world, owner, MutationRules(extra_tolerations=(extra,))).tolerations
-        assert added[:5] == (*SPOT_TOLERATIONS, extra)
-        assert set(added[5:]) == {Toleration(t.key, "Equal", t.value, t.effect) for t in says_spot}
+        assert added[:6] == (*SPOT_TOLERATIONS, extra)
+        assert set(added[6:]) == {Toleration(t.key, "Equal", t.value, t.effect) for t in says_spot}
 
     def test_with_spot_as_the_default_class_no_taint_says_spot_by_itself(self) -> None:
         world = World()
@@ -198,9 +199,9 @@ def test_what_is_kept_follows_the_nodes(world: World) -> None:
     mutator, draft = Mutator(world.state, RULES), Draft(make_view("", owner))
     first = mutator.mutate(managed, draft)
     assert mutator.mutate(managed, draft) == first
-    tainted = Taint(LABEL, "spot", "NoSchedule")
+    tainted = Taint(EKS, "SPOT", "NoSchedule")
     world.up(make_node(SPOT, SPOT, marks=(("tier", "cheap"), (LABEL, "spot")), taints=(tainted,)))
-    assert mutator.mutate(managed, draft).tolerations[4:] == (Toleration(LABEL, "Equal", "spot", "NoSchedule"),)
+    assert mutator.mutate(managed, draft).tolerations[5:] == (Toleration(EKS, "Equal", "SPOT", "NoSchedule"),)
     world.gone("nodes", f"uid-{ON_DEMAND}")
     assert mutator.mutate(managed, draft).preferences == ()
 

@@ -8,7 +8,7 @@ from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
-from extender.core.placement.gates import AGAIN, OWNER_WAIT, GateController, Release
+from extender.core.placement.gates import AGAIN, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
 
 GATE = "spotmix.io/placement"
 OTHER = "kueue.x-k8s.io/admission"
@@ -106,3 +106,39 @@ def test_the_class_is_required_in_each_term_of_the_pods_own(world: World, gates:
     assert release.annotations == {"spotmix.io/class": "spot"}
     assert [term[0] for term in release.terms] == [term[0] for term in own]
     assert all(term[1].values[0] == "spot" for term in release.terms)
+
+
+def test_a_term_that_matches_no_node_stays_as_it_is(world: World, gates: GateController) -> None:
+    """An empty term matches nothing, and the API server lets nobody add to it."""
+    own = ((Requirement("zone", "In", ("a",)),), ())
+    owner = world.deployment("web", 1, spot_percentage=100)
+    world.nodes(spot=1)
+    world.up(make_pod("a", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=own)))
+    world.up(make_pod("b", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=((),))))
+    first, second = gates.due(world.now)
+    assert [len(term) for term in first.terms] == [2, 0]
+    assert (second.capacity_class, second.terms) == ("", ())
+
+
+def test_a_pod_that_the_server_lets_nobody_change_is_let_go(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    gate(world, owner, "a")
+    now = world.now
+    for _ in range(REFUSALS):
+        (release,) = gates.due(now)
+        assert release.capacity_class == "spot"
+        gates.refused(release.pod.uid, now)
+        assert gates.due(now) == []
+        assert gates.next_at == now + READ_AGAIN
+        now += READ_AGAIN
+    (release,) = gates.due(now)
+    assert (release.capacity_class, release.annotations) == ("", {})
+
+
+def test_a_refusal_says_nothing_of_a_pod_whose_gate_is_gone(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    gate(world, owner, "a")
+    (release,) = gates.due(world.now)
+    world.up(make_pod("a", owner, written="spot"))
+    gates.refused(release.pod.uid, world.now)
+    assert gates.due(world.now + AGAIN) == []
