@@ -11,7 +11,6 @@ from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 STAYS = 3.0
 NOBODYS: dict[str, str] = {}
 
@@ -20,9 +19,8 @@ async def nodes_of(scaled: Autoscaled, pool: str) -> list[dict[str, Any]]:
     return [node for node in await scaled.nodes() if node["metadata"]["labels"].get("karpenter.sh/nodepool") == pool]
 
 
-async def test_nodes_start_are_consolidated_and_are_lost(scaled: Autoscaled) -> None:
+async def test_nodes_start_and_are_lost(scaled: Autoscaled) -> None:
     starts = {"key": "node.cilium.io/agent-not-ready", "effect": "NoExecute"}
-    # Karpenter does not replace spot nodes by other spot nodes.
     pool = await scaled.pool("on-demand", startup_taints=[starts])
     await scaled.deployment("web", 9, labels=NOBODYS)
     await scaled.ready("web", 9)
@@ -31,21 +29,10 @@ async def test_nodes_start_are_consolidated_and_are_lost(scaled: Autoscaled) -> 
     before = await nodes_of(scaled, pool)
     assert not any(node["spec"].get("taints") for node in before)
 
-    await scaled.scale("Deployment", "web", 1)
-    await scaled.karpenter.consolidate(pool, "1s")
-    await eventually(
-        lambda: nodes_of(scaled, pool),
-        lambda nodes: [node["metadata"]["labels"][INSTANCE_TYPE] for node in nodes] == ["m-2x-amd64-linux"],
-        "one small node is left",
-        90,
-    )
-    await scaled.karpenter.consolidate(pool, "Never")
-    await scaled.ready("web", 1)
-    (pod,) = await scaled.pods("web")
+    (pod, *_) = await scaled.pods("web")
     assert await scaled.karpenter.lose("on-demand") >= 1
-    await scaled.ready("web", 1)
-    (other,) = await scaled.pods("web")
-    assert other["spec"]["nodeName"] != pod["spec"]["nodeName"]
+    await scaled.ready("web", 9)
+    assert pod["spec"]["nodeName"] not in {other["spec"]["nodeName"] for other in await scaled.pods("web")}
 
 
 async def test_a_class_that_cannot_be_launched_is_refused_then_unavailable_then_there(scaled: Autoscaled) -> None:

@@ -194,3 +194,10 @@ def _requested(node: ast.AST) -> bool:
 
 def test_nobody_else_puts_paths_together() -> None:
     assert list(builders()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 253, "web-0." + "b" * 100, "kwok-" + "-".join(["part"] * 20)])
+def test_a_part_of_a_name_may_be_longer_than_a_label_of_dns(name: str) -> None:
+    """The API limits the whole name of a Pod or Node to 253 characters, and its parts not apart."""
+    assert is_object_name(name)
+    assert api_path("", "v1", "nodes", name=name).endswith(f"/{name}")
