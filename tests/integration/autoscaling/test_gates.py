@@ -168,6 +168,61 @@ async def test_spotmix_away_leaves_no_pod_behind(stage: Stage, cluster: Cluster)
     await cluster.expect("late", spot=7, on_demand=3)
 
 
+async def test_spotmix_is_killed_in_a_burst(stage: Stage, cluster: Cluster) -> None:
+    """What was decided is on the pods: the next one goes on from there. Pods that come meanwhile are not gated."""
+    names = [f"web-{number}" for number in range(5)]
+    await asyncio.gather(*(cluster.deployment(name, 20, SEVENTY, schedulerName=STOCK) for name in names))
+
+    async def decided() -> int:
+        return sum("spotmix.io/class" in pod["metadata"].get("annotations", {}) for pod in await cluster.pods())
+
+    await eventually(decided, lambda count: count >= 20, "some pods are decided")
+    await stage.spotmix.restart(kill=True)
+    for name in names:
+        await cluster.ready(name, 20)
+    assert not any(pod["spec"].get("schedulingGates") for pod in await cluster.pods())
+    # As soon as it is back, what is created is exact.
+    await cluster.deployment("late", 10, SEVENTY, schedulerName=STOCK)
+    await cluster.expect("late", spot=7, on_demand=3)
+
+
+async def test_the_api_server_restarts_in_a_burst(stage: Stage, cluster: Cluster) -> None:
+    names = [f"web-{number}" for number in range(5)]
+    await asyncio.gather(*(cluster.deployment(name, 20, SEVENTY, schedulerName=STOCK) for name in names))
+
+    async def decided() -> int:
+        return sum("spotmix.io/class" in pod["metadata"].get("annotations", {}) for pod in await cluster.pods())
+
+    await eventually(decided, lambda count: count >= 20, "some pods are decided")
+    await stage.plane.apiserver.restart()
+    for name in names:
+        await cluster.ready(name, 20, 120)
+    assert not any(pod["spec"].get("schedulingGates") for pod in await cluster.pods())
+
+
+async def test_a_term_that_matches_nothing_keeps_no_pod_gated(cluster: Cluster) -> None:
+    zone = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}
+    required = {"nodeSelectorTerms": [{}, zone]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, affinity=affinity)
+    await cluster.expect("web", spot=2, on_demand=2)
+    assert await written(cluster, "web") == {"spot": 2, "on-demand": 2}
+
+
+async def test_a_workload_that_goes_while_it_is_gated_leaves_nothing(cluster: Cluster) -> None:
+    other = {"name": "kueue.x-k8s.io/admission"}
+    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, schedulingGates=[other])
+
+    async def gates() -> list[int]:
+        return [len(pod["spec"].get("schedulingGates", ())) for pod in await cluster.pods("web")]
+
+    await eventually(gates, lambda seen: seen == [2] * 4, "both gates")
+    await cluster.api.request("DELETE", cluster.path("Deployment", "web"), params={"propagationPolicy": "Background"})
+    await eventually(lambda: cluster.pods("web"), lambda pods: not pods, "the pods are gone")
+    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK)
+    await cluster.expect("web", spot=2, on_demand=2)
+
+
 async def test_gates_are_released_where_nobody_does(stage: Stage, cluster: Cluster, tmp_path: Path) -> None:
     """A pod that was gated by a Spotmix which is gone for good is let go by a command."""
     spec = pod_template({"app": "left"})["spec"] | {"schedulerName": STOCK, "schedulingGates": [{"name": GATE}]}
