@@ -169,7 +169,7 @@ class Runtime:
         self._sink(Unavailable(group, kind))
 
     def _absent(self, key: str, why: str) -> None:
-        self.log.info("what autoscalers say by this is not followed", resource=key, why=why)
+        self.log.info("what autoscalers say by this is not followed", source=key, error=why)
 
     def _blind(self, owner: Managed | Missing) -> bool:
         if self.feed.sees_all(self._stale_after) and isinstance(owner, Managed):

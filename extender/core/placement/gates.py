@@ -171,6 +171,10 @@ class GateController:
         policy = managed.workload.policy
         wanted, _ = wanted_class(self._state, managed, policy, view)
         others = stand_ins(policy, wanted)
+        standing_in = self._stand_in(record, managed, wanted, now)
+        if standing_in is not None:
+            release = self._release(record, owner, standing_in[0], now, stand_in=True)
+            return replace(release, wanted=wanted, why=standing_in[1], workload=managed.workload)
         if managed.revision.kind == "Job" and others and self.prover is not None:
             # Once it is let go nothing can be changed: its Job would count it as failed.
             proven = self.prover.prove(record, managed, wanted, now)
@@ -178,24 +182,24 @@ class GateController:
                 self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
                 return now + HELD
             return self._release(record, owner, wanted if proven else others[0], now, stand_in=not proven)
-        return self._release_to(record, managed, owner, wanted, now)
-
-    def _release_to(self, record: PodRecord, managed: Managed, owner: OwnerRef, wanted: str, now: float) -> Release:
-        """Let a pod go to its class; while that is closed for what it asks for, to one that may stand in."""
-        autoscaling, scope = self._state.autoscaling, managed.workload.uid
-        if not len(autoscaling.closures):
-            return self._release(record, owner, wanted, now)
-        demand = autoscaling.demand(record)
-        closed = autoscaling.closures.closed(wanted, demand, now, scope, record.uid)
-        others = stand_ins(managed.workload.policy, wanted)
-        if closed is None and others:
-            autoscaling.closures.let_try(wanted, demand, scope, record.uid)
-        if closed is not None:
-            for other in others:
-                if autoscaling.closures.closed(other, demand, now, scope, record.uid) is None:
-                    release = self._release(record, owner, other, now, stand_in=True)
-                    return replace(release, wanted=wanted, why=closed.reason, workload=managed.workload)
+        said = self._state.autoscaling
+        if others and len(said.closures):
+            said.closures.let_try(wanted, said.demand(record), managed.workload.uid, record.uid)
         return self._release(record, owner, wanted, now)
+
+    def _stand_in(self, record: PodRecord, managed: Managed, wanted: str, now: float) -> tuple[str, str] | None:
+        """The class that takes a pod while its own is closed for what it asks for, and why that is; None where the pod
+        is to go to its own.
+        """
+        said, scope = self._state.autoscaling, managed.workload.uid
+        if not len(said.closures):
+            return None
+        demand = said.demand(record)
+        closed = said.closures.closed(wanted, demand, now, scope, record.uid)
+        for other in stand_ins(managed.workload.policy, wanted) if closed is not None else ():
+            if said.closures.closed(other, demand, now, scope, record.uid) is None:
+                return other, closed.reason if closed is not None else ""
+        return None
 
     def _release(
         self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False

@@ -168,7 +168,9 @@ async def test_slow_nodes_are_waited_for(ground: Ground, cluster: Cluster) -> No
         body = json.dumps({"spec": {"nodeRegistrationDelay": f"{seconds}s"}}).encode()
         await ground.stage.api.request("PATCH", _NODE_CLASS, body=body, content_type=MERGE_PATCH)
 
-    await registration(25)
+    await asyncio.gather(*(ground.karpenter.lose(each) for each in ("spot", "on-demand")))
+    await eventually(ground.karpenter.claims, lambda left: not left, "no node is left")
+    await registration(20)
     try:
         async with watching(cluster) as seen:
             impatient = policy(spot_percentage=50, enforcement="affinity", fallback_after="1s")

@@ -48,8 +48,8 @@ def test_nothing_said_is_all_on_demand() -> None:
         (keys(on_demand_base="3"), Policy(TwoClassSeats(base=3))),
         (keys(when_unsatisfiable="Any"), Policy(when_unsatisfiable="any")),
         (keys(when_unsatisfiable="wait"), Policy(when_unsatisfiable="wait")),
-        (keys(fallback_after="1h30m"), Policy(fallback_after=5400)),
-        (keys(fallback_after="0"), Policy()),
+        (keys(fallback_after="1h30m"), Policy(fallback_after=5400, written_after=5400)),
+        (keys(fallback_after="0"), Policy(written_after=0.0)),
         (keys(max_per_pool="3"), Policy(max_per_pool=PoolCap(3))),
         (keys(max_per_pool="25%"), Policy(max_per_pool=PoolCap(25, percent=True))),
         (
