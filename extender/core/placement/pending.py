@@ -136,6 +136,10 @@ class PendingController:
             return None
         workload, wanted = managed.workload, record.written
         said, demand = self._state.autoscaling, self._state.autoscaling.demand(record)
+        closure = said.closures.closed(wanted, demand, now, workload.uid, record.uid)
+        if closure is not None and record.created > closure.since:
+            # We have not given it a class that was closed: it came with it, and the next would as well.
+            return None
         stand_in = next(
             (
                 each

@@ -47,6 +47,24 @@ SAMPLE = 100
 AT_ONCE = 4
 
 
+NODE_CLAIMS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "nodeclaims.karpenter.sh"},
+    "spec": {
+        "group": "karpenter.sh",
+        "scope": "Cluster",
+        "names": {"plural": "nodeclaims", "singular": "nodeclaim", "kind": "NodeClaim", "listKind": "NodeClaimList"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
@@ -93,6 +111,7 @@ class RightsScene:
         """Put up what gives work to each start anew."""
         cluster = self.cluster
         await cluster.create_namespace()
+        await self.objects.apply(NODE_CLAIMS)
         # Kinds that are followed once met.
         selector = {"app": "controlled"}
         await cluster.create(
@@ -112,6 +131,11 @@ class RightsScene:
         lacking = {"karpenter.sh/capacity-type": "on-demand"}
         await cluster.deployment(
             "lacking", 4, policy(spot_percentage=100, enforcement="affinity"), nodeSelector=lacking
+        )
+        # Pods with a class that no node of it takes, which are replaced.
+        named = {"none": "at-all"}
+        await cluster.deployment(
+            "in-vain", 1, policy(spot_percentage=100, enforcement="affinity", fallback_after="0s"), nodeSelector=named
         )
         # Pods that wait for whoever asks about them.
         await cluster.deployment("waiting", 1, policy(spot_percentage=100), schedulerName="nobody")
@@ -235,6 +259,10 @@ async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
         await eventually(followed, lambda seen: len(seen) == 2, "kinds of owners are followed")
         moved = partial(scene.audit.used, service_account("spotmix"), Right("pods/eviction", "create"))
         await eventually(moved, bool, "a pod is moved")
+        written = {"spec": {"template": {"metadata": {"annotations": {"spotmix.io/class": "spot"}}}}}
+        await scene.cluster.patch("Deployment", "in-vain", written)
+        replaced = partial(scene.audit.used, service_account("spotmix"), Right("pods", "delete"))
+        await eventually(replaced, bool, "a pod is replaced")
         for verb in ("create", "delete"):
             held = partial(scene.audit.used, service_account("spotmix"), Right("pods", verb, local=True))
             await eventually(held, bool, f"a placeholder: {verb}")
@@ -293,6 +321,15 @@ async def nomination(scene: RightsScene, serve: SpotmixServe) -> None:
     await scene.needs_nomination(serve)
 
 
+async def in_vain(scene: RightsScene, serve: SpotmixServe) -> None:
+    """Have a pod come with a class that nobody can give it."""
+    await ready(serve)
+    annotations = {"spotmix.io/class": "spot", "by": serve.name}
+    await scene.cluster.patch(
+        "Deployment", "in-vain", {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    )
+
+
 async def looked_at(scene: RightsScene, serve: SpotmixServe) -> None:
     """Have somebody look at the console."""
     await ready(serve)
@@ -327,8 +364,9 @@ class Probe:
 
 def _followed() -> dict[Right, Probe]:
     resources = {
+        "karpenter.sh": ("nodeclaims",),
         "": (
-            *("nodes", "namespaces", "pods", "replicationcontrollers"),
+            *("events", "nodes", "namespaces", "pods", "replicationcontrollers"),
             *("persistentvolumeclaims", "persistentvolumes"),
         ),
         "apps": ("deployments", "replicasets", "statefulsets"),
@@ -366,7 +404,8 @@ PROBES: dict[Right, Probe] = {
     _LEASES("get", name="spotmix"): _ELECTED,
     _LEASES("patch", name="spotmix"): _ELECTED,
     _LEASES("watch", name="spotmix"): Probe(another_leads, flags=(*ELECTION, *_STILL), alone=True),
-    Right("pods", "get"): _DRIFTS,
+    Right("pods", "get"): Probe(in_vain, flags=_STILL),
+    Right("pods", "delete"): Probe(in_vain, flags=_STILL),
     Right("pods/eviction", "create"): _DRIFTS,
     Right("configmaps", "create", local=True): _DRIFTS,
     **{Right("pods", verb, local=True): _DRIFTS for verb in ("create", "delete")},

@@ -1,5 +1,6 @@
 """Pods whose class does not come are waited for, and replaced, by what autoscalers say and by their policy."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -256,3 +257,25 @@ def test_the_last_look(change: dict[str, Any], *, still: bool) -> None:
     ground.take(pod, announce(pod))
     (action,) = ground.replaced()
     assert is_as_judged(replace(pod, **change), action) is still
+
+
+def test_a_class_that_comes_with_the_pods_template_costs_no_end_of_pods() -> None:
+    ground = Ground()
+    owner = ground.web(fallback_after="0s")
+    times: list[float] = []
+    for number in range(3600):
+        ground.now += 1.0
+        ground.lose("pods", f"p{number - 1}") if times and times[-1] == ground.now - 1.0 else None
+        if not ground.state.decided:
+            ground.take(written_pod(f"p{number}", owner, created=ground.now))
+        if ground.replaced():
+            uid = next(iter(ground.state.decided))
+            ground.lose("pods", uid)
+            times.append(ground.now)
+    assert [round(later - earlier) for earlier, later in pairwise(times)][:5] == [
+        60,
+        120,
+        240,
+        480,
+        960,
+    ]
