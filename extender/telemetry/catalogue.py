@@ -339,6 +339,7 @@ LABELS: Mapping[str, str] = {
     " cluster-autoscaler's expander",
     "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `expander`,"
     " `leadership`, `lease`, `own pod`, `patches`",
+    "state": "of a placeholder: `running`, or `asked` for",
     "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`, `answer`",
     "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
     "version": "of Spotmix",
