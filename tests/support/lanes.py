@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 INTEGRATION = "tests/integration/"
 SHARING: Mapping[str, Sequence[str]] = {
-    "autoscaling": ("test_ground", "test_pools"),
+    "autoscaling": ("test_ground", "test_pools", "test_refusals"),
     "console": ("test_console", "test_sign_in"),
     "deploy": ("test_admission", "test_install", "test_pod_policy"),
     "drift": ("test_careful", "test_interruption", "test_owners", "test_repair", "test_stories"),

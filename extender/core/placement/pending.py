@@ -12,11 +12,12 @@ from typing import Literal
 from msgspec import Struct
 
 from extender.core.model.control import NEVER
-from extender.core.model.objects import Pod, PodId
+from extender.core.model.objects import Announcement, NodeClaim, Pod, PodId
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
-from extender.core.state.events import Event, Upsert
+from extender.core.state.autoscaling import NODE_CLAIMS
+from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -81,7 +82,11 @@ class PendingController:
             if event.object.unscheduled and event.object.uid in self._state.decided:
                 self._since.setdefault(event.object.uid, now)
                 self.next_at = min(self.next_at, now + POLL)
-        elif self._since:
+        elif self._since and (
+            event.resource == NODE_CLAIMS
+            if isinstance(event, Gone)
+            else isinstance(event, Upsert) and isinstance(event.object, Announcement | NodeClaim)
+        ):
             self.next_at = min(self.next_at, now)
 
     def take_over(self, now: float) -> None:
