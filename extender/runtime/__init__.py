@@ -133,7 +133,8 @@ class Runtime:
         api = TracedApi(client, tracer) if tracer.on else client
         context = Context(api, pods.one, self.feed.health, self._decides, self._report)
         channels = Channels(recorder, self.metrics.drift, tracer, self._writers.faults)
-        self._drift = assemble(settings.drift, self.state, context, channels)
+        startup = parse_duration(settings.placement.node_startup)
+        self._drift = assemble(settings.drift, self.state, context, channels, startup=startup)
         self._placeholders = assemble_placeholders(settings, self._drift, self.state, context, channels)
         self._writers.gates.prover = RoomForGated(self.state, self._drift.placeholders)
         self._shared = SharedAnswers(

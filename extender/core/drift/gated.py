@@ -12,7 +12,6 @@ from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.history import History
 from extender.core.drift.moves import Spent, Wish
 from extender.core.drift.placeholders import Placeholders
-from extender.core.drift.proofs import needs_of
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.surplus import subject_of
 from extender.core.policy.workloads import Managed
@@ -56,7 +55,7 @@ class RoomForGated:
             return False
         wish = Wish(pod.id, subject_of(managed, revision), capacity_class)
         proven = self._is_proven(pod, wish, now)
-        if proven is None and self._waits(pod, wish, managed.workload.policy.fallback_after, now):
+        if proven is None and self._waits(pod, wish, managed.workload.policy.written_after, now):
             self._placeholders.want(pod.uid, (wish,))
             return None
         self._placeholders.want(pod.uid, ())
@@ -76,12 +75,12 @@ class RoomForGated:
             if placeholder.requests == pod.requests:
                 self._placeholders.spend(Spent(placeholder.uid, pod.uid, gated=True))
                 return True
-        return False if (wish.capacity_class, needs_of(pod)) in proofs.refused else None
+        return False if (wish.capacity_class, self._state.autoscaling.demand(pod)) in proofs.refused else None
 
     def _waits(self, pod: PodRecord, wish: Wish, patience: float, now: float) -> bool:
         """Whether a pod waits on. While nodes are on their way, or are brought for others like it, its turn comes."""
         since = self._since.setdefault(pod.uid, now)
-        last = self._placeholders.progress.get((wish.capacity_class, needs_of(pod)), 0.0)
+        last = self._placeholders.progress.get((wish.capacity_class, self._state.autoscaling.demand(pod)), 0.0)
         return now - max(since, last) < patience or self._placeholders.is_coming(wish.place, now)
 
     def _looked(self, now: float) -> _Look:

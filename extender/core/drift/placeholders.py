@@ -7,16 +7,16 @@ may be evicted, or let go by its gate, and what comes takes the room of the plac
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
 from extender.core.drift.moves import Place, Spent, Wish
 from extender.core.drift.placeholder import Action, Ask, Clear, Drop, Ended, Ending, Made, NotMade, ask_for
-from extender.core.drift.proofs import Needs, Proofs, Shut, by_place, needs_of
+from extender.core.drift.proofs import Proofs, Shut, by_place
 from extender.core.drift.rules import DriftRules
 from extender.core.model.control import NEVER
 from extender.core.model.reasons import Reason, Refusal
+from extender.core.state.closures import Demand
 from extender.core.state.records import PodRecord, replacing
 from extender.core.state.state import ClusterState
 
@@ -37,7 +37,7 @@ class _Open(Struct, eq=False):
 
     name: str
     wish: Wish
-    needs: Needs
+    demand: Demand
     at: float
     uid: str = ""
     seen: bool = False
@@ -51,7 +51,7 @@ class _Open(Struct, eq=False):
 
     @property
     def shut(self) -> Shut:
-        return self.wish.capacity_class, self.needs
+        return self.wish.capacity_class, self.demand
 
 
 class _BackOff(Struct):
@@ -63,26 +63,6 @@ class _BackOff(Struct):
     refusal: Refusal
 
 
-class Autoscaler(Protocol):
-    """What autoscalers said of pods; where none is heard, time alone tells."""
-
-    def refused(self, pod: PodRecord, since: float, now: float) -> str:
-        """Why no node is brought for a pod that has asked since then; empty where none has said so."""
-        ...
-
-    def coming(self, pod: PodRecord, now: float) -> bool:
-        """Whether a node is on its way for a pod."""
-        ...
-
-
-class _Silent:
-    def refused(self, pod: PodRecord, since: float, now: float) -> str:  # noqa: ARG002 - it says nothing of any
-        return ""
-
-    def coming(self, pod: PodRecord, now: float) -> bool:  # noqa: ARG002 - likewise
-        return False
-
-
 class Placeholders:
     """Says which placeholders to make and to delete; a `Controller`, driven by the replica that decides.
 
@@ -91,7 +71,6 @@ class Placeholders:
         rules: how many there may be, and how long to wait.
 
     Attributes:
-        autoscaler: is heard about placeholders.
         on_wish: is called when something may be due that was not.
         news: whether a placeholder has come to run since this was set to false: a pod may be moved.
     """
@@ -105,7 +84,6 @@ class Placeholders:
         self._due: list[Action] = []
         self._clear_at, self._leads = NEVER, False
         self._paused_until = self._looked = 0.0
-        self.autoscaler: Autoscaler = _Silent()
         self.on_wish: Callable[[], None] = lambda: None
         self.news = False
         self.progress: dict[Shut, float] = {}
@@ -145,7 +123,7 @@ class Placeholders:
     def is_coming(self, place: Place, now: float) -> bool:
         """Whether a node is on its way for a placeholder of a place."""
         records = (self._state.pods.get(each.uid) for each in self._free() if each.wish.place == place)
-        return any(record is not None and self.autoscaler.coming(record, now) for record in records)
+        return any(record is not None and self._state.autoscaling.coming(record.uid, now) for record in records)
 
     def spend(self, spent: Spent) -> None:
         """The room of a placeholder is for what replaces a pod, or for that pod itself where a gate let it go."""
@@ -299,7 +277,7 @@ class Placeholders:
             if self._is_served(each):
                 self._end(each, Ending.USED)
             return
-        refused = self.autoscaler.refused(record, each.at, now) if record is not None and record.node is None else ""
+        refused = self._state.autoscaling.refused(each.uid) if record is not None and record.node is None else ""
         if refused:
             self._end(each, Ending.REFUSED, refused)
         elif now - each.at > self._rules.node_startup:
@@ -412,14 +390,14 @@ class Placeholders:
             held[place] += 1
             left -= 1
             pod = self._state.pods[ask.wish.pod.uid]
-            self._open[ask.name] = _Open(ask.name, ask.wish, needs_of(pod), now)
+            self._open[ask.name] = _Open(ask.name, ask.wish, self._state.autoscaling.demand(pod), now)
             self._due.append(ask)
 
     def _ask_for(self, wish: Wish, shut: dict[Shut, bool], now: float) -> Ask | None:
         pod = self._state.pods.get(wish.pod.uid)
         if pod is None or pod.terminating:
             return None
-        key = (wish.capacity_class, needs_of(pod))
+        key = (wish.capacity_class, self._state.autoscaling.demand(pod))
         if key not in shut:
             shut[key] = self._is_shut(key, now)
         ask = ask_for(self._state, wish, pod) if not shut[key] else None

@@ -268,7 +268,9 @@ class _Leaving:
         """What is done about it that there is no room, if anything is."""
         place = (self.case.drift.revision.owner.uid, destination)
         asks = self.case.policy.enforcement == "affinity" and refusal.reason in CURABLE
-        return (self.planner.proofs.outlook(pod, place) if asks else None) or refusal
+        if not asks:
+            return refusal
+        return self.planner.proofs.outlook(place, self.planner.state.autoscaling.demand(pod)) or refusal
 
 
 _LAST = 3

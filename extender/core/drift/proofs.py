@@ -6,17 +6,12 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from extender.core.drift.moves import Place, Wish
-from extender.core.model.objects import Requests
 from extender.core.model.reasons import Reason, Refusal
+from extender.core.state.closures import Demand
 from extender.core.state.records import PodRecord
 
-Needs = tuple[int, int, bool]
-"""How large a pod is, as powers of two of its CPU and memory, and whether it can run in one zone alone."""
-
-Shut = tuple[str, Needs]
-"""A capacity class that cannot be had for pods of such needs."""
-
-_ZONE = "topology.kubernetes.io/zone"
+Shut = tuple[str, Demand]
+"""A capacity class that cannot be had for what pods ask for."""
 
 
 class Proofs(Struct, frozen=True):
@@ -33,24 +28,14 @@ class Proofs(Struct, frozen=True):
     asked: AbstractSet[Place] = frozenset()
     refused: Mapping[Shut, Refusal] = {}
 
-    def outlook(self, pod: PodRecord, place: Place) -> Refusal | None:
+    def outlook(self, place: Place, demand: Demand) -> Refusal | None:
         """What becomes of a pod for which there is no room; None where nothing is known."""
         if place in self.asked:
             return Refusal(Reason.AWAITS_NODE)
-        return self.refused.get((place[1], needs_of(pod)))
+        return self.refused.get((place[1], demand))
 
 
 NO_PROOFS = Proofs()
-
-
-def needs_of(pod: PodRecord) -> Needs:
-    """The needs of a pod, as coarse as capacity is had or not."""
-    asked: Requests = pod.requests
-    demands = pod.constraints
-    zonal = any(key == _ZONE for key, _ in demands.node_selector) or any(
-        each.key == _ZONE for term in demands.node_terms or () for each in term
-    )
-    return asked.cpu.bit_length(), asked.memory.bit_length(), zonal
 
 
 def by_place(wishes: Iterable[Wish]) -> dict[Place, list[Wish]]:

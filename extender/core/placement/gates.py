@@ -192,7 +192,7 @@ class GateController:
         is to go to its own.
         """
         said, scope = self._state.autoscaling, managed.workload.uid
-        if not len(said.closures):
+        if not len(said.closures) or self._is_proven(record, wanted):
             return None
         demand = said.demand(record)
         closed = said.closures.closed(wanted, demand, now, scope, record.uid)
@@ -200,6 +200,12 @@ class GateController:
             if said.closures.closed(other, demand, now, scope, record.uid) is None:
                 return other, closed.reason if closed is not None else ""
         return None
+
+    def _is_proven(self, record: PodRecord, wanted: str) -> bool:
+        """Whether a pod replaces one that was moved to this class: there was room when it left."""
+        revision = record.revision
+        held = revision.reservations.get(revision.replacing[0]) if revision is not None and revision.replacing else None
+        return held is not None and held.capacity_class == wanted
 
     def _release(
         self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from extender.core.drift.placeholders import Placeholders
 from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
@@ -26,7 +28,9 @@ def store_namespace(settings: DriftSettings) -> str:
     return next(filter(None, (settings.namespace, *own_namespace(), DEFAULT_NAMESPACE)))
 
 
-def assemble(settings: DriftSettings, state: ClusterState, context: Context, channels: Channels) -> DriftLoop:
+def assemble(
+    settings: DriftSettings, state: ClusterState, context: Context, channels: Channels, *, startup: float = 600.0
+) -> DriftLoop:
     """The loop under these settings.
 
     Args:
@@ -34,10 +38,11 @@ def assemble(settings: DriftSettings, state: ClusterState, context: Context, cha
         state: the cluster.
         context: what the loop is connected with.
         channels: where it tells of what it does.
+        startup: how long a node may take to come (seconds).
     """
     store = DriftStore(context.client, store_namespace(settings), settings.store)
     memory = Memory(store, state.interruptions, context.now, _term, context.report)
-    placeholders = Placeholders(state, drift_rules(settings))
+    placeholders = Placeholders(state, replace(drift_rules(settings), node_startup=startup))
     return DriftLoop(state, drift_options(settings), memory, context, channels, placeholders)
 
 

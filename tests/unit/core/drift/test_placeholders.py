@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import make_claim, make_node, make_pod, make_volume
+from support.doubles import announce, make_claim, make_node, make_pod, make_volume
 from support.drifting import NIGHTLY, DriftWorld
 
 from extender.core.drift.actions import Cycle, Evict, SaveStore
@@ -21,7 +21,6 @@ from extender.core.model.control import NEVER
 from extender.core.model.objects import Node, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import Requirement
-from extender.core.state.records import PodRecord
 
 RULES = DriftRules(min_age=0.0, dwell=300.0, max_unavailable=100, workload_in_flight=100)
 EVICTED = Outcome(Answer.EVICTED, 201)
@@ -356,32 +355,18 @@ def test_a_node_of_the_class_that_joins_ends_the_back_off(scene: Scene) -> None:
     assert len(scene.asks()) == 1
 
 
-class Refusing:
-    """An autoscaler that brings no node for these, and is launching one for all others."""
-
-    def __init__(self, *refused: str) -> None:
-        self._refused = refused
-
-    def refused(self, pod: PodRecord, since: float, now: float) -> str:
-        assert since <= now
-        return "no capacity" if pod.name in self._refused else ""
-
-    def coming(self, pod: PodRecord, now: float) -> bool:
-        return now > 0 and pod.name not in self._refused
-
-
 def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: Scene) -> None:
     scene.standing_in(count=2)
     scene.cycle()
     first, second = scene.asks()
     scene.make(first, second)
-    scene.placeholders.autoscaler = Refusing(first.name)
+    scene.world.up(announce(scene.pod(first)), announce(scene.pod(second), coming=True, at=scene.now))
     assert scene.drops() == [first.name]
     (ended,) = scene.end(first.name)
     assert (ended.ending, ended.detail, ended.until) == (Ending.REFUSED, "no capacity", scene.now + RULES.back_off)
     assert scene.placeholders.is_coming(second.wish.place, scene.now)
     # What was bound in time has its node, whatever was said before.
-    scene.placeholders.autoscaler = Refusing(second.name)
+    scene.world.up(announce(scene.pod(second), at=scene.now))
     scene.run(second)
     assert scene.drops() == []
 

@@ -9,6 +9,7 @@ from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.placement.gates import AGAIN, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
+from extender.core.state.records import Reservation, replacing
 
 GATE = "spotmix.io/placement"
 OTHER = "kueue.x-k8s.io/admission"
@@ -142,3 +143,12 @@ def test_a_refusal_says_nothing_of_a_pod_whose_gate_is_gone(world: World, gates:
     world.up(make_pod("a", owner, written="spot"))
     gates.refused(release.pod.uid, world.now)
     assert gates.due(world.now + AGAIN) == []
+
+
+def test_what_replaces_a_moved_pod_gets_the_class_whose_room_was_proven(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 2, spot_percentage=100)
+    gate(world, owner, "a", "b")
+    demand = world.state.autoscaling.demand(world.state.pods["a"])
+    world.state.autoscaling.closures.close("spot", demand, world.now, "no capacity")
+    world.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", world.now), world.now)
+    assert classes(gates.due(world.now)) == {"a": "spot", "b": "on-demand"}
