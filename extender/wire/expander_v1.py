@@ -81,7 +81,9 @@ class Reader:
         groups = []
         for option in question.options:
             pods = set()
-            for pod in option.pods:
+            for count, pod in enumerate(option.pods):
+                if count % LISTED == 0:
+                    yield
                 raw = bytes(pod)
                 if raw not in read:
                     if len(read) % STEP == 0:

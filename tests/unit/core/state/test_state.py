@@ -310,6 +310,17 @@ def test_a_node_may_be_gone_when_its_event_comes(world: World) -> None:
     assert told(world, "n0", "uid-n0") == 1.0
 
 
+def test_what_was_stored_of_a_marker_is_taken_back_with_it(world: World) -> None:
+    """The marker was withdrawn while nobody looked."""
+    world.nodes(spot=2)
+    stored = [(f"uid-spot-{number}", Interruption(POOL, world.now, marker=not number)) for number in range(2)]
+    world.state.interruptions.restore(stored, world.now)
+    assert world.state.interruptions.of(POOL, world.now) == 2.0
+    world.nodes(spot=2)
+    assert world.state.interruptions.of(POOL, world.now) == 1.0
+    assert world.state.interruptions.changed
+
+
 def test_nodes_are_remembered_within_bounds(world: World) -> None:
     for number in range(MOST + 10):
         world.state.interruptions.record(f"n{number}", Interruption(POOL, world.now), world.now)
