@@ -33,7 +33,7 @@ WORDS = {
 
 
 def listed(verb: str, resource: str) -> bool:
-    rows = re.findall(r"^\| ((?:create|get|list|patch|watch)[^|]*) \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| ((?:create|delete|get|list|patch|watch)[^|]*) \|", PAGE, re.MULTILINE)
     parts = [part for row in rows for part in row.split(";")]
     named = {resource, WORDS.get(resource, resource)}
     if resource == "configmaps":
