@@ -13,9 +13,9 @@ from extender.cli import cli
 from extender.cli.help import Command, HeadedOption, summary_of
 from extender.core.model.errors import ConfigError
 from extender.settings import LEAVES, SECTIONS, Leaf, load_settings
-from extender.settings.values import CONTEXT, FILE, HOST, IDENTITY, PATH, PEM, URL
+from extender.settings.values import CONTEXT, FILE, HOST, IDENTITY, IMAGE, PATH, PEM, URL
 
-ANYTHING = {CONTEXT, FILE, HOST, IDENTITY, PATH, PEM, URL}
+ANYTHING = {CONTEXT, FILE, HOST, IDENTITY, IMAGE, PATH, PEM, URL}
 """Kinds of values of which none is wrong by itself."""
 REFUSED = [leaf for leaf in LEAVES if leaf.kind not in ANYTHING and leaf.key != "webhook.defaultSchedulerName"]
 WRONG = "no such value"
