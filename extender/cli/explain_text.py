@@ -120,8 +120,17 @@ def _on_pod(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]
             "class",
             Text(f"{seen.capacity_class} is written on it, no node yet, {age} after its creation", style=SOSO),
         )
+        if seen.coming:
+            yield "waits", Text(f"for {_bringer(seen.coming)}", style=SOSO)
+        elif seen.refused:
+            yield "refused", Text(f"the autoscaler brings no node: {seen.refused}", style=BAD)
     else:
         yield "class", Text(f"{seen.capacity_class} is written on it")
+
+
+def _bringer(coming: str) -> str:
+    """Who brings a node."""
+    return f"Karpenter: nominated to {coming}" if coming.startswith("nodeclaim/") else f"the autoscaler: {coming}"
 
 
 def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:

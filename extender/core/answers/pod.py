@@ -100,7 +100,7 @@ def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> 
         record.terminating,
         place_of(state, record, now),
         unmodelled=record.constraints.unmodelled,
-        on_pod=on_pod(record),
+        on_pod=on_pod(state, record, now),
     )
     owner = state.workloads.resolve(namespace, ref)
     if owner is None or revision is None:

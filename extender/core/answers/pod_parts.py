@@ -77,12 +77,15 @@ class Waits(Struct, frozen=True, gc=False, rename="camel"):
 class OnPod(Struct, frozen=True, gc=False, rename="camel"):
     """What of placement is on the pod itself: scheduling gates that it still has, and the class that was written.
 
-    `created` is when the pod was (seconds since the epoch).
+    `created` is when the pod was (seconds since the epoch). While it waits for a node, `coming` says by what an
+    autoscaler brings one, and `refused` why it brings none, as far as it said so.
     """
 
     gates: tuple[str, ...]
     capacity_class: str
     created: float
+    coming: str = ""
+    refused: str = ""
 
 
 class ExpectedDecision(Struct, frozen=True, gc=False, rename="camel"):
@@ -111,11 +114,16 @@ def place_of(state: ClusterState, record: PodRecord, now: float) -> PodPlace | N
     )
 
 
-def on_pod(record: PodRecord) -> OnPod | None:
-    """What is on a pod; None where nothing is."""
-    if not (record.gates or record.written):
+def on_pod(state: ClusterState, record: PodRecord, now: float) -> OnPod | None:
+    """What is on a pod at `now`; None where nothing is."""
+    if record.gates:
+        return OnPod(record.gates, "", record.created)
+    if not record.written:
         return None
-    return OnPod(record.gates, "" if record.gates else record.written, record.created)
+    waits, said = record.node is None, state.autoscaling
+    coming = said.coming(record.uid, now) if waits else ""
+    refused = said.refused(record.uid) if waits else ""
+    return OnPod((), record.written, record.created, coming, refused)
 
 
 def gated_by(state: ClusterState, record: PodRecord) -> Reason:

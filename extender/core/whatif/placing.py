@@ -13,6 +13,7 @@ from msgspec import Struct
 from extender.core.capacity.room import Room
 from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.history import History
+from extender.core.drift.replacement import Replacements
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.placement.decide import free_class
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -89,6 +90,7 @@ def place_pods(
 class _Placing:
     def __init__(self, state: ClusterState, room: Room) -> None:
         self._state, self._room = state, room
+        self._replacements = Replacements(state)
 
     def seat(self, futures: Sequence[FutureRevision]) -> Generator[None, None, None]:
         """Find nodes: first for the pods that wait, by age, then for the new ones in turns; last for those that fall
@@ -116,7 +118,7 @@ class _Placing:
         found = self._room.find(pod, wanted, future.group, dwell=False)
         if isinstance(found, NodeRecord):
             self._take(future, pod, found, wanted)
-        elif policy.fallback_after and _others(future, pod, wanted):
+        elif (policy.fallback_after or policy.enforcement == "affinity") and stand_ins(policy, wanted):
             tally(future.held, wanted, 1)
             later.append((future, pod, wanted, found))
         else:
@@ -140,11 +142,12 @@ class _Placing:
         return free_class(policy.seats, future.held, kept, owner.replicas)
 
     def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
-        for other in _others(future, pod, wanted):
-            found = self._room.find(pod, other, future.group, dwell=False)
+        for other in stand_ins(future.policy, wanted) if future.policy is not None else ():
+            like = self._replacements.of(pod, other)
+            found = self._room.find(like, other, future.group, dwell=False)
             if isinstance(found, NodeRecord):
                 future.stand_ins += 1
-                self._take(future, pod, found, other)
+                self._take(future, like, found, other)
                 return
         tally(future.held, wanted, 1)
         future.pending[refusal.reason, wanted] += 1
@@ -167,18 +170,6 @@ class _Placing:
         tally(future.held, capacity_class, 1)
         future.revision.pods.add(pod)
         tally(future.revision.filled, capacity_class, 1)
-
-
-def _others(future: FutureRevision, pod: PodRecord, wanted: str) -> Sequence[str]:
-    """The classes that may stand in.
-
-    A pod on which its class is written waits for it. One of a Job is gated until it is known which class can be had.
-    """
-    policy = future.policy
-    if policy is None or pod.counted:
-        return ()
-    waits = policy.enforcement == "affinity" and future.controller.owner.kind != "Job"
-    return () if waits else stand_ins(policy, wanted)
 
 
 _TELLING = (Reason.NO_NODE, Reason.NOT_ADMITTED, Reason.NO_ROOM)

@@ -16,8 +16,8 @@ on its way has had its turn, and nothing else happens:
 * **Pods without a node** and new ones take seats in order and nodes with room, room deducted for each: those that wait
   already first, by age, then the new ones of all workloads in turns. One whose class has no room goes to a class that
   stands in, as it would once `fallback-after` has passed. What fits nowhere is pending.
-* **Classes on pods** (`enforcement: affinity`): a pod on which its class is written goes to no other, gated and new
-  ones get the class of their seat in the same order, and no class stands in but for gated pods of Jobs.
+* **Classes on pods** (`enforcement: affinity`): gated and new pods get the class of their seat in the same order. One
+  whose class has no room is replaced after a time, by one that is given the class that stands in.
 * **Moves**: pods beyond the seats of their class are to be moved by the drift loop. A move is possible where nothing
   lasting forbids it and a node of the wanted class has room; what only takes time (budgets, ages, windows) is no
   obstacle, and `hours` says how long the workload's own budget of moves makes it last at least.

@@ -645,14 +645,18 @@ class PodExplanation(_message.Message):
     def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ...) -> None: ...
 
 class OnPod(_message.Message):
-    __slots__ = ("gates", "capacity_class", "created")
+    __slots__ = ("gates", "capacity_class", "created", "coming", "refused")
     GATES_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_CLASS_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    COMING_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     gates: _containers.RepeatedScalarFieldContainer[str]
     capacity_class: str
     created: float
-    def __init__(self, gates: _Optional[_Iterable[str]] = ..., capacity_class: _Optional[str] = ..., created: _Optional[float] = ...) -> None: ...
+    coming: str
+    refused: str
+    def __init__(self, gates: _Optional[_Iterable[str]] = ..., capacity_class: _Optional[str] = ..., created: _Optional[float] = ..., coming: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("node", "capacity_class", "instance_type", "zone", "going_away", "counted", "interruptions")

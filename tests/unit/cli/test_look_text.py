@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from support.doubles import NO_SCHEDULE, World, make_node, make_owner, make_pod
+from support.doubles import NO_SCHEDULE, World, announce, make_node, make_node_claim, make_owner, make_pod
 
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import Part, print_text
@@ -209,9 +209,10 @@ def test_colours_are_for_terminals(world: World, screen: LookScreen) -> None:
 def test_a_gated_pod_and_one_with_its_class(world: World, screen: LookScreen) -> None:
     world.nodes(spot=1, on_demand=1)
     owner = world.deployment("web", 4, spot_percentage=50, enforcement="affinity")
+    written = make_pod("sent", owner, written="spot", created=world.now - 12)
     world.up(
         make_pod("gated", owner, gates=("kueue.x-k8s.io/admission", "spotmix.io/placement"), created=world.now - 30),
-        make_pod("sent", owner, written="spot", created=world.now - 12),
+        written,
         make_pod("there", owner, "spot-0", written="spot"),
     )
     gated, sent, there = (screen.pod(world, name) for name in ("gated", "sent", "there"))
@@ -219,5 +220,8 @@ def test_a_gated_pod_and_one_with_its_class(world: World, screen: LookScreen) ->
     assert "gated, its seat is" in gated
     assert "spot is written on it, no node yet, 12s after its creation" in sent
     assert "spot is written on it\n" in there
+    claim = make_node_claim("spot-x", labels={})
+    world.up(claim, announce(written, coming=True, claim="spot-x"))
+    assert "for Karpenter: nominated to nodeclaim/spot-x" in screen.pod(world, "sent")
     (row,) = overview(world.state, world.now).workloads
     assert state_of(row).plain.endswith(", 1 gated")

@@ -75,13 +75,17 @@ def test_gated_and_written_pods_without_a_node_keep_their_seats(world: World) ->
     assert (some(before.actual), some(after.actual)) == ({SPOT: 3, ON_DEMAND: 3}, {SPOT: 4, ON_DEMAND: 4})
 
 
-def test_nothing_stands_in_for_a_class_that_is_written(world: World) -> None:
-    owner = world.deployment("web", 40, spot_percentage=100, enforcement="affinity")
-    written(world, owner, "a", SPOT)
+@pytest.mark.parametrize(("unsatisfiable", "on_demand"), [("fallback", 10), ("wait", 0)])
+def test_what_stands_in_replaces_a_pod_whose_class_has_no_room(
+    world: World, unsatisfiable: str, on_demand: int
+) -> None:
+    policy = {"spot_percentage": 100, "when_unsatisfiable": unsatisfiable, "enforcement": "affinity"}
+    owner = world.deployment("web", 40, **policy)
+    for number in range(40):
+        written(world, owner, f"p{number}", SPOT)
     before, _ = one(ask(world, Change(WEB, replicas=41)))
-    assert (some(before.actual), before.pending, before.stand_ins) == ({SPOT: 30}, {Reason.NO_ROOM: 10}, 0)
-    _, after = one(ask(world, Change(WEB, 41, {"enforcement": "extender"})))
-    assert (some(after.actual), after.stand_ins) == ({SPOT: 30, ON_DEMAND: 11}, 11)
+    assert (before.actual[SPOT], before.actual[ON_DEMAND], before.stand_ins) == (30, on_demand, on_demand)
+    assert sum(before.pending.values()) == 10 - on_demand
 
 
 def test_pods_go_to_another_class_without_what_was_written_on_them(world: World) -> None:
