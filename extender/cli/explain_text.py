@@ -72,6 +72,8 @@ def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Tex
         yield "policy", Text(_FORCE[explained.policy], style=BAD)
     if explained.mode == "audit":
         yield "mode", Text("audit: decided and reported, nothing changed", style=SOSO)
+    if explained.enforcement is not None:
+        yield "enforcement", Text(explained.enforcement.text)
     seat = explained.seat
     if seat is not None:
         size = f" of {explained.replicas}" if explained.replicas is not None and not seat.beyond else ""
@@ -225,6 +227,8 @@ def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iter
         facts.append(("replicas", Text(f"{row.replicas}: " + ", ".join(split))))
         if row.below_floor:
             facts.append(("floor", Text(f"{row.below_floor} on-demand replicas short", style=BAD)))
+        if explained.enforcement is not None:
+            facts.append(("enforcement", Text(explained.enforcement.text)))
         yield _facts(facts)
     if explained.revisions:
         yield from _titled("Revisions (filled/seats)", _revisions(explained.revisions))

@@ -20,6 +20,8 @@ def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
         yield Text()
         yield _summary(shown)
     yield from _doubts(shown)
+    for each in shown.enforcement:
+        yield Text(f"Enforcement {each.text}.")
     if wide:
         yield Text()
         yield _pools(shown)

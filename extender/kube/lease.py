@@ -23,7 +23,7 @@ from extender.kube.changes import wait_for_change
 from extender.kube.client import MERGE_PATCH
 from extender.kube.paths import api_path
 from extender.kube.seams import KubeWatchApi, Report, Timing
-from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time
+from extender.wire.lease_v1 import LeaseSpec, decode_lease, micro_time, note_on
 
 # Candidates wait up to this many times longer between two attempts, so that they do not go in step.
 JITTER = 1.2
@@ -43,6 +43,14 @@ class LeaseLock(Struct, frozen=True):
     retry_period: float = 2.0
 
 
+class Note(Struct, frozen=True):
+    """What the leader tells the others: an annotation of the Lease. `say` gives its text, `hear` takes another's."""
+
+    key: str
+    say: Callable[[], str]
+    hear: Callable[[str], None]
+
+
 class Elector:
     """Competes for a Lease for as long as `run` runs; see the module.
 
@@ -52,6 +60,7 @@ class Elector:
         report: told of whatever goes wrong, under the name `lease`.
         timing: where clock and jitter come from; its sleep is not used.
         now: the time of day, in UTC, which is written and never read.
+        note: see `Note`.
 
     Attributes:
         former: who held the Lease before the present or last term; empty when nobody did, or we did.
@@ -66,6 +75,7 @@ class Elector:
         *,
         timing: Timing | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note: Note | None = None,
     ) -> None:
         self.former = ""
         self.resumed = False
@@ -74,6 +84,7 @@ class Elector:
         self._report = report
         self._timing = timing or Timing()
         self._now = now
+        self._note = note
         leases = partial(api_path, "coordination.k8s.io", "v1", "leases", namespace=lock.namespace)
         self._collection, self._path = leases(), leases(name=lock.name)
         self._version = ""
@@ -226,14 +237,15 @@ class Elector:
 
     async def _write(self, spec: dict[str, Any]) -> None:
         name, namespace = self._lock.name, self._lock.namespace
+        note = {"annotations": {self._note.key: self._note.say()}} if self._note is not None else {}
         if self._version:
             body = await self._request(
                 "PATCH",
                 self._path,
-                {"metadata": {"resourceVersion": self._version}, "spec": spec},
+                {"metadata": {"resourceVersion": self._version, **note}, "spec": spec},
             )
         else:
-            metadata = {"name": name, "namespace": namespace}
+            metadata = {"name": name, "namespace": namespace, **note}
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
             body = await self._request("POST", self._collection, lease)
         self._observe(body)
@@ -252,6 +264,8 @@ class Elector:
         spec, self._version = decode_lease(body)
         if spec != self._spec or self._seen == NEVER:
             self._spec, self._seen = spec, self._timing.clock()
+        if self._note is not None and self.holder != self._lock.identity:
+            self._note.hear(note_on(body, self._note.key))
 
     def _expiry(self) -> float:
         """When the Lease as last seen runs out, by our clock."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.gated import RoomForGated
 from extender.core.placement.controller import PlacementController
+from extender.core.placement.enforcement import enforced_in_all
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
@@ -20,6 +21,7 @@ from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.regarding import Regarding
 from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
+from extender.runtime.autoscalers import AutoscalerSearch
 from extender.runtime.certificates import Certificates
 from extender.runtime.connections import PortConnections, raise_descriptors
 from extender.runtime.decisions import Decisions
@@ -62,7 +64,7 @@ RELOAD_SECONDS = 5.0
 
 def policy_rules(settings: Settings) -> PolicyRules:
     """How policies are read under these settings."""
-    return rules_of(settings, own_namespace())
+    return rules_of(settings, own_namespace(), serves=True)
 
 
 class Runtime:
@@ -104,6 +106,7 @@ class Runtime:
             options=FeedOptions(autoscaling=AUTOSCALING, absent=self._absent, page_size=settings.cache.page_size),
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
+        self._search = AutoscalerSearch(client, self.state, self._sink, self.feed.ensure, self._report)
         self._access = Access(client)
         self._placement = PlacementController(self.state, settings.extender.max_candidates)
         self._writers = Writers(
@@ -219,6 +222,11 @@ class Runtime:
         faults += self._certificates.faults(time.time())
         return faults
 
+    def detail(self) -> list[str]:
+        """What there is to say while all is ready, a line each: how classes are enforced, where pods can be gated."""
+        gates = self.settings.webhook.enabled
+        return [f"enforcement {each.text}" for each in enforced_in_all(self.state)] if gates else []
+
     # Life
 
     async def start(self) -> None:
@@ -245,7 +253,7 @@ class Runtime:
             blind=self._blind,
             early=self._early.wait,
         )
-        pages = self._with_console(self._guarded(HealthApp(self.not_ready, self._scrapes.render)))
+        pages = self._with_console(self._guarded(HealthApp(self.not_ready, self._scrapes.render, self.detail)))
         await self._listeners.start(extender, pages, self.metrics, self.leadership.stays)
         await self._api.start(self._shared, self.metrics.api, lambda: not self.not_ready())
         await self._expander.start(self.metrics.api, self.leadership.obstacle)
@@ -256,6 +264,7 @@ class Runtime:
             asyncio.create_task(self._pulse.run(), name="pulse"),
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._reload_certificates(), name="certificates"),
+            asyncio.create_task(self._search.run(), name="autoscalers"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),
             asyncio.create_task(self._writers.gate_news.run(), name="gate news"),
         ]
@@ -284,6 +293,7 @@ class Runtime:
     async def _become_synced(self) -> None:
         started = time.monotonic()
         await self.feed.wait_synced()
+        await self._search.look()
         allocator.settle()
         writers = self._writers
         work: dict[str, Work] = {

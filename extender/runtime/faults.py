@@ -9,6 +9,7 @@ from extender.telemetry.metrics import Metrics
 REPORT_SECONDS = 10.0
 SOURCES = (
     "access",
+    "autoscalers",
     "certificates",
     "drift",
     "event loop",

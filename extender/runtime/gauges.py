@@ -8,6 +8,7 @@ from extender import __version__
 from extender.core.answers.replicas import CLASSES
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
+from extender.core.placement.enforcement import enforced_in_all
 from extender.core.placement.gates import gate_name
 from extender.core.state.records import place_of_pool
 from extender.core.state.state import ClusterState
@@ -72,6 +73,8 @@ def state_readings(state: ClusterState, gated: float = 0.0) -> Iterator[Reading]
     reserved.update((name,) for name in state.reserved_classes())
     yield Reading(families.RESERVATIONS, reserved)
     yield Reading(families.PROVISIONAL, {(): len(state.provisional)})
+    modes: Values = {(each.scheduler, each.enforcement, str(each.reason)): 1.0 for each in enforced_in_all(state)}
+    yield Reading(families.ENFORCEMENT, modes)
     yield Reading(families.PODS, {(): len(state.pods)})
     yield from _node_readings(state)
 

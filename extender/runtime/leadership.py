@@ -15,7 +15,7 @@ from extender.core.model.errors import ApiError, WireError
 from extender.core.model.reasons import Reason
 from extender.core.policy.values import parse_duration
 from extender.core.state.state import ClusterState
-from extender.kube.lease import Elector, LeaseLock
+from extender.kube.lease import Elector, LeaseLock, Note
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod
 from extender.kube.paths import is_object_name
@@ -23,7 +23,7 @@ from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
 from extender.settings.sections import LeaderElectionSettings
 from extender.telemetry.logs import logger
-from extender.wire.lease_v1 import micro_time
+from extender.wire.lease_v1 import decode_schedulers, encode_schedulers, micro_time
 
 # How long the watch may take to deliver what there is before pods are listed anew (seconds).
 CATCH_UP = 2.0
@@ -102,7 +102,12 @@ class Leadership:
                 parse_duration(settings.renew_deadline),
                 parse_duration(settings.retry_period),
             )
-            self._elector = Elector(client, lock, report, timing=self._timing)
+            note = Note(
+                f"{state.workloads.rules.prefixes[0]}/schedulers",
+                lambda: encode_schedulers(state.schedulers.asks),
+                lambda text: state.schedulers.hear(decode_schedulers(text)),
+            )
+            self._elector = Elector(client, lock, report, timing=self._timing, note=note)
             if pod_name() and own_namespace():
                 self._pod = OwnPod(client, own_namespace()[0], pod_name(), report, timing=self._timing)
 

@@ -102,7 +102,7 @@ class PendingPods:
 
     def released(self, release: Release) -> None:
         """A pod is let go to a class that stands in for its own."""
-        if release.workload is None:
+        if release.workload is None or not release.why:
             return
         wanted, given = release.wanted, release.capacity_class
         why = f"as no {wanted} node can be had ({release.why})"

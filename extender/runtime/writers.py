@@ -146,6 +146,10 @@ class Writers:
             self._tell(release)
         self._releases.release(release)
         self._pending_pods.released(release)
+        if release.workload is not None:
+            for reason in release.doubts:
+                text = f"{reason.when} {reason.what_to_do}"
+                self.recorder.emit(Regarding.of(release.workload), reason, "WriteClass", text, same="")
 
     def _tell(self, release: Release) -> None:
         """A decision on a gated pod met a fault of our own."""

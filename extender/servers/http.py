@@ -123,13 +123,18 @@ class HealthApp:
     Args:
         not_ready: names what is not ready, one line each; empty when ready.
         metrics: renders the metrics, in pieces, and their content type.
+        detail: what /readyz tells while all is ready, a line each.
     """
 
     def __init__(
-        self, not_ready: Callable[[], list[str]], metrics: Callable[[], Awaitable[tuple[Sequence[bytes], bytes]]]
+        self,
+        not_ready: Callable[[], list[str]],
+        metrics: Callable[[], Awaitable[tuple[Sequence[bytes], bytes]]],
+        detail: Callable[[], list[str]] = list,
     ) -> None:
         self._not_ready = not_ready
         self._metrics = metrics
+        self._detail = detail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Serve one request."""
@@ -146,4 +151,5 @@ class HealthApp:
         elif path == "/readyz" and (faults := self._not_ready()):
             await respond(send, 503, ("not ready\n" + "".join(f"- {fault}\n" for fault in faults)).encode(), TEXT)
         else:
-            await respond(send, 200, b"ok\n", TEXT)
+            detail = self._detail() if path == "/readyz" else []
+            await respond(send, 200, ("ok\n" + "".join(f"- {each}\n" for each in detail)).encode(), TEXT)

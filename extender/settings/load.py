@@ -151,11 +151,13 @@ def _check_taints(settings: Settings, origin: str) -> None:
 
 
 def default_annotations(settings: Settings) -> dict[str, str]:
-    """`policy.defaults`, and `drift.maxMovesPerHour`, as the annotations of a workload would have them."""
+    """`policy.defaults`, and settings that workloads override, as the annotations of a workload would have them."""
     prefix = settings.policy.prefixes[0]
     defaults = dict(settings.policy.defaults)
     if settings.drift.max_moves_per_hour != Policy().max_moves_per_hour:
         defaults.setdefault("max-moves-per-hour", settings.drift.max_moves_per_hour)
+    if settings.placement.enforcement != Policy().enforcement:
+        defaults.setdefault("enforcement", settings.placement.enforcement)
     return {f"{prefix}/{key}": str(value) for key, value in defaults.items()}
 
 

@@ -7,17 +7,27 @@ from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.objects import EMPTY
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workloads import PolicyRules
+from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.settings.load import default_annotations
 from extender.settings.sections import DriftSettings, Settings
 
 
-def rules_of(settings: Settings, own_namespaces: Iterable[str] = ()) -> PolicyRules:
-    """The rules; `own_namespaces` are those that Spotmix runs in, whose pods always pass."""
+def rules_of(settings: Settings, own_namespaces: Iterable[str] = (), *, serves: bool = False) -> PolicyRules:
+    """The rules.
+
+    Args:
+        settings: the configuration.
+        own_namespaces: those that Spotmix runs in, whose pods always pass.
+        serves: whether they are of a running service, which knows whether pods are gated.
+    """
+    asking = {*settings.placement.asking_schedulers, settings.webhook.default_scheduler_name}
     return PolicyRules(
         settings.policy.prefixes,
         default_annotations(settings) or EMPTY,
         frozenset((*settings.policy.protected_namespaces, "kube-system", *own_namespaces)),
         settings.classes,
+        settings.webhook.enabled if serves else None,
+        frozenset(asking - {"", DEFAULT_SCHEDULER}) | {*settings.placement.asking_schedulers},
     )
 
 

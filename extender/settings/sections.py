@@ -287,8 +287,23 @@ class LeaderElectionSettings(Section, frozen=True):
 
 
 class PlacementSettings(Section, frozen=True):
-    """Pods with their class written on them, which wait for a node of it."""
+    """How the class of a pod is enforced; and pods with their class written on them, which wait for a node of it."""
 
+    enforcement: Annotated[
+        Literal["auto", "affinity", "extender"],
+        doc(
+            "What holds where a policy does not say spotmix.io/enforcement: affinity writes the class on "
+            "each pod, extender has the scheduler extender keep it, auto writes it where an autoscaler is seen or "
+            "the pod's scheduler does not ask the extender"
+        ),
+    ] = "auto"
+    asking_schedulers: Annotated[
+        tuple[str, ...],
+        doc(
+            "Schedulers that ask the extender, as far as is known before they have: with auto their pods get no class "
+            "written, unless an autoscaler is seen or they turn out not to ask"
+        ),
+    ] = ()
     node_startup: Annotated[
         str,
         duration(

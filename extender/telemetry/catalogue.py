@@ -71,6 +71,11 @@ GATE_DURATION = Family(
     "For how long pods waited for Spotmix to take its scheduling gate away, by the class written; none where none was",
     ("capacity_class",),
 )
+ENFORCEMENT = _gauge(
+    "enforcement",
+    "Always 1; tells how classes are enforced where a workload says nothing of it, by scheduler where that matters",
+    *("scheduler", "enforcement", "reason"),
+)
 DELETION_COSTS = _counter(
     "deletion_costs",
     "Deletion costs sent, by what became of them; foreign is one that somebody else set, and that stays",
@@ -222,7 +227,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
             *(GATED_LONGEST, GATE_DURATION, PODS_REPLACED, CLASSES_CLOSED),
-            *(RESERVATIONS, PROVISIONAL, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
+            *(RESERVATIONS, PROVISIONAL, ENFORCEMENT, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
     (
@@ -318,6 +323,7 @@ LABELS: Mapping[str, str] = {
     "cause": "`refused` (by the autoscaler), `closed` (refused to others), `timeout`",
     "certificate": "what serves it: `api`, `expander`, `extender`, `metrics` (also of the console), `webhook`",
     "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
+    "enforcement": "`extender` (it keeps the class), `affinity` (the class is written on the pod)",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
     "key": "the annotation or label that is wrong",
@@ -332,6 +338,7 @@ LABELS: Mapping[str, str] = {
     "port": "`extender`, `webhook`, `metrics` (health, metrics and the console)",
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
+    "scheduler": "by its name; empty where it makes no difference",
     "resource": "what is followed, such as `pods` or `replicasets.apps`",
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",

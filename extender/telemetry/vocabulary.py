@@ -65,6 +65,7 @@ SERVICE = (
     Key("source", "what met a fault, as in the metric `spotmix_api_faults_total`"),
     Key("kind", "kind of owners"),
     Key("group", "API group of that kind"),
+    Key("mode", "how classes are enforced where workloads say nothing of it, and why"),
     Key("done", "what was done with certificates"),
     Key("server", "listener that a certificate is for, or that connections came to"),
     Key("until", "end of a certificate's validity"),

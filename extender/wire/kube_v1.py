@@ -8,7 +8,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from msgspec import Raw, Struct, convert
+from msgspec import Raw, Struct, convert, field
 
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.taints import Taint
@@ -88,11 +88,12 @@ class RawTaint(Struct, frozen=True, gc=False):
         return Taint(self.key, self.value or "", self.effect)
 
 
-class NodeSpec(Struct, frozen=True, gc=False):
+class NodeSpec(Struct, frozen=True, rename="camel", gc=False):
     """What was configured for a node."""
 
     unschedulable: bool | None = None
     taints: list[RawTaint] | None = None
+    provider_id: str | None = field(default=None, name="providerID")
 
 
 class NodeStatus(Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 Every field may be absent or null: a Lease may be made by hand, or be meant for something else.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,6 +24,7 @@ class LeaseSpec(Struct, frozen=True, rename="camel"):
 
 class _Metadata(Struct, frozen=True, rename="camel"):
     resource_version: str | None = None
+    annotations: dict[str, str] | None = None
 
 
 class _Lease(Struct, frozen=True):
@@ -31,6 +33,7 @@ class _Lease(Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Lease)
+_schedulers = msgspec.json.Decoder(dict[str, bool])
 _NOTHING = LeaseSpec()
 
 
@@ -45,6 +48,25 @@ def decode_lease(body: bytes) -> tuple[LeaseSpec, str]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WireError(f"the Lease does not decode: {error}") from error
     return lease.spec or _NOTHING, (lease.metadata.resource_version if lease.metadata else None) or ""
+
+
+def note_on(body: bytes, key: str) -> str:
+    """An annotation of a Lease that decodes; empty where it has none of the key."""
+    metadata = _decoder.decode(body).metadata
+    return (metadata.annotations or {}).get(key, "") if metadata is not None else ""
+
+
+def encode_schedulers(asks: Mapping[str, bool]) -> str:
+    """Which schedulers ask the extender, as the leader notes it on its Lease for the others."""
+    return msgspec.json.encode(dict(asks)).decode()
+
+
+def decode_schedulers(text: str) -> dict[str, bool]:
+    """What such a note says; nothing where it is none."""
+    try:
+        return _schedulers.decode(text) if text else {}
+    except msgspec.DecodeError:
+        return {}
 
 
 def micro_time(moment: datetime) -> str:

@@ -8,13 +8,15 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.model.autoscalers import autoscaler_of
 from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
+from extender.core.model.providers import provider_of
 from extender.core.policy.keys import KEYS, OTHER_KEYS
 from extender.core.policy.policy import UNKNOWN_TOLD
 from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS
-from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
+from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, NODE_POOLS, VOLUMES
 from extender.wire.autoscaling_v1 import RawNodeClaim, RawScalerEvent, to_announcement, to_node_claim
 from extender.wire.budgets_volumes_v1 import (
     RawBudget,
@@ -41,6 +43,7 @@ from extender.wire.kube_v1 import (
     RawOwner,
     allocatable,
 )
+from extender.wire.nodepool_v1 import RawNodePool, to_node_pool
 from extender.wire.notices_v1 import REASONS, to_notice
 from extender.wire.pod_v1 import PodReader, RawPod
 from extender.wire.rollout_v1 import progress_of
@@ -73,6 +76,7 @@ AnyRaw = (
     | RawCsiNode
     | RawNodeClaim
     | RawScalerEvent
+    | RawNodePool
 )
 R = TypeVar("R", bound=AnyRaw)
 S = TypeVar("S")
@@ -219,6 +223,8 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         interrupted=reclaimed and capacity_class == SPOT and not (deleting or cordoned or rules.drained(taints)),
         reclaimed=reclaimed,
         doubt=intern(rules.doubt(labels, taints)),
+        autoscaler=intern(autoscaler_of(labels)),
+        provider=provider_of(raw.spec.provider_id or ""),
     )
 
 
@@ -311,6 +317,7 @@ class Decoders:
             VOLUMES: lambda key: ObjectDecoder(key, RawVolume, to_volume),
             CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
             NODE_CLAIMS: lambda key: ObjectDecoder(key, RawNodeClaim, lambda raw: to_node_claim(raw, rules)),
+            NODE_POOLS: lambda key: ObjectDecoder(key, RawNodePool, lambda raw: to_node_pool(raw, rules)),
         }
 
     def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:

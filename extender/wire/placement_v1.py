@@ -21,6 +21,7 @@ from extender.core.model import objects
 from extender.core.model.classes import SPOT
 from extender.core.model.errors import WireError
 from extender.core.model.reasons import Reason
+from extender.core.placement import enforcement
 from extender.core.policy import policy, provenance
 from extender.core.whatif import outlook
 from spotmix.placement.v1 import placement_pb2 as pb
@@ -65,6 +66,7 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     plan.EvictionVerdict: pb.EvictionVerdict,
     plan.Why: pb.Why,
     plan.WorkloadName: pb.WorkloadName,
+    enforcement.Enforced: pb.Enforced,
     nodes.ClassVerdict: pb.ClassVerdict,
     nodes.NodeGroup: pb.NodeGroup,
     pod_parts.Held: pb.Held,

@@ -13,14 +13,14 @@ from extender.core.admission.preference import Term, class_terms
 from extender.core.model.classes import SPOT, ClassRules
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.decide import PodView, wanted_class
+from extender.core.placement.enforcement import enforced
 from extender.core.placement.gates import gate_name
 from extender.core.policy.policy import Policy
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import Managed
 from extender.core.state.census import Census
+from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.core.state.state import ClusterState
-
-DEFAULT_SCHEDULER = "default-scheduler"
 
 SPOT_TOLERATIONS: tuple[Toleration, ...] = (
     Toleration("cloud.google.com/gke-spot", "Equal", "true", "NoSchedule"),
@@ -127,17 +127,23 @@ class Mutator:
         preferences: tuple[Term, ...] = ()
         # Whoever names a class on the pod itself has decided.
         undecided = self._labels.isdisjoint(draft.node_labels)
-        if undecided and policy.enforcement == "affinity" and self._gating():
-            return Mutation(_scheduler(policy, draft.scheduler_name, self._rules), tolerations, gate=self._gate)
+        scheduler = _scheduler(policy, draft.scheduler_name, self._rules)
+        if undecided and self._is_written(policy, scheduler or draft.scheduler_name) and self._gating():
+            return Mutation(scheduler, tolerations, gate=self._gate)
         if self._rules.weight and undecided:
             wanted, _ = wanted_class(self._state, managed, policy, draft.pod)
             preferences = self._terms_of(wanted)
         return Mutation(
-            _scheduler(policy, draft.scheduler_name, self._rules),
+            scheduler,
             tolerations,
             preferences,
             self._rules.weight if preferences else 0,
         )
+
+    def _is_written(self, policy: Policy, scheduler: str) -> bool:
+        """Whether a pod's class is to be written on it."""
+        how = enforced(self._state, policy, scheduler)
+        return how is not None and how.enforcement == "affinity"
 
     def _look_again(self) -> None:
         census = self._state.census

@@ -16,6 +16,7 @@ from extender.core.answers.replicas import Name, Replicas, Standing, name_of, st
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
+from extender.core.placement.enforcement import Enforced, enforced_in_all
 from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, standing_of_policy
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -139,12 +140,16 @@ class Totals(Struct, frozen=True, rename="camel"):
 
 
 class Overview(Struct, frozen=True, rename="camel"):
-    """Every workload, worst first, their totals, and the node pools. `at` is in seconds since the epoch."""
+    """Every workload, worst first, their totals, and the node pools. `at` is in seconds since the epoch.
+
+    `enforcement` is how classes are enforced where workloads say nothing of it; a running service alone knows.
+    """
 
     at: float
     totals: Totals
     workloads: tuple[WorkloadRow, ...]
     pools: tuple[PoolRow, ...]
+    enforcement: tuple[Enforced, ...] = ()
 
 
 def overview(state: ClusterState, now: float, namespaces: Container[str] | None = None) -> Overview:
@@ -176,7 +181,7 @@ def overview_in_steps(
     yield
     totals = totals_of(rows, {name: len(nodes) for name, nodes in sorted(state.placeable.items())})
     yield
-    return Overview(now, totals, tuple(rows), tuple(pools(state, now)))
+    return Overview(now, totals, tuple(rows), tuple(pools(state, now)), tuple(enforced_in_all(state)))
 
 
 def narrowed(seen: Overview, namespace: str) -> Overview:

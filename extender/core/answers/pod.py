@@ -30,6 +30,7 @@ from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView, filled_seats
+from extender.core.placement.enforcement import Enforced, enforced_for
 from extender.core.placement.score import score_nodes
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
@@ -80,6 +81,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     problems: tuple[Problem, ...] = ()
     unmodelled: tuple[str, ...] = ()
     on_pod: OnPod | None = None
+    enforcement: Enforced | None = None
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -138,6 +140,7 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         scores=_scores(state, record, found, wanted, now),
         settings=settings_in_force(state.workloads, workload),
         problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
+        enforcement=enforced_for(state, workload),
     )
 
 

@@ -13,6 +13,7 @@ from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of
 from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
+from extender.core.placement.enforcement import Enforced, enforced_for
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
@@ -75,6 +76,7 @@ class WorkloadExplanation(Struct, frozen=True, rename="camel"):
     pods: tuple[PodRow, ...] = ()
     settings: tuple[Setting, ...] = ()
     problems: tuple[Problem, ...] = ()
+    enforcement: Enforced | None = None
 
 
 def explain_owner(state: ClusterState, owner: Owner, now: float) -> WorkloadExplanation:
@@ -102,6 +104,7 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
         tuple(pods),
         settings_in_force(state.workloads, workload),
         problems_of(state.workloads, workload, size_of_workload(state, workload)),
+        enforced_for(state, workload),
     )
 
 

@@ -137,7 +137,8 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     so that a platform can be added without repeating the defaults; likewise the `extra_...` markers.
 
     `interruption_...` markers say that the platform takes a spot node away: they are going-away markers too, and taints
-    may be written with a value, `key=value`. `drainer_taints` say that somebody else moves the pods.
+    may be written with a value, `key=value`. `drainer_taints` say that somebody else moves the pods. `required_labels`
+    are, by class, the labels and values that pods require on which it is written, in place of those that are seen.
     """
 
     default_class: str = ON_DEMAND
@@ -153,6 +154,7 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     interruption_conditions: tuple[ConditionMarker, ...] = DEFAULT_INTERRUPTION_CONDITIONS
     extra_drainer_taints: tuple[str, ...] = ()
     drainer_taints: tuple[str, ...] = DEFAULT_DRAINER_TAINTS
+    required_labels: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def class_of(self, labels: Mapping[str, str]) -> str:
         """The capacity class of a node with these labels."""
@@ -187,8 +189,9 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that the rules ask about, in the order in which they do."""
-        return tuple(dict.fromkeys(rule.label for rule in (*self.extra_rules, *self.rules)))
+        """The labels that tell classes, in the order in which the rules ask about them."""
+        required = (label for labels in self.required_labels.values() for label in labels)
+        return tuple(dict.fromkeys((*(rule.label for rule in (*self.extra_rules, *self.rules)), *required)))
 
     @property
     def going_away_keys(self) -> frozenset[str]:

@@ -120,6 +120,21 @@ class EventReason(Enum):
         "Nothing of Spotmix's: see whoever the gates belong to.",
     )
 
+    CLASS_LABEL_UNKNOWN = (
+        "ClassLabelUnknown",
+        "Warning",
+        "workload",
+        "A class was written on pods, and no node or NodePool shows how its nodes are labelled: known labels count.",
+        "Nothing, if they come up. Else say the label by `classes.requiredLabels`.",
+    )
+    POOL_CAP_NOT_KEPT = (
+        "PoolCapNotKept",
+        "Warning",
+        "workload",
+        "A class was written on pods of a workload with `max-per-pool`, which no node affinity can keep.",
+        "Spread the pods by `topologySpreadConstraints`, or have `spotmix.io/enforcement: extender`.",
+    )
+
     # Moves
     MOVE_STARTED = (
         "MoveStarted",

@@ -79,7 +79,8 @@ class Node(Struct, frozen=True):
     labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
     while there is none; `since` is when that was last changed, else when the node was created (seconds since the
     epoch). `reclaimed` says that its platform is about to take it away; `interrupted`, that it is such a spot node and
-    nobody else drains it. `doubt` is what speaks against its class, for people, or empty.
+    nobody else drains it. `doubt` is what speaks against its class, for people, or empty; so is `autoscaler`, what its
+    labels say of one. `provider` is a key of `PROVIDERS`, or empty.
     """
 
     uid: str
@@ -99,6 +100,8 @@ class Node(Struct, frozen=True):
     interrupted: bool = False
     reclaimed: bool = False
     doubt: str = ""
+    autoscaler: str = ""
+    provider: str = ""
 
 
 class Notice(Struct, frozen=True, gc=False):
@@ -347,4 +350,29 @@ class Announcement(Struct, frozen=True, gc=False):
     void: bool = False
 
 
-Object = Node | Pod | Owner | Namespace | Budget | Claim | Volume | AttachLimits | NodeClaim | Announcement | Notice
+class NodePool(Struct, frozen=True, gc=False):
+    """A NodePool of Karpenter: which nodes it may launch.
+
+    `offers` are their capacity classes, each with its `marks` as of `Node`; `taints` are those of all of them.
+    """
+
+    uid: str
+    name: str
+    offers: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    taints: tuple[Taint, ...] = ()
+
+
+Object = (
+    Node
+    | Pod
+    | Owner
+    | Namespace
+    | Budget
+    | Claim
+    | Volume
+    | AttachLimits
+    | NodeClaim
+    | NodePool
+    | Announcement
+    | Notice
+)

@@ -42,6 +42,15 @@ class Reason(Enum):
     GATED_BY_OTHERS = "gated-by-others", "it waits for others to take their scheduling gates away"
     NO_CLASS_LABEL = "no-class-label", "no label tells nodes of its class from others"
 
+    # How classes are enforced
+    ENFORCED_BY_POLICY = "enforced-by-policy", "the policy says so"
+    NO_WEBHOOK = "no-webhook", "no webhook of Spotmix gates pods"
+    AUTOSCALER_SEEN = "autoscaler-seen", "an autoscaler serves the cluster, and none asks extenders"
+    SCHEDULER_ASKS = "scheduler-asks", "the scheduler asks the extender"
+    SCHEDULER_NAMED = "scheduler-named", "the scheduler is said to ask the extender, and has had no pod yet"
+    SCHEDULER_SILENT = "scheduler-silent", "the scheduler binds pods without asking the extender"
+    SCHEDULER_UNKNOWN = "scheduler-unknown", "the scheduler has not asked the extender yet"
+
     # Rejected by filter
     WAIT_CLASS = "wait-class", "spotmix: waits for a node of its capacity class"
     WAIT_FALLBACK = "wait-fallback", "spotmix: waits for its capacity class before it falls back"
@@ -165,6 +174,17 @@ GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.
 
 GATES = (Reason.GATED, Reason.GATED_BY_OTHERS, Reason.NO_CLASS_LABEL)
 """Reasons for which no scheduler sees a pod yet, and one for which it was let go without a class."""
+
+OF_ENFORCEMENT = (
+    Reason.ENFORCED_BY_POLICY,
+    Reason.NO_WEBHOOK,
+    Reason.AUTOSCALER_SEEN,
+    Reason.SCHEDULER_ASKS,
+    Reason.SCHEDULER_NAMED,
+    Reason.SCHEDULER_SILENT,
+    Reason.SCHEDULER_UNKNOWN,
+)
+"""Why classes are enforced by the extender, or by what is written on pods."""
 
 REJECTS = (
     Reason.WAIT_CLASS,

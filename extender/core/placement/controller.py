@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from extender.core.model.objects import Pod, PodId
 from extender.core.model.reasons import Reason
-from extender.core.placement.decide import Decision, PodView, apply_decision, decide, wanted_class, written_class
+from extender.core.placement.decide import (
+    Decision,
+    PodView,
+    apply_decision,
+    decide,
+    may_nominate,
+    wanted_class,
+    written_class,
+)
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
@@ -102,6 +110,7 @@ class PlacementController:
             return pod
         if record.name != pod.name or record.namespace != pod.namespace:
             return None
+        self.state.asked(pod.uid)
         revision, asked = record.revision, pod.owner
         if revision is None:
             return pod if asked is None else replace(pod, owner=None)
@@ -190,7 +199,11 @@ class PlacementController:
             self._rejected(event.waiting, now, written=False)
 
     def take_over(self, now: float) -> None:
-        """Have the pods tried again that were rejected before: what they wait for died with whoever rejected them."""
+        """Have the pods tried again that were rejected before: what they wait for died with whoever rejected them.
+
+        From now on this replica is the one that is asked.
+        """
+        self.state.schedulers.listen(self.state.unbound)
         for pod in list(self.unscheduled.values()):
             record = self.state.pods.get(pod.uid)
             owner = record.revision.owner if record is not None and record.revision is not None else None
@@ -199,13 +212,17 @@ class PlacementController:
 
     def stop(self) -> None:
         """Another decides: nothing is to come from here."""
+        self.state.schedulers.stop()
         self._planned.clear()
         self._times.clear()
 
     def _rejected(self, waiting: Waiting, now: float, *, written: bool) -> None:
         """A pod was rejected; `written` says that PodScheduled=False is on it already."""
         pod = PodId(waiting.namespace, waiting.name, waiting.pod)
-        if waiting.node:
+        if waiting.node and not may_nominate(self.state):
+            # Tried again, it is offered other nodes.
+            self._plan(pod, now + UNWRITTEN)
+        elif waiting.node:
             at = now + (UNCHANGED if written else UNWRITTEN)
             planned = self._planned.get(pod.uid)
             # Asked about again and again, it is nominated all the same.

@@ -86,9 +86,22 @@ def apply_decision(state: ClusterState, decision: Decision, now: float) -> None:
 
 
 def written_class(state: ClusterState, pod: str) -> str:
-    """The class that is written on a pod; empty when none is."""
+    """The class that is written on a pod, or is being written: its scheduler may see that before our watch does.
+
+    Empty when none is.
+    """
     record = state.pods.get(pod)
-    return record.written if record is not None else ""
+    if record is None or record.written:
+        return record.written if record is not None else ""
+    if not record.gates or record.revision is None:
+        return ""
+    reservation = record.revision.reservations.get(pod)
+    return reservation.capacity_class if reservation is not None and reservation.written else ""
+
+
+def may_nominate(state: ClusterState) -> bool:
+    """Whether a node may be nominated for a pod: to autoscalers such a pod has a node, and they launch none for it."""
+    return not state.autoscalers
 
 
 def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
@@ -329,8 +342,8 @@ class _Placement:
         if before is None or not before.node:
             return before.refused if before is not None and self.now < before.refused_until else frozenset()
         refused = before.refused if self.now < before.refused_until else frozenset()
-        if self.pod.nominated == before.node:
-            # The scheduler tried it first, and it did not even come to us.
+        if self.pod.nominated == before.node or not may_nominate(self.offer.state):
+            # The scheduler tried it first, and it did not even come to us; or was to find it by itself, and did not.
             refused |= {before.node}
         return refused
 

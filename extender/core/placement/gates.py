@@ -12,11 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.capacity.fit import Needs
-from extender.core.model.classes import ClassRules
+from extender.core.model.classes import SPOT, ClassRules
 from extender.core.model.control import NEVER
+from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, Pod, PodId
 from extender.core.placement.decide import PodView, wanted_class
-from extender.core.placement.requirement import Term, written_terms
+from extender.core.placement.requirement import ClassTerms, Term, class_requirement, with_own
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.stand_ins import stand_ins
@@ -51,8 +52,8 @@ class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
     `terms` are what the pod's node affinity has to require from now on, those included that it required before. Where
-    the class stands in for the one that is `wanted`, `why` says what closed that. `fault` is one of ours that the
-    decision met: the pod runs all the same.
+    the class stands in for the one that is `wanted`, `why` says what closed that. `doubts` are what the owner of its
+    `workload` has to know about it. `fault` is one of ours that the decision met: the pod runs all the same.
     """
 
     pod: PodId
@@ -63,6 +64,7 @@ class Release(Struct, frozen=True, gc=False):
     wanted: str = ""
     why: str = ""
     workload: Workload | None = None
+    doubts: tuple[EventReason, ...] = ()
     fault: str = ""
 
 
@@ -96,6 +98,8 @@ class GateController:
         self.next_at = NEVER
         self._class_key = f"{prefixes[0]}/{CLASS}"
         self._state, self._rules = state, rules
+        self._version = -1
+        self._found: dict[tuple[str, bool], ClassTerms] = {}
         self._sent: dict[str, float] = {}
         self._refused: dict[str, int] = {}
 
@@ -173,19 +177,21 @@ class GateController:
         others = stand_ins(policy, wanted)
         standing_in = self._stand_in(record, managed, wanted, now)
         if standing_in is not None:
-            release = self._release(record, owner, standing_in[0], now, stand_in=True)
-            return replace(release, wanted=wanted, why=standing_in[1], workload=managed.workload)
+            release = self._release(record, managed.workload, owner, standing_in[0], now, stand_in=True)
+            return replace(release, wanted=wanted, why=standing_in[1])
         if managed.revision.kind == "Job" and others and self.prover is not None:
             # Once it is let go nothing can be changed: its Job would count it as failed.
             proven = self.prover.prove(record, managed, wanted, now)
             if proven is None:
                 self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
                 return now + HELD
-            return self._release(record, owner, wanted if proven else others[0], now, stand_in=not proven)
+            return self._release(
+                record, managed.workload, owner, wanted if proven else others[0], now, stand_in=not proven
+            )
         said = self._state.autoscaling
         if others and len(said.closures):
             said.closures.let_try(wanted, said.demand(record), managed.workload.uid, record.uid)
-        return self._release(record, owner, wanted, now)
+        return self._release(record, managed.workload, owner, wanted, now)
 
     def _stand_in(self, record: PodRecord, managed: Managed, wanted: str, now: float) -> tuple[str, str] | None:
         """The class that takes a pod while its own is closed for what it asks for, and why that is; None where the pod
@@ -208,11 +214,39 @@ class GateController:
         return held is not None and held.capacity_class == wanted
 
     def _release(
-        self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
+        self, record: PodRecord, workload: Workload, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
     ) -> Release:
-        terms = written_terms(self._state.census, self._rules, wanted, record.constraints.node_terms)
+        own = record.constraints.node_terms
+        found = self._requirement(wanted, one_term=bool(own))
+        terms = with_own(found.terms, own)
         if not terms or self._refused.get(record.uid, 0) >= REFUSALS:
             # No label tells the class, the pod can run nowhere, or somebody forbids it: nothing can be added.
             return Release(record.id, self.gate, {})
-        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in), now)
-        return Release(record.id, self.gate, {self._class_key: wanted}, wanted, terms)
+        self._state.apply(
+            Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in, written=True), now
+        )
+        doubts = [EventReason.CLASS_LABEL_UNKNOWN] if found.guessed else []
+        if wanted == SPOT and workload.policy.max_per_pool is not None:
+            # No requirement keeps pods of a burst out of one pool: where each will be is not known when it is decided.
+            doubts.append(EventReason.POOL_CAP_NOT_KEPT)
+        return Release(
+            record.id,
+            self.gate,
+            {self._class_key: wanted},
+            wanted,
+            terms,
+            workload=workload,
+            doubts=tuple(doubts),
+        )
+
+    def _requirement(self, capacity_class: str, *, one_term: bool) -> ClassTerms:
+        """Of the nodes as they are now; the same for all pods of a burst."""
+        census = self._state.census
+        if self._version != census.version:
+            self._version = census.version
+            self._found.clear()
+        key = (capacity_class, one_term)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = class_requirement(census, self._rules, capacity_class, one_term=one_term)
+        return found

@@ -38,7 +38,7 @@ WHEN_WRONG: Mapping[str, WhenWrong] = {
     "max-moves-per-hour": WhenWrong("`0`"),
     "mode": WhenWrong(ALL_ON_DEMAND),
     "scheduler-name": WhenWrong("nobody wrote it", moves=True),
-    "enforcement": WhenWrong("`extender`", moves=True),
+    "enforcement": WhenWrong("`auto`", moves=True),
 }
 
 KEYS = tuple(WHEN_WRONG)

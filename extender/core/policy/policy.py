@@ -7,7 +7,7 @@ report is complete. An invalid policy never leaves a pod unsteered: see `ParsedP
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from msgspec import Struct
 
@@ -27,8 +27,11 @@ from extender.core.policy.values import (
 
 Unsatisfiable = Literal["fallback", "any", "wait"]
 Mode = Literal["enforce", "audit"]
-Enforcement = Literal["extender", "affinity"]
-"""Where a class is enforced: by the extender, or by what is written on the pod before any scheduler sees it."""
+Enforcement = Literal["auto", "affinity", "extender"]
+"""Where a class is enforced: by the extender, or by what is written on the pod before any scheduler sees it; `auto` as
+the cluster needs it."""
+
+_ENFORCEMENTS: Mapping[str, Enforcement] = {each: each for each in get_args(Enforcement)}
 
 WRITTEN_AFTER = 180.0
 """How long a pod with its class on it waits for a node where nobody says for how long, nor an autoscaler anything
@@ -58,7 +61,7 @@ class Policy(Struct, frozen=True, gc=False):
     max_moves_per_hour: int = 6
     mode: Mode = "enforce"
     scheduler_name: str | None = None
-    enforcement: Enforcement = "extender"
+    enforcement: Enforcement = "auto"
     written_after: float = WRITTEN_AFTER
 
 
@@ -255,8 +258,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
     mode = reader.read("mode", one_of("enforce", "audit"), "enforce")
     # Nothing else is wrong with a policy whose pods keep the scheduler they have.
     scheduler = reader.read("scheduler-name", parse_scheduler_name, None, warning=True)
-    enforced = reader.read("enforcement", one_of("extender", "affinity"), "extender")
-    enforcement: Enforcement = "affinity" if enforced == "affinity" else "extender"
+    enforcement: Enforcement = _ENFORCEMENTS[reader.read("enforcement", one_of(*_ENFORCEMENTS), "auto")]
     reader.unknown_keys()
     if not reader.splits:
         held = on_demand(mode, scheduler, enforcement)

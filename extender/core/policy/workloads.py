@@ -51,13 +51,17 @@ class PolicyRules(Struct, frozen=True):
     """How policies are read.
 
     `prefixes` without the slash, ours first; `defaults` are annotations that apply where nobody else sets a key;
-    pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart.
+    pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart. `gates`
+    says whether a webhook of ours gates pods, None where that is not known; `asking` are schedulers that are said to
+    ask the extender.
     """
 
     prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
     defaults: Mapping[str, str] = EMPTY
     protected_namespaces: frozenset[str] = frozenset({"kube-system"})
     classes: ClassRules = ClassRules()
+    gates: bool | None = None
+    asking: frozenset[str] = frozenset()
 
 
 class Managed(Struct, frozen=True, gc=False):
@@ -119,6 +123,7 @@ class Workloads:
         self._divided: dict[str, int] = {}
         self.unavailable: set[tuple[str, str]] = set()
         self.default_layer = Layer("configuration policy.defaults", rules.defaults)
+        self.default_policy = parse_policy([self.default_layer], rules.prefixes).policy
 
     def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
         """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
@@ -372,7 +377,7 @@ def _parsed(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
         return parse_policy(layers, prefixes)
     except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
         problem = Problem(layers[0].source, "policy", "", f"met a fault of Spotmix itself: {error!r}", "report it")
-        return ParsedPolicy(on_demand("enforce", None, "extender"), (problem,), splits=False)
+        return ParsedPolicy(on_demand("enforce", None, "auto"), (problem,), splits=False)
 
 
 def _same_settings(old: Owner, new: Owner) -> bool:

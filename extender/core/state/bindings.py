@@ -13,9 +13,10 @@ from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruption, Interruptions
 from extender.core.state.outbox import Met, Outbox
 from extender.core.state.provisional import Provisional
-from extender.core.state.records import ALONE, NodeRecord, PodRecord, Pool, Reservation, is_replacing
+from extender.core.state.records import ALONE, NodeRecord, PodRecord, Pool, Reservation, Revision, is_replacing
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
+from extender.core.state.schedulers import Schedulers
 from extender.core.state.waiting import Waiting, WaitingPods
 
 _TOMBSTONES = 8192
@@ -39,6 +40,7 @@ class Bindings:
         waiting: a pod that is bound or gone waits no more.
         interruptions: is told of spot nodes that are taken away.
         outbox: is told of revisions that others have to look at.
+        is_asked_about: whether a scheduler that asks would have been noticed for a revision's pods.
 
     Attributes:
         nodes: by name; those too that only a pod names yet.
@@ -54,10 +56,16 @@ class Bindings:
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
         provisional: the seats that were asked for in the name of pods that are not known.
+        schedulers: which of them ask the extender.
     """
 
     def __init__(
-        self, revisions: Revisions, waiting: WaitingPods, interruptions: Interruptions, outbox: Outbox
+        self,
+        revisions: Revisions,
+        waiting: WaitingPods,
+        interruptions: Interruptions,
+        outbox: Outbox,
+        is_asked_about: Callable[[Revision], bool],
     ) -> None:
         self.nodes: dict[str, NodeRecord] = {}
         self.pods: dict[str, PodRecord] = {}
@@ -73,11 +81,13 @@ class Bindings:
         self.census = Census()
         self.labels = PodsByLabels()
         self.provisional = Provisional()
+        self.schedulers = Schedulers()
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._left: OrderedDict[str, tuple[Node, Pool]] = OrderedDict()
         self._revisions, self._waiting = revisions, waiting
         self._interruptions, self._outbox = interruptions, outbox
+        self._is_asked_about = is_asked_about
         # Each event about a pod asks for these.
         self._recount, self._release = revisions.recount, revisions.release
 
@@ -93,6 +103,16 @@ class Bindings:
         queued = self._queued.get(record.uid)
         asked = record.revision is not None and record.uid in record.revision.reservations
         return queued is not None and (queued.scheduler in self.placing or asked)
+
+    def asked(self, pod: str) -> None:
+        """A scheduler asked about a pod (UID) that is known."""
+        queued = self._queued.get(pod)
+        self.schedulers.asked(pod, queued.scheduler if queued is not None else None)
+
+    def scheduler_of(self, pod: str) -> str | None:
+        """The scheduler that a pod (UID) without a node waits for; None where that is not known."""
+        queued = self._queued.get(pod)
+        return queued.scheduler if queued is not None else None
 
     def was_refused(self, pod: str) -> bool:
         """Whether a scheduler has looked for a node for a pod (UID) in vain."""
@@ -174,8 +194,20 @@ class Bindings:
             record.revision.spread = None
         self._charge(record, +1)
         self._waiting.drop(pod.uid)
-        self.placing.add(pod.scheduler or "")
+        self._placed(record, pod.scheduler or "")
         self.bound(record)
+
+    def _placed(self, record: PodRecord, scheduler: str) -> None:
+        """A scheduler gave a pod its node: that tells whether it asks."""
+        self.placing.add(scheduler)
+        revision = record.revision
+        if revision is not None:
+            revision.scheduler = scheduler
+            if self.schedulers.listens and record.uid in self.unbound:
+                asked = record.uid in revision.reservations or self.schedulers.was_asked(record.uid)
+                if asked or (asked is False and self._is_asked_about(revision)):
+                    self.schedulers.bound(scheduler, asked=asked)
+        self.schedulers.forget(record.uid)
 
     def _queue(self, record: PodRecord, pod: Pod) -> None:
         """A live pod waits for a node."""
@@ -256,6 +288,7 @@ class Bindings:
     def remove_pod(self, uid: str) -> None:
         """A pod is gone; one that was never met, too, will not be met again."""
         self.give_back(uid)
+        self.schedulers.forget(uid)
         record = self.pods.pop(uid, None)
         self._gone[uid] = None
         if len(self._gone) > _TOMBSTONES:

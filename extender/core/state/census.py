@@ -1,13 +1,14 @@
 """How nodes of each class are marked, counted: what tells a class, and which taints keep pods off spot nodes.
 
 Kept by the state as nodes come, change and go, so that asking costs as much as there are different nodes, not nodes.
-Only nodes that are not going away count.
+Only nodes that are not going away count. What autoscalers would launch is kept beside it: it tells the same before the
+first node is there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from extender.core.model.classes import SPOT
-from extender.core.model.objects import Node
+from extender.core.model.objects import Node, NodePool
 from extender.core.model.taints import Taint
 from extender.core.state.records import tally
 
@@ -19,13 +20,17 @@ class Census:
     """Counts the marks and spot taints of nodes that are not going away.
 
     Attributes:
-        version: rises whenever what `marks` or `spot_taints` give may have changed, so that answers can be kept.
+        version: rises whenever what `marks`, `offered` or `spot_taints` give may have changed, so that answers can be
+            kept.
     """
 
     def __init__(self) -> None:
         self.version = 0
         self._marks: dict[tuple[str, Marks], int] = {}
         self._taints: dict[Taint, int] = {}
+        self._autoscalers: dict[str, int] = {}
+        self._providers: dict[str, int] = {}
+        self._pools: dict[str, NodePool] = {}
 
     def change(self, old: Node | None, new: Node | None) -> None:
         """Count `new` in place of `old`."""
@@ -34,6 +39,10 @@ class Census:
             if node is None or node.going_away:
                 continue
             self.version += tally(self._marks, (node.capacity_class, node.marks), sign)
+            if node.autoscaler:
+                tally(self._autoscalers, node.autoscaler, sign)
+            if node.provider:
+                tally(self._providers, node.provider, sign)
             if node.capacity_class == SPOT:
                 for taint in node.taints:
                     self.version += tally(self._taints, taint, sign)
@@ -42,6 +51,43 @@ class Census:
         """Each capacity class with the marks that nodes of it have, in every combination there is."""
         return self._marks.keys()
 
+    def counts(self) -> Mapping[tuple[str, Marks], int]:
+        """How many nodes there are of each class with the same marks."""
+        return self._marks
+
     def spot_taints(self) -> Iterable[Taint]:
-        """The taints on spot nodes."""
-        return self._taints.keys()
+        """The taints on spot nodes, and on those that an autoscaler would launch."""
+        pools = (pool for pool in self._pools.values() if any(name == SPOT for name, _ in pool.offers))
+        return {*self._taints, *(taint for pool in pools for taint in pool.taints)}
+
+    # Autoscalers
+
+    @property
+    def autoscalers(self) -> Iterable[str]:
+        """What nodes say of autoscalers, for people."""
+        return self._autoscalers.keys()
+
+    @property
+    def providers(self) -> Iterable[str]:
+        """Whose machines the nodes are, as keys of `PROVIDERS`."""
+        return self._providers.keys()
+
+    def offered(self) -> set[tuple[str, Marks]]:
+        """As `marks`, of nodes that NodePools may launch."""
+        return {offer for pool in self._pools.values() for offer in pool.offers}
+
+    def put_pool(self, pool: NodePool) -> None:
+        """A NodePool was met, or changed."""
+        old = self._pools.get(pool.uid)
+        if old is None or (old.offers, old.taints) != (pool.offers, pool.taints):
+            self._pools[pool.uid] = pool
+            self.version += 1
+
+    def remove(self, uid: str) -> None:
+        """A NodePool (UID) is gone, if it was there."""
+        if self._pools.pop(uid, None) is not None:
+            self.version += 1
+
+    def uids(self) -> list[str]:
+        """The UIDs of the NodePools."""
+        return list(self._pools)

@@ -42,4 +42,11 @@ class Forgotten(Struct, frozen=True, gc=False):
     kind: str
 
 
-Event = Upsert | Gone | Listed | Unavailable | Forgotten
+class Sighted(Struct, frozen=True, gc=False):
+    """Something that tells of an autoscaler is there, or is there no more; `sign` is how people are told of it."""
+
+    sign: str
+    there: bool
+
+
+Event = Upsert | Gone | Listed | Unavailable | Forgotten | Sighted

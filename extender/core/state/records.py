@@ -52,8 +52,9 @@ class NodeRecord(Struct, eq=False, gc=False):
 class Reservation(Struct, frozen=True, gc=False):
     """A seat held for a pod from the decision on. `at` is in seconds; `pool` is set where a pool cap made the choice.
 
-    `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept. `pod` is a
-    UID, or what `replacing` makes of one: then the seat is for the next new pod of the revision.
+    `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept. `written`
+    says that the class is being written on the pod. `pod` is a UID, or what `replacing` makes of one: then the seat is
+    for the next new pod of the revision.
     """
 
     pod: str
@@ -63,6 +64,7 @@ class Reservation(Struct, frozen=True, gc=False):
     at: float
     pool: Pool | None = None
     stand_in: bool = False
+    written: bool = False
 
 
 ALONE = "node "
@@ -119,6 +121,7 @@ class Revision(Struct, eq=False, gc=False):
     `filled` counts pods that hold a seat, by class: bound ones, and those on which their class is written.
     `reservations` are the live ones, by pod, and `reserved` counts them by class; `replacing` are the keys of those for
     pods not known yet, oldest first. `spread` is made when it is first asked for, and kept current from then on.
+    `scheduler` is the name of the one that placed the last of its pods, empty while none was.
     """
 
     owner: OwnerRef
@@ -129,6 +132,7 @@ class Revision(Struct, eq=False, gc=False):
     reserved: dict[str, int]
     spread: Siblings | None = None
     replacing: tuple[str, ...] = ()
+    scheduler: str = ""
 
     def reservation(self, pod: str) -> Reservation | None:
         """The reservation of a pod, or the one that a new pod takes over."""

@@ -18,17 +18,19 @@ from extender.core.model.objects import (
     Namespace,
     Node,
     NodeClaim,
+    NodePool,
     Notice,
     Owner,
     Pod,
     Volume,
 )
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import PolicyChanged, PolicyRules, Workloads
+from extender.core.policy.workloads import Managed, PolicyChanged, PolicyRules, Workloads
 from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS, Autoscaling
 from extender.core.state.bindings import Bindings
+from extender.core.state.census import Census
 from extender.core.state.derived import DerivedOwners
-from extender.core.state.events import Event, Forgotten, Gone, Listed, Unavailable, Upsert
+from extender.core.state.events import Event, Forgotten, Gone, Listed, Sighted, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.outbox import Outbox, Wake
@@ -39,6 +41,7 @@ from extender.core.state.waiting import Waiting, WaitingPods
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
 CSI_NODES = "csinodes.storage.k8s.io"
 DEFAULT_CLASSES = ClassRules()
+NODE_POOLS = "nodepools.karpenter.sh"
 
 
 class Released(Struct, frozen=True, gc=False):
@@ -59,8 +62,8 @@ class ClusterState:
         startup: seconds that a node may take to come, once an autoscaler launches it.
 
     Attributes:
-        nodes, pods, placeable, interrupted_nodes, unbound, gated, decided, repelling, census, provisional: as in
-            `Bindings`.
+        nodes, pods, placeable, interrupted_nodes, unbound, gated, decided, repelling, census, provisional,
+            schedulers: as in `Bindings`.
         revisions: by the UID of their controller.
         waiting: pods that filter rejected.
         autoscaling: what autoscalers said, and which classes cannot be had for a while.
@@ -87,7 +90,7 @@ class ClusterState:
         self.workloads = Workloads(rules)
         self._ttl = reservation_ttl
         self._revisions = Revisions(self.outbox)
-        self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox)
+        self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox, self._is_asked_about)
         self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
         self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
@@ -96,6 +99,8 @@ class ClusterState:
         self._bindings.bound = self.autoscaling.bound
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
         self.provisional = self._bindings.provisional
+        self.schedulers = self._bindings.schedulers
+        self._signs: dict[str, None] = {}
         self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)
         # Most events are about pods.
         self._upsert_pod = self._bindings.upsert_pod
@@ -104,12 +109,14 @@ class ClusterState:
         self._volumes: Index[str, Volume] = Index()
         self._attach_limits: Index[str, AttachLimits] = Index()
         self._shelves: Mapping[
-            str, BudgetIndex | Index[tuple[str, str], Claim] | Index[str, Volume] | Index[str, AttachLimits]
+            str,
+            BudgetIndex | Index[tuple[str, str], Claim] | Index[str, Volume] | Index[str, AttachLimits] | Census,
         ] = {
             BUDGETS: self._budgets,
             CLAIMS: self._claims,
             VOLUMES: self._volumes,
             CSI_NODES: self._attach_limits,
+            NODE_POOLS: self.census,
         }
         self.claims: Mapping[tuple[str, str], Claim] = self._claims.by_key
         self.volumes: Mapping[str, Volume] = self._volumes.by_key
@@ -159,6 +166,13 @@ class ClusterState:
                     self._remove(resource, uid, None)
             case Unavailable(group=group, kind=kind):
                 self._unavailable(group, kind)
+            case Upsert(object=NodePool() as pool):
+                self.census.put_pool(pool)
+            case Sighted(sign=sign, there=there):
+                if there:
+                    self._signs[sign] = None
+                else:
+                    self._signs.pop(sign, None)
             case Forgotten(group=group, kind=kind):
                 self.workloads.unavailable.discard((group, kind))
             case Reservation():
@@ -262,7 +276,24 @@ class ClusterState:
         known = self.workloads.namespaces.get(namespace)
         return known.all_labels if known is not None else EMPTY
 
+    def _is_asked_about(self, revision: Revision) -> bool:
+        managed = self.workloads.resolve(revision.namespace, revision.owner)
+        return isinstance(managed, Managed) and managed.workload.policy.mode == "enforce"
+
     # Questions
+
+    @property
+    def autoscalers(self) -> tuple[str, ...]:
+        """What tells that an autoscaler serves the cluster, for people; empty where nothing does."""
+        return (*self._signs, *self.census.autoscalers)
+
+    def asked(self, pod: str) -> None:
+        """A scheduler asked about a pod (UID) that is known."""
+        self._bindings.asked(pod)
+
+    def scheduler_of(self, pod: str) -> str | None:
+        """The scheduler that a pod (UID) without a node waits for; None where that is not known."""
+        return self._bindings.scheduler_of(pod)
 
     def is_gone(self, pod: str) -> bool:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""

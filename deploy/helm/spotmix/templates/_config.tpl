@@ -39,6 +39,9 @@
 {{- if .Values.webhook.enabled -}}
 {{- $_ := set $owned "webhook" (include "spotmix.webhookConfig" . | fromYaml) -}}
 {{- end -}}
+{{- if .Values.scheduler.enabled -}}
+{{- $_ := set $owned "placement" (dict "askingSchedulers" (list .Values.scheduler.schedulerName)) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $owned) -}}
 {{- end -}}
 

@@ -6,6 +6,7 @@ from extender.core.model.reasons import (
     NO_DESTINATION,
     OBSTACLES,
     OF_DECISIONS,
+    OF_ENFORCEMENT,
     OF_MOVES,
     OF_NODES,
     OF_PAUSES,
@@ -17,7 +18,7 @@ from extender.core.model.reasons import (
     Reason,
 )
 
-SORTS = (OF_DECISIONS, GATES, OF_MOVES, OF_STAYS, OF_RESULTS, OF_NODES, OF_UNMANAGED)
+SORTS = (OF_DECISIONS, GATES, OF_MOVES, OF_STAYS, OF_RESULTS, OF_NODES, OF_UNMANAGED, OF_ENFORCEMENT)
 
 
 def labels(reasons: tuple[Reason, ...]) -> str:
