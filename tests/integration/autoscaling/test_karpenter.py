@@ -11,7 +11,7 @@ from support.interruptions import about, counted, heard, post_notice
 from support.karpenter import Karpenter, running_karpenter
 from support.patience import eventually
 from support.stage import Stage
-from support.webhook import open_hooked_stage
+from support.webhook import SECOND, open_hooked_stage
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="module")]
 
@@ -49,6 +49,21 @@ async def test_from_zero_nodes_and_through_a_rollout(cluster: Cluster) -> None:
     await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
     await cluster.expect("web", spot=7, on_demand=3)
     await cluster.ready("web", 10)
+
+
+async def test_auto_writes_classes_though_the_scheduler_asks(ground: Ground, cluster: Cluster) -> None:
+    # A scheduler that is said to ask, and is asked by: no autoscaler would know what the extender rejects.
+    auto = policy(spot_percentage=70, min_on_demand=2, scheduler_name=SECOND)
+    await cluster.deployment("web", 10, auto, cpu="500m")
+    await cluster.expect("web", spot=7, on_demand=3)
+    await cluster.ready("web", 10)
+    for pod in await cluster.pods("web"):
+        assert pod["spec"]["schedulerName"] == SECOND
+        assert "spotmix.io/class" in pod["metadata"]["annotations"]
+        assert "nominatedNodeName" not in pod["status"]
+    assert [*await cluster.events("FallbackTaken"), *await cluster.events("ClassUnavailable")] == []
+    seen = ground.stage.metric('spotmix_enforcement{enforcement="affinity",reason="autoscaler-seen",scheduler=""}')
+    assert seen == 1
 
 
 async def test_ten_workloads_at_once(cluster: Cluster) -> None:

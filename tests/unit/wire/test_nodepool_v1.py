@@ -16,7 +16,9 @@ SPOT, ON_DEMAND = ("spot", ((LABEL, "spot"),)), ("on-demand", ((LABEL, "on-deman
 
 
 def read(spec: Any, rules: ClassRules | None = None) -> NodePool:
-    decoder = Decoders(rules or ClassRules(), ("spotmix.io",)).make("nodepools.karpenter.sh", "karpenter.sh/v1", "NodePool")
+    decoder = Decoders(rules or ClassRules(), ("spotmix.io",)).make(
+        "nodepools.karpenter.sh", "karpenter.sh/v1", "NodePool"
+    )
     found = decoder.one(json.dumps({"metadata": {"uid": "u", "name": "pool"}, "spec": spec}).encode())
     assert isinstance(found, NodePool)
     return found
@@ -24,7 +26,10 @@ def read(spec: Any, rules: ClassRules | None = None) -> NodePool:
 
 def requiring(operator: str, *values: str, **template: Any) -> dict[str, Any]:
     return {
-        "template": {"spec": {"requirements": [{"key": LABEL, "operator": operator, "values": list(values)}]}, **template}
+        "template": {
+            "spec": {"requirements": [{"key": LABEL, "operator": operator, "values": list(values)}]},
+            **template,
+        }
     }
 
 
