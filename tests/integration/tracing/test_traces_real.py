@@ -74,7 +74,9 @@ async def traced(folder: Path) -> AsyncIterator[Traced]:
             "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
         }
         async with open_stage(
-            flags=[*hook.flags, *drift_flags()], apiserver_flags=[f"--tracing-config-file={config}"], environ=environ
+            flags=[*hook.flags, *drift_flags(), "--placement-enforcement=extender"],
+            apiserver_flags=[f"--tracing-config-file={config}"],
+            environ=environ,
         ) as stage:
             await hook.register(stage.api)
             await called(stage.api, stage.metric)
