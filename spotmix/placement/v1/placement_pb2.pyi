@@ -117,6 +117,13 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_AWAITS_NODE: _ClassVar[Reason]
     REASON_PLACEHOLDER_REFUSED: _ClassVar[Reason]
     REASON_PLACEHOLDER_DENIED: _ClassVar[Reason]
+    REASON_ENFORCED_BY_POLICY: _ClassVar[Reason]
+    REASON_NO_WEBHOOK: _ClassVar[Reason]
+    REASON_AUTOSCALER_SEEN: _ClassVar[Reason]
+    REASON_SCHEDULER_ASKS: _ClassVar[Reason]
+    REASON_SCHEDULER_NAMED: _ClassVar[Reason]
+    REASON_SCHEDULER_SILENT: _ClassVar[Reason]
+    REASON_SCHEDULER_UNKNOWN: _ClassVar[Reason]
     REASON_FAULT: _ClassVar[Reason]
 WORKLOAD_ORDER_UNSPECIFIED: WorkloadOrder
 WORKLOAD_ORDER_WORST_FIRST: WorkloadOrder
@@ -220,6 +227,13 @@ REASON_NO_CLASS_LABEL: Reason
 REASON_AWAITS_NODE: Reason
 REASON_PLACEHOLDER_REFUSED: Reason
 REASON_PLACEHOLDER_DENIED: Reason
+REASON_ENFORCED_BY_POLICY: Reason
+REASON_NO_WEBHOOK: Reason
+REASON_AUTOSCALER_SEEN: Reason
+REASON_SCHEDULER_ASKS: Reason
+REASON_SCHEDULER_NAMED: Reason
+REASON_SCHEDULER_SILENT: Reason
+REASON_SCHEDULER_UNKNOWN: Reason
 REASON_FAULT: Reason
 
 class ListWorkloadsRequest(_message.Message):
@@ -359,16 +373,30 @@ class WatchDecisionsResponse(_message.Message):
     def __init__(self, decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., lost: _Optional[int] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class Overview(_message.Message):
-    __slots__ = ("at", "totals", "workloads", "pools")
+    __slots__ = ("at", "totals", "workloads", "pools", "enforcement")
     AT_FIELD_NUMBER: _ClassVar[int]
     TOTALS_FIELD_NUMBER: _ClassVar[int]
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
     at: float
     totals: Totals
     workloads: _containers.RepeatedCompositeFieldContainer[WorkloadRow]
     pools: _containers.RepeatedCompositeFieldContainer[PoolRow]
-    def __init__(self, at: _Optional[float] = ..., totals: _Optional[_Union[Totals, _Mapping]] = ..., workloads: _Optional[_Iterable[_Union[WorkloadRow, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolRow, _Mapping]]] = ...) -> None: ...
+    enforcement: _containers.RepeatedCompositeFieldContainer[Enforced]
+    def __init__(self, at: _Optional[float] = ..., totals: _Optional[_Union[Totals, _Mapping]] = ..., workloads: _Optional[_Iterable[_Union[WorkloadRow, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolRow, _Mapping]]] = ..., enforcement: _Optional[_Iterable[_Union[Enforced, _Mapping]]] = ...) -> None: ...
+
+class Enforced(_message.Message):
+    __slots__ = ("enforcement", "reason", "scheduler", "detail")
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    enforcement: str
+    reason: Reason
+    scheduler: str
+    detail: str
+    def __init__(self, enforcement: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., scheduler: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Totals(_message.Message):
     __slots__ = ("workloads", "audited", "conditions", "replicas", "wanted", "actual", "surplus", "missing", "below_floor", "pending", "nodes")
@@ -531,7 +559,7 @@ class Subject(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class WorkloadExplanation(_message.Message):
-    __slots__ = ("workload", "unmanaged", "row", "revisions", "pods", "settings", "problems")
+    __slots__ = ("workload", "unmanaged", "row", "revisions", "pods", "settings", "problems", "enforcement")
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     UNMANAGED_FIELD_NUMBER: _ClassVar[int]
     ROW_FIELD_NUMBER: _ClassVar[int]
@@ -539,6 +567,7 @@ class WorkloadExplanation(_message.Message):
     PODS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
     workload: Subject
     unmanaged: Unmanaged
     row: WorkloadRow
@@ -546,7 +575,8 @@ class WorkloadExplanation(_message.Message):
     pods: _containers.RepeatedCompositeFieldContainer[PodRow]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., row: _Optional[_Union[WorkloadRow, _Mapping]] = ..., revisions: _Optional[_Iterable[_Union[RevisionRow, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[PodRow, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+    enforcement: Enforced
+    def __init__(self, workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., row: _Optional[_Union[WorkloadRow, _Mapping]] = ..., revisions: _Optional[_Iterable[_Union[RevisionRow, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[PodRow, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ...) -> None: ...
 
 class RevisionRow(_message.Message):
     __slots__ = ("revision", "replicas", "rolling", "seats", "surplus", "pending")
@@ -599,7 +629,7 @@ class PodRow(_message.Message):
     def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., revision: _Optional[str] = ..., node: _Optional[str] = ..., capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., going_away: _Optional[str] = ..., seat: _Optional[int] = ..., ready: _Optional[bool] = ..., terminating: _Optional[bool] = ..., created: _Optional[float] = ..., reason: _Optional[_Union[Reason, str]] = ..., wanted: _Optional[str] = ..., surplus: _Optional[bool] = ...) -> None: ...
 
 class PodExplanation(_message.Message):
-    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod")
+    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod", "enforcement")
     POD_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TERMINATING_FIELD_NUMBER: _ClassVar[int]
@@ -621,6 +651,7 @@ class PodExplanation(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     UNMODELLED_FIELD_NUMBER: _ClassVar[int]
     ON_POD_FIELD_NUMBER: _ClassVar[int]
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
     pod: Subject
     revision: Subject
     terminating: bool
@@ -642,7 +673,8 @@ class PodExplanation(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     unmodelled: _containers.RepeatedScalarFieldContainer[str]
     on_pod: OnPod
-    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ...) -> None: ...
+    enforcement: Enforced
+    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ...) -> None: ...
 
 class OnPod(_message.Message):
     __slots__ = ("gates", "capacity_class", "created", "coming", "refused")
