@@ -32,8 +32,8 @@ from extender.kube.discovery import (
     Discovery,
     NotWatchable,
 )
-from extender.kube.informers import SEEN_SECONDS, ClusterFeed
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, PODS, ApiResource
+from extender.kube.informers import SEEN_SECONDS, ClusterFeed, FeedOptions
+from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS, ApiResource
 from extender.kube.seams import Timing
 from extender.wire.watch import Decoder, Page
 
@@ -540,3 +540,31 @@ async def test_a_kind_that_cannot_be_asked_about_is_waited_for(api: FakeApi, wor
     assert TRANSIENT_PATIENCE <= world.time.now - begun <= TRANSIENT_PATIENCE + TRANSIENT_SECONDS
     assert "503" in world.unavailable[0][2]
     assert world.feed.blind(OF_ROLLOUTS, 60.0)
+
+
+@pytest.mark.parametrize("fault", [Fault(404), Fault(403, "Forbidden")], ids=["not served", "denied"])
+async def test_what_autoscalers_say_is_done_without_where_it_is_not_to_be_had(
+    api: FakeApi, tmp_path: Path, fault: Fault
+) -> None:
+    for resource in BUILT_IN:
+        api.resource(resource.path).items = [thing(resource.key)]
+    document(api, AUTOSCALING[0].path, fault)
+    absent: list[str] = []
+    told = asyncio.Event()
+
+    def tell(key: str, _why: str) -> None:
+        absent.append(key)
+        told.set()
+
+    reports: list[str] = []
+    options = FeedOptions(drift_only=(), autoscaling=AUTOSCALING[:1], absent=tell)
+    async with client_of(api, tmp_path) as client:
+        feed = ClusterFeed(
+            client, lambda _resource: ThingDecoder(), Store(), lambda key, _text: reports.append(key), options=options
+        )
+        feed.start()
+        async with asyncio.timeout(10):
+            await feed.wait_synced()
+            await told.wait()
+        assert (absent, reports, AUTOSCALING[0].key in feed.health()) == ([AUTOSCALING[0].key], [], False)
+        await feed.stop()
