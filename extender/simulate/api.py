@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.model.objects import (
     EMPTY,
+    Announcement,
     Budget,
     Claim,
     Namespace,
@@ -30,6 +31,7 @@ class Cause(Enum):
 
     CONTROLLER = "controller"
     SPOTMIX = "spotmix"
+    REPLACED = "replaced"
     NODE = "node"
     OWN = "own"
 
@@ -286,6 +288,10 @@ class VirtualApi:
         elif isinstance(thing, Namespace):
             self.namespaces[thing.name] = thing
         self._tell(Upsert(thing))
+
+    def announce(self, said: Announcement) -> None:
+        """An autoscaler says something about a pod, by an Event."""
+        self._tell(Upsert(said))
 
     def remove_node(self, name: str) -> None:
         """Delete a node; its pods, which nobody runs any more, go with it."""

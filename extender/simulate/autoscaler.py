@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extender.core.capacity.fit import admits, has_room
 from extender.core.model.constraints import Constraints
-from extender.core.model.objects import Requests
+from extender.core.model.objects import Announcement, Requests
 from extender.core.state.events import Event
 from extender.core.state.records import NodeRecord
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
@@ -133,9 +133,14 @@ class Autoscaler(Watcher):
                 if any(fits(offer.node) and offer.take(asked) for offer in there):
                     continue
                 in_vain.add((asked, demands))
-            if any(admits(offer.node, demands) and offer.take(asked) for offer in coming):
-                continue
-            coming += self._launch(asked, demands)
+            brought = any(admits(offer.node, demands) and offer.take(asked) for offer in coming)
+            if not brought:
+                new = self._launch(asked, demands)
+                coming += new
+                brought = bool(new)
+            text = "a node is coming for it" if brought else "no pool that may grow takes it, or can be had"
+            now, uid = self._clock.now, f"event-{pod.uid}"
+            self._api.announce(Announcement(uid, pod.uid, pod.namespace, pod.name, brought, text, now))
         if pods:
             self._look_in(AGAIN)
 

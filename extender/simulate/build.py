@@ -105,6 +105,8 @@ class _Builder:
             settle=parse_duration(scale_in.settle),
             mutation=mutation_rules(self.settings),
             webhook=self.settings.webhook.enabled,
+            node_startup=parse_duration(self.settings.placement.node_startup),
+            replaces=self.settings.placement.replace_pending,
         )
         start = snapshot.taken if snapshot is not None else scenario.start.timestamp()
         drift = self.settings.drift

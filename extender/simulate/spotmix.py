@@ -12,12 +12,13 @@ from extender.core.model.objects import PodId
 from extender.core.placement.controller import Action, Annotate, PlacementController
 from extender.core.placement.decide import Decision, PodView
 from extender.core.placement.gates import GateController, Release
+from extender.core.placement.pending import Outcome, PendingController, Replace
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
 from extender.core.state.events import Event
 from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
-from extender.simulate.api import PodTemplate, VirtualApi, VirtualPod, Watcher
+from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher
 from extender.simulate.drive import Drive
 
 
@@ -35,6 +36,8 @@ class SpotmixOptions(Struct, frozen=True):
         mutation: how the webhook mutates pods.
         webhook: whether it does. Without it pods are gated alone, and only those of a workload that is to have its
             classes written.
+        node_startup: how long a node may take to come.
+        replaces: whether pods are replaced whose class does not come.
     """
 
     lag: float = 0.05
@@ -47,6 +50,8 @@ class SpotmixOptions(Struct, frozen=True):
     settle: float = 2.0
     mutation: MutationRules = MutationRules()
     webhook: bool = False
+    node_startup: float = 600.0
+    replaces: bool = True
 
 
 class VirtualSpotmix(Watcher):
@@ -66,13 +71,18 @@ class VirtualSpotmix(Watcher):
         self._api = api
         self._clock = api.clock
         self._options = options
-        self.state = ClusterState(rules, options.reservation_ttl, options.half_life)
+        self.state = ClusterState(
+            rules, options.reservation_ttl, options.half_life, options.mutation.classes, options.node_startup
+        )
         self._mutator = Mutator(self.state, options.mutation, gating=lambda: True)
         self._coming: deque[tuple[float, Event]] = deque()
         self._placement = PlacementController(self.state, options.max_candidates)
         self._seats = SeatController(self.state, options.settle)
         self._gates = GateController(self.state, options.mutation.classes)
         observers = [self._placement.observe, self._gates.observe]
+        self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)
+        observers.append(self._pending.observe)
+        self._replacing: Drive[Replace] = Drive(self._clock, self._pending, self._replace)
         self._intake = Intake(self.state, observers, [self._placement.observe])
         self._releases: Drive[Release] = Drive(self._clock, self._gates, self._let_go)
         self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
@@ -102,6 +112,8 @@ class VirtualSpotmix(Watcher):
         self._wakes.wake()
         self._gates.take_over(self._clock.now)
         self._releases.wake()
+        self._pending.take_over(self._clock.now)
+        self._replacing.wake()
 
     # The watch
 
@@ -127,6 +139,7 @@ class VirtualSpotmix(Watcher):
         self._intake.take(event, now)
         self._wakes.wake()
         self._releases.hasten()
+        self._replacing.hasten()
         if self.state.outbox.touched:
             self.on_touched()
         if self.state.outbox.reseat and self._options.deletion_cost:
@@ -180,6 +193,17 @@ class VirtualSpotmix(Watcher):
             found.gates = tuple(gate for gate in found.gates if gate != release.gate)
             found.written, found.terms = release.capacity_class, release.terms
             self._api.changed(found)
+
+    def _replace(self, action: Replace) -> None:
+        self._clock.after(self._options.patch, lambda: self._delete(action))
+
+    def _delete(self, action: Replace) -> None:
+        found = self._api.pods.get(action.pod.uid)
+        if found is not None and not found.node:
+            self._api.delete_pod(found, Cause.REPLACED)
+        outcome: Outcome = "gone" if found is None else "changed" if found.node else "replaced"
+        self._pending.done(action, outcome, self._clock.now)
+        self._replacing.hasten()
 
     def _write(self, action: WriteCosts | Unseated) -> None:
         if not isinstance(action, WriteCosts):

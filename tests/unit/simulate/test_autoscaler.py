@@ -13,6 +13,7 @@ from extender.simulate.cluster import Cluster
 from extender.simulate.scenario import parse_scenario
 
 AFFINITY: dict[str, Any] = {"spot_percentage": 70, "min_on_demand": 2, "enforcement": "affinity"}
+PATIENT: dict[str, Any] = {**AFFINITY, "when_unsatisfiable": "wait"}
 
 
 def scaled(*, most: int = 20, **options: Any) -> Cluster:
@@ -61,16 +62,40 @@ def test_a_class_that_is_refused_comes_when_it_can_be_had_again() -> None:
     cluster = scaled()
     assert cluster.autoscaler is not None
     cluster.autoscaler.refuse("spot", 600.0)
-    uid = add(cluster, **AFFINITY)
+    uid = add(cluster, **PATIENT)
     cluster.run(580.0)
     assert cluster.split(uid) == {"on-demand": 3}
     cluster.run(120.0)
     assert cluster.split(uid) == {"spot": 7, "on-demand": 3}
 
 
+def test_what_is_refused_is_replaced_and_new_pods_stand_in_at_once() -> None:
+    cluster = scaled(launch=20.0)
+    assert cluster.autoscaler is not None
+    cluster.autoscaler.refuse("spot", 600.0)
+    uid = add(cluster, **AFFINITY)
+    cluster.run(60.0)
+    assert cluster.split(uid) == {"on-demand": 10}
+    (tally,) = cluster.meter.tallies()
+    assert tally.evictions == 0
+    cluster.scale(uid, 14)
+    cluster.run(40.0)
+    assert cluster.split(uid) == {"on-demand": 14}
+
+
+def test_what_is_coming_is_waited_for() -> None:
+    cluster = scaled(launch=400.0)
+    uid = add(cluster, **AFFINITY)
+    cluster.run(5.0)
+    before = {pod.uid for pod in pods_of(cluster, uid)}
+    cluster.run(500.0)
+    assert {pod.uid for pod in pods_of(cluster, uid)} == before
+    assert cluster.split(uid) == {"spot": 7, "on-demand": 3}
+
+
 def test_what_is_on_its_way_does_not_come_either() -> None:
     cluster = scaled(launch=60.0)
-    add(cluster, **AFFINITY)
+    add(cluster, **PATIENT)
     cluster.run(30.0)
     assert cluster.autoscaler is not None
     cluster.autoscaler.refuse("spot", 600.0)
@@ -80,7 +105,7 @@ def test_what_is_on_its_way_does_not_come_either() -> None:
 
 def test_no_pool_has_more_nodes_than_it_may() -> None:
     cluster = scaled(most=2)
-    uid = add(cluster, replicas=40, **AFFINITY)
+    uid = add(cluster, replicas=40, **PATIENT)
     cluster.run(600.0)
     assert nodes(cluster) == {"spot": 2, "on-demand": 2}
     assert cluster.split(uid) == {"spot": 16, "on-demand": 12}
@@ -104,7 +129,7 @@ def test_empty_nodes_are_removed_without_counting_as_interruptions() -> None:
 
 def test_a_lost_pool_is_brought_back_by_what_its_pods_lack() -> None:
     cluster = scaled()
-    uid = add(cluster, **AFFINITY)
+    uid = add(cluster, **PATIENT)
     cluster.run(120.0)
     cluster.pools["spot"].lose(300.0, 0.0)
     cluster.run(200.0)

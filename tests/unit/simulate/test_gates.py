@@ -90,7 +90,7 @@ def test_a_requirement_that_no_node_meets_shows(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(GateController, "due", wrong)
     cluster = virtual(*pools())
-    uid = add(cluster, **SEVENTY)
+    uid = add(cluster, **SEVENTY, when_unsatisfiable="wait")
     cluster.run(SETTLED)
     assert cluster.split(uid) == {}
     assert {pod.written for pod in pods_of(cluster, uid)} == {"spot", "on-demand"}
