@@ -79,7 +79,7 @@ def test_gated_and_written_pods_without_a_node_keep_their_seats(world: World) ->
 def test_what_stands_in_replaces_a_pod_whose_class_has_no_room(
     world: World, unsatisfiable: str, on_demand: int
 ) -> None:
-    policy = {"spot_percentage": 100, "when_unsatisfiable": unsatisfiable, "enforcement": "affinity"}
+    policy: dict[str, Any] = {"spot_percentage": 100, "when_unsatisfiable": unsatisfiable, "enforcement": "affinity"}
     owner = world.deployment("web", 40, **policy)
     for number in range(40):
         written(world, owner, f"p{number}", SPOT)
