@@ -41,7 +41,7 @@ def broken(_options: Sequence[NodeGroup]) -> Generator[None, None, Sequence[Node
     raise KeyError("a bug")
 
 
-class Bench:
+class ExpanderBench:
     """An expander, and what it tells others.
 
     Attributes:
@@ -81,7 +81,7 @@ class Bench:
 
 
 async def test_the_best_are_given_in_the_order_in_which_they_came() -> None:
-    bench = Bench()
+    bench = ExpanderBench()
     async with bench.client() as client:
         response = await client.BestOptions(ASKED)
         assert groups(response) == ["b", "c"]
@@ -93,7 +93,7 @@ async def test_the_best_are_given_in_the_order_in_which_they_came() -> None:
 
 
 async def test_an_empty_request_has_an_empty_answer() -> None:
-    bench = Bench()
+    bench = ExpanderBench()
     async with bench.client() as client:
         assert await client.BestOptions(pb.BestOptionsRequest()) == pb.BestOptionsResponse()
     assert not bench.reports
@@ -105,14 +105,14 @@ async def test_an_empty_request_has_an_empty_answer() -> None:
     ids=["a pod", "a node"],
 )
 async def test_where_a_part_is_malformed_all_options_are_left(asked: Any) -> None:
-    bench = Bench()
+    bench = ExpanderBench()
     async with bench.client() as client:
         assert groups(await client.BestOptions(asked)) == ["a", "b"]
     assert bench.observed == [("BestOptions", "OK")]
 
 
 async def test_a_fault_of_ours_leaves_all_options_and_is_told() -> None:
-    bench = Bench(broken)
+    bench = ExpanderBench(broken)
     async with bench.client() as client:
         assert groups(await client.BestOptions(ASKED)) == ["a", "b", "c"]
     assert bench.reports == [("expander", "the options are left as they came: KeyError('a bug')")]
@@ -121,16 +121,16 @@ async def test_a_fault_of_ours_leaves_all_options_and_is_told() -> None:
 async def test_an_answer_that_takes_too_long_to_find_is_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expander.PATIENCE < 5.0
     monkeypatch.setattr(expander, "PATIENCE", 0.05)
-    async with Bench(stuck).client() as client:
+    async with ExpanderBench(stuck).client() as client:
         assert groups(await client.BestOptions(ASKED)) == ["a", "b", "c"]
     # Not even read in time: none, which the autoscaler takes for all.
     monkeypatch.setattr(expander, "PATIENCE", 0.0)
-    async with Bench().client() as client:
+    async with ExpanderBench().client() as client:
         assert await client.BestOptions(ASKED) == pb.BestOptionsResponse()
 
 
 async def test_a_caller_that_leaves_ends_its_call() -> None:
-    bench = Bench(stuck)
+    bench = ExpanderBench(stuck)
     async with bench.client() as client:
         call = client.BestOptions(ASKED)
         await asyncio.wait([asyncio.ensure_future(call.initial_metadata())], timeout=0.05)
@@ -147,7 +147,7 @@ async def test_a_caller_that_leaves_ends_its_call() -> None:
 async def test_huge_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     # However slow the machine is.
     monkeypatch.setattr(expander, "PATIENCE", 600.0)
-    bench = Bench()
+    bench = ExpanderBench()
     pods = [pod(f"p{number}", "rs", "spot", note="x" * 20_000) for number in range(100)]
     large = request({f"g{number}": pods for number in range(12)}, {})
     assert 20_000_000 < large.ByteSize() < expander.MOST_BYTES
@@ -164,7 +164,7 @@ async def test_huge_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_is_no_request_is_refused_by_name() -> None:
-    async with Bench().served() as address, grpc.aio.insecure_channel("{}:{}".format(*address)) as channel:
+    async with ExpanderBench().served() as address, grpc.aio.insecure_channel("{}:{}".format(*address)) as channel:
         raw: Any = channel.unary_unary("/grpcplugin.Expander/BestOptions")
         code, text = await refused(raw(b"\xff\xff\xff"))
         assert code == "INVALID_ARGUMENT"
@@ -175,7 +175,7 @@ async def test_what_is_no_request_is_refused_by_name() -> None:
 
 
 async def test_calls_at_a_time_have_an_end() -> None:
-    bench = Bench(stuck)
+    bench = ExpanderBench(stuck)
     async with bench.client() as client:
         calls = [client.BestOptions(ASKED) for _ in range(5)]
         over = await settled(calls, 2)
@@ -195,7 +195,7 @@ async def test_whom_it_trusts_and_who_trusts_it(tmp_path: Path) -> None:
     client_ca = str(clients.write(tmp_path / "c.pem"))
 
     async def trusted(tls: RpcTls, credentials: grpc.ChannelCredentials | None) -> bool:
-        async with Bench().served(tls) as address, asking(address, credentials) as client:
+        async with ExpanderBench().served(tls) as address, asking(address, credentials) as client:
             try:
                 return groups(await client.BestOptions(ASKED)) == ["b", "c"]
             except grpc.aio.AioRpcError as error:
