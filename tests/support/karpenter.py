@@ -24,6 +24,7 @@ from extender.sandbox.process import Component
 from support.patience import eventually, within
 
 CAPACITY_TYPE = "karpenter.sh/capacity-type"
+POOL = "karpenter.sh/nodepool"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _NODE_CLASSES = "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses"
 _POOLS, _CLAIMS = "/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.sh/v1/nodeclaims"
@@ -129,13 +130,16 @@ class Karpenter:
         found: list[dict[str, Any]] = json.loads(await self._api.request("GET", _CLAIMS))["items"]
         return found
 
-    async def initialized(self, seconds: float = 60.0) -> list[dict[str, Any]]:
-        """The NodeClaims, once there are some and the node of each runs: before that Karpenter removes none."""
+    async def initialized(self, pool: str = "", seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The NodeClaims of a pool, or all, once there are some whose nodes run; before Karpenter removes none."""
+
+        async def claims() -> list[dict[str, Any]]:
+            return [each for each in await self.claims() if pool in ("", each["metadata"]["labels"].get(POOL))]
 
         def started(claims: list[dict[str, Any]]) -> bool:
             return bool(claims) and all(_is_true(claim, "Initialized") for claim in claims)
 
-        return await eventually(self.claims, started, "the NodeClaims are initialized", seconds)
+        return await eventually(claims, started, "the NodeClaims are initialized", seconds)
 
     async def events(self, reason: str) -> list[dict[str, Any]]:
         """What Karpenter has said for a reason, such as `InsufficientCapacityError`, of whatever object."""

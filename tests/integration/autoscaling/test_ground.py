@@ -24,7 +24,7 @@ async def test_nodes_start_and_are_lost(scaled: Autoscaled) -> None:
     pool = await scaled.pool("on-demand", startup_taints=[starts])
     await scaled.deployment("web", 9, labels=NOBODYS)
     await scaled.ready("web", 9)
-    claims = await scaled.karpenter.initialized()
+    claims = await scaled.karpenter.initialized(pool)
     assert {claim["metadata"]["labels"]["karpenter.sh/capacity-type"] for claim in claims} == {"on-demand"}
     before = await nodes_of(scaled, pool)
     assert not any(node["spec"].get("taints") for node in before)
