@@ -27,7 +27,7 @@ def ids(*names: str) -> tuple[PodId, ...]:
     return tuple(PodId("shop", name, f"uid-{name}") for name in names)
 
 
-class Server:
+class GatedServer:
     """Pods without a node, in pages of two; `before` runs at each list, `faults` are by method, the first first."""
 
     def __init__(self, *pods: dict[str, Any]) -> None:
@@ -85,12 +85,12 @@ class Server:
         }
 
 
-def ungating(server: Server, time: VirtualTime) -> Ungating:
+def ungating(server: GatedServer, time: VirtualTime) -> Ungating:
     return Ungating(server, GATE, CLASS, time.timing())
 
 
 async def test_every_pod_of_every_page_is_let_go_and_others_are_left_alone(time: VirtualTime) -> None:
-    server = Server(
+    server = GatedServer(
         pod("c", GATE),
         pod("a", "example.org/other", GATE),
         pod("plain"),
@@ -115,7 +115,7 @@ async def test_every_pod_of_every_page_is_let_go_and_others_are_left_alone(time:
 
 
 async def test_pods_that_come_meanwhile_are_let_go_too(time: VirtualTime) -> None:
-    server = Server()
+    server = GatedServer()
 
     def come() -> None:
         if server.lists < 40:
@@ -128,7 +128,7 @@ async def test_pods_that_come_meanwhile_are_let_go_too(time: VirtualTime) -> Non
 
 
 async def test_it_ends_in_time_though_pods_come_for_ever(time: VirtualTime) -> None:
-    server, began = Server(), time.now
+    server, began = GatedServer(), time.now
 
     def come() -> None:
         server.pods[f"web-{server.lists}"] = pod(f"web-{server.lists}", GATE)
@@ -141,14 +141,14 @@ async def test_it_ends_in_time_though_pods_come_for_ever(time: VirtualTime) -> N
 
 @pytest.mark.parametrize("status", [403, 422])
 async def test_one_pod_that_cannot_be_changed_keeps_no_other(time: VirtualTime, status: int) -> None:
-    server = Server(pod("a", GATE), pod("b", GATE))
+    server = GatedServer(pod("a", GATE), pod("b", GATE))
     server.never["a"] = ApiError("no", status=status)
     done = await ungating(server, time).release(60)
     assert (done.released, set(done.left), done.settled) == (ids("b"), set(ids("a")), True)
 
 
 async def test_an_api_server_that_is_away_is_waited_for(time: VirtualTime) -> None:
-    server = Server(pod("a", GATE))
+    server = GatedServer(pod("a", GATE))
     server.faults = {
         "GET": [ApiError("away"), ApiError("slow down", status=429), ApiError("expired", status=410)],
         "PATCH": [ApiError("away"), ApiError("trouble", status=500)],
@@ -158,14 +158,14 @@ async def test_an_api_server_that_is_away_is_waited_for(time: VirtualTime) -> No
 
 
 async def test_who_may_not_list_is_told_at_once(time: VirtualTime) -> None:
-    server = Server(pod("a", GATE))
+    server = GatedServer(pod("a", GATE))
     server.faults = {"GET": [ApiError("may not", status=403)]}
     with pytest.raises(ApiError, match="may not"):
         await ungating(server, time).release(60)
 
 
 async def test_the_webhook_is_taken_away_once(time: VirtualTime) -> None:
-    server = Server()
+    server = GatedServer()
     assert await ungating(server, time).unhook("spotmix")
     assert not await ungating(server, time).unhook("spotmix")
     server.faults = {"DELETE": [ApiError("may not", status=403)]}

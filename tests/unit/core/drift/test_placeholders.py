@@ -34,7 +34,7 @@ def labelled(name: str, capacity_class: str = "spot", **fields: Any) -> Node:
     return make_node(name, capacity_class, labels=dict([mark]), marks=(mark,), **fields)
 
 
-class Scene:
+class PlaceholderScene:
     """A drift controller with placeholders; what they ask for is answered as the test says."""
 
     def __init__(self, rules: DriftRules = RULES, **options: bool) -> None:
@@ -129,11 +129,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene() -> PlaceholderScene:
+    return PlaceholderScene()
 
 
-def test_surplus_asks_for_room_that_is_not_there(scene: Scene) -> None:
+def test_surplus_asks_for_room_that_is_not_there(scene: PlaceholderScene) -> None:
     scene.standing_in()
     assert scene.cycle() == []
     asks = scene.asks()
@@ -158,14 +158,14 @@ def test_surplus_asks_for_room_that_is_not_there(scene: Scene) -> None:
     ],
 )
 def test_as_many_as_the_setting_the_surplus_and_moves_in_flight_allow(given: dict[str, Any], count: int) -> None:
-    scene = Scene(replace(RULES, **given))
+    scene = PlaceholderScene(replace(RULES, **given))
     scene.standing_in()
     scene.cycle()
     assert len(scene.asks()) == count
 
 
 def test_of_several_workloads_each_has_its_turn() -> None:
-    scene = Scene(replace(RULES, placeholders=4))
+    scene = PlaceholderScene(replace(RULES, placeholders=4))
     scene.standing_in("a")
     scene.standing_in("b")
     scene.cycle()
@@ -176,27 +176,27 @@ def test_of_several_workloads_each_has_its_turn() -> None:
     "policy",
     [{"enforcement": "extender"}, {"mode": "audit"}, {"max_moves_per_hour": 0}, NIGHTLY],
 )
-def test_none_is_asked_for_what_could_not_be_moved_then(scene: Scene, policy: dict[str, Any]) -> None:
+def test_none_is_asked_for_what_could_not_be_moved_then(scene: PlaceholderScene, policy: dict[str, Any]) -> None:
     scene.standing_in(**policy)
     scene.cycle()
     assert scene.asks() == []
 
 
 def test_a_dry_run_asks_for_none() -> None:
-    scene = Scene(read_only=True)
+    scene = PlaceholderScene(read_only=True)
     scene.standing_in()
     scene.cycle()
     assert scene.asks() == []
 
 
-def test_room_that_is_there_needs_no_placeholder(scene: Scene) -> None:
+def test_room_that_is_there_needs_no_placeholder(scene: PlaceholderScene) -> None:
     scene.spot()
     scene.standing_in()
     assert len(scene.cycle()) == 7
     assert scene.asks() == []
 
 
-def test_a_node_that_has_not_been_back_for_long_is_asked_for_by_a_placeholder(scene: Scene) -> None:
+def test_a_node_that_has_not_been_back_for_long_is_asked_for_by_a_placeholder(scene: PlaceholderScene) -> None:
     scene.spot(since=scene.now)
     scene.standing_in()
     assert scene.cycle(1.0) == []
@@ -207,7 +207,7 @@ def test_a_node_that_has_not_been_back_for_long_is_asked_for_by_a_placeholder(sc
     assert len(scene.cycle(1.0)) == 7
 
 
-def test_one_that_runs_on_a_ready_node_of_the_class_is_proof(scene: Scene) -> None:
+def test_one_that_runs_on_a_ready_node_of_the_class_is_proof(scene: PlaceholderScene) -> None:
     scene.standing_in(count=5)
     scene.cycle()
     asks = scene.asks()
@@ -227,7 +227,7 @@ def test_one_that_runs_on_a_ready_node_of_the_class_is_proof(scene: Scene) -> No
     "facts",
     [{"ready": False}, {"unschedulable": True}, {"going_away": "taint"}, {"capacity_class": "on-demand"}],
 )
-def test_one_on_any_other_node_proves_nothing(scene: Scene, facts: dict[str, Any]) -> None:
+def test_one_on_any_other_node_proves_nothing(scene: PlaceholderScene, facts: dict[str, Any]) -> None:
     scene.standing_in()
     scene.cycle()
     asks = scene.asks()
@@ -238,7 +238,7 @@ def test_one_on_any_other_node_proves_nothing(scene: Scene, facts: dict[str, Any
     assert scene.cycle(1.0) == []
 
 
-def test_one_that_is_bound_and_does_not_run_proves_nothing(scene: Scene) -> None:
+def test_one_that_is_bound_and_does_not_run_proves_nothing(scene: PlaceholderScene) -> None:
     scene.standing_in()
     scene.cycle()
     asks = scene.asks()
@@ -254,7 +254,7 @@ def test_one_that_is_bound_and_does_not_run_proves_nothing(scene: Scene) -> None
     assert all("new" in each.detail for each in ended)
 
 
-def moved(scene: Scene, owner: OwnerRef) -> tuple[Ask, Evict]:
+def moved(scene: PlaceholderScene, owner: OwnerRef) -> tuple[Ask, Evict]:
     """One placeholder proves room, and one pod is evicted for it."""
     scene.cycle()
     (ask,) = scene.asks()
@@ -271,7 +271,7 @@ def moved(scene: Scene, owner: OwnerRef) -> tuple[Ask, Evict]:
 
 
 def test_it_stays_until_the_replacement_has_its_room() -> None:
-    scene = Scene(replace(RULES, placeholders=1))
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
     owner = scene.standing_in(count=2)
     ask, _ = moved(scene, owner)
     assert scene.drops() == []
@@ -285,13 +285,13 @@ def test_it_stays_until_the_replacement_has_its_room() -> None:
     assert [each.ending for each in scene.end(ask.name)] == [Ending.USED]
 
 
-def _only_spent(scene: Scene) -> str:
+def _only_spent(scene: PlaceholderScene) -> str:
     (pod,) = [entry.move.pod.uid for entry in scene.memory.history.in_flight()]
     return pod
 
 
 def test_one_that_gave_way_was_used() -> None:
-    scene = Scene(replace(RULES, placeholders=1))
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
     owner = scene.standing_in(count=2)
     ask, _ = moved(scene, owner)
     assert [each.ending for each in scene.end(ask.name)] == [Ending.USED]
@@ -299,7 +299,7 @@ def test_one_that_gave_way_was_used() -> None:
     assert scene.placeholders.count == 1
 
 
-def test_an_eviction_that_is_refused_leaves_the_room_for_another_pod(scene: Scene) -> None:
+def test_an_eviction_that_is_refused_leaves_the_room_for_another_pod(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -313,7 +313,7 @@ def test_an_eviction_that_is_refused_leaves_the_room_for_another_pod(scene: Scen
     assert len(scene.cycle(1.0)) == 1
 
 
-def test_what_does_not_come_in_time_is_given_up_and_asked_again_later_each_time(scene: Scene) -> None:
+def test_what_does_not_come_in_time_is_given_up_and_asked_again_later_each_time(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     for wait in (60.0, 120.0, 240.0):
@@ -329,7 +329,7 @@ def test_what_does_not_come_in_time_is_given_up_and_asked_again_later_each_time(
     assert len(scene.asks()) == 1
 
 
-def test_those_that_were_asked_together_fail_once(scene: Scene) -> None:
+def test_those_that_were_asked_together_fail_once(scene: PlaceholderScene) -> None:
     scene.standing_in()
     scene.cycle()
     asks = scene.asks()
@@ -340,7 +340,7 @@ def test_those_that_were_asked_together_fail_once(scene: Scene) -> None:
     assert {each.until for each in ended} == {scene.now + RULES.back_off}
 
 
-def test_a_node_of_the_class_that_joins_ends_the_back_off(scene: Scene) -> None:
+def test_a_node_of_the_class_that_joins_ends_the_back_off(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -355,7 +355,7 @@ def test_a_node_of_the_class_that_joins_ends_the_back_off(scene: Scene) -> None:
     assert len(scene.asks()) == 1
 
 
-def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: Scene) -> None:
+def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: PlaceholderScene) -> None:
     scene.standing_in(count=2)
     scene.cycle()
     first, second = scene.asks()
@@ -371,7 +371,7 @@ def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: Scene) -> No
     assert scene.drops() == []
 
 
-def test_it_goes_when_its_workload_changes(scene: Scene) -> None:
+def test_it_goes_when_its_workload_changes(scene: PlaceholderScene) -> None:
     scene.standing_in()
     scene.cycle()
     asks = scene.asks()
@@ -385,7 +385,7 @@ def test_it_goes_when_its_workload_changes(scene: Scene) -> None:
     assert scene.placeholders.next_at == NEVER
 
 
-def test_one_that_is_not_answered_may_be_there(scene: Scene) -> None:
+def test_one_that_is_not_answered_may_be_there(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -402,7 +402,7 @@ def test_one_that_is_not_answered_may_be_there(scene: Scene) -> None:
     assert scene.asks() == [ask]
 
 
-def test_what_the_api_server_denies_is_told_and_backs_off(scene: Scene) -> None:
+def test_what_the_api_server_denies_is_told_and_backs_off(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -418,7 +418,7 @@ def test_what_the_api_server_denies_is_told_and_backs_off(scene: Scene) -> None:
     assert len(scene.cycle()) == 1
 
 
-def test_one_that_is_made_after_the_end_of_a_term_goes(scene: Scene) -> None:
+def test_one_that_is_made_after_the_end_of_a_term_goes(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -430,7 +430,7 @@ def test_one_that_is_made_after_the_end_of_a_term_goes(scene: Scene) -> None:
 
 
 def test_strays_go_before_any_is_asked_for() -> None:
-    scene = Scene()
+    scene = PlaceholderScene()
     scene.placeholders.take_over(scene.now)
     scene.standing_in()
     scene.cycle()
@@ -446,7 +446,7 @@ def test_strays_go_before_any_is_asked_for() -> None:
     assert scene.placeholders.next_at == scene.now + POLL
 
 
-def test_a_plan_says_what_is_done_about_it(scene: Scene) -> None:
+def test_a_plan_says_what_is_done_about_it(scene: PlaceholderScene) -> None:
     scene.standing_in(count=1)
     scene.cycle()
     (ask,) = scene.asks()
@@ -462,7 +462,7 @@ def test_a_plan_says_what_is_done_about_it(scene: Scene) -> None:
     assert scene.drift.view.stays == {Reason.PLACEHOLDER_REFUSED: 1}
 
 
-def test_surplus_spot_asks_for_on_demand(scene: Scene) -> None:
+def test_surplus_spot_asks_for_on_demand(scene: PlaceholderScene) -> None:
     owner = scene.world.deployment("web", 2, spot_percentage=0, enforcement="affinity")
     scene.world.up(labelled("on-demand-0", "on-demand", allocatable=Requests(cpu=10)))
     scene.spot()
@@ -473,7 +473,7 @@ def test_surplus_spot_asks_for_on_demand(scene: Scene) -> None:
     assert all(each.operator == "NotIn" for ask in asks for term in ask.terms for each in term)
 
 
-def test_a_placeholder_is_where_the_volumes_are(scene: Scene) -> None:
+def test_a_placeholder_is_where_the_volumes_are(scene: PlaceholderScene) -> None:
     zone = Requirement("topology.kubernetes.io/zone", "In", ("b",))
     own = Requirement("disk", "In", ("ssd",))
     owner = scene.world.deployment("web", 1, spot_percentage=100, enforcement="affinity")
