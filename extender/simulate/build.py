@@ -88,7 +88,10 @@ class _Builder:
         self.settings = settings
         self.origin = origin
         self.snapshot = snapshot
-        self.rules = rules_of(settings)
+        rules = rules_of(settings)
+        # No autoscaler asks the extender: in doubt classes are written then.
+        scaled = scenario.autoscaler is not None
+        self.rules = msgspec.structs.replace(rules, gates=True, asking=frozenset()) if scaled else rules
         self.pods = Decoders(settings.classes, settings.policy.prefixes).make("pods", "v1", "Pod")
         self.prefixes = tuple(f"{prefix}/" for prefix in settings.policy.prefixes)
 

@@ -118,7 +118,7 @@ class _Placing:
         found = self._room.find(pod, wanted, future.group, dwell=False)
         if isinstance(found, NodeRecord):
             self._take(future, pod, found, wanted)
-        elif (policy.fallback_after or policy.enforcement == "affinity") and stand_ins(policy, wanted):
+        elif (policy.fallback_after or future.written) and stand_ins(policy, wanted):
             tally(future.held, wanted, 1)
             later.append((future, pod, wanted, found))
         else:

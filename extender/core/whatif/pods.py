@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from extender.core.capacity.room import Group
 from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
+from extender.core.placement.enforcement import enforced
 from extender.core.placement.requirement import own_terms
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.policy import Policy
@@ -42,6 +43,7 @@ class FutureRevision(Struct, eq=False):
         stand_ins: how many are on another class than that of their seat.
         held: seats taken by class, those included that pending pods wait for.
         waiting: pods that wait for a node or are new.
+        written: whether classes are written on its new pods.
     """
 
     controller: SupposedController
@@ -56,6 +58,7 @@ class FutureRevision(Struct, eq=False):
     pending: Counter[tuple[Reason, str]] = field(default_factory=Counter)
     stand_ins: int = 0
     waiting: deque[PodRecord] = field(default_factory=deque)
+    written: bool = False
 
     @property
     def actual(self) -> Mapping[str, int]:
@@ -112,7 +115,9 @@ class PodForecast:
         future.waiting.extend(made)
         if future.policy is not None:
             # A class that is written on pods has no pools.
-            cap = future.policy.max_per_pool if future.policy.enforcement == "extender" else None
+            how = enforced(self._state, future.policy, revision.scheduler if revision is not None else "")
+            future.written = how is not None and how.enforcement == "affinity"
+            cap = None if future.written else future.policy.max_per_pool
             future.group = Group(future.revision, cap.limit(max(1, size)) if cap is not None else None)
         return future
 

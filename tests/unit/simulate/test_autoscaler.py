@@ -180,7 +180,7 @@ events:
     web = HEAD.replace(
         "{name: web}",
         "{name: web, replicas: 4, labels: {spotmix.io/enabled: 'true'}, annotations: "
-        "{spotmix.io/spot-percentage: '50', spotmix.io/enforcement: affinity}}",
+        "{spotmix.io/spot-percentage: '50'}}",
     )
     built = made(text, web)
     built.cluster.run(600.0)
