@@ -11,6 +11,7 @@ from typing import Any
 from support.cluster import Cluster, is_ready
 
 from extender.core.model.classes import ClassRules
+from extender.core.model.quantity import parse_quantity
 from story.workloads import Asked
 
 PERIOD = 0.5
@@ -150,4 +151,5 @@ class Meter:
 
 def _price(node: Mapping[str, Any], classes: Mapping[str, str]) -> float:
     """Of a node, for an hour; it is paid for by its CPUs."""
-    return _PRICES[classes[node["metadata"]["name"]]] * float(node["status"].get("capacity", {}).get("cpu", 0))
+    cpus = parse_quantity(str(node["status"].get("capacity", {}).get("cpu", "0")), 1000) / 1000
+    return _PRICES[classes[node["metadata"]["name"]]] * cpus

@@ -183,3 +183,30 @@ async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: Polic
         assert seen["metadata"]["annotations"]["spotmix.io/class"] == "spot"
     finally:
         await scene.admin.request("DELETE", path, params={"gracePeriodSeconds": "0"})
+
+
+async def test_only_pods_without_a_node_and_placeholders_are_deleted(scene: PolicyScene) -> None:
+    written = {"annotations": {"spotmix.io/class": "spot"}}
+    label = {"labels": {"spotmix.io/placeholder": "uid"}}
+    cases: Mapping[str, tuple[str, Mapping[str, Any], str, bool]] = {
+        "runs": (SHOP, written, "node", False),
+        "of-others": (SHOP, {}, "", False),
+        "as-placeholder": (SHOP, label, "", False),
+        "pending": (SHOP, written, "", True),
+        "placeholder": (NAMESPACE, label, "node", True),
+        "our-own": (NAMESPACE, {}, "node", False),
+    }
+    for name, (where, metadata, node, may) in cases.items():
+        spec = {**pod_template({})["spec"], **({"nodeName": node} if node else {})}
+        path = f"/api/v1/namespaces/{where}/pods"
+        await scene.admin.request("POST", path, body={"metadata": {"name": name, **metadata}, "spec": spec})
+        try:
+            await scene.us.request("DELETE", f"{path}/{name}", params={"gracePeriodSeconds": "0"})
+            deleted = True
+        except ApiError as error:
+            assert "Spotmix may delete no pod but" in str(error)
+            deleted = False
+            await scene.admin.request("DELETE", f"{path}/{name}", params={"gracePeriodSeconds": "0"})
+        assert deleted is may, name
+    with pytest.raises(ApiError, match="Spotmix may delete no pod but"):
+        await scene.us.request("DELETE", f"/api/v1/namespaces/{SHOP}/pods")
