@@ -52,7 +52,7 @@ class Ground:
             # One may be launched while others are taken back, and one be gone before it can be.
             if any("deletionTimestamp" not in each for each in there):
                 with contextlib.suppress(ApiError):
-                    await self.karpenter.lose("spot")
+                    await self.karpenter.lose("spot", notice=0.0)
             return there
 
         await eventually(left, lambda found: not found, "no spot node is left")
@@ -181,6 +181,16 @@ async def test_a_job_starts_behind_placeholders(ground: Ground, cluster: Cluster
     await cluster.ready("job", 6)
     assert await failed(cluster, "job") == 0
     await ground.none_left()
+
+
+async def test_a_job_waits_while_its_nodes_are_coming(ground: Ground, cluster: Cluster) -> None:
+    await ground.karpenter.slow("mixed", "8s")
+    try:
+        await job(cluster, "job", 4, fallback_after="4s")
+        await cluster.expect("job", spot=2, on_demand=2)
+    finally:
+        await ground.karpenter.slow("mixed", "0s")
+    assert await failed(cluster, "job") == 0
 
 
 async def test_a_job_without_its_class_is_let_go_with_the_one_that_stands_in(ground: Ground, cluster: Cluster) -> None:
