@@ -47,24 +47,23 @@ SAMPLE = 100
 AT_ONCE = 4
 
 
-NODE_CLAIMS = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "nodeclaims.karpenter.sh"},
-    "spec": {
-        "group": "karpenter.sh",
-        "scope": "Cluster",
-        "names": {"plural": "nodeclaims", "singular": "nodeclaim", "kind": "NodeClaim", "listKind": "NodeClaimList"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
+def _of_karpenter(kind: str) -> dict[str, Any]:
+    """The definition of a kind of Karpenter's."""
+    plural = f"{kind.lower()}s"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.karpenter.sh"},
+        "spec": {
+            "group": "karpenter.sh",
+            "scope": "Cluster",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
@@ -111,7 +110,8 @@ class RightsScene:
         """Put up what gives work to each start anew."""
         cluster = self.cluster
         await cluster.create_namespace()
-        await self.objects.apply(NODE_CLAIMS)
+        for kind in ("NodeClaim", "NodePool"):
+            await self.objects.apply(_of_karpenter(kind))
         # Kinds that are followed once met.
         selector = {"app": "controlled"}
         await cluster.create(
@@ -364,7 +364,7 @@ class Probe:
 
 def _followed() -> dict[Right, Probe]:
     resources = {
-        "karpenter.sh": ("nodeclaims",),
+        "karpenter.sh": ("nodeclaims", "nodepools"),
         "": (
             *("events", "nodes", "namespaces", "pods", "replicationcontrollers"),
             *("persistentvolumeclaims", "persistentvolumes"),
