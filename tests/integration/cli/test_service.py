@@ -125,6 +125,9 @@ async def test_a_service_says_what_would_be_computed_and_more(asked: Asked, *, t
         said.pop("drift", None)
         for each in (said, computed):
             each.pop("at", None)
+        # Only a replica knows what it has seen of schedulers and autoscalers.
+        assert bool(said.pop("enforcement", None)) is (command[0] != "drift")
+        assert not computed.pop("enforcement", None)
         assert said == computed
         if command[0] == "explain":
             assert {each["workload"] for each in decisions} == {"web"}
