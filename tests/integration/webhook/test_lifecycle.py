@@ -104,14 +104,16 @@ async def test_certificates_rotate_under_a_stream_of_pods() -> None:
         stack.push_async_callback(serve.stop)
         await serve.start()
         await trusted(api)
-        owner = await replica_set(api)
+        owner: dict[str, Any] = {}
 
         async def admitted() -> str:
             with contextlib.suppress(ApiError):
+                if not owner:
+                    owner.update(await replica_set(api))
                 return await create_pod(api, "probe", owner, dryRun="All")
             return ""
 
-        # The API server takes a moment to hear of its own configuration, and we of the ReplicaSet.
+        # The API server takes a moment to hear of its own configurations, and we of the ReplicaSet.
         await eventually(admitted, lambda scheduler: scheduler == SECOND, "an admission")
         count = 0
         async with watched(api, serve) as (ends, bundles), within(STREAM_SECONDS):
