@@ -10,6 +10,7 @@ from support.cluster import Cluster, pod_template, policy
 from support.interruptions import about, counted, heard, post_notice
 from support.karpenter import Karpenter, running_karpenter
 from support.patience import eventually
+from support.placeholders import allow_placeholders
 from support.stage import Stage
 from support.webhook import SECOND, open_hooked_stage
 
@@ -31,6 +32,8 @@ class Ground:
 async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     async with open_hooked_stage(tmp_path_factory.mktemp("karpenter"), []) as stage:
         await stage.plane.start_scheduler(STOCK)
+        # A Job's pods go to spot behind placeholders.
+        await allow_placeholders(stage.api)
         async with running_karpenter(stage.plane, stage.api) as karpenter:
             await karpenter.pool("mixed", "spot", "on-demand")
             yield Ground(stage, karpenter)
