@@ -121,9 +121,10 @@ class Placeholders:
         return Proofs(held, self._steady.keys(), uids, asked, refused)
 
     def is_coming(self, place: Place, now: float) -> bool:
-        """Whether a node is on its way for a placeholder of a place."""
+        """Whether a node is on its way for a placeholder of a place, or has come and the placeholder is about to run."""
         records = (self._state.pods.get(each.uid) for each in self._free() if each.wish.place == place)
-        return any(record is not None and self._state.autoscaling.coming(record.uid, now) for record in records)
+        coming = self._state.autoscaling.coming
+        return any(record is not None and (record.node is not None or coming(record.uid, now)) for record in records)
 
     def spend(self, spent: Spent) -> None:
         """The room of a placeholder is for what replaces a pod, or for that pod itself where a gate let it go."""

@@ -183,11 +183,11 @@ async def test_a_job_starts_behind_placeholders(ground: Ground, cluster: Cluster
     await ground.none_left()
 
 
-async def test_no_pod_of_a_job_fails_while_its_nodes_are_coming(ground: Ground, cluster: Cluster) -> None:
+async def test_a_job_waits_while_its_nodes_are_coming(ground: Ground, cluster: Cluster) -> None:
     await ground.karpenter.slow("mixed", "8s")
     try:
         await job(cluster, "job", 4, fallback_after="4s")
-        await cluster.ready("job", 4, seconds=90)
+        await cluster.expect("job", spot=2, on_demand=2)
     finally:
         await ground.karpenter.slow("mixed", "0s")
     assert await failed(cluster, "job") == 0

@@ -55,11 +55,12 @@ class Jobs:
     def asks(self) -> list[Ask]:
         return [action for action in self.placeholders.due(self.world.now) if isinstance(action, Ask)]
 
-    def run(self, ask: Ask, node: str) -> None:
-        """A placeholder is made, and runs on a node."""
+    def run(self, ask: Ask, node: str, *, pending: bool = False) -> None:
+        """A placeholder is made, and runs on a node, or is about to."""
         uid = f"uid-{ask.name}"
         self.placeholders.done(ask, Made(uid), self.world.now)
-        self.world.up(make_pod(uid, None, node, name=ask.name, namespace="spotmix", requests=ask.requests))
+        pod = make_pod(uid, None, node, name=ask.name, namespace="spotmix", requests=ask.requests, pending=pending)
+        self.world.up(pod)
 
 
 @pytest.fixture
@@ -124,6 +125,17 @@ def test_while_nodes_come_for_others_like_it_its_turn_comes(jobs: Jobs) -> None:
     assert len(jobs.classes()) == 1
     assert jobs.classes(WAIT - 10.0) == {}
     assert list(jobs.classes(20.0).values()) == ["on-demand"]
+
+
+def test_a_placeholder_that_is_about_to_run_is_waited_for(jobs: Jobs) -> None:
+    jobs.job("a")
+    assert jobs.classes() == {}
+    (ask,) = jobs.asks()
+    jobs.node("new", 500)
+    jobs.run(ask, "new", pending=True)
+    assert jobs.classes(WAIT + 1.0) == {}
+    jobs.run(ask, "new")
+    assert jobs.classes() == {"a": "spot"}
 
 
 @pytest.mark.parametrize(
