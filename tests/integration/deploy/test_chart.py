@@ -165,6 +165,8 @@ def test_gates_only_is_the_default_without_a_scheduler_of_its_own() -> None:
     assert {name for _, name in left_out if "scheduler" not in name} == set()
     configured, usual = (yaml.safe_load(pick(each, "ConfigMap")["data"]["config.yaml"]) for each in (objects, default))
     assert configured.pop("policy") == {"defaults": {"enforcement": "affinity"}}
+    # Of the scheduler that is left out nobody says that it asks.
+    assert usual.pop("placement") == {"askingSchedulers": ["spotmix"]}
     assert configured == usual
     closed = pick(template(VALUE_SETS["gates only, in a closed network"]), "NetworkPolicy")
     assert "extender" not in {port["port"] for rule in closed["spec"]["ingress"] for port in rule["ports"]}
