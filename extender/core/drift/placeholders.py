@@ -121,7 +121,7 @@ class Placeholders:
         return Proofs(held, self._steady.keys(), uids, asked, refused)
 
     def is_coming(self, place: Place, now: float) -> bool:
-        """Whether a node is on its way for a placeholder of a place, or has come and the placeholder is about to run."""
+        """Whether a node is on its way for a placeholder of a place, or has come and it is about to run there."""
         records = (self._state.pods.get(each.uid) for each in self._free() if each.wish.place == place)
         coming = self._state.autoscaling.coming
         return any(record is not None and (record.node is not None or coming(record.uid, now)) for record in records)
