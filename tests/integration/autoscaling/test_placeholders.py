@@ -103,8 +103,10 @@ async def cluster(ground: Ground) -> AsyncIterator[Cluster]:
     ground.karpenter.refuse()
     async with ground.stage.namespace() as namespace:
         yield namespace
-    # What room one test leaves there is proof of room in another.
+    # What room one test leaves there is proof of room in another, and what was refused is so for a minute.
     await ground.without_spot()
+    if ground.stage.metric('spotmix_classes_closed{capacity_class="spot"}'):
+        await ground.stage.spotmix.restart()
 
 
 async def standing_in(cluster: Cluster) -> None:

@@ -32,7 +32,7 @@ class TestPods:
         assert (verdict.outcome, verdict.warnings) == ("mutated", ())
         result = patched(thing, verdict.patches)
         assert result["spec"]["schedulerName"] == "second"
-        assert len(result["spec"]["tolerations"]) == 4
+        assert len(result["spec"]["tolerations"]) == 5
         # Meanwhile another class may be short.
         bench.world.up(bench.world.place(owner, [SPOT, ON_DEMAND])[0])
         assert await bench.pod(result) == ReviewAnswer("review-1", about=About("shop", "web-1-a", "Deployment", "web"))
