@@ -4,6 +4,8 @@ Counted revision by revision, as placement counts: of a rollout each ReplicaSet 
 (metrics, pages, commands); decisions read the state itself.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND, SPOT
@@ -66,22 +68,22 @@ class Replicas(Struct, eq=False):
 
     def count(self, seats: TwoClassSeats, owner: Owner, revision: Revision | None) -> None:
         """Count a revision in."""
-        filled = revision.filled if revision is not None else {}
-        held = sum(filled.values())
-        replicas = owner.replicas if owner.replicas is not None else held
+        filled: Mapping[str, int] = revision.filled if revision is not None else {}
+        bound: Mapping[str, int] = revision.bound if revision is not None else {}
+        replicas = owner.replicas if owner.replicas is not None else sum(filled.values())
         target = target_of(seats, owner, filled)
-        for mine, theirs in ((self.wanted, target), (self.actual, filled)):
+        for mine, theirs in ((self.wanted, target), (self.actual, bound)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
-        self.missing += max(0, replicas - held)
+        self.missing += max(0, replicas - sum(bound.values()))
         floor = min(target.get(ON_DEMAND, 0), max(seats.floor, seats.base))
-        self.below_floor += max(0, floor - filled.get(ON_DEMAND, 0))
+        self.below_floor += max(0, floor - bound.get(ON_DEMAND, 0))
         if revision is None:
             return
         if owner.kind == "StatefulSet":
             self.surplus += _misplaced(seats, owner, revision, replicas)
         else:
-            self.surplus += sum(max(0, count - target.get(name, 0)) for name, count in filled.items())
+            self.surplus += sum(max(0, count - target.get(name, 0)) for name, count in bound.items())
 
 
 class Standing(Struct, eq=False):

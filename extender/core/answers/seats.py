@@ -1,5 +1,7 @@
 """Seats as people are shown them: of a class in a revision, and of each pod; and the objects that have them."""
 
+from collections import Counter
+
 from msgspec import Struct
 
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -22,7 +24,7 @@ class Subject(Struct, frozen=True, gc=False, rename="camel"):
 class SeatsOf(Struct, frozen=True, gc=False, rename="camel"):
     """The seats of a class in a revision: how many the policy gives it at T, and how many are taken.
 
-    `filled` by pods on nodes, `reserved` by decisions whose pods are not seen bound yet.
+    `filled` by pods on nodes, `reserved` by decisions whose pods are not seen bound yet, written on them or not.
     """
 
     capacity_class: str
@@ -39,9 +41,11 @@ def subject_of(workload: Workload) -> Subject:
 def seats_of(revision: Revision | None, managed: Managed) -> tuple[SeatsOf, ...]:
     """The seats of each class; without a size, those that are taken are all there are."""
     seats = managed.workload.policy.seats
-    filled = {name: count for name, count in revision.filled.items() if count} if revision is not None else {}
-    reserved = {name: count for name, count in revision.reserved.items() if count} if revision is not None else {}
-    target = target_of(seats, managed.revision, filled)
+    filled, reserved = Counter[str](), Counter[str]()
+    if revision is not None:
+        filled = +Counter(revision.bound)
+        reserved = Counter(revision.reserved) + Counter(revision.unbound.values())
+    target = target_of(seats, managed.revision, revision.filled if revision is not None else filled)
     names = dict.fromkeys((*seats.classes, *sorted(filled), *sorted(reserved)))
     return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
 

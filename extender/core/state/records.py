@@ -4,6 +4,7 @@
 by identity and stay out of the garbage collector: `state` takes their cycles apart when an object goes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -121,7 +122,8 @@ class Revision(Struct, eq=False, gc=False):
     `filled` counts pods that hold a seat, by class: bound ones, and those on which their class is written.
     `reservations` are the live ones, by pod, and `reserved` counts them by class; `replacing` are the keys of those for
     pods not known yet, oldest first. `spread` is made when it is first asked for, and kept current from then on.
-    `scheduler` is the name of the one that placed the last of its pods, empty while none was.
+    `scheduler` is the name of the one that placed the last of its pods, empty while none was. `unbound` are the pods in
+    `filled` that no node has yet, with their written classes.
     """
 
     owner: OwnerRef
@@ -133,6 +135,22 @@ class Revision(Struct, eq=False, gc=False):
     spread: Siblings | None = None
     replacing: tuple[str, ...] = ()
     scheduler: str = ""
+    unbound: dict[str, str] = {}
+
+    @property
+    def bound(self) -> Mapping[str, int]:
+        """Pods that hold a seat and are on a node, by its class."""
+        if not self.unbound:
+            return self.filled
+        waiting = Counter(self.unbound.values())
+        return {name: count - waiting[name] for name, count in self.filled.items()}
+
+    def lacks_node(self, pod: str, capacity_class: str) -> None:
+        """Whether a pod that holds a seat of a class has no node; empty where it has one, or holds no seat."""
+        if capacity_class:
+            self.unbound[pod] = capacity_class
+        elif self.unbound:
+            self.unbound.pop(pod, None)
 
     def reservation(self, pod: str) -> Reservation | None:
         """The reservation of a pod, or the one that a new pod takes over."""

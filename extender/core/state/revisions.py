@@ -85,6 +85,7 @@ class Revisions:
             # It can go nowhere else: it holds its seat before it is bound, or before its node is known.
             counted = record.written
             self.release(record.uid)
+        revision.lacks_node(record.uid, counted if node is None or node.facts is None else "")
         if counted != record.counted:
             filled = revision.filled
             if record.counted:

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
 
 from extender.core.answers.replicas import Standing, name_of, standing_of
+from extender.core.answers.seats import seats_of
 from extender.core.drift.surplus import drifted
 from extender.core.model.objects import OwnerRef
+from extender.core.policy.workloads import Managed
 
 
 def bound(world: World, owner: OwnerRef, **nodes: int) -> None:
@@ -48,6 +50,26 @@ def test_pods_on_a_node_that_goes_away_are_missing_and_may_break_the_floor() -> 
     assert (replicas.actual, replicas.missing, replicas.below_floor) == ({SPOT: 2, ON_DEMAND: 1}, 1, 1)
     world.annotate("web", 4, spot_percentage=50, on_demand_base=1)
     assert the_only(world).replicas.below_floor == 0
+
+
+def test_a_pod_with_a_written_class_is_missing_until_it_is_on_a_node() -> None:
+    world = World()
+    world.nodes(spot=1, on_demand=1)
+    owner = world.deployment("web", 4, spot_percentage=50, min_on_demand=2, enforcement="affinity")
+    bound(world, owner, spot_0=2, on_demand_0=1)
+    waits = make_pod("waits", owner, written=ON_DEMAND, unscheduled=True)
+    world.up(waits)
+    replicas = the_only(world).replicas
+    assert (replicas.actual, replicas.missing, replicas.below_floor) == ({SPOT: 2, ON_DEMAND: 1}, 1, 1)
+    managed = world.state.workloads.resolve("shop", owner)
+    assert isinstance(managed, Managed)
+    seats = seats_of(world.state.revisions[owner.uid], managed)
+    assert [(each.filled, each.reserved) for each in seats if each.capacity_class == ON_DEMAND] == [(1, 1)]
+    world.up(make_pod("waits", owner, "on-demand-0", written=ON_DEMAND))
+    replicas = the_only(world).replicas
+    assert (replicas.actual, replicas.missing, replicas.below_floor) == ({SPOT: 2, ON_DEMAND: 2}, 0, 0)
+    world.gone("pods", "waits")
+    assert the_only(world).replicas.actual == {SPOT: 2, ON_DEMAND: 1}
 
 
 def test_each_revision_of_a_rollout_has_seats_of_its_own() -> None:
