@@ -104,6 +104,11 @@ class Elector:
         return self.leader or (bool(self.holder) and self._timing.clock() < self._expiry())
 
     @property
+    def looked(self) -> bool:
+        """Whether the Lease has been seen, so that it is known who leads."""
+        return self._seen != NEVER
+
+    @property
     def holder(self) -> str:
         """Who holds the Lease, as far as we have seen; empty when nobody does."""
         return self._spec.holder_identity or ""

@@ -219,6 +219,7 @@ class Runtime:
         """What is not ready, a line each."""
         faults = ["shutting down"] if self._stopping else []
         faults += self.feed.faults(self._stale_after)
+        faults += self.leadership.faults()
         faults += self._certificates.faults(time.time())
         return faults
 

@@ -121,6 +121,14 @@ class Leadership:
         """Whether a replica leads now, this one or another, and goes on to."""
         return not self._resigning and (self.leads or (self._elector is not None and self._elector.led))
 
+    def faults(self) -> list[str]:
+        """Why this replica is not ready as far as the election goes, a line each.
+
+        Until it has seen the Lease it cannot tell whether anybody would decide, and so would admit pods ungated.
+        """
+        unknown = self._synced and self._elector is not None and not self._elector.looked
+        return ["the Lease of the leader has not been read yet"] if unknown else []
+
     def obstacle(self) -> Reason | None:
         """Why no decision may be made now; None when it may."""
         if not self._synced:

@@ -169,6 +169,26 @@ def test_one_decides_and_says_so_on_its_pod(virtually: Virtually) -> None:
     virtually(check)
 
 
+def test_a_follower_is_not_ready_before_it_knows_who_leads(virtually: Virtually) -> None:
+    async def check(room: LeadingRoom) -> None:
+        one, two = room.replica("a"), room.replica("b")
+        one.start()
+        await one.until(None)
+        two.start()
+        # It would admit pods ungated: as far as it knows nobody decides.
+        assert (two.leadership.led, two.leadership.faults()) == (
+            False,
+            ["the Lease of the leader has not been read yet"],
+        )
+        async with asyncio.timeout(60):
+            while two.leadership.faults():  # noqa: ASYNC110 - the clock alone may change it
+                await asyncio.sleep(0.001)
+        assert two.leadership.led
+        assert one.leadership.faults() == []
+
+    virtually(check)
+
+
 def test_nothing_is_decided_before_the_watch_has_caught_up(virtually: Virtually) -> None:
     async def check(room: LeadingRoom) -> None:
         one = room.replica("a")
