@@ -145,6 +145,20 @@ class Cluster:
 
         await eventually(states, lambda s: len(s) == count and all(s), f"{app}: {count} ready", seconds)
 
+    async def roll_out(self, name: str, template: Mapping[str, Any], seconds: float = 60.0) -> None:
+        """Change a Deployment's pod template and wait until every replica is Ready in the new revision."""
+        await self.patch("Deployment", name, {"spec": {"template": template}})
+
+        async def deployment() -> dict[str, Any]:
+            return await self.get("Deployment", name)
+
+        def complete(found: Mapping[str, Any]) -> bool:
+            status, wanted = found["status"], found["spec"]["replicas"]
+            counts = [status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+            return status.get("observedGeneration") == found["metadata"]["generation"] and counts == [wanted] * 3
+
+        await eventually(deployment, complete, f"{name}: the rollout is complete", seconds)
+
     async def seated(self, app: str, seats: Iterable[int]) -> None:
         """Wait until the deletion costs of the live pods are those of just these seats."""
         wanted = sorted(seats)

@@ -63,7 +63,8 @@ async def test_a_burst_is_exact(cluster: Cluster, scheduler: str) -> None:
 async def test_a_rollout_and_a_walk_through_sizes_are_exact(cluster: Cluster) -> None:
     await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK)
     await cluster.expect("web", spot=7, on_demand=3)
-    await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
+    await cluster.roll_out("web", {"metadata": {"annotations": {"v": "2"}}})
+    await cluster.expect("web", spot=7, on_demand=3)
     for size, spot in ((25, 17), (6, 4), (14, 9), (3, 1)):
         await cluster.scale("Deployment", "web", size)
         await cluster.expect("web", spot=spot, on_demand=size - spot)

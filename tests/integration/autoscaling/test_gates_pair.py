@@ -66,5 +66,5 @@ async def test_both_are_asked_and_the_one_that_decides_is_killed_in_a_burst(open
     assert not await gated()
     await pair.successor(leader)
     late = next(app for replica, app in ASKED.items() if replica != leader)
-    await cluster.patch("Deployment", late, {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
+    await cluster.roll_out(late, {"metadata": {"annotations": {"v": "2"}}})
     await cluster.expect(late, spot=35, on_demand=15)

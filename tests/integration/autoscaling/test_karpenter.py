@@ -49,7 +49,7 @@ async def test_from_zero_nodes_and_through_a_rollout(cluster: Cluster) -> None:
     await cluster.deployment("web", 10, SEVENTY, cpu="500m", schedulerName=STOCK)
     await cluster.expect("web", spot=7, on_demand=3)
     await cluster.ready("web", 10)
-    await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}})
+    await cluster.roll_out("web", {"metadata": {"annotations": {"v": "2"}}})
     await cluster.expect("web", spot=7, on_demand=3)
     await cluster.ready("web", 10)
 

@@ -84,9 +84,16 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         await reader.reads("strict", "ClassUnavailable")
         await reader.reads("web", "FallbackTaken")
         # All but the first pod found a spot seat free.
-        fell_back = [[e["reason"] for e in events] for events in (await reader.of_pods("web")).values()]
-        assert sorted(fell_back) == [[], *[["FallbackTaken"]] * 3]
-        ((waiting, events),) = [(name, events) for name, events in (await reader.of_pods("strict")).items() if events]
+
+        async def fell_back() -> list[list[str]]:
+            return sorted([e["reason"] for e in events] for events in (await reader.of_pods("web")).values())
+
+        await eventually(fell_back, lambda seen: seen == [[], *[["FallbackTaken"]] * 3], "what its pods say")
+
+        async def told() -> list[tuple[str, list[dict[str, Any]]]]:
+            return [(name, events) for name, events in (await reader.of_pods("strict")).items() if events]
+
+        ((waiting, events),) = await eventually(told, bool, "what its waiting pod says")
         assert events[0]["message"].startswith("It is to go to spot and waits: there is no spot node for it")
         await reader.looks("pod", waiting, events)
         # A policy that is wrong, and put right.

@@ -86,8 +86,7 @@ async def test_a_move_whose_process_is_killed_is_not_made_twice(tmp_path: Path) 
         # Its replacements take a while, so that there is a middle to be killed in.
         slow = {"sandbox.spotmix.io/start-after": "4s"}
         await cluster.steady("web", 4)
-        await cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": slow}}}})
-        await cluster.ready("web", 4, seconds=90)
+        await cluster.roll_out("web", {"metadata": {"annotations": slow}}, seconds=90)
         await cluster.expect("web", on_demand=4)
         await cluster.annotate("Deployment", "web", policy(spot_percentage=25))
 

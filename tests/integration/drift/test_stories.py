@@ -59,7 +59,7 @@ async def test_a_rollout_in_the_middle_of_it(cluster: Drifting) -> None:
 
         await eventually(evicted, lambda count: count > 0, "the first eviction")
         template = {"metadata": {"annotations": {"rolled": "out"}}}
-        await cluster.patch("Deployment", "web", {"spec": {"template": template}})
+        await cluster.roll_out("web", template, seconds=120)
         await cluster.expect("web", spot=6, on_demand=6, seconds=120)
         await cluster.ready("web", 12)
     assert course.evictions <= 6

@@ -83,20 +83,7 @@ async def test_pods_become_ready_and_go_when_scaled_in(cluster: Cluster, kubelet
 async def test_a_rollout_completes(cluster: Cluster) -> None:
     await cluster.deployment("web", 8, labels=NO_LABELS)
     await cluster.ready("web", 8)
-    change = {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}}
-    await cluster.patch("Deployment", "web", change)
-
-    async def status() -> dict[str, Any]:
-        found: dict[str, Any] = await cluster.get("Deployment", "web")
-        return dict(found["status"], generation=found["metadata"]["generation"])
-
-    def complete(seen: dict[str, Any]) -> bool:
-        return (
-            seen["observedGeneration"] == seen["generation"]
-            and seen.get("updatedReplicas") == seen.get("readyReplicas") == seen.get("replicas") == 8
-        )
-
-    await eventually(status, complete, "the rollout is complete")
+    await cluster.roll_out("web", {"metadata": {"annotations": {"v": "2"}}})
 
 
 async def test_a_job_completes_after_the_time_its_pods_name(cluster: Cluster) -> None:
