@@ -1,10 +1,10 @@
 """How to reach and authenticate to the API server, as the official `kubernetes` package finds it.
 
 The official package is used for this alone: its loader knows kubeconfig files (several in `$KUBECONFIG`,
-contexts, inline data, client certificates, token files, exec plugins, OIDC) and the service account of a pod.
+contexts, inline data, client certificates, token files, exec plugins, OIDC).
 Everything here blocks (it reads files and runs exec plugins): call it in a thread. `kubernetes` is imported
-on first use: it costs about 20 MiB and 200 ms beside aiohttp, which a process without API access should not
-pay.
+on first use: it costs about 17 MiB and 200 ms beside aiohttp, which the service in its pod does without (`incluster`),
+and a process without API access too.
 """
 
 import ipaddress
@@ -20,10 +20,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from extender.core.model.errors import ConfigError
+from extender.kube.incluster import HOST, account_namespace, load_pod_account, token_file
 
 HOME_KUBECONFIG = "~/.kube/config"
-POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
 
 Stamp = tuple[int, int, int]
 """Time (ns), size and inode of a file; zeros of one that is not there."""
@@ -71,18 +70,9 @@ class ConnectionSource:
 
     def load(self) -> Connection:
         """Read everything anew, running exec plugins: the first time, and when the server refused us or we it."""
-        from kubernetes import config as untyped  # noqa: PLC0415 - costly, see the module's docstring
-        from kubernetes.client import Configuration  # noqa: PLC0415 - likewise
-
-        config: Any = untyped
-        # An empty proxy keeps the class from taking one out of the environment without looking at NO_PROXY.
-        configuration = Configuration(host="", proxy="")
-        try:
-            if self._files:
-                config.load_kube_config(self._files, self._context, configuration)
-            else:
-                config.load_incluster_config(configuration)
         # The loader indexes into whatever YAML it was given: any error means that this is no kubeconfig.
+        try:
+            configuration = self._kubeconfig() if self._files else load_pod_account(self._environ)
         except Exception as error:
             raise ConfigError(self._explain(error)) from error
         user = self._user() if self._files else {}
@@ -94,7 +84,8 @@ class ConnectionSource:
             )
         # Before the files are read again for TLS: what changes in between is noticed the next time.
         trusted = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
-        self._read = tuple(file for file in (*self._files.split(os.pathsep), *trusted, user.get("tokenFile")) if file)
+        token = user.get("tokenFile") if self._files else str(token_file())
+        self._read = tuple(file for file in (*self._files.split(os.pathsep), *trusted, token) if file)
         self._stamps = tuple(map(_stamp, self._read))
         self._trust = b"".join(map(_digest, filter(None, trusted)))
         self._configuration = configuration
@@ -121,6 +112,17 @@ class ConnectionSource:
             self._connection = Connection(old.base_url, authorization, old.tls, old.server_name, old.proxy)
         return self._connection
 
+    def _kubeconfig(self) -> Any:
+        """The chosen context of the files, as the official package reads it."""
+        from kubernetes import config as untyped  # noqa: PLC0415 - costly, see the module's docstring
+        from kubernetes.client import Configuration  # noqa: PLC0415 - likewise
+
+        config: Any = untyped
+        # An empty proxy keeps the class from taking one out of the environment without looking at NO_PROXY.
+        configuration = Configuration(host="", proxy="")
+        config.load_kube_config(self._files, self._context, configuration)
+        return configuration
+
     def _unless_same(self, old: Connection | None, trust: bytes, new: Connection) -> Connection:
         # A new TLS context means new connections: keep the old one while nothing of it has changed.
         if old is not None and (_terms(old), trust) == (_terms(new), self._trust):
@@ -140,7 +142,7 @@ class ConnectionSource:
             return listed
         if Path(HOME_KUBECONFIG).expanduser().is_file():
             return HOME_KUBECONFIG
-        if self._environ.get("KUBERNETES_SERVICE_HOST"):
+        if self._environ.get(HOST):
             if self._context:
                 raise ConfigError(f"context {self._context!r}: a pod's service account has none; give a kubeconfig")
             return ""
@@ -160,10 +162,7 @@ class ConnectionSource:
         """The namespace of the chosen context, or of the pod; `default` where none is named."""
         if self._files:
             return str(self._chosen()[0].get("namespace") or "default")
-        try:
-            return POD_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
-        except OSError:
-            return "default"
+        return account_namespace() or "default"
 
     def _user(self) -> Mapping[str, Any]:
         """The `users[].user` entry of the chosen context; the loader does not expose it."""

@@ -1,24 +1,17 @@
 """Who this process is: the pod it runs in, as the downward API and the service account tell it."""
 
-import contextlib
 import os
 import socket
-from pathlib import Path
 
 import extender
 from extender.core.model.errors import ConfigError
-
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+from extender.kube.incluster import account_namespace
 
 
 def own_namespace() -> tuple[str, ...]:
     """The namespace this process runs in, when it runs in a pod: `$POD_NAMESPACE`, else the service account's."""
-    named = os.environ.get("POD_NAMESPACE", "")
-    if named:
-        return (named,)
-    with contextlib.suppress(OSError):
-        return (NAMESPACE_FILE.read_text(encoding="utf-8").strip(),)
-    return ()
+    named = os.environ.get("POD_NAMESPACE", "") or account_namespace()
+    return (named,) if named else ()
 
 
 def needed_namespace(what: str, fix: str) -> str:

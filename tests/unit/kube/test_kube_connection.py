@@ -2,6 +2,8 @@
 
 import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from support.certificates import Authority
 from unit.kube.fake_api import write_kubeconfig
 
 from extender.core.model.errors import ConfigError
-from extender.kube import connection
+from extender.kube import connection, incluster
 from extender.kube.connection import ConnectionSource
 
 URL = "https://127.0.0.1:6443"
@@ -44,6 +46,65 @@ def test_a_pod_without_its_token_says_how_to_mount_it() -> None:
         source.load()
     with pytest.raises(ConfigError, match="context 'x'"):
         ConnectionSource(None, "x", environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that the kubelet mounts into a pod."""
+    monkeypatch.setattr(incluster, "ACCOUNT", tmp_path)
+    Authority("ca").write(tmp_path / "ca.crt")
+    (tmp_path / "token").write_text("one\n")
+    (tmp_path / "namespace").write_text("spotmix-system")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("host", "url"), [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")])
+def test_a_pod_connects_by_its_account_and_follows_its_files(account: Path, host: str, url: str) -> None:
+    source = ConnectionSource(environ={"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"})
+    first = source.load()
+    assert (first.base_url, first.authorization, first.proxy) == (url, "Bearer one", "http://127.0.0.1:1")
+    assert first.tls is not None
+    assert (first.tls.verify_mode, first.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert source.namespace() == "spotmix-system"
+    assert source.refresh() is first
+    (account / "token").write_text("two, longer")
+    second = source.refresh()
+    assert second.authorization == "Bearer two, longer"
+    Authority("ca").write(account / "ca.crt")
+    assert source.refresh().tls is not second.tls
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "text"),
+    [
+        ("token", " \n", "token is empty"),
+        ("token", None, "token: .*No such file"),
+        ("ca.crt", "", "ca.crt is empty"),
+        ("ca.crt", "no certificate", "ca.crt is no PEM certificate"),
+        ("token", b"\xff", "token: .*decode"),
+    ],
+)
+def test_a_broken_account_is_told_by_its_file(account: Path, file: str, content: str | bytes | None, text: str) -> None:
+    path = account / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    source = ConnectionSource(environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"})
+    with pytest.raises(ConfigError, match=text):
+        source.load()
+
+
+def test_a_pod_does_without_the_official_package(account: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from extender.kube import incluster;"
+        "from extender.kube.connection import ConnectionSource;"
+        f"incluster.ACCOUNT = Path({str(account)!r});"
+        "print(ConnectionSource().load().base_url, 'kubernetes' in sys.modules)"
+    )
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(account)}
+    ran = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["https://10.0.0.1:443", "False"]
 
 
 def test_the_home_file_is_used_when_there_is_one() -> None:
