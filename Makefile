@@ -6,12 +6,14 @@ STAY ?=
 ARGS ?=
 MUTANTS ?=
 CHAOS ?=
+STORY ?=
+RELEASE ?=
 # Tests run side by side, see tests/support/lanes.py; what one lane compiles the others need not.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos story mutants bench manifests dashboards reference constraints llms proto image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos story mutants bench manifests dashboards reference release audit constraints llms proto images image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -89,8 +91,18 @@ llms: $(READY) ## write docs/llms.txt anew from docs/README.md
 reference: $(READY) ## write the pages of docs/reference anew that are made from the code
 	@PYTHONPATH=tools $(BIN)/python -m generate.reference
 
+release: $(READY) ## make wheel, sdist, chart archive, bill of materials, provenance and checksums in dist/; RELEASE=--help says more
+	@PYTHONPATH=tools $(BIN)/python -m release $(RELEASE)
+
+audit: $(READY) ## ask for known vulnerabilities of what requirements.txt pins; needs the package index's own data
+	@$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip
+
 proto: $(READY) ## write the stubs of the gRPC API anew from proto/
 	@PYTHONPATH=tools $(BIN)/python -m generate.stubs
+
+images: ## build them for amd64 and arm64; needs docker buildx; ARGS has its flags, such as --push
+	VERSION=$(VERSION) REVISION=$$(git rev-parse HEAD) CREATED=$$(git log -1 --format=%cI) \
+		docker buildx bake --file deploy/docker/bake.json $(ARGS)
 
 image: ## build the container image spotmix:VERSION; needs docker
 	docker build -f deploy/docker/Dockerfile -t spotmix:$(VERSION) .

@@ -18,7 +18,7 @@ FILES: Mapping[Path, Sequence[str]] = {
     ROOT / "requirements.txt": ("pyproject.toml", "--extra", "otel", "--constraint", "constraints.txt"),
     ROOT / "deploy" / "docker" / "build-requirements.txt": ("-", "--constraint", "constraints.txt"),
 }
-BUILD = "hatchling"
+BUILD = "hatchling\nhatch-fancy-pypi-readme"
 OLDEST = "3.11"
 """Of Python; what newer ones and other platforms need beside it has a marker."""
 

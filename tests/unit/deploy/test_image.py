@@ -1,5 +1,6 @@
 """The container image, as far as it can be told without containers."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -74,3 +75,25 @@ def test_the_wheel_of_the_build_context_runs(tmp_path: Path, monkeypatch: pytest
 
     assert said(str(python), "-c", "import extender; print(extender.__file__)").startswith(str(tmp_path))
     assert said(str(python.with_name("spotmix")), "--version") == f"spotmix, version {__version__}\n"
+
+
+def test_both_platforms_are_baked_with_labels_of_the_build() -> None:
+    bake = json.loads((ROOT / "deploy" / "docker" / "bake.json").read_text())
+    target = bake["target"]["spotmix"]
+    assert (ROOT / target["dockerfile"]) == DOCKERFILE
+    assert target["platforms"] == ["linux/amd64", "linux/arm64"]
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(target)))
+    assert used == set(bake["variable"])
+    # The release's version, commit and time come from make.
+    given = re.search(r"^images:.*\n\t(.*)\\\n", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert given is not None
+    assert set(re.findall(r"([A-Z]+)=", given[1])) == used - {"REGISTRY"}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda file: file.name)
+def test_workflows_call_targets_of_the_makefile(file: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    workflow = yaml.safe_load(file.read_text())
+    ran = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert ran
+    assert {line.removeprefix("make ") for line in ran} <= targets

@@ -12,7 +12,7 @@ from extender.sandbox.versions import KUBERNETES
 
 def test_the_package_takes_it_from_there() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    assert 'dynamic = ["version"]' in project
+    assert 'dynamic = ["version", "readme"]' in project
     assert '[tool.hatch.version]\npath = "extender/__init__.py"' in project
 
 
