@@ -111,7 +111,8 @@ def check_versions(version: str) -> None:
 
 
 def _git(*arguments: str) -> str:
-    return _run("git", "-C", str(ROOT), *arguments)
+    # Whose tree it is makes no difference: the code that runs is of this tree.
+    return _run("git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", *arguments)
 
 
 def _run(*command: str) -> str:

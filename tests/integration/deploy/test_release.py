@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 from generate.chart import CHART
-from programs import ROOT
 from release.__main__ import main
 from release.bill import pinned
-from release.origin import ReleaseError, check_versions
+from release.origin import Origin, ReleaseError, check_versions
 
 import extender
 
@@ -103,9 +102,8 @@ def test_checksums_and_provenance_are_of_these_files(dist: Path) -> None:
     assert {each["name"]: each["digest"]["sha256"] for each in statement["subject"]} == {
         name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in NAMES[:4]
     }
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     (dependency,) = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-    assert dependency["digest"] == {"gitCommit": commit.stdout.strip()}
+    assert dependency["digest"] == {"gitCommit": Origin.look(allow_dirty=True).commit}
 
 
 def test_another_version_than_the_charts_is_refused() -> None:
