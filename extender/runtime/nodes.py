@@ -7,10 +7,10 @@ from extender.core.model.classes import SPOT
 from extender.core.model.eventreasons import EventReason
 from extender.core.state.records import NodeRecord
 from extender.core.state.state import ClusterState
-from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.kube.seams import Timing
+from extender.runtime.retelling import Retelling
 
 LOOK = 60.0
 """Seconds between two looks."""
@@ -37,7 +37,7 @@ class NodeReports:
         self._state = state
         self._recorder = recorder
         self._timing = timing or Timing()
-        self._told: dict[str, tuple[str, float]] = {}
+        self._retelling = Retelling(self._timing.clock)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -52,16 +52,12 @@ class NodeReports:
         for start in range(0, len(nodes), SLICE):
             for node, reason, text in _said(nodes[start : start + SLICE], capped=capped):
                 about = Regarding.node(node)
-                if left and self._is_due(about.uid, text) and self._recorder.emit(about, reason, "Classify", text):
-                    self._told[about.uid] = text, self._timing.clock()
+                due = left and self._retelling.is_due(about.uid, text)
+                if due and self._recorder.emit(about, reason, "Classify", text):
+                    self._retelling.told(about.uid, text)
                     left -= 1
             await asyncio.sleep(0)
-        known = {node.facts.uid for node in nodes if node.facts is not None}
-        self._told = {uid: told for uid, told in self._told.items() if uid in known}
-
-    def _is_due(self, uid: str, text: str) -> bool:
-        told, at = self._told.get(uid, ("", 0.0))
-        return told != text or self._timing.clock() - at >= RETELL
+        self._retelling.keep({node.facts.uid for node in nodes if node.facts is not None}.__contains__)
 
 
 def _said(nodes: Sequence[NodeRecord], *, capped: bool) -> Iterator[Said]:

@@ -13,10 +13,10 @@ from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workload import Workload
 from extender.core.state.controllers import size_of
 from extender.core.state.state import ClusterState
-from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
 from extender.kube.seams import Timing
+from extender.runtime.retelling import Retelling
 
 # Seconds between two looks.
 LOOK = 30.0
@@ -38,7 +38,7 @@ class ReachReports:
         self._recorder = recorder
         self._timing = timing or Timing()
         self._found: dict[str, str] = {}
-        self._told: dict[str, tuple[str, float]] = {}
+        self._retelling = Retelling(self._timing.clock)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -54,7 +54,7 @@ class ReachReports:
             await asyncio.sleep(0)
         self._found = found
         owners = self._state.workloads.owners
-        self._told = {about: told for about, told in self._told.items() if about in owners or about in found}
+        self._retelling.keep(lambda about: about in owners or about in found)
 
     def _look_at(self, workloads: Iterable[Workload], found: dict[str, str]) -> None:
         for workload in workloads:
@@ -74,14 +74,10 @@ class ReachReports:
             if about in found:
                 continue
             found[about] = text
-            if self._found.get(about) == text and self._is_due(about, text):
+            if self._found.get(about) == text and self._retelling.is_due(about, text):
                 what = Regarding(subject.kind, subject.api_version, subject.namespace, subject.name, subject.uid)
                 if self._recorder.emit(what, EventReason.POLICY_UNACHIEVABLE, "HoldOnDemand", text):
-                    self._told[about] = (text, self._timing.clock())
-
-    def _is_due(self, uid: str, text: str) -> bool:
-        told, at = self._told.get(uid, ("", 0.0))
-        return told != text or self._timing.clock() - at >= RETELL
+                    self._retelling.told(about, text)
 
     def _subject(self, owner: Owner) -> Owner:
         """The object that its owner reads of: the Jobs of a CronJob come and go, as do runners of a set of them."""
