@@ -39,14 +39,23 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
+Observe = Callable[[str, str, int, float], None]
+"""Is told of each answer: HTTP verb or WATCH, path, status (0: not reached), and seconds until it began."""
+
+
 class ApiClient:
     """A connection to one API server. Create it with `connect`, close it or use it as a context manager.
 
     Safe for concurrent use by tasks of one event loop.
+
+    Attributes:
+        observe: see `Observe`; nobody until it is set.
     """
 
     def __init__(self, source: ConnectionSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.observe: Observe = lambda *_: None
         self._source = source
+        self._clock = clock
         self._credentials = Credentials(source, clock)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60),
@@ -267,6 +276,7 @@ class ApiClient:
             sent = dict(headers or {})
             if connection.authorization:
                 sent["Authorization"] = connection.authorization
+            began = self._clock()
             try:
                 async with self._session.request(
                     "GET" if method == "WATCH" else method,
@@ -280,11 +290,14 @@ class ApiClient:
                     proxy=connection.proxy,
                 ) as response:
                     answered = True
+                    self.observe(method, path, response.status, self._clock() - began)
                     if response.status < 300:
                         yield response
                         return
                     refused = refusal(method, path, response, await response.read())
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                if not answered:
+                    self.observe(method, path, 0, self._clock() - began)
                 if answered or not retry or not is_distrust(error):
                     raise unreached(method, path, connection, error) from error
                 refused = unreached(method, path, connection, error)

@@ -5,6 +5,7 @@ our rights. So every part has to be what the API takes for it (RFC 1123), and wh
 """
 
 import re
+from typing import NamedTuple
 
 from extender.core.model.errors import ApiError
 
@@ -56,6 +57,31 @@ def api_path(
     if subresource is not None:
         path += f"/{_checked('subresource', subresource)}"
     return path
+
+
+class Subject(NamedTuple):
+    """What a path leads to.
+
+    `resource` is in the plural, with its group behind a dot and its subresource behind a slash, as RBAC writes them:
+    `pods`, `deployments.apps`, `pods/eviction`; empty where it is none of objects. `named`: one object of it.
+    """
+
+    resource: str
+    named: bool
+
+
+def subject_of(path: str) -> Subject:
+    """What a path that `api_path` has made leads to."""
+    _, root, *parts = path.split("/")
+    group = parts.pop(0) if root == "apis" and parts else ""
+    # The version; then perhaps the namespace that something is in, which may be a Namespace itself.
+    parts = parts[1:]
+    if len(parts) > 2 and parts[0] == "namespaces" and parts[2] not in ("status", "finalize"):
+        parts = parts[2:]
+    if not parts or root not in ("api", "apis"):
+        return Subject("", named=False)
+    resource = f"{parts[0]}.{group}" if group else parts[0]
+    return Subject("/".join((resource, *parts[2:3])), named=len(parts) > 1)
 
 
 def _checked(what: str, text: str, *, subdomain: bool = False) -> str:

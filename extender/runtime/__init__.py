@@ -18,6 +18,7 @@ from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.informers import ClusterFeed, FeedOptions
+from extender.kube.paths import subject_of
 from extender.kube.regarding import Regarding
 from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS
 from extender.runtime import allocator
@@ -84,6 +85,7 @@ class Runtime:
         self.log = logger()
         self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY, *AUTOSCALING)), *SOURCES))
         self._client = client
+        client.observe = self._answered
         self._tracer = tracer
         self._report = Faults(self.metrics)
         self._stopping = False
@@ -214,6 +216,11 @@ class Runtime:
         return webhook
 
     # Readiness and metrics
+
+    def _answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """The API server answered."""
+        subject = subject_of(path)
+        self.metrics.apiserver.answered(method, subject.resource, status, seconds, named=subject.named)
 
     def not_ready(self) -> list[str]:
         """What is not ready, a line each."""

@@ -107,6 +107,18 @@ API_REFUSED = _counter(
 )
 API_WATCHES = _gauge("api_watches", "Callers that follow decisions by the gRPC API")
 
+# Requests to the API server
+
+APISERVER_REQUESTS = _counter(
+    "apiserver_requests", "Requests of Spotmix to the API server, by its answer", "verb", "resource", "code"
+)
+APISERVER_DURATION = Family(
+    "spotmix_apiserver_request_duration_seconds",
+    "histogram",
+    "Time until the API server began to answer a request of Spotmix",
+    ("verb", "resource"),
+)
+
 # Workloads in all
 
 WORKLOADS = _gauge("workloads", "Workloads under a policy that have replicas or want some", "mode")
@@ -308,6 +320,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         ),
     ),
     ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_REFUSED, API_WATCHES)),
+    ("Requests to the API server", (APISERVER_REQUESTS, APISERVER_DURATION)),
     ("The process", (LEADER, LOOP_HELD_UP, CERTIFICATE_EXPIRY, BUILD_INFO)),
 )
 
@@ -322,7 +335,8 @@ LABELS: Mapping[str, str] = {
     " of gates `none`",
     "cause": "`refused` (by the autoscaler), `closed` (refused to others), `timeout`",
     "certificate": "what serves it: `api`, `expander`, `extender`, `metrics` (also of the console), `webhook`",
-    "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed",
+    "code": "a status of gRPC, such as `OK`, `NOT_FOUND`; `CANCELLED` also where a deadline has passed; of the API"
+    " server that of HTTP, `0` where it was not reached",
     "enforcement": "`extender` (it keeps the class), `affinity` (the class is written on the pod)",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
@@ -339,7 +353,8 @@ LABELS: Mapping[str, str] = {
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
     "scheduler": "by its name; empty where it makes no difference",
-    "resource": "what is followed, such as `pods` or `replicasets.apps`",
+    "resource": "what is followed or asked for, such as `pods`, `replicasets.apps` or `pods/eviction`; `none` of"
+    " requests for no object, such as discovery",
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
     "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`; `BestOptions` of"
@@ -348,7 +363,8 @@ LABELS: Mapping[str, str] = {
     " `leadership`, `lease`, `own pod`, `patches`",
     "state": "of a placeholder: `running`, or `asked` for",
     "step": "what was being done: `decision`, `plan`, `costs`, `policy`, `count`, `answer`",
-    "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`",
+    "verb": "`filter`, `prioritize`; of the webhook `mutate-pods`, `mutate-scheduler-configs`, `validate-workloads`;"
+    " of requests to the API server `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`",
     "version": "of Spotmix",
     "when_unsatisfiable": "`fallback`, `any`, `wait`",
     "why": "`full` (as many as may be, this one did least), `headers` or `body` (not complete in time, or too much of"

@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.reasons import GIVES_A_CLASS, OBSTACLES, REJECTS, Reason
+from extender.telemetry.apiserver import ApiServerMetrics
 from extender.telemetry.catalogue import (
     ADMISSIONS,
     API_FAULTS,
@@ -78,6 +79,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.drift = DriftMetrics(self.registry)
+        self.apiserver = ApiServerMetrics(self.registry)
         self.api = ApiMetrics(self.registry)
         self._decisions = counter(DECISIONS, self.registry)
         self._errors = counter(REQUEST_ERRORS, self.registry)

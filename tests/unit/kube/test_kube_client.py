@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import socket
 import ssl
 import sys
@@ -76,6 +77,45 @@ async def test_a_request_carries_body_token_and_parameters(api: FakeApi, tmp_pat
     assert headers["Content-Type"] == MERGE_PATCH
     assert headers["Authorization"] == "Bearer secret"
     assert api.seen[1][4] == b"[2]"
+
+
+async def test_each_answer_is_told_with_the_time_it_took(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
+    guard(api, "secret")
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        time.now += 2.5
+        return web.json_response({})
+
+    async def gone(_: web.Request) -> web.StreamResponse:
+        return Fault(410, "Expired").response()
+
+    async def empty(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="")
+
+    api.handlers["/empty"] = empty
+    api.handlers["/slow"] = slow
+    api.handlers["/gone"] = gone
+    seen: list[tuple[str, str, int, float]] = []
+    async with await connect(write_kubeconfig(tmp_path / "config", api.url, {"token": "secret"}), time) as client:
+        client.observe = lambda *answer: seen.append(answer)
+        await client.request("POST", "/slow")
+        with pytest.raises(ApiError):
+            await client.request("GET", "/gone")
+        async with contextlib.aclosing(client.watch("/empty", {})) as lines:
+            assert [line async for line in lines] == []
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        away = write_kubeconfig(tmp_path / "away", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        async with await connect(away, time) as client:
+            client.observe = lambda *answer: seen.append(answer)
+            with pytest.raises(ApiError):
+                await client.request("GET", "/x")
+    assert seen == [
+        ("POST", "/slow", 200, 2.5),
+        ("GET", "/gone", 410, 0.0),
+        ("WATCH", "/empty", 200, 0.0),
+        ("GET", "/x", 0, 0.0),
+    ]
 
 
 async def test_a_refusal_names_verb_path_reason_and_message(api: FakeApi, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from extender.kube.eviction import Evictor
 from extender.kube.lease import Elector, LeaseLock
 from extender.kube.ownpod import OwnPod
 from extender.kube.patches import PodPatches
-from extender.kube.paths import BAD_NAME, api_path, is_object_name
+from extender.kube.paths import BAD_NAME, api_path, is_object_name, subject_of
 from extender.kube.portforward import PortForward
 from extender.kube.resources import PODS
 from extender.kube.servicepod import find_service_pod
@@ -201,3 +201,28 @@ def test_a_part_of_a_name_may_be_longer_than_a_label_of_dns(name: str) -> None:
     """The API limits the whole name of a Pod or Node to 253 characters, and its parts not apart."""
     assert is_object_name(name)
     assert api_path("", "v1", "nodes", name=name).endswith(f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("path", "resource", "named"),
+    [
+        (api_path("", "v1", "pods"), "pods", False),
+        (api_path("", "v1", "pods", namespace="shop"), "pods", False),
+        (api_path("", "v1", "pods", namespace="shop", name="web-0"), "pods", True),
+        (api_path("", "v1", "pods", namespace="shop", name="web-0", subresource="eviction"), "pods/eviction", True),
+        (api_path("apps", "v1", "deployments", namespace="shop", name="web"), "deployments.apps", True),
+        (api_path("apps", "v1", "deployments", namespace="pods", name="status"), "deployments.apps", True),
+        (api_path("", "v1", "namespaces"), "namespaces", False),
+        (api_path("", "v1", "namespaces", name="shop"), "namespaces", True),
+        (api_path("", "v1", "namespaces", name="shop", subresource="status"), "namespaces/status", True),
+        (api_path("", "v1", "nodes", name="a"), "nodes", True),
+        (api_path("karpenter.sh", "v1"), "", False),
+        (api_path("", "v1"), "", False),
+        ("/api", "", False),
+        ("/apis", "", False),
+        ("/version", "", False),
+        ("/", "", False),
+    ],
+)
+def test_a_path_tells_what_it_leads_to(path: str, resource: str, *, named: bool) -> None:
+    assert subject_of(path) == (resource, named)

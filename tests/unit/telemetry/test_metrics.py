@@ -62,6 +62,27 @@ def test_what_happens_is_counted_where_it_was_expected() -> None:
     assert series(metrics, "spotmix_api_faults_total")["pods",] == 1.0
 
 
+def test_requests_to_the_api_server_are_counted_by_what_is_asked_for() -> None:
+    metrics = Metrics()
+    answered = metrics.apiserver.answered
+    answered("GET", "pods", 200, 0.2, named=False)
+    answered("GET", "leases.coordination.k8s.io", 404, 0.01, named=True)
+    answered("WATCH", "pods", 410, 0.01, named=False)
+    answered("POST", "pods/eviction", 429, 0.01, named=True)
+    answered("PATCH", "pods", 0, 10.0, named=True)
+    answered("GET", "", 200, 0.01, named=False)
+    # By code, resource and verb.
+    assert series(metrics, "spotmix_apiserver_requests_total") == {
+        ("200", "pods", "list"): 1.0,
+        ("404", "leases.coordination.k8s.io", "get"): 1.0,
+        ("410", "pods", "watch"): 1.0,
+        ("429", "pods/eviction", "create"): 1.0,
+        ("0", "pods", "patch"): 1.0,
+        ("200", "none", "get"): 1.0,
+    }
+    assert series(metrics, "spotmix_apiserver_request_duration_seconds_sum")["pods", "list"] == 0.2
+
+
 def test_durations_are_told_from_100_microseconds_to_a_second() -> None:
     bounds = {bound for bound, verb in series(Metrics(), "spotmix_request_duration_seconds_bucket") if verb == "filter"}
     assert {"0.0001", "1.0", "+Inf"} <= bounds
