@@ -45,6 +45,8 @@ pytestmark = [
 SAMPLE = 100
 # Runs of `spotmix serve` at once.
 AT_ONCE = 4
+# What the chart leaves for one part of Spotmix, which that part changes.
+LEADS, MOVES, SERVES, ANSWERS, LOOKS = "leads", "moves", "serves", "answers", "looks"
 
 
 def _of_karpenter(kind: str) -> dict[str, Any]:
@@ -151,17 +153,21 @@ class RightsScene:
         assert len(offered) == SAMPLE
         await asyncio.to_thread(_post, f"{serve.url}/filter", {"Pod": pods[0], "NodeNames": offered})
 
-    async def as_installed(self) -> None:
-        """As the chart leaves it: the Secret empty, webhook configurations without CA, no store and nobody's Lease; but
-        with a placeholder that a leader left who died.
+    async def as_installed(self, *parts: str) -> None:
+        """Have things as the chart leaves them for these parts: the Secrets empty, webhook configurations without CA,
+        no store and nobody's Lease; but with a placeholder that a leader left who died.
         """
-        await self.objects.apply(STRAY)
-        for each in (LEASE, STORE):
-            await self.objects.delete_if_there(each)
+        if LEADS in parts:
+            await self.objects.delete_if_there(LEASE)
+        if MOVES in parts:
+            await self.objects.apply(STRAY)
+            await self.objects.delete_if_there(STORE)
         for each in template():
             if each["kind"] == "Secret" or "webhooks" in each:
-                await self.objects.delete_if_there(each)
-                await self.objects.apply(each)
+                part = ANSWERS if each["metadata"]["name"] == "spotmix-extender-tls" else SERVES
+                if part in parts:
+                    await self.objects.delete_if_there(each)
+                    await self.objects.apply(each)
 
     @contextlib.asynccontextmanager
     async def serving(self, name: str, user: str, *flags: str) -> AsyncIterator[SpotmixServe]:
@@ -233,7 +239,7 @@ async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
     rendered = template(AUTH)
     kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "PriorityClass")
     await scene.objects.apply_all([each for each in rendered if each["kind"] in kinds])
-    await scene.as_installed()
+    await scene.as_installed(LEADS, MOVES, SERVES, ANSWERS)
     await scene.objects.apply(stand_in("enough"))
     async with scene.serving("enough", service_account("spotmix"), *ELECTION, *CERTIFICATES, *DRIFT, *ASKS) as serve:
         await ready(serve)
@@ -358,12 +364,22 @@ async def pools(scene: RightsScene, _serve: SpotmixServe) -> None:
 
 @dataclass(frozen=True)
 class Probe:
-    """What makes the API server refuse: flags of a start, and what happens then. `alone`: with things as installed."""
+    """What makes the API server refuse.
+
+    Attributes:
+        stimulus: what happens once it is started.
+        flags: of the start.
+        after: the part of which things are as installed; those of one part come one after the other, when all that
+            have none are over.
+        lacks: with the same text (and verb), rights are taken away together: each of them is asked for, whatever
+            becomes of the others.
+    """
 
     stimulus: Stimulus = nothing
     # Others would write the costs that the one which may not shall want to write.
     flags: tuple[str, ...] = ("--scale-in-deletion-cost", "false", "--drift-enabled", "false")
-    alone: bool = False
+    after: str = ""
+    lacks: str = ""
 
 
 def _followed() -> dict[Right, Probe]:
@@ -378,8 +394,12 @@ def _followed() -> dict[Right, Probe]:
         "policy": ("poddisruptionbudgets",),
         "storage.k8s.io": ("csinodes",),
     }
+    # Pods are listed once the others are, and these once pods are known.
+    late = ("replicationcontrollers", "cronjobs", "nodeclaims", "events")
     return {
-        Right(resource, verb, group): Probe()
+        Right(resource, verb, group): Probe(
+            lacks="pods" if resource == "pods" else "what follows pods" if resource in late else "what goes before pods"
+        )
         for group, names in resources.items()
         for resource in names
         for verb in ("list", "watch")
@@ -390,10 +410,11 @@ _LEASES = partial(Right, "leases", group="coordination.k8s.io", local=True)
 _HOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 _KEEP = ("get", "watch", "patch")
 _STILL = ("--drift-enabled", "false")
-_ELECTED = Probe(flags=(*ELECTION, *_STILL), alone=True)
-_CERTIFIED = Probe(flags=(*CERTIFICATES, *_STILL), alone=True)
-_ENCRYPTED = Probe(flags=(*ENCRYPTION, *_STILL), alone=True)
-_DRIFTS = Probe(flags=DRIFT, alone=True)
+_ELECTED = Probe(flags=(*ELECTION, *_STILL), after=LEADS)
+_CERTIFIED = Probe(flags=(*CERTIFICATES, *_STILL), after=SERVES)
+_TRUSTED = Probe(flags=(*CERTIFICATES, *_STILL), after=SERVES, lacks="where the CA is told")
+_ENCRYPTED = Probe(flags=(*ENCRYPTION, *_STILL), after=ANSWERS)
+_DRIFTS = Probe(flags=DRIFT, after=MOVES)
 _ASKS = Probe(looked_at, flags=(*ASKS, *_STILL))
 # By the right that is taken away. A right of the chart without a row fails below.
 PROBES: dict[Right, Probe] = {
@@ -407,7 +428,7 @@ PROBES: dict[Right, Probe] = {
     _LEASES("create"): _ELECTED,
     _LEASES("get", name="spotmix"): _ELECTED,
     _LEASES("patch", name="spotmix"): _ELECTED,
-    _LEASES("watch", name="spotmix"): Probe(another_leads, flags=(*ELECTION, *_STILL), alone=True),
+    _LEASES("watch", name="spotmix"): Probe(another_leads, flags=(*ELECTION, *_STILL), after=LEADS),
     Right("pods", "get"): Probe(in_vain, flags=_STILL),
     Right("pods", "delete"): Probe(in_vain, flags=_STILL),
     Right("pods/eviction", "create"): _DRIFTS,
@@ -416,9 +437,9 @@ PROBES: dict[Right, Probe] = {
     **{Right("configmaps", verb, name="spotmix-drift", local=True): _DRIFTS for verb in ("get", "patch")},
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
     **{Right("secrets", verb, name="spotmix-extender-tls", local=True): _ENCRYPTED for verb in _KEEP},
-    **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _CERTIFIED for hook in _HOOKS for verb in _KEEP},
-    # Last: where NodePools are served no node is nominated, which others need.
-    **{Right("nodepools", verb, "karpenter.sh"): Probe(pools, flags=_STILL, alone=True) for verb in ("list", "watch")},
+    **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _TRUSTED for hook in _HOOKS for verb in _KEEP},
+    # Late: where NodePools are served no node is nominated, which others need.
+    **{Right("nodepools", verb, "karpenter.sh"): Probe(pools, flags=_STILL, after=LOOKS) for verb in ("list", "watch")},
 }
 
 
@@ -457,19 +478,35 @@ async def test_readers_get_every_right_that_can_be_asked_for() -> None:
     assert given == {Right(each.resource, each.verb, GROUP) for each in (*asked, list_nodes())}
 
 
+def taken_away() -> dict[tuple[Right, ...], Probe]:
+    """The rights that one start of `spotmix serve` is without, and how it is probed."""
+    groups: dict[tuple[object, ...], list[Right]] = {}
+    for right, probe in PROBES.items():
+        key: tuple[object, ...] = (probe.lacks, right.verb) if probe.lacks else (right,)
+        groups.setdefault(key, []).append(right)
+    return {tuple(group): PROBES[group[0]] for group in groups.values()}
+
+
 async def test_no_right_is_spare(scene: RightsScene) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
+    starts = list(taken_away().items())
 
-    async def missed(number: int, right: Right, probe: Probe) -> None:
+    async def missed(number: int) -> None:
+        group, probe = starts[number]
+        # A refusal does not tell of which right by its name or place.
+        assert len({right.kind for right in group}) == len(group)
         name = f"without-{number}"
-        user = await grant(scene.objects, name, set(PROBES) - {right})
+        user = await grant(scene.objects, name, set(PROBES) - set(group))
         async with slots, scene.serving(name, user, *probe.flags) as serve:
             await probe.stimulus(scene, serve)
-            await eventually(partial(scene.audit.lacked, user, right), bool, f"without {right} something fails")
+            for right in group:
+                await eventually(partial(scene.audit.lacked, user, right), bool, f"without {right} something fails")
 
-    probes = [(number, right, probe) for number, (right, probe) in enumerate(PROBES.items())]
-    await asyncio.gather(*(missed(*each) for each in probes if not each[2].alone))
-    for each in probes:
-        if each[2].alone:
-            await scene.as_installed()
-            await missed(*each)
+    async def one_after_the_other(part: str) -> None:
+        for number, (_, probe) in enumerate(starts):
+            if probe.after == part:
+                await scene.as_installed(part)
+                await missed(number)
+
+    await asyncio.gather(*(missed(number) for number, (_, probe) in enumerate(starts) if not probe.after))
+    await asyncio.gather(*(one_after_the_other(part) for part in (LEADS, MOVES, SERVES, ANSWERS, LOOKS)))
