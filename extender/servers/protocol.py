@@ -15,6 +15,8 @@ from extender.servers.connections import BODY, HEADERS, LAST, STALLED, Connectio
 
 MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request that are no body, one after the other: request line and headers, trailers, marks of a chunk."""
+PIECE = MAX_HEADER_BYTES // 4
+"""Bytes that are parsed at once: of those after a body only what comes in a further piece is counted."""
 AHEAD = 16
 """Requests that a client may send before it has the answer to an earlier one."""
 
@@ -154,13 +156,17 @@ class ClientConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
-        self._beside += len(data)
-        super().data_received(data)
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE]
+            self._beside += len(piece)
+            super().data_received(piece)
+            if self._beside > MAX_HEADER_BYTES:
+                self.end("headers")
+            if self.transport.is_closing():
+                return
         if self._phase == "body":
             # It does not come at once, so it may be large.
             self.scope["extensions"] = {KEPT_NO_MORE: self._kept_no_more}  # type: ignore[dict-item]
-        if self._beside > MAX_HEADER_BYTES:
-            self.end("headers")
 
     def send_400_response(self, msg: str) -> None:
         """The parser has stopped."""

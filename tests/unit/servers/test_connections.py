@@ -174,16 +174,18 @@ def test_connections_count_before_their_handshake(tmp_path: Path) -> None:
             runner.run(play())
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("sent", [b"a: " + b"b" * 100 + b"\r\n", b"c" * 500])
-async def test_trailers_have_the_limit_of_headers(port: Port, sent: bytes) -> None:
+async def test_trailers_have_the_limit_of_headers(port: Port, sent: bytes, *, at_once: bool) -> None:
     head = HEAD.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked")
+    parts = [head + b"2\r\n{}\r\n0\r\n", *[sent] * (2 * MAX_HEADER_BYTES // len(sent))]
     async with connected(port.server) as client:
-        client.writer.write(head + b"2\r\n{}\r\n0\r\n")
         with contextlib.suppress(ConnectionError):
-            for _ in range(2 * MAX_HEADER_BYTES // len(sent)):
-                client.writer.write(sent)
-                if client.writer.transport.get_write_buffer_size():
-                    await client.writer.drain()
+            for part in [b"".join(parts)] if at_once else parts:
+                client.writer.write(part)
+                await client.writer.drain()
+                # The server takes each part as it comes.
+                await asyncio.sleep(0)
         await ends(client)
     assert port.told == ["headers"]
 
