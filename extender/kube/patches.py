@@ -17,12 +17,12 @@ from extender.kube.client import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
 from extender.wire.kube_v1 import DELETION_COST
-from extender.wire.podspec_v1 import node_selector_term
+from extender.wire.podspec_v1 import node_selector_term, raw_toleration
 
 FIELD_MANAGER = "spotmix"
 # Its own manager: what it applies is the cost and nothing else, so that to apply nothing takes just that back.
 SEAT_FIELD_MANAGER = "spotmix-seat"
-_INVALID = 422
+_FORBIDDEN, _INVALID = 403, 422
 _CONFLICT = "FieldManagerConflict"
 # Who owns the field is told in words only: `conflict with "kubectl-annotate" using v1: ..`.
 _OWNERS = re.compile(r'conflicts? with ("[^"]*")')
@@ -42,7 +42,15 @@ class _Patched(Struct, frozen=True):
     metadata: _Annotated = _Annotated()
 
 
-_patched = msgspec.json.Decoder(_Patched)
+class _Tolerating(Struct, frozen=True):
+    tolerations: list[dict[str, Any]] | None = None
+
+
+class _Pod(Struct, frozen=True):
+    spec: _Tolerating = _Tolerating()
+
+
+_patched, _tolerating = msgspec.json.Decoder(_Patched), msgspec.json.Decoder(_Pod)
 
 
 class PodPatches:
@@ -78,6 +86,9 @@ class PodPatches:
     async def release(self, release: Release) -> bool:
         """Take our gate off a pod and write its class on it, in one. Also False when another has done it otherwise:
         once the gate is gone the server lets nobody change what a pod requires.
+
+        Tolerations have no key to merge by: where some are added the pod is read for those that it has, word for word,
+        and the server refuses the patch if it has others by then.
         """
         patch: dict[str, Any] = {
             "metadata": {"annotations": release.annotations},
@@ -88,12 +99,27 @@ class PodPatches:
             affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
             patch["spec"]["affinity"] = affinity
         try:
+            present = await self._tolerations(release.pod) if release.tolerations else None
+            if present is not None:
+                patch["spec"]["tolerations"] = [*present, *map(raw_toleration, release.tolerations)]
             return await self._patch(release.pod, patch, kind=STRATEGIC_PATCH)
         except ApiError as error:
+            if is_gone(error):
+                return False
             if error.status != _INVALID:
                 raise
             self._refused(release.pod)
             return False
+
+    async def _tolerations(self, pod: PodId) -> list[dict[str, Any]] | None:
+        """What a pod tolerates, as it says it; None where we may not read it."""
+        try:
+            answer = await self._api.request("GET", api_path("", "v1", "pods", namespace=pod.namespace, name=pod.name))
+        except ApiError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            return None
+        return _tolerating.decode(answer).spec.tolerations or []
 
     async def set_deletion_cost(self, pod: PodId, cost: int | None) -> bool:
         """Set what orders the pod in a scale-in (int32; lower leaves first); None takes ours back.

@@ -33,6 +33,7 @@ from extender.runtime.gates import GateReports
 from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
+from extender.settings.rules import mutation_rules
 from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
 
@@ -83,7 +84,7 @@ class Writers:
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
         self.recorder = EventRecorder(client, report, counted=metrics.told, allowed=decides)
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
-        self.gates = GateController(placement.state, settings.classes)
+        self.gates = GateController(placement.state, settings.classes, mutation_rules(settings).extra_tolerations)
         patches = PodPatches(client, foreign.told, self._refused)
         self._wakes = PatchQueue(patches, report, allowed=decides)
         cost_limits = replace(LIMITS, rate=settings.scale_in.rate)

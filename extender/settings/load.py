@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from extender.core.admission.mutate import parse_taint
 from extender.core.model.errors import ConfigError
+from extender.core.placement.tolerations import parse_taint
 from extender.core.policy.policy import Layer, Policy, parse_policy
 from extender.core.policy.protection import workload_opt_out
 from extender.core.policy.values import parse_duration

@@ -21,6 +21,7 @@ from extender.core.model.objects import (
     Requests,
     Volume,
 )
+from extender.core.model.taints import Toleration
 from extender.core.placement.requirement import Term
 from extender.core.state.events import Event, Gone, Upsert
 from extender.simulate.clock import Clock
@@ -60,7 +61,8 @@ class VirtualPod(Struct, eq=False):
 
     `created`, `ready_since` and `unscheduled_since` are in seconds since the epoch. `serving` is whether it works: it
     may be down before anybody has noticed. `cause` is who ended it. `gates` are the scheduling gates that it still has.
-    Its class was `written` with the `terms` of its node affinity, which stand in place of its template's.
+    Its class was `written` with the `terms` of its node affinity, which stand in place of its template's, and with
+    `tolerations` that its template lacks.
     """
 
     uid: str
@@ -85,11 +87,14 @@ class VirtualPod(Struct, eq=False):
     gates: tuple[str, ...] = ()
     written: str = ""
     terms: tuple[Term, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
 
     @property
     def constraints(self) -> Constraints:
         """What it demands of its node, its class included."""
         demands = self.template.constraints
+        if self.tolerations:
+            demands = replace(demands, tolerations=(*demands.tolerations, *self.tolerations))
         return replace(demands, node_terms=self.terms) if self.terms else demands
 
     @property

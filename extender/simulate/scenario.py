@@ -12,9 +12,9 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from extender.core.admission.mutate import parse_taint
 from extender.core.model.errors import ConfigError
 from extender.core.model.quantity import parse_quantity
+from extender.core.placement.tolerations import parse_taint
 from extender.core.policy.values import parse_duration
 from extender.simulate.faults import explained
 

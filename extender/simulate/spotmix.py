@@ -78,7 +78,7 @@ class VirtualSpotmix(Watcher):
         self._coming: deque[tuple[float, Event]] = deque()
         self._placement = PlacementController(self.state, options.max_candidates)
         self._seats = SeatController(self.state, options.settle)
-        self._gates = GateController(self.state, options.mutation.classes)
+        self._gates = GateController(self.state, options.mutation.classes, options.mutation.extra_tolerations)
         observers = [self._placement.observe, self._gates.observe]
         self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)
         observers.append(self._pending.observe)
@@ -192,6 +192,7 @@ class VirtualSpotmix(Watcher):
         if found is not None and release.gate in found.gates:
             found.gates = tuple(gate for gate in found.gates if gate != release.gate)
             found.written, found.terms = release.capacity_class, release.terms
+            found.tolerations = release.tolerations
             self._api.changed(found)
 
     def _replace(self, action: Replace) -> None:

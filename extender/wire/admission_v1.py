@@ -15,11 +15,10 @@ from extender.core.capacity.fit import Needs
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Namespace, Owner
 from extender.core.model.selectors import Requirement
-from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerMetadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
-from extender.wire.podspec_v1 import Affinity, RawToleration, node_selector_term
+from extender.wire.podspec_v1 import Affinity, RawToleration, node_selector_term, raw_toleration
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_WARNING = 1000
@@ -127,7 +126,9 @@ class PodReview:
             op = "add" if spec.scheduler_name is None else "replace"
             patches.append(_patch(op, "/spec/schedulerName", mutation.scheduler_name))
         if mutation.tolerations:
-            patches += _appended("/spec/tolerations", [_toleration(t) for t in mutation.tolerations], spec.tolerations)
+            patches += _appended(
+                "/spec/tolerations", [raw_toleration(t) for t in mutation.tolerations], spec.tolerations
+            )
         if mutation.preferences:
             preferences = [_preferred(term, mutation.weight) for term in mutation.preferences]
             patches += _preferring(preferences, spec.affinity)
@@ -277,13 +278,6 @@ def _appended(path: str, values: list[Any], present: list[Any] | None) -> list[P
     if present is None:
         return [_patch("add", path, values)]
     return [_patch("add", f"{path}/-", value) for value in values]
-
-
-def _toleration(toleration: Toleration) -> dict[str, str]:
-    said = {"key": toleration.key, "operator": toleration.operator}
-    if toleration.value:
-        said["value"] = toleration.value
-    return {**said, "effect": toleration.effect}
 
 
 def _preferred(term: Iterable[Requirement], weight: int) -> dict[str, Any]:

@@ -84,6 +84,14 @@ class RawToleration(Struct, frozen=True, gc=False):
         return Toleration(self.key or "", self.operator or "Equal", self.value or "", self.effect or "")
 
 
+def raw_toleration(toleration: Toleration) -> dict[str, str]:
+    """A toleration as the API takes it."""
+    said = {"key": toleration.key, "operator": toleration.operator}
+    if toleration.value:
+        said["value"] = toleration.value
+    return {**said, "effect": toleration.effect}
+
+
 def node_selector_term(requirements: Iterable[Requirement]) -> dict[str, Any]:
     """A node selector term as the API takes it."""
     term: dict[str, list[dict[str, Any]]] = {}

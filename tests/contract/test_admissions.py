@@ -9,8 +9,8 @@ from support.doubles import ENABLED, keys, make_owner
 from support.doubles_webhook import INJECTED, LABEL, HookBench
 from support.reviews import Response, answer, patched
 
-from extender.core.admission.mutate import SPOT_TOLERATIONS
 from extender.core.model.taints import Toleration
+from extender.core.placement.tolerations import SPOT_TOLERATIONS
 from extender.wire.admission_v1 import decode_pod, decode_workload
 
 ADMISSIONS = sorted(Path(__file__).with_name("admissions").glob("*.json"))

@@ -16,8 +16,10 @@ from extender.core.model.classes import SPOT, ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, Pod, PodId
+from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.requirement import ClassTerms, Term, class_requirement, with_own
+from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.stand_ins import stand_ins
@@ -51,9 +53,10 @@ def gate_name(prefixes: Sequence[str]) -> str:
 class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
-    `terms` are what the pod's node affinity has to require from now on, those included that it required before. Where
-    the class stands in for the one that is `wanted`, `why` says what closed that. `doubts` are what the owner of its
-    `workload` has to know about it. `fault` is one of ours that the decision met: the pod runs all the same.
+    `terms` are what the pod's node affinity has to require from now on, those included that it required before;
+    `tolerations` what it has to tolerate besides: of taints that were not known when it was created. Where the class
+    stands in for the one that is `wanted`, `why` says what closed that. `doubts` are what the owner of its `workload`
+    has to know about it. `fault` is one of ours that the decision met: the pod runs all the same.
     """
 
     pod: PodId
@@ -61,6 +64,7 @@ class Release(Struct, frozen=True, gc=False):
     annotations: dict[str, str]
     capacity_class: str = ""
     terms: tuple[Term, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
     wanted: str = ""
     why: str = ""
     workload: Workload | None = None
@@ -85,19 +89,21 @@ class GateController:
     Args:
         state: the cluster; decisions are reserved in it.
         rules: how nodes of each class are told.
+        extra_tolerations: of further spot taints.
 
     Attributes:
         next_at: see `Controller`.
         prover: proves room for pods that cannot be replaced where their class is not to be had.
     """
 
-    def __init__(self, state: ClusterState, rules: ClassRules) -> None:
+    def __init__(self, state: ClusterState, rules: ClassRules, extra_tolerations: tuple[Toleration, ...] = ()) -> None:
         self.prover: Prover | None = None
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
         self._class_key = f"{prefixes[0]}/{CLASS}"
         self._state, self._rules = state, rules
+        self._tolerations = SpotTolerations(state.census, rules, extra_tolerations)
         self._version = -1
         self._found: dict[tuple[str, bool], ClassTerms] = {}
         self._sent: dict[str, float] = {}
@@ -235,6 +241,7 @@ class GateController:
             {self._class_key: wanted},
             wanted,
             terms,
+            self._tolerations.missing(record.constraints.tolerations) if wanted == SPOT else (),
             workload=workload,
             doubts=tuple(doubts),
         )

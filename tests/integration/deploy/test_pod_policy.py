@@ -17,6 +17,7 @@ from support.rights import service_account
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import PodId
 from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 from extender.core.placement.gates import Release
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION
@@ -157,9 +158,19 @@ async def test_only_what_spotmix_writes_passes(scene: PolicyScene) -> None:
 
 GATE = {"name": "spotmix.io/placement"}
 OTHER = {"name": "example.org/other"}
+SPOT = Toleration("spot", "Exists", "", "NoSchedule")
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+def tolerating(key: str) -> dict[str, Any]:
+    """A patch that has a pod tolerate a taint; an empty key is that of all."""
+    return {"op": "add", "path": "/spec/tolerations/-", "value": {"key": key, "operator": "Exists"}}
+
+
 NOT_WITH_A_GATE: Mapping[str, Any] = {
     "an image": [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}],
-    "a toleration": [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": "x", "operator": "Exists"}}],
+    **{f"a toleration of {key}": [tolerating(key)] for key in ("", "node.kubernetes.io/unschedulable", CONTROL_PLANE)},
+    "a shorter toleration": [{"op": "replace", "path": "/spec/tolerations/0/tolerationSeconds", "value": 1}],
     "a node selector": [{"op": "add", "path": "/spec/nodeSelector", "value": {"x": "y"}}],
     "the gate of others": [{"op": "remove", "path": "/spec/schedulingGates/0"}],
     "an annotation": [{"op": "add", "path": "/metadata/annotations/x", "value": "y"}],
@@ -176,10 +187,12 @@ async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: Polic
         assert await refused(scene, {"metadata": {"annotations": {"spotmix.io/class": "spot"}}}, name="gated")
         uid = json.loads(await scene.admin.request("GET", path))["metadata"]["uid"]
         terms = ((Requirement("karpenter.sh/capacity-type", "In", ("spot",)),),)
-        release = Release(PodId(SHOP, "gated", uid), GATE["name"], {"spotmix.io/class": "spot"}, "spot", terms)
+        release = Release(PodId(SHOP, "gated", uid), GATE["name"], {"spotmix.io/class": "spot"}, "spot", terms, (SPOT,))
         assert await PodPatches(scene.us).release(release)
+        before = (await scene.pod())["spec"]["tolerations"]
         seen = json.loads(await scene.admin.request("GET", path))
         assert seen["spec"]["schedulingGates"] == [OTHER]
+        assert seen["spec"]["tolerations"] == [*before, {"key": "spot", "operator": "Exists", "effect": "NoSchedule"}]
         assert seen["metadata"]["annotations"]["spotmix.io/class"] == "spot"
     finally:
         await scene.admin.request("DELETE", path, params={"gracePeriodSeconds": "0"})

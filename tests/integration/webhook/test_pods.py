@@ -9,7 +9,7 @@ from support.patience import eventually
 from support.stage import Stage
 from support.webhook import SECOND, added, schedulers
 
-from extender.core.admission.mutate import SPOT_TOLERATIONS
+from extender.core.placement.tolerations import SPOT_TOLERATIONS
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 

@@ -14,6 +14,8 @@ from unit.kube.fake_api import VirtualTime
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
+from extender.core.model.taints import Toleration
+from extender.core.placement.gates import Release
 from extender.kube.limits import Limits, TokenBucket
 from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
 from extender.kube.patches import PodPatches, is_gone
@@ -565,3 +567,37 @@ async def test_who_may_not_write_sends_nothing(api: Recording, queue_of: tuple[S
     assert await queue.drain(10) == 0
     assert [body.get("status") for body in api.bodies] == [{"nominatedNodeName": "n1"}]
     assert queue_of[1] == []
+
+
+async def test_tolerations_are_added_to_those_that_the_pod_has_word_for_word(api: Recording) -> None:
+    first = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9}
+    second = {"key": "cheap", "effect": "NoSchedule"}
+    api.answer = json.dumps({"spec": {"tolerations": [first, second]}}).encode()
+    added = (Toleration("a", "Equal", "b", "NoSchedule"), Toleration("c", "Exists", "", "NoExecute"))
+    assert await PodPatches(api).release(Release(POD, "spotmix.io/placement", {}, "spot", tolerations=added))
+    path = "/api/v1/namespaces/shop/pods/web-1"
+    assert [(request[0], request[1]) for request in api.requests] == [("GET", path), ("PATCH", path)]
+    patch = api.bodies[1]
+    assert patch["metadata"]["uid"] == "uid-1"
+    assert patch["spec"]["tolerations"] == [
+        first,
+        second,
+        {"key": "a", "operator": "Equal", "value": "b", "effect": "NoSchedule"},
+        {"key": "c", "operator": "Exists", "effect": "NoExecute"},
+    ]
+
+
+async def test_a_pod_without_tolerations_gets_some_and_one_that_is_gone_none(api: Recording) -> None:
+    refused: list[PodId] = []
+    patches = PodPatches(api, refused=refused.append)
+    release = Release(POD, "spotmix.io/placement", {}, "spot", tolerations=(Toleration("a", "Exists"),))
+    assert await patches.release(release)
+    assert len(api.bodies[1]["spec"]["tolerations"]) == 1
+    api.faults = [ApiError("x", status=404)]
+    assert not await patches.release(release)
+    assert len(api.requests) == 3
+    # It goes on without them where we may not read it.
+    api.faults = [ApiError("x", status=403)]
+    assert await patches.release(release)
+    assert "tolerations" not in api.bodies[-1]["spec"]
+    assert refused == []

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_view
 
-from extender.core.admission.mutate import SPOT_TOLERATIONS, Draft, Mutation, MutationRules, Mutator, parse_taint
+from extender.core.admission.mutate import Draft, Mutation, MutationRules, Mutator
 from extender.core.model.classes import ClassRules
 from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
+from extender.core.placement.tolerations import SPOT_TOLERATIONS, parse_taint
 from extender.core.policy.policy import Layer, parse_policy
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import Managed

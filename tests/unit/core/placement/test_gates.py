@@ -2,13 +2,15 @@
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import World, make_pod
+from support.doubles import World, make_node, make_pod
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.gates import AGAIN, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
+from extender.core.placement.tolerations import SPOT_TOLERATIONS
 from extender.core.state.records import Reservation, replacing
 
 GATE = "spotmix.io/placement"
@@ -152,3 +154,27 @@ def test_what_replaces_a_moved_pod_gets_the_class_whose_room_was_proven(world: W
     world.state.autoscaling.closures.close("spot", demand, world.now, "no capacity")
     world.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", world.now), world.now)
     assert classes(gates.due(world.now)) == {"a": "spot", "b": "on-demand"}
+
+
+LATE = Taint("karpenter.sh/capacity-type", "spot", "NoExecute")
+
+
+def test_a_taint_that_is_first_seen_while_a_pod_is_gated_is_tolerated(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 2, spot_percentage=50)
+    known = replace(NO_CONSTRAINTS, tolerations=SPOT_TOLERATIONS)
+    for name in ("a", "b"):
+        world.up(make_pod(name, owner, gates=(GATE,), constraints=known))
+    world.up(
+        make_node("spot-0", "spot", marks=((LATE.key, "spot"),), taints=(LATE, Taint("dedicated", "", "NoSchedule")))
+    )
+    added = {release.capacity_class: release.tolerations for release in gates.due(world.now)}
+    assert added == {"on-demand": (), "spot": (Toleration(LATE.key, "Equal", "spot", "NoExecute"),)}
+
+
+def test_what_the_settings_call_a_spot_taint_is_tolerated_and_nothing_twice(world: World) -> None:
+    extra = Toleration("cheap", "Exists", "", "NoSchedule")
+    gates = GateController(world.state, ClassRules(), (extra,))
+    owner = world.deployment("web", 2, spot_percentage=100)
+    for name, held in (("a", SPOT_TOLERATIONS), ("b", (Toleration(operator="Exists"),))):
+        world.up(make_pod(name, owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, tolerations=held)))
+    assert [release.tolerations for release in gates.due(world.now)] == [(extra,), ()]
