@@ -3,7 +3,7 @@
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import Cluster, pod_template, policy
 from support.commands import SCRIPT, run
+from support.gates import GATE, OTHER, decided, gated_twice, let_go
 from support.patience import eventually, stretched
 from support.stage import Stage, standard_nodes
 from support.webhook import open_hooked_stage
@@ -22,7 +23,6 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")
 
 STOCK = "stock"
 SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
-GATE = "spotmix.io/placement"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -49,6 +49,15 @@ async def written(cluster: Cluster, app: str) -> dict[str, int]:
         assert "schedulingGates" not in pod["spec"]
         counts[said] = counts.get(said, 0) + 1
     return counts
+
+
+async def held(cluster: Cluster, names: Sequence[str], replicas: int) -> None:
+    """Deployments whose pods all have our gate, behind that of another."""
+    await asyncio.gather(
+        *(cluster.deployment(name, replicas, SEVENTY, schedulerName=STOCK, schedulingGates=[OTHER]) for name in names)
+    )
+    for name in names:
+        await gated_twice(cluster, name, replicas)
 
 
 @pytest.mark.parametrize("scheduler", [STOCK, "default-scheduler"])
@@ -133,24 +142,14 @@ async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> 
 
 
 async def test_gates_of_others_come_first(stage: Stage, cluster: Cluster, tmp_path: Path) -> None:
-    other = {"name": "kueue.x-k8s.io/admission"}
-    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, schedulingGates=[other])
-
-    async def gates() -> list[list[str]]:
-        return [[gate["name"] for gate in pod["spec"].get("schedulingGates", ())] for pod in await cluster.pods("web")]
-
-    await eventually(gates, lambda seen: seen == [[other["name"], GATE]] * 4, "both gates")
+    await held(cluster, ["web"], 4)
     name = (await cluster.pods("web"))[0]["metadata"]["name"]
     kubeconfig = str(stage.plane.write_kubeconfig("admin", (ADMIN_GROUP,), tmp_path / "admin"))
     for who in (("--local",), ("--server", stage.spotmix.api_target)):
         said = await run(SCRIPT, "explain", f"pod/{name}", "-n", cluster.namespace, *who, KUBECONFIG=kubeconfig)
-        assert f"by {other['name']}, {GATE}: no scheduler and no autoscaler sees it" in said.out
+        assert f"by {OTHER['name']}, {GATE}: no scheduler and no autoscaler sees it" in said.out
         assert "gated, its seat is" in said.out
-    for pod in await cluster.pods("web"):
-        path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod['metadata']['name']}"
-        patch = [{"op": "remove", "path": "/spec/schedulingGates/0"}]
-        body = json.dumps(patch).encode()
-        await cluster.api.request("PATCH", path, body=body, content_type="application/json-patch+json")
+    await let_go(cluster)
     await cluster.expect("web", spot=2, on_demand=2)
 
 
@@ -176,10 +175,7 @@ async def test_spotmix_is_killed_in_a_burst(stage: Stage, cluster: Cluster) -> N
     names = [f"web-{number}" for number in range(5)]
     await asyncio.gather(*(cluster.deployment(name, 20, SEVENTY, schedulerName=STOCK) for name in names))
 
-    async def decided() -> int:
-        return sum("spotmix.io/class" in pod["metadata"].get("annotations", {}) for pod in await cluster.pods())
-
-    await eventually(decided, lambda count: count >= 20, "some pods are decided")
+    await eventually(lambda: decided(cluster), lambda count: count >= 20, "some pods are decided")
     await stage.spotmix.restart(kill=True)
     for name in names:
         await cluster.ready(name, 20)
@@ -189,14 +185,68 @@ async def test_spotmix_is_killed_in_a_burst(stage: Stage, cluster: Cluster) -> N
     await cluster.expect("late", spot=7, on_demand=3)
 
 
+async def test_a_burst_with_spotmix_away_before_during_and_after_it(stage: Stage, cluster: Cluster) -> None:
+    """What was gated is exact, whoever is there when; what was not runs."""
+    await stage.spotmix.stop(kill=True)
+    await cluster.deployment("before", 20, SEVENTY, schedulerName=STOCK)
+    await cluster.ready("before", 20)
+    await stage.spotmix.start()
+    burst = [f"web-{number}" for number in range(5)]
+    await held(cluster, burst, 20)
+    for name in burst[:2]:
+        await let_go(cluster, name)
+    await eventually(lambda: decided(cluster), lambda count: count >= 5, "some pods are decided")
+    await stage.spotmix.stop(kill=True)
+    for name in burst[2:]:
+        await let_go(cluster, name)
+    await cluster.deployment("during", 20, SEVENTY, schedulerName=STOCK)
+    await cluster.ready("during", 20)
+    assert await decided(cluster) < 100
+    await stage.spotmix.start()
+    await eventually(lambda: decided(cluster), lambda count: count == 100, "all that were gated are decided")
+    await stage.spotmix.stop(kill=True)
+    for name in burst:
+        await cluster.expect(name, spot=14, on_demand=6)
+        await cluster.ready(name, 20)
+        assert await written(cluster, name) == {"spot": 14, "on-demand": 6}
+    await stage.spotmix.start()
+
+
+async def test_what_others_held_is_exact_when_they_let_it_go_at_once(cluster: Cluster) -> None:
+    names = [f"web-{number}" for number in range(10)]
+    await held(cluster, names, 10)
+    await let_go(cluster)
+    for name in names:
+        await cluster.expect(name, spot=7, on_demand=3)
+        assert await written(cluster, name) == {"spot": 7, "on-demand": 3}
+
+
+async def test_pods_that_were_never_gated_count_beside_those_that_are(stage: Stage, cluster: Cluster) -> None:
+    """Those that came while Spotmix was away, and those of a workload that went by the extender before."""
+    half, asked = policy(spot_percentage=50, enforcement="affinity"), policy(spot_percentage=50, enforcement="extender")
+    await stage.spotmix.stop(kill=True)
+    await cluster.deployment("away", 6, half, schedulerName=STOCK)
+    await cluster.ready("away", 6)
+    await stage.spotmix.start()
+    await cluster.deployment("asked", 6, asked, schedulerName=STOCK)
+    await cluster.ready("asked", 6)
+    await cluster.annotate("Deployment", "asked", half)
+    for name in ("away", "asked"):
+        before = await cluster.split(name)
+        await cluster.scale("Deployment", name, 12)
+        await cluster.expect(name, spot=6, on_demand=6)
+        new = [pod for pod in await cluster.pods(name) if "spotmix.io/class" in pod["metadata"].get("annotations", {})]
+        assert len(new) == 6, before
+        # The next revision has none but gated ones.
+        await cluster.roll_out(name, {"metadata": {"annotations": {"v": "2"}}})
+        await cluster.expect(name, spot=6, on_demand=6)
+
+
 async def test_the_api_server_restarts_in_a_burst(stage: Stage, cluster: Cluster) -> None:
     names = [f"web-{number}" for number in range(5)]
     await asyncio.gather(*(cluster.deployment(name, 20, SEVENTY, schedulerName=STOCK) for name in names))
 
-    async def decided() -> int:
-        return sum("spotmix.io/class" in pod["metadata"].get("annotations", {}) for pod in await cluster.pods())
-
-    await eventually(decided, lambda count: count >= 20, "some pods are decided")
+    await eventually(lambda: decided(cluster), lambda count: count >= 20, "some pods are decided")
     await stage.plane.apiserver.restart()
     for name in names:
         await cluster.ready(name, 20, 120)
@@ -213,13 +263,7 @@ async def test_a_term_that_matches_nothing_keeps_no_pod_gated(cluster: Cluster) 
 
 
 async def test_a_workload_that_goes_while_it_is_gated_leaves_nothing(cluster: Cluster) -> None:
-    other = {"name": "kueue.x-k8s.io/admission"}
-    await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK, schedulingGates=[other])
-
-    async def gates() -> list[int]:
-        return [len(pod["spec"].get("schedulingGates", ())) for pod in await cluster.pods("web")]
-
-    await eventually(gates, lambda seen: seen == [2] * 4, "both gates")
+    await held(cluster, ["web"], 4)
     await cluster.api.request("DELETE", cluster.path("Deployment", "web"), params={"propagationPolicy": "Background"})
     await eventually(lambda: cluster.pods("web"), lambda pods: not pods, "the pods are gone")
     await cluster.deployment("web", 4, SEVENTY, schedulerName=STOCK)
