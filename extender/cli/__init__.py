@@ -36,7 +36,7 @@ from extender.core.model.errors import (
         "spotmix status -A                             # how workloads stand",
         "spotmix explain pod/NAME                      # why is this pod here?",
         "spotmix watch -A                              # decisions as they are made",
-        "spotmix drift plan                            # what would be moved?",
+        "spotmix drift plan -A                         # what would be moved?",
         "spotmix what-if deploy/NAME --replicas 40     # what if it were larger?",
         "spotmix simulate SCENARIO                     # try a policy over a day",
         "spotmix scheduler-config inject FILE          # attach it to a scheduler",

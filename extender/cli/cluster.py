@@ -18,9 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cluster_options(command: F) -> F:
-    """Give a command `-n` and the settings that say where the cluster is and how it is read."""
-    command = options_of("kubeconfig", "context", "policy", "classes")(command)
-    return namespace_option(command)
+    """Give a command the settings that say where the cluster is and how it is read."""
+    return options_of("kubeconfig", "context", "policy", "classes")(command)
 
 
 def namespace_option(command: F) -> F:
@@ -32,6 +31,13 @@ def namespace_option(command: F) -> F:
         metavar="NAMESPACE",
         help="Namespace to look in; without it that of the kubeconfig's context, else default.",
     )(command)
+
+
+def all_namespaces_option(command: F) -> F:
+    """Give a command `-n` and `-A`, of which `namespace_meant` makes one namespace or all."""
+    return namespace_option(
+        click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")(command)
+    )
 
 
 class Seen:

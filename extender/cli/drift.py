@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from extender.cli.cluster import all_namespaces_option
 from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note, output_option, print_data, print_text
-from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
+from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,20 +33,14 @@ def drift() -> None:
 
 @drift.command(
     "plan",
-    examples=("spotmix drift plan", "spotmix drift plan -n shop -o wide", "spotmix drift plan --verify -o json"),
+    examples=("spotmix drift plan -A", "spotmix drift plan -n shop -o wide", "spotmix drift plan -A --verify -o json"),
     exit_codes={
         0: "shown",
         **COMMON_EXIT_CODES,
         1: f"{COMMON_EXIT_CODES[1]}; or PodDisruptionBudgets cannot be listed, without which nothing is moved",
     },
 )
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    metavar="NAMESPACE",
-    help="Show workloads of this namespace; without it those of all.",
-)
+@all_namespaces_option
 @click.option(
     "--verify",
     is_flag=True,
@@ -55,7 +50,14 @@ def drift() -> None:
 @service_or_local_options
 @options_of("kubeconfig", "context", "policy", "classes", "drift")
 def plan_command(
-    config_file: str, namespace: str, target: Target, *, verify: bool, output: "Format", **given: str | None
+    config_file: str,
+    namespace: str,
+    target: Target,
+    *,
+    all_namespaces: bool,
+    verify: bool,
+    output: "Format",
+    **given: str | None,
 ) -> None:
     """Show which pods the drift loop would move now, and why other pods stay on the wrong class of nodes.
 
@@ -69,9 +71,10 @@ def plan_command(
     import asyncio
 
     settings = settings_from(config_file, given)
-    answer = asyncio.run(_ask(settings, target, {"config_file": config_file, **given}, namespace, verify=verify))
+    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
+    answer = asyncio.run(_ask(settings, target, {"config_file": config_file, **given}, meant, verify=verify))
     if answer is None:
-        report, notes, complete = asyncio.run(_see(settings, namespace, verify=verify))
+        report, notes, complete = asyncio.run(_see(settings, meant, verify=verify))
     else:
         report, notes, complete = answer.report, _told(answer), True
     if output in ("json", "yaml"):
@@ -79,7 +82,7 @@ def plan_command(
     else:
         from extender.cli.drift_text import tables
 
-        print_text(tables(report, namespace, wide=output == "wide", verified=verify))
+        print_text(tables(report, meant, wide=output == "wide", verified=verify))
     for each in notes:
         note(each)
     note_obstacle(answer.obstacle if answer is not None else None)

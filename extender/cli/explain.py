@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from extender.cli.cluster import Seen, cluster_options, not_found, see
+from extender.cli.cluster import Seen, cluster_options, namespace_option, not_found, see
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     exit_codes={0: "explained", **COMMON_EXIT_CODES, 1: f"there is no such object, or {COMMON_EXIT_CODES[1]}"},
 )
 @object_argument(required=True)
+@namespace_option
 @output_option
 @service_or_local_options
 @cluster_options

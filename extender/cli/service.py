@@ -260,6 +260,18 @@ def default_namespace(settings: "Settings", target: Target) -> str:
         return "default"
 
 
+def namespace_meant(settings: "Settings", target: Target, namespace: str, *, all_namespaces: bool) -> str:
+    """The namespace that `-n` and `-A` mean; empty for all.
+
+    Raises:
+        click.UsageError: both are given.
+        ConfigError: as of `default_namespace`.
+    """
+    if namespace and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    return "" if all_namespaces else namespace or default_namespace(settings, target)
+
+
 def note_obstacle(obstacle: "Reason | None") -> None:
     """Say on standard error that the replica that answered makes no decisions, and so does not know the last ones."""
     if obstacle is not None:

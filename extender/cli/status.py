@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from extender.cli.cluster import cluster_options, see
+from extender.cli.cluster import all_namespaces_option, cluster_options, see
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from
 from extender.cli.output import output_option, print_data, print_text
-from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
+from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
     from extender.cli.client import Client
@@ -33,7 +33,7 @@ OFF_TARGET = 3
         OFF_TARGET: "with --exit-code alone: a workload is not as its owner asked for",
     },
 )
-@click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")
+@all_namespaces_option
 @click.option(
     "--exit-code",
     "tells",
@@ -63,8 +63,6 @@ def status(
     is computed here from what the kubeconfig lets list. With --config, and with options that say how nodes
     and policies are read, it is computed here too.
     """
-    if namespace and all_namespaces:
-        raise click.UsageError("-n and -A exclude each other")
     from extender.core.answers.overview import OFF
 
     shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
@@ -87,7 +85,7 @@ def _seen(
     from extender.core.answers.overview import overview
 
     settings = settings_from(config_file, given)
-    meant = "" if all_namespaces else namespace or default_namespace(settings, target)
+    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
 
     async def question(client: "Client") -> "StatusAnswer":
         from extender.cli.questions import workloads

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from extender.cli.cluster import namespace_option
+from extender.cli.cluster import all_namespaces_option
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note
-from extender.cli.service import Target, default_namespace, service_options
+from extender.cli.service import Target, namespace_meant, service_options
 from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ INTERRUPTED = 130
     },
 )
 @object_argument(required=False)
-@namespace_option
-@click.option("-A", "--all-namespaces", is_flag=True, help="Show decisions in all namespaces.")
+@all_namespaces_option
 @click.option(
     "--reason",
     "reasons",
@@ -91,15 +90,13 @@ def watch(
     The running Spotmix is found through the kubeconfig. When the connection is lost it is looked for again, and what it
     decided meanwhile is shown as far as it is kept. Standard error says so, and says how many decisions were lost.
     """
-    if namespace and all_namespaces:
-        raise click.UsageError("-n and -A exclude each other")
     import asyncio
 
     from extender.cli.watch_follow import Watching
     from extender.cli.watch_text import Lines
 
     settings = settings_from(config_file, given)
-    meant = "" if all_namespaces else namespace or default_namespace(settings, target)
+    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
     wanted = _wanted(what, name, meant, classes, reasons)
     watching = Watching(target, settings, wanted, Lines(as_json=output == "json"), note)
     try:

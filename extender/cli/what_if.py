@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from extender.cli.cluster import cluster_options, see
+from extender.cli.cluster import cluster_options, namespace_option, see
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
@@ -82,6 +82,7 @@ def _named(what: str, name: str) -> str:
     },
 )
 @object_argument(required=False)
+@namespace_option
 @click.option(
     "--replicas",
     type=click.IntRange(0, 10_000),

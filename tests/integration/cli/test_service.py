@@ -102,7 +102,11 @@ async def pod(asked: Asked) -> AsyncIterator[str]:
 
 
 async def test_without_a_pod_it_is_computed_here(asked: Asked) -> None:
-    for command in (("status", "-A"), ("explain", "deploy/web", "-n", asked.cluster.namespace), ("drift", "plan")):
+    for command in (
+        ("status", "-A"),
+        ("explain", "deploy/web", "-n", asked.cluster.namespace),
+        ("drift", "plan", "-A"),
+    ):
         ran = await asked(*command)
         assert (ran.code, ran.err) == (0, f"{HERE}there is no Spotmix in the cluster\n")
     assert (await asked("status", "-A", "--local")).err == ""
@@ -248,7 +252,7 @@ async def test_tokens_go_to_a_namespace_that_was_named(asked: Asked, tmp_path: P
         told = await asked("status", "-A", "-o", "json", *named, kubeconfig=kubeconfig)
         assert told.err == ""
         assert told.json["workloads"] == refused.json["workloads"]
-        forbidden = await asked("drift", "plan", *named, kubeconfig=kubeconfig)
+        forbidden = await asked("drift", "plan", "-A", *named, kubeconfig=kubeconfig)
         assert forbidden.err.startswith(f"{HERE}pod {ELSEWHERE}/spotmix-1: PERMISSION_DENIED: ")
         address = ("--server", second.api_target, "--server-ca", str(authority.write(tmp_path / "ca.pem")))
         assert (await asked("status", "-A", "-o", "json", *address, kubeconfig=kubeconfig)).json == told.json | {

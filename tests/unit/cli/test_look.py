@@ -27,8 +27,9 @@ def test_what_is_no_object_is_a_usage_error(what: tuple[str, ...]) -> None:
     assert "is no TYPE/NAME: write pod/NAME or deploy/NAME" in result.output
 
 
-def test_one_namespace_or_all() -> None:
-    result = run("status", "-n", "shop", "-A")
+@pytest.mark.parametrize("command", [("status",), ("watch",), ("drift", "plan")])
+def test_one_namespace_or_all(command: tuple[str, ...]) -> None:
+    result = run(*command, "-n", "shop", "-A")
     assert result.exit_code == 2
     assert "-n and -A exclude each other" in result.output
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from support.certificates import Authority
 from support.doubles import World, make_pod
@@ -122,6 +123,23 @@ def test_the_address_may_come_from_the_environment(service: FakeService, monkeyp
     assert service.seen[0][1].namespace == "shop"
 
 
+@pytest.mark.parametrize("command", [("status",), ("drift", "plan")])
+def test_without_a_namespace_that_of_the_context_is_meant(
+    command: tuple[str, ...], service: FakeService, tmp_path: Path
+) -> None:
+    kubeconfig = Path(write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1"))
+    tree = yaml.safe_load(kubeconfig.read_text())
+    tree["contexts"][0]["context"]["namespace"] = "shop"
+    kubeconfig.write_text(yaml.safe_dump(tree))
+    with service.serving() as address:
+        where = ("--server", address, "--kubeconfig", str(kubeconfig))
+        assert run(*command, *where).exit_code == 0
+        first = service.seen[0][1].namespace
+        assert run(*command, *where, "-A").exit_code == 0
+        last = service.seen[-1][1].namespace
+    assert (first, last) == ("shop", "")
+
+
 def test_explain_tells_of_the_last_decisions(service: FakeService) -> None:
     with service.serving() as address:
         options = ("-n", "shop", "--server", address)
@@ -144,7 +162,7 @@ def test_explain_tells_of_the_last_decisions(service: FakeService) -> None:
 
 def test_the_plan_says_what_the_loop_does(service: FakeService) -> None:
     with service.serving() as address:
-        ran = run("drift", "plan", "--server", address)
+        ran = run("drift", "plan", "-A", "--server", address)
     assert ran.exit_code == 0, ran.output
     assert "at its split" in ran.stdout
     assert ran.stderr.splitlines() == ["spotmix: the drift loop is in dry run: it reports, and moves nothing"]
