@@ -118,7 +118,7 @@ class ExtenderApp:
 
 
 class HealthApp:
-    """`GET /livez`, `/readyz` and `/metrics`.
+    """`GET /livez`, also as `/healthz`, `/readyz` and `/metrics`.
 
     Args:
         not_ready: names what is not ready, one line each; empty when ready.
@@ -141,7 +141,7 @@ class HealthApp:
         if scope["type"] != "http":
             return
         path = scope["path"]
-        if path not in ("/livez", "/readyz", "/metrics"):
+        if path not in ("/livez", "/healthz", "/readyz", "/metrics"):
             await respond(send, 404, b"no such path; try /livez, /readyz or /metrics\n", TEXT)
         elif scope["method"] not in ("GET", "HEAD"):
             await respond(send, 405, b"only GET is served here\n", TEXT, {b"allow": b"GET, HEAD"})

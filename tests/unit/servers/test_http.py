@@ -200,7 +200,9 @@ class TestHealth:
         answer = await health.send("GET", "/readyz")
         assert answer.status == 503
         assert answer.body == b"not ready\n- pods: not listed yet\n- shutting down\n"
-        assert (await health.send("GET", "/livez")).body == b"ok\n"
+        for alive in ("/livez", "/healthz"):
+            answer = await health.send("GET", alive)
+            assert (answer.status, answer.body) == (200, b"ok\n")
 
     async def test_metrics(self, health: HttpClient) -> None:
         answer = await health.send("GET", "/metrics")

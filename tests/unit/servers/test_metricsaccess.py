@@ -67,6 +67,6 @@ async def test_nobody_does_while_nobody_can_be_asked() -> None:
     assert (page.status, page.headers["retry-after"], "10.0.0.1" in page.text) == (503, "5", False)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/console", "/metrics/"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz", "/console", "/metrics/"])
 async def test_other_paths_ask_nothing(path: str) -> None:
     assert (await get(path)).text == "elsewhere\n"
