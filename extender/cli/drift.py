@@ -159,8 +159,7 @@ async def _remember(client: "ApiClient", settings: "Settings") -> "tuple[History
     """The history that the service has stored, which of it does not decode and why, and what is to be said about it."""
     from extender.core.drift.history import History
     from extender.core.model.errors import ApiError, WireError
-    from extender.kube.driftstore import DriftStore
-    from extender.runtime.drift.assembly import store_namespace
+    from extender.kube.driftstore import DriftStore, store_namespace
     from extender.wire.drift_v1 import INTERRUPTIONS, decode_history
 
     history, faults = History(), dict[str, str]()

@@ -4,6 +4,7 @@ import click
 
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from, settings_options
+from extender.core.model.errors import ConfigError
 
 
 @click.command(
@@ -25,7 +26,12 @@ def serve(config_file: str, **given: str | None) -> None:
     import asyncio
     import os
 
-    import uvloop
+    try:
+        import uvloop
+    except ImportError as error:
+        raise ConfigError(
+            "spotmix serve needs uvloop, which there is for Linux and macOS; run it there, and use other commands here"
+        ) from error
 
     from extender.runtime import serve as run
     from extender.runtime.whoami import service_attributes

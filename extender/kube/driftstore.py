@@ -14,13 +14,16 @@ from msgspec import Struct
 
 from extender.core.model.errors import ApiError, WireError
 from extender.kube.client import MERGE_PATCH
+from extender.kube.incluster import own_namespace
 from extender.kube.patches import FIELD_MANAGER
 from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
+from extender.settings.sections import DriftSettings
 
 TERM_ANNOTATION = "spotmix.io/drift-term"
 TAKEN_OVER = "TakenOver"
 """Reason of the `ApiError` when another has taken the store over."""
+DEFAULT_NAMESPACE = "default"
 # A ConfigMap may hold 1 MiB (pkg/apis/core/validation, MaxSecretSize); what is around the data needs little.
 MAX_BYTES = 1_000_000
 # Somebody else may write while we do, such as a person; each time their version is read first.
@@ -38,6 +41,11 @@ class _ConfigMap(Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_ConfigMap)
+
+
+def store_namespace(settings: DriftSettings) -> str:
+    """Where the ConfigMap is."""
+    return next(filter(None, (settings.namespace, *own_namespace(), DEFAULT_NAMESPACE)))
 
 
 class StoreFullError(ApiError):

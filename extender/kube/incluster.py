@@ -43,6 +43,12 @@ def account_namespace() -> str:
         return ""
 
 
+def own_namespace() -> tuple[str, ...]:
+    """The namespace this process runs in, when it runs in a pod: `$POD_NAMESPACE`, else the service account's."""
+    named = os.environ.get("POD_NAMESPACE", "") or account_namespace()
+    return (named,) if named else ()
+
+
 def load_pod_account(environ: Mapping[str, str] = os.environ) -> PodAccount:
     """Read the service account of this pod.
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import aiohttp
 
-from extender.core.model.errors import ApiError
+from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.paths import api_path
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -66,7 +66,16 @@ class PortForward:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """Forward what connects to a Unix socket that nobody else can reach; its path is given."""
+        """Forward what connects to a Unix socket that nobody else can reach; its path is given.
+
+        Raises:
+            ServiceError: this system has no Unix sockets.
+        """
+        if not hasattr(asyncio, "start_unix_server"):
+            raise ServiceError(
+                "a port-forward needs Unix sockets, which this system has not; run kubectl port-forward, and give the "
+                "address with --server"
+            )
         with _private_folder() as folder:
             path = f"{folder}/s"
             server = await asyncio.start_unix_server(self._accepted, path)

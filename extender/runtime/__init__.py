@@ -17,6 +17,7 @@ from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
+from extender.kube.incluster import own_namespace
 from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.paths import subject_of
 from extender.kube.regarding import Regarding
@@ -44,7 +45,6 @@ from extender.runtime.scrape import Scrapes
 from extender.runtime.sources import sources
 from extender.runtime.tracing import FLUSH_SECONDS, TracedApi
 from extender.runtime.webhook import Webhook
-from extender.runtime.whoami import own_namespace
 from extender.runtime.writers import Writers
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.console import ConsoleApp

@@ -15,12 +15,13 @@ from extender.core.model.errors import ApiError, WireError
 from extender.core.model.reasons import Reason
 from extender.core.policy.values import parse_duration
 from extender.core.state.state import ClusterState
+from extender.kube.incluster import own_namespace
 from extender.kube.lease import Elector, LeaseLock, Note
 from extender.kube.limits import Backoff
 from extender.kube.ownpod import OwnPod
 from extender.kube.paths import is_object_name
 from extender.kube.seams import KubeWatchApi, Report, Timing
-from extender.runtime.whoami import identity, needed_namespace, own_namespace, pod_name
+from extender.runtime.whoami import identity, needed_namespace, pod_name
 from extender.settings.sections import LeaderElectionSettings
 from extender.telemetry.logs import logger
 from extender.wire.lease_v1 import decode_schedulers, encode_schedulers, micro_time

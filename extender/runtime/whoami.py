@@ -5,13 +5,7 @@ import socket
 
 import extender
 from extender.core.model.errors import ConfigError
-from extender.kube.incluster import account_namespace
-
-
-def own_namespace() -> tuple[str, ...]:
-    """The namespace this process runs in, when it runs in a pod: `$POD_NAMESPACE`, else the service account's."""
-    named = os.environ.get("POD_NAMESPACE", "") or account_namespace()
-    return (named,) if named else ()
+from extender.kube.incluster import own_namespace
 
 
 def needed_namespace(what: str, fix: str) -> str:

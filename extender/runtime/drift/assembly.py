@@ -7,25 +7,19 @@ from msgspec.structs import replace
 from extender.core.drift.placeholders import Placeholders
 from extender.core.model.objects import OwnerRef
 from extender.core.state.state import ClusterState
-from extender.kube.driftstore import DriftStore
+from extender.kube.driftstore import DriftStore, store_namespace
+from extender.kube.incluster import own_namespace
 from extender.kube.placeholders import PlaceholderPods
 from extender.runtime.drift.context import Channels, Context
 from extender.runtime.drift.loop import DriftLoop
 from extender.runtime.drift.memory import Memory
 from extender.runtime.drift.placeholders import PlaceholderLoop
-from extender.runtime.whoami import identity, own_namespace, pod_name
+from extender.runtime.whoami import identity, pod_name
 from extender.settings import Settings
 from extender.settings.rules import drift_options, drift_rules
 from extender.settings.sections import DriftSettings, LeaderElectionSettings
 from extender.wire.lease_v1 import micro_time
 from extender.wire.placeholder_v1 import Making
-
-DEFAULT_NAMESPACE = "default"
-
-
-def store_namespace(settings: DriftSettings) -> str:
-    """Where the loop's ConfigMap is."""
-    return next(filter(None, (settings.namespace, *own_namespace(), DEFAULT_NAMESPACE)))
 
 
 def assemble(

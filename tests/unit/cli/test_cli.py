@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from extender import __version__
 from extender.cli import cli
+from extender.core.model.errors import ConfigError
 from extender.settings import LEAVES, Settings, load_settings, render_settings
 
 
@@ -83,6 +84,13 @@ def test_a_wrong_setting_is_a_line_and_code_2(command: list[str]) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("spotmix: flag --cache-page-size: '0' is wrong: Expected `int` >= 1")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_where_there_is_no_uvloop_serve_says_so(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    result = runner.invoke(cli, ["serve"])
+    assert isinstance(result.exception, ConfigError)
+    assert "needs uvloop, which there is for Linux and macOS" in str(result.exception)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from generate.constraints import ALL, FILES
+from packaging.markers import Marker
 
 REQUIREMENT = re.compile(
-    r"^(?P<name>[\w.-]+)==(?P<version>[\w.!+]+)(?: ; [^\\\n]+)?(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n",
+    r"^(?P<name>[\w.-]+)==(?P<version>[\w.!+]+)(?: ; (?P<marker>[^\\\n]+?))?"
+    r"(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n",
     re.MULTILINE,
 )
 
@@ -26,6 +28,13 @@ def test_everything_has_its_version_and_hashes_and_no_registry_is_named(file: Pa
     found = pins(file)
     assert found
     assert {name: everything[name] for name in found} == found
+
+
+@pytest.mark.parametrize(("platform", "there"), [("linux", True), ("darwin", True), ("win32", False)])
+def test_uvloop_is_installed_where_there_is_one(platform: str, *, there: bool) -> None:
+    for file in (ALL, ALL.with_name("requirements.txt")):
+        (uvloop,) = (each for each in REQUIREMENT.finditer(file.read_text()) if each["name"] == "uvloop")
+        assert Marker(uvloop["marker"]).evaluate({"sys_platform": platform}) is there
 
 
 def test_what_the_project_asks_for_is_there() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from unit.kube.fake_api import FakeApi, Fault, write_kubeconfig
 
-from extender.core.model.errors import ApiError
+from extender.core.model.errors import ApiError, ServiceError
 from extender.kube.client import ApiClient
 from extender.kube.portforward import PROTOCOL, PortForward
 
@@ -144,3 +144,13 @@ async def test_a_token_that_has_expired_is_renewed(api: FakeApi, tmp_path: Path)
             assert await reader.read() == b"in"
             writer.close()
     assert (refused, forward.failure) == (1, None)
+
+
+async def test_without_unix_sockets_it_says_what_to_do(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(asyncio, "start_unix_server")
+    async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
+        with pytest.raises(ServiceError, match=r"needs Unix sockets.* run kubectl port-forward.* --server$"):
+            async with PortForward(client, "shop", "web", 80).listening():
+                pass

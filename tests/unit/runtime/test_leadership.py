@@ -13,10 +13,11 @@ from support.doubles_servers import run_virtually
 from extender.core.model.errors import ConfigError
 from extender.core.model.reasons import Reason
 from extender.core.state.records import Reservation
+from extender.kube.incluster import own_namespace
 from extender.kube.ownpod import LEADER_LABEL
 from extender.kube.seams import Timing
 from extender.runtime.leadership import BINDING, RELEASING, Leadership
-from extender.runtime.whoami import identity, own_namespace
+from extender.runtime.whoami import identity
 from extender.settings.sections import LeaderElectionSettings
 
 PODS = "/api/v1/namespaces/system/pods"

@@ -17,10 +17,9 @@ from extender.core.model.objects import PodId
 from extender.core.model.reasons import OF_PAUSES, OF_STAYS, Reason
 from extender.core.state.interruptions import Interruption, Interruptions
 from extender.kube import driftstore
-from extender.kube.driftstore import DriftStore
+from extender.kube.driftstore import DriftStore, store_namespace
 from extender.kube.reflector import Health
 from extender.runtime.drift import drift_readings
-from extender.runtime.drift.assembly import store_namespace
 from extender.runtime.drift.freshness import STALE_AFTER, faults, holds_up_all
 from extender.runtime.drift.memory import MOST_INTERRUPTIONS, Memory
 from extender.settings.sections import DriftSettings
