@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import all_namespaces_option
+from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
-from extender.cli.output import note, output_option, print_data, print_text
+from extender.cli.output import note
 from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from extender.cli.client import Client
-    from extender.cli.output import Format
+    from extender.cli.output import Part
     from extender.cli.questions import PlanAnswer
     from extender.core.answers.plan import DriftReport
     from extender.core.drift.history import History
@@ -56,7 +57,7 @@ def plan_command(
     *,
     all_namespaces: bool,
     verify: bool,
-    output: "Format",
+    output: Output,
     **given: str | None,
 ) -> None:
     """Show which pods the drift loop would move now, and why other pods stay on the wrong class of nodes.
@@ -77,12 +78,13 @@ def plan_command(
         report, notes, complete = asyncio.run(_see(settings, meant, verify=verify))
     else:
         report, notes, complete = answer.report, _told(answer), True
-    if output in ("json", "yaml"):
-        print_data(report, output)
-    else:
+
+    def people() -> "Iterator[Part]":
         from extender.cli.drift_text import tables
 
-        print_text(tables(report, meant, wide=output == "wide", verified=verify))
+        return tables(report, meant, wide=output.wide, verified=verify)
+
+    print_answer(output, report, [(type_name("pod", move.pod.name), move) for move in report.moves], people)
     for each in notes:
         note(each)
     note_obstacle(answer.obstacle if answer is not None else None)

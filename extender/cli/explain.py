@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import Seen, cluster_options, namespace_option, not_found, see
+from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
-from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from extender.cli.client import Client
-    from extender.cli.output import Format
+    from extender.cli.output import Part
     from extender.cli.questions import ExplainAnswer
     from extender.core.answers.pod import PodExplanation
     from extender.core.answers.workload import WorkloadExplanation
@@ -43,7 +43,7 @@ def explain(
     namespace: str,
     target: Target,
     *,
-    output: "Format",
+    output: Output,
     **given: str | None,
 ) -> None:
     """Say why a pod is on its node or has none, or how a workload stands.
@@ -62,12 +62,13 @@ def explain(
         return
     seen = see(config_file, given, namespace)
     explained = _explained(seen, kind, name)
-    if output in ("json", "yaml"):
-        print_data(explained, output)
-    else:
+
+    def people() -> "Iterator[Part]":
         from extender.cli.explain_text import text_of
 
-        print_text(text_of(explained, seen.now, wide=output == "wide"))
+        return text_of(explained, seen.now, wide=output.wide)
+
+    print_answer(output, explained, [(_name_of(explained), explained)], people)
     seen.note_missing("poddisruptionbudgets.policy")
 
 
@@ -92,6 +93,13 @@ def _explained(seen: Seen, kind_text: str, name: str) -> "PodExplanation | Workl
     raise not_found(seen, kind, group, name)
 
 
+def _name_of(explained: "PodExplanation | WorkloadExplanation") -> str:
+    from extender.core.answers.pod import PodExplanation
+
+    what = explained.pod if isinstance(explained, PodExplanation) else explained.workload
+    return type_name(what.kind, what.name)
+
+
 def _asked(
     config_file: str, given: "Mapping[str, str | None]", namespace: str, target: Target, what: tuple[str, str]
 ) -> "ExplainAnswer | None":
@@ -114,20 +122,21 @@ def _asked(
     return asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
 
 
-def _show(answer: "ExplainAnswer", output: "Format") -> None:
+def _show(answer: "ExplainAnswer", output: Output) -> None:
     import time
 
     import msgspec
 
-    if output in ("json", "yaml"):
-        tree = msgspec.to_builtins(answer.explanation, str_keys=True)
-        more = {"decisions": answer.decisions, **({"drift": answer.drift} if answer.drift is not None else {})}
-        print_data({**tree, **msgspec.to_builtins(more, str_keys=True)}, output)
-    else:
+    def people() -> "Iterator[Part]":
         from extender.cli.explain_text import drift_of, last_decisions, text_of
 
-        print_text(text_of(answer.explanation, time.time(), wide=output == "wide"))
-        print_text(last_decisions(answer.decisions))
+        yield from text_of(answer.explanation, time.time(), wide=output.wide)
+        yield from last_decisions(answer.decisions)
         if answer.drift is not None:
-            print_text(drift_of(answer.drift, wide=output == "wide"))
+            yield from drift_of(answer.drift, wide=output.wide)
+
+    tree = msgspec.to_builtins(answer.explanation, str_keys=True)
+    more = {"decisions": answer.decisions, **({"drift": answer.drift} if answer.drift is not None else {})}
+    told = {**tree, **msgspec.to_builtins(more, str_keys=True)}
+    print_answer(output, told, [(_name_of(answer.explanation), told)], people)
     note_obstacle(answer.obstacle)

@@ -6,7 +6,7 @@ All that commands print goes through here, and so does all foreign text in it: r
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 Part: TypeAlias = "Table | Text"
 """What is printed at a time."""
 
-F = TypeVar("F", bound=Callable[..., Any])
-Format = Literal["table", "wide", "json", "yaml"]
-FORMATS = ("table", "wide", "json", "yaml")
-
 BAD, SOSO, GOOD = "bold red", "yellow", "green"
 """Styles of what is wrong, of what deserves a look, and of what is as it should be."""
 
@@ -31,20 +27,8 @@ WIDTH = 10_000
 """Columns that tables may take: none is cut or folded, a terminal wraps lines that are longer than it is wide."""
 
 
-def output_option(command: F) -> F:
-    """Give a command `-o`."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(FORMATS),
-        default="table",
-        show_default=True,
-        help="Format of the answer: a table, a table with more columns (wide), or all there is as json or yaml.",
-    )(command)
-
-
-def print_data(value: Any, output: Literal["json", "yaml"]) -> None:
-    """Print a Struct as JSON or YAML."""
+def print_data(value: Any, output: str) -> None:
+    """Print a Struct as `json`, or else as YAML."""
     import msgspec
 
     if output == "json":
@@ -76,11 +60,21 @@ def print_file(text: str) -> None:
         click.echo(text.encode(), nl=False)
 
 
-def print_text(parts: "Iterable[Part]") -> None:
-    """Print what people read."""
+def print_text(parts: "Iterable[Part]", *, headers: bool = True) -> None:
+    """Print what people read; without `headers` the rows of tables alone."""
+    from rich.table import Table
+
     screen = Screen()
     for part in parts:
-        screen.print(part)
+        if isinstance(part, Table):
+            part.show_header = part.show_header and headers
+        if headers or isinstance(part, Table):
+            screen.print(part)
+
+
+def print_exactly(text: str) -> None:
+    """Print a text of which all that is foreign was made visible before, and nothing more."""
+    click.echo(text, nl=False)
 
 
 def print_line(text: str) -> None:

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import all_namespaces_option, cluster_options, see
+from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from
-from extender.cli.output import output_option, print_data, print_text
 from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from extender.cli.client import Client
-    from extender.cli.output import Format
+    from extender.cli.output import Part
     from extender.cli.questions import StatusAnswer
     from extender.core.answers.overview import Overview
 
@@ -51,7 +53,7 @@ def status(
     *,
     all_namespaces: bool,
     tells: bool,
-    output: "Format",
+    output: Output,
     **given: str | None,
 ) -> None:
     """Show every managed workload with its pods by class of nodes, the worst first.
@@ -66,12 +68,13 @@ def status(
     from extender.core.answers.overview import OFF
 
     shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
-    if output in ("json", "yaml"):
-        print_data(shown, output)
-    else:
+
+    def people() -> "Iterator[Part]":
         from extender.cli.status_text import tables
 
-        print_text(tables(shown, meant, wide=output == "wide"))
+        return tables(shown, meant, wide=output.wide)
+
+    print_answer(output, shown, [(type_name(row.kind, row.name), row) for row in shown.workloads], people)
     off = any(OFF.intersection(row.conditions) for row in shown.workloads)
     click.get_current_context().exit(OFF_TARGET if tells and off else 0)
 

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, namespace_option, see
+from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import settings_from
-from extender.cli.output import note, output_option, print_data, print_text
+from extender.cli.output import note
 from extender.cli.service import Target, ask, default_namespace, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from extender.cli.client import Client
-    from extender.cli.output import Format
+    from extender.cli.output import Part
     from extender.cli.questions import WhatIfAnswer
     from extender.core.whatif.outlook import Change, WhatIf
 
@@ -135,7 +138,7 @@ def what_if(
     pools: tuple[str, ...],
     prices: tuple[str, ...],
     tells: bool,
-    output: "Format",
+    output: Output,
     **given: str | None,
 ) -> None:
     """Say what would happen to workloads if one had another size or policy, or a pool of nodes were lost.
@@ -157,12 +160,13 @@ def what_if(
     if replicas is None and not policy and not pools:
         raise click.UsageError("nothing is supposed: give --replicas, --set or --lose-pool")
     answer = _answer(config_file, given, target, namespace, change)
-    if output in ("json", "yaml"):
-        print_data(answer, output)
-    else:
+
+    def people() -> "Iterator[Part]":
         from extender.cli.what_if_text import text_of
 
-        print_text(text_of(answer, wide=output == "wide"))
+        return text_of(answer, wide=output.wide)
+
+    print_answer(output, answer, [(type_name(each.kind, each.name), each) for each in answer.workloads], people)
     after = answer.after
     click.get_current_context().exit(WORSE if tells and (after.pending or after.below_floor) else 0)
 
