@@ -76,7 +76,7 @@ mutants: $(READY) ## does a unit test fail when the core is wrong? minutes; MUTA
 bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
 
-manifests: $(READY) ## write deploy/manifests anew from the chart
+manifests: $(READY) ## write deploy/manifests and the chart's README anew from the chart
 	@PYTHONPATH=tools $(BIN)/python -m generate.manifests
 
 dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew

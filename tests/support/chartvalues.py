@@ -6,6 +6,32 @@ from generate.chart import CHART, Values
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 _PEER = {"ipBlock": {"cidr": "10.0.0.0/24"}}
 
+_SIDECAR = {
+    "name": "sidecar",
+    "image": "registry.example.org/sidecar:1",
+    "ports": [{"name": "sidecar", "containerPort": 15000}],
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    },
+    "resources": {"limits": {"memory": "32Mi"}},
+    **{f"{name}Probe": {"tcpSocket": {"port": "sidecar"}} for name in ("startup", "liveness", "readiness")},
+    "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+}
+EXTRAS: Values = {
+    "extraArgs": ["--log-level=debug"],
+    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.org:3128"}],
+    "extraVolumes": [{"name": "shared", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+    "extraContainers": [_SIDECAR],
+    "extraInitContainers": [
+        {**_SIDECAR, "name": "first", "ports": [], "restartPolicy": "Always"},
+    ],
+}
+HOST_NETWORK: Values = {"hostNetwork": True, "metrics": {"port": 18080}, "webhook": {"port": 19443}}
+"""Not among the sets below: pods on the host's network are not let in where those are tried."""
+
 VALUE_SETS: dict[str, Values] = {
     "default": {},
     "control plane of one's own": {
@@ -55,8 +81,49 @@ VALUE_SETS: dict[str, Values] = {
         "podDisruptionBudget": {"enabled": False},
         "scheduler": {"replicas": 1, "podDisruptionBudget": {"enabled": False}},
     },
+    "what platforms add": {
+        "commonLabels": {"example.org/team": "platform", "app.kubernetes.io/name": "not-this"},
+        "commonAnnotations": {"example.org/contact": "platform"},
+        "deploymentAnnotations": {"example.org/deployment": "yes"},
+        "image": {"registry": "registry.example.org/mirror"},
+        "imagePullSecrets": [{"name": "pull"}],
+        "metrics": {"port": 8090, "service": {"annotations": {"example.org/service": "metrics"}}},
+        "api": {"service": {"annotations": {"example.org/service": "api"}}},
+        "webhook": {
+            "annotations": {"admissions.enforcer/disabled": "true"},
+            "service": {"annotations": {"example.org/service": "webhook"}},
+            "certificates": {"source": "certManager"},
+        },
+        "updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
+        "probes": {"liveness": {"failureThreshold": 12}},
+        **EXTRAS,
+        "scheduler": {
+            "image": {"registry": "registry.example.org/k8s"},
+            "updateStrategy": {"type": "Recreate"},
+            "probes": {"startup": {"failureThreshold": 60}},
+            "deploymentAnnotations": {"example.org/deployment": "yes"},
+            "serviceAccount": {"annotations": {"example.org/account": "scheduler"}},
+            "priorityClassName": "",
+            **EXTRAS,
+            "extraArgs": ["--feature-gates=OpportunisticBatching=false"],
+        },
+        "priorityAndFairness": {"enabled": True},
+        "podMonitor": {
+            "enabled": True,
+            "annotations": {"example.org/monitor": "pods"},
+            "interval": "1m",
+            "scrapeTimeout": "20s",
+            "relabelings": [{"targetLabel": "cluster", "replacement": "east"}],
+            "metricRelabelings": [{"sourceLabels": ["__name__"], "regex": "python_gc_.*", "action": "drop"}],
+        },
+    },
     "all that can be watched": {
-        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "serviceMonitor": {
+            "enabled": True,
+            "labels": {"release": "prometheus"},
+            "scrapeTimeout": "10s",
+            "relabelings": [{"targetLabel": "cluster", "replacement": "east"}],
+        },
         "metrics": {"auth": "kubernetes", "tls": {"secretName": "metrics-tls"}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Scheduling"}},

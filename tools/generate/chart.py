@@ -51,8 +51,14 @@ def template_text(values: Values | None = None, *flags: str, namespace: str = NA
 def template(
     values: Values | None = None, *flags: str, namespace: str = NAMESPACE, hooks: bool = False
 ) -> list[Object]:
-    """The objects of the chart under these values, those too that are there during an uninstall alone where `hooks`."""
+    """The objects of the chart under these values, those too that are there at some moment alone where `hooks`."""
     return documents(template_text(values, *flags, namespace=namespace, hooks=hooks))
+
+
+def hooks(values: Values | None = None, *, when: str = "pre-delete") -> list[Object]:
+    """What helm makes at some moment alone: before an uninstall, or at `when: test`."""
+    made = template(values, hooks=True)
+    return [each for each in made if (each["metadata"].get("annotations") or {}).get("helm.sh/hook") == when]
 
 
 def documents(text: str) -> list[Object]:

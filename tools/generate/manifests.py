@@ -5,6 +5,7 @@ from pathlib import Path
 
 from programs import ROOT
 
+from generate import chartreadme
 from generate.chart import NAMESPACE, Values, template_text
 
 MANIFESTS = ROOT / "deploy" / "manifests"
@@ -51,3 +52,4 @@ def write(folder: Path = MANIFESTS) -> None:
 
 if __name__ == "__main__":
     write()
+    chartreadme.write()

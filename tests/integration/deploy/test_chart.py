@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from generate.chart import CHART, NAMESPACE, RELEASE, HelmError, documents, pick, pod_templates, run_helm, template
+from generate.chart import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    HelmError,
+    documents,
+    hooks,
+    pick,
+    pod_templates,
+    run_helm,
+    template,
+)
 from generate.manifests import MANIFESTS, render
 from programs import ROOT
 from support.chartvalues import PEM, VALUE_SETS
@@ -110,15 +121,14 @@ def test_services_and_volumes_point_at_what_is_there(objects: list[dict[str, Any
 @pytest.mark.parametrize("name", VALUE_SETS)
 def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_path: Path) -> None:
     values = VALUE_SETS[name]
-    objects = template(values)
-    hooks = template(values, hooks=True)[len(objects) :]
+    before = hooks(values)
     prefix = values.get("fullnameOverride", RELEASE)
-    assert [(each["kind"], each["metadata"]["name"]) for each in hooks] == [
+    assert [(each["kind"], each["metadata"]["name"]) for each in before] == [
         (kind, f"{prefix}-release-gates")
         for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job")
     ]
     weights = []
-    for each in hooks:
+    for each in before:
         annotations = each["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "pre-delete"
         assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
@@ -126,7 +136,7 @@ def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_
         weights.append(int(annotations["helm.sh/hook-weight"]))
     # Rights are there before the Job.
     assert max(weights[:-1]) < weights[-1]
-    account, role, _, local, _, job = hooks
+    account, role, _, local, _, job = before
     assert [(rule["resources"], rule["verbs"]) for rule in local["rules"]] == [(["pods"], ["delete"])]
     assert [(rule["resources"], rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
         (["pods"], None, ["list", "patch"]),
@@ -147,14 +157,14 @@ def test_an_uninstall_lets_go_of_gated_pods_before_anything_goes(name: str, tmp_
 
 def test_the_gate_is_that_of_the_first_prefix() -> None:
     for values, given in (({}, []), ({"config": {"policy": {"prefixes": ["a.example", "b.example"]}}}, ["a.example"])):
-        job = template(values, hooks=True)[-1]
+        job = hooks(values)[-1]
         told = [each for each in job["spec"]["template"]["spec"]["containers"][0]["args"] if "prefixes" in each]
         assert [yaml.safe_load(each.partition("=")[2])[0] for each in told] == given
 
 
 @pytest.mark.parametrize("values", [{"uninstall": {"releaseGates": False}}, {"rbac": {"create": False}}])
 def test_the_hook_can_be_left_out(values: dict[str, Any]) -> None:
-    assert template(values, hooks=True) == template(values)
+    assert hooks(values) == []
 
 
 def test_gates_only_is_the_default_without_a_scheduler_of_its_own() -> None:
@@ -383,18 +393,30 @@ GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {
     "a scheduler's other extenders": ({"scheduler": {"config": {"extenders": []}}}, "scheduler.config.extenders is"),
     "the extender's other address": ({"config": {"extender": {"addr": ":1"}}}, "config.extender.addr is decided by"),
     "another store": ({"config": {"drift": {"store": "x"}}}, "config.drift.store is decided by the chart"),
-    "one port for two": ({"webhook": {"port": 8888}}, "webhook.port and extender.port are both 8888"),
-    "the API's port taken": ({"api": {"port": 9443}}, "api.port is 9443, which is extender.port or webhook.port"),
+    "one port for two": ({"webhook": {"port": 8888}}, "extender.port and webhook.port are both 8888"),
+    "the API's port taken": ({"api": {"port": 9443}}, "webhook.port and api.port are both 9443"),
     "the expander's port taken": (
         {"expander": {"enabled": True, "port": 9444, "tls": {"secretName": "x"}}},
-        "expander.port is 9444, which is api.port",
+        "api.port and expander.port are both 9444",
     ),
     "an expander without TLS": ({"expander": {"enabled": True}}, "expander.enabled needs expander.tls.secretName"),
     "clients without TLS": ({"api": {"tls": {"verifyClients": True}}}, "api.tls.verifyClients needs"),
-    "the port of health": ({"extender": {"port": 8080}}, "extender.port is 8080, the port of metrics"),
+    "the port of health": ({"extender": {"port": 8080}}, "metrics.port and extender.port are both 8080"),
     "a closed network": (
         {"networkPolicy": {"enabled": True}, "scheduler": {"enabled": False}},
         "lets no scheduler reach the extender",
+    ),
+    "a policy that holds nobody": (
+        {"networkPolicy": {"enabled": True}, "hostNetwork": True},
+        "does not hold pods on the host's network",
+    ),
+    "scraped twice": (
+        {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+        "each replica would be scraped twice",
+    ),
+    "a monitor without a token": (
+        {"podMonitor": {"enabled": True}, "metrics": {"auth": "kubernetes"}},
+        "needs podMonitor.authorization",
     ),
     "classes that nobody has written": (
         {
@@ -437,6 +459,8 @@ BAD_VALUES: dict[str, tuple[Mapping[str, Any], str]] = {
     "no PEM": ({"webhook": {"certificates": {"existingSecret": {"caBundle": "MIIB"}}}}, "existingSecret/caBundle"),
     "who may scrape": ({"metrics": {"auth": "basic"}}, "value must be one of 'none', 'kubernetes'"),
     "who may ask": ({"api": {"auth": "basic"}}, "value must be one of 'none', 'kubernetes'"),
+    "a slow webhook": ({"webhook": {"timeoutSeconds": 11}}, "at '/webhook/timeoutSeconds': maximum: got 11, want 10"),
+    "a probe's question": ({"probes": {"liveness": {"exec": {}}}}, "additional properties 'exec' not allowed"),
     "low port": ({"webhook": {"port": 443}}, "at '/webhook/port': minimum: got 443, want 1,024"),
 }
 

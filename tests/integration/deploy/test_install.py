@@ -11,10 +11,11 @@ import pytest
 from generate.chart import CHART, NAMESPACE, RELEASE, documents, pick, pod_templates, run_helm, template
 from generate.manifests import MANIFESTS
 from support.certificates import Authority
-from support.chartvalues import VALUE_SETS
+from support.chartvalues import HOST_NETWORK, VALUE_SETS
 from support.objects import Objects, namespace
 from support.patience import eventually
 
+from extender.core.model.errors import ApiError
 from extender.sandbox import ControlPlane
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
@@ -51,6 +52,20 @@ async def test_every_object_is_accepted(objects: Objects, name: str) -> None:
         # The namespace enforces the strictest of the Pod Security Standards; on Deployments that is a warning at most.
         metadata = {**pod["metadata"], "name": deployment, "namespace": NAMESPACE}
         await objects.apply({"apiVersion": "v1", "kind": "Pod", **pod, "metadata": metadata}, dry_run=True)
+
+
+async def test_pods_on_the_hosts_network_need_a_namespace_that_lets_them(objects: Objects) -> None:
+    for name, labels in (("hosts", {}), ("restricted", RESTRICTED)):
+        await objects.apply(namespace(name, labels))
+    pod = dict(pod_templates(template(HOST_NETWORK, namespace="hosts")))["spotmix"]
+
+    async def create(where: str) -> None:
+        metadata = {**pod["metadata"], "name": "spotmix", "namespace": where}
+        await objects.apply({"apiVersion": "v1", "kind": "Pod", **pod, "metadata": metadata}, dry_run=True)
+
+    await create("hosts")
+    with pytest.raises(ApiError, match="host namespaces"):
+        await create("restricted")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in MANIFESTS.iterdir()))

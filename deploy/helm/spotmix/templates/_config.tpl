@@ -5,7 +5,7 @@
       "apiVersion" "spotmix.io/v1alpha1"
       "kind" "SpotmixConfiguration"
       "extender" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.extender.port) "urlPrefix" "/scheduler")
-      "metrics" (dict "addr" (printf "%s:8080" .Values.listenAddress) "auth" .Values.metrics.auth)
+      "metrics" (dict "addr" (printf "%s:%v" .Values.listenAddress .Values.metrics.port) "auth" .Values.metrics.auth)
       "api" (include "spotmix.apiConfig" . | fromYaml)
       "expander" (include "spotmix.expanderConfig" . | fromYaml)
       "drift" (dict "store" (include "spotmix.driftStore" .))

@@ -1,7 +1,7 @@
 {{- /* Combinations of values, each valid by itself, that would hurt a cluster. */ -}}
 {{- define "spotmix.guards" -}}
-{{- if has .Release.Namespace (list "default" "kube-system") -}}
-{{- fail (printf "namespace %s: Spotmix manages no pods of the namespace it runs in, so it needs one of its own; install with --namespace spotmix-system --create-namespace" .Release.Namespace) -}}
+{{- if has (include "spotmix.namespace" .) (list "default" "kube-system") -}}
+{{- fail (printf "namespace %s: Spotmix manages no pods of the namespace it runs in, so it needs one of its own; install with --namespace spotmix-system --create-namespace" (include "spotmix.namespace" .)) -}}
 {{- end -}}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail (printf "replicas is %v and leaderElection.enabled false: two replicas would not know each other's reservations; enable it, or set replicas to 1" .Values.replicas) -}}
@@ -18,28 +18,31 @@
 {{- if and .Values.extender.tls.clientSecretName (not .Values.extender.tls.secretName) -}}
 {{- fail "extender.tls.clientSecretName is given without extender.tls.secretName: the certificate that schedulers show has to be of the CA in that Secret; give both, or neither to have both made" -}}
 {{- end -}}
-{{- if and .Values.webhook.enabled (eq (int .Values.webhook.port) (int .Values.extender.port)) -}}
-{{- fail (printf "webhook.port and extender.port are both %v; choose two" .Values.webhook.port) -}}
-{{- end -}}
-{{- if .Values.api.enabled -}}
-{{- if or (eq (int .Values.api.port) (int .Values.extender.port)) (and .Values.webhook.enabled (eq (int .Values.api.port) (int .Values.webhook.port))) -}}
-{{- fail (printf "api.port is %v, which is extender.port or webhook.port; choose another" .Values.api.port) -}}
-{{- end -}}
-{{- if and .Values.api.tls.verifyClients (not .Values.api.tls.secretName) -}}
+{{- if and .Values.api.enabled .Values.api.tls.verifyClients (not .Values.api.tls.secretName) -}}
 {{- fail "api.tls.verifyClients needs api.tls.secretName: callers show certificates by TLS only" -}}
 {{- end -}}
+{{- $ports := dict -}}
+{{- range $what := list "metrics" "extender" "webhook" "api" "expander" -}}
+{{- $values := index $.Values $what -}}
+{{- if dig "enabled" true $values -}}
+{{- $port := toString $values.port -}}
+{{- with get $ports $port -}}
+{{- fail (printf "%s.port and %s.port are both %s; choose two" . $what $port) -}}
 {{- end -}}
-{{- $ports := dict "webhook.port" .Values.webhook.port "extender.port" .Values.extender.port "api.port" .Values.api.port "expander.port" .Values.expander.port -}}
-{{- range $what, $port := $ports -}}
-{{- if eq (int $port) 8080 -}}{{- fail (printf "%s is 8080, the port of metrics and health; choose another" $what) -}}{{- end -}}
+{{- $_ := set $ports $port $what -}}
 {{- end -}}
-{{- if .Values.expander.enabled -}}
-{{- range $what, $port := omit $ports "expander.port" -}}
-{{- if eq (int $port) (int $.Values.expander.port) -}}{{- fail (printf "expander.port is %v, which is %s; choose another" $port $what) -}}{{- end -}}
 {{- end -}}
-{{- if not .Values.expander.tls.secretName -}}
+{{- if and .Values.expander.enabled (not .Values.expander.tls.secretName) -}}
 {{- fail "expander.enabled needs expander.tls.secretName: cluster-autoscaler asks by TLS only; name a Secret with tls.crt and tls.key" -}}
 {{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.hostNetwork -}}
+{{- fail "networkPolicy.enabled and hostNetwork are both true: a policy does not hold pods on the host's network, so it would protect nothing; switch it off, and have metrics.auth, api.auth and config.console.auth ask who is there" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled are both true: each replica would be scraped twice, and sums be double; choose one" -}}
+{{- end -}}
+{{- if and .Values.podMonitor.enabled (eq .Values.metrics.auth "kubernetes") (not .Values.podMonitor.authorization) -}}
+{{- fail "podMonitor.enabled with metrics.auth kubernetes needs podMonitor.authorization: a PodMonitor cannot send Prometheus' own token; give {credentials: {name: SECRET, key: token}}, or use serviceMonitor" -}}
 {{- end -}}
 {{- if and (include "spotmix.gatesOnly" .) (not .Values.webhook.enabled) -}}
 {{- fail "scheduler.enabled and webhook.enabled are false and config.policy.defaults.enforcement is affinity: it is the webhook that has classes written on pods; enable it" -}}

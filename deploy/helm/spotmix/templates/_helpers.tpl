@@ -18,35 +18,35 @@ app.kubernetes.io/name: {{ include "spotmix.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "spotmix.podLabels" -}}
-{{ include "spotmix.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: spotmix
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- /* Where it all goes. */ -}}
+{{- define "spotmix.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
 
-{{- define "spotmix.labels" -}}
-{{ include "spotmix.podLabels" . }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- /* Labels and annotations of pods. A dict: root, component, and perhaps labels and annotations of their own. */ -}}
+{{- define "spotmix.podMetadata" -}}
+{{- $own := dict
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "app.kubernetes.io/part-of" "spotmix"
+      "app.kubernetes.io/managed-by" .root.Release.Service
+      "app.kubernetes.io/component" .component -}}
+labels:
+  {{- merge (include "spotmix.selectorLabels" .root | fromYaml) $own (.labels | default dict) .root.Values.commonLabels | toYaml | nindent 2 }}
+{{- with merge dict (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
-{{- /* Metadata of a namespaced object: list of the root, the name's suffix and the component. */ -}}
+{{- /* Metadata of an object. A dict: root, component, and perhaps suffix of the full name, or name; namespace, or cluster
+       for none; labels and annotations of its own. */ -}}
 {{- define "spotmix.metadata" -}}
-{{- $root := index . 0 -}}
-name: {{ include "spotmix.fullname" $root }}{{ index . 1 }}
-namespace: {{ $root.Release.Namespace }}
-labels:
-  {{- include "spotmix.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ index . 2 }}
-{{- end -}}
-
-{{- /* Likewise of a cluster-scoped one. */ -}}
-{{- define "spotmix.clusterMetadata" -}}
-{{- $root := index . 0 -}}
-name: {{ include "spotmix.fullname" $root }}{{ index . 1 }}
-labels:
-  {{- include "spotmix.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ index . 2 }}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+name: {{ .name | default (print (include "spotmix.fullname" .root) (.suffix | default "")) }}
+{{- if not .cluster }}
+namespace: {{ .namespace | default (include "spotmix.namespace" .root) }}
+{{- end }}
+{{ include "spotmix.podMetadata" (merge (dict "labels" (merge (dict "helm.sh/chart" $chart) (.labels | default dict))) .) }}
 {{- end -}}
 
 {{- define "spotmix.serviceAccountName" -}}
@@ -56,10 +56,11 @@ labels:
 {{- /* List of image values and default tag. */ -}}
 {{- define "spotmix.image" -}}
 {{- $image := index . 0 -}}
+{{- $repository := list $image.registry $image.repository | compact | join "/" -}}
 {{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $image.repository ($image.tag | default (index . 1)) -}}
+{{- printf "%s:%s" $repository ($image.tag | default (index . 1)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -122,7 +123,7 @@ labels:
 {{- end -}}
 
 {{- define "spotmix.urlPrefix" -}}
-{{- printf "%s://%s-extender.%s.svc:%v/scheduler" (include "spotmix.extenderScheme" .) (include "spotmix.fullname" .) .Release.Namespace .Values.extender.port -}}
+{{- printf "%s://%s-extender.%s.svc:%v/scheduler" (include "spotmix.extenderScheme" .) (include "spotmix.fullname" .) (include "spotmix.namespace" .) .Values.extender.port -}}
 {{- end -}}
 
 {{- /* Where this chart's scheduler pods have what they verify the extender by, and show it. A scheduler elsewhere has to have
@@ -141,6 +142,20 @@ keyFile: {{ $files }}/client.key
 {{- end -}}
 {{- end -}}
 
+{{- /* Probes of a container: dict of probes (their values), path by probe, port and scheme. */ -}}
+{{- define "spotmix.probes" -}}
+{{- range $name := list "startup" "liveness" "readiness" }}
+{{ $name }}Probe:
+  httpGet:
+    path: {{ get $.paths $name }}
+    port: {{ $.port }}
+    scheme: {{ $.scheme }}
+  {{- with get $.probes $name }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "spotmix.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -157,11 +172,18 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{- /* Where pods go: list of the root, the values (affinity, nodeSelector, ...) and the component. */ -}}
-{{- define "spotmix.placement" -}}
+{{- /* What the specs of all pods have: list of the root, the values (affinity, nodeSelector, ...) and the component. */ -}}
+{{- define "spotmix.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $values := index . 1 -}}
 {{- $component := index . 2 -}}
+enableServiceLinks: false
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "spotmix.podSecurityContext" $root | nindent 2 }}
 # Never by our own extender: it would wait for itself.
 schedulerName: default-scheduler
 {{- with $values.priorityClassName }}
@@ -208,7 +230,7 @@ topologySpreadConstraints:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  {{- include "spotmix.metadata" (list $root (index . 2) $component) | nindent 2 }}
+  {{- include "spotmix.metadata" (dict "root" $root "suffix" (index . 2) "component" $component) | nindent 2 }}
 spec:
   {{- if kindIs "invalid" $budget.minAvailable }}
   maxUnavailable: {{ $budget.maxUnavailable }}
@@ -223,10 +245,13 @@ spec:
       app.kubernetes.io/component: {{ $component }}
 {{- end -}}
 
-{{- /* What runs before anything else goes: hooks are made in the order of their weights, and go when all have succeeded. */ -}}
+{{- /* Metadata of what runs before anything else goes: list of the root, the weight, and whether it is of no namespace. Hooks
+       are made in the order of their weights, and go when all have succeeded. */ -}}
 {{- define "spotmix.uninstallHook" -}}
-annotations:
-  helm.sh/hook: pre-delete
-  helm.sh/hook-weight: {{ . | quote }}
-  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- $root := index . 0 -}}
+{{- $annotations := dict
+      "helm.sh/hook" "pre-delete"
+      "helm.sh/hook-weight" (index . 1)
+      "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
+{{- include "spotmix.metadata" (dict "root" $root "suffix" "-release-gates" "component" "release-gates" "annotations" $annotations "cluster" (index . 2)) -}}
 {{- end -}}

@@ -1,16 +1,16 @@
 {{- define "spotmix.webhookMetadata" -}}
-{{ include "spotmix.clusterMetadata" (list . "" "server") }}
-{{- if eq .Values.webhook.certificates.source "certManager" }}
-annotations:
-  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "spotmix.fullname" . }}-webhook
-{{- end }}
+{{- $annotations := dict -}}
+{{- if eq .Values.webhook.certificates.source "certManager" -}}
+{{- $annotations = dict "cert-manager.io/inject-ca-from" (printf "%s/%s-webhook" (include "spotmix.namespace" .) (include "spotmix.fullname" .)) -}}
+{{- end -}}
+{{- include "spotmix.metadata" (dict "root" . "component" "server" "cluster" true "annotations" (merge $annotations .Values.webhook.annotations)) -}}
 {{- end -}}
 {{- define "spotmix.webhookClient" -}}
 {{- $root := index . 0 -}}
 clientConfig:
   service:
     name: {{ include "spotmix.fullname" $root }}-webhook
-    namespace: {{ $root.Release.Namespace }}
+    namespace: {{ include "spotmix.namespace" $root }}
     port: 443
     path: {{ index . 1 }}
   {{- if eq $root.Values.webhook.certificates.source "existingSecret" }}
@@ -19,7 +19,7 @@ clientConfig:
 admissionReviewVersions: [v1]
 # Without us pods are created as they are, and the extender still places them right.
 failurePolicy: Ignore
-timeoutSeconds: 2
+timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
 sideEffects: None
 matchPolicy: Equivalent
 {{- end -}}
@@ -30,7 +30,7 @@ namespaceSelector:
   matchExpressions:
     - key: kubernetes.io/metadata.name
       operator: NotIn
-      values: {{ append (concat .Values.webhook.excludedNamespaces $protected) .Release.Namespace | uniq | toJson }}
+      values: {{ append (concat .Values.webhook.excludedNamespaces $protected) (include "spotmix.namespace" .) | uniq | toJson }}
     {{- with .Values.webhook.namespaceMatchExpressions }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
