@@ -125,8 +125,14 @@ VALUE_SETS: dict[str, Values] = {
             "relabelings": [{"targetLabel": "cluster", "replacement": "east"}],
         },
         "metrics": {"auth": "kubernetes", "tls": {"secretName": "metrics-tls"}},
-        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Scheduling"}},
+        "clusterLabel": "kubernetes_cluster",
+        "prometheusRule": {
+            "enabled": True,
+            "labels": {"release": "prometheus"},
+            "alertLabels": {"team": "platform"},
+            "alerts": {"SpotmixWorkloadsUnlisted": {"enabled": False}, "SpotmixSlow": {"threshold": 0.5, "for": "30m"}},
+        },
+        "dashboards": {"enabled": True, "folder": "Scheduling", "annotations": {"example.org/a": "b"}},
         "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "apiFrom": [_PEER]},
     },
     "everything said": {

@@ -59,13 +59,16 @@ def _get(url: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def scraping(folder: Path, targets: Mapping[str, str], rules: Path) -> AsyncIterator[Prometheus]:
+async def scraping(
+    folder: Path, targets: Mapping[str, str], rules: Path, labels: Mapping[str, Mapping[str, str]] | None = None
+) -> AsyncIterator[Prometheus]:
     """Run a Prometheus that scrapes and evaluates rules every second.
 
     Args:
         folder: for its files.
         targets: base address of each replica's metrics, by the name of its pod.
         rules: a file of rules.
+        labels: of a target's series beside its pod, by the name of its pod.
     """
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -75,7 +78,11 @@ async def scraping(folder: Path, targets: Mapping[str, str], rules: Path) -> Asy
                 "job_name": JOB,
                 "honor_labels": True,
                 "static_configs": [
-                    {"targets": [url.removeprefix("http://")], "labels": {"pod": name}} for name, url in targets.items()
+                    {
+                        "targets": [url.removeprefix("http://")],
+                        "labels": {"pod": name, **((labels or {}).get(name, {}))},
+                    }
+                    for name, url in targets.items()
                 ],
             }
         ],

@@ -43,7 +43,7 @@ class Storm:
     start: float
     peak: float = 0.0
     end: float = 0.0
-    variables: dict[str, str] = field(default_factory=lambda: {"job": JOB, "spot_price": "35"})
+    variables: dict[str, str] = field(default_factory=lambda: {"cluster": "", "job": JOB, "spot_price": "35"})
 
 
 async def _settle(cluster: Cluster) -> None:

@@ -4,14 +4,14 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row, TextBoxVar
 
 from extender.telemetry import catalogue as m
 from monitoring.panels import dashboard, graph, number, table
-from monitoring.promql import RANGE, WORKLOAD, grown, most, quantile, rate, total
+from monitoring.promql import RANGE, SERVICE, WORKLOAD, grown, most, quantile, rate, total
 
 SPOT, ON_DEMAND = 'capacity_class="spot"', 'capacity_class="on-demand"'
 ENFORCED = 'mode="enforce"'
 BAD = ((None, "green"), (1, "red"))
 ODD = ((None, "green"), (1, "orange"))
 WORKLOAD_PAGE = (
-    "/d/spotmix-workload?var-datasource=${datasource}&var-job=${job}"
+    "/d/spotmix-workload?var-datasource=${datasource}&var-cluster=${cluster}&var-job=${job}"
     "&var-namespace=${__data.fields.namespace}&var-workload=${__data.fields.workload}"
 )
 CLASS = ("capacity_class",)
@@ -37,7 +37,7 @@ def _saving() -> str:
 
 def _interruptions(window: str) -> str:
     """Every replica sees each of them."""
-    return f'max by (instance_type, zone) (increase({m.POOL_INTERRUPTIONS.name}{{job=~"$job"}}[{window}]))'
+    return f"max by (instance_type, zone) (increase({m.POOL_INTERRUPTIONS.name}{{{SERVICE}}}[{window}]))"
 
 
 def overview() -> Dashboard:

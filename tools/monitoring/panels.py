@@ -32,6 +32,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from extender.telemetry.catalogue import BUILD_INFO
+from monitoring.marks import marks
+from monitoring.promql import CLUSTER
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 SPOT_COLOUR, ON_DEMAND_COLOUR = "blue", "orange"
@@ -196,9 +198,9 @@ def variable(name: str, label: str, query: str, *, every: bool = False) -> board
 
 
 def dashboard(uid: str, title: str, text: str) -> boards.Dashboard:
-    """An empty dashboard with what all have: the data source, the job, links to the others."""
+    """An empty dashboard with what all have: data source, cluster and job, marks, links to the others."""
     links = boards.DashboardLink("Spotmix").type(DashboardLinkType.DASHBOARDS).tags(["spotmix"])
-    return (
+    board = (
         boards.Dashboard(title)
         .uid(uid)
         .description(text)
@@ -210,5 +212,9 @@ def dashboard(uid: str, title: str, text: str) -> boards.Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(links.as_dropdown(as_dropdown=False).include_vars(include_vars=True).keep_time(keep_time=True))
         .with_variable(boards.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(variable("job", "Job", f"label_values({BUILD_INFO.name}, job)"))
+        .with_variable(variable("cluster", "Cluster", f"label_values({BUILD_INFO.name}, cluster)"))
+        .with_variable(variable("job", "Job", f"label_values({BUILD_INFO.name}{{{CLUSTER}}}, job)"))
     )
+    for mark in marks(SOURCE):
+        board = board.annotation(mark)
+    return board

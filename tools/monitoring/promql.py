@@ -9,14 +9,17 @@ from collections.abc import Sequence
 
 from extender.telemetry.catalogue import Family
 
-JOB = 'job=~"$job"'
+CLUSTER = 'cluster="$cluster"'
+"""Of one cluster. Where series have no such label nothing can be chosen, and the empty choice is theirs."""
+
+SERVICE = f'{CLUSTER},job=~"$job"'
 RATE = "$__rate_interval"
 RANGE = "$__range"
 WORKLOAD = ("kind", "namespace", "workload")
 
 
 def select(family: Family, *matchers: str, suffix: str = "") -> str:
-    """A metric of the chosen job.
+    """A metric of the chosen cluster and job.
 
     Args:
         family: the metric.
@@ -30,7 +33,7 @@ def select(family: Family, *matchers: str, suffix: str = "") -> str:
         label = re.split("[!=]", matcher)[0]
         if label not in family.labels:
             raise ValueError(f"{family.name} has no label {label}; it has {', '.join(family.labels) or 'none'}")
-    return f"{family.name}{suffix}{{{','.join((JOB, *matchers))}}}"
+    return f"{family.name}{suffix}{{{','.join((SERVICE, *matchers))}}}"
 
 
 def most(family: Family, *matchers: str, by: Sequence[str] = ()) -> str:

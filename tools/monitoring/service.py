@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from extender.telemetry import catalogue as m
 from monitoring.overview import BAD, ODD
 from monitoring.panels import dashboard, graph, number, table
-from monitoring.promql import JOB, RATE, grown, most, quantile, rate, select, total
+from monitoring.promql import RATE, SERVICE, grown, most, quantile, rate, select, total
 
 SCHEDULER = 'verb=~"filter|prioritize"'
 WEBHOOK = 'verb!~"filter|prioritize"'
@@ -198,7 +198,7 @@ def _caches(board: Dashboard) -> Dashboard:
 
 
 def _process(board: Dashboard) -> Dashboard:
-    each = f"{{{JOB}}}"
+    each = f"{{{SERVICE}}}"
     return (
         board.with_row(Row("Process"))
         .with_panel(

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from extender.telemetry import catalogue as m
 from monitoring.overview import BAD, ODD, ON_DEMAND, SPOT
 from monitoring.panels import dashboard, graph, number, table, variable
-from monitoring.promql import JOB, RANGE, most
+from monitoring.promql import RANGE, SERVICE, most
 
 HERE = ('namespace="$namespace"', 'workload="$workload"')
 CLASS = ("capacity_class",)
@@ -27,8 +27,8 @@ def workload() -> Dashboard:
         "spotmix-workload", "Spotmix / Workload", "One workload: wanted and actual replicas, drift, floor"
     )
     board = board.with_variable(
-        variable("namespace", "Namespace", f"label_values({known}{{{JOB}}}, namespace)")
-    ).with_variable(variable("workload", "Workload", f"label_values({known}{{{JOB},{HERE[0]}}}, workload)"))
+        variable("namespace", "Namespace", f"label_values({known}{{{SERVICE}}}, namespace)")
+    ).with_variable(variable("workload", "Workload", f"label_values({known}{{{SERVICE},{HERE[0]}}}, workload)"))
     surplus = _sum(m.WORKLOAD_SURPLUS)
     return (
         board.with_row(Row("$namespace / $workload"))

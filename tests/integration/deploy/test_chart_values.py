@@ -1,12 +1,14 @@
 """What people who run platforms set of the chart, and what is rendered of it."""
 
+import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
 from generate import chartreadme
-from generate.chart import CHART, RELEASE, hooks, pick, pod_templates, template
+from generate.chart import CHART, RELEASE, HelmError, hooks, pick, pod_templates, template
 from support.chartvalues import EXTRAS, HOST_NETWORK, VALUE_SETS
 
 from extender.cli import cli
@@ -221,6 +223,77 @@ def test_helm_test_trusts_the_ca_of_the_apis_secret_and_passes_the_policy() -> N
 )
 def test_helm_test_is_left_out_where_it_would_be_turned_away(api: dict[str, Any]) -> None:
     assert hooks({"api": api}, when="test") == []
+
+
+def rules(values: Object) -> dict[str, Object]:
+    spec = pick(template({"prometheusRule": {"enabled": True, **values}}), "PrometheusRule")["spec"]
+    return {rule.get("alert") or rule["record"]: rule for group in spec["groups"] for rule in group["rules"]}
+
+
+def test_alerts_are_changed_one_by_one() -> None:
+    changes = {
+        "SpotmixWorkloadsUnlisted": {"enabled": False},
+        "SpotmixSlow": {"threshold": 0.5, "for": "30m", "severity": "info"},
+        "SpotmixBelowFloor": {"threshold": 1},
+        "SpotmixCertificateEnds": {"threshold": 1209600},
+    }
+    usual, changed = rules({}), rules({"alerts": changes, "alertLabels": {"team": "platform"}})
+    assert set(usual) - set(changed) == {"SpotmixWorkloadsUnlisted"}
+    slow = changed["SpotmixSlow"]
+    assert (slow["expr"], slow["for"]) == ("cluster_job_verb:spotmix_request_duration_seconds:p99_5m > 0.5", "30m")
+    assert slow["labels"] == {"severity": "info", "team": "platform"}
+    assert changed["SpotmixBelowFloor"]["expr"].endswith('spotmix_workload_info{mode="enforce"}) > 1')
+    assert changed["SpotmixCertificateEnds"]["expr"].endswith("- time() < 1209600")
+    untouched = {name for name, rule in changed.items() if {**rule, "labels": 0} == {**usual[name], "labels": 0}}
+    assert set(usual) - untouched == set(changes)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "text"),
+    [
+        ({"SpotmixSlo": {"enabled": False}}, "SpotmixSlo: there is no alert of that name; there are SpotmixApiFaults,"),
+        ({"SpotmixDown": {"threshold": 2}}, "SpotmixDown.threshold: this alert compares with no number"),
+        ({"SpotmixSlow": {"limit": 2}}, "additional properties 'limit' not allowed"),
+    ],
+)
+def test_a_change_of_an_alert_that_says_nothing_is_refused(alerts: Object, text: str) -> None:
+    with pytest.raises(HelmError, match=text):
+        rules({"alerts": alerts})
+
+
+def test_every_alert_but_one_takes_a_threshold() -> None:
+    alerts = [name for name, rule in rules({}).items() if "alert" in rule]
+    changed = rules({"alerts": {name: {"threshold": 12345} for name in alerts if name != "SpotmixDown"}})
+    assert [name for name in alerts if not changed[name]["expr"].strip().endswith(" 12345")] == ["SpotmixDown"]
+
+
+def test_the_label_of_clusters_has_the_name_that_is_said() -> None:
+    watched = {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}, "clusterLabel": "k8s"}
+    objects = template(watched)
+    spec = pick(objects, "PrometheusRule")["spec"]
+    for rule in (rule for group in spec["groups"] for rule in group["rules"]):
+        assert not re.search(r"\bcluster\b", rule["expr"]), rule
+        assert "by (k8s" in rule["expr"] or "cluster_job" in rule["expr"], rule
+    for text in pick(objects, "ConfigMap", f"{RELEASE}-dashboards")["data"].values():
+        board = json.loads(text)
+        exprs = [query["expr"] for panel in board["panels"] for query in panel.get("targets", ())]
+        assert len(exprs) > 3
+        assert all('{k8s="$cluster",job=~"$job"' in expr and "cluster=" not in expr for expr in exprs)
+        queries = [each["query"]["query"] for each in board["templating"]["list"] if each["type"] == "query"]
+        assert queries[:2] == [
+            "label_values(spotmix_build_info, k8s)",
+            'label_values(spotmix_build_info{k8s="$cluster"}, job)',
+        ]
+
+
+def test_dashboards_go_where_grafana_looks() -> None:
+    given = {"enabled": True, "namespace": "monitoring", "folder": "Scheduling", "annotations": {"example.org/a": "b"}}
+    metadata = pick(template({"dashboards": given}), "ConfigMap", f"{RELEASE}-dashboards")["metadata"]
+    assert metadata["namespace"] == "monitoring"
+    assert metadata["annotations"] == {"example.org/a": "b", "grafana_folder": "Scheduling"}
+    other = template({"dashboards": {**given, "folderAnnotation": "k8s-sidecar-target-directory"}})
+    annotations = pick(other, "ConfigMap", f"{RELEASE}-dashboards")["metadata"]["annotations"]
+    assert annotations["k8s-sidecar-target-directory"] == "Scheduling"
 
 
 def test_the_chart_says_who_it_is() -> None:

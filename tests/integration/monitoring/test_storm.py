@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.tools]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
 # What an alert compares with stands last.
 _COMPARISON = re.compile(r"\s(>|<|==)\s[\d.* ]+$")
-_ABSENT = re.compile(r"^absent\((.*)\)$")
+_ABSENT = re.compile(r"^absent\(([^()]*)\).*$", re.DOTALL)
 # What the storm is there to show: by dashboard panel and legend, the least that must have been seen.
 SEEN: Mapping[tuple[str, str], float] = {
     ("Interruptions", ""): len(TAKEN),

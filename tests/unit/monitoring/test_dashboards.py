@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from monitoring.files import render
-from monitoring.promql import grown, most, quantile, rate, select, total
+from monitoring.promql import SERVICE, grown, most, quantile, rate, select, total
 from programs import ROOT
 from support.dashboards import LABEL, load, panels, targets, variable_names
 
@@ -37,10 +37,18 @@ def exposed() -> dict[str, Family]:
     return names
 
 
+def marks() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, dashboard in load().items():
+        for mark in dashboard["annotations"]["list"]:
+            yield name, mark
+
+
 def expressions() -> Iterator[tuple[str, str]]:
     """Where, and what is asked there."""
     for target in targets():
         yield str(target), target.expr
+    for name, mark in marks():
+        yield f"{name}: {mark['name']}", mark["expr"]
     for rule in rules():
         yield rule.get("alert") or rule["record"], rule["expr"]
     for name, dashboard in load().items():
@@ -67,7 +75,7 @@ def test_only_metrics_and_labels_that_there_are_are_asked_for(where: str, expr: 
     assert found or own or "process_" in expr, where
     for name, matchers in found:
         assert name in known, f"{where}: the program has no metric {name}"
-        labels = {*known[name].labels, "job", "instance", "pod", "le"}
+        labels = {*known[name].labels, "cluster", "job", "instance", "pod", "le"}
         assert set(_MATCHER.findall(matchers)) <= labels, f"{where}: {name} has no such label: {matchers}"
 
 
@@ -77,7 +85,7 @@ def test_a_dashboard_is_whole(name: str) -> None:
     all_panels = list(panels(dashboard))
     ids = [panel["id"] for panel in all_panels if "id" in panel]
     assert len(ids) == len(set(ids))
-    assert variable_names(dashboard)[:2] == ["datasource", "job"]
+    assert variable_names(dashboard)[:3] == ["datasource", "cluster", "job"]
     taken: set[tuple[int, int]] = set()
     for panel in all_panels:
         place = panel["gridPos"]
@@ -106,8 +114,29 @@ def test_a_dashboard_is_whole(name: str) -> None:
             assert {a or b for a, b in re.findall(r"\$(\w+)|\$\{(\w+)\}", target.expr)} <= known, target
 
 
+@pytest.mark.parametrize("name", load())
+def test_a_dashboard_marks_changes_of_the_leader_and_rollouts(name: str) -> None:
+    found = {mark["name"]: mark for of, mark in marks() if of == name}
+    assert set(found) == {"Leader changes", "Rollouts"}
+    for mark in found.values():
+        assert mark["datasource"]["uid"] == "${datasource}"
+        assert SERVICE in mark["expr"]
+        assert mark["titleFormat"]
+        assert mark["enable"]
+    # A start is marked at its own time, not at each scrape.
+    assert found["Rollouts"]["useValueForTime"]
+    assert not found["Leader changes"]["useValueForTime"]
+
+
+def test_rules_keep_clusters_apart() -> None:
+    for rule in rules():
+        joins = re.findall(r"\b(?:by|on) \(([^)]*)\)", rule["expr"])
+        assert all(re.match(r"cluster\b", join) for join in joins), rule
+        assert joins or _RECORDED.search(rule["expr"]), rule
+
+
 def test_the_workload_page_is_chosen_by_namespace_and_workload() -> None:
-    assert variable_names(load()["spotmix-workload.json"]) == ["datasource", "job", "namespace", "workload"]
+    assert variable_names(load()["spotmix-workload.json"]) == ["datasource", "cluster", "job", "namespace", "workload"]
 
 
 @pytest.mark.parametrize("rule", [r for r in rules() if "alert" in r], ids=lambda rule: rule["alert"])
@@ -129,11 +158,12 @@ def test_the_runbook_is_about_alerts_that_there_are() -> None:
 
 
 def test_queries_are_put_together_of_what_a_metric_has() -> None:
-    assert select(NODES, 'capacity_class="spot"') == 'spotmix_nodes{job=~"$job",capacity_class="spot"}'
-    assert most(NODES, by=("capacity_class",)) == 'max by (capacity_class) (spotmix_nodes{job=~"$job"})'
-    waiting = 'sum by () (max by (reason) (spotmix_pods_waiting{job=~"$job"}))'
+    assert SERVICE == 'cluster="$cluster",job=~"$job"'
+    assert select(NODES, 'capacity_class="spot"') == f'spotmix_nodes{{{SERVICE},capacity_class="spot"}}'
+    assert most(NODES, by=("capacity_class",)) == f"max by (capacity_class) (spotmix_nodes{{{SERVICE}}})"
+    waiting = f"sum by () (max by (reason) (spotmix_pods_waiting{{{SERVICE}}}))"
     assert total(PODS_WAITING, each=("reason",)) == waiting
-    decided = 'spotmix_decisions_total{job=~"$job",verb!="filter"}'
+    decided = f'spotmix_decisions_total{{{SERVICE},verb!="filter"}}'
     assert rate(DECISIONS, 'verb!="filter"') == f"sum by () (rate({decided}[$__rate_interval]))"
     assert grown(DECISIONS, 'verb!="filter"', window="1h") == f"sum by () (increase({decided}[1h]))"
     assert quantile(0.9, REQUEST_DURATION).startswith("histogram_quantile(0.9, sum by (le) (rate(")
