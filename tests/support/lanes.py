@@ -13,6 +13,7 @@ SHARING: Mapping[str, Sequence[str]] = {
     "console": ("test_console", "test_sign_in"),
     "deploy": ("test_admission", "test_install", "test_pod_policy"),
     "drift": ("test_careful", "test_interruption", "test_owners", "test_repair", "test_stories"),
+    "kube": ("test_access_real", "test_certificates_real", "test_eviction_real", "test_kube_real", "test_lease_real"),
     "placement": ("test_faults", "test_forged", "test_simulate", "test_split"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),
 }

@@ -15,23 +15,17 @@ from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane(with_scheduler=False) as plane:
-        yield plane
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
     async with await plane.connect() as client:
         await Cluster(client, "shop").create_namespace()
         yield client
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def people(client: ApiClient) -> People:
     return People(client)
 

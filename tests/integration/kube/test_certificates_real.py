@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from cryptography import x509
 from support.doubles_servers import connected, no_metrics
 from support.patience import eventually, stretched, within
@@ -26,25 +25,13 @@ from extender.sandbox.spotmix import SpotmixServe
 from extender.servers.http import HealthApp
 from extender.servers.server import HttpServer, bind
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 NAMES = Names(service_names("spotmix", "default"), ("127.0.0.1",))
 LONG = Rules(NAMES, 3600.0, 36000.0, 600.0)
 # A certificate every four seconds, and after each a new CA.
 FAST = Rules(NAMES, 10.0, 20.0, 6.0)
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane(with_scheduler=False, with_controller_manager=False) as plane:
-        yield plane
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
-    async with await ApiClient.connect(str(plane.kubeconfig)) as client:
-        yield client
 
 
 async def make_hooks(client: ApiClient, name: str) -> None:

@@ -28,25 +28,22 @@ from extender.runtime.drift.mover import Mover
 from extender.sandbox import ControlPlane, SimNode, create_nodes
 from extender.wire.objects_v1 import Decoders
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 PODS = "/api/v1/namespaces/default/pods"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 GRACE = 25
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane(with_scheduler=False) as plane:
-        yield plane
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
     async with await plane.connect() as client:
         # Nobody runs its pods: one that is evicted stays, terminating.
         await create_nodes(client, [SimNode("quiet")])
         yield client
+        await client.request("DELETE", BUDGETS)
+        await client.request("DELETE", PODS, params={"gracePeriodSeconds": "0"})
+        await client.request("DELETE", "/api/v1/nodes/quiet")
 
 
 async def get(client: ApiClient, path: str) -> dict[str, Any]:

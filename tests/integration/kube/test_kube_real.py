@@ -26,7 +26,7 @@ from extender.sandbox import ControlPlane
 from extender.wire.kube_v1 import DELETION_COST
 from extender.wire.watch import Page, WatchEvent
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 PODS_PATH = "/api/v1/namespaces/default/pods"
 CRD = {
@@ -91,18 +91,6 @@ class Seen:
             while not done(set(self.names.values())):
                 self._changed.clear()
                 await self._changed.wait()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane(with_scheduler=False) as plane:
-        yield plane
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
-    async with await ApiClient.connect(str(plane.kubeconfig)) as client:
-        yield client
 
 
 def pod(name: str, **metadata: Any) -> dict[str, Any]:
@@ -277,7 +265,7 @@ class Costs:
         return metadata.get("annotations", {}).get(DELETION_COST), owners
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def costs(client: ApiClient) -> AsyncIterator[Costs]:
     made = Costs(client, await create_pod(client, "seated"))
     yield made

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from support.patience import eventually, within
 
 from extender.core.model.errors import ApiError
@@ -17,24 +16,12 @@ from extender.kube.lease import Elector, LeaseLock
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION, OwnPod
 from extender.sandbox import ControlPlane
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 PODS = "/api/v1/namespaces/default/pods"
 SHORT = {"duration": 2.0, "renew_deadline": 1.5, "retry_period": 0.3}
 MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane(with_scheduler=False, with_controller_manager=False) as plane:
-        yield plane
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
-    async with await ApiClient.connect(str(plane.kubeconfig)) as client:
-        yield client
 
 
 class ElectedReplica:
