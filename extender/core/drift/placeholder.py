@@ -1,9 +1,8 @@
 """What a placeholder is, what is to be done with one, and how it ended."""
 
 from collections.abc import Iterator
-from enum import Enum
 from itertools import product
-from typing import Literal, Self
+from typing import Literal
 
 from msgspec import Struct
 
@@ -12,6 +11,7 @@ from extender.core.drift.replacement import terms_of_its_own
 from extender.core.model.constraints import HostPort
 from extender.core.model.objects import Requests
 from extender.core.model.selectors import Requirement
+from extender.core.model.textenum import TextEnum
 from extender.core.placement.requirement import Term, written_terms
 from extender.core.policy.keys import PLACEHOLDER
 from extender.core.state.records import PodRecord
@@ -26,17 +26,8 @@ def placeholder_label(prefix: str) -> str:
     return f"{prefix}/{PLACEHOLDER}"
 
 
-class Ending(Enum):
-    """How a placeholder ended; `value` is the label in metrics, `text` follows "its placeholder"."""
-
-    text: str
-
-    def __new__(cls, value: str, text: str) -> Self:
-        """Attach the text to the member."""
-        member = object.__new__(cls)
-        member._value_ = value
-        member.text = text
-        return member
+class Ending(TextEnum):
+    """How a placeholder ended; `text` follows "its placeholder"."""
 
     USED = "used", "made room for a pod"
     UNNEEDED = "unneeded", "was not needed any more"
@@ -45,10 +36,6 @@ class Ending(Enum):
     UNUSED = "unused", "ran, but no pod came in its place"
     DENIED = "denied", "was refused by the API server"
     LOST = "lost", "was taken away by somebody else"
-
-    def __str__(self) -> str:
-        """The label."""
-        return str(self.value)
 
 
 class Ask(Struct, frozen=True, gc=False):

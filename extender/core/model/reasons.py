@@ -4,28 +4,18 @@ Texts are constant: the scheduler requeues a pod whose PodScheduled message chan
 here would make every attempt trigger the next.
 """
 
-from enum import Enum
-from typing import Self
-
 from msgspec import Struct
 
+from extender.core.model.textenum import TextEnum
 
-class Reason(Enum):
+
+class Reason(TextEnum):
     """`value` is the label used by metrics and logs; `text` is for people and for the scheduler's failed nodes.
 
     Three members say that spot pools hold `max-per-pool` replicas of a workload, each in an answer of its own:
     POOL_FULL why filter rejects a pod (all pools do), STAY_POOL_FULL why a surplus pod stays (all pools with room do),
     NODE_POOL_FULL why one node is not for a pod (its pool does). Members are sorted into named sets below.
     """
-
-    text: str
-
-    def __new__(cls, value: str, text: str) -> Self:
-        """Attach the text to the member."""
-        member = object.__new__(cls)
-        member._value_ = value
-        member.text = text
-        return member
 
     # Passed by filter
     UNMANAGED = "unmanaged", "not managed by spotmix"
@@ -151,10 +141,6 @@ class Reason(Enum):
     OWNER_UNREADABLE = "owner-unreadable", "objects of its owner's kind cannot be read"
     OPTED_OUT = "opted-out", "a label says that it is not to be managed"
     NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in"
-
-    def __str__(self) -> str:
-        """The label, as metrics and logs show it."""
-        return str(self.value)
 
 
 PASSES = (
