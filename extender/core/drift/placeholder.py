@@ -38,6 +38,10 @@ class Ending(TextEnum):
     LOST = "lost", "was taken away by somebody else"
 
 
+IN_VAIN = frozenset({Ending.REFUSED, Ending.TIMED_OUT, Ending.UNUSED, Ending.DENIED})
+"""Endings after which none of the kind is asked for before a while."""
+
+
 class Ask(Struct, frozen=True, gc=False):
     """Make a placeholder.
 

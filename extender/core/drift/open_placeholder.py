@@ -1,0 +1,114 @@
+"""A placeholder that is there, or asked for: whether it proves room, whether that is taken, and why it is to go."""
+
+from msgspec import Struct
+
+from extender.core.drift.moves import Wish
+from extender.core.drift.placeholder import Ending
+from extender.core.drift.proofs import Shut
+from extender.core.drift.rules import DriftRules
+from extender.core.state.closures import Demand
+from extender.core.state.records import PodRecord, replacing
+from extender.core.state.state import ClusterState
+
+
+class OpenPlaceholder(Struct, eq=False):
+    """A placeholder that is there, or asked for since `at`.
+
+    `uid` is empty until it is made, `seen` once the watch has delivered it, `proven` once it has run, and `gone` once
+    it is not there any more. `spent` is the UID of the pod that it makes room for, `gated` where a gate let that go.
+    `ending` is why it is to go, and `detail` says more; `deleting` while that is asked for, and `again` from when on
+    it may be asked again.
+    """
+
+    name: str
+    wish: Wish
+    demand: Demand
+    at: float
+    uid: str = ""
+    seen: bool = False
+    proven: bool = False
+    gone: bool = False
+    spent: str = ""
+    gated: bool = False
+    ending: Ending | None = None
+    detail: str = ""
+    deleting: bool = False
+    again: float = 0.0
+
+    @property
+    def shut(self) -> Shut:
+        """What cannot be had where it is in vain."""
+        return self.wish.capacity_class, self.demand
+
+    @property
+    def free(self) -> bool:
+        """Whether its room is promised to nobody."""
+        return not self.spent and self.ending is None
+
+    @property
+    def to_delete(self) -> bool:
+        """Whether it is to go, and may be there."""
+        return self.ending is not None and (bool(self.uid) or self.ending is Ending.LOST)
+
+    def end(self, ending: Ending, detail: str = "") -> None:
+        """It is to go; the first reason stands."""
+        if self.ending is None:
+            self.ending, self.detail = ending, detail
+
+
+def running(state: ClusterState, each: OpenPlaceholder) -> PodRecord | None:
+    """The pod of a placeholder that runs on a Ready node of its class; None where it does not."""
+    record = state.pods.get(each.uid)
+    facts = record.node.facts if record is not None and record.node is not None else None
+    if record is None or facts is None or record.pending or record.terminating:
+        return None
+    there = facts.ready and not facts.unschedulable and not facts.going_away
+    return record if there and facts.capacity_class == each.wish.capacity_class else None
+
+
+def look_at(state: ClusterState, rules: DriftRules, each: OpenPlaceholder, now: float) -> None:
+    """Take in how a placeholder fares: whether it runs, is gone, or is to go."""
+    if not each.uid or each.ending is not None:
+        return
+    record = state.pods.get(each.uid)
+    each.seen |= record is not None or state.is_gone(each.uid)
+    if each.seen and (record is None or record.terminating):
+        each.gone = record is None
+        each.end(Ending.USED if each.spent else Ending.LOST)
+        return
+    runs = running(state, each) is not None
+    each.proven |= runs
+    if each.spent:
+        if _is_served(state, each):
+            each.end(Ending.USED)
+        return
+    refused = state.autoscaling.refused(each.uid) if record is not None and record.node is None else ""
+    if refused:
+        each.end(Ending.REFUSED, refused)
+    elif now - each.at > rules.node_startup:
+        where = record.node_name if record is not None else ""
+        detail = f"it is on node {where} and does not run there" if where and not runs else ""
+        each.end(Ending.UNUSED if each.proven else Ending.TIMED_OUT, detail)
+
+
+def _is_served(state: ClusterState, each: OpenPlaceholder) -> bool:
+    """Whether the pod that a placeholder makes room for has come, or waits for nothing but the room."""
+    pod, (revision_uid, capacity_class) = state.pods.get(each.spent), each.wish.place
+    revision = state.revisions.get(revision_uid)
+    if each.gated:
+        return pod is None or pod.node is not None or (not pod.gates and state.was_refused(pod.uid))
+    if pod is not None and not pod.terminating:
+        # Its eviction has not been answered yet.
+        return False
+    if revision is None:
+        return True
+    if replacing(each.spent) in revision.reservations:
+        return False
+    coming = [other for other in revision.pods if other.node is None and not other.terminating]
+    there = [other for other in coming if _goes_to(other, capacity_class)]
+    return not any(other.gates or not state.was_refused(other.uid) for other in there)
+
+
+def _goes_to(pod: PodRecord, capacity_class: str) -> bool:
+    reservation = pod.revision.reservations.get(pod.uid) if pod.revision is not None else None
+    return capacity_class in (pod.written, reservation.capacity_class if reservation is not None else "")
