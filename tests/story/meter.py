@@ -6,11 +6,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from support.cluster import Cluster, is_ready
 
 from extender.core.model.classes import ClassRules
+from extender.core.model.errors import ApiError
 from extender.core.model.quantity import parse_quantity
 from story.workloads import Asked
 
@@ -19,6 +21,52 @@ SPOT, ON_DEMAND = "spot", "on-demand"
 _PRICES = {SPOT: 0.01, ON_DEMAND: 0.03}
 """Of a CPU for an hour, as the instance types of `support.karpenter` have it."""
 _RULES = ClassRules()
+
+
+class Phase(Enum):
+    """What is to be expected of the cluster."""
+
+    ORDINARY = "ordinary"
+    """Spot can be had."""
+    WITHOUT = "without"
+    """There is no spot, so that others stand in."""
+    RETURN = "return"
+    """Spot can be had again, and not all replicas have come back to it."""
+
+
+@dataclass
+class Sums:
+    """What added up in one phase.
+
+    Attributes:
+        seconds: it took.
+        surplus: replicas beyond what is wanted on a class, times seconds.
+        price: paid for nodes.
+        ready_hours: of Ready pods.
+    """
+
+    seconds: float = 0.0
+    surplus: float = 0.0
+    price: float = 0.0
+    ready_hours: float = 0.0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.seconds + other.seconds,
+            self.surplus + other.surplus,
+            self.price + other.price,
+            self.ready_hours + other.ready_hours,
+        )
+
+    @property
+    def surplus_on_average(self) -> float:
+        """Replicas."""
+        return self.surplus / self.seconds if self.seconds else 0.0
+
+    @property
+    def price_of_1000(self) -> float:
+        """Of 1,000 Ready pod-hours."""
+        return 1000 * self.price / self.ready_hours if self.ready_hours else 0.0
 
 
 @dataclass(frozen=True)
@@ -66,23 +114,21 @@ class Meter:
         cluster: the workloads' namespace.
         asked: the workloads by name, as they are asked for now.
         now: the last look.
-        surplus_seconds: replicas beyond what is wanted on a class, times seconds; by whether spot could be had.
+        phase: what is to be expected now.
+        sums: what added up in each phase.
         below_floor: workload-seconds with fewer Ready on-demand replicas than the floor, once it was first reached.
-        price: paid for nodes.
-        ready_hours: of Ready pods.
-        seconds: looked on for, by whether spot could be had.
-        least_ready: the fewest Ready replicas of a workload below what was asked for since this was last set to 0.
+        most_missing: most replicas of a workload that were not Ready at the same time while others came back to spot.
+        missed: looks that the API server did not answer.
     """
 
     cluster: Cluster
     asked: dict[str, Asked]
     now: Look = field(default_factory=lambda: Look(0.0, {}, {}, Counter(), 0.0))
-    spot_there: bool = True
-    surplus_seconds: dict[bool, float] = field(default_factory=lambda: defaultdict(float))
-    seconds: dict[bool, float] = field(default_factory=lambda: defaultdict(float))
+    phase: Phase = Phase.ORDINARY
+    sums: dict[Phase, Sums] = field(default_factory=lambda: {phase: Sums() for phase in Phase})
     below_floor: float = 0.0
-    price: float = 0.0
-    ready_hours: float = 0.0
+    most_missing: int = 0
+    missed: int = 0
     _had_floor: set[str] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
@@ -97,29 +143,37 @@ class Meter:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            await self.take()
+            try:
+                self._take(await self._look())
+            except ApiError:
+                # What was missed is made up for by the next look.
+                self.missed += 1
 
-    async def take(self) -> Look:
-        """Look once more, and add up."""
-        look = await self._look()
+    def _take(self, look: Look) -> None:
+        """Add up."""
         passed = look.at - self.now.at
         surplus = sum(look.surplus(asked) for asked in self.asked.values())
-        self.surplus_seconds[self.spot_there] += surplus * passed
-        self.seconds[self.spot_there] += passed
+        ready = sum(counts.total() for counts in look.ready.values())
+        self.sums[self.phase] += Sums(passed, surplus * passed, look.price * passed / 3600, ready * passed / 3600)
         for asked in self.asked.values():
             held = look.ready.get(asked.name, Counter())[ON_DEMAND]
             if held >= asked.floor:
                 self._had_floor.add(asked.name)
             elif asked.name in self._had_floor:
                 self.below_floor += passed
-        self.price += look.price * passed / 3600
-        self.ready_hours += sum(counts.total() for counts in look.ready.values()) * passed / 3600
+            if self.phase is Phase.RETURN:
+                missing = asked.replicas - look.ready.get(asked.name, Counter()).total()
+                self.most_missing = max(self.most_missing, missing)
         self.now = look
-        return look
 
     def off(self) -> int:
         """How many replicas are not on their class at the last look."""
         return sum(self.now.off(asked) for asked in self.asked.values())
+
+    @property
+    def total(self) -> Sums:
+        """What added up in all phases."""
+        return sum(self.sums.values(), Sums())
 
     def right(self) -> bool:
         """Whether every workload is as it was asked for at the last look."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import re
 import tempfile
 import time
@@ -17,7 +18,7 @@ from support.placeholders import allow_placeholders
 from support.stage import Stage
 from support.webhook import open_hooked_stage
 
-from story.meter import Meter
+from story.meter import Meter, Phase
 from story.workloads import WORKLOADS, Asked
 
 STOCK = "stock"
@@ -25,8 +26,11 @@ _WITHOUT_SPOT = 40.0
 """Seconds."""
 _SETTLE = 30.0
 """Seconds after which nothing is under way that was not before: Karpenter consolidates after 10."""
-_LONGEST = 300.0
+_LONGEST = 180.0
 """Seconds that an act may take before the story goes on without its end."""
+_TELL = 5.0
+"""How often is told how an act goes on (seconds)."""
+_MOVES = 'spotmix_drift_evictions_total{mode="enforce",outcome="evicted"}'
 _EVICTIONS = re.compile(
     rb'^apiserver_request_total\{code="201",.*resource="pods",.*subresource="eviction".*\} (\d+)', re.MULTILINE
 )
@@ -34,18 +38,44 @@ _EVICTIONS = re.compile(
 
 @dataclass
 class Result:
-    """What one telling gave; seconds, replicas, or as the name says."""
+    """What one telling gave.
+
+    Attributes:
+        surplus: replicas beyond what is wanted on a class, on average over the whole story.
+        surplus_ordinary: the same without the time in which there was no spot, or replicas came back to it.
+        off_before_loss: replicas off their class at rest, before the loss.
+        off_at_end: the same at the end.
+        below_floor: workload-seconds.
+        ready_after_loss: seconds until all were Ready again.
+        right_after_return: seconds until all were right again.
+        most_missing: most replicas of a workload that were not Ready at once while they came back.
+        stood_in: replicas off their class when spot came back.
+        moves: evictions by Spotmix, from the time when spot came back.
+        other_evictions: all others that the API server granted.
+        price: of 1,000 Ready pod-hours.
+        price_ordinary: the same without the time in which there was no spot, or replicas came back to it.
+        acts: seconds that each act took, infinite where it did not end.
+    """
 
     surplus: float = 0.0
-    surplus_with_spot: float = 0.0
+    surplus_ordinary: float = 0.0
     off_before_loss: int = 0
     off_at_end: int = 0
     below_floor: float = 0.0
     ready_after_loss: float = 0.0
     right_after_return: float = 0.0
-    evictions: int = 0
+    most_missing: int = 0
+    stood_in: int = 0
+    moves: int = 0
+    other_evictions: int = 0
     price: float = 0.0
+    price_ordinary: float = 0.0
     acts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every act came to its end, and all is right."""
+        return all(math.isfinite(seconds) for seconds in self.acts.values()) and not self.off_at_end
 
 
 @dataclass
@@ -57,20 +87,26 @@ class Scene:
     karpenter: Karpenter
     meter: Meter
 
-    async def act(self, what: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> float:
+    async def act(
+        self, what: Callable[[], Awaitable[None]], done: Callable[[], bool], told: Callable[[str], None]
+    ) -> float:
         """Have something happen, and wait until it is done; seconds, or infinity where it never is."""
-        began = time.monotonic()
+        began = last = time.monotonic()
         await what()
 
         async def look() -> bool:
+            nonlocal last
+            if time.monotonic() - last >= _TELL:
+                last = time.monotonic()
+                told(f"  {last - began:.0f} s: {self.meter.off()} off, {self.meter.now.pending.total()} pending")
             # The meter looks on by itself; what it saw before is no answer.
             return self.meter.now.at > began and done()
 
         try:
             await eventually(look, bool, "the act is over", _LONGEST)
         except AssertionError:
-            return float("inf")
-        return time.monotonic() - began
+            return math.inf
+        return self.meter.now.at - began
 
     async def scale(self, **replicas: int) -> None:
         """Ask for other numbers of replicas."""
@@ -106,7 +142,7 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
         meter, cluster, karpenter = scene.meter, scene.cluster, scene.karpenter
 
         async def act(name: str, what: Callable[[], Awaitable[None]], done: Callable[[], bool] = meter.right) -> float:
-            seconds = await scene.act(what, done)
+            seconds = await scene.act(what, done, told)
             result.acts[name] = seconds
             told(f"{name}: {seconds:.1f} s, {meter.off()} replicas off")
             return seconds
@@ -120,12 +156,12 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
 
         async def lose() -> None:
             karpenter.refuse("spot")
-            meter.spot_there = False
+            meter.phase = Phase.WITHOUT
             told(f"{await karpenter.lose('spot')} spot nodes are lost")
 
         async def give_back() -> None:
             karpenter.refuse()
-            meter.spot_there = True
+            meter.phase = Phase.RETURN
 
         await act("created from zero nodes", create)
         await act("rollout", roll_out)
@@ -136,14 +172,19 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
         began = time.monotonic()
         result.ready_after_loss = await act("all Ready again after the loss of spot", lose, meter.all_ready)
         await asyncio.sleep(max(0.0, _WITHOUT_SPOT - (time.monotonic() - began)))
+        result.stood_in, moved = meter.off(), _moves(scene)
         result.right_after_return = await act("right again after spot is back", give_back)
+        meter.phase = Phase.ORDINARY
+        result.moves = _moves(scene) - moved
         await asyncio.sleep(_SETTLE)
         result.off_at_end = meter.off()
-        result.evictions = await _evictions(scene)
-        result.surplus = sum(meter.surplus_seconds.values()) / sum(meter.seconds.values())
-        result.surplus_with_spot = meter.surplus_seconds[True] / meter.seconds[True]
-        result.below_floor = meter.below_floor
-        result.price = 1000 * meter.price / meter.ready_hours
+        result.other_evictions = await _evictions(scene) - result.moves
+        total, ordinary = meter.total, meter.sums[Phase.ORDINARY]
+        result.surplus, result.surplus_ordinary = total.surplus_on_average, ordinary.surplus_on_average
+        result.price, result.price_ordinary = total.price_of_1000, ordinary.price_of_1000
+        result.below_floor, result.most_missing = meter.below_floor, meter.most_missing
+        if meter.missed:
+            told(f"{meter.missed} looks were not answered")
     return result
 
 
@@ -160,6 +201,11 @@ async def _create(cluster: Cluster, asked: Asked) -> None:
         "template": pod_template({"app": asked.name}, cpu=asked.cpu, schedulerName=STOCK),
     }
     await cluster.create(asked.kind, asked.name, spec, annotations)
+
+
+def _moves(scene: Scene) -> int:
+    """How many evictions Spotmix was granted."""
+    return int(scene.stage.metric(_MOVES) or 0)
 
 
 async def _evictions(scene: Scene) -> int:
