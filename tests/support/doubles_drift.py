@@ -162,6 +162,7 @@ class DriftRoom:
         decides: whether the replica decides.
         health: how well each resource is followed.
         reports: what was reported.
+        context, channels: what the loop is connected with.
     """
 
     def __init__(
@@ -171,7 +172,6 @@ class DriftRoom:
         tracer: Tracer = NO_TRACES,
         **settings: Any,
     ) -> None:
-        self._tracer = tracer
         self._loop = asyncio.get_running_loop()
         self.world = world or DriftWorld()
         self._epoch = self.world.now - self._loop.time()
@@ -183,14 +183,12 @@ class DriftRoom:
         self.registry = CollectorRegistry()
         self.timing = Timing(clock=self._loop.time, sleep=asyncio.sleep, uniform=lambda _low, high: high)
         self.recorder = EventRecorder(self.cluster, self._report, timing=self.timing)
-        self.drift = self._assemble(DriftSettings(**{**QUICK, **settings}))
-
-    def _assemble(self, settings: DriftSettings) -> DriftLoop:
-        context = Context(
+        self.context = Context(
             self.cluster, _READ.one, self._fresh, lambda: self.decides, self._report, self.now, self.timing
         )
-        channels = Channels(self.recorder, DriftMetrics(self.registry), self._tracer)
-        return assemble(settings, self.world.state, context, channels)
+        self.channels = Channels(self.recorder, DriftMetrics(self.registry), tracer)
+        given = DriftSettings(**{**QUICK, **settings})
+        self.drift: DriftLoop = assemble(given, self.world.state, self.context, self.channels)
 
     def now(self) -> float:
         """Seconds since the epoch."""
