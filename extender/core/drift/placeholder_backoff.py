@@ -1,4 +1,9 @@
-"""When the next placeholder may ask for what others have asked for in vain."""
+"""When the next placeholder may ask for what others have asked for in vain.
+
+What an autoscaler refuses it refuses within seconds, and nothing is paid for it: that is asked for again soon, and each
+time a quarter later, so that what was gone for a while is found to be back within a quarter of that while. All else is
+found out late, or by a person's rule, and waits as moves in vain do.
+"""
 
 from msgspec import Struct
 
@@ -7,6 +12,10 @@ from extender.core.drift.proofs import Shut
 from extender.core.drift.rules import DriftRules
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.state.state import ClusterState
+
+FIRST, GROWTH = 5.0, 1.25
+"""The wait after the first refusal by an autoscaler, unless `back_off` is shorter (seconds), and its growth."""
+_MOST = 100
 
 
 class _Wait(Struct):
@@ -49,9 +58,15 @@ class PlaceholderBackoff:
         before = self._waits.get(shut)
         failures = 1 if before is None else before.failures + (asked >= before.until)
         reason = Reason.PLACEHOLDER_DENIED if ending is Ending.DENIED else Reason.PLACEHOLDER_REFUSED
-        until = now + self._rules.wait_after(failures)
+        until = now + self._seconds(ending, failures)
         self._waits[shut] = _Wait(failures, now, until, Refusal(reason, detail))
         return until
+
+    def _seconds(self, ending: Ending, failures: int) -> float:
+        rules = self._rules
+        if ending is not Ending.REFUSED:
+            return rules.wait_after(failures)
+        return min(rules.max_back_off, min(FIRST, rules.back_off) * GROWTH ** min(failures - 1, _MOST))
 
     def proved(self, shut: Shut) -> None:
         """One has come to run."""

@@ -14,6 +14,7 @@ from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.moves import Wish, WorkloadRef
 from extender.core.drift.placeholder import Action, Ask, Clear, Drop, Ended, Ending, Made, NotMade, ask_for
+from extender.core.drift.placeholder_backoff import FIRST
 from extender.core.drift.placeholders import AGAIN, POLL, Placeholders
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.constraints import Constraints
@@ -363,12 +364,47 @@ def test_one_that_the_autoscaler_refuses_is_given_up_at_once(scene: PlaceholderS
     scene.world.up(announce(scene.pod(first)), announce(scene.pod(second), coming=True, at=scene.now))
     assert scene.drops() == [first.name]
     (ended,) = scene.end(first.name)
-    assert (ended.ending, ended.detail, ended.until) == (Ending.REFUSED, "no capacity", scene.now + RULES.back_off)
+    assert (ended.ending, ended.detail, ended.until) == (Ending.REFUSED, "no capacity", scene.now + FIRST)
     assert scene.placeholders.is_coming(second.wish.place, scene.now)
     # What was bound in time has its node, whatever was said before.
     scene.world.up(announce(scene.pod(second), at=scene.now))
     scene.run(second)
     assert scene.drops() == []
+
+
+def refused(scene: PlaceholderScene) -> None:
+    """A placeholder is asked for, and refused by the autoscaler; then it is the time to ask again."""
+    (ask,) = scene.asks()
+    scene.make(ask)
+    scene.world.up(announce(scene.pod(ask)))
+    assert scene.drops() == [ask.name]
+    (ended,) = scene.end(ask.name)
+    scene.world.now = ended.until - 0.5
+    assert scene.asks() == []
+    scene.world.now = ended.until
+
+
+def test_what_was_refused_for_a_while_is_found_to_be_back_within_a_quarter_of_it(scene: PlaceholderScene) -> None:
+    scene.standing_in(count=1)
+    scene.cycle()
+    began = scene.now
+    waits = []
+    for _ in range(20):
+        asked = scene.now
+        refused(scene)
+        waits.append(scene.now - asked)
+        assert waits[-1] <= FIRST + (asked - began) / 4 + 0.001
+    assert waits == sorted(waits)
+
+
+def test_what_is_refused_for_ever_is_asked_for_at_the_longest_wait() -> None:
+    scene = PlaceholderScene(replace(RULES, placeholders=1, max_back_off=20.0))
+    scene.standing_in(count=1)
+    scene.cycle()
+    for _ in range(9):
+        asked = scene.now
+        refused(scene)
+    assert scene.now - asked == 20.0
 
 
 def test_it_goes_when_its_workload_changes(scene: PlaceholderScene) -> None:
