@@ -9,6 +9,13 @@ from extender.core.drift.moves import Move, PlanFault
 from extender.core.drift.turns import slices
 
 
+class Freshness(Struct, frozen=True):
+    """How well the cluster is followed: which resources are not, and why, by key; whether anything may be moved."""
+
+    stale: Mapping[str, str] = {}
+    current: bool = True
+
+
 class OpenStore(Struct, frozen=True):
     """Take the store over, and read the history that it holds."""
 

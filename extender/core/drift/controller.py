@@ -1,18 +1,16 @@
 """When to plan, what for, and what becomes of it: the drift loop without I/O, clock and tasks.
 
 Every `TICK` the workloads are looked at that changed since or have pods on interrupted nodes, and every interval all of
-them. A cycle is planned in slices, between which whoever drives the controller does what else there is to do.
+them; those that move pods are followed more closely, so that one move follows the other. A cycle is planned in slices,
+between which whoever drives the controller does what else there is to do.
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import overload
 
-from msgspec import Struct
-
-from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
-from extender.core.drift.drain import threatened
+from extender.core.drift.actions import Action, Cycle, Evict, Freshness, Judged, OpenStore, SaveStore, Swept
+from extender.core.drift.attention import Attention
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.last_plans import LastPlans
@@ -20,29 +18,21 @@ from extender.core.drift.moves import DriftPlan, by_workload
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.plan import plan
 from extender.core.drift.rules import DriftOptions
-from extender.core.drift.turns import SLICE, in_turn
+from extender.core.drift.turns import in_turn
 from extender.core.drift.under_way import UnderWay
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Pod
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed
 from extender.core.state.state import ClusterState
 
 TICK = 1.0
 """How often is looked whether anything changed: a burst of changes is looked at once (seconds)."""
-HASTENED = 2 * SLICE
-"""Workloads with pods on interrupted nodes that are looked at in one cycle."""
+GLANCE = 0.2
+"""How often is looked what became of moves and placeholders, where something may have (seconds)."""
 REOPEN = 5.0
 """How soon the store is tried again that could not be read (seconds)."""
 
 _AT_ONCE = -math.inf
-
-
-class Freshness(Struct, frozen=True):
-    """How well the cluster is followed: which resources are not, and why, by key; whether anything may be moved."""
-
-    stale: Mapping[str, str] = {}
-    current: bool = True
 
 
 class DriftController:
@@ -80,11 +70,10 @@ class DriftController:
         self._freshness = freshness
         self._placeholders = placeholders or Placeholders(state, options.rules)
         self._moves = UnderWay(state, memory, options, uniform)
-        self._looked = self._swept = self._tried = _AT_ONCE
+        self._looked = self._glanced = self._swept = self._tried = _AT_ONCE
+        self._attention = Attention(state)
         self._first = True
         self._seen_since: float | None = None
-        self._threatened: frozenset[str] = frozenset()
-        self._hastened = ""
         self._opening = self._cycling = self._saving = False
         self._unsaved = self._unreviewed = False
         self.view = LastPlans()
@@ -103,6 +92,8 @@ class DriftController:
             sweep = _passed(self._swept, self._options.interval, now)
             if sweep or _passed(self._looked, TICK, now):
                 actions += self._look(now, sweep=sweep)
+            elif self._follows and _passed(self._glanced, GLANCE, now):
+                actions += self._glance(now)
         if self._must_save:
             actions.append(SaveStore(review=self._unreviewed))
             self._saving, self._unsaved, self._unreviewed = True, False, False
@@ -119,9 +110,11 @@ class DriftController:
             return _AT_ONCE
         if self._cycling:
             return NEVER
+        if self._follows:
+            return self._glanced + GLANCE
         look = self._looked + TICK
         news = self._moves.freed or self._placeholders.news
-        if not (self._options.polled or self._threatened or news or self._state.outbox.touched):
+        if not (self._options.polled or self._attention.threatened or news or self._state.outbox.touched):
             look = max(look, min(self._moves.patience.next_over, self._moves.haste.next_over))
         return min(look, self._swept + self._options.interval)
 
@@ -208,11 +201,31 @@ class DriftController:
 
     # Cycles
 
-    def _look(self, now: float, *, sweep: bool) -> list[Action]:
-        """Judge moves, then say what to plan for."""
-        self._looked = now
-        self._swept = now if sweep else self._swept
+    @property
+    def _follows(self) -> bool:
+        """Whether something may have become of a move or a placeholder, or it has a moment ago."""
+        moved = (self._options.polled or bool(self._state.outbox.touched)) and self._memory.history.busy
+        return moved or self._attention.follows or bool(self._placeholders.news)
+
+    def _glance(self, now: float) -> list[Action]:
+        """Judge moves, then plan for their workloads again, and for those whose placeholders have come to run.
+
+        What a workload waits for after a move may come a moment later: the status of its disruption budget.
+        """
+        self._glanced = now
         fresh = self._freshness()
+        if not fresh.current:
+            return []
+        found = self._settle(fresh, now)
+        due = in_turn(self._attention.followed(now), self._placeholders.take_news())
+        looked_at = tuple(uid for uid in due if self._may_look_at(uid, fresh.stale, now))
+        if looked_at:
+            self._cycling = True
+            found.append(Cycle(looked_at, fresh.current, fresh.stale))
+        return found
+
+    def _settle(self, fresh: Freshness, now: float) -> list[Action]:
+        """Judge moves, where the cluster is followed well enough."""
         found: list[Action] = []
         if not fresh.current:
             self._seen_since = None
@@ -222,7 +235,16 @@ class DriftController:
                 found.append(judged)
                 if isinstance(judged, Judged):
                     self._settled(judged)
+                    self._attention.follow(judged.verdict.in_flight.move.workload.uid, now + TICK)
             self._unsaved |= bool(self._memory.history.changed)
+        return found
+
+    def _look(self, now: float, *, sweep: bool) -> list[Action]:
+        """Judge moves, then say what to plan for."""
+        self._looked = self._glanced = now
+        self._swept = now if sweep else self._swept
+        fresh = self._freshness()
+        found = self._settle(fresh, now)
         self._unsaved |= self._state.interruptions.changed
         if sweep:
             self._prune(now)
@@ -253,41 +275,23 @@ class DriftController:
         self._memory.history.prune(self._state, now, memory)
         self._unreviewed = True
 
-    def _due_workloads(self, now: float, *, sweep: bool) -> Iterable[str]:
+    def _due_workloads(self, now: float, *, sweep: bool) -> Sequence[str]:
         """UIDs of the workloads to look at, those first that something happens to."""
-        workloads = self._state.workloads
-        changed: list[str] = []
-        for revision in sorted(self._state.outbox.take_touched(), key=lambda each: each.owner.uid):
-            managed = workloads.resolve(revision.namespace, revision.owner)
-            if isinstance(managed, Managed):
-                changed.append(managed.workload.uid)
-        changed += sorted(self._moves.patience.over(now) | self._moves.haste.over(now))
+        waited = self._moves.patience.over(now) | self._moves.haste.over(now)
         # What a move held is free: others may have waited for it.
-        off_target = self.view.off_target if sweep or self._moves.freed or self._placeholders.news else ()
-        self._moves.freed = self._placeholders.news = False
-        due = in_turn(self._hasten(), changed, off_target)
+        news = bool(self._placeholders.take_news()) or self._moves.freed
+        self._moves.freed = False
+        drain = self._options.rules.drain
+        due = self._attention.due(waited, self.view.off_target if sweep or news else (), drain=drain)
         if sweep and (due or self._first or self._options.polled):
             self._first = False
-            return in_turn(due, others=workloads.by_uid)
+            return in_turn(due, others=self._state.workloads.by_uid)
         return due
-
-    def _hasten(self) -> Iterable[str]:
-        """Workloads with pods on interrupted nodes, some after others when there are many.
-
-        What these pods wait for, a budget's status or a node that joins, touches no workload, and time is short.
-        """
-        found = threatened(self._state) if self._options.rules.drain else ()
-        self._threatened = frozenset(each.managed.workload.uid for each in found)
-        uids = sorted(self._threatened)
-        next_one = bisect_right(uids, self._hastened)
-        chosen = (uids[next_one:] + uids[:next_one])[:HASTENED]
-        self._hastened = chosen[-1] if chosen else ""
-        return chosen
 
     def _may_look_at(self, workload: str, stale: Mapping[str, str], now: float) -> bool:
         if workload in self._memory.unreadable:
             return False
-        if self._moves.patience.waits(workload, now) and workload not in self._threatened:
+        if self._moves.patience.waits(workload, now) and workload not in self._attention.threatened:
             return False
         owner = self._state.workloads.owners.get(workload)
         return owner is None or owner.resource not in stale

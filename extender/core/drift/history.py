@@ -152,6 +152,11 @@ class History:
         """The history of a workload, if it has one."""
         return self.workloads.get(workload)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any move is in flight."""
+        return next(self.in_flight(), None) is not None
+
     def in_flight(self) -> Iterator[InFlight]:
         """Every move in flight."""
         for history in self.workloads.values():

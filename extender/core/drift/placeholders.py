@@ -36,7 +36,7 @@ class Placeholders:
 
     Attributes:
         on_wish: is called when something may be due that was not.
-        news: whether a placeholder has come to run since this was set to false: a pod may be moved.
+        news: UIDs of workloads for which placeholders have come to run since this was taken: a pod may be moved.
     """
 
     def __init__(self, state: ClusterState, rules: DriftRules) -> None:
@@ -49,7 +49,7 @@ class Placeholders:
         self._clear_at, self._leads = NEVER, False
         self._paused_until = self._looked = 0.0
         self.on_wish: Callable[[], None] = lambda: None
-        self.news = False
+        self.news: set[str] = set()
         self.progress: dict[Shut, float] = {}
 
     # What others want, and are told
@@ -82,6 +82,11 @@ class Placeholders:
                 held[each.wish.place] = (*held.get(each.wish.place, ()), record)
         uids = frozenset(each.uid for each in self._open.values() if each.uid)
         return Proofs(held, self._steady.keys(), uids, asked, self._back_off.refused(now))
+
+    def take_news(self) -> set[str]:
+        """The workloads of `news`, which is empty then."""
+        taken, self.news = self.news, set()
+        return taken
 
     def is_coming(self, place: Place, now: float) -> bool:
         """Whether a node is on its way for a placeholder of a place, or has come and it is about to run there."""
@@ -224,7 +229,7 @@ class Placeholders:
             self._close(each, now)
 
     def _proved(self, each: OpenPlaceholder, now: float) -> None:
-        self.news = True
+        self.news.add(each.wish.workload.uid)
         self._back_off.proved(each.shut)
         self.progress[each.shut] = now
         record = self._state.pods[each.uid]

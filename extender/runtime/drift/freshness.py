@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from extender.core.drift.controller import Freshness
+from extender.core.drift.actions import Freshness
 from extender.kube.client import WATCH_IDLE_TIMEOUT
 from extender.kube.reflector import Health
 from extender.kube.resources import BUDGETS, BUILT_IN, CLAIMS, CSI_NODES, VOLUMES

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 from support.simulated import DRIFT, SETTLED, add, pods_of, pool, virtual
 
-from extender.core.drift.controller import HASTENED, TICK
+from extender.core.drift.attention import HASTENED
+from extender.core.drift.controller import TICK
 from extender.core.drift.moves import Move
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.objects import Protection

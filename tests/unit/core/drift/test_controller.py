@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from support.doubles import make_node, make_pod
+from msgspec.structs import replace
+from support.doubles import make_budget, make_node, make_pod, selector
 from support.drifting import DriftWorld
 
-from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
+from extender.core.drift.actions import Action, Cycle, Evict, Freshness, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.backoff import BASE
-from extender.core.drift.controller import REOPEN, TICK, DriftController, Freshness
+from extender.core.drift.controller import GLANCE, REOPEN, TICK, DriftController
 from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.history import Remembered
 from extender.core.drift.rules import DriftOptions, DriftRules
@@ -285,3 +286,59 @@ def test_a_clock_that_was_set_back_stops_nothing(back: Callable[[float], float])
     driven.world.now = back(driven.now)
     assert any(isinstance(action, Cycle) for action in driven.due())
     assert driven.controller.next_at == driven.now + INTERVAL
+
+
+def moving(driven: Driven) -> None:
+    """One of two surplus pods is evicted, and gone."""
+    driven.world.drifted(on_demand=7, spot=3)
+    (evict,) = driven.evictions()
+    assert driven.confirm(evict) == ""
+    driven.done(evict, EVICTED)
+    driven.world.gone("pods", evict.move.pod.uid)
+
+
+def replaced(driven: Driven) -> None:
+    """Its replacement is Ready on spot."""
+    owner = driven.world.workload_owner("web")
+    driven.world.up(make_pod("new", owner, "spot-0", created=driven.now, labels={"app": "web-1"}, ready=True))
+
+
+def test_one_move_follows_the_other_at_a_glance() -> None:
+    driven = Driven(replace(RULES, workload_in_flight=1))
+    moving(driven)
+    assert driven.evictions(TICK) == []
+    replaced(driven)
+    assert driven.controller.next_at == driven.now + GLANCE
+    assert driven.evictions(GLANCE / 2) == []
+    assert len(driven.evictions(GLANCE)) == 1
+
+
+def test_a_budget_that_allows_the_next_move_a_moment_later_is_not_waited_for() -> None:
+    driven = Driven()
+    budget = make_budget("web", selector(app="web-1"), allowed=1)
+    driven.world.up(budget)
+    moving(driven)
+    driven.world.up(replace(budget, allowed=0))
+    replaced(driven)
+    assert driven.evictions(GLANCE) == []
+    driven.world.up(replace(budget, allowed=1))
+    assert len(driven.evictions(GLANCE)) == 1
+
+
+def test_a_glance_at_a_cluster_that_is_not_followed_sees_nothing() -> None:
+    driven = Driven()
+    moving(driven)
+    driven.evictions(TICK)
+    replaced(driven)
+    driven.fresh = Freshness(current=False)
+    assert driven.evictions(GLANCE) == []
+    driven.fresh = Freshness()
+    assert len(driven.evictions(GLANCE)) == 1
+
+
+def test_what_no_move_is_made_for_is_not_glanced_at() -> None:
+    driven = Driven(polled=True)
+    driven.due()
+    driven.world.drifted()
+    assert driven.evictions(TICK / 2) == []
+    assert len(driven.evictions(TICK / 2)) == 1

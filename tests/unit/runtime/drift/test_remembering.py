@@ -119,7 +119,7 @@ def test_a_store_that_another_has_taken_over_is_read_anew() -> None:
     async def check(room: DriftRoom) -> None:
         owner = room.drifted()
         async with room.running():
-            await room.after(0.5)
+            await room.after(0.2)
             stored = room.objects.stored[STORE]
             room.objects.put(STORE, {**stored, "metadata": {"annotations": {"spotmix.io/drift-term": "another"}}})
             await room.after(60)
