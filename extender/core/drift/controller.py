@@ -184,7 +184,9 @@ class DriftController:
         """
         if isinstance(action, Evict) and isinstance(result, Outcome):
             self._unsaved |= self._moves.answered(action, result, now)
-            if result.answer not in (Answer.EVICTED, Answer.UNANSWERED):
+            if result.answer is Answer.EVICTED:
+                self._placeholders.evicted(action.move.pod.uid)
+            elif result.answer is not Answer.UNANSWERED:
                 self._placeholders.unspend(action.move.pod.uid)
         elif isinstance(action, OpenStore):
             self._opening = False

@@ -7,7 +7,7 @@ from extender.core.drift.placeholder import Ending
 from extender.core.drift.proofs import Shut
 from extender.core.drift.rules import DriftRules
 from extender.core.state.closures import Demand
-from extender.core.state.records import PodRecord, replacing
+from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
 
@@ -15,9 +15,9 @@ class OpenPlaceholder(Struct, eq=False):
     """A placeholder that is there, or asked for since `at`.
 
     `uid` is empty until it is made, `seen` once the watch has delivered it, `proven` once it has run, and `gone` once
-    it is not there any more. `spent` is the UID of the pod that it makes room for, `gated` where a gate let that go.
-    `ending` is why it is to go, and `detail` says more; `deleting` while that is asked for, and `again` from when on
-    it may be asked again.
+    it is not there any more. `spent` is the UID of the pod that it makes room for: `gated` where a gate let that go,
+    else `evicted` once that is known. `ending` is why it is to go, and `detail` says more; `deleting` while that is
+    asked for, and `again` from when on it may be asked again.
     """
 
     name: str
@@ -30,6 +30,7 @@ class OpenPlaceholder(Struct, eq=False):
     gone: bool = False
     spent: str = ""
     gated: bool = False
+    evicted: bool = False
     ending: Ending | None = None
     detail: str = ""
     deleting: bool = False
@@ -92,23 +93,15 @@ def look_at(state: ClusterState, rules: DriftRules, each: OpenPlaceholder, now: 
 
 
 def _is_served(state: ClusterState, each: OpenPlaceholder) -> bool:
-    """Whether the pod that a placeholder makes room for has come, or waits for nothing but the room."""
-    pod, (revision_uid, capacity_class) = state.pods.get(each.spent), each.wish.place
-    revision = state.revisions.get(revision_uid)
+    """Whether what a placeholder makes room for is about to come, or has.
+
+    A replacement would have it give way: but that takes the scheduler two attempts, a second apart. So it goes when the
+    controller is about to make the replacement; any pod may have had its room before, too.
+    """
+    pod, revision = state.pods.get(each.spent), state.revisions.get(each.wish.place[0])
     if each.gated:
         return pod is None or pod.node is not None or (not pod.gates and state.was_refused(pod.uid))
-    if pod is not None and not pod.terminating:
-        # Its eviction has not been answered yet.
-        return False
-    if revision is None:
+    if pod is None or revision is None:
         return True
-    if replacing(each.spent) in revision.reservations:
-        return False
-    coming = [other for other in revision.pods if other.node is None and not other.terminating]
-    there = [other for other in coming if _goes_to(other, capacity_class)]
-    return not any(other.gates or not state.was_refused(other.uid) for other in there)
-
-
-def _goes_to(pod: PodRecord, capacity_class: str) -> bool:
-    reservation = pod.revision.reservations.get(pod.uid) if pod.revision is not None else None
-    return capacity_class in (pod.written, reservation.capacity_class if reservation is not None else "")
+    # A StatefulSet's pod is replaced once it has ended.
+    return revision.owner.kind != "StatefulSet" and (each.evicted or pod.terminating)

@@ -100,6 +100,13 @@ class Placeholders:
             if each.uid == spent.placeholder:
                 each.spent, each.gated = spent.pod, spent.gated
 
+    def evicted(self, pod: str) -> None:
+        """The eviction of a pod (UID) was granted: its replacement is about to be made."""
+        for each in self._open.values():
+            if each.spent == pod:
+                each.evicted = True
+                self.on_wish()
+
     def unspend(self, pod: str) -> None:
         """A pod (UID) stays after all."""
         for each in self._open.values():

@@ -271,24 +271,40 @@ def moved(scene: PlaceholderScene, owner: OwnerRef) -> tuple[Ask, Evict]:
     return ask, evict
 
 
-def test_it_stays_until_the_replacement_has_its_room() -> None:
+def test_it_stays_until_its_pod_is_evicted() -> None:
     scene = PlaceholderScene(replace(RULES, placeholders=1))
-    owner = scene.standing_in(count=2)
-    ask, _ = moved(scene, owner)
+    scene.standing_in(count=2)
+    scene.cycle()
+    (ask,) = scene.asks()
+    scene.make(ask)
+    scene.run(ask)
+    scene.due()
+    (evict,) = scene.cycle(1.0)
     assert scene.drops() == []
-    new: dict[str, Any] = {"created": scene.now, "requests": Requests(cpu=500)}
-    scene.world.up(make_pod("next", owner, gates=("spotmix.io/placement",), scheduler=None, unscheduled=True, **new))
-    assert scene.drops() == []
-    scene.world.up(make_pod("next", owner, "new", written="spot", **new))
-    assert scene.drops() == []  # its seat is still held until the gates say otherwise
-    scene.placeholders.settled(_only_spent(scene))
+    woken: list[bool] = []
+    scene.placeholders.on_wish = lambda: woken.append(True)
+    scene.drift.done(evict, EVICTED, scene.now)
+    # The replacement is about to be made: whoever drives it asks at once.
+    assert woken
     assert scene.drops() == [ask.name]
     assert [each.ending for each in scene.end(ask.name)] == [Ending.USED]
 
 
-def _only_spent(scene: PlaceholderScene) -> str:
-    (pod,) = [entry.move.pod.uid for entry in scene.memory.history.in_flight()]
-    return pod
+def test_that_of_a_stateful_set_stays_until_its_pod_has_ended() -> None:
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
+    owner = scene.world.stateful("db", ["on-demand"] * 2, spot_percentage=50, enforcement="affinity")
+    scene.cycle()
+    (ask,) = scene.asks()
+    scene.make(ask)
+    scene.run(ask)
+    scene.due()
+    (evict,) = scene.cycle(1.0)
+    scene.drift.done(evict, EVICTED, scene.now)
+    uid = evict.move.pod.uid
+    scene.world.up(make_pod(uid, owner, "on-demand-0", terminating=True, created=scene.now - 600.0))
+    assert scene.drops() == []
+    scene.world.gone("pods", uid)
+    assert scene.drops() == [ask.name]
 
 
 def test_one_that_gave_way_was_used() -> None:
