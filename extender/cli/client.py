@@ -83,12 +83,21 @@ class Client:
         where: what it is called in texts.
         bearer: the token to show when it asks for one.
         fault: why the connection under the channel failed, empty when that is not known.
+        deadline: seconds that a call may take; None for no limit.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, where: str, bearer: Bearer, fault: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        where: str,
+        bearer: Bearer,
+        fault: Callable[[], str],
+        deadline: float | None = DEADLINE,
+    ) -> None:
         self._stub = PlacementServiceStub(channel)  # type: ignore[no-untyped-call]  # made by protoc
         self._bearer = bearer
         self._fault = fault
+        self._deadline = deadline
         self._metadata: tuple[tuple[str, str], ...] = ()
         self.where = where
 
@@ -103,7 +112,7 @@ class Client:
         made: _Method = getattr(self._stub, method)
         while True:
             try:
-                return await made(request, metadata=self._metadata, timeout=DEADLINE)
+                return await made(request, metadata=self._metadata, timeout=self._deadline)
             except grpc.aio.AioRpcError as error:
                 if not await self._wants_token(error):
                     raise self._error(error) from error
@@ -148,13 +157,16 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def direct(server: str, tls: TlsFiles, bearer: Bearer) -> AsyncIterator[Client]:
+async def direct(
+    server: str, tls: TlsFiles, bearer: Bearer, *, deadline: float | None = DEADLINE
+) -> AsyncIterator[Client]:
     """A client of a service by its address.
 
     Args:
         server: HOST:PORT, or with https:// before it for TLS whose authorities are the system's.
         tls: files; any of them means TLS.
         bearer: the token to show when the service asks for one; it is asked with TLS alone.
+        deadline: seconds that a call may take; None for no limit.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -173,12 +185,19 @@ async def direct(server: str, tls: TlsFiles, bearer: Bearer) -> AsyncIterator[Cl
     else:
         channel = grpc.aio.insecure_channel(target, options=options)
     async with channel:
-        yield Client(channel, target, bearer if secure else no_token, str)
+        yield Client(channel, target, bearer if secure else no_token, str, deadline)
 
 
 @contextlib.asynccontextmanager
 async def tunnelled(
-    path: str, where: str, tls: TlsFiles, bearer: Bearer, fault: Callable[[], str], *, patience: float = PATIENCE
+    path: str,
+    where: str,
+    tls: TlsFiles,
+    bearer: Bearer,
+    fault: Callable[[], str],
+    *,
+    patience: float = PATIENCE,
+    deadline: float | None = DEADLINE,
 ) -> AsyncIterator[Client]:
     """A client of a service behind a Unix socket, with or without TLS as the service has it.
 
@@ -191,6 +210,7 @@ async def tunnelled(
         bearer: the token to show when the service asks for one.
         fault: why the tunnel failed, empty when it did not.
         patience: seconds that the service has to say something.
+        deadline: seconds that a call may take; None for no limit.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -210,7 +230,7 @@ async def tunnelled(
         pem = ssl.DER_cert_to_PEM_cert(shown).encode()
         channel = grpc.aio.secure_channel(f"unix:{path}", _credentials(tls, pem), options=[*_OPTIONS, *named])
     async with channel:
-        yield Client(channel, where, bearer, fault)
+        yield Client(channel, where, bearer, fault, deadline)
 
 
 def _credentials(tls: TlsFiles, authorities: bytes | None) -> grpc.ChannelCredentials:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from extender.cli.connection import connect
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note
 from extender.core.model.errors import NotFoundError
@@ -77,10 +78,9 @@ def see(config_file: str, given: dict[str, str | None], namespace: str) -> Seen:
 
 
 async def _look(settings: "Settings") -> "tuple[Listing, str]":
-    from extender.kube.client import ApiClient
     from extender.listing import list_cluster
 
-    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+    async with await connect(settings) as client:
         return await list_cluster(client, settings), await client.namespace()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import all_namespaces_option
+from extender.cli.connection import connect, connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
@@ -49,6 +50,7 @@ def drift() -> None:
 )
 @output_option
 @service_or_local_options
+@connection_options
 @options_of("kubeconfig", "context", "policy", "classes", "drift")
 def plan_command(
     config_file: str,
@@ -105,9 +107,8 @@ async def _ask(
     answer = await ask(target, settings, given, question)
     if answer is None or not verify:
         return answer
-    from extender.kube.client import ApiClient
 
-    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+    async with await connect(settings) as client:
         return replace(answer, report=await _verify(client, answer.report))
 
 
@@ -125,11 +126,10 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
     import time
 
     from extender.core.drift.preview import Knowledge
-    from extender.kube.client import ApiClient
     from extender.listing import list_cluster
     from extender.settings.rules import drift_rules
 
-    async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+    async with await connect(settings) as client:
         sight = await list_cluster(client, settings)
         history, faults, notes = await _remember(client, settings)
         current = BUDGETS not in sight.missing

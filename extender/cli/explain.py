@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import Seen, cluster_options, namespace_option, not_found, see
+from extender.cli.connection import connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @namespace_option
 @output_option
 @service_or_local_options
+@connection_options
 @cluster_options
 def explain(
     config_file: str,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from extender.cli.connection import connect, connection_options
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note, print_line
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", default="2m", show_default=True, metavar="DURATION", help="How long it may take, such as 30s or 5m."
 )
+@connection_options
 @options_of("kubeconfig", "context", "policy")
 def release_gates(
     config_file: str, *, dry_run: bool, webhook: str, placeholders: str, timeout: str, **given: str | None
@@ -87,12 +89,11 @@ def _run(settings: "Settings", what: "Callable[[ApiClient, Ungating], Awaitable[
 
     from extender.core.placement.gates import gate_name
     from extender.core.policy.keys import CLASS
-    from extender.kube.client import ApiClient
     from extender.kube.ungating import Ungating
 
     async def run() -> "T":
         prefixes = settings.policy.prefixes
-        async with await ApiClient.connect(settings.kubeconfig or None, settings.context or None) as client:
+        async with await connect(settings) as client:
             return await what(client, Ungating(client, gate_name(prefixes), f"{prefixes[0]}/{CLASS}"))
 
     return asyncio.run(run())

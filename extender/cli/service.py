@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
+from extender.cli.connection import connect, overrides, source
 from extender.cli.help import HeadedOption, Heading
 from extender.cli.output import note
 from extender.core.model.errors import ApiError, ConfigError, ServiceError, WireError
@@ -172,25 +173,25 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
         ConfigError: an option or the kubeconfig is wrong.
         ApiError: the API server cannot be reached, or refuses to tell of pods.
     """
-    from extender.cli.client import TlsFiles, direct, tunnelled
-    from extender.kube.client import ApiClient
+    from extender.cli.client import DEADLINE, TlsFiles, direct, tunnelled
     from extender.kube.portforward import PortForward
     from extender.kube.servicepod import find_service_pod
 
     tls = TlsFiles(target.ca, target.cert, target.key)
-    kubeconfig = (settings.kubeconfig or None, settings.context or None)
+    asked = overrides().timeout
+    deadline = DEADLINE if asked is None else asked or None
     if target.server:
 
         async def bearer() -> str:
             if target.token:
                 return _token_in(target.token)
-            async with await ApiClient.connect(*kubeconfig) as api:
-                return _token_of(await api.token())
+            async with await connect(settings) as api:
+                return await _own_token(api)
 
-        async with direct(target.server, tls, bearer) as client:
+        async with direct(target.server, tls, bearer, deadline=deadline) as client:
             yield client
         return
-    async with await ApiClient.connect(*kubeconfig) as api:
+    async with await connect(settings) as api:
         pod = await find_service_pod(api, target.namespace)
         forward = PortForward(api, pod.namespace, pod.name, pod.port)
 
@@ -199,7 +200,7 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
 
         async with (
             forward.listening() as path,
-            tunnelled(path, str(pod), tls, _bearer_for(pod, target, api), fault) as client,
+            tunnelled(path, str(pod), tls, _bearer_for(pod, target, api), fault, deadline=deadline) as client,
         ):
             yield client
 
@@ -220,12 +221,19 @@ def _bearer_for(pod: "ServicePod", target: Target, api: "ApiClient") -> "Bearer"
                 f"{pod} asks for a token, and anybody may have labelled it; if it is Spotmix, "
                 f"give --server-namespace {pod.namespace}"
             )
-        return _token_of(await api.token())
+        return await _own_token(api)
 
     return bearer
 
 
-def _token_of(token: str) -> str:
+async def _own_token(api: "ApiClient") -> str:
+    """The kubeconfig's token, with which a service would see who really asks, and no `--as`."""
+    if await api.impersonates():
+        raise ServiceError(
+            "the service asks for a token, and knows of nobody to act as; give a token of the user's own with "
+            "--server-token-file, or --local"
+        )
+    token = await api.token()
     if not token:
         raise ServiceError(
             "the service asks for a token, and the kubeconfig has none; give one with --server-token-file "
@@ -250,10 +258,8 @@ def default_namespace(settings: "Settings", target: Target) -> str:
     Raises:
         ConfigError: there is no kubeconfig, and without a server's address nothing else to go by.
     """
-    from extender.kube.connection import ConnectionSource
-
     try:
-        return ConnectionSource(settings.kubeconfig or None, settings.context or None).namespace()
+        return source(settings).namespace()
     except ConfigError:
         if not target.server or settings.kubeconfig:
             raise

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import all_namespaces_option, cluster_options, see
+from extender.cli.connection import connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.options import settings_from
@@ -45,6 +46,7 @@ OFF_TARGET = 3
 )
 @output_option
 @service_or_local_options
+@connection_options
 @cluster_options
 def status(
     config_file: str,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from extender.cli.cluster import all_namespaces_option
+from extender.cli.connection import connection_options
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import options_of, settings_from
@@ -67,6 +68,7 @@ INTERRUPTED = 130
     help="Format of a decision: a line of a table, or a JSON object on a line.",
 )
 @service_options
+@connection_options
 @options_of("kubeconfig", "context")
 def watch(
     config_file: str,

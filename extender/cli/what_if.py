@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from extender.cli.cluster import cluster_options, namespace_option, see
+from extender.cli.connection import connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, Command
 from extender.cli.objects import object_argument, parts_of
@@ -125,6 +126,7 @@ def _named(what: str, name: str) -> str:
 )
 @output_option
 @service_or_local_options
+@connection_options
 @cluster_options
 def what_if(
     config_file: str,

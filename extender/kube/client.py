@@ -20,6 +20,7 @@ from extender.core.model.errors import ApiError, ConfigError, WireError
 from extender.kube.connection import Connection, ConnectionSource
 from extender.kube.credentials import Credentials
 from extender.kube.lines import LineSplitter
+from extender.kube.overrides import Overrides
 from extender.kube.refusals import is_distrust, refusal, unreached
 
 # About ten watches hold one each; the rest serve bursts of patches and a simulated kubelet.
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT = 10.0
 WATCH_IDLE_TIMEOUT = 100.0
 # Of WebSockets: for the answer to the handshake, and between two pings.
 HANDSHAKE_TIMEOUT = 30.0
+# Of requests whose caller says nothing else.
+REQUEST_TIMEOUT = 30.0
 HEARTBEAT = 30.0
 
 _KNOWN_STATUSES = frozenset(map(int, HTTPStatus))
@@ -52,10 +55,17 @@ class ApiClient:
         observe: see `Observe`; nobody until it is set.
     """
 
-    def __init__(self, source: ConnectionSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: ConnectionSource,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        timeout: float | None = REQUEST_TIMEOUT,
+    ) -> None:
         self.observe: Observe = lambda *_: None
         self._source = source
         self._clock = clock
+        self._timeout = timeout
         self._credentials = Credentials(source, clock)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60),
@@ -70,17 +80,22 @@ class ApiClient:
         )
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
+    async def connect(
+        cls, kubeconfig: str | None = None, context: str | None = None, overrides: Overrides | None = None
+    ) -> Self:
         """Load the configuration; no request is made.
 
         Args:
             kubeconfig: path; without it `$KUBECONFIG`, `~/.kube/config`, then the pod's service account.
             context: a context of the kubeconfig instead of its current one.
+            overrides: what counts in place of what the kubeconfig has.
 
         Raises:
             ConfigError: no usable configuration; the text names the file, the field and the fix.
         """
-        client = cls(await asyncio.to_thread(ConnectionSource, kubeconfig, context))
+        timeout = overrides.timeout if overrides is not None else None
+        source = await asyncio.to_thread(ConnectionSource, kubeconfig, context, overrides=overrides)
+        client = cls(source, timeout=REQUEST_TIMEOUT if timeout is None else timeout or None)
         try:
             await client._credentials.load()
         except BaseException:
@@ -109,6 +124,10 @@ class ApiClient:
         kind, _, token = (await self._credentials.current()).authorization.partition(" ")
         return token.strip() if kind.lower() == "bearer" else ""
 
+    async def impersonates(self) -> bool:
+        """Whether requests are made as somebody else."""
+        return bool((await self._credentials.current()).impersonation)
+
     async def namespace(self) -> str:
         """The namespace of the chosen context, or of the pod; `default` where none is named."""
         return await asyncio.to_thread(self._source.namespace)
@@ -122,7 +141,7 @@ class ApiClient:
         body: bytes | Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
-        timeout: float = 30.0,  # noqa: ASYNC109 - it is aiohttp's total time limit, which also frees the connection
+        timeout: float | None = None,  # noqa: ASYNC109 - it is aiohttp's total time limit, which also frees the connection
     ) -> bytes:
         """Make one request and give the answer's body.
 
@@ -135,13 +154,14 @@ class ApiClient:
             body: JSON bytes as they are, or a mapping to encode.
             content_type: of the body.
             headers: further ones.
-            timeout: seconds for the whole request.
+            timeout: seconds for the whole request; None for the client's own.
 
         Raises:
             ApiError: the server refused (HTTP status), or was not reached (status 0).
         """
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
-        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
+        total = self._timeout if timeout is None else timeout
+        limit = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_TIMEOUT)
         sent = {**(headers or {}), **({"Content-Type": content_type} if data is not None else {})}
         async with self._open(method, path, params, limit, data=data, headers=sent) as response:
             return await response.read()
@@ -211,9 +231,7 @@ class ApiClient:
         while True:
             connection = await self._credentials_for("GET", path)
             # Container runtimes, which the handshake comes to, answer 406 to who wants JSON.
-            headers = {"Accept": "*/*"}
-            if connection.authorization:
-                headers["Authorization"] = connection.authorization
+            headers = connection.headers({"Accept": "*/*"})
             try:
                 async with asyncio.timeout(HANDSHAKE_TIMEOUT):
                     return await self._session.ws_connect(
@@ -273,9 +291,7 @@ class ApiClient:
         retry, answered = True, False
         while True:
             connection = await self._credentials_for(method, path)
-            sent = dict(headers or {})
-            if connection.authorization:
-                sent["Authorization"] = connection.authorization
+            sent = connection.headers(headers or {})
             began = self._clock()
             try:
                 async with self._session.request(

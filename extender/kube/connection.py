@@ -18,11 +18,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
+from multidict import CIMultiDict
 
 from extender.core.model.errors import ConfigError
 from extender.kube.incluster import HOST, account_namespace, load_pod_account, token_file
+from extender.kube.overrides import Overrides, impersonation_of
 
 HOME_KUBECONFIG = "~/.kube/config"
+_GIVEN = "as given by options"
+"""Name of the context that is made of the options, for the official package, which takes contexts alone."""
 
 Stamp = tuple[int, int, int]
 """Time (ns), size and inode of a file; zeros of one that is not there."""
@@ -32,7 +37,8 @@ class Connection(Struct, frozen=True, eq=False):
     """One way to talk to the API server; compared by identity, so that users of an old one can tell.
 
     `base_url` has no trailing slash. `authorization` is the header's value, or empty. `tls` is None for http.
-    `server_name` overrides the name in SNI and certificate checks. `proxy` is an http(s) URL, or None.
+    `server_name` overrides the name in SNI and certificate checks. `proxy` is an http(s) URL, or None. `impersonation`
+    are the headers that say whom to act as.
     """
 
     base_url: str
@@ -40,6 +46,15 @@ class Connection(Struct, frozen=True, eq=False):
     tls: ssl.SSLContext | None
     server_name: str | None
     proxy: str | None
+    impersonation: tuple[tuple[str, str], ...] = ()
+
+    def headers(self, more: Mapping[str, str]) -> CIMultiDict[str]:
+        """Headers of a request: more of them, who asks, and as whom."""
+        sent = CIMultiDict(more)
+        if self.authorization:
+            sent["Authorization"] = self.authorization
+        sent.extend(self.impersonation)
+        return sent
 
 
 class ConnectionSource:
@@ -53,9 +68,11 @@ class ConnectionSource:
         kubeconfig: str | None = None,
         context: str | None = None,
         environ: Mapping[str, str] | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._context = context
+        self._overrides = overrides or Overrides()
         self._files = self._find(kubeconfig)
         self._configuration: Any = None
         self._connection: Connection | None = None
@@ -89,7 +106,7 @@ class ConnectionSource:
         self._stamps = tuple(map(_stamp, self._read))
         self._trust = b"".join(map(_digest, filter(None, trusted)))
         self._configuration = configuration
-        self._connection = self._build(configuration)
+        self._connection = self._build(configuration, user)
         return self._connection
 
     def refresh(self) -> Connection:
@@ -108,8 +125,7 @@ class ConnectionSource:
             raise ConfigError(self._explain(error)) from error
         authorization = self._configuration.api_key.get("BearerToken", "").strip()
         if authorization != self._connection.authorization:
-            old = self._connection
-            self._connection = Connection(old.base_url, authorization, old.tls, old.server_name, old.proxy)
+            self._connection = replace(self._connection, authorization=authorization)
         return self._connection
 
     def _kubeconfig(self) -> Any:
@@ -120,7 +136,16 @@ class ConnectionSource:
         config: Any = untyped
         # An empty proxy keeps the class from taking one out of the environment without looking at NO_PROXY.
         configuration = Configuration(host="", proxy="")
-        config.load_kube_config(self._files, self._context, configuration)
+        if self._overrides.cluster or self._overrides.user:
+            context, users = self._chosen()
+            # The official package takes a user that is not there for none, who is anonymous.
+            if self._overrides.user and self._overrides.user not in users:
+                raise ConfigError(f"users[] has no {self._overrides.user!r}")
+            merged = config.kube_config.KubeConfigMerger(self._files).config
+            merged.value["contexts"].append({"name": _GIVEN, "context": context})
+            config.load_kube_config_from_dict(merged, _GIVEN, configuration)
+        else:
+            config.load_kube_config(self._files, self._context, configuration)
         return configuration
 
     def _unless_same(self, old: Connection | None, trust: bytes, new: Connection) -> Connection:
@@ -143,8 +168,10 @@ class ConnectionSource:
         if Path(HOME_KUBECONFIG).expanduser().is_file():
             return HOME_KUBECONFIG
         if self._environ.get(HOST):
-            if self._context:
-                raise ConfigError(f"context {self._context!r}: a pod's service account has none; give a kubeconfig")
+            entries = {"context": self._context, "cluster": self._overrides.cluster, "user": self._overrides.user}
+            for entry, name in entries.items():
+                if name:
+                    raise ConfigError(f"{entry} {name!r}: a pod's service account has none; give a kubeconfig")
             return ""
         raise ConfigError(
             f"no way to reach a cluster: no kubeconfig was given, $KUBECONFIG is empty, {HOME_KUBECONFIG} "
@@ -186,9 +213,9 @@ class ConnectionSource:
             for key, names in merged.items():
                 for item in document.get(key) or ():
                     names.setdefault(item["name"], item.get(key[:-1]) or {})
-        return merged["contexts"].get(self._context or current, {}), merged["users"]
+        return self._overrides.context(merged["contexts"].get(self._context or current, {})), merged["users"]
 
-    def _build(self, configuration: Any) -> Connection:
+    def _build(self, configuration: Any, user: Mapping[str, Any]) -> Connection:
         base_url = configuration.host.rstrip("/")
         url = urlsplit(base_url)
         if url.scheme not in {"http", "https"} or not url.hostname:
@@ -202,12 +229,17 @@ class ConnectionSource:
                 f"{self.where}: proxy-url is {proxy!r}; only http:// and https:// proxies are supported, "
                 "unset it or choose such a proxy"
             )
+        try:
+            impersonation = self._overrides.impersonation.over(impersonation_of(user)).headers()
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}") from error
         return Connection(
             base_url=base_url,
             authorization=configuration.api_key.get("BearerToken", "").strip(),
             tls=self._tls(configuration) if url.scheme == "https" else None,
             server_name=configuration.tls_server_name or None,
             proxy=proxy or None,
+            impersonation=impersonation,
         )
 
     def _tls(self, configuration: Any) -> ssl.SSLContext:
@@ -234,8 +266,12 @@ class ConnectionSource:
         return context
 
 
-def _terms(connection: Connection) -> tuple[str | None, ...]:
-    return connection.base_url, connection.authorization, connection.server_name, connection.proxy
+def _terms(connection: Connection) -> tuple[object, ...]:
+    """All of it but the TLS context."""
+    return (
+        *(connection.base_url, connection.authorization, connection.server_name),
+        *(connection.proxy, connection.impersonation),
+    )
 
 
 def _stamp(file: str) -> Stamp:

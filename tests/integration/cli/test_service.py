@@ -218,6 +218,32 @@ async def test_who_may_not_forward_is_told_the_right_and_computes_here(asked: As
     assert ran.err.endswith("a port-forward needs the rights to get and create pods/portforward\n")
 
 
+async def test_who_acts_as_somebody_else_has_their_rights_alone(asked: Asked, pod: str) -> None:
+    """Also in the tunnel: an admin who acts as somebody who may look, and not forward, gets no further than they."""
+    rules = [{"apiGroups": [group], "resources": names, "verbs": ["list"]} for group, names in LISTED.items()]
+    await asked.allow("watchers", rules, {"apiGroup": RBAC, "kind": "Group", "name": "watchers"})
+    tree = yaml.safe_load(asked.admin.read_text())
+    tree["users"][0]["user"] |= {"as": "eve", "as-groups": ["watchers"], "as-user-extra": {"acme.com/why": ["a test"]}}
+    acting = asked.folder / "acting"
+    acting.write_text(yaml.safe_dump(tree))
+    forward = f"/api/v1/namespaces/{HOME}/pods/{pod}/portforward"
+    for where in (("--as", "eve", "--as-group", "watchers"), ("--kubeconfig", str(acting))):
+
+        async def status(where: tuple[str, ...] = where) -> Ran:
+            return await asked("status", "-A", *where)
+
+        ran = await eventually(status, lambda seen: seen.code == 0, "the group may look", 20)
+        assert "Deployment/web" in ran.out
+        assert ran.err.startswith(f"{HERE}pod {HOME}/{pod}: GET {forward}: 403")
+        assert 'User "eve" cannot' in ran.err
+    refused = await asked("status", "-A", "--as", "eve")
+    assert (refused.code, refused.out) == (1, "")
+    assert 'User "eve" cannot list resource "pods"' in refused.err
+    account = f"system:serviceaccount:{HOME}:default"
+    assert f'User "{account}" cannot' in (await asked("status", "-A", "--as", account)).err
+    assert (await asked("status", "-A")).err == ""
+
+
 async def test_a_pod_that_nobody_listens_in(asked: Asked) -> None:
     await make_pod(asked.stage.api, HOME, "spotmix-0", {"api": 1}, LEADER)
     path = f"/api/v1/namespaces/{HOME}/pods/spotmix-0"

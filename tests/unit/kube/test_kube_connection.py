@@ -14,6 +14,7 @@ from unit.kube.fake_api import write_kubeconfig
 from extender.core.model.errors import ConfigError
 from extender.kube import connection, incluster
 from extender.kube.connection import ConnectionSource
+from extender.kube.overrides import Impersonation, Overrides
 
 URL = "https://127.0.0.1:6443"
 
@@ -243,3 +244,88 @@ def test_an_unknown_context_and_a_bad_url(tmp_path: Path) -> None:
 def test_addresses() -> None:
     assert connection._is_address("::1")
     assert not connection._is_address("example")
+
+
+EVERYTHING = {
+    "as": "system:serviceaccount:shop:web",
+    "as-groups": ["team", "readers"],
+    "as-uid": "7",
+    "as-user-extra": {"acme.com/project": ["a", "b"]},
+}
+
+
+def test_whom_a_kubeconfig_says_to_act_as(tmp_path: Path) -> None:
+    loaded = ConnectionSource(write_kubeconfig(tmp_path / "config", URL, {"token": "t", **EVERYTHING})).load()
+    assert loaded.impersonation == (
+        ("Impersonate-User", "system:serviceaccount:shop:web"),
+        ("Impersonate-Group", "team"),
+        ("Impersonate-Group", "readers"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Extra-acme.com%2Fproject", "a"),
+        ("Impersonate-Extra-acme.com%2Fproject", "b"),
+    )
+    headers = loaded.headers({"Accept": "*/*"})
+    assert (headers["authorization"], headers.getall("impersonate-group")) == ("Bearer t", ["team", "readers"])
+    assert ConnectionSource(write_kubeconfig(tmp_path / "none", URL, {"token": "t"})).load().impersonation == ()
+
+
+def test_options_count_before_the_kubeconfig_field_by_field(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "config", URL, {"as": "eve", "as-groups": ["team"]})
+    overrides = Overrides(impersonation=Impersonation("bob", uid="8"))
+    assert ConnectionSource(kubeconfig, overrides=overrides).load().impersonation == (
+        ("Impersonate-User", "bob"),
+        ("Impersonate-Group", "team"),
+        ("Impersonate-Uid", "8"),
+    )
+
+
+def test_whom_to_act_as_may_change_while_it_runs(tmp_path: Path) -> None:
+    source = ConnectionSource(write_kubeconfig(tmp_path / "config", URL, {"as": "eve"}))
+    source.load()
+    write_kubeconfig(tmp_path / "config", URL, {"as": "somebody"})
+    assert source.refresh().impersonation == (("Impersonate-User", "somebody"),)
+
+
+@pytest.mark.parametrize(
+    ("user", "text"),
+    [
+        ({"as-groups": ["team"]}, "groups, UID and extra of somebody to act as need the user too; give --as"),
+        ({"as": 7}, "users[].user.as and as-uid are 7 and ''; write texts"),
+        ({"as": "bob", "as-groups": "team"}, "as-groups is 'team'; write a list of texts"),
+        ({"as": "bob", "as-user-extra": {"a": "b"}}, "as-user-extra is {'a': 'b'}; write lists of texts by key"),
+        ({"as": "bob\r\nX-Evil: 1"}, r"to act as 'bob\r\nX-Evil: 1' cannot be"),
+    ],
+)
+def test_whom_nobody_can_act_as(tmp_path: Path, user: dict[str, Any], text: str) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "config", URL, user)
+    with pytest.raises(ConfigError) as caught:
+        ConnectionSource(kubeconfig).load()
+    assert text in str(caught.value)
+    assert kubeconfig in str(caught.value)
+
+
+def test_other_entries_of_the_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("two")
+    first = write_kubeconfig(tmp_path / "a", URL, {"token": "one"})
+    (tmp_path / "b").write_text(
+        "clusters: [{name: there, cluster: {server: 'https://127.0.0.2:6443'}}]\n"
+        # Paths are meant from the folder of their file.
+        "users: [{name: you, user: {tokenFile: token, as: eve}}]\n"
+    )
+    environ = {"KUBECONFIG": f"{first}{os.pathsep}{tmp_path / 'b'}"}
+
+    def found(*, cluster: str = "", user: str = "") -> tuple[str, str, int]:
+        loaded = ConnectionSource(environ=environ, overrides=Overrides(cluster, user)).load()
+        return loaded.base_url, loaded.authorization, len(loaded.impersonation)
+
+    assert found() == (URL, "Bearer one", 0)
+    assert found(cluster="there") == ("https://127.0.0.2:6443", "Bearer one", 0)
+    assert found(user="you") == (URL, "Bearer two", 1)
+    assert found(user="you", cluster="there") == ("https://127.0.0.2:6443", "Bearer two", 1)
+    with pytest.raises(ConfigError, match="nowhere"):
+        found(cluster="nowhere")
+    with pytest.raises(ConfigError, match="nobody"):
+        found(user="nobody")
+    in_a_pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    with pytest.raises(ConfigError, match="user 'you': a pod's service account has none"):
+        ConnectionSource(environ=in_a_pod, overrides=Overrides(user="you"))
