@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from extender.cli.connection import connect
 from extender.cli.options import options_of, settings_from
@@ -23,6 +24,12 @@ def cluster_options(command: F) -> F:
     return options_of("kubeconfig", "context", "policy", "classes")(command)
 
 
+def _namespaces(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from extender.cli.complete import namespaces
+
+    return namespaces(context, incomplete)
+
+
 def namespace_option(command: F) -> F:
     """Give a command `-n`, which `default_namespace` stands in for."""
     return click.option(
@@ -30,6 +37,7 @@ def namespace_option(command: F) -> F:
         "--namespace",
         default="",
         metavar="NAMESPACE",
+        shell_complete=_namespaces,
         help="Namespace to look in; without it that of the kubeconfig's context, else default.",
     )(command)
 

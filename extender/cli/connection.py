@@ -1,7 +1,7 @@
 """How commands reach the cluster: options of kubectl, beside the kubeconfig and its context."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _META = "spotmix.overrides"
+_NAMES = ("as_user", "as_groups", "as_uid", "given_cluster", "given_user", "request_timeout")
+"""Of the parameters."""
 _HEADING = Heading("How the cluster is reached", "Beside --kubeconfig and --context, as of kubectl.")
 
 
@@ -40,13 +42,8 @@ def connection_options(command: F) -> F:
 
     @functools.wraps(command)
     def bundled(*args: Any, **given: Any) -> Any:
-        from extender.kube.overrides import Impersonation, Overrides
-
-        who = Impersonation(given.pop("as_user"), given.pop("as_groups"), given.pop("as_uid"))
-        click.get_current_context().meta[_META] = Overrides(
-            given.pop("given_cluster"), given.pop("given_user"), who, given.pop("request_timeout")
-        )
-        return command(*args, **given)
+        click.get_current_context().meta[_META] = overrides_in(given)
+        return command(*args, **{name: value for name, value in given.items() if name not in _NAMES})
 
     def option(flag: str, name: str, metavar: str, text: str, **more: Any) -> Callable[[Any], Any]:
         given = {"default": "", **more}
@@ -90,15 +87,23 @@ def overrides() -> "Overrides":
     return found if isinstance(found, Overrides) else Overrides()
 
 
-async def connect(settings: "Settings") -> "ApiClient":
-    """A client of the API server.
+def overrides_in(given: Mapping[str, Any]) -> "Overrides":
+    """What the options say, among the parameters of a command that may be incomplete or have none of them."""
+    from extender.kube.overrides import Impersonation, Overrides
+
+    user, groups, uid, cluster, entry, timeout = (given.get(name) for name in _NAMES)
+    return Overrides(cluster or "", entry or "", Impersonation(user or "", tuple(groups or ()), uid or ""), timeout)
+
+
+async def connect(settings: "Settings", given: "Overrides | None" = None) -> "ApiClient":
+    """A client of the API server; `given` is what counts beside the kubeconfig, if not what the command's options say.
 
     Raises:
         ConfigError: an option or the kubeconfig is wrong.
     """
     from extender.kube.client import ApiClient
 
-    return await ApiClient.connect(settings.kubeconfig or None, settings.context or None, overrides())
+    return await ApiClient.connect(settings.kubeconfig or None, settings.context or None, given or overrides())
 
 
 def source(settings: "Settings") -> "ConnectionSource":

@@ -1,8 +1,6 @@
 """How commands reach the cluster: whom they act as, which entries of the kubeconfig count, and how long they wait."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,35 +9,13 @@ from click.testing import CliRunner, Result
 from support.certificates import Authority
 from support.doubles_api import FakeService
 from unit.cli.test_service import LOOPBACK
-from unit.kube.fake_api import FakeApi, fake_api, write_kubeconfig
+from unit.kube.fake_api import FakeApi, write_kubeconfig
 
 from extender.cli import cli
 from extender.core.model.errors import ApiError, ConfigError, ServiceError
 
 REACHING = (("status", "-A"), ("explain", "pod/x"), ("drift", "plan"), ("what-if", "--lose-pool", "spot"), ("watch",))
 PODS = "/api/v1/pods"
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A server with a thread and an event loop of its own: commands have theirs."""
-    serving, begun = asyncio.new_event_loop(), threading.Event()
-    over = asyncio.Event()
-    found: list[FakeApi] = []
-
-    async def serve() -> None:
-        async with fake_api() as served:
-            found.append(served)
-            begun.set()
-            await over.wait()
-
-    thread = threading.Thread(target=serving.run_until_complete, args=(serve(),))
-    thread.start()
-    begun.wait()
-    yield found[0]
-    serving.call_soon_threadsafe(over.set)
-    thread.join()
-    serving.close()
 
 
 def run(*arguments: str) -> Result:
