@@ -22,6 +22,10 @@ COMMON_EXIT_CODES: Mapping[int, str] = {
 """What the exit codes of commands mean that look at a cluster."""
 
 
+INTERRUPTED = 130
+"""Exit code of commands that run on, when Ctrl-C stops them."""
+
+
 class Heading(Struct, frozen=True):
     """What options stand under.
 

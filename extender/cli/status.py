@@ -3,22 +3,25 @@
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from extender.cli.cluster import all_namespaces_option, cluster_options, see
 from extender.cli.connection import connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
-from extender.cli.help import COMMON_EXIT_CODES, Command
+from extender.cli.help import COMMON_EXIT_CODES, INTERRUPTED, Command
 from extender.cli.options import settings_from
 from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from extender.cli.client import Client
     from extender.cli.output import Part
     from extender.cli.questions import StatusAnswer
-    from extender.core.answers.overview import Overview
+    from extender.core.answers.overview import Overview, WorkloadRow
 
+ROWS = ("table", "wide", "name", "custom-columns")
+"""Formats that show rows, which can go on."""
 OFF_TARGET = 3
 """Exit code of `--exit-code` when a workload is not as its owner asked for."""
 
@@ -28,11 +31,13 @@ OFF_TARGET = 3
     examples=(
         "spotmix status -A                  # all namespaces",
         "spotmix status -n shop -o wide",
+        "spotmix status -A -w               # and again as workloads change",
         "spotmix status -A --exit-code      # for scripts: fails when one is off",
     ),
     exit_codes={
         0: "shown",
         **COMMON_EXIT_CODES,
+        INTERRUPTED: "with -w, stopped by Ctrl-C",
         OFF_TARGET: "with --exit-code alone: a workload is not as its owner asked for",
     },
 )
@@ -43,6 +48,13 @@ OFF_TARGET = 3
     is_flag=True,
     help="End with code 3 when a workload is off its split, has fewer on-demand pods than its policy asks for at "
     "least, or has an invalid policy.",
+)
+@click.option(
+    "-w",
+    "--watch",
+    "follows",
+    is_flag=True,
+    help="Go on until Ctrl-C, and show workloads again as they change, looked at every 2 s; asks a running Spotmix.",
 )
 @output_option
 @service_or_local_options
@@ -55,6 +67,7 @@ def status(
     *,
     all_namespaces: bool,
     tells: bool,
+    follows: bool,
     output: Output,
     **given: str | None,
 ) -> None:
@@ -69,6 +82,12 @@ def status(
     """
     from extender.core.answers.overview import OFF
 
+    if follows:
+        if tells or target.local or output.name not in ROWS:
+            raise click.UsageError(
+                f"-w goes neither with --exit-code nor with --local, and with -o {', '.join(ROWS)} alone"
+            )
+        _follow(config_file, given, namespace, target, output, all_namespaces=all_namespaces)
     shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
 
     def people() -> "Iterator[Part]":
@@ -79,6 +98,38 @@ def status(
     print_answer(output, shown, [(type_name(row.kind, row.name), row) for row in shown.workloads], people)
     off = any(OFF.intersection(row.conditions) for row in shown.workloads)
     click.get_current_context().exit(OFF_TARGET if tells and off else 0)
+
+
+def _follow(
+    config_file: str,
+    given: dict[str, str | None],
+    namespace: str,
+    target: Target,
+    output: Output,
+    *,
+    all_namespaces: bool,
+) -> None:
+    """Show workloads as they change, until Ctrl-C."""
+    import asyncio
+
+    from extender.cli.status_follow import follow
+    from extender.cli.status_text import Rows
+
+    settings = settings_from(config_file, given)
+    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
+    table = Rows(wide=output.wide)
+    headers = output.headers
+
+    def show(shown: "Overview", rows: "Sequence[WorkloadRow]") -> None:
+        nonlocal headers
+        named = [(type_name(row.kind, row.name), row) for row in rows]
+        print_answer(replace(output, headers=headers), rows, named, lambda: [table.table(shown, rows)])
+        headers = False
+
+    try:
+        asyncio.run(follow(target, settings, meant, show))
+    except KeyboardInterrupt:
+        click.get_current_context().exit(INTERRUPTED)
 
 
 def _seen(

@@ -1,7 +1,9 @@
 """The tables that `spotmix status` prints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +27,24 @@ def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
     if wide:
         yield Text()
         yield _pools(shown)
+
+
+class Rows:
+    """Tables of workloads that are printed one after another, in columns as wide as those of the first."""
+
+    def __init__(self, *, wide: bool) -> None:
+        self._wide = wide
+        self._widths: list[int] = []
+
+    def table(self, shown: Overview, rows: Sequence[WorkloadRow]) -> Table:
+        """Some workloads of an overview."""
+        table = _workloads(replace(shown, workloads=tuple(rows)), wide=self._wide)
+        for column, width in zip(table.columns, self._widths, strict=False):
+            column.min_width = width
+        if not self._widths:
+            texts = ([str(column.header), *map(str, column.cells)] for column in table.columns)
+            self._widths = [max(map(cell_len, each)) for each in texts]
+        return table
 
 
 def _doubts(shown: Overview) -> Iterator[Text]:

@@ -6,7 +6,7 @@ import click
 
 from extender.cli.cluster import all_namespaces_option
 from extender.cli.connection import connection_options
-from extender.cli.help import COMMON_EXIT_CODES, Command
+from extender.cli.help import COMMON_EXIT_CODES, INTERRUPTED, Command
 from extender.cli.objects import object_argument, parts_of
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 _REASONS = {str(reason): reason for reason in OF_DECISIONS if reason not in (Reason.UNMANAGED, *OBSTACLES)}
-INTERRUPTED = 130
 
 
 @click.command(
