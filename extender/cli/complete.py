@@ -19,8 +19,8 @@ from extender.core.model.errors import SpotmixError
 if TYPE_CHECKING:
     from extender.kube.client import ApiClient
 
-PATIENCE = 2.0
-"""Seconds that the API server has, for all of it."""
+PATIENCE = 3.0
+"""Seconds that the API server has; a plugin of the kubeconfig takes what it takes, as with kubectl."""
 MOST = 500
 """Names that are asked for."""
 
@@ -52,11 +52,11 @@ def _names(context: click.Context, group: str, version: str, plural: str, *, eve
     async def ask() -> list[str]:
         known = {name: given.get(name) for name in ("kubeconfig", "context")}
         settings = settings_from(given.get("config_file") or "", known)
-        async with asyncio.timeout(PATIENCE), await connect(settings, overrides_in(given)) as client:
+        async with await connect(settings, overrides_in(given)) as client:
             namespace = None if everywhere else given.get("namespace") or await client.namespace()
             return await _listed(client, group, version, plural, namespace)
 
-    with _silence(), contextlib.suppress(SpotmixError, TimeoutError, OSError):
+    with _silence(), contextlib.suppress(SpotmixError, OSError):
         return asyncio.run(ask())
     return []
 

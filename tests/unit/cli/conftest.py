@@ -11,20 +11,20 @@ from unit.kube.fake_api import FakeApi, fake_api
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
     """A server with a thread and an event loop of its own: commands have theirs."""
-    serving, begun = asyncio.new_event_loop(), threading.Event()
-    over = asyncio.Event()
+    begun, over = threading.Event(), asyncio.Event()
     found: list[FakeApi] = []
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         async with fake_api() as served:
             found.append(served)
+            loops.append(asyncio.get_running_loop())
             begun.set()
             await over.wait()
 
-    thread = threading.Thread(target=serving.run_until_complete, args=(serve(),))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     begun.wait()
     yield found[0]
-    serving.call_soon_threadsafe(over.set)
+    loops[0].call_soon_threadsafe(over.set)
     thread.join()
-    serving.close()
