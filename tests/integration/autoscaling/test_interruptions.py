@@ -5,6 +5,7 @@ import json
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest_asyncio
 from support.certificates import Authority
 from support.cluster import Cluster, policy
 from support.expander import asking, groups, kubernetes, request
-from support.interruptions import about, counted, post_notice
+from support.interruptions import about, counted, heard, post_notice
 from support.patience import eventually, stretched
 from support.stage import Stage, metric_lines, open_stage
 
@@ -135,7 +136,9 @@ async def test_each_node_counts_once_whoever_tells_and_for_longer_than_the_proce
     await asked.stage.spotmix.start()
     await eventually(lambda: asked.best(groups_asked), lambda best: best == ["c"], "they are known again")
     # The Events are told once more, and count no more.
-    assert counted(asked.stage) == {}
+    for reason in ("SpotInterrupted", "SpotInterruption", "InstanceTerminating"):
+        await eventually(partial(heard, asked.stage, reason), bool, f"{reason} is heard again")
+    assert await asyncio.to_thread(counted, asked.stage) == {}
 
 
 async def going_away(asked: Asked) -> float:

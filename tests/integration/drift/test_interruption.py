@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import ENABLED, is_ready, pod_template, policy
 from support.driftstage import Drifting, drift_stage
-from support.patience import eventually
+from support.patience import eventually, stretched
 
 from extender.kube.client import MERGE_PATCH
 from extender.sandbox import SimNode, create_nodes, terminate_node
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session"
 
 DRAINED = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
 STARTS = 0.5
-"""Seconds that a pod takes to become Ready."""
+"""Seconds that a pod takes to become Ready, longer where looks at it come more rarely."""
 LEAVES = 30.0
 """Seconds that pods have to leave."""
 
@@ -38,7 +38,7 @@ class InterruptedLot:
         await self._add(self.spared, "spot", 3)
         await self._add(self.solid, "on-demand", 4)
         template = pod_template({"app": self.name}, nodeSelector={"lot": self.solid})
-        template["metadata"]["annotations"] = {START_AFTER: f"{STARTS}s"}
+        template["metadata"]["annotations"] = {START_AFTER: f"{stretched(STARTS):.1f}s"}
         spec: dict[str, Any] = {
             "replicas": 10,
             "selector": {"matchLabels": {"app": self.name}},

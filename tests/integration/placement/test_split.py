@@ -209,12 +209,12 @@ async def test_invalid_annotation_holds_on_demand_and_says_so(stage: Stage, clus
         f'spotmix_policy_invalid{{key="spotmix.io/spot-percentage",kind="Deployment",'
         f'namespace="{cluster.namespace}",workload="web"}}'
     )
-    assert stage.metric(series) == 1.0
-    await cluster.annotate("Deployment", "web", policy(spot_percentage=50))
 
     async def value() -> float | None:
         return stage.metric(series)
 
+    await eventually(value, lambda seen: seen == 1.0, "the series")
+    await cluster.annotate("Deployment", "web", policy(spot_percentage=50))
     await eventually(value, lambda seen: seen is None, "the series to go")
     await cluster.scale("Deployment", "web", 8)
     await cluster.expect("web", spot=4, on_demand=4)
