@@ -34,6 +34,16 @@ def standard_nodes(spot: int = 9, on_demand: int = 6) -> list[SimNode]:
     )
 
 
+def scheduler_errors(text: str) -> list[str]:
+    """Error lines in a scheduler's log that tell of more than the API server's absence."""
+    return [line for line in text.splitlines() if _ERROR.match(line) and not _NOT_OURS.search(line)]
+
+
+async def begin_anew(plane: ControlPlane) -> None:
+    """Restart Kubernetes' own controllers, which find an API server that was away by their back-off alone."""
+    await asyncio.gather(plane.controller_manager.restart(), plane.scheduler.restart())
+
+
 def metric_lines(serve: SpotmixServe) -> list[str]:
     """What /metrics says, a line each."""
     with urllib.request.urlopen(f"{serve.metrics_url}/metrics", timeout=stretched(5)) as response:  # noqa: S310 - http on loopback
@@ -98,7 +108,7 @@ class Stage:
             log.seek(self._log_offset)
             text = log.read().decode(errors="replace")
             self._log_offset = log.tell()
-        return [line for line in text.splitlines() if _ERROR.match(line) and not _NOT_OURS.search(line)]
+        return scheduler_errors(text)
 
     def metric(self, line_start: str) -> float | None:
         """The value of the metric line that starts so; None when there is none."""

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import pod_template, policy
 from support.patience import eventually
-from support.stage import Stage, open_stage
+from support.stage import Stage, begin_anew, open_stage
 
 from extender.core.model.reasons import Reason
 from extender.sandbox import ControlPlane
@@ -55,11 +55,6 @@ async def with_data(plane: ControlPlane) -> None:
     await plane.apiserver.start()
 
 
-async def controllers(plane: ControlPlane) -> None:
-    """Have Kubernetes' own controllers begin anew: they would come back by their back-off."""
-    await asyncio.gather(plane.controller_manager.restart(), plane.scheduler.restart())
-
-
 async def test_workloads_made_right_after_an_outage_are_split_as_ever(stage: Stage) -> None:
     async with stage.namespace() as cluster:
         await stage.plane.apiserver.stop(kill=True)
@@ -72,7 +67,7 @@ async def test_workloads_made_right_after_an_outage_are_split_as_ever(stage: Sta
         await stage.plane.apiserver.start()
         for number in range(4):
             await cluster.deployment(f"web-{number}", 10, policy(spot_percentage=70))
-        await controllers(stage.plane)
+        await begin_anew(stage.plane)
         for number in range(4):
             await cluster.expect(f"web-{number}", spot=7, on_demand=3)
         await ready(stage)
@@ -108,7 +103,7 @@ async def test_a_store_that_is_restored_is_taken_as_it_is_now(stage: Stage) -> N
         await ready(stage)
         assert {pod["metadata"]["name"] for pod in await cluster.pods()} == {f"pod-{n}" for n in range(15)}
         assert stage.spotmix.pid == process
-        await controllers(plane)
+        await begin_anew(plane)
 
 
 async def test_another_ca_is_trusted_once_the_kubeconfig_has_it(stage: Stage) -> None:

@@ -137,7 +137,7 @@ async def test_a_scheduler_with_large_requests_places_the_pods_of_others(stage: 
     async with opened(stage, "--extender-max-body", "8192") as doors:
         config = scheduler_config(doors.spotmix.url, nodeCacheCapable=False)
         profiles = [{"schedulerName": "large"}]
-        await stage.plane.start_scheduler("large", {**config, "profiles": profiles})
+        scheduler = await stage.plane.start_scheduler("large", {**config, "profiles": profiles})
         async with stage.namespace() as cluster:
             await cluster.deployment("others", 3, labels={}, schedulerName="large")
             await cluster.deployment("ours", 2, policy(spot_percentage=50), schedulerName="large")
@@ -154,6 +154,7 @@ async def test_a_scheduler_with_large_requests_places_the_pods_of_others(stage: 
 
             await eventually(refused, bool, "our pods refused with an error")
             assert await bound() == ["others"] * 3
+        await scheduler.stop()
 
 
 async def test_slow_bodies_do_not_hold_up_the_end(stage: Stage) -> None:

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from support.certificates import Authority, KeyPair
-from support.cluster import Cluster, policy
+from support.cluster import policy
 from support.commands import run
 from support.patience import eventually, stretched, within
-from support.stage import Stage, standard_nodes
+from support.stage import Stage
 
-from extender.sandbox import ControlPlane, SimKubelet, create_nodes
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
@@ -61,29 +60,29 @@ async def test_the_api_server_restarts_in_a_burst(hit: Stage) -> None:
             await cluster.expect(name, seconds=90, spot=spot, on_demand=20 - spot)
 
 
-async def test_https_with_client_certificates(tmp_path: Path) -> None:
+async def test_https_with_client_certificates(stage: Stage, tmp_path: Path) -> None:
     authority = Authority("test CA")
     server = authority.issue(tmp_path, "server", hosts=("127.0.0.1",))
     client = authority.issue(tmp_path, "client")
     ca = authority.write(tmp_path / "ca.pem")
-    async with ControlPlane() as plane, await plane.connect() as api, SimKubelet(api):
-        await create_nodes(api, standard_nodes())
-        flags = ("--tls-cert", str(server.cert), "--tls-key", str(server.key), "--client-ca", str(ca))
-        spotmix = SpotmixServe(plane, *flags)
-        try:
-            await spotmix.start()
-            url = spotmix.url.replace("http:", "https:")
-            tls = {"caFile": str(ca), "certFile": str(client.cert), "keyFile": str(client.key)}
-            await plane.scheduler.restart(scheduler_config(url, enableHTTPS=True, tlsConfig=tls))
-            cluster = Cluster(api, "tls")
-            await cluster.create_namespace()
-            await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1))
-            await cluster.expect("web", spot=7, on_demand=3)
-            port = urlsplit(url).port or 0
-            assert (await answered(port, ca, client)).startswith(b"HTTP/1.1 ")
-            assert await answered(port, ca) == b""
-        finally:
-            await spotmix.stop()
+    flags = ("--tls-cert", str(server.cert), "--tls-key", str(server.key), "--client-ca", str(ca))
+    # The stage's own does the rest.
+    quiet = ("--drift-enabled", "false", "--scale-in-deletion-cost", "false", "--api-enabled", "false")
+    spotmix = SpotmixServe(stage.plane, *flags, *quiet, name="by-https")
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(spotmix.stop)
+        await spotmix.start()
+        url = spotmix.url.replace("http:", "https:")
+        tls = {"caFile": str(ca), "certFile": str(client.cert), "keyFile": str(client.key)}
+        config = scheduler_config(url, enableHTTPS=True, tlsConfig=tls)
+        scheduler = await stage.plane.start_scheduler("https", config)
+        stack.push_async_callback(scheduler.stop)
+        cluster = await stack.enter_async_context(stage.namespace())
+        await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1), schedulerName="https")
+        await cluster.expect("web", spot=7, on_demand=3)
+        port = urlsplit(url).port or 0
+        assert (await answered(port, ca, client)).startswith(b"HTTP/1.1 ")
+        assert await answered(port, ca) == b""
 
 
 async def answered(port: int, ca: Path, client: KeyPair | None = None) -> bytes:

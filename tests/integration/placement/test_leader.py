@@ -22,6 +22,41 @@ async def pair() -> AsyncIterator[Pair]:
         yield opened
 
 
+def fetch(url: str, body: Any = None) -> tuple[dict[str, str], str]:
+    """Headers and body of an answer with status 200."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(url, data=data, timeout=stretched(5)) as answer:  # noqa: S310 - http on loopback
+        return {name.lower(): value for name, value in answer.headers.items()}, answer.read().decode()
+
+
+async def test_what_a_follower_answers(pair: Pair) -> None:
+    async with pair.namespace() as cluster:
+        first = await pair.leader()
+        follower = next(replica for name, replica in pair.replicas.items() if name != first)
+        await cluster.deployment("web", 2, policy(spot_percentage=50))
+        await cluster.deployment("plain", 2, labels={})
+        await cluster.expect("web", spot=1, on_demand=1)
+        await cluster.ready("plain", 2)
+        nodes = [node["metadata"]["name"] for node in await cluster.nodes()]
+        for app, answer in (
+            ("web", {"Error": "spotmix: this replica is not the leader"}),
+            ("plain", {"NodeNames": nodes}),
+        ):
+            pod = (await cluster.pods(app))[0]
+
+            async def good(pod: Any = pod, answer: Any = answer) -> bool:
+                request = {"Pod": pod, "NodeNames": nodes}
+                headers, body = await asyncio.to_thread(fetch, f"{follower.url}/filter", request)
+                return headers["connection"] == "close" and json.loads(body) == answer
+
+            await eventually(good, bool, f"the answer for {app}")
+        _, ready = await asyncio.to_thread(fetch, f"{follower.metrics_url}/readyz")
+        assert ready == "ok\n"
+        for name, replica in pair.replicas.items():
+            _, metrics = await asyncio.to_thread(fetch, f"{replica.metrics_url}/metrics")
+            assert f"spotmix_leader {float(name == first)}" in metrics.splitlines()
+
+
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "SIGTERM"])
 async def test_the_leader_ends_in_a_burst(pair: Pair, kill: bool) -> None:
     async with pair.namespace() as cluster:
@@ -48,41 +83,6 @@ async def test_the_leader_ends_in_a_burst(pair: Pair, kill: bool) -> None:
         await cluster.expect("web-2", spot=30, on_demand=30)
         assert (await pair.leader(), await pair.holder()) == (second, second)
         assert pair.service.turns == [first, second]
-
-
-def fetch(url: str, body: Any = None) -> tuple[dict[str, str], str]:
-    """Headers and body of an answer with status 200."""
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(url, data=data, timeout=stretched(5)) as answer:  # noqa: S310 - http on loopback
-        return {name.lower(): value for name, value in answer.headers.items()}, answer.read().decode()
-
-
-async def test_what_a_follower_answers() -> None:
-    async with opened_pair() as (pair, cluster):
-        first = await pair.leader()
-        follower = next(replica for name, replica in pair.replicas.items() if name != first)
-        await cluster.deployment("web", 2, policy(spot_percentage=50))
-        await cluster.deployment("plain", 2, labels={})
-        await cluster.expect("web", spot=1, on_demand=1)
-        await cluster.ready("plain", 2)
-        nodes = [node["metadata"]["name"] for node in await cluster.nodes()]
-        for app, answer in (
-            ("web", {"Error": "spotmix: this replica is not the leader"}),
-            ("plain", {"NodeNames": nodes}),
-        ):
-            pod = (await cluster.pods(app))[0]
-
-            async def good(pod: Any = pod, answer: Any = answer) -> bool:
-                request = {"Pod": pod, "NodeNames": nodes}
-                headers, body = await asyncio.to_thread(fetch, f"{follower.url}/filter", request)
-                return headers["connection"] == "close" and json.loads(body) == answer
-
-            await eventually(good, bool, f"the answer for {app}")
-        _, ready = await asyncio.to_thread(fetch, f"{follower.metrics_url}/readyz")
-        assert ready == "ok\n"
-        for name, replica in pair.replicas.items():
-            _, metrics = await asyncio.to_thread(fetch, f"{replica.metrics_url}/metrics")
-            assert f"spotmix_leader {float(name == first)}" in metrics.splitlines()
 
 
 async def test_pods_that_wait_are_not_forgotten() -> None:

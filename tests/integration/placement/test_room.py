@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from support.cluster import Cluster, policy, scheduled_message
 from support.patience import eventually
-from support.stage import ZONES, Stage, open_stage, standard_nodes
+from support.stage import ZONES, Stage, open_stage, scheduler_errors, standard_nodes
 
 from extender.core.model.reasons import Reason
 from extender.sandbox import SimNode, create_nodes, node_pool, terminate_node
@@ -187,13 +187,17 @@ async def test_a_terminated_spot_node_is_replaced_by_policy(opened: Opened, stag
         assert busy not in {pod["spec"]["nodeName"] for pod in await cluster.pods("web")}
 
 
-async def test_the_scheduler_may_send_whole_nodes() -> None:
-    async with open_stage(nodeCacheCapable=False) as stage, stage.namespace() as cluster:
-        await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1))
-        await cluster.deployment("plain", 3, labels={})
+async def test_the_scheduler_may_send_whole_nodes(stage: Stage) -> None:
+    config = scheduler_config(stage.spotmix.url, nodeCacheCapable=False)
+    scheduler = await stage.plane.start_scheduler("whole", config)
+    started = len(scheduler.log_path.read_text())
+    async with stage.alone(standard_nodes()) as cluster:
+        await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=1), schedulerName="whole")
+        await cluster.deployment("plain", 3, labels={}, schedulerName="whole")
         await cluster.expect("web", spot=7, on_demand=3)
         await cluster.ready("plain", 3)
-        assert stage.scheduler_errors() == []
+        assert scheduler_errors(scheduler.log_path.read_text()[started:]) == []
+    await scheduler.stop()
 
 
 async def test_two_schedulers_share_one_truth(stage: Stage) -> None:

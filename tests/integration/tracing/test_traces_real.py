@@ -23,7 +23,7 @@ from support.webhook import Hook, called
 
 from extender import __version__
 from extender.sandbox.ports import free_port
-from extender.sandbox.spotmix import SpotmixServe
+from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from extender.telemetry.vocabulary import KEYS, LINE
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -221,24 +221,31 @@ async def test_without_the_variables_nothing_of_it_is_imported(tracing: Traced) 
     assert not [name for name in imported if name.startswith("opentelemetry") or name == "extender.telemetry.otel"]
 
 
-async def test_without_a_collector_the_service_goes_on_and_says_so_once() -> None:
-    port = free_port()
+async def test_without_a_collector_the_service_goes_on_and_says_so_once(tracing: Traced) -> None:
+    stage, port = tracing.stage, free_port()
     environ = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{port}/v1/traces",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
     }
-    async with open_stage(environ=environ) as stage:
+    # The stage's own does the rest.
+    quiet = ("--drift-enabled", "false", "--scale-in-deletion-cost", "false", "--api-enabled", "false")
+    serve = SpotmixServe(stage.plane, "--log-level", "debug", *quiet, name="unheard", **environ)
 
-        def told(event: str) -> list[dict[str, Any]]:
-            lines = map(json.loads, stage.spotmix.log_path.read_text().splitlines())
-            return [line for line in lines if line["event"] == event]
+    def told(event: str) -> list[dict[str, Any]]:
+        lines = map(json.loads, serve.log_path.read_text().splitlines())
+        return [line for line in lines if line["event"] == event]
 
-        async def warned() -> list[dict[str, Any]]:
-            return told("traces are not sent")
+    async def warned() -> list[dict[str, Any]]:
+        return told("traces are not sent")
 
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(serve.stop)
+        await serve.start()
+        scheduler = await stage.plane.start_scheduler("uncollected", scheduler_config(serve.url))
+        stack.push_async_callback(scheduler.stop)
         async with stage.namespace() as cluster:
-            await cluster.deployment("web", 10, policy(spot_percentage=70))
+            await cluster.deployment("web", 10, policy(spot_percentage=70), schedulerName="uncollected")
             await cluster.expect("web", spot=7, on_demand=3)
             (warning,) = await eventually(warned, bool, "a warning")
             assert warning["exporter"].endswith(f":{port}/v1/traces")
@@ -250,15 +257,11 @@ async def test_without_a_collector_the_service_goes_on_and_says_so_once() -> Non
                 assert collector.spans
             await cluster.scale("Deployment", "web", 30)
             await cluster.expect("web", spot=21, on_demand=9)
-        process = stage.spotmix._process
+        process = serve._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, stretched(30)) == 0
         assert len(told("traces are sent again")) == 1
         # Once for each time that it went away.
         assert len(await warned()) <= 2
-        assert [line["event"] for line in map(json.loads, stage.spotmix.log_path.read_text().splitlines())][
-            -1
-        ] == "stopped"
-        await stage.spotmix.stop()
-        await stage.spotmix.start()
+        assert json.loads(serve.log_path.read_text().splitlines()[-1])["event"] == "stopped"
