@@ -23,9 +23,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests on a control plane come first where there are lanes: they take long, and the quick ones fill the gaps."""
+    """Where there are lanes the longest come first: the folders that share, then others on a control plane.
+
+    The quick ones fill the gaps.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, bool, str]:
+        unit = unit_of(item.nodeid)
+        return item.get_closest_marker("controlplane") is None, unit.endswith(".py"), unit
+
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (item.get_closest_marker("controlplane") is None, unit_of(item.nodeid)))
+        items.sort(key=place)
 
 
 def pytest_timeout_set_timer(item: Any, settings: Any) -> bool:

@@ -12,9 +12,12 @@ SHARING: Mapping[str, Sequence[str]] = {
     "autoscaling": ("test_ground", "test_pools", "test_refusals"),
     "console": ("test_console", "test_sign_in"),
     "deploy": ("test_admission", "test_install", "test_pod_policy"),
-    "drift": ("test_careful", "test_interruption", "test_owners", "test_repair", "test_stories"),
+    "drift": (
+        *("test_careful", "test_counted", "test_dry_run", "test_in_vain", "test_interruption"),
+        *("test_owners", "test_repair", "test_stories", "test_tenants"),
+    ),
     "kube": ("test_access_real", "test_certificates_real", "test_eviction_real", "test_kube_real", "test_lease_real"),
-    "placement": ("test_faults", "test_forged", "test_simulate", "test_split"),
+    "placement": ("test_doors", "test_faults", "test_forged", "test_simulate", "test_split"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),
 }
 """By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""

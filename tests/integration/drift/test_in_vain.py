@@ -81,27 +81,32 @@ async def test_statement_09_back_off_and_circuit_survive_being_killed(tmp_path: 
         assert await evicted() == 4
 
 
-async def test_a_move_whose_process_is_killed_is_not_made_twice(tmp_path: Path) -> None:
-    async with drift_stage(tmp_path) as drifts, drifts.namespace() as cluster:
-        # Its replacements take a while, so that there is a middle to be killed in.
-        slow = {"sandbox.spotmix.io/start-after": "4s"}
-        await cluster.steady("web", 4)
-        await cluster.roll_out("web", {"metadata": {"annotations": slow}}, seconds=90)
-        await cluster.expect("web", on_demand=4)
-        await cluster.annotate("Deployment", "web", policy(spot_percentage=25))
+async def test_a_move_whose_process_is_killed_is_not_made_twice(drifts: DriftStage, cluster: Drifting) -> None:
+    # Its replacements take a while, so that there is a middle to be killed in.
+    slow = {"sandbox.spotmix.io/start-after": "4s"}
+    await cluster.steady("web", 4)
+    await cluster.roll_out("web", {"metadata": {"annotations": slow}}, seconds=90)
+    await cluster.expect("web", on_demand=4)
+    await cluster.annotate("Deployment", "web", policy(spot_percentage=25))
 
-        async def evicted() -> int:
-            return len(cluster.evicted())
+    async def evicted() -> int:
+        return len(cluster.evicted())
 
-        await eventually(evicted, lambda count: count == 1, "the move")
-        await drifts.stage.spotmix.restart(kill=True)
-        assert len((await entry(drifts, cluster))["inFlight"]) == 1
-        await cluster.expect("web", spot=1, on_demand=3)
-        await cluster.ready("web", 4)
+    await eventually(evicted, lambda count: count == 1, "the move")
+    await drifts.stage.spotmix.stop(kill=True)
+    assert len((await entry(drifts, cluster))["inFlight"]) == 1
+    await drifts.stage.spotmix.start()
+    await cluster.expect("web", spot=1, on_demand=3)
+    await cluster.ready("web", 4)
 
-        async def over() -> dict[str, Any]:
-            return await entry(drifts, cluster)
+    async def over() -> dict[str, Any]:
+        return await entry(drifts, cluster)
 
-        await eventually(over, lambda e: "inFlight" not in e, "the move is judged")
-        assert drifts.stage.metric('spotmix_drift_moves_total{mode="enforce",reason="surplus",result="moved"}') == 1
-        assert await evicted() == 1
+    await eventually(over, lambda e: "inFlight" not in e, "the move is judged")
+
+    async def moved() -> float | None:
+        # Since it started anew.
+        return drifts.stage.metric('spotmix_drift_moves_total{mode="enforce",reason="surplus",result="moved"}')
+
+    await eventually(moved, lambda count: count == 1, "it is counted")
+    assert await evicted() == 1
