@@ -27,6 +27,9 @@ LONGEST_TEXT = 300
 """Characters of a reason that are kept."""
 
 _NODE_CLAIM = re.compile(r"nodeclaim/([a-z0-9][-a-z0-9.]{0,252})")
+_STARTING = "would schedule against uninitialized"
+"""Said by Karpenter, as `FailedScheduling`, of a pod whose node is coming, when it weighs whether to remove others."""
+
 _COMBINED = "(combined from similar events): "
 _CLUSTER = frozenset({"default", "kube-system"})
 """Where Events about what has no namespace are."""
@@ -75,13 +78,14 @@ def to_announcement(raw: RawScalerEvent) -> Announcement:
     seen = raw.series.last_observed_time if raw.series is not None else None
     times = (raw.last_timestamp, seen, raw.event_time)
     at = max((time.timestamp() for time in times if time is not None), default=raw.metadata.created())
-    claim = _NODE_CLAIM.search(text) if raw.reason == "Nominated" else None
+    coming = raw.reason in ("Nominated", "TriggeredScaleUp") or _STARTING in text
+    claim = _NODE_CLAIM.search(text) if coming and raw.reason != "TriggeredScaleUp" else None
     return Announcement(
         uid=raw.metadata.uid,
         about=about.uid,
         namespace=about.namespace,
         name=about.name,
-        coming=raw.reason in ("Nominated", "TriggeredScaleUp"),
+        coming=coming,
         text=text,
         at=at,
         claim=claim[1] if claim is not None else "",

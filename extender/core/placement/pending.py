@@ -175,7 +175,7 @@ class PendingController:
         if closure is not None and not coming:
             return "closed", closure.reason
         patience = self._startup if coming else workload.policy.written_after
-        if said.seen:
+        if said.seen or self._state.autoscalers:
             patience = max(patience, HEARD)
         if waited < patience or self._just_came(record, now):
             return None

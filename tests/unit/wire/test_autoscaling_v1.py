@@ -47,6 +47,13 @@ def test_a_nomination() -> None:
     assert event("Nominated", "Pod should schedule on: node/m-1", "eks-auto-mode/compute").claim == ""
 
 
+def test_a_node_that_is_about_to_be_there_is_coming_whatever_the_reason_says() -> None:
+    """Karpenter says so of pods that wait while it weighs whether to remove other nodes."""
+    text = "Failed to schedule pod, would schedule against uninitialized nodeclaim/mixed-2x7lm, node/m-1"
+    said = event("FailedScheduling", text, "karpenter")
+    assert said == Announcement("e", "p", "shop", "web-1", True, text, 1000.0, "mixed-2x7lm")
+
+
 @pytest.mark.parametrize(
     ("reason", "message", "source", "coming"),
     [

@@ -21,7 +21,7 @@ from extender.core.model.objects import OwnerRef, Pod
 from extender.core.placement.gates import GateController
 from extender.core.placement.pending import HEARD, RATE, PendingController, Replace, is_as_judged
 from extender.core.state.autoscaling import NODE_CLAIMS
-from extender.core.state.events import Event, Gone, Upsert
+from extender.core.state.events import Event, Gone, Sighted, Upsert
 
 GATE = "spotmix.io/placement"
 
@@ -83,6 +83,15 @@ def test_an_autoscaler_is_given_time_to_say_what_it_does() -> None:
     ground = Ground()
     other = make_pod("other")
     ground.take(other, announce(other, coming=True), *waiting(ground.web(fallback_after="0s")))
+    assert not ground.replaced(HEARD - 1)
+    assert uids(ground.replaced(1.0)) == ["p0"]
+
+
+def test_one_that_is_there_is_given_time_before_its_first_word() -> None:
+    """The first pod of a cluster, or the first after a restart, of cluster-autoscaler say."""
+    ground = Ground()
+    ground.state.apply(Sighted("cluster-autoscaler", there=True), ground.now)
+    ground.take(*waiting(ground.web(fallback_after="0s")))
     assert not ground.replaced(HEARD - 1)
     assert uids(ground.replaced(1.0)) == ["p0"]
 
