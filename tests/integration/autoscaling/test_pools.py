@@ -7,22 +7,47 @@ from typing import Any
 import pytest
 from support.autoscaled import Autoscaled
 from support.cluster import policy
+from support.gates import OTHER, gated_twice, let_go
+from support.karpenter import CAPACITY_TYPE
 from support.looks import looking
 from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
 SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
-SPOT_TAINT = {"key": "karpenter.sh/capacity-type", "value": "spot", "effect": "NoSchedule"}
+SPOT_TAINT = {"key": CAPACITY_TYPE, "value": "spot", "effect": "NoSchedule"}
+TOLERATED = {"key": CAPACITY_TYPE, "operator": "Equal", "value": "spot", "effect": "NoExecute"}
 QUARTER = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
 
-async def test_a_tainted_pool_of_spot_nodes_and_one_of_on_demand(scaled: Autoscaled) -> None:
-    await scaled.pool("spot", name="spot", taints=[SPOT_TAINT])
+@pytest.mark.parametrize("taints", [[SPOT_TAINT], []], ids=["tainted", "untainted"])
+async def test_a_pool_of_spot_nodes_and_one_of_on_demand(scaled: Autoscaled, taints: list[dict[str, str]]) -> None:
+    await scaled.pool("spot", name="spot", taints=taints)
     await scaled.pool("on-demand", name="on-demand")
     await scaled.deployment("web", 10, SEVENTY)
     await scaled.expect("web", spot=7, on_demand=3)
     await scaled.ready("web", 10)
+
+
+async def test_a_taint_that_is_first_seen_while_pods_are_gated_is_tolerated(scaled: Autoscaled) -> None:
+    taint = {**SPOT_TAINT, "effect": "NoExecute"}
+    await scaled.deployment("web", 10, SEVENTY, schedulingGates=[OTHER])
+    await gated_twice(scaled, "web", 10)
+    assert all(pod["spec"]["tolerations"].count(TOLERATED) == 0 for pod in await scaled.pods("web"))
+    await scaled.pool("spot", name="spot", taints=[taint])
+    await scaled.pool("on-demand", name="on-demand")
+    # A node that is there has been seen, with its taint.
+    where = {CAPACITY_TYPE: "spot"}
+    await scaled.deployment("first", 1, labels={}, nodeSelector=where, tolerations=[{**taint, "operator": "Equal"}])
+    await scaled.ready("first", 1)
+    await let_go(scaled, "web")
+    await scaled.expect("web", spot=7, on_demand=3)
+    await scaled.ready("web", 10)
+    for pod in await scaled.pods("web"):
+        spot = pod["metadata"]["annotations"]["spotmix.io/class"] == "spot"
+        assert pod["spec"]["tolerations"].count(TOLERATED) == spot
+        # Those that others gave it are as they were.
+        assert all(each["tolerationSeconds"] == 300 for each in pod["spec"]["tolerations"] if "node." in each["key"])
 
 
 async def test_a_walk_through_sizes_is_exact_and_evicts_nobody(scaled: Autoscaled) -> None:
