@@ -93,7 +93,9 @@ class Writers:
         self.wakes = Drive("placement", placement, waker.perform, report)
         self.faults = WorkloadFaults(self.recorder, metrics, decides)
         self.gate_watch = GateWatch(placement.state)
-        gate_reports = GateReports(self.recorder, metrics, decides, log or DecisionLog(0), time.time)
+        # An empty log is false.
+        kept = DecisionLog(0) if log is None else log
+        gate_reports = GateReports(self.recorder, metrics, decides, kept, time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
         self._releases = PatchQueue(patches, report, limits=RELEASES, concurrency=AT_ONCE, allowed=decides)
         self._gate_drive = Drive("gates", self.gates, self._release, report)
