@@ -146,7 +146,7 @@ class PodReader:
             due=due.timestamp() if due is not None else 0.0,
             protection=protection,
             ready_after=ready_after,
-            scheduler=raw.spec.scheduler_name if not gates else None,
+            scheduler=intern(raw.spec.scheduler_name) if not gates else None,
             gates=tuple([intern(gate.name) for gate in gates]) if gates else (),
             written=written,
         )

@@ -211,17 +211,19 @@ class Bindings:
 
     def _queue(self, record: PodRecord, pod: Pod) -> None:
         """A live pod waits for a node."""
-        self.unbound[pod.uid] = record
+        # The record's own string, which is kept anyway: each event brings another one.
+        uid = record.uid
+        self.unbound[uid] = record
         if pod.gates:
-            self.gated[pod.uid] = record
+            self.gated[uid] = record
         elif self.gated:
-            self.gated.pop(pod.uid, None)
+            self.gated.pop(uid, None)
         if pod.written and not pod.gates:
-            self.decided[pod.uid] = record
+            self.decided[uid] = record
         if pod.scheduler is None:
-            self._queued.pop(pod.uid, None)
+            self._queued.pop(uid, None)
         else:
-            self._queued[pod.uid] = Queued(pod.scheduler, pod.unscheduled)
+            self._queued[uid] = Queued(pod.scheduler, pod.unscheduled)
 
     def _add_pod(self, pod: Pod) -> PodRecord:
         """A pod that is met for the first time; where it runs, and its labels, come later."""
