@@ -357,6 +357,8 @@ class Reflector:
             async with asyncio.timeout(None) as self._watching, aclosing(lines):
                 async for line in lines:
                     self._take(line)
+                    # A chunk may hold hundreds of lines: what one asks for is done before the last is read.
+                    await asyncio.sleep(0)
         except TimeoutError:
             self._version = ""
         finally:
