@@ -63,6 +63,7 @@ class PodPatches:
         api: the API client.
         told: told what became of each cost.
         refused: told of pods on which the server does not let a class be written, or lets no more.
+        releasing: told of pods right before their gate is asked to go.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class PodPatches:
         api: KubeApi,
         told: CostTold = lambda _pod, _outcome, _whose: None,
         refused: Callable[[PodId], None] = lambda _pod: None,
+        releasing: Callable[[PodId], None] = lambda _pod: None,
     ) -> None:
         self._api = api
         self._told = told
         self._refused = refused
+        self._releasing = releasing
 
     async def annotate(self, pod: PodId, values: Mapping[str, str | None]) -> bool:
         """Set annotations; None removes one."""
@@ -98,6 +101,7 @@ class PodPatches:
             required = {"nodeSelectorTerms": [node_selector_term(term) for term in release.terms]}
             affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
             patch["spec"]["affinity"] = affinity
+        self._releasing(release.pod)
         try:
             present = await self._tolerations(release.pod) if release.tolerations else None
             if present is not None:

@@ -38,9 +38,8 @@ from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
 
 DRAIN_SECONDS = 5.0
-# Nothing looks at a gated pod before its gate is gone, so that little holds them back here: where they are too many for
-# the API server, its priority and fairness says so, and they are sent again when it says.
-RELEASES, AT_ONCE = replace(LIMITS, rate=1000.0, burst=2000), 32
+# So many releases wait to be sent, for each that may be in flight: enough to send without a pause.
+WAITING = 8
 # How long the Lease is kept for the Events that wait.
 TELL_SECONDS = 1.0
 
@@ -77,15 +76,17 @@ class Writers:
         decides: Callable[[], bool],
         log: DecisionLog | None = None,
     ) -> None:
-        self._decides = decides
+        self._decides, self._metrics = decides, metrics
         self._state = placement.state
         self._outbox = placement.state.outbox
         self._written = settings.scale_in.deletion_cost
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
         self.recorder = EventRecorder(client, report, counted=metrics.told, allowed=decides)
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
-        self.gates = GateController(placement.state, settings.classes, mutation_rules(settings).extra_tolerations)
-        patches = PodPatches(client, foreign.told, self._refused)
+        self.gates = GateController(
+            placement.state, settings.classes, mutation_rules(settings).extra_tolerations, self._room
+        )
+        patches = PodPatches(client, foreign.told, self._refused, self._releasing)
         self._wakes = PatchQueue(patches, report, allowed=decides)
         cost_limits = replace(LIMITS, rate=settings.scale_in.rate)
         self._costs = PatchQueue(patches, report, limits=cost_limits, allowed=decides)
@@ -97,7 +98,11 @@ class Writers:
         kept = DecisionLog(0) if log is None else log
         gate_reports = GateReports(self.recorder, metrics, decides, kept, time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
-        self._releases = PatchQueue(patches, report, limits=RELEASES, concurrency=AT_ONCE, allowed=decides)
+        rate, at_once = settings.placement.release_rate, settings.placement.releases_in_flight
+        # Two seconds' worth at once: what holds a burst of pods back is their number in flight.
+        limits = replace(LIMITS, rate=rate, burst=max(1, int(2 * rate)))
+        self._releases = PatchQueue(patches, report, limits=limits, concurrency=at_once, allowed=decides)
+        self._most_releases = WAITING * at_once
         self._gate_drive = Drive("gates", self.gates, self._release, report)
         self.pending = PendingController(
             placement.state,
@@ -108,6 +113,10 @@ class Writers:
         self._pending_pods = PendingPods(self.pending, client, pods.one, self.recorder, metrics, decides, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
+
+    def _room(self) -> int:
+        """How many more releases may wait to be sent."""
+        return max(0, self._most_releases - self._releases.pending)
 
     def _unseated(self, workload: Workload, error: str) -> None:
         self.faults.met("costs", Regarding.of(workload), error)
@@ -139,6 +148,11 @@ class Writers:
     async def replace(self) -> None:
         """Replace pods whose class does not come, from a synced state, until cancelled."""
         await self._pending_pods.run()
+
+    def _releasing(self, pod: PodId) -> None:
+        seconds = self.gate_watch.waited(pod.uid, time.time())
+        if seconds is not None:
+            self._metrics.released(seconds)
 
     def _refused(self, pod: PodId) -> None:
         self.gates.refused(pod.uid, time.time())

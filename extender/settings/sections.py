@@ -318,6 +318,21 @@ class PlacementSettings(Section, frozen=True):
             "that their replacements go to a class that may stand in; false lets them wait"
         ),
     ] = True
+    release_rate: Annotated[
+        float,
+        doc(
+            "Most pods in a second on which the class is written and whose gate is taken away, twice as many in a burst"
+        ),
+        Meta(gt=0),
+    ] = 1000.0
+    releases_in_flight: Annotated[
+        int,
+        doc(
+            "Most of these patches that wait for an answer at the same time; where they are too many for the API "
+            "server, its priority and fairness has them wait"
+        ),
+        Meta(ge=1, le=80),
+    ] = 32
 
 
 class DriftSettings(Section, frozen=True):

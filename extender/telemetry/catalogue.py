@@ -71,6 +71,13 @@ GATE_DURATION = Family(
     "For how long pods waited for Spotmix to take its scheduling gate away, by the class written; none where none was",
     ("capacity_class",),
 )
+RELEASE_DURATION = Family(
+    "spotmix_release_duration_seconds",
+    "histogram",
+    "Spotmix's own part of that: from the watch event that showed a pod with no other gate until the patch that takes "
+    "the gate away was sent",
+    (),
+)
 ENFORCEMENT = _gauge(
     "enforcement",
     "Always 1; tells how classes are enforced where a workload says nothing of it, by scheduler where that matters",
@@ -238,7 +245,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         "Requests",
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
-            *(GATED_LONGEST, GATE_DURATION, PODS_REPLACED, CLASSES_CLOSED),
+            *(GATED_LONGEST, GATE_DURATION, RELEASE_DURATION, PODS_REPLACED, CLASSES_CLOSED),
             *(RESERVATIONS, PROVISIONAL, ENFORCEMENT, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),

@@ -18,6 +18,7 @@ from extender.telemetry.catalogue import (
     EVENTS,
     GATE_DURATION,
     PODS_REPLACED,
+    RELEASE_DURATION,
     REQUEST_DURATION,
     REQUEST_ERRORS,
     WAKES,
@@ -36,6 +37,9 @@ OUTCOMES = ("mutated", "unchanged", "warned", "denied", "failed")
 COST_OUTCOMES = ("written", "removed", "foreign", "gone")
 GATE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Upper bounds of the buckets of `GATE_DURATION`."""
+
+RELEASE_SECONDS = (0.001, 0.0025, 0.005, *GATE_SECONDS[:10])
+"""Upper bounds of the buckets of `RELEASE_DURATION`."""
 
 REPLACED = ("refused", "closed", "timeout")
 
@@ -93,6 +97,7 @@ class Metrics:
         verbs = (*VERBS, *ADMISSION_VERBS)
         self._timed = {verb: durations.labels(verb) for verb in verbs}
         self._gated = _gated(self.registry)
+        self._released = histogram(RELEASE_DURATION, RELEASE_SECONDS, self.registry)
         self._decided: dict[Decided, Counter] = {}
         for decided in known_decisions():
             self._of_decision(decided)
@@ -145,6 +150,10 @@ class Metrics:
     def ungated(self, capacity_class: str, seconds: float) -> None:
         """Observe for how long a pod waited for its gate to go, and the class written, empty for none."""
         self._gated.labels(capacity_class or NOTHING).observe(seconds)
+
+    def released(self, seconds: float) -> None:
+        """Observe how long after it was seen a pod's gate was asked to go."""
+        self._released.observe(seconds)
 
     def replaced(self, capacity_class: str, cause: str) -> None:
         """Count a pod that was deleted since its class could not be had."""

@@ -5,7 +5,8 @@ looks at it before its class is on it as a requirement that all of them understa
 then, so that a restart, or another leader, loses nothing. The seat is reserved until the watch shows what was written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from sys import maxsize
 from typing import Protocol
 
 from msgspec import Struct
@@ -40,6 +41,9 @@ REFUSALS = 3
 
 READ_AGAIN = 1.0
 """Seconds after a refusal within which the watch shows what the pod has become meanwhile."""
+
+BACKLOG = 0.02
+"""Seconds after which is looked again whether there is room for more of the pods that wait to be decided."""
 
 OWNER_WAIT = 10.0
 """Seconds that a pod stays gated whose owner is not known; then it goes the way of pods without a policy."""
@@ -90,24 +94,32 @@ class GateController:
         state: the cluster; decisions are reserved in it.
         rules: how nodes of each class are told.
         extra_tolerations: of further spot taints.
+        room: asked how many more releases may wait to be sent: those of pods that are decided later take no memory.
 
     Attributes:
         next_at: see `Controller`.
         prover: proves room for pods that cannot be replaced where their class is not to be had.
     """
 
-    def __init__(self, state: ClusterState, rules: ClassRules, extra_tolerations: tuple[Toleration, ...] = ()) -> None:
+    def __init__(
+        self,
+        state: ClusterState,
+        rules: ClassRules,
+        extra_tolerations: tuple[Toleration, ...] = (),
+        room: Callable[[], int] = lambda: maxsize,
+    ) -> None:
         self.prover: Prover | None = None
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
         self._class_key = f"{prefixes[0]}/{CLASS}"
-        self._state, self._rules = state, rules
+        self._state, self._rules, self._room = state, rules, room
         self._tolerations = SpotTolerations(state.census, rules, extra_tolerations)
         self._version = -1
         self._found: dict[tuple[str, bool], ClassTerms] = {}
         self._sent: dict[str, float] = {}
         self._refused: dict[str, int] = {}
+        self._line: list[PodRecord] = []
 
     def observe(self, event: Event, now: float) -> None:
         """Something was taken into the state."""
@@ -121,6 +133,7 @@ class GateController:
         """This replica leads from now on: what another sent is not waited for."""
         self._sent.clear()
         self._refused.clear()
+        self._line.clear()
         self.next_at = now
 
     def refused(self, pod: str, now: float) -> None:
@@ -137,12 +150,12 @@ class GateController:
         if self._refused:
             self._refused = {uid: count for uid, count in self._refused.items() if uid in gated}
         self.next_at = min((at for at in self._sent.values() if at > now), default=NEVER)
-        # In a burst most of them have been decided a moment ago: they are left out before anything is put in order.
-        undecided = [
-            record for uid, record in gated.items() if now >= self._sent.get(uid, 0.0) and self._is_ours(record)
-        ]
-        found = []
-        for record in sorted(undecided, key=self._order):
+        line, room = self._in_line(now), self._room()
+        self._line = line[room:]
+        if self._line:
+            self.next_at = min(self.next_at, now + BACKLOG)
+        found, again = [], now + AGAIN
+        for record in line[:room]:
             try:
                 release = self._decide(record, now)
             except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
@@ -154,10 +167,20 @@ class GateController:
             if release is None:
                 self.next_at = min(self.next_at, record.created + OWNER_WAIT)
                 continue
-            self._sent[record.uid] = now + AGAIN
-            self.next_at = min(self.next_at, now + AGAIN)
+            self._sent[record.uid] = again
+            self.next_at = min(self.next_at, again)
             found.append(release)
         return found
+
+    def _in_line(self, now: float) -> list[PodRecord]:
+        """The pods that are to be decided, in order; those of a long line before any that came since it was made."""
+        gated = self._state.gated
+        left = [record for record in self._line if gated.get(record.uid) is record and self._is_due(record, now)]
+        # In a burst most of them have been decided a moment ago: they are left out before anything is put in order.
+        return left or sorted((record for record in gated.values() if self._is_due(record, now)), key=self._order)
+
+    def _is_due(self, record: PodRecord, now: float) -> bool:
+        return now >= self._sent.get(record.uid, 0.0) and self._is_ours(record)
 
     def _is_ours(self, record: PodRecord) -> bool:
         """Whether our gate is the last one: others may yet change what the pod needs, or when it is to come."""

@@ -104,6 +104,11 @@ class GateWatch:
         terms = record.constraints.node_terms
         return workload, Reason.NO_CLASS_LABEL if terms is None or any(terms) else Reason.NOT_ADMITTED
 
+    def waited(self, pod: str, now: float) -> float | None:
+        """For how long a pod (UID) has waited for us alone (seconds); None where it does not."""
+        since = self._since.get(pod)
+        return None if since is None else max(0.0, now - since)
+
     def longest(self, now: float) -> float:
         """For how long the pod has waited for us alone that has waited longest (seconds); 0 where none waits.
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.doubles import World, make_pod
 from support.doubles_kube import KubeClient, StoredObjects
 
@@ -12,7 +13,7 @@ from extender.core.model.objects import PodId
 from extender.core.placement.controller import Annotate, PlacementController
 from extender.core.state.events import Upsert
 from extender.kube.regarding import Regarding
-from extender.runtime.writers import Writers
+from extender.runtime.writers import WAITING, Writers
 from extender.settings import Settings
 from extender.telemetry.metrics import Metrics
 
@@ -55,12 +56,21 @@ class Gated:
         self.writers.gate_watch.observe(Upsert(pod), self.world.now)
 
 
-async def test_the_decision_on_a_gated_pod_is_kept() -> None:
+async def test_a_release_is_timed_and_its_decision_kept() -> None:
     gated = Gated(Settings(), "web-0")
     await gated.writers._gate_drive.step()
     gated.writers.start()
     await gated.writers.drain()
     assert gated.client.seen == [("PATCH", "/api/v1/namespaces/shop/pods/web-0")]
+    assert gated.metrics.registry.get_sample_value("spotmix_release_duration_seconds_count") == 1
     gated.see("web-0", written="on-demand")
     await gated.writers.gate_news.step()
     assert [(entry.pod, entry.given) for entry in gated.log.latest(9)] == [("web-0", "on-demand")]
+
+
+async def test_releases_in_flight_bound_how_many_wait_to_be_sent() -> None:
+    settings = Settings()
+    placement = replace(settings.placement, releases_in_flight=1)
+    gated = Gated(replace(settings, placement=placement), *(f"web-{n}" for n in range(WAITING + 3)))
+    await gated.writers._gate_drive.step()
+    assert (gated.writers._releases.pending, gated.world.state.reserved) == (WAITING, WAITING)

@@ -9,7 +9,7 @@ from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
-from extender.core.placement.gates import AGAIN, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
+from extender.core.placement.gates import AGAIN, BACKLOG, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
 from extender.core.placement.tolerations import SPOT_TOLERATIONS
 from extender.core.state.records import Reservation, replacing
 
@@ -178,3 +178,22 @@ def test_what_the_settings_call_a_spot_taint_is_tolerated_and_nothing_twice(worl
     for name, held in (("a", SPOT_TOLERATIONS), ("b", (Toleration(operator="Exists"),))):
         world.up(make_pod(name, owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, tolerations=held)))
     assert [release.tolerations for release in gates.due(world.now)] == [(extra,), ()]
+
+
+def test_no_more_pods_are_decided_than_there_is_room_to_send(world: World) -> None:
+    room = 2
+    gates = GateController(world.state, ClassRules(), room=lambda: room)
+    owner = world.deployment("web", 6, spot_percentage=50)
+    gate(world, owner, "a", "b", "c", "d", "e")
+    now = world.now + 10
+    assert [release.pod.name for release in gates.due(now)] == ["a", "b"]
+    assert (world.state.reserved, gates.next_at) == (2, now + BACKLOG)
+    # One that came meanwhile is last, whatever its age; one that is gone is left out.
+    gate(world, owner, "x", created=world.now - 100)
+    world.gone("pods", "d")
+    assert [release.pod.name for release in gates.due(now)] == ["c", "e"]
+    room = 0
+    assert (gates.due(now), gates.next_at) == ([], now + BACKLOG)
+    room = 9
+    assert [release.pod.name for release in gates.due(now)] == ["x"]
+    assert (gates.due(now), gates.next_at) == ([], now + AGAIN)

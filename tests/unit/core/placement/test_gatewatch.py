@@ -41,6 +41,7 @@ def test_a_class_was_written(seen: Watched) -> None:
     seen.see(make_pod("a", seen.owner, gates=(GATE,)))
     assert seen.told() == []
     assert seen.watch.longest(seen.now + 7.0) == 7.0
+    assert (seen.watch.waited("a", seen.now + 7.0), seen.watch.waited("b", seen.now)) == (7.0, None)
     seen.see(make_pod("a", seen.owner, written="spot"), after=0.25)
     (told,) = seen.told()
     assert isinstance(told, Ungated)
