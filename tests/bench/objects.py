@@ -216,10 +216,19 @@ def pending_pod(cpu: str, memory: str) -> dict[str, Any]:
     }
 
 
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
+
+
 def class_affinity(capacity_class: str) -> dict[str, Any]:
     """What is written on a pod of a class, as for nodes of these benchmarks."""
     operator = "In" if capacity_class == "spot" else "NotIn"
-    term = {"matchExpressions": [{"key": "karpenter.sh/capacity-type", "operator": operator, "values": ["spot"]}]}
+    term = {"matchExpressions": [{"key": CAPACITY_TYPE, "operator": operator, "values": ["spot"]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+
+
+def own_affinity(capacity_class: str) -> dict[str, Any]:
+    """What owners themselves write where they want a class of Karpenter's nodes."""
+    term = {"matchExpressions": [{"key": CAPACITY_TYPE, "operator": "In", "values": [capacity_class]}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
 
 

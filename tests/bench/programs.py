@@ -182,6 +182,21 @@ def usage(pid: int | None) -> Usage:
     return Usage(cpu, memory.get("VmRSS", 0.0), memory.get("VmHWM", 0.0))
 
 
+def on_cpu(pid: int | None) -> float:
+    """Seconds that the threads of a process have run on a CPU, to the nanosecond; 0 for one that is gone."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    except OSError:
+        return 0.0
+
+
+def buckets(samples: Mapping[str, float], name: str) -> dict[float, float]:
+    """The buckets of a histogram without labels: by upper bound, how many observations are at most that."""
+    found = ((re.fullmatch(rf'{name}_bucket{{le="(.+)"}}', key), count) for key, count in samples.items())
+    return {float(match[1]): count for match, count in found if match is not None}
+
+
 async def metrics(url: str) -> Mapping[str, float]:
     """Every sample of a Prometheus exposition: `name{labels}` to value."""
 

@@ -1,11 +1,12 @@
 """Figures, what they are compared with, and whether a target is met: a table for people, JSON for machines."""
 
 import json
+import math
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import zip_longest
@@ -144,6 +145,16 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value below which `share` of `values` lie (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def within(buckets: Mapping[float, float], share: float) -> float:
+    """The value below which `share` of a histogram's observations lie, as Prometheus reckons it within a bucket."""
+    wanted, low, under = share * buckets[math.inf], 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        if count >= wanted:
+            return low if math.isinf(bound) else low + (bound - low) * (wanted - under) / max(1.0, count - under)
+        low, under = bound, count
+    return low
 
 
 def spread(values: Sequence[float]) -> str:

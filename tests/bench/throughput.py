@@ -22,7 +22,7 @@ from rich.progress import Progress
 from bench import goextender
 from bench.programs import metrics, running, usage
 from bench.report import Bench, Target, spread
-from bench.workloads import PODS, Fleet, Workload, add_nodes, nodes
+from bench.workloads import PODS, Fleet, Requires, Workload, add_nodes, nodes
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 from extender.sandbox.process import Component
@@ -62,10 +62,10 @@ class Stage:
     def __init__(self, plane: ControlPlane, api: ApiClient, fleet: Fleet, extenders: Mapping[str, Extender]) -> None:
         self._plane, self._api, self._fleet, self._extenders = plane, api, fleet, extenders
 
-    async def round(self, name: str, progress: Progress, *, written: bool = False) -> Round:
-        """Time one scheduler with or without an extender; `written`: classes are written on the pods."""
+    async def round(self, name: str, progress: Progress, requires: Requires | None = None) -> Round:
+        """Time one scheduler with or without an extender; `requires` says how pods require their class, if they do."""
         fleet, scheduler = self._fleet, self._plane.scheduler
-        await fleet.create_pods(progress, written=written)
+        await fleet.create_pods(progress, requires)
         result = Round()
         extender = self._extenders[name]()
         async with AsyncExitStack() as stack:

@@ -6,14 +6,14 @@ sees in a cluster, default topology spread included, and nobody but the schedule
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from rich.progress import Progress
 
-from bench.objects import TOLERATIONS, api_access, class_affinity, container
+from bench.objects import TOLERATIONS, api_access, container
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.errors import ApiError
 from extender.core.policy.seats import TwoClassSeats
@@ -27,6 +27,10 @@ REPLICASETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/replicasets"
 ZONES = ("a", "b", "c")
 TYPES = ("m6i.4xlarge", "m6a.4xlarge", "c6i.4xlarge", "r6i.4xlarge")
 SPOT_SHARE = 0.3
+
+
+Requires = Callable[[str], Mapping[str, Any]]
+"""What a pod's spec says so that it gets a class."""
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -75,11 +79,11 @@ class Workload:
         """The policy."""
         return {"spotmix.io/spot-percentage": str(self.percentage), "spotmix.io/min-on-demand": str(self.floor)}
 
-    def pod_spec(self, written: str = "") -> dict[str, Any]:
-        """Of its pods: a realistic template that asks for 100m, and requires a class if one is written."""
+    def pod_spec(self, requires: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Of its pods: a realistic template that asks for 100m, and what it requires of nodes."""
         volumes = [{"name": "config", "configMap": {"name": "app-config"}}, api_access()]
         return {
-            **({"affinity": class_affinity(written)} if written else {}),
+            **(requires or {}),
             "containers": [container("app", "100m", "64Mi")],
             "serviceAccountName": "default",
             "tolerations": TOLERATIONS,
@@ -148,8 +152,8 @@ class Fleet:
         answer = await self._api.request("POST", REPLICASETS, body={"metadata": metadata, "spec": spec})
         self._revisions[workload.name] = msgspec.json.decode(answer, type=_Object).metadata.uid
 
-    async def create_pods(self, progress: Progress | None = None, *, written: bool = False) -> None:
-        """Create all pods, the workloads' in turn, as when a cluster is rolled; `written`: with their class written."""
+    async def create_pods(self, progress: Progress | None = None, requires: Requires | None = None) -> None:
+        """Create all pods, the workloads' in turn, as when a cluster is rolled; `requires`: each requires its class."""
         task = progress.add_task("pods", total=self.pods) if progress else None
         ranks = range(max(w.replicas for w in self.workloads))
 
@@ -158,7 +162,7 @@ class Fleet:
             owner = _owner("ReplicaSet", f"{workload.name}-1", self._revisions[workload.name])
             labels = {"app": workload.name, "pod-template-hash": "1"}
             metadata = {"name": f"{workload.name}-1-{rank:04d}", "labels": labels, "ownerReferences": [owner]}
-            spec = workload.pod_spec(workload.class_at(rank + 1) if written else "")
+            spec = workload.pod_spec(requires(workload.class_at(rank + 1)) if requires is not None else None)
             await self._api.request("POST", PODS, body={"metadata": metadata, "spec": spec})
             if progress is not None and task is not None:
                 progress.advance(task)
