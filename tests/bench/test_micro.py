@@ -4,6 +4,7 @@ Not among the tests of `make test`; `make bench` runs it, as does `python -m pyt
 here asserts a time.
 """
 
+import copy
 import itertools
 import time
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.placement.score import relative_scores, score_nodes
+from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import Policy
-from extender.core.policy.seats import TwoClassSeats, first_unfilled
+from extender.core.policy.seats import Seats, TwoClassSeats, first_unfilled
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Listed, Upsert
@@ -35,6 +37,14 @@ NODES, WORKLOADS, REPLICAS, BOUND = 5000, 200, 20, 2000
 LARGE = 2000
 NOW = 1_780_000_000.0
 PREFIXES = ("spotmix.io",)
+
+MANY_CLASSES: dict[str, Seats] = {
+    "two": TwoClassSeats(70, base=2),
+    "three": ApportionedSeats((ClassShare("reserved", 20), ClassShare("on-demand", 30, 2), ClassShare("spot", 50))),
+    "three, capped in percent": ApportionedSeats(
+        (ClassShare("reserved", cap=4), ClassShare("on-demand", 30, 2), ClassShare("spot", 70, cap_percent=80))
+    ),
+}
 
 sizes = pytest.mark.parametrize("size", [500, 5000])
 limits = pytest.mark.parametrize("limit", [100, 0])
@@ -198,6 +208,36 @@ def test_filter_large_workload(benchmark: BenchmarkFixture, large: Loaded) -> No
 def test_first_unfilled(benchmark: BenchmarkFixture) -> None:
     seats = Policy(TwoClassSeats(70, 1)).seats
     benchmark(lambda: first_unfilled(seats, {"spot": 6, "on-demand": 3}))
+
+
+@pytest.mark.parametrize("classes", MANY_CLASSES)
+def test_class_at(benchmark: BenchmarkFixture, classes: str) -> None:
+    """One seat after the other up to 1,000, once they were asked about before."""
+    seats, numbers = MANY_CLASSES[classes], itertools.cycle(range(1, 1001))
+    for seat in range(1, 1001):
+        seats.class_at(seat)
+    benchmark(lambda: seats.class_at(next(numbers)))
+
+
+@pytest.mark.parametrize("classes", MANY_CLASSES)
+def test_seat_of(benchmark: BenchmarkFixture, classes: str) -> None:
+    """The seats of spot among 1,000."""
+    seats = MANY_CLASSES[classes]
+    ranks = itertools.cycle(range(1, seats.target(1000)["spot"] + 1))
+    benchmark(lambda: seats.seat_of("spot", next(ranks)))
+
+
+@pytest.mark.parametrize("classes", MANY_CLASSES)
+def test_seats_asked_about_first(benchmark: BenchmarkFixture, classes: str) -> None:
+    """Seat 1,000 of a policy nobody has asked about yet, and its inverse."""
+
+    def fresh() -> tuple[tuple[Seats], dict[str, object]]:
+        return (copy.copy(MANY_CLASSES[classes]),), {}
+
+    def ask(seats: Seats) -> None:
+        seats.seat_of("spot", seats.target(1000)["spot"])
+
+    benchmark.pedantic(ask, setup=fresh, rounds=300, warmup_rounds=20)  # type: ignore[no-untyped-call]
 
 
 def test_pod_event(benchmark: BenchmarkFixture, loaded: Loaded) -> None:

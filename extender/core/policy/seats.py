@@ -3,10 +3,8 @@
 A seat sequence is house-monotone: T -> T+1 adds exactly one seat and takes none away. Placement, scale-in order and
 drift all follow from it. Seats are numbered from 1 and run on beyond T: a pod too many takes the next seat.
 
-* `TwoClassSeats`: `spot(T) = max(0, min(floor(max(0, T - base) * P / 100), T - floor, cap))`, all else on-demand. Each
-  term rises by 0 or 1 with T, so their minimum does, which is house-monotony.
-* `ApportionedSeats`: N classes by Webster's method (Sainte-Lague): the next seat goes to the class with the greatest
-  `weight / (2 * seats + 1)`, floors first, caps respected (Balinski & Young, *Fair Representation*, 1982).
+`TwoClassSeats`: `spot(T) = max(0, min(floor(max(0, T - base) * P / 100), T - floor, cap))`, all else on-demand. Each
+term rises by 0 or 1 with T, so their minimum does, which is house-monotony. Any number of classes: `apportionment`.
 """
 
 from collections.abc import Mapping
@@ -98,81 +96,6 @@ def _on_demand_seat(seats: TwoClassSeats, rank: int) -> int:
         else:
             low = middle + 1
     return low
-
-
-class ClassShare(Struct, frozen=True, gc=False):
-    """One class of an apportionment: its `weight` (0 or more), floor and cap in replicas."""
-
-    capacity_class: str
-    weight: int
-    floor: int = 0
-    cap: int | None = None
-
-
-class ApportionedSeats(Struct, frozen=True):
-    """N classes by Webster's method with floors and caps. Earlier shares win ties and are filled first."""
-
-    shares: tuple[ClassShare, ...]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes in the order of their shares."""
-        return tuple(share.capacity_class for share in self.shares)
-
-    def _next(self, counts: Mapping[str, int]) -> str:
-        open_shares = [s for s in self.shares if s.cap is None or counts[s.capacity_class] < s.cap]
-        for share in open_shares:
-            if counts[share.capacity_class] < share.floor:
-                return share.capacity_class
-        weighted = [s for s in open_shares if s.weight > 0]
-        if not weighted:
-            # Every weighted class is at its cap: the first open one takes the rest, as on-demand does with two.
-            return (open_shares or self.shares)[0].capacity_class
-        # Exact fractions by cross-multiplication; `max` keeps the first of equals.
-        best = weighted[0]
-        for share in weighted[1:]:
-            if share.weight * (2 * counts[best.capacity_class] + 1) > best.weight * (
-                2 * counts[share.capacity_class] + 1
-            ):
-                best = share
-        return best.capacity_class
-
-    def _sequence(self, replicas: int) -> list[str]:
-        counts = dict.fromkeys(self.classes, 0)
-        sequence = []
-        for _ in range(replicas):
-            chosen = self._next(counts)
-            counts[chosen] += 1
-            sequence.append(chosen)
-        return sequence
-
-    def target(self, replicas: int) -> dict[str, int]:
-        """See `Seats.target`."""
-        sequence = self._sequence(replicas)
-        return {name: sequence.count(name) for name in self.classes}
-
-    def class_at(self, seat: int) -> str:
-        """See `Seats.class_at`."""
-        return self._sequence(seat)[-1]
-
-    def seat_of(self, capacity_class: str, rank: int) -> int | None:
-        """See `Seats.seat_of`; None also when the class has not come to `rank` within its share of a long sequence."""
-        share = next((s for s in self.shares if s.capacity_class == capacity_class), None)
-        if share is None:
-            return None
-        total = sum(s.weight for s in self.shares)
-        floors = sum(s.floor for s in self.shares)
-        # With its weight alone a class reaches `rank` within rank * total / weight seats and the others' floors; the
-        # one that takes the rest, once the others are at their caps.
-        weight = max(share.weight, 1)
-        caps = sum(s.cap or 0 for s in self.shares)
-        bound = floors + caps + len(self.shares) + (rank + 1) * max(1, -(-total // weight)) + rank
-        seen = 0
-        for seat, name in enumerate(self._sequence(bound), start=1):
-            seen += name == capacity_class
-            if seen == rank and name == capacity_class:
-                return seat
-        return None
 
 
 def first_unfilled(seats: Seats, filled: Mapping[str, int]) -> tuple[int, str]:

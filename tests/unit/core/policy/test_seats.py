@@ -1,10 +1,14 @@
 """The seats of a split: the class of each replica, and how many of each class any size has."""
 
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extender.core.policy.seats import ApportionedSeats, ClassShare, Seats, TwoClassSeats, filled_up, first_unfilled
+from extender.core.policy.apportionment import ApportionedSeats, ClassShare
+from extender.core.policy.seats import Seats, TwoClassSeats, filled_up, first_unfilled
 
 REPLICAS = st.integers(0, 300)
 SMALL = st.integers(0, 40)
@@ -22,14 +26,23 @@ def two_class(draw: st.DrawFn) -> TwoClassSeats:
 
 
 @st.composite
-def apportioned(draw: st.DrawFn) -> ApportionedSeats:
-    count = draw(st.integers(1, 4))
-    shares = []
-    for index in range(count):
-        floor = draw(st.integers(0, 5))
-        cap = draw(st.none() | st.integers(floor, 20))
-        shares.append(ClassShare(f"class-{index}", draw(st.integers(0, 10)), floor, cap))
-    return ApportionedSeats(tuple(shares))
+def apportioned(draw: st.DrawFn, *, boundless: bool = False) -> ApportionedSeats:
+    """Up to four classes; where `boundless`, at least one has no cap."""
+    names = draw(st.permutations(["spot", "on-demand", "reserved", "metal"]))[: draw(st.integers(1, 4))]
+    percent = draw(st.integers(1 if boundless else 0, len(names)))
+    return ApportionedSeats(
+        tuple(
+            ClassShare(
+                name,
+                draw(st.none() | st.integers(0, 100)),
+                draw(st.integers(0, 5)),
+                draw(st.integers(0, 8)),
+                None if boundless and not index else draw(st.none() | st.integers(0, 25)),
+                draw(st.integers(0, 100)) if index == percent else None,
+            )
+            for index, name in enumerate(names)
+        )
+    )
 
 
 def formula(seats: TwoClassSeats, replicas: int) -> int:
@@ -75,16 +88,83 @@ def test_a_seat_that_is_said_not_to_be_never_comes(seats: TwoClassSeats, rank: i
         assert seats.target(seat)[name] == rank
 
 
-@given(apportioned(), st.integers(0, 80))
+def one_by_one(seats: ApportionedSeats, replicas: int) -> Iterator[str]:
+    """The class of each seat by the rules as a user reads them: who is not at its cap, and who of these is next."""
+    held = dict.fromkeys(seats.classes, 0)
+    weighted = {share.capacity_class for share in seats.shares if share.weight}
+    for seat in range(1, replicas + 1):
+
+        def urgency(share: ClassShare, held: Mapping[str, int] = held) -> tuple[Fraction, ...]:
+            name, count = share.capacity_class, held[share.capacity_class]
+            if count < share.base:
+                return (Fraction(0),)
+            if count < share.floor:
+                return (Fraction(1),)
+            if share.weight is None and (share.cap is not None or share.cap_percent is not None):
+                return (Fraction(2),)
+            if not share.weight:
+                return (Fraction(4),)
+            rounding = Fraction(1, 2)
+            if len(weighted) == 2 and "spot" in weighted:
+                rounding = Fraction(name == "spot")
+            own = count - (share.base if share.cap is None else min(share.base, share.cap))
+            return Fraction(3), (own + rounding) / share.weight, -rounding
+
+        room = [
+            share
+            for share in seats.shares
+            if (share.cap is None or held[share.capacity_class] < share.cap)
+            and (share.cap_percent is None or held[share.capacity_class] < seat * share.cap_percent // 100)
+        ]
+        chosen = min(room, key=urgency).capacity_class
+        held[chosen] += 1
+        yield chosen
+
+
+@given(apportioned(boundless=True), st.integers(0, 120))
+def test_many_classes_follow_the_rules_seat_by_seat(seats: ApportionedSeats, replicas: int) -> None:
+    assert [seats.class_at(seat) for seat in range(1, replicas + 1)] == list(one_by_one(seats, replicas))
+
+
+@given(st.integers(0, 100), SMALL, SMALL, st.none() | st.integers(0, 150), st.booleans())
+def test_two_classes_are_apportioned_by_the_formula(
+    percentage: int, base: int, floor: int, cap: int | None, spot_first: bool
+) -> None:
+    two = TwoClassSeats(percentage, floor, cap, base)
+    shares = (ClassShare("on-demand", 100 - percentage, base, floor), ClassShare("spot", percentage, cap=cap))
+    seats = ApportionedSeats(shares[::-1] if spot_first else shares)
+    for replicas in range(201):
+        assert seats.target(replicas) == two.target(replicas)
+        if replicas:
+            assert seats.class_at(replicas) == two.class_at(replicas)
+    for name in seats.classes:
+        assert [seats.seat_of(name, rank) for rank in range(1, 201)] == [two.seat_of(name, n) for n in range(1, 201)]
+
+
+@given(apportioned(boundless=True), st.integers(0, 1000) | st.integers(0, 10**18))
 def test_floors_and_caps_of_many_classes(seats: ApportionedSeats, replicas: int) -> None:
     target = seats.target(replicas)
-    floors = sum(share.floor for share in seats.shares)
-    room = any(share.cap is None for share in seats.shares) or replicas <= sum(share.cap or 0 for share in seats.shares)
+    assert sum(target.values()) == replicas
     for share in seats.shares:
-        if replicas >= floors:
-            assert target[share.capacity_class] >= share.floor
-        if share.cap is not None and room:
-            assert target[share.capacity_class] <= share.cap
+        most = [cap for cap in (share.cap,) if cap is not None]
+        if share.cap_percent is not None:
+            most.append(replicas * share.cap_percent // 100)
+        held = target[share.capacity_class]
+        assert all(held <= cap for cap in most)
+        if replicas >= sum(max(each.base, each.floor) for each in seats.shares):
+            assert held >= min([max(share.base, share.floor), *most])
+
+
+@given(apportioned(), st.integers(1, 60), st.data())
+def test_a_seat_of_many_classes_that_is_said_not_to_be_never_comes(
+    seats: ApportionedSeats, rank: int, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(seats.classes))
+    seat = seats.seat_of(name, rank)
+    if seat is None:
+        assert seats.target(10**18)[name] < rank
+    else:
+        assert (seats.class_at(seat), seats.target(seat)[name]) == (name, rank)
 
 
 @given(st.lists(st.integers(1, 10), min_size=2, max_size=4), st.integers(1, 120))
@@ -138,6 +218,38 @@ def test_examples(seats: TwoClassSeats, replicas: int, spot: int) -> None:
 def test_a_class_nobody_has_has_no_seats() -> None:
     assert TwoClassSeats(50).seat_of("reserved", 1) is None
     assert ApportionedSeats((ClassShare("a", 1),)).seat_of("b", 1) is None
+
+
+def test_the_base_comes_first_then_the_reserved_then_the_weights() -> None:
+    reserved = ClassShare("reserved", cap=4)
+    seats = ApportionedSeats((reserved, ClassShare("on-demand", 30, base=2), ClassShare("spot", 70, cap_percent=80)))
+    assert [seats.class_at(seat) for seat in range(1, 7)] == ["on-demand"] * 2 + ["reserved"] * 4
+    assert seats.target(16) == {"reserved": 4, "on-demand": 5, "spot": 7}
+    assert seats.target(106) == {"reserved": 4, "on-demand": 32, "spot": 70}
+
+
+def test_a_cap_in_percent_holds_back_a_class_that_comes_first() -> None:
+    seats = ApportionedSeats((ClassShare("reserved", cap_percent=50), ClassShare("spot", 1)))
+    assert [seats.class_at(seat) for seat in range(1, 6)] == ["spot", "reserved", "spot", "reserved", "spot"]
+
+
+def test_where_all_are_at_their_caps_the_first_takes_the_rest() -> None:
+    seats = ApportionedSeats((ClassShare("a", 1, cap=2), ClassShare("b", 1, cap=3)))
+    assert seats.target(10) == {"a": 7, "b": 3}
+    assert (seats.seat_of("a", 3), seats.seat_of("b", 4)) == (6, None)
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ((), "there is one at least"),
+        ((ClassShare("a", 1), ClassShare("a", 2)), "each class has one share"),
+        ((ClassShare("a", 1, cap_percent=50), ClassShare("b", 1, cap_percent=60)), "a, b have a cap in percent"),
+    ],
+)
+def test_what_cannot_be_apportioned_is_refused(shares: tuple[ClassShare, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        ApportionedSeats(shares)
 
 
 def test_when_all_weighted_classes_are_full_an_open_one_takes_the_rest() -> None:
