@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Pod
 from extender.core.policy.policy import Policy
 from extender.core.policy.workloads import Managed, PolicyRules
@@ -48,4 +49,4 @@ class Truth(Watcher):
 
 def least_on_demand(policy: Policy, replicas: int) -> int:
     """How many on-demand replicas an owner insists on at this size."""
-    return min(replicas, max(policy.seats.floor, policy.seats.base))
+    return min(replicas, policy.seats.least(ON_DEMAND))

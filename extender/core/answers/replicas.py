@@ -12,7 +12,7 @@ from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Owner
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Mode
-from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.seats import Seats
 from extender.core.policy.target import target_of
 from extender.core.policy.workload import Workload
 from extender.core.state.controllers import controllers_of, is_divided
@@ -48,7 +48,8 @@ class Replicas(Struct, eq=False):
         actual: pods that hold a seat, by class of their node.
         surplus: pods beyond the seats of their class; a StatefulSet's pod on the wrong class for its ordinal.
         missing: replicas wanted that hold no seat: not created, not bound, or on a node that is going away.
-        below_floor: on-demand replicas missing to what `min-on-demand` or `on-demand-base` asks for.
+        below_floor: replicas missing to what a class is to have at least: of on-demand what `min-on-demand` or
+            `on-demand-base` asks for.
     """
 
     wanted: dict[str, int] = field(default_factory=no_replicas)
@@ -66,7 +67,7 @@ class Replicas(Struct, eq=False):
         self.missing += other.missing
         self.below_floor += other.below_floor
 
-    def count(self, seats: TwoClassSeats, owner: Owner, revision: Revision | None) -> None:
+    def count(self, seats: Seats, owner: Owner, revision: Revision | None) -> None:
         """Count a revision in."""
         filled: Mapping[str, int] = revision.filled if revision is not None else {}
         bound: Mapping[str, int] = revision.bound if revision is not None else {}
@@ -76,8 +77,8 @@ class Replicas(Struct, eq=False):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
         self.missing += max(0, replicas - sum(bound.values()))
-        floor = min(target.get(ON_DEMAND, 0), max(seats.floor, seats.base))
-        self.below_floor += max(0, floor - bound.get(ON_DEMAND, 0))
+        for name, count in target.items():
+            self.below_floor += max(0, min(count, seats.least(name)) - bound.get(name, 0))
         if revision is None:
             return
         if owner.kind == "StatefulSet":
@@ -134,7 +135,7 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
     return standing
 
 
-def _misplaced(seats: TwoClassSeats, owner: Owner, revision: Revision, replicas: int) -> int:
+def _misplaced(seats: Seats, owner: Owner, revision: Revision, replicas: int) -> int:
     """Pods of a StatefulSet on another class than their ordinal's; those beyond T are the controller's to remove."""
     wrong = 0
     for pod in revision.pods:

@@ -135,6 +135,10 @@ class ApportionedSeats(Struct, frozen=True, dict=True):
         beside = (other - 1) * 100 // (100 - percent) + 1
         return beside if seat is None else min(seat, beside)
 
+    def least(self, capacity_class: str) -> int:
+        """See `Seats.least`."""
+        return next((share.least for share in self.shares if share.capacity_class == capacity_class), 0)
+
 
 class _Weighted(NamedTuple):
     """A class with a weight. Of its seats beyond its base `low` are its floor, and `high` are there at most."""

@@ -36,6 +36,10 @@ class Seats(Protocol):
         """The number of the `rank`-th seat (1 is the first) of a class; None when it has fewer for ever."""
         ...
 
+    def least(self, capacity_class: str) -> int:
+        """How many seats a class has before others have any by their share."""
+        ...
+
 
 class TwoClassSeats(Struct, frozen=True, gc=False):
     """Spot and on-demand. `percentage` 0-100 of the replicas above `base`; `floor` and `cap` in replicas."""
@@ -81,6 +85,10 @@ class TwoClassSeats(Struct, frozen=True, gc=False):
             fixed = max(self.base, self.floor)
             return rank if rank <= fixed else None
         return _on_demand_seat(self, rank)
+
+    def least(self, capacity_class: str) -> int:
+        """See `Seats.least`."""
+        return max(self.floor, self.base) if capacity_class == ON_DEMAND else 0
 
 
 @lru_cache(maxsize=8192)

@@ -153,7 +153,7 @@ class Outlooks:
             if workload is not None:
                 seats = workload.policy.seats
                 replicas.count(seats, future.controller.owner, future.revision)
-                floor += min(future.size, max(seats.floor, seats.base))
+                floor += min(future.size, sum(map(seats.least, seats.classes)))
             else:
                 unmanaged.update(future.actual)
             for (reason, capacity_class), count in future.pending.items():
