@@ -25,6 +25,8 @@ from extender.core.model.objects import (
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Taint
 from extender.core.placement.decide import Decision, PodView, apply_decision, decide
+from extender.core.policy.policy import Policy
+from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, PolicyRules
 from extender.core.state.events import Gone, Upsert
@@ -134,6 +136,12 @@ def make_claim(name: str, volume: str = "", **fields: Any) -> Claim:
 def make_volume(name: str, *terms: Requirement, **fields: Any) -> Volume:
     """A volume that nodes must meet all of `terms` for; any node will do where there are none."""
     return Volume(**{"uid": f"uid-volume-{name}", "name": name, "terms": (terms,) if terms else None, **fields})
+
+
+def two_classes(policy: Policy) -> TwoClassSeats:
+    """The split of a policy that annotations say."""
+    assert isinstance(policy.seats, TwoClassSeats)
+    return policy.seats
 
 
 def make_view(uid: str, owner: OwnerRef | None, needs: Needs | None = None, **fields: Any) -> PodView:

@@ -10,6 +10,7 @@ from extender.core.model.classes import SPOT
 from extender.core.model.objects import Namespace, Owner
 from extender.core.policy.keys import KEYS
 from extender.core.policy.policy import Layer, Policy, Problem, find_key, parse_policy
+from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.policy.workloads import PolicyRules, Sayings, opted_in, sayings
@@ -74,7 +75,8 @@ class _Pointless:
         self.replicas = replicas
 
     def find(self) -> Iterator[Problem]:
-        if not self.policy.seats.percentage and not may_run_on(self.policy, SPOT):
+        seats = self.policy.seats
+        if isinstance(seats, TwoClassSeats) and not seats.percentage and not may_run_on(self.policy, SPOT):
             yield from self._without_spot()
         yield from self._out_of_reach()
         if self.policy.when_unsatisfiable == "wait" and self.policy.fallback_after:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extender.core.policy.keys import KEYS, OTHER_KEYS, WHEN_WRONG
 from extender.core.policy.schedule import schedule_fault
-from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.values import (
     BadValueError,
     PoolCap,
@@ -51,7 +51,7 @@ class Policy(Struct, frozen=True, gc=False):
     `scheduler_name` is the scheduler its pods shall get; None says nothing, an empty text asks for the default one.
     """
 
-    seats: TwoClassSeats = TwoClassSeats()
+    seats: Seats = TwoClassSeats()
     when_unsatisfiable: Unsatisfiable = "fallback"
     fallback_after: float = 0.0
     max_per_pool: PoolCap | None = None

@@ -7,6 +7,7 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
 from extender.core.policy.keys import KEYS
 from extender.core.policy.policy import Policy, Problem, find_key
+from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is_unread, opted_in
@@ -71,13 +72,22 @@ def standing_of_policy(workload: Workload) -> str:
     return HELD if workload.held else SPLIT_KEPT
 
 
-def _values(policy: Policy) -> dict[str, str]:
-    seats, cap = policy.seats, policy.max_per_pool
+def _split(seats: Seats) -> dict[str, str]:
+    """The keys that a split is made of; annotations cannot say one of more than two classes."""
+    if not isinstance(seats, TwoClassSeats):
+        return dict.fromkeys(("spot-percentage", "min-on-demand", "max-spot", "on-demand-base"), "")
     return {
         "spot-percentage": str(seats.percentage),
         "min-on-demand": str(seats.floor),
         "max-spot": "" if seats.cap is None else str(seats.cap),
         "on-demand-base": str(seats.base),
+    }
+
+
+def _values(policy: Policy) -> dict[str, str]:
+    cap = policy.max_per_pool
+    return {
+        **_split(policy.seats),
         "when-unsatisfiable": policy.when_unsatisfiable,
         "fallback-after": f"{policy.fallback_after:g}s",
         "max-per-pool": "" if cap is None else f"{cap.amount}{'%' * cap.percent}",

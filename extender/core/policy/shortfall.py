@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from extender.core.model.classes import SPOT
 from extender.core.policy.policy import Policy
+from extender.core.policy.seats import TwoClassSeats
 
 
 class Shortfall(Struct, frozen=True, gc=False):
@@ -48,10 +49,12 @@ def alone(kind: str) -> str:
 def shortfall(policy: Policy, replicas: int | None) -> Shortfall | None:
     """Why a policy that asks for spot gives no spot replica at this size; None when it does, or asks for none.
 
+    Told of the split that annotations say; there is no key to blame for one of more classes.
+
     Without a size, or at 0, that is told which holds at every size.
     """
     seats = policy.seats
-    if not seats.percentage or (replicas and seats.spot(replicas)):
+    if not isinstance(seats, TwoClassSeats) or not seats.percentage or (replicas and seats.spot(replicas)):
         return None
     first = seats.seat_of(SPOT, 1)
     share = ("spot-percentage", seats.percentage)

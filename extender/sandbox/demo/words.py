@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.reasons import Reason
 from extender.core.policy.policy import Policy
-from extender.core.policy.seats import TwoClassSeats
+from extender.core.policy.seats import Seats, TwoClassSeats
 
 _LONGEST = 60
 _OURS = "spotmix: "
@@ -28,7 +28,9 @@ def policy_words(policy: Policy) -> str:
     return ", ".join(parts)
 
 
-def _seat_words(seats: TwoClassSeats) -> list[str]:
+def _seat_words(seats: Seats) -> list[str]:
+    if not isinstance(seats, TwoClassSeats):
+        return ["shared by " + ", ".join(seats.classes)]
     if seats.percentage == 0:
         return ["all on-demand"]
     share = "all spot" if seats.percentage == 100 else f"{seats.percentage} % spot"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.api import ApiBench, refused, stub
 from support.console import ConsoleBench
-from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
+from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod, two_classes
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import Bench
 from support.drifting import DriftWorld
@@ -224,7 +224,7 @@ def test_a_policy_that_breaks_its_reader_holds_its_own_pods(monkeypatch: pytest.
     monkeypatch.setattr(policies, "parse_policy", parse)
     world = World()
     well, broken = (world.workload(world.deployment(name, 2, spot_percentage=50)) for name in ("well", "broken"))
-    assert (well.policy.seats.percentage, broken.policy, broken.held) == (50, Policy(), True)
+    assert (two_classes(well.policy).percentage, broken.policy, broken.held) == (50, Policy(), True)
     assert ERROR in broken.parsed.problems[0].text
 
 

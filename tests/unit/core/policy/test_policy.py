@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import keys
+from support.doubles import keys, two_classes
 from support.rare import Met
 
 from extender.core.policy.keys import KEYS
@@ -173,7 +173,7 @@ def test_a_window_that_is_taken_can_be_reckoned_with(cron: str, duration: str, z
 def test_of_ten_thousand_unknown_keys_a_few_are_told() -> None:
     many = {f"spotmix.io/a-key-of-no-meaning-{n:05}": "x" for n in range(10_000)}
     parsed = parse({**many, **keys(spot_percentage=60)}, many)
-    assert parsed.policy.seats.percentage == 60
+    assert two_classes(parsed.policy).percentage == 60
     assert [p.fault for p in parsed.problems] == ["is not a key"] * 5 + ["is not a key, nor are others there"] + [
         "is not a key"
     ] * 5 + ["is not a key, nor are others there"]
@@ -262,15 +262,15 @@ def test_the_earlier_tools_annotations_work_and_ours_win() -> None:
     assert parsed.problems == ()
     assert parsed.policy.seats == TwoClassSeats(40, 2)
     assert parsed.policy.disruption_duration == 10800
-    assert parse({**old, "spotmix.io/spot-percentage": "50"}).policy.seats.percentage == 50
+    assert two_classes(parse({**old, "spotmix.io/spot-percentage": "50"}).policy).percentage == 50
     # A more specific layer wins whatever its prefix.
-    assert parse({"spotalis.io/spot-percentage": "40"}, keys(spot_percentage=60)).policy.seats.percentage == 40
+    assert two_classes(parse({"spotalis.io/spot-percentage": "40"}, keys(spot_percentage=60)).policy).percentage == 40
 
 
 def test_unknown_keys_are_warnings_with_a_suggestion() -> None:
     parsed = parse(keys(spot_precentage=70, spot_percentage=60, colour="red"))
     assert parsed.valid
-    assert parsed.policy.seats.percentage == 60
+    assert two_classes(parsed.policy).percentage == 60
     texts = [p.text for p in parsed.problems]
     assert "did you mean spotmix.io/spot-percentage?" in texts[0]
     assert "known keys are spot-percentage, " in texts[1]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod, two_classes
 
 from extender.core.drift.guards import protection_of
 from extender.core.model.objects import Protection
@@ -97,7 +97,7 @@ def test_a_workload_or_its_namespace_speaks_for_all_pods(world: World) -> None:
 def test_a_workloads_opt_out_that_cannot_be_read_is_told_of_and_changes_no_seat(world: World) -> None:
     owner = world.deployment("web", 4, spot_percentage=50, do_not_disrupt="please")
     workload = world.workload(owner)
-    assert (workload.parsed.valid, workload.policy.seats.percentage) == (True, 50)
+    assert (workload.parsed.valid, two_classes(workload.policy).percentage) == (True, 50)
     (problem,) = workload.parsed.problems
     assert problem.text == (
         "Deployment shop/web: spotmix.io/do-not-disrupt='please' cannot be read, so no pod is moved; "

@@ -1,7 +1,7 @@
 """Whose policy a pod goes by: its controllers, their Namespace, opting in, and changes of these."""
 
 import pytest
-from support.doubles import ENABLED, World, keys, make_owner
+from support.doubles import ENABLED, World, keys, make_owner, two_classes
 
 from extender.core.model.objects import Namespace, Owner, OwnerRef
 from extender.core.policy.workloads import Managed, Missing, PolicyChanged, PolicyRules
@@ -18,7 +18,7 @@ def percentage(world: World, owner: OwnerRef | Owner) -> int | None:
     """The spot percentage that a pod of this owner goes by; None when it is not managed."""
     found = world.state.workloads.resolve("shop", owner if isinstance(owner, OwnerRef) else owner.ref)
     assert not isinstance(found, Missing)
-    return found.workload.policy.seats.percentage if found else None
+    return two_classes(found.workload.policy).percentage if found else None
 
 
 def changes(world: World) -> list[tuple[str, bool]]:
@@ -151,7 +151,7 @@ def test_a_label_that_is_neither_holds_the_workload_on_demand(world: World) -> N
     workload = world.workload(owner.ref)
     assert workload.held
     assert workload.policy.mode == "audit"
-    assert workload.policy.seats.percentage == 0
+    assert two_classes(workload.policy).percentage == 0
     assert "spotmix.io/enabled='yes' is neither true nor false" in workload.parsed.problems[0].text
 
 
@@ -163,7 +163,7 @@ def test_namespaces_and_defaults_are_inherited_by_key_and_changes_are_told_once(
     assert percentage(world, owner) == 10
     world.up(namespace({}, spot_percentage=20))
     assert percentage(world, owner) == 20
-    assert world.workload(owner.ref).policy.seats.cap == 9
+    assert two_classes(world.workload(owner.ref).policy).cap == 9
     world.up(namespace({}, spot_percentage=20), owner, namespace({}, spot_percentage=20, colour="red"))
     assert changes(world) == [("web", False), ("web", False), ("web", False)]
     world.gone("namespaces", "uid-other")

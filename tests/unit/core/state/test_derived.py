@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod, two_classes
 
 from extender.core.answers.pod import explain_pod
 from extender.core.model.objects import Owner, OwnerRef, Pod
@@ -26,7 +26,7 @@ def world() -> World:
 def percentage(world: World, ref: OwnerRef, namespace: str = "shop") -> int | None:
     found = world.state.workloads.resolve(namespace, ref)
     assert not isinstance(found, Missing)
-    return found.workload.policy.seats.percentage if found is not None else None
+    return two_classes(found.workload.policy).percentage if found is not None else None
 
 
 def fleet(replicas: int | None = 8, **fields: Any) -> Owner:
@@ -118,7 +118,7 @@ class TestClusterScoped:
         world.up(*(things if owner_first else reversed(things)))
         managed = world.state.workloads.resolve("shop", FLEET)
         assert isinstance(managed, Managed)
-        assert (managed.workload.policy.seats.percentage, managed.revision.replicas) == (100, 8)
+        assert (two_classes(managed.workload.policy).percentage, managed.revision.replicas) == (100, 8)
         world.up(fleet(5))
         managed = world.state.workloads.resolve("shop", FLEET)
         assert isinstance(managed, Managed)
