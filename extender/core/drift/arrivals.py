@@ -146,7 +146,7 @@ class Arrivals:
         held = self._held.get(owner.uid)
         if held is None:
             held = self._held[owner.uid] = filled_seats(self._state, revision, pod.uid)
-        _, name = first_unfilled(seats, held)
+        _, name = first_unfilled(seats, held, owner.replicas)
         held[name] = held.get(name, 0) + 1
         return name
 

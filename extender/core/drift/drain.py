@@ -246,7 +246,11 @@ class _FreeSeats:
             wanted = seat is not None and (self._replicas is None or seat <= self._replicas)
             return self._seats.class_at(seat) if seat is not None and wanted else ""
         self._left -= 1
-        return first_unfilled(self._seats, self._held)[1] if self._replicas is None or self._left >= 0 else ""
+        return (
+            first_unfilled(self._seats, self._held, self._replicas)[1]
+            if self._replicas is None or self._left >= 0
+            else ""
+        )
 
     def fill(self, name: str) -> None:
         """A replacement will take a seat of this class."""

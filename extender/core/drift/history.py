@@ -30,7 +30,7 @@ def direction(source: str, destination: str) -> str:
 
 def seats_text(policy: Policy) -> str:
     """What a policy says of seats, as a text that outlives the process."""
-    return f"{policy.seats} {policy.when_unsatisfiable}"
+    return f"{policy.seats} {policy.when_unsatisfiable} {policy.fallback_to}"
 
 
 class InFlight(Struct, frozen=True, gc=False):

@@ -152,7 +152,7 @@ def free_class(seats: Seats, filled: Mapping[str, int], kept: str, replicas: int
 
     A pod's own earlier choice (`kept`, or empty) stands while that class still has such a seat within `replicas`.
     """
-    seat, capacity_class = first_unfilled(seats, filled)
+    seat, capacity_class = first_unfilled(seats, filled, replicas)
     if kept and kept != capacity_class and replicas is not None:
         own = seats.seat_of(kept, filled.get(kept, 0) + 1)
         if own is not None and seat <= own <= replicas:

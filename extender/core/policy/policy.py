@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 
 from msgspec import Struct
 
+from extender.core.model.classes import ON_DEMAND
 from extender.core.policy.keys import KEYS, OTHER_KEYS, WHEN_WRONG
 from extender.core.policy.schedule import schedule_fault
 from extender.core.policy.seats import Seats, TwoClassSeats
@@ -46,7 +47,8 @@ _LONGEST_KEY = 63
 class Policy(Struct, frozen=True, gc=False):
     """What a workload's owner asks for. Durations are in seconds.
 
-    `fallback_after` counts where the extender keeps the class, `written_after` where it is written on pods.
+    With `fallback` those of `fallback_to` stand in for other classes. `fallback_after` counts where the extender keeps
+    the class, `written_after` where it is written on pods.
 
     `scheduler_name` is the scheduler its pods shall get; None says nothing, an empty text asks for the default one.
     """
@@ -63,6 +65,7 @@ class Policy(Struct, frozen=True, gc=False):
     scheduler_name: str | None = None
     enforcement: Enforcement = "auto"
     written_after: float = WRITTEN_AFTER
+    fallback_to: tuple[str, ...] = (ON_DEMAND,)
 
 
 class Layer(Struct, frozen=True, gc=False):

@@ -106,11 +106,14 @@ def _on_demand_seat(seats: TwoClassSeats, rank: int) -> int:
     return low
 
 
-def first_unfilled(seats: Seats, filled: Mapping[str, int]) -> tuple[int, str]:
+def first_unfilled(seats: Seats, filled: Mapping[str, int], replicas: int | None = None) -> tuple[int, str]:
     """The first seat no pod sits in, when `filled` pods of each class fill their class's seats in order.
 
+    Pods beyond the seats that their class has among `replicas` stand in for others, and sit on the first that are free.
     Runs on beyond T: at worst the first seat past all pods is free, so there always is one.
     """
+    if replicas is not None:
+        filled = _with_stand_ins(seats, filled, replicas)
     best: tuple[int, str] | None = None
     for name in seats.classes:
         seat = seats.seat_of(name, filled.get(name, 0) + 1)
@@ -129,7 +132,8 @@ def filled_up(seats: Seats, filled: Mapping[str, int], replicas: int, more: int)
     """
     if more <= 0:
         return dict(filled)
-    free = {name: count - filled.get(name, 0) for name, count in seats.target(replicas).items()}
+    held = _with_stand_ins(seats, filled, replicas)
+    free = {name: count - held.get(name, 0) for name, count in seats.target(replicas).items()}
     free = {name: count for name, count in free.items() if count > 0}
     rest = dict.fromkeys(free, 0)
     left, seat = sum(free.values()) - more, replicas
@@ -140,3 +144,30 @@ def filled_up(seats: Seats, filled: Mapping[str, int], replicas: int, more: int)
             rest[name] += 1
             left -= 1
     return {**filled, **{name: filled.get(name, 0) + free[name] - rest[name] for name in free}}
+
+
+def _with_stand_ins(seats: Seats, filled: Mapping[str, int], replicas: int) -> Mapping[str, int]:
+    """`filled`, and the seats of other classes on which pods sit that are beyond their own class's among `replicas`.
+
+    Without them all further pods would want a class without nodes, and others would never come to their seats. Of two
+    classes only one can have free seats then: which of them are taken makes no difference.
+    """
+    if len(seats.classes) <= 2:
+        return filled
+    target = seats.target(replicas)
+    beyond = sum(count - target.get(name, 0) for name, count in filled.items() if count > target.get(name, 0))
+    if not beyond:
+        return filled
+
+    def free(seat: int) -> dict[str, int]:
+        counts = seats.target(seat)
+        return {name: max(0, count - filled.get(name, 0)) for name, count in counts.items()}
+
+    low, high = 0, replicas
+    while low < high:
+        middle = (low + high) // 2
+        if sum(free(middle).values()) >= beyond:
+            high = middle
+        else:
+            low = middle + 1
+    return {**filled, **{name: filled.get(name, 0) + count for name, count in free(low).items()}}

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from extender.core.model.classes import ON_DEMAND
 from extender.core.policy.policy import Policy
 
 
 def stand_ins(policy: Policy, wanted: str) -> Sequence[str]:
-    """Classes that may stand in for a class: `fallback` lets on-demand stand in for the others, `any` all for all."""
+    """Classes that may stand in for a class, the first to try first: those of `fallback_to`, with `any` all others."""
     if policy.when_unsatisfiable == "wait":
         return ()
     if policy.when_unsatisfiable == "fallback":
-        return (ON_DEMAND,) if wanted != ON_DEMAND else ()
-    return tuple(c for c in policy.seats.classes if c != wanted)
+        return tuple(name for name in policy.fallback_to if name != wanted)
+    return tuple(name for name in policy.seats.classes if name != wanted)
 
 
 def may_run_on(policy: Policy, capacity_class: str) -> bool:

@@ -22,6 +22,6 @@ def target_of(seats: Seats, owner: Owner, filled: Mapping[str, int]) -> Mapping[
         return seats.target(held if owner.replicas is None else owner.replicas)
     target = {name: filled.get(name, 0) for name in dict.fromkeys((*seats.classes, *filled))}
     for _ in range((owner.replicas or 0) - held):
-        _, name = first_unfilled(seats, target)
+        _, name = first_unfilled(seats, target, owner.replicas)
         target[name] += 1
     return target

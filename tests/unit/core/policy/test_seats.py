@@ -26,9 +26,9 @@ def two_class(draw: st.DrawFn) -> TwoClassSeats:
 
 
 @st.composite
-def apportioned(draw: st.DrawFn, *, boundless: bool = False) -> ApportionedSeats:
-    """Up to four classes; where `boundless`, at least one has no cap."""
-    names = draw(st.permutations(["spot", "on-demand", "reserved", "metal"]))[: draw(st.integers(1, 4))]
+def apportioned(draw: st.DrawFn, *, least: int = 1, boundless: bool = False) -> ApportionedSeats:
+    """Up to four classes, and at least so many; where `boundless`, one or more have no cap."""
+    names = draw(st.permutations(["spot", "on-demand", "reserved", "metal"]))[: draw(st.integers(least, 4))]
     percent = draw(st.integers(1 if boundless else 0, len(names)))
     return ApportionedSeats(
         tuple(
@@ -264,8 +264,37 @@ def test_filling_up_fills_the_first_free_seats_one_by_one(seats: Seats, replicas
     more = data.draw(st.integers(-3, max(0, replicas - sum(filled.values()))))
     wanted = dict(filled)
     for _ in range(more):
-        wanted[first_unfilled(seats, wanted)[1]] += 1
+        wanted[first_unfilled(seats, wanted, replicas)[1]] += 1
     assert filled_up(seats, filled, replicas, more) == wanted
+
+
+@given(two_class(), SMALL, st.dictionaries(st.sampled_from(["spot", "on-demand"]), SMALL))
+def test_of_two_classes_one_at_most_lacks_pods_where_the_other_stands_in(
+    seats: TwoClassSeats, replicas: int, filled: dict[str, int]
+) -> None:
+    """Why it makes no difference there on which free seats the stand-ins sit."""
+    target = seats.target(replicas)
+    lacking = [name for name, count in target.items() if filled.get(name, 0) < count]
+    beyond = [name for name, count in filled.items() if count > target[name]]
+    assert not beyond or len(lacking) <= 1
+    assert first_unfilled(seats, filled, replicas) == first_unfilled(seats, filled)
+
+
+@given(apportioned(least=3), SMALL, st.data())
+def test_stand_ins_sit_on_the_first_free_seats(seats: ApportionedSeats, replicas: int, data: st.DataObject) -> None:
+    """The pods of one class have all its seats, and `beyond` of them stand in for others."""
+    target = seats.target(replicas)
+    name = data.draw(st.sampled_from(seats.classes))
+    filled = {each: data.draw(st.integers(0, count)) for each, count in target.items()}
+    sequence = [seats.class_at(seat) for seat in range(1, replicas + 1)]
+    free = [
+        seat
+        for seat, each in enumerate(sequence, start=1)
+        if each != name and sequence[:seat].count(each) > filled[each]
+    ]
+    beyond = data.draw(st.integers(0, len(free)))
+    seat, _ = first_unfilled(seats, {**filled, name: target[name] + beyond}, replicas)
+    assert [seat] == free[beyond : beyond + 1] or (seat > replicas and beyond == len(free))
 
 
 def test_a_size_of_any_number_is_filled_up_by_its_pods_alone() -> None:

@@ -1,0 +1,129 @@
+"""Three classes are placed, scaled in and put right by the seats that two classes have, with no rule of their own."""
+
+from collections.abc import Mapping
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.doubles import ON_DEMAND, SPOT, World, make_node, make_owner, make_pod
+from support.examples import examples
+
+from extender.core.drift.surplus import drifted
+from extender.core.model.objects import OwnerRef, Pod
+from extender.core.policy.apportionment import ApportionedSeats, ClassShare
+from extender.core.policy.policy import ParsedPolicy, Policy
+from extender.core.policy.stand_ins import may_run_on, stand_ins
+from extender.core.scalein.costs import costs_to_write
+
+RESERVED = "reserved"
+SEATS = ApportionedSeats(
+    (ClassShare(RESERVED, cap=4), ClassShare(ON_DEMAND, 30, base=2), ClassShare(SPOT, 70, cap_percent=80))
+)
+
+
+class ThreeClasses:
+    """A Deployment whose replicas three classes share."""
+
+    def __init__(self, replicas: int, policy: Policy = Policy(SEATS)) -> None:  # noqa: B008 - it is frozen
+        self.world = World()
+        self.offered = self.world.nodes(spot=2, on_demand=2)
+        self.owner: OwnerRef = self.world.deployment("web", replicas)
+        self.policy = policy
+        self.world.workload(self.owner).parsed = ParsedPolicy(policy)
+        self.pods: dict[str, Pod] = {}
+
+    def reserve(self) -> None:
+        node = make_node("reserved-0", RESERVED)
+        self.world.up(node)
+        self.offered.append(node.name)
+
+    def grow(self, count: int) -> None:
+        for _ in range(count):
+            pod, _ = self.world.place(self.owner, self.offered)
+            self.put(pod)
+
+    def put(self, pod: Pod) -> None:
+        self.pods[pod.uid] = pod
+        self.world.up(pod)
+
+    def resize(self, replicas: int) -> None:
+        self.world.up(
+            msgspec.structs.replace(
+                make_owner("ReplicaSet", "web-1", replicas, owner=make_owner("Deployment", "web").ref),
+                uid=self.owner.uid,
+            )
+        )
+        self.world.workload(self.owner).parsed = ParsedPolicy(self.policy)
+
+    @property
+    def split(self) -> Mapping[str, int]:
+        return self.world.split(self.owner)
+
+
+def counts(replicas: int) -> dict[str, int]:
+    return {name: count for name, count in SEATS.target(replicas).items() if count}
+
+
+@examples(40)
+@given(st.randoms(use_true_random=True), st.integers(1, 40), st.integers(0, 39))
+def test_a_burst_and_its_scale_in_are_exact(random: Random, replicas: int, fewer: int) -> None:
+    fleet = ThreeClasses(replicas)
+    fleet.reserve()
+    random.shuffle(fleet.offered)
+    for size in range(1, replicas + 1):
+        fleet.grow(1)
+        assert fleet.split == counts(size)
+    revision = fleet.world.state.revisions[fleet.owner.uid]
+    costs = {record.uid: cost for record, cost in costs_to_write(revision, SEATS)}
+    for uid in sorted(fleet.pods, key=lambda each: costs[each])[: min(fewer, replicas)]:
+        fleet.world.gone("pods", uid)
+    assert fleet.split == counts(max(0, replicas - fewer))
+
+
+def test_what_fell_back_is_surplus_once_its_class_has_nodes() -> None:
+    fleet = ThreeClasses(10)
+    fleet.grow(10)
+    assert fleet.split == {ON_DEMAND: 8, SPOT: 2}
+    (drift,) = drifted(fleet.world.state, set(), None)
+    assert [(excess.source, excess.count) for excess in drift.excess] == [(ON_DEMAND, 4)]
+    assert drift.wanting == {RESERVED: 4}
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "found"),
+    [
+        (Policy(SEATS), RESERVED, (ON_DEMAND,)),
+        (Policy(SEATS), ON_DEMAND, ()),
+        (Policy(SEATS, fallback_to=(RESERVED, ON_DEMAND)), SPOT, (RESERVED, ON_DEMAND)),
+        (Policy(SEATS, fallback_to=(RESERVED, ON_DEMAND)), ON_DEMAND, (RESERVED,)),
+        (Policy(SEATS, when_unsatisfiable="any"), ON_DEMAND, (RESERVED, SPOT)),
+        (Policy(SEATS, when_unsatisfiable="wait", fallback_to=(RESERVED,)), SPOT, ()),
+    ],
+)
+def test_who_stands_in(policy: Policy, wanted: str, found: tuple[str, ...]) -> None:
+    assert stand_ins(policy, wanted) == found
+
+
+def test_stand_ins_are_tried_in_order_and_run_on_what_has_no_seat() -> None:
+    policy = Policy(ApportionedSeats((ClassShare(SPOT, 1),)), fallback_to=(RESERVED, ON_DEMAND))
+    assert may_run_on(policy, RESERVED)
+    fleet = ThreeClasses(2, policy)
+    fleet.offered = [name for name in fleet.offered if name.startswith(ON_DEMAND)]
+    fleet.grow(1)
+    fleet.reserve()
+    fleet.grow(1)
+    assert fleet.split == {ON_DEMAND: 1, RESERVED: 1}
+
+
+def test_ordinals_are_seats() -> None:
+    fleet = ThreeClasses(1)
+    fleet.reserve()
+    owner = make_owner("StatefulSet", "db", 8)
+    fleet.world.up(msgspec.structs.replace(owner, labels={"spotmix.io/enabled": "true"}))
+    fleet.world.workload(owner.ref).parsed = ParsedPolicy(Policy(SEATS))
+    for ordinal in range(8):
+        pod, decision = fleet.world.place(owner.ref, fleet.offered, name=f"db-{ordinal}")
+        assert decision.capacity_class == SEATS.class_at(ordinal + 1)
+        fleet.world.up(make_pod(pod.uid, owner.ref, pod.node, name=pod.name))
