@@ -1,5 +1,6 @@
 """The tables that `spotmix status` prints."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -52,6 +53,13 @@ def _doubts(shown: Overview) -> Iterator[Text]:
         if pool.doubtful:
             nodes = f"{pool.doubtful} node" + "s" * (pool.doubtful != 1)
             yield Text(f"{nodes} of class {pool.capacity_class} may be of another: {pool.doubt}.", style=BAD)
+    unnamed = Counter[str]()
+    for pool in shown.pools:
+        if pool.unnamed:
+            unnamed[pool.capacity_class] += pool.nodes
+    for name, count in unnamed.items():
+        nodes = f"{count} node" + "s" * (count != 1)
+        yield Text(f"{nodes} of class {name} take no managed replica: no policy names the class.", style=BAD)
 
 
 def _workloads(shown: Overview, *, wide: bool) -> Table:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from extender import __version__
-from extender.core.answers.replicas import CLASSES
+from extender.core.answers.replicas import CLASSES, unnamed_classes
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
 from extender.core.placement.enforcement import enforced_in_all
@@ -110,6 +110,7 @@ def _node_readings(state: ClusterState) -> Iterable[Reading]:
         )
     yield Reading(families.NODES, nodes)
     yield Reading(families.NODES_DOUBTFUL, {(): doubtful})
+    yield Reading(families.NODES_UNNAMED, {(): sum(len(state.placeable[name]) for name in unnamed_classes(state))})
     for index, family in enumerate(_NODE_SUMS):
         yield Reading(family, {key: mine[index] for key, mine in sums.items()})
     yield Reading(families.POOL_NODES, pools)

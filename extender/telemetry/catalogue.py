@@ -168,6 +168,7 @@ NODES = _gauge("nodes", "Nodes known", "capacity_class")
 NODES_DOUBTFUL = _gauge(
     "nodes_doubtful", "Nodes whose class is in doubt: no rule knows them and they look like spot, or rules contradict"
 )
+NODES_UNNAMED = _gauge("nodes_unnamed", "Nodes of a class that no policy names: no managed replica is placed on them")
 ALLOCATABLE_CPU = _gauge("nodes_allocatable_cpu_cores", "CPU that nodes offer", "capacity_class")
 REQUESTED_CPU = _gauge("nodes_requested_cpu_cores", "CPU that pods on nodes ask for", "capacity_class")
 ALLOCATABLE_MEMORY = _gauge("nodes_allocatable_memory_bytes", "Memory that nodes offer", "capacity_class")
@@ -283,6 +284,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
             PODS,
             NODES,
             NODES_DOUBTFUL,
+            NODES_UNNAMED,
             ALLOCATABLE_CPU,
             REQUESTED_CPU,
             ALLOCATABLE_MEMORY,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.answers.pod_parts import gated_by
-from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of
+from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of, unnamed_classes
 from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
@@ -106,7 +106,7 @@ class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
     """The nodes of a class, instance type and zone: how many, of these going away, cordoned and not ready.
 
     `pods` are all pods on them. `interruptions` are decayed, `interrupted` counts all since the service started.
-    `doubtful` are nodes whose class is in doubt, `doubt` says why of one.
+    `doubtful` are nodes whose class is in doubt, `doubt` says why of one. `unnamed` where no policy names the class.
     """
 
     capacity_class: str
@@ -121,6 +121,7 @@ class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
     interrupted: int
     doubtful: int = 0
     doubt: str = ""
+    unnamed: bool = False
 
 
 class Totals(Struct, frozen=True, rename="camel"):
@@ -331,6 +332,7 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
     """The node pools by class, instance type and zone."""
+    unnamed = unnamed_classes(state)
     by_pool: dict[tuple[str, str, str], list[NodeRecord]] = {}
     for node in state.nodes.values():
         if node.facts is not None:
@@ -351,4 +353,5 @@ def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
             sum(state.interruptions.counts.get(pool, 0) for pool in lost_together),
             sum(bool(each.doubt) for each in facts),
             next((each.doubt for each in facts if each.doubt), ""),
+            capacity_class in unnamed,
         )

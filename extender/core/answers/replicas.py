@@ -4,7 +4,7 @@ Counted revision by revision, as placement counts: of a rollout each ReplicaSet 
 (metrics, pages, commands); decisions read the state itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field
 
@@ -26,6 +26,17 @@ MODES: tuple[Mode, ...] = ("enforce", "audit")
 def no_replicas() -> dict[str, int]:
     """None of either class: what is shown of both even where there is nothing."""
     return dict.fromkeys(CLASSES, 0)
+
+
+def unnamed_classes(state: ClusterState) -> Collection[str]:
+    """Classes of nodes that are not going away, and that no policy names: no managed replica is ever placed there.
+
+    Class rules can make any class; what annotations say is of spot and on-demand.
+    """
+    found = {name for name, nodes in state.placeable.items() if nodes}.difference(CLASSES)
+    for workload in state.workloads.by_uid.values() if found else ():
+        found.difference_update(workload.policy.seats.classes, workload.policy.fallback_to)
+    return found
 
 
 class Name(Struct, frozen=True, order=True, gc=False):

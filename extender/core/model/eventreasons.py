@@ -75,6 +75,13 @@ class EventReason(Enum):
         "A node's class is in doubt: no rule knows it and it looks like spot, or its marks contradict each other.",
         "Label it `spotmix.io/capacity-class`, or add a rule to `classes.extraRules`.",
     )
+    CLASS_UNNAMED = (
+        "NodeClassUnnamed",
+        "Warning",
+        "node",
+        "Nodes are of a class that no policy names: no managed replica is placed on them. Told on one of them.",
+        "Have `classes.extraRules` say that they are spot or on-demand.",
+    )
     NODE_ALONE = (
         "NodePoolUnknown",
         "Warning",

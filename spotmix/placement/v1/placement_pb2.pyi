@@ -519,7 +519,7 @@ class WorkloadRow(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., reserved: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ..., below_floor: _Optional[int] = ..., pending: _Optional[int] = ..., waiting: _Optional[_Mapping[str, int]] = ..., problems: _Optional[int] = ...) -> None: ...
 
 class PoolRow(_message.Message):
-    __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "going_away", "cordoned", "not_ready", "pods", "interruptions", "interrupted", "doubtful", "doubt")
+    __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "going_away", "cordoned", "not_ready", "pods", "interruptions", "interrupted", "doubtful", "doubt", "unnamed")
     CAPACITY_CLASS_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_TYPE_FIELD_NUMBER: _ClassVar[int]
     ZONE_FIELD_NUMBER: _ClassVar[int]
@@ -532,6 +532,7 @@ class PoolRow(_message.Message):
     INTERRUPTED_FIELD_NUMBER: _ClassVar[int]
     DOUBTFUL_FIELD_NUMBER: _ClassVar[int]
     DOUBT_FIELD_NUMBER: _ClassVar[int]
+    UNNAMED_FIELD_NUMBER: _ClassVar[int]
     capacity_class: str
     instance_type: str
     zone: str
@@ -544,7 +545,8 @@ class PoolRow(_message.Message):
     interrupted: int
     doubtful: int
     doubt: str
-    def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., nodes: _Optional[int] = ..., going_away: _Optional[int] = ..., cordoned: _Optional[int] = ..., not_ready: _Optional[int] = ..., pods: _Optional[int] = ..., interruptions: _Optional[float] = ..., interrupted: _Optional[int] = ..., doubtful: _Optional[int] = ..., doubt: _Optional[str] = ...) -> None: ...
+    unnamed: bool
+    def __init__(self, capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., nodes: _Optional[int] = ..., going_away: _Optional[int] = ..., cordoned: _Optional[int] = ..., not_ready: _Optional[int] = ..., pods: _Optional[int] = ..., interruptions: _Optional[float] = ..., interrupted: _Optional[int] = ..., doubtful: _Optional[int] = ..., doubt: _Optional[str] = ..., unnamed: _Optional[bool] = ...) -> None: ...
 
 class Subject(_message.Message):
     __slots__ = ("kind", "namespace", "name", "uid")

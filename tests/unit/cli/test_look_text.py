@@ -191,6 +191,12 @@ def test_long_lists_are_cut_and_say_so(world: World, screen: LookScreen) -> None
     assert "more;" not in screen.owner(world, "uid-Deployment-web", wide=True)
 
 
+def test_nodes_of_a_class_that_no_policy_names(world: World, screen: LookScreen) -> None:
+    world.up(make_node("r1", "reserved"), make_node("r2", "reserved", zone="b"))
+    shown = screen.show(tables(overview(world.state, world.now), "", wide=False))
+    assert "2 nodes of class reserved take no managed replica: no policy names the class." in shown.splitlines()
+
+
 def test_a_workload_without_replicas_and_a_node_of_no_pool(world: World, screen: LookScreen) -> None:
     cron = make_owner("CronJob", "nightly", labels={"spotmix.io/enabled": "true"})
     world.up(cron)

@@ -11,6 +11,25 @@ from extender.kube.seams import Timing
 from extender.runtime.nodes import AT_ONCE, LOOK, NodeReports
 
 
+def test_one_node_of_a_class_that_no_policy_names_is_told_of() -> None:
+    async def main() -> None:
+        world, objects = World(), StoredObjects()
+        timing = Timing(clock=asyncio.get_running_loop().time)
+        recorder = EventRecorder(KubeClient(objects), lambda *_: None, timing=timing)
+        recorder.start()
+        world.nodes(spot=1, on_demand=1)
+        world.up(*(make_node(f"reserved-{n}", "reserved") for n in range(3)))
+        task = asyncio.create_task(NodeReports(world.state, recorder, timing=timing).run())
+        await asyncio.sleep(3 * LOOK)
+        (event,) = [body for path, body in objects.stored.items() if "/events/" in path]
+        assert (event["regarding"]["name"], event["reason"]) == ("reserved-0", "NodeClassUnnamed")
+        assert event["note"].startswith("No policy names the class reserved: ")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(main)
+
+
 def test_nodes_in_doubt_are_told_of_some_at_a_time_and_lone_ones_when_pools_are_capped() -> None:
     async def main() -> None:
         world, objects = World(), StoredObjects()

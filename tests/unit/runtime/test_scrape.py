@@ -228,6 +228,9 @@ async def test_nodes_and_pools() -> None:
     found = await scene.scrape()
     assert found["spotmix_pool_nodes_going_away"][SPOT, "m.large", "a"] == 1.0
     assert found["spotmix_pool_interruptions_total"]["m.large", "a"] == 1.0
+    assert found["spotmix_nodes_unnamed"] == {(): 0.0}
+    world.up(make_node("r1", "reserved"), make_node("r2", "reserved"), make_node("r3", "reserved", going_away="itn"))
+    assert (await scene.scrape())["spotmix_nodes_unnamed"] == {(): 2.0}
     world.gone("nodes", "uid-s1")
     # What only rises stays when the nodes of the pool are gone.
     assert (await scene.scrape())["spotmix_pool_interruptions_total"]["m.large", "a"] == 1.0

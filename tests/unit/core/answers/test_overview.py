@@ -16,6 +16,8 @@ from extender.core.answers.overview import Condition, Overview, WorkloadRow, nar
 from extender.core.answers.workload import WorkloadExplanation, explain_owner
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
+from extender.core.policy.apportionment import ApportionedSeats, ClassShare
+from extender.core.policy.policy import ParsedPolicy, Policy
 
 
 @pytest.fixture
@@ -147,6 +149,17 @@ def test_pools_by_class_with_what_goes_on_there(world: World) -> None:
     ]
     assert [(pool.interruptions, pool.interrupted) for pool in look(world).pools] == [(0.0, 0), (1.0, 1), (0.0, 0)]
     assert look(world).totals.nodes == {"on-demand": 1, "spot": 2}
+
+
+def test_a_class_that_no_policy_names_is_told(world: World) -> None:
+    world.nodes(spot=1, on_demand=1)
+    world.up(make_node("reserved-0", "reserved"))
+    owner = world.deployment("web", 2, spot_percentage=50)
+    assert [pool.capacity_class for pool in look(world).pools if pool.unnamed] == ["reserved"]
+    world.workload(owner).parsed = ParsedPolicy(Policy(ApportionedSeats((ClassShare("reserved", cap=1),))))
+    assert not any(pool.unnamed for pool in look(world).pools)
+    world.workload(owner).parsed = ParsedPolicy(Policy(fallback_to=("reserved",)))
+    assert not any(pool.unnamed for pool in look(world).pools)
 
 
 def test_a_rollout_shows_each_revision(world: World) -> None:
