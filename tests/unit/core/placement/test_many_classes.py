@@ -1,5 +1,6 @@
 """Three classes are placed, scaled in and put right by the seats that two classes have, with no rule of their own."""
 
+from collections import Counter
 from collections.abc import Mapping
 from random import Random
 
@@ -8,10 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import ON_DEMAND, SPOT, World, make_node, make_owner, make_pod
+from support.drifting import DriftWorld
 from support.examples import examples
 
 from extender.core.drift.surplus import drifted
+from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.objects import OwnerRef, Pod
+from extender.core.model.selectors import Requirement
+from extender.core.placement.requirement import class_requirement
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import ParsedPolicy, Policy
 from extender.core.policy.stand_ins import may_run_on, stand_ins
@@ -115,6 +120,37 @@ def test_stand_ins_are_tried_in_order_and_run_on_what_has_no_seat() -> None:
     fleet.reserve()
     fleet.grow(1)
     assert fleet.split == {ON_DEMAND: 1, RESERVED: 1}
+
+
+@examples(40)
+@given(st.lists(st.sampled_from(SEATS.classes), min_size=2, max_size=14))
+def test_the_drift_loop_ends_at_the_target(found: list[str]) -> None:
+    world = DriftWorld()
+    world.nodes(spot=2, on_demand=2)
+    world.up(make_node("reserved-0", RESERVED))
+    owner = world.deployment("web", len(found))
+    world.workload(owner).parsed = ParsedPolicy(Policy(SEATS, max_moves_per_hour=1000))
+    for number, name in enumerate(found):
+        world.pods(owner, 1, f"{name}-0", start=number)
+    moved = 0
+    while cycle := world.cycle(600.0):
+        moved += len(cycle)
+    assert world.split(owner) == counts(len(found))
+    assert moved == sum((Counter(found) - Counter(counts(len(found)))).values())
+
+
+def test_a_class_is_written_by_the_label_of_its_rule() -> None:
+    rules = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
+    world = World()
+    world.up(*(make_node(name, name, marks=(("karpenter.sh/capacity-type", name),)) for name in SEATS.classes))
+    terms = {
+        name: class_requirement(world.state.census, rules, name, one_term=True).terms[0][0] for name in SEATS.classes
+    }
+    assert terms == {
+        RESERVED: Requirement("karpenter.sh/capacity-type", "In", (RESERVED,)),
+        SPOT: Requirement("karpenter.sh/capacity-type", "In", (SPOT,)),
+        ON_DEMAND: Requirement("karpenter.sh/capacity-type", "NotIn", (RESERVED, SPOT)),
+    }
 
 
 def test_ordinals_are_seats() -> None:
