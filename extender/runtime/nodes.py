@@ -73,7 +73,7 @@ def _said(nodes: Sequence[NodeRecord], unnamed: Container[str], *, capped: bool)
             fix = "have classes.extraRules say that they are spot or on-demand"
             yield node, EventReason.CLASS_UNNAMED, f"{text}; {fix}"
         elif facts.doubt:
-            fix = "label it spotmix.io/capacity-class, or add a rule to classes.extraRules"
+            fix = "label it spotmix.io/capacity-class=spot or on-demand, or add a rule to classes.extraRules"
             yield node, EventReason.NODE_DOUBTFUL, f"It counts as {facts.capacity_class}: {facts.doubt}; {fix}"
         elif capped and facts.capacity_class == SPOT and node.place == ("", ""):
             text = "It has no label of its instance type or zone, so that max-per-pool takes it for a pool of its own"

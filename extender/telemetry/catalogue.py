@@ -166,7 +166,8 @@ WORKLOAD_FAULTS = _counter(
 PODS = _gauge("pods", "Pods known")
 NODES = _gauge("nodes", "Nodes known", "capacity_class")
 NODES_DOUBTFUL = _gauge(
-    "nodes_doubtful", "Nodes whose class is in doubt: no rule knows them and they look like spot, or rules contradict"
+    "nodes_doubtful",
+    "Nodes that look like spot and no rule knows, whose marks contradict each other, or whose class label is not known",
 )
 NODES_UNNAMED = _gauge("nodes_unnamed", "Nodes of a class that no policy names: no managed replica is placed on them")
 ALLOCATABLE_CPU = _gauge("nodes_allocatable_cpu_cores", "CPU that nodes offer", "capacity_class")

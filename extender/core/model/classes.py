@@ -166,10 +166,14 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     def doubt(self, labels: Mapping[str, str], taints: Iterable[Taint]) -> str:
         """What speaks against the class of a node with these labels and taints, for people; empty where nothing does.
 
-        That two rules contradict each other, unless the first is meant to; or that no rule knows a node that looks
-        like spot.
+        That two rules contradict each other, unless the first is meant to; that no rule knows a node that looks like
+        spot, or the class that somebody wrote for us.
         """
         found = [rule for rule in self.rules if rule.matches(labels)]
+        if OWN_LABEL in labels and not any(
+            rule.label == OWN_LABEL and rule.matches(labels) for rule in (*self.extra_rules, *self.rules)
+        ):
+            return f"no rule knows {OWN_LABEL}={labels[OWN_LABEL]}"[:_SHOWN]
         if any(rule.matches(labels) for rule in self.extra_rules) or (found and found[0].label in _DECISIVE):
             return ""
         if found:

@@ -72,8 +72,8 @@ class EventReason(Enum):
         "NodeClassDoubtful",
         "Warning",
         "node",
-        "A node's class is in doubt: no rule knows it and it looks like spot, or its marks contradict each other.",
-        "Label it `spotmix.io/capacity-class`, or add a rule to `classes.extraRules`.",
+        "A node looks like spot and no rule knows it, its marks contradict each other, or its class label is unknown.",
+        "Label it `spotmix.io/capacity-class: spot` or `on-demand`, or add a rule to `classes.extraRules`.",
     )
     CLASS_UNNAMED = (
         "NodeClassUnnamed",

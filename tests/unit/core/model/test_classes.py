@@ -216,6 +216,12 @@ def test_fallback_nodes_and_labels_of_guides(labels: dict[str, str], capacity_cl
         ({"karpenter.sh/capacity-type": "spot", "pool": "spot"}, None, ""),
         ({"scheduling.cast.ai/spot": "true", "scheduling.cast.ai/spot-fallback": "true"}, None, ""),
         ({"spotmix.io/capacity-class": "on-demand", "lifecycle": "spot"}, None, ""),
+        ({"spotmix.io/capacity-class": "reserved"}, None, "no rule knows spotmix.io/capacity-class=reserved"),
+        (
+            {"spotmix.io/capacity-class": "reserved", "lifecycle": "spot"},
+            None,
+            "no rule knows spotmix.io/capacity-class=reserved",
+        ),
         # .. but where their marks contradict each other.
         (
             {"eks.amazonaws.com/capacityType": "ON_DEMAND", "lifecycle": "Ec2Spot"},
