@@ -76,8 +76,9 @@ mutants: $(READY) ## does a unit test fail when the core is wrong? minutes; MUTA
 bench: $(READY) ## speed and memory, against Go and the bare scheduler
 	@$(BIN)/python tests/bench/run.py
 
-manifests: $(READY) ## write deploy/manifests and the chart's README anew from the chart
+manifests: $(READY) ## write deploy/manifests, deploy/schemas and the chart's README anew from the chart
 	@PYTHONPATH=tools $(BIN)/python -m generate.manifests
+	@PYTHONPATH=tools $(BIN)/python -m generate.schemas
 
 dashboards: $(READY) ## write deploy/grafana and the chart's copies of dashboards and rules anew
 	@PYTHONPATH=tools $(BIN)/python -m monitoring

@@ -12,11 +12,11 @@ from typing import Any
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.values import parse_duration
-from extender.core.state.events import Event, Listed, Unavailable
+from extender.core.state.events import Continued, Event, Listed, Unavailable
 from extender.core.state.intake import Intake, owner_met
 from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed, FeedOptions
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, ApiResource
+from extender.kube.resources import BUILT_IN, DRIFT_ONLY, POLICIES, ApiResource
 from extender.kube.seams import KubeApi, Timing
 from extender.settings import Settings
 from extender.settings.rules import rules_of
@@ -29,6 +29,7 @@ REPEATED = frozenset({410, 429})
 ATTEMPTS = 3
 """Failures of one list in a row after which it is given up."""
 
+_NOT_SERVED = 404
 _NEEDED = ", ".join(resource.key for resource in BUILT_IN)
 
 
@@ -37,7 +38,7 @@ class Listing:
 
     Attributes:
         state: the cluster.
-        missing: why a resource that only moves of pods depend on could not be listed, by its key.
+        missing: why a resource that only moves of pods depend on could not be listed, or policy objects, by its key.
     """
 
     def __init__(self, state: ClusterState, missing: Mapping[str, str]) -> None:
@@ -109,7 +110,8 @@ class _Lister:
         self._essential = {resource.key for resource in BUILT_IN}
         self._needed = {resource.path for resource in BUILT_IN}
         self._optional = {resource.path: resource.key for resource in DRIFT_ONLY}
-        self._awaited = {resource.key for resource in (*BUILT_IN, *DRIFT_ONLY)}
+        self._policies = {resource.path: resource.key for resource in POLICIES}
+        self._awaited = {resource.key for resource in (*BUILT_IN, *DRIFT_ONLY, *POLICIES)}
         self._kinds: dict[tuple[str, str], str] = {}
         self._missing: dict[str, str] = {}
         self._failure: ApiError | None = None
@@ -121,7 +123,7 @@ class _Lister:
             self._report,
             on_unavailable=self._unavailable,
             timing=timing,
-            options=FeedOptions(page_size=settings.cache.page_size),
+            options=FeedOptions(policies=POLICIES, page_size=settings.cache.page_size),
         )
 
     async def listing(self) -> Listing:
@@ -131,6 +133,8 @@ class _Lister:
             self._progress.clear()
             if self._failure is not None:
                 raise self._failure
+        while self._state.workloads.is_behind:
+            self._sink(Continued())
         self._state.outbox.clear()
         return Listing(self._state, self._missing)
 
@@ -174,6 +178,10 @@ class _Lister:
         if path in self._optional:
             self._missing[self._optional[path]] = str(error)
             self._settled(self._optional[path])
+        elif path in self._policies:
+            if error.status != _NOT_SERVED:
+                self._missing[self._policies[path]] = str(error)
+            self._settled(self._policies[path])
         elif path in self._needed:
             self._failure = self._failure or _explained(error)
             self._progress.set()

@@ -55,13 +55,15 @@ class FeedOptions(Struct, frozen=True):
     Attributes:
         built_in: has to be known before anything is decided.
         drift_only: is followed beside that; nobody waits for it.
-        autoscaling: is followed once pods are known, as far as it is served and we may; nobody misses it.
+        policies: is followed from the start as far as it is served and we may; nobody waits for it.
+        autoscaling: likewise, once pods are known.
         absent: is told of each of these that is done without.
         page_size: objects per list page.
     """
 
     built_in: Sequence[ApiResource] = BUILT_IN
     drift_only: Sequence[ApiResource] = DRIFT_ONLY
+    policies: Sequence[ApiResource] = ()
     autoscaling: Sequence[ApiResource] = ()
     absent: OnAbsent = lambda _key, _why: None
     page_size: int = PAGE_SIZE
@@ -102,6 +104,7 @@ class ClusterFeed:
         self._discovery = Discovery(api, timing=self._timing)
         self._built_in = {resource.key: self._reflector(resource) for resource in options.built_in}
         self._drift_only = {resource.key: self._reflector(resource) for resource in options.drift_only}
+        self._policies = {each.key: self._reflector(each, optional=True) for each in options.policies}
         self._autoscaling = {each.key: self._reflector(each, optional=True) for each in options.autoscaling}
         self._heard: dict[str, Reflector] = {}
         self._spoken = asyncio.Event()
@@ -120,8 +123,10 @@ class ClusterFeed:
         """Start following the built-in resources, pods once all others are listed: then classes are known."""
         for key, reflector in (self._built_in | self._drift_only).items():
             self._spawn(key, partial(self._run, reflector))
-        for key, reflector in self._autoscaling.items():
+        for key, reflector in self._policies.items():
             self._spawn(key, partial(self._run_if_served, reflector))
+        for key, reflector in self._autoscaling.items():
+            self._spawn(key, partial(self._run_after_pods, reflector))
 
     def ensure(self, owner: OwnerRef) -> None:
         """Follow the kind of `owner` from now on, if that is not done already.
@@ -274,10 +279,13 @@ class ClusterFeed:
                     await other.synced.wait()
         await reflector.run()
 
+    async def _run_after_pods(self, reflector: Reflector) -> None:
+        await self._built_in[PODS.key].synced.wait()
+        await self._run_if_served(reflector)
+
     async def _run_if_served(self, reflector: Reflector) -> None:
         """Follow what may not be served, or be forbidden to us: say so once, and look again from time to time."""
         key, told = reflector.resource.key, False
-        await self._built_in[PODS.key].synced.wait()
         while True:
             self._heard[key] = reflector
             try:

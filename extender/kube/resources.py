@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, GROUP, PLACEMENT_POLICIES, VERSION
 from extender.core.state.autoscaling import EVENTS
 from extender.kube.paths import api_path
 from extender.wire.notices_v1 import NOTICED_IN, REASONS
@@ -67,6 +68,15 @@ CSI_NODES = api_resource("storage.k8s.io", "v1", "csinodes", "CSINode")
 # What the drift loop alone asks for: without it pods are placed all the same.
 DRIFT_ONLY = (BUDGETS, CLAIMS, VOLUMES, CSI_NODES)
 
+# Policies as objects: without them annotations alone speak.
+POLICIES = tuple(
+    api_resource(GROUP, VERSION, key.partition(".")[0], kind)
+    for key, kind in (
+        (PLACEMENT_POLICIES, "PlacementPolicy"),
+        (CLUSTER_PLACEMENT_POLICIES, "ClusterPlacementPolicy"),
+    )
+)
+
 NODE_CLAIMS = api_resource("karpenter.sh", "v1", "nodeclaims", "NodeClaim")
 
 
@@ -94,7 +104,7 @@ AUTOSCALING = (
 
 # Followed for what they are: their objects do not come as owners.
 NO_OWNERS = frozenset(
-    (resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, NODE_CLAIMS, *DRIFT_ONLY)
+    (resource.group, resource.kind) for resource in (NODES, NAMESPACES, PODS, NODE_CLAIMS, *POLICIES, *DRIFT_ONLY)
 )
 
 # Groups of Kubernetes itself. Some of their kinds hold secrets, some have very many objects that change all the time,

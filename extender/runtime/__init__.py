@@ -14,14 +14,14 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Event, Unavailable
 from extender.core.state.intake import Intake
-from extender.core.state.state import ClusterState
+from extender.core.state.state import POLICY_OBJECTS, ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.incluster import own_namespace
 from extender.kube.informers import ClusterFeed, FeedOptions
 from extender.kube.paths import subject_of
 from extender.kube.regarding import Regarding
-from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS
+from extender.kube.resources import AUTOSCALING, BUILT_IN, DRIFT_ONLY, PODS, POLICIES
 from extender.runtime import allocator
 from extender.runtime.autoscalers import AutoscalerSearch
 from extender.runtime.certificates import Certificates
@@ -39,6 +39,7 @@ from extender.runtime.listeners import Listeners
 from extender.runtime.nodes import NodeReports
 from extender.runtime.placement import PlacementReports
 from extender.runtime.policies import PolicyReports
+from extender.runtime.policyobjects import GoingOn, PolicyStatuses
 from extender.runtime.pulse import Pulse
 from extender.runtime.reach import ReachReports
 from extender.runtime.scrape import Scrapes
@@ -83,7 +84,8 @@ class Runtime:
     def __init__(self, settings: Settings, client: ApiClient, tracer: Tracer = NO_TRACES) -> None:
         self.settings = settings
         self.log = logger()
-        self.metrics = Metrics((*(resource.key for resource in (*BUILT_IN, *DRIFT_ONLY, *AUTOSCALING)), *SOURCES))
+        followed = (*BUILT_IN, *DRIFT_ONLY, *POLICIES, *AUTOSCALING)
+        self.metrics = Metrics((*(resource.key for resource in followed), *SOURCES))
         self._client = client
         client.observe = self._answered
         self._tracer = tracer
@@ -105,7 +107,9 @@ class Runtime:
             self._sink,
             self._report,
             on_unavailable=self._unavailable,
-            options=FeedOptions(autoscaling=AUTOSCALING, absent=self._absent, page_size=settings.cache.page_size),
+            options=FeedOptions(
+                policies=POLICIES, autoscaling=AUTOSCALING, absent=self._absent, page_size=settings.cache.page_size
+            ),
         )
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._search = AutoscalerSearch(client, self.state, self._sink, self.feed.ensure, self._report)
@@ -116,6 +120,7 @@ class Runtime:
         )
         recorder = self._writers.recorder
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
+        self._statuses = PolicyStatuses(self.state, client, self._decides, self._report)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
         self._gates = [self._gate]
         self._early = AwaitedPods(EARLY, time.monotonic)
@@ -131,6 +136,8 @@ class Runtime:
                 self._writers.pending.observe,
                 self._writers.gate_watch.observe,
                 self._writers.observe,
+                GoingOn(self.state, self._sink).observe,
+                self._statuses.observe,
             ],
             [self._placement.observe, self._writers.observe, self._policies.observe, self._early.observe],
         )
@@ -175,7 +182,10 @@ class Runtime:
         self._sink(Unavailable(group, kind))
 
     def _absent(self, key: str, why: str) -> None:
-        self.log.info("what autoscalers say by this is not followed", source=key, error=why)
+        if key in POLICY_OBJECTS:
+            self.log.info("policy objects of this kind are not followed", source=key, error=why)
+        else:
+            self.log.info("what autoscalers say by this is not followed", source=key, error=why)
 
     def _blind(self, owner: Managed | Missing) -> bool:
         if self.feed.sees_all(self._stale_after) and isinstance(owner, Managed):
@@ -306,6 +316,7 @@ class Runtime:
         writers = self._writers
         work: dict[str, Work] = {
             "policies": self._policies.run,
+            "policy statuses": self._statuses.run,
             "reach": ReachReports(self.state, writers.recorder).run,
             "nodes": NodeReports(self.state, writers.recorder).run,
             "seats": writers.write_seats,

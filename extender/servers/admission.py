@@ -10,6 +10,7 @@ from extender.core.model.objects import Namespace, Owner
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import PodView
 from extender.core.policy.advice import examine
+from extender.core.policy.matching import NOTHING
 from extender.core.policy.policy import parse_enabled
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.state import ClusterState
@@ -176,7 +177,8 @@ class Admission:
         if home in rules.protected_namespaces:
             return ReviewAnswer(review.uid)
         namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
-        problems = examine(new, namespace, workloads.default_layer, rules)
+        matching = NOTHING if isinstance(new, Namespace) else workloads.matching(new)
+        problems = examine(new, namespace, workloads.default_layer, rules, matching)
         wrong = [problem.text for problem in problems if not problem.warning]
         doubtful = [problem.text for problem in problems if problem.warning]
         if wrong and self._deny:

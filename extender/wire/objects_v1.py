@@ -16,7 +16,7 @@ from extender.core.model.providers import provider_of
 from extender.core.policy.keys import KEYS, OTHER_KEYS
 from extender.core.policy.policy import UNKNOWN_TOLD
 from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS
-from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, NODE_POOLS, VOLUMES
+from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, NODE_POOLS, POLICY_OBJECTS, VOLUMES
 from extender.wire.autoscaling_v1 import RawNodeClaim, RawScalerEvent, to_announcement, to_node_claim
 from extender.wire.budgets_volumes_v1 import (
     RawBudget,
@@ -45,6 +45,7 @@ from extender.wire.kube_v1 import (
 )
 from extender.wire.nodepool_v1 import RawNodePool, to_node_pool
 from extender.wire.notices_v1 import REASONS, to_notice
+from extender.wire.placementpolicy_v1 import RawPlacementPolicy, to_placement_policy
 from extender.wire.pod_v1 import PodReader, RawPod
 from extender.wire.rollout_v1 import progress_of
 from extender.wire.watch import Page, WatchEvent
@@ -77,6 +78,7 @@ AnyRaw = (
     | RawNodeClaim
     | RawScalerEvent
     | RawNodePool
+    | RawPlacementPolicy
 )
 R = TypeVar("R", bound=AnyRaw)
 S = TypeVar("S")
@@ -250,7 +252,22 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         created=meta.created(),
         resting=progress.resting,
         tail=size.tail,
+        all_labels=EMPTY if _is_copy(resource, meta) else _labels(meta.labels),
     )
+
+
+def _labels(values: dict[str, str] | None) -> Mapping[str, str]:
+    """All labels of an object; equal ones are one object."""
+    if not values:
+        return EMPTY
+    found = tuple((intern(key), intern(value)) for key, value in values.items())
+    return _interned.get(found) or _interned.put(found, dict(found))
+
+
+def _is_copy(resource: str, meta: OwnerMetadata) -> bool:
+    """A ReplicaSet of a Deployment: there are many of them, and policies select by the labels of the Deployment."""
+    above = meta.controller() if resource == "replicasets.apps" else None
+    return above is not None and above.is_a("apps", "Deployment")
 
 
 def _above(meta: OwnerMetadata) -> OwnerRef | None:
@@ -295,8 +312,8 @@ def _if_known(decoder: msgspec.json.Decoder[S], raw: msgspec.Raw, otherwise: T) 
 
 def _to_namespace(raw: RawNamespace, prefixes: tuple[str, ...]) -> Namespace:
     meta = raw.metadata
-    labels = {intern(key): intern(value) for key, value in (meta.labels or {}).items()} or EMPTY
-    return Namespace(meta.uid, meta.name, under(prefixes, meta.labels), under(prefixes, meta.annotations), labels)
+    own, labels = under(prefixes, meta.labels), _labels(meta.labels)
+    return Namespace(meta.uid, meta.name, own, under(prefixes, meta.annotations), labels)
 
 
 class Decoders:
@@ -318,6 +335,7 @@ class Decoders:
             CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
             NODE_CLAIMS: lambda key: ObjectDecoder(key, RawNodeClaim, lambda raw: to_node_claim(raw, rules)),
             NODE_POOLS: lambda key: ObjectDecoder(key, RawNodePool, lambda raw: to_node_pool(raw, rules)),
+            **dict.fromkeys(POLICY_OBJECTS, lambda key: ObjectDecoder(key, RawPlacementPolicy, to_placement_policy)),
         }
 
     def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:

@@ -22,6 +22,7 @@ from extender.core.model.objects import (
     Requests,
     Volume,
 )
+from extender.core.model.policies import EVERYTHING, ClassWish, PlacementPolicy, PolicySpec
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Taint
 from extender.core.placement.decide import Decision, PodView, apply_decision, decide
@@ -115,6 +116,22 @@ def selector(*expressions: Requirement, **labels: str) -> LabelSelector:
 
 def make_namespace(name: str = "shop", **fields: Any) -> Namespace:
     return Namespace(**{"uid": f"uid-{name}", "name": name, "labels": EMPTY, "annotations": EMPTY, **fields})
+
+
+def make_policy(
+    name: str, selects: LabelSelector = EVERYTHING, *, of_cluster: bool = False, **fields: Any
+) -> PlacementPolicy:
+    """A policy object; fields that it does not have itself are of its spec."""
+    own = set(PlacementPolicy.__struct_fields__)
+    given = {key: value for key, value in fields.items() if key in own}
+    spec = PolicySpec(**{key: value for key, value in fields.items() if key not in own})
+    namespace = "" if of_cluster else "shop"
+    return PlacementPolicy(f"uid-{name}", namespace, name, generation=1, selector=selects, spec=spec, **given)
+
+
+def shares(spot: int, floor: int = 0) -> dict[str, Any]:
+    """The classes of a policy object: so many percent spot, above a floor of on-demand replicas."""
+    return {"classes": (ClassWish(ON_DEMAND, 100 - spot, floor), ClassWish(SPOT, spot))}
 
 
 def make_budget(name: str, selects: LabelSelector | None, allowed: int = 1, **fields: Any) -> Budget:

@@ -18,6 +18,7 @@ SHARING: Mapping[str, Sequence[str]] = {
     ),
     "kube": ("test_access_real", "test_certificates_real", "test_eviction_real", "test_kube_real", "test_lease_real"),
     "placement": ("test_doors", "test_faults", "test_forged", "test_simulate", "test_split"),
+    "policyobjects": ("test_acting", "test_schema"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),
 }
 """By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""

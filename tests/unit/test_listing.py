@@ -9,7 +9,7 @@ from unit.kube.fake_api import VirtualTime
 
 from extender.core.answers.overview import overview
 from extender.core.model.errors import ApiError
-from extender.kube.resources import BUILT_IN, DRIFT_ONLY, NODES, PODS, VOLUMES
+from extender.kube.resources import BUILT_IN, DEPLOYMENTS, DRIFT_ONLY, NODES, PODS, POLICIES, VOLUMES
 from extender.listing import ATTEMPTS, Listing, list_cluster
 from extender.settings import Settings
 
@@ -97,7 +97,7 @@ async def test_everything_is_listed_once_and_nothing_watched(lists: Lists) -> No
     metadata = {"name": "n1", "uid": "uid-n1", "labels": {"karpenter.sh/capacity-type": "spot"}}
     lists.items[NODES.path] = [{"metadata": metadata, "spec": {}, "status": {}}]
     sight = await lists.look()
-    assert sorted(lists.asked) == sorted(resource.path for resource in (*BUILT_IN, *DRIFT_ONLY))
+    assert sorted(lists.asked) == sorted(resource.path for resource in (*BUILT_IN, *DRIFT_ONLY, *POLICIES))
     assert overview(sight.state, 0.0).totals.nodes == {"spot": 1}
     assert sight.missing == {}
     assert sight.state.outbox.effects == []
@@ -136,6 +136,22 @@ async def test_what_moves_alone_depend_on_may_be_missing(lists: Lists) -> None:
         lists.told[resource.path] = [refusal(403)]
     sight = await lists.look()
     assert set(sight.missing) == {resource.key for resource in DRIFT_ONLY}
+
+
+async def test_policy_objects_speak_where_they_are_served(lists: Lists) -> None:
+    metadata = {"name": "web", "namespace": "shop", "uid": "uid-web", "labels": {"tier": "web"}}
+    lists.items[DEPLOYMENTS.path] = [{"metadata": metadata, "spec": {"replicas": 10}, "status": {}}]
+    assert overview((await lists.look()).state, 0.0).workloads == ()
+    spec = {
+        "selector": {"matchLabels": {"tier": "web"}},
+        "classes": [{"name": "spot", "weight": 7}, {"name": "on-demand", "weight": 3}],
+    }
+    lists.items[POLICIES[0].path] = [{"metadata": {"name": "p", "namespace": "shop", "uid": "uid-p"}, "spec": spec}]
+    sight = await lists.look()
+    (row,) = overview(sight.state, 0.0).workloads
+    assert (row.wanted, sight.missing) == ({"spot": 7, "on-demand": 3}, {})
+    lists.told[POLICIES[1].path] = [refusal(403)]
+    assert set((await lists.look()).missing) == {POLICIES[1].key}
 
 
 @pytest.mark.parametrize("resource", BUILT_IN)

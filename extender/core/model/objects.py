@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
+from extender.core.model.policies import PlacementPolicy
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Taint
 
@@ -191,8 +192,9 @@ class Pod(Struct, frozen=True, gc=False):
 class Owner(Struct, frozen=True, gc=False):
     """An object that controls pods, or controls such an object.
 
-    `labels` and `annotations` hold only the keys under our prefixes. `replicas` is how many it asks for: its size, what
-    a Job's controller still wants; None where nobody says. `first_ordinal` is a StatefulSet's `spec.ordinals.start`.
+    `labels` and `annotations` hold only the keys under our prefixes; `all_labels` are for selectors, and left out of a
+    Deployment's ReplicaSets. `replicas` is how many it asks for: its size, what a Job's controller still wants; None
+    where nobody says. `first_ordinal` is a StatefulSet's `spec.ordinals.start`.
     `resource` is the key of the watched resource it came from (`replicasets.apps`).
     `rolling` is true while its status says that a rollout is under way or not yet seen, `resting` while one is stopped
     half-way. `created` is in seconds since the epoch. `tail` is true of a Job that makes fewer pods than it began with,
@@ -214,6 +216,7 @@ class Owner(Struct, frozen=True, gc=False):
     created: float = 0.0
     resting: bool = False
     tail: bool = False
+    all_labels: Mapping[str, str] = EMPTY
 
     @property
     def group(self) -> str:
@@ -375,4 +378,5 @@ Object = (
     | NodePool
     | Announcement
     | Notice
+    | PlacementPolicy
 )

@@ -9,17 +9,22 @@ from collections.abc import Iterator, Sequence
 from extender.core.model.classes import SPOT
 from extender.core.model.objects import Namespace, Owner
 from extender.core.policy.keys import KEYS
+from extender.core.policy.matching import NOTHING, Matching
 from extender.core.policy.policy import Layer, Policy, Problem, find_key, parse_policy
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
 from extender.core.policy.stand_ins import may_run_on
-from extender.core.policy.workloads import PolicyRules, Sayings, opted_in, sayings
+from extender.core.policy.workloads import PolicyRules, Sayings, of_object, opted_in, sayings
 
 _FOR_SPOT_ALONE = ("min-on-demand", "on-demand-base", "max-spot", "max-per-pool", "fallback-after")
 
 
 def examine(
-    thing: Owner | Namespace, namespace: Namespace | None, defaults: Layer, rules: PolicyRules
+    thing: Owner | Namespace,
+    namespace: Namespace | None,
+    defaults: Layer,
+    rules: PolicyRules,
+    matching: Matching = NOTHING,
 ) -> tuple[Problem, ...]:
     """What is to be said about an object; a `warning` is no reason to refuse it.
 
@@ -28,9 +33,12 @@ def examine(
         namespace: its Namespace; None when it is one, or its Namespace is not known.
         defaults: the configured default annotations.
         rules: how policies are read.
+        matching: the policy objects that match it.
     """
-    own = sayings(thing)
-    above = [sayings(namespace)] if namespace is not None else []
+    own, prefix = sayings(thing), rules.prefixes[0]
+    above = [of_object(each, prefix) for each in matching.own[:1]]
+    above += [sayings(namespace)] if namespace is not None else []
+    above += [of_object(each, prefix) for each in matching.cluster[:1]]
     layers = [own[0], *(layer for layer, _ in above), defaults]
     enabled, problem = opted_in([own, *above], rules.prefixes)
     parsed = parse_policy(layers, rules.prefixes)

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar, get_args
 from msgspec import Struct
 
 from extender.core.model.classes import ON_DEMAND
+from extender.core.model.objects import EMPTY
 from extender.core.policy.keys import KEYS, OTHER_KEYS, WHEN_WRONG
 from extender.core.policy.schedule import schedule_fault
 from extender.core.policy.seats import Seats, TwoClassSeats
@@ -69,10 +70,14 @@ class Policy(Struct, frozen=True, gc=False):
 
 
 class Layer(Struct, frozen=True, gc=False):
-    """One place a policy is written in. `source` names it for people: `Deployment shop/web`."""
+    """One place a policy is written in. `source` names it for people: `Deployment shop/web`.
+
+    `fields` are what the keys of an object are called there, where they are no annotations of it.
+    """
 
     source: str
     annotations: Mapping[str, str]
+    fields: Mapping[str, str] = EMPTY
 
 
 class Problem(Struct, frozen=True, gc=False):
@@ -122,13 +127,13 @@ def parse_enabled(value: str) -> bool | None:
 
 
 def find_key(layers: Iterable[Layer], prefixes: Sequence[str], key: str) -> tuple[Layer, str, str] | None:
-    """The most specific layer that has `key` under one of `prefixes`, the full key, and its value."""
+    """The most specific layer that has `key` under one of `prefixes`, what the key is called there, and its value."""
     for layer in layers:
         if layer.annotations:
             for prefix in prefixes:
                 full = f"{prefix}/{key}"
                 if full in layer.annotations:
-                    return layer, full, layer.annotations[full]
+                    return layer, layer.fields.get(full, full), layer.annotations[full]
     return None
 
 

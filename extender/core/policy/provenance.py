@@ -59,7 +59,8 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
         # Of these two only one can be in force.
         excluded = key in ("min-on-demand", "on-demand-base") and written.strip() != values[key]
         in_force = full not in wrong if standing in (VALID, SPLIT_KEPT) else False
-        settings.append(Setting(key, values[key], layer.source, written, applied=in_force and not excluded))
+        source = f"{layer.source} {full}" if full in layer.fields.values() else layer.source
+        settings.append(Setting(key, values[key], source, written, applied=in_force and not excluded))
     return tuple(settings)
 
 
@@ -107,7 +108,8 @@ def problems_of(workloads: Workloads, workload: Workload, size: int | None) -> t
     found = list(workload.parsed.problems)
     if owner is not None:
         namespace = workloads.namespaces.get(owner.namespace)
-        found += examine(owner, namespace, workloads.default_layer, workloads.rules)
+        matching = workloads.matching(owner)
+        found += examine(owner, namespace, workloads.default_layer, workloads.rules, matching)
         lacking = shortfall(workload.policy, size) if owner.replicas is None and workload.parsed.valid else None
         if lacking is not None:
             found.append(_lacking(workloads, owner, lacking))

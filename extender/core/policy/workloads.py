@@ -1,12 +1,16 @@
 """Which workload a pod belongs to, and under which policy: owner chains, opt-in, inheritance."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.objects import EMPTY, Namespace, Owner, OwnerRef
+from extender.core.model.policies import PlacementPolicy
+from extender.core.policy.matching import NOTHING, Assignments, Matching, PolicyObjects
+from extender.core.policy.objects import PolicyObject
 from extender.core.policy.policy import (
     ENABLED,
     Layer,
@@ -95,6 +99,11 @@ def sayings(thing: Owner | Namespace) -> Sayings:
     return Layer(f"{thing.kind} {thing.namespace}/{thing.name}", thing.annotations), thing.labels
 
 
+def of_object(thing: PolicyObject, prefix: str) -> Sayings:
+    """What a policy object says; whoever is matched by it is opted in by it. `prefix` is that of our keys."""
+    return thing.layer, {f"{prefix}/{ENABLED}": "true"}
+
+
 def opted_in(layers: Iterable[Sayings], prefixes: Iterable[str]) -> tuple[bool | None, Problem | None]:
     """What the most specific opt-in label says, None when there is none; one that is wrong counts as opted in."""
     for layer, labels in layers:
@@ -111,10 +120,27 @@ def opted_in(layers: Iterable[Sayings], prefixes: Iterable[str]) -> tuple[bool |
 
 
 class Workloads:
-    """Owners and namespaces by UID, and the policy of each that can carry one."""
+    """Owners and namespaces by UID, and the policy of each that can carry one.
 
-    def __init__(self, rules: PolicyRules) -> None:
+    A policy object may speak for every owner there is: when one changes, owners are judged anew a few at a time by
+    `judge_anew`, and at once where somebody asks.
+
+    Args:
+        rules: how policies are read.
+        objects: the policy objects; those of another, for whoever tries something out.
+
+    Attributes:
+        assignments: which policy object speaks for whom.
+        stale: UIDs of owners that are to be judged anew.
+    """
+
+    def __init__(self, rules: PolicyRules, objects: PolicyObjects | None = None) -> None:
         self.rules = rules
+        self.objects = objects if objects is not None else PolicyObjects(rules.prefixes)
+        self.assignments = Assignments()
+        self.stale: dict[str, None] = {}
+        self._late: list[PolicyChanged] = []
+        self._in_namespace: dict[str, dict[str, None]] = {}
         self.owners: dict[str, Owner] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_uid: dict[str, Workload] = {}
@@ -139,6 +165,9 @@ class Workloads:
         holder = self.holder(revision)
         if isinstance(holder, Missing):
             return holder
+        if self.stale and holder.uid in self.stale:
+            del self.stale[holder.uid]
+            self._late += self._evaluate(holder)
         workload = self.by_uid.get(holder.uid)
         return Managed(workload, self.controller(revision)) if workload is not None else None
 
@@ -148,7 +177,7 @@ class Workloads:
         if not isinstance(owner, Owner) or not isinstance(holder, Owner):
             return holder if isinstance(holder, Missing) else None
         kept = self.owners.get(holder.uid) is holder
-        workload = self.by_uid.get(holder.uid) if kept else self._judged(holder)
+        workload = self.by_uid.get(holder.uid) if kept else self._judged(holder, self.matching(holder))
         return Managed(workload, self.controller(owner)) if workload is not None else None
 
     def owner_in(self, namespace: str, ref: OwnerRef) -> Owner | Missing | None:
@@ -238,6 +267,9 @@ class Workloads:
     def upsert_owner(self, owner: Owner) -> Iterable[PolicyChanged]:
         """Take in an owner; return the policies that changed."""
         old = self.owners.get(owner.uid)
+        if old is not None and old.namespace != owner.namespace:
+            del self._in_namespace[old.namespace][owner.uid]
+        self._in_namespace.setdefault(owner.namespace, {})[owner.uid] = None
         self.owners[owner.uid] = owner
         if old is not None and old.owner != owner.owner:
             self._unlink(old)
@@ -260,6 +292,7 @@ class Workloads:
                 yield from self._evaluate_tree(self.owners[child], depth + 1)
 
     def _forget(self, uid: str) -> Iterable[PolicyChanged]:
+        self.assignments.assign(uid, NOTHING)
         workload = self.by_uid.pop(uid, None)
         return (PolicyChanged(workload, gone=True),) if workload is not None else ()
 
@@ -288,12 +321,16 @@ class Workloads:
         owner = self.owners.pop(uid, None)
         if owner is not None:
             self._unlink(owner)
+            del self._in_namespace[owner.namespace][uid]
+            self.stale.pop(uid, None)
         return self._forget(uid)
 
     def upsert_namespace(self, namespace: Namespace) -> Iterable[PolicyChanged]:
         """Take in a namespace; return the policies that changed."""
         old = self.namespaces.get(namespace.name)
         self.namespaces[namespace.name] = namespace
+        if self.objects.by_uid and (old is None or old.all_labels != namespace.all_labels):
+            self._put_off(namespace.name)
         if old is None and not namespace.labels and not namespace.annotations:
             return ()
         if old is not None and old.labels == namespace.labels and old.annotations == namespace.annotations:
@@ -311,27 +348,78 @@ class Workloads:
     def _evaluate_namespace(self, name: str) -> Iterable[PolicyChanged]:
         return [
             change
-            for owner in self.owners.values()
-            if owner.namespace == name and not self._is_copy(owner)
+            for owner in [self.owners[uid] for uid in self._in_namespace.get(name, ())]
+            if not self._is_copy(owner)
             for change in self._evaluate(owner)
         ]
 
+    def put_policy(self, policy: PlacementPolicy) -> None:
+        """Take in a policy object; whoever it may be for is judged anew by `judge_anew`."""
+        self.assignments.changed.add(policy.uid)
+        if self.objects.put(policy):
+            self._put_off(policy.namespace)
+
+    def remove_policy(self, uid: str) -> None:
+        """Forget a policy object; as `put_policy`."""
+        removed = self.objects.remove(uid)
+        if removed is not None:
+            self._put_off(removed.policy.namespace)
+
+    def _put_off(self, namespace: str) -> None:
+        """Have the owners of a namespace judged anew, those of all where it is empty."""
+        self.stale.update(dict.fromkeys(self._in_namespace.get(namespace, ()) if namespace else self.owners))
+
+    def judge_anew(self, most: int) -> list[PolicyChanged]:
+        """Judge at most so many of the owners that are stale; the policies that changed since the last call."""
+        changes, self._late = self._late, []
+        for uid in list(islice(self.stale, most)):
+            del self.stale[uid]
+            owner = self.owners[uid]
+            if not self._is_copy(owner):
+                changes += self._evaluate(owner)
+        return changes
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether `judge_anew` has something to do."""
+        return bool(self.stale or self._late)
+
+    def matching(self, owner: Owner) -> Matching:
+        """The policy objects that match an owner, by its labels or those of what is above it."""
+        if not self.objects.by_uid:
+            return NOTHING
+        namespace = self.namespaces.get(owner.namespace)
+        labels = (each.all_labels for each in self._chain(owner))
+        return self.objects.matching(owner.namespace, namespace.all_labels if namespace is not None else None, labels)
+
+    def _chain(self, owner: Owner) -> Iterator[Owner]:
+        """An owner and what is above it, as far as that is known."""
+        holder: Owner | None = owner
+        for _ in range(_MAX_CHAIN):
+            if holder is None:
+                return
+            yield holder
+            holder = self.owners.get(holder.owner.uid) if holder.owner else None
+
     def layers(self, owner: Owner) -> list[Sayings]:
         """What is said about an owner's policy, most specific first, without the configured default."""
-        layers: list[Sayings] = []
-        holder: Owner | None = owner
-        while holder is not None and len(layers) < _MAX_CHAIN:
-            layers.append(sayings(holder))
-            holder = self.owners.get(holder.owner.uid) if holder.owner else None
+        return self._layers(owner, self.matching(owner))
+
+    def _layers(self, owner: Owner, matching: Matching) -> list[Sayings]:
+        layers = [sayings(holder) for holder in self._chain(owner)]
+        prefix = self.rules.prefixes[0]
+        layers += [of_object(each, prefix) for each in matching.own[:1]]
         namespace = self.namespaces.get(owner.namespace)
         if namespace is not None:
             layers.append(sayings(namespace))
-        return layers
+        return layers + [of_object(each, prefix) for each in matching.cluster[:1]]
 
     def _evaluate(self, owner: Owner) -> Iterable[PolicyChanged]:
-        judged, old = self._judged(owner), self.by_uid.get(owner.uid)
+        matching = self.matching(owner)
+        judged, old = self._judged(owner, matching), self.by_uid.get(owner.uid)
         if judged is None:
             return self._forget(owner.uid)
+        self.assignments.assign(owner.uid, matching)
         workload = judged
         if old is not None and old.namespace == judged.namespace:
             if (old.parsed, old.opt_out) == (judged.parsed, judged.opt_out):
@@ -342,9 +430,9 @@ class Workloads:
         self.by_uid[owner.uid] = workload
         return (PolicyChanged(workload),)
 
-    def _judged(self, owner: Owner) -> Workload | None:
+    def _judged(self, owner: Owner, matching: Matching) -> Workload | None:
         """An owner as a workload; None where nobody opts in for it."""
-        layers = self.layers(owner)
+        layers = self._layers(owner, matching)
         managed, problem = opted_in(layers, self.rules.prefixes)
         if not managed:
             return None
@@ -383,6 +471,7 @@ def _parsed(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
 def _same_settings(old: Owner, new: Owner) -> bool:
     return (
         old.labels == new.labels
+        and old.all_labels == new.all_labels
         and old.annotations == new.annotations
         and old.owner == new.owner
         and old.namespace == new.namespace

@@ -276,7 +276,7 @@ class Bindings:
             if pod.cost != record.cost:
                 self._outbox.reseat.add(revision)
             if pod.ready is not record.ready or pod.terminating is not record.terminating:
-                self._outbox.touched.add(revision)
+                self._outbox.touch(revision)
         record.cost = pod.cost
         record.ready, record.pending = pod.ready, pod.pending
         record.ready_after = pod.ready_after
@@ -417,7 +417,7 @@ class Bindings:
             del self.nodes[record.name]
 
     def _touch_pods_of(self, record: NodeRecord) -> None:
-        self._outbox.touched.update(pod.revision for pod in record.pods if pod.revision is not None)
+        self._outbox.touch(*(pod.revision for pod in record.pods if pod.revision is not None))
 
 
 def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) -> float:

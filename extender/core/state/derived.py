@@ -91,4 +91,5 @@ class DerivedOwners:
             labels={key: value for key, value in labels.items() if key.startswith(self._starts)},
             annotations=EMPTY,
             created=pod.created,
+            all_labels=labels,
         )

@@ -49,4 +49,8 @@ class Sighted(Struct, frozen=True, gc=False):
     there: bool
 
 
-Event = Upsert | Gone | Listed | Unavailable | Forgotten | Sighted
+class Continued(Struct, frozen=True, gc=False):
+    """Nothing happened: the state goes on with what it put off (see `Workloads.judge_anew`)."""
+
+
+Event = Upsert | Gone | Listed | Unavailable | Forgotten | Sighted | Continued

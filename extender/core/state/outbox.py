@@ -35,13 +35,20 @@ class Outbox:
         effects: pods to wake and policies that changed, in the order in which it happened.
         touched: revisions that may be off their split, or come back to it: their pods, readiness, size, rollout or
             policy changed.
+        recount: likewise, for those who count replicas; one that is gone stays, as it counts no more.
         reseat: revisions whose pods may have to be given other deletion costs.
     """
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.touched: set[Revision] = set()
+        self.recount: set[Revision] = set()
         self.reseat: set[Revision] = set()
+
+    def touch(self, *revisions: Revision) -> None:
+        """Revisions may be off their split, or come back to it."""
+        self.touched.update(revisions)
+        self.recount.update(revisions)
 
     def take_effects(self) -> list[Effect]:
         """The effects since the last call."""
@@ -67,4 +74,5 @@ class Outbox:
         """Nobody has to do anything about what happened so far."""
         self.effects.clear()
         self.touched.clear()
+        self.recount.clear()
         self.reseat.clear()

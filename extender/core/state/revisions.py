@@ -48,7 +48,7 @@ class Revisions:
         revision = record.revision
         if revision is not None:
             revision.pods.add(record)
-            self._outbox.touched.add(revision)
+            self._outbox.touch(revision)
 
     def touch_controlled(self, pod: str) -> None:
         """A pod came or changed: it may control others."""
@@ -62,7 +62,7 @@ class Revisions:
         if revision is not None:
             revision.pods.discard(record)
             record.revision = None
-            self._outbox.touched.add(revision)
+            self._outbox.touch(revision)
             self._drop_if_empty(revision)
 
     def _drop_if_empty(self, revision: Revision) -> None:
@@ -96,7 +96,7 @@ class Revisions:
                 revision.spread.add(node, 1 if counted else -1)
             record.counted = counted
             self._outbox.reseat.add(revision)
-            self._outbox.touched.add(revision)
+            self._outbox.touch(revision)
 
     # Reservations
 

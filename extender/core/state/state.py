@@ -24,13 +24,14 @@ from extender.core.model.objects import (
     Pod,
     Volume,
 )
+from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
 from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import Managed, PolicyChanged, PolicyRules, Workloads
 from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS, Autoscaling
 from extender.core.state.bindings import Bindings
 from extender.core.state.census import Census
 from extender.core.state.derived import DerivedOwners
-from extender.core.state.events import Event, Forgotten, Gone, Listed, Sighted, Unavailable, Upsert
+from extender.core.state.events import Continued, Event, Forgotten, Gone, Listed, Sighted, Unavailable, Upsert
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.outbox import Outbox, Wake
@@ -42,6 +43,10 @@ BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaim
 CSI_NODES = "csinodes.storage.k8s.io"
 DEFAULT_CLASSES = ClassRules()
 NODE_POOLS = "nodepools.karpenter.sh"
+POLICY_OBJECTS = (PLACEMENT_POLICIES, CLUSTER_PLACEMENT_POLICIES)
+
+JUDGED = 50
+"""Owners that are judged anew in one step, after a policy object changed: a millisecond or two."""
 
 
 class Released(Struct, frozen=True, gc=False):
@@ -125,7 +130,7 @@ class ClusterState:
 
     # Events
 
-    def apply(  # noqa: C901, PLR0912 - a case for each event
+    def apply(  # noqa: C901, PLR0912, PLR0915 - a case for each event
         self, event: Event | Reservation | Released | Waiting, now: float
     ) -> None:
         """Take in what happened. What others must do about it is put into `outbox`.
@@ -168,6 +173,10 @@ class ClusterState:
                 self._unavailable(group, kind)
             case Upsert(object=NodePool() as pool):
                 self.census.put_pool(pool)
+            case Upsert(object=PlacementPolicy() as written):
+                self.workloads.put_policy(written)
+            case Continued():
+                self._policies_changed(self.workloads.judge_anew(JUDGED))
             case Sighted(sign=sign, there=there):
                 if there:
                     self._signs[sign] = None
@@ -204,6 +213,9 @@ class ClusterState:
             return self._bindings.node_uids()
         if resource == "namespaces":
             return [n.uid for n in self.workloads.namespaces.values()]
+        if resource in POLICY_OBJECTS:
+            objects = self.workloads.objects.by_uid.values()
+            return [each.policy.uid for each in objects if each.policy.resource == resource]
         shelf = self._shelves.get(resource)
         if shelf is not None:
             return shelf.uids()
@@ -216,6 +228,8 @@ class ClusterState:
             self._bindings.remove_node(uid, now)
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
+        elif resource in POLICY_OBJECTS:
+            self.workloads.remove_policy(uid)
         elif resource in self._shelves:
             self._shelves[resource].remove(uid)
         else:
@@ -252,14 +266,14 @@ class ClusterState:
             owner.rolling,
             owner.first_ordinal,
         ):
-            self.outbox.touched.update(self._revisions_of(owner.uid))
+            self.outbox.touch(*self._revisions_of(owner.uid))
 
     def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
         for change in changes:
             self.outbox.effects.append(change)
             for revision in self._revisions_of(change.workload.uid):
                 self.outbox.reseat.add(revision)
-                self.outbox.touched.add(revision)
+                self.outbox.touch(revision)
                 self._wake(self.waiting.of_revision(revision.owner.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:

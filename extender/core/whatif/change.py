@@ -212,7 +212,7 @@ def _settings(policy: Mapping[str, str], prefix: str) -> dict[str, str]:
 def _judged(state: ClusterState, owner: Owner, settings: Mapping[str, str], *, opts_in: bool) -> Workload | None:
     """The workload with keys set, judged as it will be; None when it is not managed then."""
     known = state.workloads
-    tried = Workloads(known.rules)
+    tried = Workloads(known.rules, known.objects)
     tried.unavailable |= known.unavailable
     namespace = known.namespaces.get(owner.namespace)
     if namespace is not None:

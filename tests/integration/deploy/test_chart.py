@@ -491,3 +491,25 @@ def test_the_plain_manifests_are_current() -> None:
         assert (MANIFESTS / name).read_text() == text, f"{name} is not what the chart renders; run make manifests"
         assert "Helm" not in text.replace("use Helm", "")
         assert documents(text)[0]["kind"] == "Namespace"
+
+
+def test_definitions_of_policies_are_kept_and_can_be_left_out() -> None:
+    for given, kept in (({}, True), ({"crds": {"keep": False}}, False)):
+        found = [each for each in template(given) if each["kind"] == "CustomResourceDefinition"]
+        assert [each["spec"]["names"]["kind"] for each in found] == ["PlacementPolicy", "ClusterPlacementPolicy"]
+        marks = [each["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for each in found]
+        assert marks == ["keep" if kept else None] * 2
+    left = template({"crds": {"install": False}})
+    assert [
+        each for each in left if each["kind"] == "CustomResourceDefinition" or "policy-" in each["metadata"]["name"]
+    ] == []
+
+
+def test_whoever_edits_a_namespace_edits_its_policies_and_writes_no_status() -> None:
+    objects = template()
+    viewer, editor = (pick(objects, "ClusterRole", f"spotmix-policy-{who}") for who in ("viewer", "editor"))
+    assert viewer["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    assert editor["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-edit"] == "true"
+    for role in (viewer, editor):
+        assert [rule["resources"] for rule in role["rules"]] == [["placementpolicies"]]
+    assert {"create", "update", "patch", "delete"}.isdisjoint(viewer["rules"][0]["verbs"])

@@ -14,6 +14,7 @@ from support.certificates import Authority
 from support.chartvalues import HOST_NETWORK, VALUE_SETS
 from support.objects import Objects, namespace
 from support.patience import eventually
+from support.policyobjects import placement_policy, served, shares
 
 from extender.core.model.errors import ApiError
 from extender.sandbox import ControlPlane
@@ -117,7 +118,16 @@ async def test_install_upgrade_and_uninstall(
         assert found
         assert [hook["clientConfig"].get("caBundle") for hook in found["webhooks"]] == [bundle] * len(each["webhooks"])
 
+    await served(objects)
+    users = placement_policy("web", "default", {"classes": shares(70)})
+    await objects.apply(users)
     # Nothing runs here that could do what the hook is for; tests/integration/deploy/test_uninstall.py has that.
     await asyncio.to_thread(helm, "uninstall", RELEASE, "--no-hooks")
+    definitions = [each for each in rendered if each["kind"] == "CustomResourceDefinition"]
     for each in rendered:
-        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['kind']} goes")
+        if each not in definitions:
+            await eventually(partial(objects.get, each), lambda found: found is None, f"{each['kind']} goes")
+    assert await objects.get(users), "an uninstall keeps everybody's policies"
+    for each in definitions:
+        await objects.delete(each)
+        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['metadata']['name']} goes")

@@ -19,6 +19,7 @@ from support.cluster import Cluster, pod_template, policy
 from support.objects import Objects, namespace
 from support.patience import eventually, stretched
 from support.people import People
+from support.policyobjects import cluster_policy, definitions, placement_policy
 from support.rights import RBAC, Right, grant, rights, service_account
 
 from extender.core.model.access import (
@@ -71,6 +72,7 @@ LEASE = {
     "kind": "Lease",
     "metadata": {"name": "spotmix", "namespace": NAMESPACE},
 }
+POLICIES = ("placementpolicies", "clusterplacementpolicies")
 ELECTION = ("--leader-election-enabled", "true")
 STORE = {
     "apiVersion": "v1",
@@ -113,6 +115,7 @@ class RightsScene:
         cluster = self.cluster
         await cluster.create_namespace()
         await self.objects.apply(_of_karpenter("NodeClaim"))
+        await self.objects.apply_all(definitions())
         # Kinds that are followed once met.
         selector = {"app": "controlled"}
         await cluster.create(
@@ -145,6 +148,13 @@ class RightsScene:
         """Have pods bound that carry no seat yet."""
         await self.cluster.deployment(name, 3, policy(spot_percentage=50))
         await self.cluster.ready(name, 3)
+
+    async def needs_statuses(self, name: str) -> None:
+        """Have policy objects of each kind that have no status yet; they are for nobody. Others may be there first."""
+        spec = {"selector": {"matchLabels": {"for": "nobody"}}, "mode": "Audit"}
+        for each in (f"{name}-{number}" for number in range(5)):
+            for thing in (placement_policy(each, "shop", spec), cluster_policy(each, spec)):
+                await self.objects.apply(thing)
 
     async def needs_nomination(self, serve: SpotmixServe) -> None:
         """Ask about a pod that wants spot, with a sample that has none."""
@@ -268,6 +278,12 @@ async def test_the_charts_rights_are_enough(scene: RightsScene) -> None:
         await scene.cluster.patch("Deployment", "in-vain", written)
         replaced = partial(scene.audit.used, service_account("spotmix"), Right("pods", "delete"))
         await eventually(replaced, bool, "a pod is replaced")
+        await scene.needs_statuses("enough")
+        for kind in POLICIES:
+            right = Right(f"{kind}/status", "patch", "spotmix.io")
+            await eventually(
+                partial(scene.audit.used, service_account("spotmix"), right), bool, f"{kind} have a status"
+            )
         for verb in ("create", "delete"):
             held = partial(scene.audit.used, service_account("spotmix"), Right("pods", verb, local=True))
             await eventually(held, bool, f"a placeholder: {verb}")
@@ -335,6 +351,11 @@ async def in_vain(scene: RightsScene, serve: SpotmixServe) -> None:
     )
 
 
+async def statuses(scene: RightsScene, serve: SpotmixServe) -> None:
+    await ready(serve)
+    await scene.needs_statuses(serve.name)
+
+
 async def looked_at(scene: RightsScene, serve: SpotmixServe) -> None:
     """Have somebody look at the console."""
     await ready(serve)
@@ -385,6 +406,7 @@ class Probe:
 def _followed() -> dict[Right, Probe]:
     resources = {
         "karpenter.sh": ("nodeclaims",),
+        "spotmix.io": POLICIES,
         "": (
             *("events", "nodes", "namespaces", "pods", "replicationcontrollers"),
             *("persistentvolumeclaims", "persistentvolumes"),
@@ -416,6 +438,7 @@ _TRUSTED = Probe(flags=(*CERTIFICATES, *_STILL), after=SERVES, lacks="where the 
 _ENCRYPTED = Probe(flags=(*ENCRYPTION, *_STILL), after=ANSWERS)
 _DRIFTS = Probe(flags=DRIFT, after=MOVES)
 _ASKS = Probe(looked_at, flags=(*ASKS, *_STILL))
+_TOLD = Probe(statuses, flags=_STILL, lacks="how policies are doing")
 # By the right that is taken away. A right of the chart without a row fails below.
 PROBES: dict[Right, Probe] = {
     **_followed(),
@@ -437,6 +460,7 @@ PROBES: dict[Right, Probe] = {
     **{Right("configmaps", verb, name="spotmix-drift", local=True): _DRIFTS for verb in ("get", "patch")},
     **{Right("secrets", verb, name="spotmix-webhook-tls", local=True): _CERTIFIED for verb in _KEEP},
     **{Right("secrets", verb, name="spotmix-extender-tls", local=True): _ENCRYPTED for verb in _KEEP},
+    **{Right(f"{kind}/status", "patch", "spotmix.io"): _TOLD for kind in POLICIES},
     **{Right(hook, verb, "admissionregistration.k8s.io", "spotmix"): _TRUSTED for hook in _HOOKS for verb in _KEEP},
     # Late: where NodePools are served no node is nominated, which others need.
     **{Right("nodepools", verb, "karpenter.sh"): Probe(pools, flags=_STILL, after=LOOKS) for verb in ("list", "watch")},
@@ -463,7 +487,9 @@ async def test_whoever_asks_nobody_needs_no_right_to() -> None:
         Right("subjectaccessreviews", "create", "authorization.k8s.io")
     }
     assert rights(pick(rendered, "ClusterRole")) == rights(pick(template(AUTH), "ClusterRole")) - asks
-    assert [each["metadata"]["name"] for each in rendered if each["kind"] == "ClusterRole"] == ["spotmix"]
+    for_policies = ["spotmix-policy-viewer", "spotmix-policy-editor"]
+    names = [each["metadata"]["name"] for each in rendered if each["kind"] == "ClusterRole"]
+    assert names == [*for_policies, "spotmix"]
 
 
 async def test_pods_of_others_may_be_deleted_only_where_they_are_replaced() -> None:

@@ -9,6 +9,7 @@ from extender.settings.reference import render_reference as settings
 from generate.reference.events import render_reference as events
 from generate.reference.logs import render_reference as logs
 from generate.reference.metrics import render_reference as metrics
+from generate.reference.placementpolicy import render_reference as placement_policy
 from generate.reference.policy import render_reference as policy
 from generate.reference.room import render_reference as room
 
@@ -18,6 +19,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "logs.md": logs,
     "metrics.md": metrics,
     "room.md": room,
+    "placement-policy.md": placement_policy,
     "policy.md": policy,
     "settings.md": settings,
 }

@@ -1,0 +1,117 @@
+"""Policies as objects: a PlacementPolicy or ClusterPlacementPolicy as the watch delivers it, its status included."""
+
+from msgspec import Struct
+
+from extender.core.model.selectors import LabelSelector
+
+GROUP, VERSION = "spotmix.io", "v1alpha1"
+PLACEMENT_POLICIES = f"placementpolicies.{GROUP}"
+CLUSTER_PLACEMENT_POLICIES = f"clusterplacementpolicies.{GROUP}"
+EVERYTHING = LabelSelector()
+
+
+class ClassWish(Struct, frozen=True, gc=False):
+    """A class of `spec.classes`. `most` and `most_per_pool` are as written (`4`, `80%`), empty where nothing is."""
+
+    name: str
+    weight: int = 0
+    base: int = 0
+    most: str = ""
+    most_per_pool: str = ""
+
+
+class PolicySpec(Struct, frozen=True, gc=False):
+    """The `spec` of a policy but for whom it is for, as written; texts are empty and numbers None where nothing is.
+
+    `limits` says that there are some. `malformed` says what is wrong with its shape: then the rest is empty.
+    """
+
+    classes: tuple[ClassWish, ...] = ()
+    count: str = "Workload"
+    action: str = ""
+    after: str = ""
+    stand_ins: tuple[str, ...] = ()
+    schedule: str = ""
+    duration: str = ""
+    timezone: str = ""
+    moves_per_hour: int | None = None
+    on_demand_after: int | None = None
+    limits: bool = False
+    mode: str = ""
+    malformed: str = ""
+
+
+class PolicyCondition(Struct, frozen=True, gc=False):
+    """A condition of a status; `since` is its lastTransitionTime as written there."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    since: str = ""
+
+
+class ClassCount(Struct, frozen=True, gc=False):
+    """Replicas of a class: those that are to be there, and those that are."""
+
+    name: str
+    wanted: int
+    actual: int
+
+
+class PolicyStatus(Struct, frozen=True, gc=False):
+    """The `status` of a policy, as it is in the cluster or is to be; `generation` is that of the spec it is about."""
+
+    generation: int = 0
+    conditions: tuple[PolicyCondition, ...] = ()
+    workloads: int = 0
+    replicas: int = 0
+    classes: tuple[ClassCount, ...] = ()
+
+
+class PlacementPolicy(Struct, frozen=True, gc=False):
+    """A policy; `namespace` is empty for a ClusterPlacementPolicy, and `namespaces` selects everything for the other.
+
+    `selector` is over the labels of workloads. `created` is in seconds since the epoch.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    created: float = 0.0
+    generation: int = 0
+    priority: int = 0
+    selector: LabelSelector = EVERYTHING
+    namespaces: LabelSelector = EVERYTHING
+    spec: PolicySpec = PolicySpec()
+    status: PolicyStatus = PolicyStatus()
+
+    @property
+    def resource(self) -> str:
+        """The key of the watched resource that it came from."""
+        return PLACEMENT_POLICIES if self.namespace else CLUSTER_PLACEMENT_POLICIES
+
+    @property
+    def kind(self) -> str:
+        """PlacementPolicy or ClusterPlacementPolicy."""
+        return "PlacementPolicy" if self.namespace else "ClusterPlacementPolicy"
+
+    @property
+    def title(self) -> str:
+        """What people call it: `PlacementPolicy shop/web`."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        """Sorts those that match at one level: the one that wins first."""
+        return -self.priority, self.created, self.name
+
+    def same_but_status(self, other: "PlacementPolicy") -> bool:
+        """Whether both say the same: a status is what we say about it."""
+        return (self.generation, self.priority, self.selector, self.namespaces, self.spec) == (
+            other.generation,
+            other.priority,
+            other.selector,
+            other.namespaces,
+            other.spec,
+        )

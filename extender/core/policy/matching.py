@@ -1,0 +1,174 @@
+"""Which policy objects speak for a workload, and for which workloads each of them speaks.
+
+At each of two levels, the workload's namespace and the cluster, one object speaks: of those that match the one of the
+highest priority, then the oldest. The others say nothing for that workload, so that nobody has to put a policy together
+from several by hand; what the one does not say is looked for at the next level.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from extender.core.model.objects import EMPTY
+from extender.core.model.policies import PlacementPolicy
+from extender.core.policy.objects import PolicyObject, policy_object
+
+
+class Matching(Struct, frozen=True):
+    """The objects that match a workload, by level; the first of each speaks."""
+
+    own: tuple[PolicyObject, ...] = ()
+    cluster: tuple[PolicyObject, ...] = ()
+
+    @property
+    def speaking(self) -> tuple[PolicyObject, ...]:
+        """Those that speak for it, the more specific first."""
+        return self.own[:1] + self.cluster[:1]
+
+
+NOTHING = Matching()
+
+
+class _Level:
+    """Policy objects of one namespace, or of the cluster, found by a label that they ask for."""
+
+    def __init__(self, things: Iterable[PolicyObject]) -> None:
+        self._by_label: dict[tuple[str, str] | None, list[PolicyObject]] = {}
+        for each in things:
+            asked = each.policy.selector.labels
+            self._by_label.setdefault(asked[0] if asked else None, []).append(each)
+
+    def matching(self, chain: Sequence[Mapping[str, str]]) -> list[PolicyObject]:
+        """Those that select a workload by these labels of it and of what is above it, the first in rank first."""
+        pairs = {pair for labels in chain for pair in labels.items()}
+        known = self._by_label
+        candidates = [*known.get(None, ()), *(each for pair in pairs if pair in known for each in known[pair])]
+        found = [each for each in candidates if any(each.policy.selector.matches(labels) for labels in chain)]
+        return sorted(found, key=lambda each: each.policy.rank)
+
+
+class PolicyObjects:
+    """All policy objects.
+
+    Args:
+        prefixes: those of our keys, without the slash.
+
+    Attributes:
+        by_uid: each of them.
+    """
+
+    def __init__(self, prefixes: Sequence[str]) -> None:
+        self._prefixes = prefixes
+        self.by_uid: dict[str, PolicyObject] = {}
+        self._in_namespace: dict[str, dict[str, PolicyObject]] = {}
+        self._levels: dict[str, _Level] = {}
+
+    def put(self, policy: PlacementPolicy) -> bool:
+        """Take in a policy; say whether it says anything else than before."""
+        old = self.by_uid.get(policy.uid)
+        if old is not None and old.policy.same_but_status(policy):
+            self._keep(PolicyObject(policy, old.layer, old.unbuilt, old.problems))
+            return False
+        self._keep(policy_object(policy, self._prefixes))
+        self._levels.pop(policy.namespace, None)
+        return True
+
+    def _keep(self, thing: PolicyObject) -> None:
+        policy = thing.policy
+        self.by_uid[policy.uid] = thing
+        self._in_namespace.setdefault(policy.namespace, {})[policy.uid] = thing
+
+    def remove(self, uid: str) -> PolicyObject | None:
+        """Forget a policy; what it was."""
+        old = self.by_uid.pop(uid, None)
+        if old is not None:
+            self._levels.pop(old.policy.namespace, None)
+            there = self._in_namespace[old.policy.namespace]
+            del there[uid]
+            if not there:
+                del self._in_namespace[old.policy.namespace]
+        return old
+
+    def _level(self, namespace: str) -> _Level | None:
+        there = self._in_namespace.get(namespace)
+        if there is None:
+            return None
+        level = self._levels.get(namespace)
+        if level is None:
+            level = self._levels[namespace] = _Level(each for each in there.values() if each.acts)
+        return level
+
+    def matching(
+        self, namespace: str, namespace_labels: Mapping[str, str] | None, labels: Iterable[Mapping[str, str]]
+    ) -> Matching:
+        """Those that match a workload.
+
+        Args:
+            namespace: of the workload.
+            namespace_labels: all labels of that; None while it is not known.
+            labels: all labels of the workload and of each object above it.
+        """
+        own, wide = self._level(namespace), self._level("")
+        if own is None and wide is None:
+            return NOTHING
+        chain, spaces = list(labels), EMPTY if namespace_labels is None else namespace_labels
+        mine = own.matching(chain) if own is not None else ()
+        others = wide.matching(chain) if wide is not None else ()
+        of_cluster = tuple(each for each in others if each.policy.namespaces.matches(spaces))
+        return Matching(tuple(mine), of_cluster) if mine or of_cluster else NOTHING
+
+
+class Assignments:
+    """Which workloads each policy object speaks for.
+
+    Attributes:
+        of_workload: UIDs of the objects that speak for a workload, by its UID.
+        workloads: UIDs of the workloads that each object speaks for, by its UID.
+        lost: UIDs of workloads that an object matches without speaking for them, with the UID of the one that does.
+        changed: objects whose workloads are others than before. Who tells of them takes them out.
+        moved: likewise workloads.
+    """
+
+    def __init__(self) -> None:
+        self.of_workload: dict[str, tuple[str, ...]] = {}
+        self.workloads: dict[str, dict[str, None]] = {}
+        self.lost: dict[str, dict[str, str]] = {}
+        self.changed: set[str] = set()
+        self.moved: set[str] = set()
+        self._losers: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def assign(self, workload: str, matching: Matching) -> None:
+        """These match a workload (UID); none where it is gone, or not managed."""
+        speaking = tuple(each.policy.uid for each in matching.speaking)
+        losers = tuple(
+            (each.policy.uid, level[0].policy.uid) for level in (matching.own, matching.cluster) for each in level[1:]
+        )
+        before, lost = self.of_workload.get(workload, ()), self._losers.get(workload, ())
+        if (speaking, losers) == (before, lost):
+            return
+        self._take_out(workload, before, lost)
+        if speaking:
+            self.of_workload[workload] = speaking
+        if losers:
+            self._losers[workload] = losers
+        for uid in speaking:
+            self.workloads.setdefault(uid, {})[workload] = None
+        for uid, winner in losers:
+            self.lost.setdefault(uid, {})[workload] = winner
+        self.changed.update((*before, *speaking, *(uid for uid, _ in (*lost, *losers))))
+        self.moved.add(workload)
+
+    def _take_out(self, workload: str, speaking: Iterable[str], losers: Iterable[tuple[str, str]]) -> None:
+        self.of_workload.pop(workload, None)
+        self._losers.pop(workload, None)
+        for uid in speaking:
+            _drop(self.workloads, uid, workload)
+        for uid, _ in losers:
+            _drop(self.lost, uid, workload)
+
+
+def _drop(of: dict[str, dict[str, None]] | dict[str, dict[str, str]], policy: str, workload: str) -> None:
+    known = of[policy]
+    del known[workload]
+    if not known:
+        del of[policy]

@@ -1,0 +1,1 @@
+"""How policy objects are doing: their statuses, and when each is written."""

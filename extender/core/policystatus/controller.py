@@ -1,0 +1,173 @@
+"""Statuses of policy objects: says which are to be written, and when.
+
+A status is written when it says something else than the object has, at most once in `PAUSE` for each object, and at a
+steady pace for all of them: a cluster with a thousand policies that all change at once is told of in some seconds, and
+nothing is written while nothing changes. Workloads are counted a few at a time.
+"""
+
+from itertools import islice
+
+from msgspec import Struct
+
+from extender.core.model.control import NEVER
+from extender.core.model.policies import PlacementPolicy, PolicyStatus
+from extender.core.policy.workloads import Managed
+from extender.core.policystatus.counts import Share, Sums, share_of
+from extender.core.policystatus.status import status_of
+from extender.core.state.state import ClusterState
+
+PAUSE = 5.0
+"""Between two statuses of one object (seconds)."""
+
+SPACING = 1 / 40
+"""Between two statuses of any objects (seconds): at most 50 come in any second, however late some of them are."""
+
+BEHIND = 0.05
+"""How soon it is looked again while owners are being judged anew (seconds)."""
+
+COUNTED = 50
+"""Workloads that are counted, and statuses that are made, in one step."""
+
+
+class WriteStatus(Struct, frozen=True, gc=False):
+    """Write the status of a policy object."""
+
+    policy: PlacementPolicy
+    status: PolicyStatus
+
+
+class PolicyStatusController:
+    """A `Controller`; see the module.
+
+    Args:
+        state: the cluster; its outbox names the revisions to count anew.
+
+    Attributes:
+        next_at: see `Controller`.
+    """
+
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+        self._uncounted: dict[str, None] = {}
+        self._shares: dict[str, Share] = {}
+        self._sums: dict[str, Sums] = {}
+        self._due: dict[str, None] = {}
+        self._given: dict[str, float] = {}
+        self._under_way: set[str] = set()
+        self._free_at = 0.0
+        self.next_at = NEVER
+
+    def take_over(self, now: float) -> None:
+        """This replica writes from now on (seconds since the epoch): everything is counted and compared."""
+        workloads = self._state.workloads
+        self._uncounted.update(dict.fromkeys((*workloads.assignments.of_workload, *self._shares)))
+        self._due.update(dict.fromkeys(workloads.objects.by_uid))
+        self._under_way.clear()
+        self.next_at = now
+
+    def observe(self, now: float) -> None:
+        """Something was taken into the state."""
+        assignments, outbox = self._state.workloads.assignments, self._state.outbox
+        if not self._shares and not self._state.workloads.objects.by_uid:
+            outbox.recount.clear()
+        if outbox.recount or assignments.moved or assignments.changed:
+            self.next_at = min(self.next_at, now)
+
+    def due(self, now: float) -> list[WriteStatus]:
+        """The statuses to be written now (seconds since the epoch)."""
+        if self._state.workloads.is_behind:
+            # What a policy speaks for is not known yet: to say so would be untrue a moment later.
+            self.next_at = now + BEHIND
+            return []
+        self._take_news()
+        for uid in list(islice(self._uncounted, COUNTED)):
+            del self._uncounted[uid]
+            self._count(uid)
+        if self._uncounted:
+            self.next_at = now
+            return []
+        actions = self._statuses(now)
+        self.next_at = self._next(now)
+        return actions
+
+    def done(self, action: WriteStatus, *, written: bool, now: float) -> None:
+        """A status was written, or could not be: then it is tried again."""
+        uid = action.policy.uid
+        self._under_way.discard(uid)
+        if not written:
+            self._due[uid] = None
+        if uid in self._due:
+            self.next_at = min(self.next_at, max(now, self._ready_at(uid)))
+
+    def _take_news(self) -> None:
+        workloads, outbox = self._state.workloads, self._state.outbox
+        assignments = workloads.assignments
+        self._due.update(dict.fromkeys(sorted(assignments.changed)))
+        assignments.changed.clear()
+        self._uncounted.update(dict.fromkeys(sorted(assignments.moved)))
+        assignments.moved.clear()
+        for _ in range(min(COUNTED, len(outbox.recount))):
+            revision = outbox.recount.pop()
+            managed = workloads.resolve(revision.namespace, revision.owner)
+            if isinstance(managed, Managed):
+                self._uncounted[managed.workload.uid] = None
+
+    def _count(self, uid: str) -> None:
+        old = self._shares.pop(uid, None)
+        try:
+            new = share_of(self._state, uid)
+        except Exception:  # noqa: BLE001 - a bug that one workload meets is its own alone; whoever counts it tells of it
+            new = None
+        if new == old:
+            if new is not None:
+                self._shares[uid] = new
+            return
+        if old is not None:
+            self._add(old, -1)
+        if new is not None:
+            self._add(new, +1)
+            self._shares[uid] = new
+
+    def _add(self, share: Share, sign: int) -> None:
+        for policy in share.policies:
+            self._sums.setdefault(policy, Sums()).add(share, sign)
+            self._due[policy] = None
+
+    def _statuses(self, now: float) -> list[WriteStatus]:
+        workloads = self._state.workloads
+        actions: list[WriteStatus] = []
+        ready = (uid for uid in list(self._due) if uid not in self._under_way and self._ready_at(uid) <= now)
+        for uid in islice(ready, COUNTED):
+            thing = workloads.objects.by_uid.get(uid)
+            if thing is None:
+                self._forget(uid)
+                continue
+            lost = workloads.assignments.lost.get(uid, {})
+            status = status_of(thing, self._sums.get(uid) or Sums(), lost, workloads, now)
+            if status == thing.policy.status:
+                del self._due[uid]
+                continue
+            if self._free_at > now:
+                break
+            del self._due[uid]
+            self._free_at = max(self._free_at, now - SPACING) + SPACING
+            self._given[uid] = now
+            self._under_way.add(uid)
+            actions.append(WriteStatus(thing.policy, status))
+        return actions
+
+    def _forget(self, uid: str) -> None:
+        """A policy object is gone."""
+        del self._due[uid]
+        self._given.pop(uid, None)
+        if uid in self._sums and not self._sums[uid].names:
+            del self._sums[uid]
+
+    def _ready_at(self, uid: str) -> float:
+        return self._given.get(uid, -PAUSE) + PAUSE
+
+    def _next(self, now: float) -> float:
+        if self._uncounted or self._state.outbox.recount:
+            return now
+        ready = (self._ready_at(uid) for uid in self._due if uid not in self._under_way)
+        return max(min(ready, default=NEVER), self._free_at)

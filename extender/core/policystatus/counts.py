@@ -1,0 +1,71 @@
+"""Sums over the workloads of each policy object, kept by taking one workload's share out and another in."""
+
+from collections import Counter
+
+from msgspec import Struct, field
+
+from extender.core.answers.replicas import CLASSES, Name, no_replicas, standing_of
+from extender.core.policy.provenance import VALID, standing_of_policy
+from extender.core.state.state import ClusterState
+
+
+class Share(Struct, frozen=True, gc=False):
+    """What one workload adds; `policies` are the UIDs of those it is counted for."""
+
+    policies: tuple[str, ...]
+    name: Name
+    wanted: tuple[int, ...]
+    actual: tuple[int, ...]
+    is_off: bool
+    is_breached: bool
+    is_invalid: bool
+
+
+class Sums(Struct, eq=False):
+    """What the workloads of one policy add up to; `off`, `breached` and `invalid` are names of workloads."""
+
+    names: Counter[Name] = field(default_factory=Counter)
+    wanted: dict[str, int] = field(default_factory=no_replicas)
+    actual: dict[str, int] = field(default_factory=no_replicas)
+    off: Counter[Name] = field(default_factory=Counter)
+    breached: Counter[Name] = field(default_factory=Counter)
+    invalid: Counter[Name] = field(default_factory=Counter)
+
+    def add(self, share: Share, sign: int) -> None:
+        """Take a share in (+1), or out (-1)."""
+        _tally(self.names, share.name, sign)
+        for capacity_class, wanted, actual in zip(CLASSES, share.wanted, share.actual, strict=True):
+            self.wanted[capacity_class] += sign * wanted
+            self.actual[capacity_class] += sign * actual
+        for names, has in (
+            (self.off, share.is_off),
+            (self.breached, share.is_breached),
+            (self.invalid, share.is_invalid),
+        ):
+            if has:
+                _tally(names, share.name, sign)
+
+
+def _tally(names: Counter[Name], name: Name, sign: int) -> None:
+    names[name] += sign
+    if not names[name]:
+        del names[name]
+
+
+def share_of(state: ClusterState, uid: str) -> Share | None:
+    """The share of a workload (UID); None for one that no policy speaks for, or that has no replicas at all."""
+    policies = state.workloads.assignments.of_workload.get(uid, ())
+    workload = state.workloads.by_uid.get(uid)
+    standing = standing_of(state, workload) if policies and workload is not None else None
+    if workload is None or standing is None:
+        return None
+    replicas = standing.replicas
+    return Share(
+        policies,
+        standing.name,
+        tuple(replicas.wanted[each] for each in CLASSES),
+        tuple(replicas.actual[each] for each in CLASSES),
+        is_off=bool(replicas.surplus or replicas.missing),
+        is_breached=bool(replicas.below_floor),
+        is_invalid=standing_of_policy(workload) != VALID,
+    )

@@ -1,0 +1,200 @@
+"""PlacementPolicy and ClusterPlacementPolicy (`spotmix.io/v1alpha1`): from JSON to the core's type, and a status back.
+
+The schema of the definitions keeps out most of what is wrong. What passes a definition that somebody else installed is
+told of in the object's status, and does not stop others from being read.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from extender.core.model.policies import (
+    EVERYTHING,
+    GROUP,
+    VERSION,
+    ClassCount,
+    ClassWish,
+    PlacementPolicy,
+    PolicyCondition,
+    PolicySpec,
+    PolicyStatus,
+)
+from extender.core.policy.values import MAX_REPLICAS
+from extender.wire.kube_v1 import Identity
+from extender.wire.selectors_v1 import RawLabelSelector
+
+CLASSES_SHOWN = ("spot", "on-demand")
+"""The order of classes in the columns."""
+
+
+class _Metadata(Identity, frozen=True, rename="camel"):
+    generation: int = 0
+
+
+class _Class(Struct, frozen=True, rename="camel"):
+    name: str = ""
+    weight: int = 0
+    base: int = 0
+    max: int | str = ""
+    max_per_pool: int | str = ""
+
+
+class _Unsatisfiable(Struct, frozen=True):
+    action: str = ""
+    after: str = ""
+    to: tuple[str, ...] = ()
+
+
+class _Moves(Struct, frozen=True, rename="camel"):
+    schedule: str = ""
+    duration: str = ""
+    time_zone: str = ""
+    max_per_hour: int | None = None
+
+
+class _Interruptions(Struct, frozen=True, rename="camel"):
+    on_demand_after: int | None = None
+
+
+class _Spec(Struct, frozen=True, rename="camel"):
+    selector: RawLabelSelector = RawLabelSelector()
+    namespace_selector: RawLabelSelector = RawLabelSelector()
+    priority: int = 0
+    count: str = "Workload"
+    classes: tuple[_Class, ...] = ()
+    unsatisfiable: _Unsatisfiable = _Unsatisfiable()
+    moves: _Moves = _Moves()
+    interruptions: _Interruptions = _Interruptions()
+    limits: tuple[Raw, ...] = ()
+    mode: str = ""
+
+
+class _Condition(Struct, frozen=True, rename="camel"):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+
+
+class _ClassCount(Struct, frozen=True):
+    name: str = ""
+    wanted: int = 0
+    actual: int = 0
+
+
+class _Status(Struct, frozen=True, rename="camel"):
+    observed_generation: int = 0
+    conditions: tuple[_Condition, ...] = ()
+    workloads: int = 0
+    replicas: int = 0
+    classes: tuple[_ClassCount, ...] = ()
+
+
+class RawPlacementPolicy(Struct, frozen=True):
+    """A policy of either kind; a ClusterPlacementPolicy has no namespace."""
+
+    metadata: _Metadata
+    spec: Raw = field(default_factory=lambda: Raw(b"{}"))
+    status: Raw = field(default_factory=lambda: Raw(b"{}"))
+
+
+_spec = msgspec.json.Decoder(_Spec)
+_status = msgspec.json.Decoder(_Status)
+
+
+def to_placement_policy(raw: RawPlacementPolicy) -> PlacementPolicy:
+    """The core's view of a policy."""
+    meta = raw.metadata
+    try:
+        spec = _spec.decode(raw.spec)
+        selector, namespaces = spec.selector.selector(), spec.namespace_selector.selector()
+        said = _to_spec(spec)
+    except ValueError as error:
+        spec, selector, namespaces = _Spec(), EVERYTHING, EVERYTHING
+        said = PolicySpec(malformed=f"does not decode: {error}")
+    return PlacementPolicy(
+        uid=meta.uid,
+        namespace=meta.namespace,
+        name=meta.name,
+        created=meta.created(),
+        generation=meta.generation,
+        priority=spec.priority,
+        selector=selector,
+        namespaces=namespaces,
+        spec=said,
+        status=_to_status(raw.status),
+    )
+
+
+def _to_spec(spec: _Spec) -> PolicySpec:
+    for each in spec.classes:
+        if min(each.weight, each.base) < 0 or max(each.weight, each.base) > MAX_REPLICAS:
+            raise ValueError(f"weights and bases are from 0 to {MAX_REPLICAS}")
+    unsatisfiable, moves = spec.unsatisfiable, spec.moves
+    return PolicySpec(
+        classes=tuple(ClassWish(c.name, c.weight, c.base, str(c.max), str(c.max_per_pool)) for c in spec.classes),
+        count=spec.count,
+        action=unsatisfiable.action,
+        after=unsatisfiable.after,
+        stand_ins=unsatisfiable.to,
+        schedule=moves.schedule,
+        duration=moves.duration,
+        timezone=moves.time_zone,
+        moves_per_hour=moves.max_per_hour,
+        on_demand_after=spec.interruptions.on_demand_after,
+        limits=bool(spec.limits),
+        mode=spec.mode,
+    )
+
+
+def _to_status(raw: Raw) -> PolicyStatus:
+    try:
+        status = _status.decode(raw)
+    except ValueError:
+        # Somebody wrote something else there: ours is written over it.
+        return PolicyStatus()
+    conditions = (
+        PolicyCondition(c.type, c.status, c.reason, c.message, c.last_transition_time) for c in status.conditions
+    )
+    return PolicyStatus(
+        generation=status.observed_generation,
+        conditions=tuple(conditions),
+        workloads=status.workloads,
+        replicas=status.replicas,
+        classes=tuple(ClassCount(c.name, c.wanted, c.actual) for c in status.classes),
+    )
+
+
+def status_patch(policy: PlacementPolicy, status: PolicyStatus) -> dict[str, Any]:
+    """What is applied to the status subresource of a policy; by its UID it never meets a namesake made since."""
+    metadata = {"name": policy.name, "uid": policy.uid}
+    if policy.namespace:
+        metadata["namespace"] = policy.namespace
+    conditions = [
+        {
+            "type": each.type,
+            "status": each.status,
+            "reason": each.reason,
+            "message": each.message,
+            "lastTransitionTime": each.since,
+            "observedGeneration": status.generation,
+        }
+        for each in status.conditions
+    ]
+    ordered = sorted(status.classes, key=lambda each: CLASSES_SHOWN.index(each.name))
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": policy.kind,
+        "metadata": metadata,
+        "status": {
+            "observedGeneration": status.generation,
+            "conditions": conditions,
+            "workloads": status.workloads,
+            "replicas": status.replicas,
+            "classes": [{"name": each.name, "wanted": each.wanted, "actual": each.actual} for each in ordered],
+            "wanted": "/".join(str(each.wanted) for each in ordered),
+            "actual": "/".join(str(each.actual) for each in ordered),
+        },
+    }

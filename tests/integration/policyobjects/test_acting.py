@@ -1,0 +1,167 @@
+"""Policy objects at work: whom they speak for, what beats what, what is told on them, and what becomes of changes."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+from support.cluster import Cluster, policy
+from support.commands import SCRIPT, run
+from support.objects import Objects
+from support.patience import eventually
+from support.policyobjects import cluster_policy, placement_policy, shares
+from support.stage import Stage, metric_lines
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
+
+WEB = {"tier": "web"}
+FOR_WEB = {"selector": {"matchLabels": WEB}}
+Conditions = Mapping[str, tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+async def followed(stage: Stage) -> None:
+    """Both kinds are followed, though their definitions came after the start."""
+
+    def synced() -> int:
+        lines = [line for line in metric_lines(stage.spotmix) if line.startswith("spotmix_cache_synced")]
+        return sum(line.endswith(" 1.0") and "placementpolicies.spotmix.io" in line for line in lines)
+
+    await eventually(partial(asyncio.to_thread, synced), lambda count: count == 2, "policy objects are followed", 90)
+
+
+async def status(objects: Objects, thing: Mapping[str, Any]) -> dict[str, Any]:
+    found = await objects.get(thing) or {}
+    current: dict[str, Any] = found.get("status", {})
+    return current if current.get("observedGeneration") == found["metadata"]["generation"] else {}
+
+
+def conditions(seen: Mapping[str, Any]) -> Conditions:
+    return {each["type"]: (each["status"], each["reason"]) for each in seen.get("conditions", ())}
+
+
+async def says(objects: Objects, thing: Mapping[str, Any], **wanted: Any) -> dict[str, Any]:
+    """Wait until the status of a policy says this."""
+
+    def right(seen: Mapping[str, Any]) -> bool:
+        return {key: seen.get(key) for key in wanted} == wanted
+
+    return await eventually(partial(status, objects, thing), right, f"{thing['metadata']['name']} says {wanted}")
+
+
+async def has(objects: Objects, thing: Mapping[str, Any], kind: str, *condition: str) -> dict[str, Any]:
+    """Wait until a policy has a condition with this status and reason."""
+
+    def right(seen: Mapping[str, Any]) -> bool:
+        return conditions(seen).get(kind) == condition
+
+    return await eventually(partial(status, objects, thing), right, f"{kind} is {condition}")
+
+
+async def test_it_speaks_for_whom_it_selects_and_tells_how_they_are(objects: Objects, cluster: Cluster) -> None:
+    thing = placement_policy("web", cluster.namespace, {**FOR_WEB, "classes": shares(70, base=4)})
+    await objects.apply(thing)
+    await cluster.deployment("a", 10, labels=WEB)
+    await cluster.deployment("b", 5, labels=WEB)
+    await cluster.deployment("out", 4, labels={**WEB, "spotmix.io/enabled": "false"})
+    await cluster.deployment("other", 4, labels={"tier": "db"})
+    await cluster.expect("a", spot=6, on_demand=4)
+    await cluster.expect("b", spot=1, on_demand=4)
+    seen = await says(objects, thing, workloads=2, replicas=15, wanted="7/8", actual="7/8")
+    assert conditions(seen) == {
+        "Accepted": ("True", "Accepted"),
+        "Converged": ("True", "Converged"),
+        "Degraded": ("False", "Healthy"),
+    }
+    assert seen["classes"] == [
+        {"name": "spot", "wanted": 7, "actual": 7},
+        {"name": "on-demand", "wanted": 8, "actual": 8},
+    ]
+
+
+async def test_each_key_is_from_the_most_specific_level(stage: Stage, objects: Objects) -> None:
+    widest = cluster_policy("widest", {"classes": shares(20, base=1, max=3), "mode": "Enforce"})
+    async with stage.namespace(annotations=policy(spot_percentage=40, min_on_demand=2)) as cluster:
+        widest["spec"]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": cluster.namespace}}
+        await objects.apply(widest)
+        own = placement_policy("own", cluster.namespace, {**FOR_WEB, "classes": shares(60)})
+        await objects.apply(own)
+        # The configuration's default, the cluster's cap, the Namespace's floor, the policy's share.
+        await cluster.deployment("by-policy", 10, labels=WEB)
+        await cluster.deployment("by-namespace", 10, labels={})
+        await cluster.deployment("by-itself", 10, policy(spot_percentage=90, max_spot=9), labels=WEB)
+        await cluster.expect("by-policy", spot=3, on_demand=7)
+        await cluster.expect("by-namespace", spot=3, on_demand=7)
+        await cluster.expect("by-itself", spot=8, on_demand=2)
+        kubeconfig = str(stage.plane.kubeconfig)
+        what = ("deployment", "by-policy", "-n", cluster.namespace)
+        ran = await run(SCRIPT, "explain", *what, "--kubeconfig", kubeconfig)
+        text = ran.out + ran.err
+        assert f"PlacementPolicy {cluster.namespace}/own spec.classes[].weight" in text, text
+        assert "ClusterPlacementPolicy widest spec.classes[1].max" in text, text
+        await objects.delete(own)
+        await cluster.deployment("later", 5, labels=WEB)
+        await cluster.expect("later", spot=2, on_demand=3)
+        await objects.delete(widest)
+
+
+async def test_of_two_the_higher_priority_speaks_and_the_other_is_told(objects: Objects, cluster: Cluster) -> None:
+    first = placement_policy("first", cluster.namespace, {"classes": shares(50)})
+    await objects.apply(first)
+    await cluster.deployment("web", 4, labels=WEB)
+    await cluster.expect("web", spot=2, on_demand=2)
+    second = placement_policy("second", cluster.namespace, {**FOR_WEB, "priority": 1, "classes": shares(100)})
+    await objects.apply(second)
+    # What runs is moved by the drift loop.
+    await cluster.expect("web", spot=4, seconds=120)
+    await says(objects, second, workloads=1, actual="4/0")
+    seen = await says(objects, first, workloads=0)
+    told = next(each["message"] for each in seen["conditions"] if each["type"] == "Accepted")
+    assert f"Deployment {cluster.namespace}/web by PlacementPolicy {cluster.namespace}/second" in told
+    # A selector that is edited loses its workload.
+    second["spec"]["selector"] = {"matchLabels": {"tier": "other"}}
+    await objects.apply(second)
+    await says(objects, first, workloads=1, wanted="2/2")
+    await has(objects, second, "Converged", "True", "NoWorkloads")
+    await objects.delete(second)
+    await objects.delete(first)
+    await cluster.scale("Deployment", "web", 6)
+
+    async def unmanaged() -> bool:
+        pods = await cluster.pods("web")
+        return len(pods) == 6 and not any(
+            "pod-deletion-cost" in str(pod["metadata"].get("annotations")) for pod in pods
+        )
+
+    await eventually(unmanaged, bool, "the workload is nobody's, and its costs are taken back")
+
+
+async def test_what_cannot_be_had_yet_is_told_and_does_not_act(objects: Objects, cluster: Cluster) -> None:
+    classes = [{"name": "reserved", "max": 4}, *shares(70)]
+    thing = placement_policy("three", cluster.namespace, {"classes": classes})
+    await objects.apply(thing)
+    await cluster.deployment("web", 3, labels=WEB)
+    seen = await has(objects, thing, "Accepted", "False", "NotSupported")
+    told = next(each["message"] for each in seen["conditions"] if each["type"] == "Accepted")
+    assert "spec.classes[0].name='reserved' is not supported yet; write spot or on-demand" in told
+    assert conditions(seen)["Converged"] == ("Unknown", "NotAccepted")
+    await cluster.ready("web", 3)
+    thing["spec"]["classes"] = shares(70)
+    await objects.apply(thing)
+    await says(objects, thing, workloads=1, wanted="2/1")
+
+
+async def test_a_value_that_the_schema_cannot_judge_is_told(objects: Objects, cluster: Cluster) -> None:
+    moves = {"schedule": "0 2 31 2 *", "duration": "4h", "timeZone": "Europe/Nowhere"}
+    thing = placement_policy("odd", cluster.namespace, {"classes": shares(50), "moves": moves})
+    await objects.apply(thing)
+    await cluster.deployment("web", 4, labels=WEB)
+    # Its split is kept, as with annotations.
+    await cluster.expect("web", spot=2, on_demand=2)
+    seen = await has(objects, thing, "Accepted", "False", "InvalidValue")
+    told = next(each["message"] for each in seen["conditions"] if each["type"] == "Accepted")
+    assert "spec.moves.timeZone='Europe/Nowhere' names no known time zone; write an IANA name" in told
+    await has(objects, thing, "Degraded", "True", "PolicyInvalid")
+    found = await eventually(partial(cluster.events, "PolicyInvalid"), bool, "an Event of the workload")
+    assert "PlacementPolicy" in found[0]["note"]

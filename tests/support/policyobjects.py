@@ -1,0 +1,45 @@
+"""Policy objects: the chart's definitions of them, and objects in a line each."""
+
+import json
+from typing import Any
+
+from generate.chart import template
+
+from extender.core.model.errors import ApiError
+from support.objects import Objects
+from support.patience import eventually
+
+VERSION = "spotmix.io/v1alpha1"
+
+
+def definitions() -> list[dict[str, Any]]:
+    """The CustomResourceDefinitions that the chart installs."""
+    return [each for each in template() if each["kind"] == "CustomResourceDefinition"]
+
+
+def placement_policy(name: str, namespace: str, spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": VERSION, "kind": "PlacementPolicy", "metadata": metadata, "spec": spec}
+
+
+def cluster_policy(name: str, spec: Any) -> dict[str, Any]:
+    return {"apiVersion": VERSION, "kind": "ClusterPlacementPolicy", "metadata": {"name": name}, "spec": spec}
+
+
+def shares(spot: int, base: int = 0, **of_spot: Any) -> list[dict[str, Any]]:
+    """`spec.classes`: so many percent spot, above a floor of on-demand replicas."""
+    on_demand = {"name": "on-demand", "weight": 100 - spot, **({"base": base} if base else {})}
+    return [on_demand, {"name": "spot", "weight": spot, **of_spot}]
+
+
+async def served(objects: Objects) -> None:
+    """Wait until the API server knows both kinds."""
+
+    async def known() -> set[str]:
+        try:
+            found = json.loads(await objects.api.request("GET", f"/apis/{VERSION}"))
+        except ApiError:
+            return set()
+        return {each["kind"] for each in found["resources"] if "/" not in each["name"]}
+
+    await eventually(known, lambda kinds: len(kinds) == 2, "policy objects are served")

@@ -1,0 +1,223 @@
+"""Statuses of policy objects: what they say, that they are written when that changes, and no faster than allowed."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from support.doubles import ON_DEMAND, SPOT, World, keys, make_owner, make_pod, make_policy, selector, shares
+
+from extender.core.model.control import NEVER
+from extender.core.model.objects import OwnerRef
+from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, PolicyStatus
+from extender.core.policystatus.controller import PAUSE, PolicyStatusController, WriteStatus
+from extender.core.state.events import Continued
+
+START = 1_750_000_000.0
+
+
+class StatusDesk:
+    """A world with nodes, and the controller on a clock of the test's."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.world.nodes(spot=1, on_demand=1)
+        self.controller = PolicyStatusController(self.world.state)
+        self.now = START
+        self.controller.take_over(self.now)
+        self.written: list[tuple[float, WriteStatus]] = []
+
+    def workload(self, name: str, replicas: int, **policy: Any) -> OwnerRef:
+        top = make_owner("Deployment", name, replicas, all_labels={"tier": "web"}, annotations=keys(**policy))
+        rs = make_owner("ReplicaSet", f"{name}-1", replicas, owner=top.ref)
+        self.world.up(top, rs)
+        return rs.ref
+
+    def bind(self, owner: OwnerRef, **on: int) -> None:
+        for capacity_class, count in on.items():
+            name = capacity_class.replace("_", "-")
+            self.world.up(*(make_pod(f"{owner.name}-{name}-{n}", owner, f"{name}-0") for n in range(count)))
+
+    def run(self, seconds: float = 0.0, *, echo: bool = True, written: bool = True) -> list[WriteStatus]:
+        """Do what is due, as a driver would, for so long."""
+        done: list[WriteStatus] = []
+        end = self.now + seconds
+        while True:
+            while self.world.state.workloads.is_behind:
+                self.world.state.apply(Continued(), self.now)
+            self.controller.observe(self.now)
+            actions = self.controller.due(self.now)
+            for action in actions:
+                done.append(action)
+                self.written.append((self.now, action))
+                self.controller.done(action, written=written, now=self.now)
+                if echo and written:
+                    self.world.up(replace(action.policy, status=action.status))
+            if actions or self.controller.next_at <= self.now:
+                continue
+            if self.controller.next_at > end:
+                self.now = end
+                return done
+            self.now = self.controller.next_at
+
+    def status(self, uid: str = "uid-web") -> PolicyStatus:
+        return self.world.state.workloads.objects.by_uid[uid].policy.status
+
+
+def said(status: PolicyStatus) -> dict[str, tuple[str, str]]:
+    return {each.type: (each.status, each.reason) for each in status.conditions}
+
+
+def message(status: PolicyStatus, kind: str) -> str:
+    return next(each.message for each in status.conditions if each.type == kind)
+
+
+GOOD = {"Accepted": ("True", "Accepted"), "Degraded": ("False", "Healthy")}
+
+
+def test_it_says_how_its_workloads_stand() -> None:
+    desk = StatusDesk()
+    owner = desk.workload("a", 10)
+    desk.workload("b", 4)
+    desk.world.up(make_policy("web", selector(tier="web"), **shares(70)))
+    desk.bind(owner, spot=7, on_demand=2)
+    desk.run()
+    assert desk.status() == PolicyStatus(
+        1, desk.status().conditions, 2, 14, (ClassCount(SPOT, 9, 7), ClassCount(ON_DEMAND, 5, 2))
+    )
+    assert said(desk.status()) == {**GOOD, "Converged": ("False", "OffSplit"), "Degraded": ("False", "Healthy")}
+    assert message(desk.status(), "Converged") == "2 workloads of 2 off the split: Deployment shop/a, Deployment shop/b"
+
+
+def test_a_floor_that_is_breached_and_one_that_holds() -> None:
+    desk = StatusDesk()
+    owner = desk.workload("a", 4)
+    desk.world.up(make_policy("web", **shares(50, floor=2)))
+    desk.bind(owner, spot=2, on_demand=1)
+    desk.run()
+    assert said(desk.status())["Degraded"] == ("True", "FloorBreached")
+    desk.bind(owner, on_demand=2)
+    desk.run(PAUSE)
+    assert said(desk.status()) == {**GOOD, "Converged": ("True", "Converged")}
+    assert {each.since for each in desk.status().conditions} == {"2025-06-15T15:06:40Z", "2025-06-15T15:06:45Z"}
+
+
+def test_a_policy_without_workloads_and_what_it_loses() -> None:
+    desk = StatusDesk()
+    desk.workload("a", 4)
+    desk.world.up(make_policy("web", **shares(50)), make_policy("first", priority=1, **shares(50)))
+    desk.run(PAUSE)
+    assert said(desk.status()) == {**GOOD, "Converged": ("True", "NoWorkloads")}
+    assert message(desk.status(), "Accepted") == (
+        "It speaks for 0 workloads; 1 workload that it matches go by another: "
+        "Deployment shop/a by PlacementPolicy shop/first"
+    )
+
+
+def test_one_that_cannot_act_says_why() -> None:
+    desk = StatusDesk()
+    desk.workload("a", 4)
+    desk.world.up(make_policy("web", count="Runs", **shares(50)))
+    desk.run()
+    assert said(desk.status()) == {
+        "Accepted": ("False", "NotSupported"),
+        "Converged": ("Unknown", "NotAccepted"),
+        "Degraded": ("Unknown", "NotAccepted"),
+    }
+    assert "spec.count='Runs'" in message(desk.status(), "Accepted")
+
+
+def test_a_wrong_value_is_told_on_the_policy() -> None:
+    desk = StatusDesk()
+    desk.workload("a", 4)
+    desk.world.up(make_policy("web", timezone="Nowhere", schedule="0 2 * * *", duration="4h", **shares(50)))
+    desk.run()
+    assert said(desk.status())["Accepted"] == ("False", "InvalidValue")
+    assert said(desk.status())["Degraded"] == ("True", "PolicyInvalid")
+
+
+def test_nothing_is_written_when_nothing_changes() -> None:
+    desk = StatusDesk()
+    owner = desk.workload("a", 4)
+    desk.world.up(make_policy("web", **shares(50)))
+    desk.bind(owner, spot=2, on_demand=2)
+    assert len(desk.run(PAUSE)) == 1
+    assert desk.run(3600.0) == []
+    assert desk.controller.next_at == NEVER
+    # Nor by one who takes over.
+    desk.controller.take_over(desk.now)
+    assert desk.run(3600.0) == []
+
+
+def test_somebody_elses_status_is_written_over() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", **shares(50)))
+    desk.run(PAUSE)
+    thing = desk.world.state.workloads.objects.by_uid["uid-web"].policy
+    desk.world.up(replace(thing, status=PolicyStatus(workloads=99)))
+    assert len(desk.run(PAUSE)) == 1
+    assert desk.status().workloads == 0
+
+
+def test_one_policy_is_written_once_in_a_pause() -> None:
+    desk = StatusDesk()
+    owner = desk.workload("a", 40)
+    desk.world.up(make_policy("web", **shares(50)))
+    desk.run()
+    for _ in range(20):
+        desk.bind(owner, spot=len(desk.written))
+        desk.run(1.0)
+    times = [at for at, _ in desk.written]
+    assert len(times) > 3
+    assert min(later - sooner for sooner, later in pairwise(times)) >= PAUSE
+
+
+def test_a_thousand_are_written_at_a_steady_pace() -> None:
+    desk = StatusDesk()
+    desk.workload("a", 4)
+    desk.world.up(*(make_policy(f"p-{n}", selector(tier=f"{n}"), **shares(50)) for n in range(1000)))
+    desk.run(60.0)
+    times = [at for at, _ in desk.written]
+    assert len({action.policy.uid for _, action in desk.written}) == 1000
+    assert max(sum(at <= other < at + 1.0 for other in times) for at in times[::50]) <= 50
+    assert times[-1] - times[0] < 60.0
+
+
+def test_one_that_could_not_be_written_is_tried_again() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", **shares(50)))
+    assert len(desk.run(written=False)) == 1
+    assert desk.run(PAUSE / 2) == []
+    assert len(desk.run(PAUSE)) == 1
+    assert desk.run(3600.0) == []
+
+
+@pytest.mark.parametrize("gone", ["policy", "workload"])
+def test_what_is_gone_is_counted_no_more(gone: str) -> None:
+    desk = StatusDesk()
+    owner = desk.workload("a", 4)
+    desk.world.up(make_policy("web", **shares(50)))
+    desk.bind(owner, spot=2, on_demand=2)
+    desk.run(PAUSE)
+    if gone == "policy":
+        desk.world.gone(PLACEMENT_POLICIES, "uid-web")
+        assert desk.run(3600.0) == []
+        desk.world.up(make_policy("again", **shares(50)))
+        desk.run(PAUSE)
+        assert desk.status("uid-again").replicas == 4
+    else:
+        for pod in list(desk.world.state.pods):
+            desk.world.gone("pods", pod)
+        desk.world.gone("replicasets.apps", owner.uid)
+        desk.world.gone("deployments.apps", "uid-Deployment-a")
+        desk.run(PAUSE)
+        assert (desk.status().workloads, desk.status().replicas) == (0, 0)
+        assert desk.status().classes == (ClassCount(SPOT, 0, 0), ClassCount(ON_DEMAND, 0, 0))
+
+
+def test_revisions_are_not_kept_where_there_is_no_policy() -> None:
+    desk = StatusDesk()
+    desk.bind(desk.workload("a", 4), spot=2)
+    assert desk.world.state.outbox.recount
+    desk.controller.observe(desk.now)
+    assert not desk.world.state.outbox.recount
