@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import World, keys, make_namespace, make_owner, make_policy, selector, shares
+from support.doubles import World, keys, make_namespace, make_owner, make_policy, selector, shares, two_classes
 
 from extender.core.model.objects import Owner
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES
@@ -31,7 +31,7 @@ def policy_of(world: World, owner: Owner) -> Policy | None:
 
 def percentage(world: World, owner: Owner) -> int | None:
     policy = policy_of(world, owner)
-    return policy.seats.percentage if policy is not None else None
+    return two_classes(policy).percentage if policy is not None else None
 
 
 def test_whoever_is_matched_is_opted_in_and_the_label_opts_out() -> None:
@@ -93,7 +93,7 @@ def test_keys_are_looked_for_level_by_level() -> None:
     )
     found = policy_of(world, mine)
     assert found is not None
-    seats = found.seats
+    seats = two_classes(found)
     assert (seats.percentage, seats.cap, seats.floor) == (70, 3, 2)
     assert (found.when_unsatisfiable, found.mode, found.max_moves_per_hour) == ("wait", "audit", 4)
     workload = world.workload(mine.ref)
@@ -166,7 +166,7 @@ def test_a_wrong_value_keeps_the_split_and_moves_nothing() -> None:
     mine = web()
     world.up(mine, make_policy("a", **shares(70), timezone="Nowhere", schedule="0 2 * * *", duration="4h"))
     workload = world.workload(mine.ref)
-    assert (workload.policy.seats.percentage, workload.parsed.valid, workload.held) == (70, False, False)
+    assert (two_classes(workload.policy).percentage, workload.parsed.valid, workload.held) == (70, False, False)
     assert [each.source for each in workload.parsed.problems] == ["PlacementPolicy shop/a"]
 
 
