@@ -7,7 +7,7 @@ import pytest_asyncio
 from support.autoscaled import Autoscaled, AutoscaledStage, open_autoscaled
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def autoscaled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AutoscaledStage]:
     async with open_autoscaled(tmp_path_factory.mktemp("autoscaled")) as opened:
         yield opened

@@ -10,19 +10,19 @@ from support.scene import ConsoleScene, open_scene
 from extender.sandbox.spotmix import SpotmixServe
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def scene() -> AsyncIterator[ConsoleScene]:
     async with open_scene() as opened:
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def window(scene: ConsoleScene) -> AsyncIterator[Window]:
     async with open_window(scene.url) as opened:
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def guarded(scene: ConsoleScene) -> AsyncIterator[SpotmixServe]:
     """Another replica, which asks who looks and is asked by no scheduler."""
     flags = ("--console-auth", "kubernetes", "--drift-enabled", "false", "--scale-in-deletion-cost", "false")
@@ -32,6 +32,6 @@ async def guarded(scene: ConsoleScene) -> AsyncIterator[SpotmixServe]:
     await serve.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def people(scene: ConsoleScene) -> People:
     return People(scene.stage.api)

@@ -7,7 +7,7 @@ import pytest_asyncio
 from support.driftstage import Drifting, DriftStage, drift_stage
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def drifts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DriftStage]:
     async with drift_stage(tmp_path_factory.mktemp("drift")) as opened:
         yield opened

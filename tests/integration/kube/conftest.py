@@ -8,13 +8,13 @@ from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def plane() -> AsyncIterator[ControlPlane]:
     async with ControlPlane(with_scheduler=False) as plane:
         yield plane
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def client(plane: ControlPlane) -> AsyncIterator[ApiClient]:
     async with await plane.connect() as client:
         yield client

@@ -8,7 +8,7 @@ from support.cluster import Cluster
 from support.stage import Stage, open_stage
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def stage() -> AsyncIterator[Stage]:
     async with open_stage() as opened:
         yield opened

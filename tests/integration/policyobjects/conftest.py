@@ -9,7 +9,7 @@ from support.policyobjects import definitions
 from support.stage import Stage, open_stage
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def bare_stage() -> AsyncIterator[Stage]:
     async with open_stage(
         flags=("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
@@ -17,7 +17,7 @@ async def bare_stage() -> AsyncIterator[Stage]:
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def stage(bare_stage: Stage) -> Stage:
     """With the definitions of the chart, which came after a workload was placed by its annotations alone."""
     async with bare_stage.namespace() as cluster:
@@ -27,7 +27,7 @@ async def stage(bare_stage: Stage) -> Stage:
     return bare_stage
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def objects(stage: Stage) -> Objects:
     return Objects(stage.api)
 

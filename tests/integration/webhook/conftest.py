@@ -9,7 +9,7 @@ from support.stage import Stage
 from support.webhook import open_hooked_stage
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with open_hooked_stage(tmp_path_factory.mktemp("webhook")) as opened:
         yield opened
