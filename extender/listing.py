@@ -11,11 +11,13 @@ from typing import Any
 
 from extender.core.model.errors import ApiError
 from extender.core.model.objects import OwnerRef
+from extender.core.model.policies import GROUP
 from extender.core.policy.values import parse_duration
 from extender.core.state.events import Continued, Event, Listed, Unavailable
 from extender.core.state.intake import Intake, owner_met
 from extender.core.state.state import ClusterState
 from extender.kube.informers import ClusterFeed, FeedOptions
+from extender.kube.paths import api_path
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY, POLICIES, ApiResource
 from extender.kube.seams import KubeApi, Timing
 from extender.settings import Settings
@@ -102,6 +104,7 @@ class _ListsOnly:
 
 class _Lister:
     def __init__(self, api: KubeApi, settings: Settings, timing: Timing | None) -> None:
+        self._api = api
         self._decoders = Decoders(settings.classes, settings.policy.prefixes)
         self._state = ClusterState(
             rules_of(settings), half_life=parse_duration(settings.extender.interruption_half_life)
@@ -133,10 +136,21 @@ class _Lister:
             self._progress.clear()
             if self._failure is not None:
                 raise self._failure
+        await self._forget_unserved()
         while self._state.workloads.is_behind:
             self._sink(Continued())
         self._state.outbox.clear()
         return Listing(self._state, self._missing)
+
+    async def _forget_unserved(self) -> None:
+        """Policy objects may not be there at all: whoever has no right to list them is told 403 even so."""
+        if self._missing.keys().isdisjoint(self._policies.values()):
+            return
+        try:
+            await self._api.request("GET", api_path(GROUP))
+        except ApiError as error:
+            if error.status == _NOT_SERVED:
+                self._missing = {key: why for key, why in self._missing.items() if key not in self._policies.values()}
 
     def _settled(self, key: str) -> None:
         self._awaited.discard(key)

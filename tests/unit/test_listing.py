@@ -9,6 +9,7 @@ from unit.kube.fake_api import VirtualTime
 
 from extender.core.answers.overview import overview
 from extender.core.model.errors import ApiError
+from extender.core.model.policies import GROUP as GROUP_OF_POLICIES
 from extender.kube.resources import BUILT_IN, DEPLOYMENTS, DRIFT_ONLY, NODES, PODS, POLICIES, VOLUMES
 from extender.listing import ATTEMPTS, Listing, list_cluster
 from extender.settings import Settings
@@ -151,6 +152,9 @@ async def test_policy_objects_speak_where_they_are_served(lists: Lists) -> None:
     (row,) = overview(sight.state, 0.0).workloads
     assert (row.wanted, sight.missing) == ({"spot": 7, "on-demand": 3}, {})
     lists.told[POLICIES[1].path] = [refusal(403)]
+    # Whoever may not list them is refused whether or not there are such kinds.
+    assert (await lists.look()).missing == {}
+    lists.documents[f"/apis/{GROUP_OF_POLICIES}"] = {"kind": "APIGroup"}
     assert set((await lists.look()).missing) == {POLICIES[1].key}
 
 

@@ -12,5 +12,4 @@ async def test_a_policy_that_is_edited_is_followed_exactly(cluster: Drifting, ki
     await cluster.drift("web", 10, policy(spot_percentage=70, min_on_demand=1), kind)
     await cluster.expect("web", spot=7, on_demand=3)
     await cluster.ready("web", 10)
-    assert len(cluster.evicted()) == 7
-    assert {eviction.status for eviction in cluster.evictions()} == {201}
+    assert [eviction.status for eviction in cluster.evictions()] == [201] * 7, cluster.evictions()
