@@ -157,6 +157,8 @@ async def test_nothing_is_to_report_of_the_tail_of_a_queue_of_work(cluster: Drif
     spec = {"parallelism": 6, "template": pod_template({"app": "wq"}, restartPolicy="Never")}
     await cluster.create("Job", "wq", spec, policy(spot_percentage=50, min_on_demand=2))
     await cluster.expect("wq", spot=3, on_demand=3)
+    # Else the kubelet might say that a pod runs after it is said here that it has ended.
+    await cluster.ready("wq", 6)
     classes = await cluster.classes()
     pods = sorted(await cluster.pods("wq"), key=lambda pod: classes[pod["spec"]["nodeName"]] == "spot")
     done = {"status": {"phase": "Succeeded"}}
