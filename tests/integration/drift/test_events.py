@@ -83,12 +83,15 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         await cluster.ready("web", 4)
         await reader.reads("strict", "ClassUnavailable")
         await reader.reads("web", "FallbackTaken")
-        # All but the first pod found a spot seat free.
 
         async def fell_back() -> list[list[str]]:
             return sorted([e["reason"] for e in events] for events in (await reader.of_pods("web")).values())
 
-        await eventually(fell_back, lambda seen: seen == [[], *[["FallbackTaken"]] * 3], "what its pods say")
+        # All but the first pod found a spot seat free; but for the second, where the scheduler asked about the first
+        # before the watch told of it: until then that one takes no on-demand seat from a pod that is known.
+        taken = [["FallbackTaken"]]
+        told_of: list[list[list[str]]] = [[[], *taken * 3], [[], [], *taken * 2]]
+        await eventually(fell_back, told_of.__contains__, "what its pods say")
 
         async def told() -> list[tuple[str, list[dict[str, Any]]]]:
             return [(name, events) for name, events in (await reader.of_pods("strict")).items() if events]
@@ -131,7 +134,7 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         await eventually(lambda: reader.reasons("stubborn"), lambda seen: "MoveBlocked" in seen, "it stays open")
         # What lasts is told when it does, and what was repeated is counted.
         await reader.reads("tiny", "PolicyUnachievable")
-        await eventually(lambda: reader.repetitions("web"), lambda seen: seen[0] == 3, "a series")
+        await eventually(lambda: reader.repetitions("web"), lambda seen: seen[0] in {2, 3}, "a series")
         for name in ("web", "strict", "tiny", "stubborn"):
             events = await reader.events(name)
             await reader.looks("deployment", name, events)
