@@ -150,13 +150,13 @@ class Room:
         """Whether a node has been steady since then, or need not have been."""
         return since is None or node.steady_since <= since or node.name in self._steady
 
-    def takes_instead(self, pod: PodRecord, other: PodRecord, group: Group | None = None) -> bool:
+    def takes_instead(self, pod: PodRecord, other: PodRecord, group: Group) -> bool:
         """Whether a pod like `pod` fits the node of another one once that is gone; then that is deducted."""
         node = other.node
         if node is None:
             return False
         self.stock.leave(other, node)
-        if self.fits(pod, node) and (group is None or self.pool_takes(group, node)):
+        if self.fits(pod, node) and self.pool_takes(group, node):
             return True
         self.stock.occupy(other, node)
         return False

@@ -1,8 +1,8 @@
 """Seats what is about to come before any move is planned: Pending pods, and replacements of moves in flight.
 
 As the scheduler would: a managed pod goes to the class of its reservation or of its seat, else to one that stands in;
-any other pod to the node that fits it with most to spare, or to that of a placeholder, which gives way to it. A pod
-that fits nowhere takes nothing, nor does one that has a scheduling gate or waits for a scheduler that places none.
+any other pod to the node that fits it with most to spare. A pod that fits nowhere takes nothing, nor does one that
+has a scheduling gate or waits for a scheduler that places none.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -11,10 +11,8 @@ from msgspec.structs import replace
 
 from extender.core.capacity.room import Room
 from extender.core.drift.history import History, InFlight
-from extender.core.drift.proofs import NO_PROOFS, Proofs
 from extender.core.drift.replacement import Replacements
 from extender.core.model.constraints import Constraints
-from extender.core.model.objects import Requests
 from extender.core.placement.decide import filled_seats
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import first_unfilled
@@ -31,18 +29,12 @@ class Arrivals:
         state: the cluster.
         history: of moves in flight.
         room: what is taken from.
-        proofs: the placeholders, which give way to any other pod.
-
-    Attributes:
-        taken: UIDs of the placeholders whose room is taken: they prove nothing.
+        placeholders: UIDs of pods that give way to any other.
     """
 
-    def __init__(self, state: ClusterState, history: History, room: Room, proofs: Proofs = NO_PROOFS) -> None:
+    def __init__(self, state: ClusterState, history: History, room: Room, placeholders: Container[str] = ()) -> None:
         self._state, self._history, self._room = state, history, room
-        self._placeholders = proofs.uids
-        self._yielding = [*proofs.running]
-        self._hopeless: set[tuple[Revision | None, Constraints, Requests]] = set()
-        self.taken: set[str] = set()
+        self._placeholders = placeholders
         self._replacements = Replacements(state)
         self._held: dict[str, dict[str, int]] = {}
 
@@ -56,7 +48,7 @@ class Arrivals:
         self._room.expect(len(unbound))
         for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):
             like = self._counted_alone(pod)
-            node = self._named(like) or self._first(like, self._choices(pod)) or self._instead(like)
+            node = self._named(like) or self._first(like, self._choices(pod))
             if node is not None:
                 self._room.occupy(pod, node, _counted(pod))
         by_revision: dict[str, list[InFlight]] = {}
@@ -80,8 +72,7 @@ class Arrivals:
         if revision is None or owner is None or not revision.pods:
             return
         leaving = {entry.move.pod.uid for entry in entries}
-        # One that has a gate is not counted above.
-        live = sum(not (pod.terminating or pod.gates or pod.uid in leaving) for pod in revision.pods)
+        live = sum(not pod.terminating and pod.uid not in leaving for pod in revision.pods)
         like = min(revision.pods, key=lambda pod: (pod.uid not in leaving, pod.uid))
         # Those that were sent first have a replacement first.
         latest = sorted(entries, key=lambda entry: (-entry.at, entry.move.pod.uid))
@@ -89,7 +80,7 @@ class Arrivals:
             target = self._state.nodes.get(entry.move.target)
             new = self._replacements.of(like, entry.move.destination)
             if target is None or not self._room.fits(new, target):
-                target = self._first(new, [(entry.move.destination,)]) or self._instead(new)
+                target = self._first(new, [(entry.move.destination,)])
             if target is not None:
                 self._room.occupy(new, target, None if revision.replacing else revision)
 
@@ -100,19 +91,6 @@ class Arrivals:
             nodes = [node for node in found if isinstance(node, NodeRecord)]
             if nodes:
                 return max(nodes, key=lambda node: (self._room.stock.spare_cpu(node), node.name))
-        return None
-
-    def _instead(self, pod: PodRecord) -> NodeRecord | None:
-        """The node of a placeholder that gives way to a pod."""
-        kind = (pod.revision, pod.constraints, pod.requests)
-        if not self._yielding or kind in self._hopeless:
-            return None
-        for number, placeholder in enumerate(self._yielding):
-            if self._room.takes_instead(pod, placeholder):
-                del self._yielding[number]
-                self.taken.add(placeholder.uid)
-                return placeholder.node
-        self._hopeless.add(kind)
         return None
 
     def _named(self, pod: PodRecord) -> NodeRecord | None:

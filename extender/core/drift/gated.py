@@ -20,12 +20,11 @@ from extender.core.state.state import ClusterState
 
 
 class _Look(Struct, eq=False):
-    """What is there at one moment, less what pods of the same moment have been given; `taken` as in `Arrivals`."""
+    """What is there at one moment, less what pods of the same moment have been given."""
 
     at: float
     room: Room
     replacements: Replacements
-    taken: set[str]
 
 
 class RoomForGated:
@@ -73,7 +72,7 @@ class RoomForGated:
             self._given[pod.uid] = found
             return True
         for placeholder in proofs.held.get(wish.place, ()):
-            if placeholder.requests == pod.requests and placeholder.uid not in look.taken:
+            if placeholder.requests == pod.requests:
                 self._placeholders.spend(Spent(placeholder.uid, pod.uid, gated=True))
                 return True
         return False if (wish.capacity_class, self._state.autoscaling.demand(pod)) in proofs.refused else None
@@ -91,9 +90,8 @@ class RoomForGated:
             self._since = {uid: at for uid, at in self._since.items() if uid in state.gated}
             self._given = {uid: node for uid, node in self._given.items() if uid in state.gated}
             room = Room(state, frozenset(), now)
-            arrivals = Arrivals(state, History(), room, self._placeholders.proofs(now))
-            arrivals.deduct()
-            self._look = _Look(now, room, Replacements(state), arrivals.taken)
+            Arrivals(state, History(), room, self._placeholders.proofs(now).uids).deduct()
+            self._look = _Look(now, room, Replacements(state))
             for uid, node in self._given.items():
                 # What was let go a moment ago, and is not seen so yet.
                 room.occupy(state.pods[uid], node)

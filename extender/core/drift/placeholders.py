@@ -72,17 +72,16 @@ class Placeholders:
         if not (self._open or len(self._back_off) or self._steady):
             return Proofs()
         held: dict[Place, tuple[PodRecord, ...]] = {}
-        promised: list[PodRecord] = []
         asked: set[Place] = set()
         for each in self._open.values():
-            record, place = running(self._state, each), each.wish.place
-            if each.free:
-                asked.add(place)
-                held[place] = (*held.get(place, ()), *((record,) if record is not None else ()))
-            elif record is not None:
-                promised.append(record)
+            if not each.free:
+                continue
+            asked.add(each.wish.place)
+            record = running(self._state, each)
+            if record is not None:
+                held[each.wish.place] = (*held.get(each.wish.place, ()), record)
         uids = frozenset(each.uid for each in self._open.values() if each.uid)
-        return Proofs(held, tuple(promised), self._steady.keys(), uids, asked, self._back_off.refused(now))
+        return Proofs(held, self._steady.keys(), uids, asked, self._back_off.refused(now))
 
     def take_news(self) -> set[str]:
         """The workloads of `news`, which is empty then."""

@@ -20,7 +20,7 @@ from extender.core.drift.guards import (
 )
 from extender.core.drift.history import History
 from extender.core.drift.ledger import Ledger
-from extender.core.drift.moves import DriftPlan, Move, Place, PlanFault, Spent, Stay, Wish
+from extender.core.drift.moves import DriftPlan, Move, PlanFault, Spent, Stay, Wish
 from extender.core.drift.proofs import NO_PROOFS, Proofs
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
@@ -62,7 +62,7 @@ class _Planner:
         self.state, self.history, self.rules, self.now = state, history, rules, now
         self.ledger = Ledger(state, history, rules, now)
         self.proofs = proofs
-        self.held: dict[Place, list[PodRecord]] = {}
+        self.held = {place: list(records) for place, records in proofs.held.items()}
         self.replacements = Replacements(state)
         self._room: Room | None = None
         self.searches = 1
@@ -78,10 +78,7 @@ class _Planner:
         if self._room is None:
             dwell, steady = self.rules.dwell, self.proofs.steady
             self._room = Room(self.state, self.ledger.leaving, self.now, dwell=dwell, steady=steady)
-            arrivals = Arrivals(self.state, self.history, self._room, self.proofs)
-            arrivals.deduct()
-            for place, records in self.proofs.held.items():
-                self.held[place] = [record for record in records if record.uid not in arrivals.taken]
+            Arrivals(self.state, self.history, self._room, self.proofs.uids).deduct()
             self._room.expect(self.searches)
         return self._room
 

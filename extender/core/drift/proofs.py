@@ -1,6 +1,6 @@
 """Proof of room where no node that is there has any: a placeholder of ours runs where a replacement is to go."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
@@ -17,25 +17,16 @@ Shut = tuple[str, Demand]
 class Proofs(Struct, frozen=True):
     """What placeholders there are.
 
-    `held` are those that run, on a Ready node of their class, and that nobody has taken yet; `promised` those that run
-    for a pod that is on its way. `steady` are the nodes, by
+    `held` are those that run, on a Ready node of their class, and that nobody has taken yet. `steady` are the nodes, by
     name, on which placeholders have run: they need no dwell. `uids` are all placeholders. `asked` are the places for
     which one is asked, and `refused` says why none is asked for now.
     """
 
     held: Mapping[Place, tuple[PodRecord, ...]] = {}
-    promised: tuple[PodRecord, ...] = ()
     steady: AbstractSet[str] = frozenset()
     uids: AbstractSet[str] = frozenset()
     asked: AbstractSet[Place] = frozenset()
     refused: Mapping[Shut, Refusal] = {}
-
-    @property
-    def running(self) -> Iterator[PodRecord]:
-        """All that run, those first that are promised."""
-        yield from self.promised
-        for records in self.held.values():
-            yield from records
 
     def outlook(self, place: Place, demand: Demand) -> Refusal | None:
         """What becomes of a pod for which there is no room; None where nothing is known."""

@@ -224,40 +224,6 @@ def test_one_that_runs_on_a_ready_node_of_the_class_is_proof(scene: PlaceholderS
     assert scene.cycle(1.0) == []
 
 
-def test_one_whose_room_a_pod_will_take_that_waits_for_a_node_proves_nothing(scene: PlaceholderScene) -> None:
-    scene.standing_in(count=1)
-    scene.cycle()
-    (ask,) = scene.asks()
-    scene.make(ask)
-    scene.run(ask)
-    scene.due()
-    # Any pod may have the place of a placeholder.
-    on_spot = Constraints(node_selector=(("karpenter.sh/capacity-type", "spot"),))
-    scene.world.up(make_pod("other", None, requests=Requests(cpu=500), constraints=on_spot, unscheduled=True))
-    assert scene.cycle(1.0) == []
-    scene.world.gone("pods", "other")
-    assert len(scene.cycle(30.0)) == 1
-
-
-@pytest.mark.parametrize("gates", [None, (), ("spotmix.io/placement",)])
-def test_room_that_a_replacement_is_about_to_take_is_no_proof(gates: tuple[str, ...] | None) -> None:
-    scene = PlaceholderScene(replace(RULES, placeholders=1))
-    owner = scene.standing_in(count=2)
-    ask, _ = moved(scene, owner)
-    assert scene.drops() == [ask.name]
-    scene.placeholders.done(Drop(ask.name, f"uid-{ask.name}"), True, scene.now)
-    scene.world.gone("pods", f"uid-{ask.name}")
-    # The next one is asked for while its replacement is still on its way, and put where that is to go.
-    (second,) = scene.asks()
-    scene.make(second)
-    scene.world.up(scene.pod(second, "new"))
-    if gates is not None:
-        given: dict[str, Any] = {"created": scene.now, "requests": Requests(cpu=500), "unscheduled": not gates}
-        scene.world.up(make_pod("next", owner, gates=gates, written="" if gates else "spot", **given))
-    scene.due()
-    assert scene.cycle(1.0) == []
-
-
 @pytest.mark.parametrize(
     "facts",
     [{"ready": False}, {"unschedulable": True}, {"going_away": "taint"}, {"capacity_class": "on-demand"}],
