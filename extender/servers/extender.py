@@ -186,8 +186,11 @@ class Extender:
             if self._early is not None and self._placement.is_early(pod) and await self._early(pod.uid):
                 continue
             owner = self._placement.owner(pod)
-            if not isinstance(owner, Missing) or not await self._owners.arrival(owner):
+            if not isinstance(owner, Missing):
                 return pod, owner
+            if not await self._owners.arrival(owner):
+                # It may have become known in another way than by its own event.
+                return pod, self._placement.owner(pod)
 
     def _checked(self, pod: PodView) -> PodView:
         checked = self._placement.checked(pod)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.workloads import Missing
-from extender.core.state.outbox import Effect, Met
+from extender.core.state.events import Event, Upsert
 
 _REMEMBERED = 4096
 _FORGET_AFTER = 10.0
@@ -86,7 +86,7 @@ class AwaitedOwners(Awaited):
 class AwaitedPods(Awaited):
     """Waits for pods that the scheduler asks about before the watch has delivered them."""
 
-    def observe(self, effect: Effect, _now: float) -> None:
-        """Something follows from what the watch delivered."""
-        if isinstance(effect, Met):
-            self.arrived(effect.pod)
+    def observe(self, event: Event, _now: float) -> None:
+        """Something was taken into the state."""
+        if self._arrived and isinstance(event, Upsert):
+            self.arrived(event.object.uid)

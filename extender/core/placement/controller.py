@@ -128,12 +128,13 @@ class PlacementController:
     def is_early(self, pod: PodView) -> bool:
         """Whether it is worth a moment's wait for the watch to deliver a pod.
 
-        So it is where others that are not known either hold seats in its revision: they may be made up.
+        So it is where others that are not known either hold seats in its revision: they may be made up. And where its
+        owner is not known: an owner that is a pod itself, or whose kind cannot be read, is known by its pods alone.
         """
         state = self.state
-        if not state.provisional or pod.owner is None or pod.uid in state.pods or state.is_gone(pod.uid):
+        if pod.owner is None or pod.uid in state.pods or state.is_gone(pod.uid):
             return False
-        return state.provisional.has_others(pod.owner.uid, pod.uid)
+        return state.provisional.has_others(pod.owner.uid, pod.uid) or isinstance(self.owner(pod), Missing)
 
     def owner(self, pod: PodView) -> Managed | Missing | None:
         """Whose a pod is, as far as it is managed."""
@@ -195,7 +196,7 @@ class PlacementController:
                 self._planned.pop(event.uid, None)
         elif isinstance(event, Wake):
             self._plan(PodId(event.namespace, event.name, event.pod), now)
-        elif isinstance(event, Met) and event.waiting is not None and self.state.awaits_node(event.pod):
+        elif isinstance(event, Met) and self.state.awaits_node(event.waiting.pod):
             self._rejected(event.waiting, now, written=False)
 
     def take_over(self, now: float) -> None:

@@ -255,15 +255,13 @@ class Bindings:
     def _confirm(self, record: PodRecord) -> None:
         """A pod came that a decision may have been made on: it holds where the request said what the watch says."""
         claim, revision = self.provisional.pop(record.uid), record.revision
-        waiting = None
         if claim is not None and revision is not None:
             held = claim.reservation
             if (held.owner.uid, held.namespace) == (revision.owner.uid, record.namespace):
                 self._revisions.reserve(held)
                 if claim.waiting is not None and claim.waiting.name == record.name:
-                    waiting = claim.waiting
-                    self._waiting.add(waiting)
-        self._outbox.effects.append(Met(record.uid, waiting))
+                    self._waiting.add(claim.waiting)
+                    self._outbox.effects.append(Met(claim.waiting))
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
         """Take in what a known pod says now."""

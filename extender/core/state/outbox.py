@@ -16,13 +16,9 @@ class Wake(Struct, frozen=True, gc=False):
 
 
 class Met(Struct, frozen=True, gc=False):
-    """The watch delivered a pod for the first time, while requests for unknown pods are remembered.
+    """The watch delivered a pod that had been asked about before, and rejected."""
 
-    `waiting` is set where the pod was asked about before, and rejected.
-    """
-
-    pod: str
-    waiting: Waiting | None = None
+    waiting: Waiting
 
 
 Effect = Wake | PolicyChanged | Met

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doubles import World, make_node, make_owner, make_pod
+from support.doubles import World, make_namespace, make_node, make_owner, make_pod
 from support.doubles_servers import Bench, Observer, run_virtually
 
 from extender.core.model.objects import OwnerRef
@@ -190,12 +190,31 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
     run_virtually(main)
 
 
+def test_a_pod_is_waited_for_whose_owner_is_known_by_its_pods_alone() -> None:
+    async def main() -> None:
+        world, loop = World(), asyncio.get_running_loop()
+        early = AwaitedPods(EARLY, loop.time)
+        placement = PlacementController(world.state, 0)
+        intake = Intake(world.state, [placement.observe, early.observe], [placement.observe])
+        gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
+        extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
+        offered = world.nodes(spot=1, on_demand=1)
+        labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
+        world.up(make_namespace("shop", labels=labels, annotations=policy), make_pod("driver", None))
+        owner = OwnerRef("driver", "v1", "Pod", "driver")
+        loop.call_later(0.01, intake.take, Upsert(make_pod("exec", owner)), 0.0)
+        assert json.loads(await extender.filter(request(owner, offered, "exec"))) == {"NodeNames": ["spot-0"]}
+        assert loop.time() == pytest.approx(0.01)
+
+    run_virtually(main)
+
+
 def test_a_pod_is_waited_for_where_others_that_nobody_knows_hold_seats() -> None:
     async def main() -> None:
         world, loop = World(), asyncio.get_running_loop()
         early = AwaitedPods(EARLY, loop.time)
         placement = PlacementController(world.state, 0)
-        intake = Intake(world.state, [placement.observe], [placement.observe, early.observe])
+        intake = Intake(world.state, [placement.observe, early.observe], [placement.observe])
         gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
         extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
         offered = world.nodes(spot=1, on_demand=1)
