@@ -17,7 +17,7 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.controller import SeatController
 from extender.core.state.events import Event
-from extender.core.state.outbox import Effect
+from extender.core.state.outbox import Effect, Placed
 from extender.kube.client import ApiClient
 from extender.kube.foreigncosts import ForeignCosts
 from extender.kube.patches import PodPatches
@@ -121,8 +121,10 @@ class Writers:
     def _unseated(self, workload: Workload, error: str) -> None:
         self.faults.met("costs", Regarding.of(workload), error)
 
-    def observe(self, _event: Event | Effect, _now: float) -> None:
+    def observe(self, event: Event | Effect, now: float) -> None:
         """Something was taken into the state, and `placement` knows: do what follows from it in time."""
+        if isinstance(event, Placed) and self._decides():
+            self._metrics.placed(event.capacity_class, event.reason, max(0.0, now - event.created))
         self.wakes.hasten()
         self._gate_drive.hasten()
         self._pending_pods.hasten()

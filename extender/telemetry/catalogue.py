@@ -71,6 +71,13 @@ GATE_DURATION = Family(
     "For how long pods waited for Spotmix to take its scheduling gate away, by the class written; none where none was",
     ("capacity_class",),
 )
+PLACING_DURATION = Family(
+    "spotmix_placing_duration_seconds",
+    "histogram",
+    "From the creation of a managed pod, which is known to the second, until it had a node: by the class of the node, "
+    "and why the pod waited last; seat is one that had a node of its class at once",
+    ("capacity_class", "reason"),
+)
 RELEASE_DURATION = Family(
     "spotmix_release_duration_seconds",
     "histogram",
@@ -247,7 +254,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         "Requests",
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
-            *(GATED_LONGEST, GATE_DURATION, RELEASE_DURATION, PODS_REPLACED, CLASSES_CLOSED),
+            *(GATED_LONGEST, GATE_DURATION, RELEASE_DURATION, PLACING_DURATION, PODS_REPLACED, CLASSES_CLOSED),
             *(RESERVATIONS, PROVISIONAL, ENFORCEMENT, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),

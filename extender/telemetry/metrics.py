@@ -17,6 +17,7 @@ from extender.telemetry.catalogue import (
     DELETION_COSTS,
     EVENTS,
     GATE_DURATION,
+    PLACING_DURATION,
     PODS_REPLACED,
     RELEASE_DURATION,
     REQUEST_DURATION,
@@ -40,6 +41,9 @@ GATE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60
 
 RELEASE_SECONDS = (0.001, 0.0025, 0.005, *GATE_SECONDS[:10])
 """Upper bounds of the buckets of `RELEASE_DURATION`."""
+
+PLACING_SECONDS = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Upper bounds of the buckets of `PLACING_DURATION`."""
 
 REPLACED = ("refused", "closed", "timeout")
 
@@ -97,6 +101,7 @@ class Metrics:
         verbs = (*VERBS, *ADMISSION_VERBS)
         self._timed = {verb: durations.labels(verb) for verb in verbs}
         self._gated = _gated(self.registry)
+        self._placed = _placed(self.registry)
         self._released = histogram(RELEASE_DURATION, RELEASE_SECONDS, self.registry)
         self._decided: dict[Decided, Counter] = {}
         for decided in known_decisions():
@@ -155,6 +160,10 @@ class Metrics:
         """Observe how long after it was seen a pod's gate was asked to go."""
         self._released.observe(seconds)
 
+    def placed(self, capacity_class: str, reason: Reason, seconds: float) -> None:
+        """Observe how long after its creation a pod had a node, of which class, and why it waited last."""
+        self._placed.labels(capacity_class or NOTHING, str(reason)).observe(seconds)
+
     def replaced(self, capacity_class: str, cause: str) -> None:
         """Count a pod that was deleted since its class could not be had."""
         self._replaced.labels(capacity_class, cause).inc()
@@ -188,4 +197,11 @@ def _gated(registry: CollectorRegistry) -> Histogram:
     found = histogram(GATE_DURATION, GATE_SECONDS, registry)
     for capacity_class in (SPOT, ON_DEMAND, NOTHING):
         found.labels(capacity_class)
+    return found
+
+
+def _placed(registry: CollectorRegistry) -> Histogram:
+    found = histogram(PLACING_DURATION, PLACING_SECONDS, registry)
+    for name, reason in product((SPOT, ON_DEMAND), (Reason.SEAT, Reason.WRITTEN, *REJECTS)):
+        found.labels(name, str(reason))
     return found

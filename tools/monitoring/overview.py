@@ -217,6 +217,27 @@ def _gates(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             graph(
+                "Time until pods have a node",
+                "For how long half of the managed pods, and all but one in a hundred, waited, by why they waited last",
+                {
+                    "half, {{reason}}": quantile(0.5, m.PLACING_DURATION, by=("reason",)),
+                    "99 %, {{reason}}": quantile(0.99, m.PLACING_DURATION, by=("reason",)),
+                },
+                unit="s",
+            )
+        )
+        .with_panel(
+            graph(
+                "Pods replaced, classes closed",
+                "Pods that never had a node and were deleted, by class and cause; needs for which a class is closed",
+                {
+                    "{{capacity_class}} {{cause}}": grown(m.PODS_REPLACED, by=(*CLASS, "cause")),
+                    "closed: {{capacity_class}}": most(m.CLASSES_CLOSED, by=CLASS),
+                },
+            )
+        )
+        .with_panel(
+            graph(
                 "Placeholders",
                 "Pods of Spotmix that have an autoscaler bring a node before anything is moved to it",
                 {"{{state}}": most(m.PLACEHOLDERS, by=("state",))},

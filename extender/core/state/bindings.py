@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from extender.core.model.classes import SPOT
 from extender.core.model.objects import Node, Notice, Pod, Requests
+from extender.core.model.reasons import Reason
 from extender.core.state.census import Census
 from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruption, Interruptions
-from extender.core.state.outbox import Met, Outbox
+from extender.core.state.outbox import Met, Outbox, Placed
 from extender.core.state.provisional import Provisional
 from extender.core.state.records import ALONE, NodeRecord, PodRecord, Pool, Reservation, Revision, is_replacing
 from extender.core.state.repelling import Repelling
@@ -193,9 +194,25 @@ class Bindings:
             # It may be counted already, but not as one that is on a node.
             record.revision.spread = None
         self._charge(record, +1)
+        if pod.uid in self.unbound:
+            self._tell_placed(record)
         self._waiting.drop(pod.uid)
         self._placed(record, pod.scheduler or "")
         self.bound(record)
+
+    def _tell_placed(self, record: PodRecord) -> None:
+        waiting, revision = self._waiting.get(record.uid), record.revision
+        if waiting is not None:
+            reason = waiting.reason
+        elif record.written:
+            reason = Reason.WRITTEN
+        elif revision is not None and record.uid in revision.reservations:
+            reason = Reason.SEAT
+        else:
+            return
+        facts = record.node.facts if record.node is not None else None
+        capacity_class = facts.capacity_class if facts is not None else ""
+        self._outbox.effects.append(Placed(capacity_class, reason, record.created))
 
     def _placed(self, record: PodRecord, scheduler: str) -> None:
         """A scheduler gave a pod its node: that tells whether it asks."""

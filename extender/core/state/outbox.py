@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from extender.core.model.reasons import Reason
 from extender.core.policy.workloads import PolicyChanged
 from extender.core.state.records import Revision
 from extender.core.state.waiting import Waiting
@@ -21,7 +22,19 @@ class Met(Struct, frozen=True, gc=False):
     waiting: Waiting
 
 
-Effect = Wake | PolicyChanged | Met
+class Placed(Struct, frozen=True, gc=False):
+    """A pod that was seen without a node has one now, which Spotmix had a say in.
+
+    `capacity_class` is that of the node, empty where the node is not known; `reason` is why it waited last, or what
+    was decided where it never had to. `created` is in seconds since the epoch, to the second.
+    """
+
+    capacity_class: str
+    reason: Reason
+    created: float
+
+
+Effect = Wake | PolicyChanged | Met | Placed
 
 
 class Outbox:

@@ -10,8 +10,12 @@ from support.doubles_kube import KubeClient, StoredObjects
 from extender.core.answers.decisions import DecisionLog
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
+from extender.core.model.reasons import Reason
 from extender.core.placement.controller import Annotate, PlacementController
 from extender.core.state.events import Upsert
+from extender.core.state.intake import Intake
+from extender.core.state.records import Reservation
+from extender.core.state.waiting import Waiting
 from extender.kube.regarding import Regarding
 from extender.runtime.writers import WAITING, Writers
 from extender.settings import Settings
@@ -54,6 +58,38 @@ class Gated:
         pod = make_pod(name, self.owner, **fields)
         self.world.up(pod)
         self.writers.gate_watch.observe(Upsert(pod), self.world.now)
+
+
+@pytest.mark.parametrize("reason", [Reason.SEAT, Reason.WAIT_CLASS, Reason.WRITTEN])
+@pytest.mark.parametrize("leads", [True, False])
+def test_the_time_until_a_pod_has_a_node_is_counted_once_by_why_it_waited(reason: Reason, leads: bool) -> None:
+    world, metrics = World(), Metrics()
+    client: Any = KubeClient(StoredObjects())
+    placement = PlacementController(world.state, 0)
+    writers = Writers(Settings(), client, placement, metrics, lambda *_: None, lambda: leads)
+    intake = Intake(world.state, [], [writers.observe])
+    owner = world.deployment("web", 3, spot_percentage=100)
+    (node,) = world.nodes(spot=1)
+    written = "spot" if reason is Reason.WRITTEN else ""
+    intake.take(Upsert(make_pod("web-0", owner, created=world.now, written=written)), world.now)
+    if not written:
+        world.state.apply(Reservation("web-0", "shop", owner, "spot", world.now), world.now)
+    if reason is Reason.WAIT_CLASS:
+        world.state.apply(Waiting("web-0", "shop", "web-0", owner.uid, "spot", reason, world.now), world.now)
+    # Pods that nobody decided on, and those that had a node when they were first seen, do not count.
+    intake.take(Upsert(make_pod("alone", None, created=world.now)), world.now)
+    intake.take(Upsert(make_pod("early", owner, node, created=world.now)), world.now)
+    bound = make_pod("web-0", owner, node, created=world.now, written=written)
+    for event in (Upsert(bound), Upsert(make_pod("alone", None, node, created=world.now)), Upsert(bound)):
+        intake.take(event, world.now + 7)
+    name, labels = "spotmix_placing_duration_seconds", {"capacity_class": "spot", "reason": str(reason)}
+    assert metrics.registry.get_sample_value(f"{name}_sum", labels) == (7 if leads else 0)
+    assert sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == f"{name}_count"
+    ) == int(leads)
 
 
 async def test_a_release_is_timed_and_its_decision_kept() -> None:
