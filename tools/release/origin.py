@@ -17,7 +17,7 @@ from programs import ROOT, helm
 
 import extender
 
-TOOLS = ("hatchling", "hatch-fancy-pypi-readme", "cyclonedx-python-lib")
+TOOLS = ("hatchling", "hatch-fancy-pypi-readme", "cyclonedx-python-lib", "shiv", "uv")
 
 
 class ReleaseError(Exception):

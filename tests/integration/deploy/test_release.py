@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from generate.chart import CHART
 from release.__main__ import main
 from release.bill import pinned
 from release.origin import Origin, ReleaseError, check_versions
+from release.single import PYTHONS, single_files
 
 import extender
 
@@ -33,16 +35,16 @@ NAMES = [
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release") / "dist"
-    assert main(["--dist", str(folder), "--allow-dirty"]) == 0
+    assert main(["--dist", str(folder), "--allow-dirty", "--platforms"]) == 0
     return folder
 
 
 def test_twice_gives_the_same_bytes(dist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dist", str(tmp_path), "--allow-dirty"]) == 0
+    assert main(["--dist", str(tmp_path), "--allow-dirty", "--platforms"]) == 0
     assert capsys.readouterr().out.split() == NAMES
     for name in NAMES:
         assert (dist / name).read_bytes() == (tmp_path / name).read_bytes(), name
-    assert main(["--dist", str(tmp_path), "--allow-dirty"]) == 1
+    assert main(["--dist", str(tmp_path), "--allow-dirty", "--platforms"]) == 1
     assert "is not empty" in capsys.readouterr().err
 
 
@@ -62,6 +64,36 @@ def test_the_wheel_starts_without_the_tree(dist: Path, tmp_path: Path) -> None:
     assert f"https://github.com/spotmix/spotmix/blob/v{VERSION}/docs/README.md" in page
     # The page of a package index has no files beside it.
     assert re.findall(r"\]\((?!https?://|#)[^)]*\)|src(?:set)?=\"(?!https?://)", page) == []
+
+
+def test_one_file_is_the_whole_program_and_krew_knows_it(dist: Path, tmp_path: Path) -> None:
+    origin = Origin.look(allow_dirty=True)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert python in PYTHONS
+    made = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        shutil.copy(dist / NAMES[1], tmp_path / name)
+        made.append(single_files(tmp_path / name, origin, ["linux-amd64"], [python]))
+    (archive, manifest), again = made
+    assert [each.read_bytes() for each in again] == [archive.read_bytes(), manifest.read_bytes()]
+    (platform,) = yaml.safe_load(manifest.read_text())["spec"]["platforms"]
+    assert platform["selector"]["matchLabels"] == {"os": "linux", "arch": "amd64"}
+    assert platform["uri"].endswith(f"/v{VERSION}/{archive.name}")
+    assert platform["sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
+    with tarfile.open(archive) as packed:
+        assert {each["from"] for each in platform["files"]} == set(packed.getnames())
+        packed.extractall(tmp_path, filter="data")
+    program = tmp_path / platform["bin"]
+    environ = {"SHIV_ROOT": str(tmp_path / "unpacked"), "PATH": str(Path(sys.executable).parent)}
+    for arguments, said in ((["--version"], VERSION), (["simulate", "--help"], "--seed"), (["serve", "--help"], "--")):
+        ran = subprocess.run(
+            [program, *arguments], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        )
+        assert said in ran.stdout
+    # None of this came from the tree, whose path is in no file.
+    unpacked = next((tmp_path / "unpacked").glob("*/site-packages/extender/__init__.py"))
+    assert unpacked.is_file()
 
 
 def test_the_sdist_has_what_the_wheel_is_made_of_and_no_more(dist: Path) -> None:
