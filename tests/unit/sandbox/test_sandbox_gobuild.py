@@ -11,7 +11,7 @@ from extender.core.model.errors import SandboxError
 from extender.sandbox.assets import missing_binaries
 from extender.sandbox.gobuild import GoBuild
 from extender.sandbox.progress import Progress
-from extender.sandbox.versions import GO_WHEEL
+from extender.sandbox.versions import GO_WHEEL, KUBERNETES
 
 GO = """#!/bin/sh
 if [ "$1" = env ]; then echo {version}; exit 0; fi
@@ -40,10 +40,10 @@ def test_it_builds_the_four_stamped_with_their_version(tmp_path: Path) -> None:
     put_go(tmp_path / "bin")
     out = tmp_path / "out"
     out.mkdir()
-    builder(tmp_path).build(out)
+    builder(tmp_path).build(KUBERNETES, out)
     assert missing_binaries(out) == []
     called = (tmp_path / "bin" / "called").read_text()
-    assert "gomodule 0 local build -v -trimpath" in called
+    assert "1.36 0 local build -v -trimpath" in called
     assert "version.gitVersion=v1.36." in called
     assert "version.gitMinor=36" in called
 
@@ -51,7 +51,7 @@ def test_it_builds_the_four_stamped_with_their_version(tmp_path: Path) -> None:
 def test_a_failed_build_shows_what_go_said(tmp_path: Path) -> None:
     put_go(tmp_path / "bin", does="echo no such module >&2; exit 7")
     with pytest.raises(SandboxError, match=r"(?s)exit code 7:.*no such module"):
-        builder(tmp_path).build(tmp_path)
+        builder(tmp_path).build(KUBERNETES, tmp_path)
 
 
 def test_a_build_can_be_given_up_and_leaves_no_process(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_build_can_be_given_up_and_leaves_no_process(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(SandboxError, match="given up"):
-        builder(tmp_path, stop).build(tmp_path)
+        builder(tmp_path, stop).build(KUBERNETES, tmp_path)
     if (tmp_path / "pid").exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text()), 0)

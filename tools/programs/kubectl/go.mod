@@ -1,5 +1,5 @@
 // Builds kubectl, which the tests call their plugin through. The version is the control plane's, see
-// extender/sandbox/gomodule/go.mod.
+// extender/sandbox/gomodules/1.36/go.mod.
 module spotmix.io/kubectl
 
 go 1.26.0

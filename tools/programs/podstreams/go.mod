@@ -1,5 +1,5 @@
 // Forwards ports as a kubelet and its container runtime do, which the sandbox has not. The versions are the control
-// plane's, see extender/sandbox/gomodule/go.mod.
+// plane's, see extender/sandbox/gomodules/1.36/go.mod.
 module spotmix.io/podstreams
 
 go 1.26.0
