@@ -99,7 +99,7 @@ class Mutator:
         if undecided and self._is_written(policy, scheduler or draft.scheduler_name) and self._gating():
             return Mutation(scheduler, tolerations, gate=self._gate)
         if self._rules.weight and undecided:
-            wanted, _ = wanted_class(self._state, managed, policy, draft.pod)
+            wanted, _ = wanted_class(self._state, managed, draft.pod)
             preferences = self._terms_of(wanted)
         return Mutation(
             scheduler,

@@ -29,10 +29,9 @@ from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
-from extender.core.placement.decide import PodView, filled_seats
+from extender.core.placement.decide import PodView
 from extender.core.placement.enforcement import Enforced, enforced_for
 from extender.core.placement.score import score_nodes
-from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import (
     Setting,
@@ -45,6 +44,7 @@ from extender.core.policy.provenance import (
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import BEYOND
 from extender.core.state.controllers import size_of_workload
+from extender.core.state.counting import count_of, open_seats
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -135,8 +135,8 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         policy=standing_of_policy(workload),
         replicas=owner.revision.replicas,
         seat=_seat(state, record, owner, wanted),
-        seats=seats_of(record.revision, owner),
-        surplus=_surplus(record, owner),
+        seats=seats_of(count_of(state, owner, record.revision)),
+        surplus=_surplus(state, record, owner),
         scores=_scores(state, record, found, wanted, now),
         settings=settings_in_force(state.workloads, workload),
         problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
@@ -183,23 +183,25 @@ def view_of(record: PodRecord) -> PodView:
 
 def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -> Seat | None:
     """The seat that a pod sits on, or would take."""
-    revision, seats = record.revision, owner.workload.policy.seats
+    revision = record.revision
     if revision is None:
         return None
+    count = count_of(state, owner, revision)
     number = seat_numbers(revision, owner).get(record.uid) if record.counted else None
     if number is None:
-        number = seat_of_ordinal(owner.revision, record.name)
+        number = count.own_seat(record.name)
         if number is None and not record.counted:
-            number = seats.seat_of(wanted, filled_seats(state, revision, record.uid).get(wanted, 0) + 1)
+            number = count.seats.seat_of(wanted, open_seats(state, owner, record.uid).taken.get(wanted, 0) + 1)
     if number is None or number >= BEYOND:
         return None
-    replicas = owner.revision.replicas
-    return Seat(number, seats.class_at(number), beyond=replicas is not None and number > replicas)
+    return Seat(number, count.seats.class_at(number), beyond=count.replicas is not None and number > count.replicas)
 
 
-def _surplus(record: PodRecord, owner: Managed) -> Surplus | None:
+def _surplus(state: ClusterState, record: PodRecord, owner: Managed) -> Surplus | None:
     revision = record.revision
-    drift = drift_of(owner, revision, frozenset()) if record.counted and revision is not None else None
+    if revision is None or not record.counted:
+        return None
+    drift = drift_of(count_of(state, owner, revision), owner, revision, frozenset())
     for excess in drift.excess if drift is not None else ():
         if record in excess.pods:
             wanting = (excess.destination,) if excess.destination else tuple(sorted(drift.wanting if drift else ()))

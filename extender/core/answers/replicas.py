@@ -4,18 +4,16 @@ Counted revision by revision, as placement counts: of a rollout each ReplicaSet 
 (metrics, pages, commands); decisions read the state itself.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND, SPOT
-from extender.core.model.objects import Owner
-from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Mode
-from extender.core.policy.seats import Seats
-from extender.core.policy.target import target_of
 from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
 from extender.core.state.controllers import controllers_of, is_divided
+from extender.core.state.counting import Count, count_of
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 
@@ -78,24 +76,22 @@ class Replicas(Struct, eq=False):
         self.missing += other.missing
         self.below_floor += other.below_floor
 
-    def count(self, seats: Seats, owner: Owner, revision: Revision | None) -> None:
-        """Count a revision in."""
-        filled: Mapping[str, int] = revision.filled if revision is not None else {}
-        bound: Mapping[str, int] = revision.bound if revision is not None else {}
-        replicas = owner.replicas if owner.replicas is not None else sum(filled.values())
-        target = target_of(seats, owner, filled)
+    def count(self, count: Count, revision: Revision | None) -> None:
+        """Count a revision in; `count` is what its pods are counted over."""
+        seats, bound, target = count.seats, count.bound, count.target
+        replicas = count.replicas if count.replicas is not None else sum(count.filled.values())
         for mine, theirs in ((self.wanted, target), (self.actual, bound)):
-            for name, count in theirs.items():
-                mine[name] = mine.get(name, 0) + count
+            for name, pods in theirs.items():
+                mine[name] = mine.get(name, 0) + pods
         self.missing += max(0, replicas - sum(bound.values()))
-        for name, count in target.items():
-            self.below_floor += max(0, min(count, seats.least(name)) - bound.get(name, 0))
+        for name, wanted in target.items():
+            self.below_floor += max(0, min(wanted, seats.least(name)) - bound.get(name, 0))
         if revision is None:
             return
-        if owner.kind == "StatefulSet":
-            self.surplus += _misplaced(seats, owner, revision, replicas)
+        if count.by_ordinal:
+            self.surplus += _misplaced(count, revision, replicas)
         else:
-            self.surplus += sum(max(0, count - target.get(name, 0)) for name, count in bound.items())
+            self.surplus += sum(max(0, pods - target.get(name, 0)) for name, pods in bound.items())
 
 
 class Standing(Struct, eq=False):
@@ -131,10 +127,9 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
     if top is None or workload.namespace in state.workloads.rules.protected_namespaces:
         return None
     standing = Standing(workload, name_of(state, workload))
-    seats = workload.policy.seats
     found = False
     for owner, revision in controllers_of(state, top):
-        standing.replicas.count(seats, owner, revision)
+        standing.replicas.count(count_of(state, Managed(workload, owner), revision), revision)
         found = True
     if not found:
         below = state.workloads.children.get(workload.uid, ())
@@ -142,15 +137,15 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
             return None
         if not below:
             # Nothing has been made of it yet.
-            standing.replicas.count(seats, top, None)
+            standing.replicas.count(count_of(state, Managed(workload, top), None), None)
     return standing
 
 
-def _misplaced(seats: Seats, owner: Owner, revision: Revision, replicas: int) -> int:
+def _misplaced(count: Count, revision: Revision, replicas: int) -> int:
     """Pods of a StatefulSet on another class than their ordinal's; those beyond T are the controller's to remove."""
     wrong = 0
     for pod in revision.pods:
-        seat = seat_of_ordinal(owner, pod.name) if pod.counted else None
+        seat = count.own_seat(pod.name) if pod.counted else None
         if seat is not None and seat <= replicas:
-            wrong += seats.class_at(seat) != pod.counted
+            wrong += count.seats.class_at(seat) != pod.counted
     return wrong

@@ -5,10 +5,10 @@ from collections import Counter
 from msgspec import Struct
 
 from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.target import target_of
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import costs_to_write, seat_in
+from extender.core.state.counting import Count
 from extender.core.state.records import Revision
 
 
@@ -38,15 +38,12 @@ def subject_of(workload: Workload) -> Subject:
     return Subject(workload.kind, workload.namespace, workload.name, workload.uid)
 
 
-def seats_of(revision: Revision | None, managed: Managed) -> tuple[SeatsOf, ...]:
+def seats_of(count: Count) -> tuple[SeatsOf, ...]:
     """The seats of each class; without a size, those that are taken are all there are."""
-    seats = managed.workload.policy.seats
-    filled, reserved = Counter[str](), Counter[str]()
-    if revision is not None:
-        filled = +Counter(revision.bound)
-        reserved = Counter(revision.reserved) + Counter(revision.unbound.values())
-    target = target_of(seats, managed.revision, revision.filled if revision is not None else filled)
-    names = dict.fromkeys((*seats.classes, *sorted(filled), *sorted(reserved)))
+    filled = +Counter(count.bound)
+    reserved = Counter(count.reserved) + (Counter(count.filled) - filled)
+    target = count.target
+    names = dict.fromkeys((*count.seats.classes, *sorted(filled), *sorted(reserved)))
     return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
 
 

@@ -14,7 +14,6 @@ from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.placement.enforcement import Enforced, enforced_for
-from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
 from extender.core.policy.workload import Workload
@@ -22,6 +21,7 @@ from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.controllers import managed_controllers, size_of_workload
+from extender.core.state.counting import count_of
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -118,13 +118,14 @@ def _members(state: ClusterState, workload: Workload) -> list[Workload]:
 
 def _revision_row(state: ClusterState, workload: Workload, owner: Owner, revision: Revision | None) -> RevisionRow:
     managed = Managed(workload, owner)
-    drift = drift_of(managed, revision, frozenset()) if revision is not None else None
+    count = count_of(state, managed, revision)
+    drift = drift_of(count, managed, revision, frozenset()) if revision is not None else None
     above = state.workloads.owners.get(workload.uid)
     return RevisionRow(
         Subject(owner.kind, owner.namespace, owner.name, owner.uid),
         owner.replicas,
         owner.rolling or (above is not None and above.rolling),
-        seats_of(revision, managed),
+        seats_of(count),
         drift.surplus if drift is not None else 0,
         sum(pod.node is None for pod in revision.pods) if revision is not None else 0,
     )
@@ -168,7 +169,8 @@ class _Pods:
 
     def _surplus(self, revision: Revision) -> set[str]:
         """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
-        drift = drift_of(self.managed, revision, frozenset())
+        count = count_of(self.state, self.managed, revision)
+        drift = drift_of(count, self.managed, revision, frozenset())
         return {pod.uid for each in drift.excess for pod in eviction_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:
@@ -187,5 +189,6 @@ class _Pods:
         return self.known[alike]
 
     def _class_of_ordinal(self, pod: PodRecord) -> str:
-        seat = seat_of_ordinal(self.managed.revision, pod.name)
-        return self.managed.workload.policy.seats.class_at(seat) if seat is not None else ""
+        count = count_of(self.state, self.managed, self.revision)
+        seat = count.own_seat(pod.name)
+        return count.seats.class_at(seat) if seat is not None else ""

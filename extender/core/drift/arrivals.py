@@ -13,11 +13,9 @@ from extender.core.capacity.room import Room
 from extender.core.drift.history import History, InFlight
 from extender.core.drift.replacement import Replacements
 from extender.core.model.constraints import Constraints
-from extender.core.placement.decide import filled_seats
-from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.seats import first_unfilled
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workloads import Managed
+from extender.core.state.counting import OpenSeats, count_of, open_seats
 from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -36,7 +34,7 @@ class Arrivals:
         self._state, self._history, self._room = state, history, room
         self._placeholders = placeholders
         self._replacements = Replacements(state)
-        self._held: dict[str, dict[str, int]] = {}
+        self._seats: dict[str, OpenSeats] = {}
 
     def deduct(self, without: Container[Revision] = ()) -> None:
         """Deduct all that is about to come, save the pods of some revisions."""
@@ -117,15 +115,16 @@ class Arrivals:
         reservation = revision.reservation(pod.uid)
         if reservation is not None:
             return reservation.capacity_class
-        owner, seats = managed.revision, managed.workload.policy.seats
-        own_seat = seat_of_ordinal(owner, pod.name)
+        count = count_of(self._state, managed, revision)
+        own_seat = count.own_seat(pod.name)
         if own_seat is not None:
-            return seats.class_at(own_seat)
-        held = self._held.get(owner.uid)
-        if held is None:
-            held = self._held[owner.uid] = filled_seats(self._state, revision, pod.uid)
-        _, name = first_unfilled(seats, held, owner.replicas)
-        held[name] = held.get(name, 0) + 1
+            return count.seats.class_at(own_seat)
+        uid = managed.revision.uid
+        seats = self._seats.get(uid)
+        if seats is None:
+            seats = self._seats[uid] = open_seats(self._state, managed, pod.uid)
+        name = seats.choose()
+        seats.take(name)
         return name
 
 

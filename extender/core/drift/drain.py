@@ -19,13 +19,14 @@ from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, seated, subject_of
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.policy.ordinals import ordinal_of, seat_of_ordinal
+from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.seats import filled_up, first_unfilled
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import deletion_cost
 from extender.core.state.controllers import managed_controllers
+from extender.core.state.counting import count_of
 from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -138,7 +139,7 @@ class _Drainer:
         """Look at the pods of one revision, in the order of their seats."""
         leaving = self._ledger.leaving
         drift = _drift(each)
-        seats = _FreeSeats(each, leaving)
+        seats = _FreeSeats(self._state, each, leaving)
         for pod in _in_seat_order(pod for pod in each.pods if pod.uid not in leaving):
             seat = seats.offer(pod)
             refusal = Refusal(paused) if paused is not None else self._refusal(pod, drift, seat)
@@ -225,12 +226,12 @@ class _FreeSeats:
     Replicas that are missing altogether are on their way, and come to the first of them.
     """
 
-    def __init__(self, each: Threatened, leaving: AbstractSet[str]) -> None:
-        managed, revision = each.managed, each.revision
-        self._owner, self._replicas = managed.revision, managed.revision.replicas
-        self._seats = managed.workload.policy.seats
-        self._held = seated(revision, leaving)
-        for name, count in revision.reserved.items():
+    def __init__(self, state: ClusterState, each: Threatened, leaving: AbstractSet[str]) -> None:
+        revision = each.revision
+        self._count = count_of(state, each.managed, revision)
+        self._replicas, self._seats = self._count.replicas, self._count.seats
+        self._held = seated(self._count, revision, leaving)
+        for name, count in self._count.reserved.items():
             self._held[name] = self._held.get(name, 0) + count
         seatless = sum(
             pod.node is not None and not pod.counted and not pod.terminating and pod.uid not in leaving
@@ -241,8 +242,8 @@ class _FreeSeats:
 
     def offer(self, pod: PodRecord) -> str:
         """The class of the seat that the replacement of a pod would take, empty when none would come."""
-        if self._owner.kind == "StatefulSet":
-            seat = seat_of_ordinal(self._owner, pod.name)
+        if self._count.by_ordinal:
+            seat = self._count.own_seat(pod.name)
             wanted = seat is not None and (self._replicas is None or seat <= self._replicas)
             return self._seats.class_at(seat) if seat is not None and wanted else ""
         self._left -= 1

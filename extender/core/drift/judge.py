@@ -14,6 +14,7 @@ from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.workloads import Managed
+from extender.core.state.counting import count_of
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -126,11 +127,12 @@ def _is_right(state: ClusterState, entry: InFlight, pod: PodRecord) -> bool:
     managed = state.workloads.resolve(pod.namespace, revision.owner if revision is not None else None)
     if revision is None or not isinstance(managed, Managed):
         return True
-    owner, seats = managed.revision, managed.workload.policy.seats
-    own_seat = seat_of_ordinal(owner, pod.name)
+    count = count_of(state, managed, revision)
+    own_seat = count.own_seat(pod.name)
     if own_seat is not None:
-        return seats.class_at(own_seat) == landed
-    return owner.replicas is not None and revision.filled.get(landed, 0) <= seats.target(owner.replicas).get(landed, 0)
+        return count.seats.class_at(own_seat) == landed
+    wanted = count.seats.target(count.replicas) if count.replicas is not None else {}
+    return count.filled.get(landed, 0) <= wanted.get(landed, 0)
 
 
 def _is_content(state: ClusterState, entry: InFlight, revision: Revision | None) -> bool:

@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from extender.core.capacity.room import Group
 from extender.core.drift.moves import OffTarget, PlanFault, WorkloadRef
-from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, filled_up
-from extender.core.policy.target import target_of
 from extender.core.policy.workloads import Managed, is_divided_kind
 from extender.core.state.controllers import managed_controllers
+from extender.core.state.counting import Count, count_of
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -95,7 +94,7 @@ def drifted(
         managed = state.workloads.resolve(revision.namespace, revision.owner)
         if isinstance(managed, Managed):
             try:
-                drift = drift_of(managed, revision, leaving)
+                drift = drift_of(count_of(state, managed, revision), managed, revision, leaving)
             except Exception as error:
                 if faults is None:
                     raise
@@ -118,19 +117,18 @@ def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
             yield from (revision for _, revision in managed_controllers(state, workload) if revision is not None)
 
 
-def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str]) -> Drift | None:
-    """How far one revision is off its split; None when it is not."""
-    replicas, seats, filled = managed.revision.replicas, managed.workload.policy.seats, revision.filled
+def drift_of(count: Count, managed: Managed, revision: Revision, leaving: AbstractSet[str]) -> Drift | None:
+    """How far one revision is off its split; None when it is not. `count` is what its pods are counted over."""
+    replicas, filled = count.replicas, count.filled
     sized = replicas is not None or is_divided_kind(managed.revision)
     if replicas is None:
         replicas = sum(filled.values())
-    target = target_of(seats, managed.revision, filled)
-    by_ordinal = revision.owner.kind == "StatefulSet"
-    if filled == target and not by_ordinal:
+    target = count.target
+    if filled == target and not count.by_ordinal:
         return None
     excess: tuple[Excess, ...]
-    if by_ordinal:
-        excess = tuple(_misplaced(managed, revision, leaving, replicas))
+    if count.by_ordinal:
+        excess = tuple(_misplaced(count, revision, leaving, replicas))
     elif all(count <= target.get(name, 0) for name, count in filled.items()):
         excess = ()
     else:
@@ -138,7 +136,7 @@ def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str]) ->
     actual = {name: count for name, count in filled.items() if count}
     if not excess and actual == {name: count for name, count in target.items() if count}:
         return None
-    wanting = _wanting(seats, target, seated(revision, leaving), revision.reserved, replicas)
+    wanting = _wanting(count.seats, target, seated(count, revision, leaving), count.reserved, replicas)
     return Drift(
         managed,
         revision,
@@ -152,9 +150,9 @@ def drift_of(managed: Managed, revision: Revision, leaving: AbstractSet[str]) ->
     )
 
 
-def seated(revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
+def seated(count: Count, revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
     """Pods that hold a seat and do not leave, by class."""
-    held = {name: count for name, count in revision.filled.items() if count}
+    held = {name: filled for name, filled in count.filled.items() if filled}
     if leaving:
         for pod in revision.pods:
             if pod.counted and pod.uid in leaving:
@@ -175,15 +173,14 @@ def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str,
             yield Excess(name, bound, len(pods) - seats)
 
 
-def _misplaced(managed: Managed, revision: Revision, leaving: AbstractSet[str], replicas: int) -> Iterator[Excess]:
+def _misplaced(count: Count, revision: Revision, leaving: AbstractSet[str], replicas: int) -> Iterator[Excess]:
     """Pods beyond the last ordinal are the controller's to remove."""
-    seats = managed.workload.policy.seats
     wrong: list[tuple[int, PodRecord, str]] = []
     for pod in revision.pods:
-        seat = seat_of_ordinal(managed.revision, pod.name) if pod.counted and pod.node is not None else None
+        seat = count.own_seat(pod.name) if pod.counted and pod.node is not None else None
         if seat is None or seat > replicas:
             continue
-        wanted = seats.class_at(seat)
+        wanted = count.seats.class_at(seat)
         if wanted != pod.counted and pod.uid not in leaving:
             wrong.append((seat, pod, wanted))
     # The first are often the ones that the others follow.

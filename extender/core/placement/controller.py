@@ -173,7 +173,7 @@ class PlacementController:
         if reservation is not None:
             reason = Reason.FALLBACK if reservation.stand_in else Reason.SEAT
             return Preference(reason, workload, reservation.capacity_class, revision)
-        wanted, reason = wanted_class(self.state, owner, workload.policy, pod)
+        wanted, reason = wanted_class(self.state, owner, pod)
         return Preference(reason, workload, wanted, revision)
 
     def scores(self, preference: Preference, offered: Sequence[str], now: float) -> list[tuple[str, int]]:

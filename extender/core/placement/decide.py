@@ -16,13 +16,11 @@ from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.nominate import choose_node
 from extender.core.placement.score import spread_over
-from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.policy import Policy
-from extender.core.policy.seats import Seats, first_unfilled
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
-from extender.core.state.records import NodeRecord, Pool, Reservation, Revision
+from extender.core.state.counting import count_of, open_seats
+from extender.core.state.records import NodeRecord, Pool, Reservation
 from extender.core.state.state import ClusterState, Released
 from extender.core.state.waiting import Waiting
 
@@ -104,60 +102,27 @@ def may_nominate(state: ClusterState) -> bool:
     return not state.autoscalers
 
 
-def filled_seats(state: ClusterState, revision: Revision | None, pod: str) -> dict[str, int]:
-    """Seats taken in a revision by class: bound pods and the reservations of others than `pod`.
-
-    A new pod takes over what was reserved for a replacement.
-    """
-    if revision is None:
-        return {}
-    filled = dict(revision.filled)
-    for capacity_class, count in revision.reserved.items():
-        filled[capacity_class] = filled.get(capacity_class, 0) + count
-    own = revision.reservation(pod)
-    if own is not None:
-        filled[own.capacity_class] -= 1
-    record = state.pods.get(pod)
-    if record is not None and record.counted and record.revision is revision:
-        filled[record.counted] -= 1
-    return filled
-
-
 def _claims(state: ClusterState, pod: PodView) -> Mapping[str, Reservation]:
     """The provisional seats that count for a pod: none for one that is known, else those of its revision, by pod."""
     return state.provisional.of(pod.owner.uid) if pod.owner is not None and pod.uid not in state.pods else _NONE
 
 
-def wanted_class(state: ClusterState, managed: Managed, policy: Policy, pod: PodView) -> tuple[str, Reason]:
+def wanted_class(state: ClusterState, managed: Managed, pod: PodView) -> tuple[str, Reason]:
     """The class of the seat that is a pod's own, and why."""
-    owner = managed.revision
-    own_seat = seat_of_ordinal(owner, pod.name)
+    revision = state.revisions.get(managed.revision.uid)
+    count = count_of(state, managed, revision)
+    own_seat = count.own_seat(pod.name)
     if own_seat is not None:
-        return policy.seats.class_at(own_seat), Reason.ORDINAL
-    revision = state.revisions.get(owner.uid)
-    filled = filled_seats(state, revision, pod.uid)
+        return count.seats.class_at(own_seat), Reason.ORDINAL
+    seats = open_seats(state, managed, pod.uid)
     earlier = revision.reservation(pod.uid) if revision is not None else None
     claims = _claims(state, pod)
     if claims:
         earlier = claims.get(pod.uid, earlier)
         for uid, held in claims.items():
             if uid != pod.uid:
-                filled[held.capacity_class] = filled.get(held.capacity_class, 0) + 1
-    kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
-    return free_class(policy.seats, filled, kept, managed.revision.replicas), Reason.SEAT
-
-
-def free_class(seats: Seats, filled: Mapping[str, int], kept: str, replicas: int | None) -> str:
-    """The class of the first seat that nobody sits on.
-
-    A pod's own earlier choice (`kept`, or empty) stands while that class still has such a seat within `replicas`.
-    """
-    seat, capacity_class = first_unfilled(seats, filled, replicas)
-    if kept and kept != capacity_class and replicas is not None:
-        own = seats.seat_of(kept, filled.get(kept, 0) + 1)
-        if own is not None and seat <= own <= replicas:
-            return kept
-    return capacity_class
+                seats.take(held.capacity_class)
+    return seats.choose(earlier.capacity_class if earlier is not None and not earlier.stand_in else ""), Reason.SEAT
 
 
 class _Offer:
@@ -288,7 +253,7 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     if written:
         # Whoever wrote it has counted it: the scheduler offers nodes of this class alone.
         return Decision(Reason.WRITTEN, None, workload, written, written, len(offered))
-    wanted, reason = wanted_class(state, owner, policy, pod)
+    wanted, reason = wanted_class(state, owner, pod)
     if policy.mode == "audit":
         # Enforced until a moment ago, it may hold a seat or wait.
         return Decision(Reason.AUDIT, None, workload, wanted, offered=len(offered), released=Released(pod.uid))

@@ -202,7 +202,7 @@ class GateController:
             return Release(record.id, self.gate, {})
         view = PodView(record.uid, record.namespace, record.name, owner, "", None, Needs)
         policy = managed.workload.policy
-        wanted, _ = wanted_class(self._state, managed, policy, view)
+        wanted, _ = wanted_class(self._state, managed, view)
         others = stand_ins(policy, wanted)
         standing_in = self._stand_in(record, managed, wanted, now)
         if standing_in is not None:

@@ -18,6 +18,7 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import eviction_order
+from extender.core.state.counting import count_alone
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
 from extender.core.whatif.outlook import MoveForecast, Outlook
@@ -75,7 +76,7 @@ class Outlooks:
             if workload is None:
                 continue
             managed = Managed(workload, future.controller.owner)
-            drift = drift_of(managed, future.revision, frozenset())
+            drift = drift_of(count_alone(managed, future.revision), managed, future.revision, frozenset())
             if drift is not None:
                 yield future, drift
 
@@ -152,7 +153,8 @@ class Outlooks:
             workload = future.controller.workload
             if workload is not None:
                 seats = workload.policy.seats
-                replicas.count(seats, future.controller.owner, future.revision)
+                managed = Managed(workload, future.controller.owner)
+                replicas.count(count_alone(managed, future.revision), future.revision)
                 floor += min(future.size, sum(map(seats.least, seats.classes)))
             else:
                 unmanaged.update(future.actual)

@@ -15,10 +15,10 @@ from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.history import History
 from extender.core.drift.replacement import Replacements
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.placement.decide import free_class
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.policy import Policy
 from extender.core.policy.stand_ins import stand_ins
+from extender.core.state.counting import OpenSeats
 from extender.core.state.records import NodeRecord, PodRecord, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import SupposedController
@@ -139,7 +139,7 @@ class _Placing:
         if own_seat is not None:
             return policy.seats.class_at(own_seat)
         kept = reserved.capacity_class if reserved is not None and not reserved.stand_in else ""
-        return free_class(policy.seats, future.held, kept, owner.replicas)
+        return OpenSeats(policy.seats, future.held, owner.replicas).choose(kept)
 
     def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
         for other in stand_ins(future.policy, wanted) if future.policy is not None else ():

@@ -11,6 +11,7 @@ from extender.core.answers.seats import seats_of
 from extender.core.drift.surplus import drifted
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.workloads import Managed
+from extender.core.state.counting import count_of
 
 
 def bound(world: World, owner: OwnerRef, **nodes: int) -> None:
@@ -63,7 +64,7 @@ def test_a_pod_with_a_written_class_is_missing_until_it_is_on_a_node() -> None:
     assert (replicas.actual, replicas.missing, replicas.below_floor) == ({SPOT: 2, ON_DEMAND: 1}, 1, 1)
     managed = world.state.workloads.resolve("shop", owner)
     assert isinstance(managed, Managed)
-    seats = seats_of(world.state.revisions[owner.uid], managed)
+    seats = seats_of(count_of(world.state, managed, world.state.revisions[owner.uid]))
     assert [(each.filled, each.reserved) for each in seats if each.capacity_class == ON_DEMAND] == [(1, 1)]
     world.up(make_pod("waits", owner, "on-demand-0", written=ON_DEMAND))
     replicas = the_only(world).replicas
