@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Container, Iterator, Sequence
 
 from extender.core.answers.replicas import unnamed_classes
-from extender.core.model.classes import SPOT
 from extender.core.model.eventreasons import EventReason
 from extender.core.state.records import NodeRecord
 from extender.core.state.state import ClusterState
@@ -48,12 +47,12 @@ class NodeReports:
 
     async def _look(self) -> None:
         left = AT_ONCE
-        capped = any(each.policy.max_per_pool is not None for each in self._state.workloads.by_uid.values())
+        capped = {name for each in self._state.workloads.by_uid.values() for name in each.policy.capped_classes}
         # Of each class one node tells.
         unnamed = {min(self._state.placeable[name]) for name in unnamed_classes(self._state)}
         nodes = list(self._state.nodes.values())
         for start in range(0, len(nodes), SLICE):
-            for node, reason, text in _said(nodes[start : start + SLICE], unnamed, capped=capped):
+            for node, reason, text in _said(nodes[start : start + SLICE], unnamed, capped):
                 about = Regarding.node(node)
                 due = left and self._retelling.is_due(about.uid, text)
                 if due and self._recorder.emit(about, reason, "Classify", text):
@@ -63,18 +62,18 @@ class NodeReports:
         self._retelling.keep({node.facts.uid for node in nodes if node.facts is not None}.__contains__)
 
 
-def _said(nodes: Sequence[NodeRecord], unnamed: Container[str], *, capped: bool) -> Iterator[Said]:
+def _said(nodes: Sequence[NodeRecord], unnamed: Container[str], capped: Container[str]) -> Iterator[Said]:
     for node in nodes:
         facts = node.facts
         if facts is None:
             continue
         if node.name in unnamed:
             text = f"No policy names the class {facts.capacity_class}: no managed replica is placed on nodes of it"
-            fix = "have classes.extraRules say that they are spot or on-demand"
+            fix = "name it in spec.classes of a policy, or have classes.extraRules say that they are spot or on-demand"
             yield node, EventReason.CLASS_UNNAMED, f"{text}; {fix}"
         elif facts.doubt:
             fix = "label it spotmix.io/capacity-class=spot or on-demand, or add a rule to classes.extraRules"
             yield node, EventReason.NODE_DOUBTFUL, f"It counts as {facts.capacity_class}: {facts.doubt}; {fix}"
-        elif capped and facts.capacity_class == SPOT and node.place == ("", ""):
+        elif facts.capacity_class in capped and node.place == ("", ""):
             text = "It has no label of its instance type or zone, so that max-per-pool takes it for a pool of its own"
             yield node, EventReason.NODE_ALONE, text

@@ -134,7 +134,7 @@ def _check_values(settings: Settings, origin: str) -> None:
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     prefixes = settings.policy.prefixes
     _, unclear = workload_opt_out([layer], prefixes)
-    problems = [*parse_policy([layer], prefixes).problems, *([unclear] if unclear else [])]
+    problems = [*parse_policy([layer], prefixes, settings.classes.names).problems, *([unclear] if unclear else [])]
     if problems:
         raise ConfigError("; ".join(problem.text for problem in problems))
 

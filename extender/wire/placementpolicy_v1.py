@@ -24,9 +24,6 @@ from extender.core.policy.values import MAX_REPLICAS
 from extender.wire.kube_v1 import Identity
 from extender.wire.selectors_v1 import RawLabelSelector
 
-CLASSES_SHOWN = ("spot", "on-demand")
-"""The order of classes in the columns."""
-
 
 class _Metadata(Identity, frozen=True, rename="camel"):
     generation: int = 0
@@ -34,7 +31,7 @@ class _Metadata(Identity, frozen=True, rename="camel"):
 
 class _Class(Struct, frozen=True, rename="camel"):
     name: str = ""
-    weight: int = 0
+    weight: int | None = None
     base: int = 0
     max: int | str = ""
     max_per_pool: int | str = ""
@@ -130,7 +127,8 @@ def to_placement_policy(raw: RawPlacementPolicy) -> PlacementPolicy:
 
 def _to_spec(spec: _Spec) -> PolicySpec:
     for each in spec.classes:
-        if min(each.weight, each.base) < 0 or max(each.weight, each.base) > MAX_REPLICAS:
+        numbers = (each.weight or 0, each.base)
+        if min(numbers) < 0 or max(numbers) > MAX_REPLICAS:
             raise ValueError(f"weights and bases are from 0 to {MAX_REPLICAS}")
     unsatisfiable, moves = spec.unsatisfiable, spec.moves
     return PolicySpec(
@@ -183,7 +181,6 @@ def status_patch(policy: PlacementPolicy, status: PolicyStatus) -> dict[str, Any
         }
         for each in status.conditions
     ]
-    ordered = sorted(status.classes, key=lambda each: CLASSES_SHOWN.index(each.name))
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": policy.kind,
@@ -193,8 +190,8 @@ def status_patch(policy: PlacementPolicy, status: PolicyStatus) -> dict[str, Any
             "conditions": conditions,
             "workloads": status.workloads,
             "replicas": status.replicas,
-            "classes": [{"name": each.name, "wanted": each.wanted, "actual": each.actual} for each in ordered],
-            "wanted": "/".join(str(each.wanted) for each in ordered),
-            "actual": "/".join(str(each.actual) for each in ordered),
+            "classes": [{"name": each.name, "wanted": each.wanted, "actual": each.actual} for each in status.classes],
+            "wanted": "/".join(str(each.wanted) for each in status.classes),
+            "actual": "/".join(str(each.actual) for each in status.classes),
         },
     }

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from extender.core.model.classes import ClassRules
+from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.scalein.costs import seat_in
 from extender.kube.client import ApiClient
@@ -13,7 +13,10 @@ from extender.wire.kube_v1 import DELETION_COST
 from support.patience import eventually
 
 ENABLED = {"spotmix.io/enabled": "true"}
-RULES = ClassRules()
+RESERVED, TIER = "reserved", "example.org/tier"
+"""A class beside spot and on-demand, and the label of its nodes."""
+
+RULES = ClassRules(extra_rules=(ClassRule(TIER, RESERVED, (RESERVED,)),))
 PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",

@@ -18,18 +18,20 @@ from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 
 CLASSES = (SPOT, ON_DEMAND)
+"""What is shown of every workload, even where it has none; others are shown of those that have seats of them."""
+
 MODES: tuple[Mode, ...] = ("enforce", "audit")
 
 
 def no_replicas() -> dict[str, int]:
-    """None of either class: what is shown of both even where there is nothing."""
+    """None of `CLASSES`."""
     return dict.fromkeys(CLASSES, 0)
 
 
 def unnamed_classes(state: ClusterState) -> Collection[str]:
     """Classes of nodes that are not going away, and that no policy names: no managed replica is ever placed there.
 
-    Class rules can make any class; what annotations say is of spot and on-demand.
+    Class rules can make any class; most policies name spot and on-demand alone.
     """
     found = {name for name, nodes in state.placeable.items() if nodes}.difference(CLASSES)
     for workload in state.workloads.by_uid.values() if found else ():
@@ -80,6 +82,8 @@ class Replicas(Struct, eq=False):
         """Count a revision in; `count` is what its pods are counted over."""
         seats, bound, target = count.seats, count.bound, count.target
         replicas = count.replicas if count.replicas is not None else sum(count.filled.values())
+        for name in seats.classes:
+            self.actual.setdefault(name, 0)
         for mine, theirs in ((self.wanted, target), (self.actual, bound)):
             for name, pods in theirs.items():
                 mine[name] = mine.get(name, 0) + pods

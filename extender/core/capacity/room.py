@@ -3,7 +3,7 @@
 Whatever is to come to a node in the course of a plan is deducted from it: see `arrivals` and `Room.occupy`.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from itertools import islice
@@ -15,10 +15,9 @@ from extender.core.capacity.occupancy import Occupancy
 from extender.core.capacity.stock import Entry, Stock
 from extender.core.capacity.topology import Check, Topology
 from extender.core.capacity.volumes import Bound, Volumes
-from extender.core.model.classes import SPOT
 from extender.core.model.objects import Requests
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.state.records import NodeRecord, PodRecord, Pool, Revision
+from extender.core.state.records import NodeRecord, PodRecord, Pool, Revision, tally
 from extender.core.state.state import ClusterState
 
 LOOKS = 50_000
@@ -30,10 +29,12 @@ LEAST_LOOKS = 50
 
 
 class Group(Struct, frozen=True, eq=False):
-    """The revision whose pods search a node, and the most of them that one spot pool may hold; None for no limit."""
+    """The revision whose pods search a node, and by class the most of them that one pool may hold, where there is such
+    a limit.
+    """
 
     revision: Revision
-    pool_limit: int | None = None
+    pool_limits: Mapping[str, int] = {}
 
 
 Key = tuple[object, ...]
@@ -98,7 +99,7 @@ class Room:
         self._refused: dict[Key, Refusal] = {}
         self._looks: dict[Key, int] = {}
         self._share = self._all_looks = looks
-        self._pools: dict[str, dict[Pool, int]] = {}
+        self._pools: dict[str, dict[tuple[str, Pool], int]] = {}
         self._needed: dict[tuple[Revision, Requests], Requests] = {}
         self._values: dict[tuple[str, str], set[str | None]] = {}
 
@@ -165,9 +166,8 @@ class Room:
         """A pod like `pod` is to come to a node, and counts towards the pool cap of `revision`."""
         self.stock.occupy(pod, node)
         self._occupancy.expect(pod, node)
-        if revision is not None and node.facts is not None and node.facts.capacity_class == SPOT:
-            held = self._held(revision)
-            held[node.pool] = held.get(node.pool, 0) + 1
+        if revision is not None and node.facts is not None:
+            tally(self._held(revision), (node.facts.capacity_class, node.pool), 1)
 
     def needed(self, pod: PodRecord) -> Requests:
         """See `fit.needed`."""
@@ -180,10 +180,9 @@ class Room:
 
     def pool_takes(self, group: Group, node: NodeRecord) -> bool:
         """Whether the owner's cap lets another pod into a node's pool."""
-        limit = group.pool_limit
-        if limit is None or node.facts is None or node.facts.capacity_class != SPOT:
-            return True
-        return self._held(group.revision).get(node.pool, 0) < limit
+        name = node.facts.capacity_class if node.facts is not None else ""
+        limit = group.pool_limits.get(name)
+        return limit is None or self._held(group.revision).get((name, node.pool), 0) < limit
 
     def _domains(self, pod: PodRecord, capacity_class: str) -> tuple[str | None, ...]:
         """Which topology domains a pod would leave: all that makes a difference between the pods of a workload.
@@ -207,17 +206,17 @@ class Room:
             self._values[capacity_class, key] = values
         return values
 
-    def _held(self, revision: Revision) -> dict[Pool, int]:
-        """How many spot pods of a revision each pool holds, seen or reserved."""
+    def _held(self, revision: Revision) -> dict[tuple[str, Pool], int]:
+        """How many pods of a revision each pool of a class holds, seen or reserved."""
         held = self._pools.get(revision.owner.uid)
         if held is None:
             held = self._pools[revision.owner.uid] = {}
             for pod in revision.pods:
-                if pod.counted == SPOT and pod.node is not None and pod.uid not in self._leaving:
-                    held[pod.node.pool] = held.get(pod.node.pool, 0) + 1
+                if pod.counted and pod.node is not None and pod.uid not in self._leaving:
+                    tally(held, (pod.counted, pod.node.pool), 1)
             for reservation in revision.reservations.values():
                 if reservation.pool is not None:
-                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
+                    tally(held, (reservation.capacity_class, reservation.pool), 1)
         return held
 
 

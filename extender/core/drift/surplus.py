@@ -57,8 +57,7 @@ class Drift(Struct, eq=False):
     @property
     def group(self) -> Group:
         """Its pods, for a search of room."""
-        cap = self.managed.workload.policy.max_per_pool
-        return Group(self.revision, cap.limit(max(1, self.replicas)) if cap is not None else None)
+        return Group(self.revision, self.managed.workload.policy.pool_limits(self.replicas))
 
     @property
     def subject(self) -> WorkloadRef:

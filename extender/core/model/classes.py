@@ -192,6 +192,12 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
         return f"no rule knows it, and {mark} looks like spot" if mark else ""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that a node can be of."""
+        rules = (rule.capacity_class for rule in (*self.extra_rules, *self.rules))
+        return tuple(sorted({*rules, self.default_class}))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels that tell classes, in the order in which the rules ask about them."""
         required = (label for labels in self.required_labels.values() for label in labels)

@@ -11,10 +11,13 @@ EVERYTHING = LabelSelector()
 
 
 class ClassWish(Struct, frozen=True, gc=False):
-    """A class of `spec.classes`. `most` and `most_per_pool` are as written (`4`, `80%`), empty where nothing is."""
+    """A class of `spec.classes`. `most` and `most_per_pool` are as written (`4`, `80%`), empty where nothing is.
+
+    A `weight` of 0 is another than none: with a cap it has what is left, without a weight the first there are.
+    """
 
     name: str
-    weight: int = 0
+    weight: int | None = None
     base: int = 0
     most: str = ""
     most_per_pool: str = ""

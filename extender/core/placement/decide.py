@@ -11,7 +11,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from extender.core.capacity.fit import Needs
-from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.nominate import choose_node
@@ -20,7 +20,7 @@ from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.counting import count_of, open_seats
-from extender.core.state.records import NodeRecord, Pool, Reservation
+from extender.core.state.records import NodeRecord, Pool, Reservation, tally
 from extender.core.state.state import ClusterState, Released
 from extender.core.state.waiting import Waiting
 
@@ -137,15 +137,15 @@ class _Offer:
         self.pod = pod
         self.limit = limit
         self.pool_full = False
-        self._held: dict[Pool, int] | None = None
+        self._held: dict[str, dict[Pool, int]] = {}
 
     def nodes(self, capacity_class: str, now: float) -> tuple[Sequence[str], Pool | None]:
         """The offered nodes of a class, at most `limit`; and the one pool they are in when the policy caps pools."""
         known: Mapping[str, NodeRecord] = self.state.placeable.get(capacity_class, {})
         if not known:
             return (), None
-        if self.policy.max_per_pool is not None and capacity_class == SPOT:
-            return self._in_best_pool(known, now)
+        if self.policy.pool_cap(capacity_class) is not None:
+            return self._in_best_pool(capacity_class, known, now)
         if not self.limit or len(self.offered) <= self.limit:
             # Thousands of names: a comprehension takes a fifth longer.
             return list(filter(known.__contains__, self.offered)), None
@@ -158,49 +158,52 @@ class _Offer:
             return [record.name for record in found], None
         return spread_over(self.state, self.revision, found, self.limit, now), None
 
-    def _in_best_pool(self, known: Mapping[str, NodeRecord], now: float) -> tuple[Sequence[str], Pool | None]:
+    def _in_best_pool(
+        self, capacity_class: str, known: Mapping[str, NodeRecord], now: float
+    ) -> tuple[Sequence[str], Pool | None]:
         pools: dict[Pool, list[str]] = {}
         for name in self.offered:
             node = known.get(name)
             if node is not None:
                 pools.setdefault(node.pool, []).append(name)
-        free = [pool for pool in pools if self._pool_takes(pool)]
+        free = [pool for pool in pools if self._pool_takes(capacity_class, pool)]
         self.pool_full = bool(pools) and not free
         if not free:
             return (), None
-        held = self._pods_by_pool()
+        held = self._pods_by_pool(capacity_class)
         best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions.of(p, now), p))
         return pools[best][: self.limit] if self.limit else pools[best], best
 
-    def _pods_by_pool(self) -> dict[Pool, int]:
-        """How many other spot pods of the revision each pool holds, seen or reserved."""
-        if self._held is None:
-            held: dict[Pool, int] = {}
-            self._held = held
+    def _pods_by_pool(self, capacity_class: str) -> dict[Pool, int]:
+        """How many other pods of the revision each pool of a class holds, seen or reserved."""
+        held = self._held.get(capacity_class)
+        if held is None:
+            held = self._held[capacity_class] = {}
             if self.revision is not None:
                 for record in self.revision.pods:
-                    if record.counted == SPOT and record.node is not None and record.uid != self.pod.uid:
-                        held[record.node.pool] = held.get(record.node.pool, 0) + 1
-                for uid, reservation in self.revision.reservations.items():
-                    if reservation.pool is not None and uid != self.pod.uid:
-                        held[reservation.pool] = held.get(reservation.pool, 0) + 1
-            for uid, reservation in _claims(self.state, self.pod).items():
-                if reservation.pool is not None and uid != self.pod.uid:
-                    held[reservation.pool] = held.get(reservation.pool, 0) + 1
-        return self._held
+                    if record.counted == capacity_class and record.node is not None and record.uid != self.pod.uid:
+                        tally(held, record.node.pool, 1)
+                self._tally(capacity_class, self.revision.reservations, held)
+            self._tally(capacity_class, _claims(self.state, self.pod), held)
+        return held
 
-    def _pool_takes(self, pool: Pool) -> bool:
-        cap = self.policy.max_per_pool
-        return cap is None or self._pods_by_pool().get(pool, 0) < cap.limit(self.replicas or 1)
+    def _tally(self, capacity_class: str, reservations: Mapping[str, Reservation], held: dict[Pool, int]) -> None:
+        for uid, reservation in reservations.items():
+            if reservation.pool is not None and reservation.capacity_class == capacity_class and uid != self.pod.uid:
+                tally(held, reservation.pool, 1)
+
+    def _pool_takes(self, capacity_class: str, pool: Pool) -> bool:
+        cap = self.policy.pool_cap(capacity_class)
+        return cap is None or self._pods_by_pool(capacity_class).get(pool, 0) < cap.limit(self.replicas or 1)
 
     def takes(self, capacity_class: str, node: NodeRecord) -> bool:
         """Whether the pool cap, if there is one, lets the pod go to a node of the class."""
-        return capacity_class != SPOT or self._pool_takes(node.pool)
+        return self._pool_takes(capacity_class, node.pool)
 
-    def pool_of(self, node: str) -> Pool | None:
-        """The pool of a node if it counts towards the pool cap."""
-        record = self.state.placeable.get(SPOT, {}).get(node)
-        return record.pool if record is not None and self.policy.max_per_pool is not None else None
+    def pool_of(self, capacity_class: str, node: str) -> Pool | None:
+        """The pool of a node, if it is of the class and counts towards the pool cap."""
+        record = self.state.placeable.get(capacity_class, {}).get(node)
+        return record.pool if record is not None and self.policy.pool_cap(capacity_class) is not None else None
 
     def elsewhere(self, capacity_class: str, refused: Container[str]) -> str:
         """A node of the class that would fit and was not offered; empty if there is none, or all were offered."""
@@ -362,7 +365,7 @@ class _Placement:
             wanted,
             "",
             len(self.offer.offered),
-            self._reservation(wanted, self.offer.pool_of(node)),
+            self._reservation(wanted, self.offer.pool_of(wanted, node)),
             waiting,
         )
 

@@ -255,7 +255,7 @@ class GateController:
             Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in, written=True), now
         )
         doubts = [EventReason.CLASS_LABEL_UNKNOWN] if found.guessed else []
-        if wanted == SPOT and workload.policy.max_per_pool is not None:
+        if workload.policy.pool_cap(wanted) is not None:
             # No requirement keeps pods of a burst out of one pool: where each will be is not known when it is decided.
             doubts.append(EventReason.POOL_CAP_NOT_KEPT)
         return Release(

@@ -41,7 +41,7 @@ def examine(
     above += [of_object(each, prefix) for each in matching.cluster[:1]]
     layers = [own[0], *(layer for layer, _ in above), defaults]
     enabled, problem = opted_in([own, *above], rules.prefixes)
-    parsed = parse_policy(layers, rules.prefixes)
+    parsed = parse_policy(layers, rules.prefixes, rules.classes.names)
     found = [
         *([problem] if problem is not None else []),
         *parsed.problems,
@@ -92,6 +92,12 @@ class _Pointless:
                 "fallback-after",
                 "has no effect with when-unsatisfiable=wait: nothing stands in, ever",
                 "remove it, or write fallback or any",
+            )
+        if self.policy.when_unsatisfiable != "fallback":
+            yield from self._say(
+                "fallback-to",
+                f"has no effect with when-unsatisfiable={self.policy.when_unsatisfiable}",
+                "remove it, or write fallback",
             )
         if self.policy.disruption_schedule and not self.policy.max_moves_per_hour:
             yield from self._say(

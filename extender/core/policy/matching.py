@@ -5,7 +5,7 @@ highest priority, then the oldest. The others say nothing for that workload, so 
 from several by hand; what the one does not say is looked for at the next level.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -52,13 +52,14 @@ class PolicyObjects:
 
     Args:
         prefixes: those of our keys, without the slash.
+        classes: those that nodes can be of; None takes any.
 
     Attributes:
         by_uid: each of them.
     """
 
-    def __init__(self, prefixes: Sequence[str]) -> None:
-        self._prefixes = prefixes
+    def __init__(self, prefixes: Sequence[str], classes: Collection[str] | None = None) -> None:
+        self._prefixes, self._classes = prefixes, classes
         self.by_uid: dict[str, PolicyObject] = {}
         self._in_namespace: dict[str, dict[str, PolicyObject]] = {}
         self._levels: dict[str, _Level] = {}
@@ -69,7 +70,7 @@ class PolicyObjects:
         if old is not None and old.policy.same_but_status(policy):
             self._keep(PolicyObject(policy, old.layer, old.unbuilt, old.problems))
             return False
-        self._keep(policy_object(policy, self._prefixes))
+        self._keep(policy_object(policy, self._prefixes, self._classes))
         self._levels.pop(policy.namespace, None)
         return True
 

@@ -5,17 +5,18 @@ report is complete. An invalid policy never leaves a pod unsteered: see `ParsedP
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, TypeVar, get_args
 
 from msgspec import Struct
 
-from extender.core.model.classes import ON_DEMAND
+from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import EMPTY
 from extender.core.policy.keys import KEYS, OTHER_KEYS, WHEN_WRONG
 from extender.core.policy.schedule import schedule_fault
 from extender.core.policy.seats import Seats, TwoClassSeats
+from extender.core.policy.split import Split, check_known, parse_class_names, parse_split, refined
 from extender.core.policy.values import (
     BadValueError,
     PoolCap,
@@ -40,6 +41,9 @@ WRITTEN_AFTER = 180.0
 (seconds)."""
 
 ENABLED = "enabled"
+REFINING = ("min-on-demand", "on-demand-base", "max-spot")
+"""Keys that say something of one class: above `classes`, in a more specific place, they change that class alone."""
+
 UNKNOWN_TOLD = 5
 """Unknown keys of one place that are told of; where there are more, that there are."""
 _LONGEST_KEY = 63
@@ -47,6 +51,8 @@ _LONGEST_KEY = 63
 
 class Policy(Struct, frozen=True, gc=False):
     """What a workload's owner asks for. Durations are in seconds.
+
+    `max_per_pool` is of spot, `pool_caps` are those of other classes, by class.
 
     With `fallback` those of `fallback_to` stand in for other classes. `fallback_after` counts where the extender keeps
     the class, `written_after` where it is written on pods.
@@ -67,6 +73,23 @@ class Policy(Struct, frozen=True, gc=False):
     enforcement: Enforcement = "auto"
     written_after: float = WRITTEN_AFTER
     fallback_to: tuple[str, ...] = (ON_DEMAND,)
+    pool_caps: tuple[tuple[str, PoolCap], ...] = ()
+
+    def pool_cap(self, capacity_class: str) -> PoolCap | None:
+        """The most replicas of a class in one pool; None for no limit."""
+        if capacity_class == SPOT:
+            return self.max_per_pool
+        return next((cap for name, cap in self.pool_caps if name == capacity_class), None) if self.pool_caps else None
+
+    @property
+    def capped_classes(self) -> tuple[str, ...]:
+        """The classes of which one pool may hold only so many replicas."""
+        return (*([SPOT] if self.max_per_pool is not None else []), *(name for name, _ in self.pool_caps))
+
+    def pool_limits(self, replicas: int) -> dict[str, int]:
+        """The most replicas in one pool at a size, by class; of classes without a limit there is none."""
+        caps = ((name, self.pool_cap(name)) for name in self.capped_classes)
+        return {name: cap.limit(max(1, replicas)) for name, cap in caps if cap is not None}
 
 
 class Layer(Struct, frozen=True, gc=False):
@@ -162,6 +185,56 @@ class _Reader:
             self.wrong.add(key)
             return default
 
+    def fallback_to(self, known: Collection[str] | None) -> tuple[str, ...]:
+        """The classes that stand in; `known` as of `parse_policy`."""
+
+        def parse(text: str) -> tuple[str, ...]:
+            names = parse_class_names(text)
+            if known is not None:
+                check_known(names, known)
+            return names
+
+        return self.read("fallback-to", parse, (ON_DEMAND,))
+
+    def split(self, known: Collection[str] | None) -> Split | None:
+        """What `classes` says, where it counts: not beside a `spot-percentage` of a more specific place."""
+        classes, percentage = self.find("classes"), self.find("spot-percentage")
+        if classes is None or self._beats(percentage, classes):
+            return None
+        for key in ("spot-percentage", *REFINING):
+            found = self.find(key)
+            if found is not None and found[0] is classes[0]:
+                self.drop("classes", classes, f"and {found[1]} exclude each other", "keep one of the two")
+                return None
+
+        def parse(text: str) -> Split:
+            split = parse_split(text)
+            if known is not None:
+                check_known([share.capacity_class for share in split.shares], known)
+            return split
+
+        return self.read("classes", parse, None)
+
+    def seats(self, known: Collection[str] | None) -> tuple[Seats, tuple[tuple[str, PoolCap], ...]]:
+        """The split, and what one pool may hold of classes other than spot; whatever is wrong with it is told."""
+        split = self.split(known)
+        if split is None:
+            percentage = self.read("spot-percentage", parse_percentage, 0)
+            most = self.read("max-spot", parse_replicas, None)
+            floor, base = self.floor_and_base()
+            return TwoClassSeats(percentage, floor or 0, most, base or 0), ()
+        classes = self.find("classes")
+        most = self.read("max-spot", parse_replicas, None) if self._beats(self.find("max-spot"), classes) else None
+        above = any(self._beats(self.find(key), classes) for key in ("min-on-demand", "on-demand-base"))
+        floor, base = self.floor_and_base() if above else (None, None)
+        return refined(split, floor, base, most), split.pool_caps
+
+    def _beats(self, one: tuple[Layer, str, str] | None, other: tuple[Layer, str, str] | None) -> bool:
+        """Whether a key is from a more specific place than another that was found."""
+        if one is None or other is None:
+            return False
+        return self.layers.index(one[0]) < self.layers.index(other[0])
+
     def drop(self, key: str, found: tuple[Layer, str, str], fault: str, fix: str) -> None:
         layer, full, value = found
         self.problems.append(Problem(layer.source, full, value, fault, fix))
@@ -172,20 +245,20 @@ class _Reader:
         """Whether all that the split is made of is right."""
         return not any(WHEN_WRONG[key].splits for key in self.wrong)
 
-    def floor_and_base(self) -> tuple[int, int]:
+    def floor_and_base(self) -> tuple[int | None, int | None]:
         """`min-on-demand` and `on-demand-base` exclude each other; a more specific layer's one overrides the other."""
         floor, base = self.find("min-on-demand"), self.find("on-demand-base")
         if floor and base:
             if floor[0] is base[0]:
                 self.drop("on-demand-base", base, f"and {floor[1]} exclude each other", "keep one of the two")
-                return 0, 0
-            if self.layers.index(floor[0]) < self.layers.index(base[0]):
+                return None, None
+            if self._beats(floor, base):
                 base = None
             else:
                 floor = None
         return (
-            self.read("min-on-demand", parse_replicas, 0) if floor else 0,
-            self.read("on-demand-base", parse_replicas, 0) if base else 0,
+            self.read("min-on-demand", parse_replicas, None) if floor else None,
+            self.read("on-demand-base", parse_replicas, None) if base else None,
         )
 
     def window(self) -> tuple[str, float, str]:
@@ -246,19 +319,21 @@ def _nearest(key: str) -> str:
 _KNOWN = "known keys are " + ", ".join(KEYS)
 
 
-def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
+def parse_policy(
+    layers: Sequence[Layer], prefixes: Sequence[str], classes: Collection[str] | None = None
+) -> ParsedPolicy:
     """Parse the policy of a workload.
 
     Args:
         layers: most specific first: the workload, its Namespace, the configured default.
         prefixes: key prefixes without the slash; within a layer the first that has a key wins. Only under the first
             are unknown keys reported.
+        classes: those that nodes can be of; None takes any.
     """
     reader = _Reader(layers, prefixes)
-    percentage = reader.read("spot-percentage", parse_percentage, 0)
-    cap = reader.read("max-spot", parse_replicas, -1)
-    floor, base = reader.floor_and_base()
+    seats, pool_caps = reader.seats(classes)
     unsatisfiable = reader.read("when-unsatisfiable", one_of("fallback", "any", "wait"), "fallback")
+    fallback_to = reader.fallback_to(classes)
     after = reader.read("fallback-after", parse_duration, None)
     pool_cap = reader.read("max-per-pool", parse_pool_cap, None)
     schedule, duration, zone = reader.window()
@@ -272,7 +347,7 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
         held = on_demand(mode, scheduler, enforcement)
         return ParsedPolicy(held, tuple(reader.problems), splits=False)
     policy = Policy(
-        seats=TwoClassSeats(percentage, floor, None if cap < 0 else cap, base),
+        seats=seats,
         when_unsatisfiable=unsatisfiable,  # type: ignore[arg-type]  # one_of allows these three only
         fallback_after=after or 0.0,
         max_per_pool=pool_cap,
@@ -284,6 +359,8 @@ def parse_policy(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPoli
         scheduler_name=scheduler,
         enforcement=enforcement,
         written_after=WRITTEN_AFTER if after is None else after,
+        fallback_to=fallback_to,
+        pool_caps=pool_caps,
     )
     return ParsedPolicy(policy, tuple(reader.problems))
 

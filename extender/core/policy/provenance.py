@@ -1,14 +1,19 @@
 """Where a policy comes from: each key in force with the place it was written in, and why a workload has none."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
+from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Owner, OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
+from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.keys import KEYS
-from extender.core.policy.policy import Policy, Problem, find_key
+from extender.core.policy.policy import REFINING, Layer, Policy, Problem, find_key
 from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
+from extender.core.policy.split import split_text
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is_unread, opted_in
 
@@ -48,6 +53,7 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
     layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
     layers.append(workloads.default_layer)
     standing = standing_of_policy(workload)
+    beaten = _beaten(layers, workloads.rules.prefixes)
     wrong = {problem.key for problem in workload.parsed.problems if not problem.warning}
     settings = []
     for key in KEYS:
@@ -56,12 +62,29 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
             settings.append(Setting(key, values[key], DEFAULT))
             continue
         layer, full, written = found
-        # Of these two only one can be in force.
-        excluded = key in ("min-on-demand", "on-demand-base") and written.strip() != values[key]
         in_force = full not in wrong if standing in (VALID, SPLIT_KEPT) else False
         source = f"{layer.source} {full}" if full in layer.fields.values() else layer.source
-        settings.append(Setting(key, values[key], source, written, applied=in_force and not excluded))
+        settings.append(Setting(key, values[key], source, written, applied=in_force and key not in beaten))
     return tuple(settings)
+
+
+def _beaten(layers: Sequence[Layer], prefixes: Sequence[str]) -> set[str]:
+    """The keys that are written and do not count, for another key of a more specific place that says the same thing."""
+    place = {
+        key: layers.index(found[0])
+        for key in (*REFINING, "spot-percentage", "classes")
+        if (found := find_key(layers, prefixes, key)) is not None
+    }
+    beaten = set()
+    percentage, classes = place.get("spot-percentage"), place.get("classes")
+    if classes is not None and percentage is not None and percentage < classes:
+        beaten.add("classes")
+    elif classes is not None:
+        beaten = {key for key, at in place.items() if at > classes}
+    floor, base = place.get("min-on-demand"), place.get("on-demand-base")
+    if floor is not None and base is not None:
+        beaten.add("on-demand-base" if floor <= base else "min-on-demand")
+    return beaten
 
 
 def standing_of_policy(workload: Workload) -> str:
@@ -74,7 +97,16 @@ def standing_of_policy(workload: Workload) -> str:
 
 
 def _split(seats: Seats) -> dict[str, str]:
-    """The keys that a split is made of; annotations cannot say one of more than two classes."""
+    """The keys that a split is made of, but for `classes`."""
+    if isinstance(seats, ApportionedSeats):
+        shares = {share.capacity_class: share for share in seats.shares}
+        spot, on_demand = (shares.get(name, ClassShare(name)) for name in (SPOT, ON_DEMAND))
+        return {
+            "spot-percentage": "",
+            "min-on-demand": str(on_demand.floor),
+            "max-spot": "" if spot.cap is None else str(spot.cap),
+            "on-demand-base": str(on_demand.base),
+        }
     if not isinstance(seats, TwoClassSeats):
         return dict.fromkeys(("spot-percentage", "min-on-demand", "max-spot", "on-demand-base"), "")
     return {
@@ -89,9 +121,11 @@ def _values(policy: Policy) -> dict[str, str]:
     cap = policy.max_per_pool
     return {
         **_split(policy.seats),
+        "classes": split_text(policy.seats, policy.pool_caps),
         "when-unsatisfiable": policy.when_unsatisfiable,
+        "fallback-to": ", ".join(policy.fallback_to),
         "fallback-after": f"{policy.fallback_after:g}s",
-        "max-per-pool": "" if cap is None else f"{cap.amount}{'%' * cap.percent}",
+        "max-per-pool": "" if cap is None else cap.text,
         "disruption-schedule": policy.disruption_schedule,
         "disruption-duration": f"{policy.disruption_duration:g}s" if policy.disruption_schedule else "",
         "timezone": policy.timezone,

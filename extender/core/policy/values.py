@@ -18,10 +18,15 @@ class BadValueError(ValueError):
 
 
 class PoolCap(Struct, frozen=True, gc=False):
-    """Most replicas of a workload in one spot pool: a count, or a percentage of T rounded down, at least 1."""
+    """Most replicas of a workload in one pool: a count, or a percentage of T rounded down, at least 1."""
 
     amount: int
     percent: bool = False
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return f"{self.amount}{'%' * self.percent}"
 
     def limit(self, replicas: int) -> int:
         """The cap at `replicas` replicas."""

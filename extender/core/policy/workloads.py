@@ -1,6 +1,6 @@
 """Which workload a pod belongs to, and under which policy: owner chains, opt-in, inheritance."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -132,11 +132,13 @@ class Workloads:
     Attributes:
         assignments: which policy object speaks for whom.
         stale: UIDs of owners that are to be judged anew.
+        class_names: the classes that nodes can be of.
     """
 
     def __init__(self, rules: PolicyRules, objects: PolicyObjects | None = None) -> None:
         self.rules = rules
-        self.objects = objects if objects is not None else PolicyObjects(rules.prefixes)
+        self.class_names = rules.classes.names
+        self.objects = objects if objects is not None else PolicyObjects(rules.prefixes, self.class_names)
         self.assignments = Assignments()
         self.stale: dict[str, None] = {}
         self._late: list[PolicyChanged] = []
@@ -149,7 +151,7 @@ class Workloads:
         self._divided: dict[str, int] = {}
         self.unavailable: set[tuple[str, str]] = set()
         self.default_layer = Layer("configuration policy.defaults", rules.defaults)
-        self.default_policy = parse_policy([self.default_layer], rules.prefixes).policy
+        self.default_policy = parse_policy([self.default_layer], rules.prefixes, self.class_names).policy
 
     def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
         """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
@@ -437,7 +439,7 @@ class Workloads:
         if not managed:
             return None
         written = [*(layer for layer, _ in layers), self.default_layer]
-        parsed = _parsed(written, self.rules.prefixes)
+        parsed = _parsed(written, self.rules.prefixes, self.class_names)
         if problem is not None:
             held = on_demand(parsed.policy.mode, parsed.policy.scheduler_name, parsed.policy.enforcement)
             parsed = ParsedPolicy(held, (problem, *parsed.problems), splits=False)
@@ -460,9 +462,9 @@ class Workloads:
         return Problem(source, f"{self.rules.prefixes[0]}/{ENABLED}", "", fault, fix, warning=True)
 
 
-def _parsed(layers: Sequence[Layer], prefixes: Sequence[str]) -> ParsedPolicy:
+def _parsed(layers: Sequence[Layer], prefixes: Sequence[str], classes: Collection[str]) -> ParsedPolicy:
     try:
-        return parse_policy(layers, prefixes)
+        return parse_policy(layers, prefixes, classes)
     except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
         problem = Problem(layers[0].source, "policy", "", f"met a fault of Spotmix itself: {error!r}", "report it")
         return ParsedPolicy(on_demand("enforce", None, "auto"), (problem,), splits=False)

@@ -8,6 +8,7 @@ nothing is written while nothing changes. Workloads are counted a few at a time.
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.control import NEVER
 from extender.core.model.policies import PlacementPolicy, PolicyStatus
@@ -144,7 +145,7 @@ class PolicyStatusController:
                 continue
             lost = workloads.assignments.lost.get(uid, {})
             status = status_of(thing, self._sums.get(uid) or Sums(), lost, workloads, now)
-            if status == thing.policy.status:
+            if _is_same(status, thing.policy.status):
                 del self._due[uid]
                 continue
             if self._free_at > now:
@@ -171,3 +172,9 @@ class PolicyStatusController:
             return now
         ready = (self._ready_at(uid) for uid in self._due if uid not in self._under_way)
         return max(min(ready, default=NEVER), self._free_at)
+
+
+def _is_same(one: PolicyStatus, other: PolicyStatus) -> bool:
+    """Whether two statuses say the same; server-side apply may keep an order of classes that was there before."""
+    first, second = ({each.name: each for each in status.classes} for status in (one, other))
+    return first == second and replace(one, classes=()) == replace(other, classes=())

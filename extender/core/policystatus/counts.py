@@ -1,21 +1,22 @@
 """Sums over the workloads of each policy object, kept by taking one workload's share out and another in."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from extender.core.answers.replicas import CLASSES, Name, no_replicas, standing_of
+from extender.core.answers.replicas import Name, no_replicas, standing_of
 from extender.core.policy.provenance import VALID, standing_of_policy
 from extender.core.state.state import ClusterState
 
 
 class Share(Struct, frozen=True, gc=False):
-    """What one workload adds; `policies` are the UIDs of those it is counted for."""
+    """What one workload adds; `policies` are the UIDs of those it is counted for. Replicas are by class."""
 
     policies: tuple[str, ...]
     name: Name
-    wanted: tuple[int, ...]
-    actual: tuple[int, ...]
+    wanted: Mapping[str, int]
+    actual: Mapping[str, int]
     is_off: bool
     is_breached: bool
     is_invalid: bool
@@ -34,9 +35,9 @@ class Sums(Struct, eq=False):
     def add(self, share: Share, sign: int) -> None:
         """Take a share in (+1), or out (-1)."""
         _tally(self.names, share.name, sign)
-        for capacity_class, wanted, actual in zip(CLASSES, share.wanted, share.actual, strict=True):
-            self.wanted[capacity_class] += sign * wanted
-            self.actual[capacity_class] += sign * actual
+        for mine, theirs in ((self.wanted, share.wanted), (self.actual, share.actual)):
+            for capacity_class, count in theirs.items():
+                mine[capacity_class] = mine.get(capacity_class, 0) + sign * count
         for names, has in (
             (self.off, share.is_off),
             (self.breached, share.is_breached),
@@ -63,8 +64,8 @@ def share_of(state: ClusterState, uid: str) -> Share | None:
     return Share(
         policies,
         standing.name,
-        tuple(replicas.wanted[each] for each in CLASSES),
-        tuple(replicas.actual[each] for each in CLASSES),
+        replicas.wanted,
+        replicas.actual,
         is_off=bool(replicas.surplus or replicas.missing),
         is_breached=bool(replicas.below_floor),
         is_invalid=standing_of_policy(workload) != VALID,

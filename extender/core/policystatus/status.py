@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from extender.core.answers.replicas import CLASSES, Name
-from extender.core.model.policies import ClassCount, PolicyCondition, PolicyStatus
+from extender.core.model.policies import ClassCount, PolicyCondition, PolicySpec, PolicyStatus
 from extender.core.policy.objects import PolicyObject
 from extender.core.policy.workloads import Workloads
 from extender.core.policystatus.counts import Sums
@@ -49,8 +49,21 @@ def status_of(
         status, before = since.get(each.type, ("", ""))
         moment = before if status == each.status and before else _written(now)
         conditions.append(PolicyCondition(each.type, each.status, each.reason, each.message, moment))
-    classes = tuple(ClassCount(name, sums.wanted[name], sums.actual[name]) for name in CLASSES)
+    classes = tuple(_counts(policy.spec, sums))
     return PolicyStatus(policy.generation, tuple(conditions), len(sums.names), sum(sums.wanted.values()), classes)
+
+
+def _counts(spec: PolicySpec, sums: Sums) -> Iterator[ClassCount]:
+    """Spot and on-demand, or where a policy names others its classes in their order; then those of its workloads that
+    have others from elsewhere.
+    """
+    named = [wish.name for wish in spec.classes]
+    shown = CLASSES if set(named) <= set(CLASSES) else named
+    others = sorted(
+        {name for counts in (sums.wanted, sums.actual) for name in counts if counts[name]}.difference(shown)
+    )
+    for name in (*shown, *others):
+        yield ClassCount(name, sums.wanted.get(name, 0), sums.actual.get(name, 0))
 
 
 def _written(now: float) -> str:
@@ -100,7 +113,7 @@ def _degraded(thing: PolicyObject, sums: Sums) -> PolicyCondition:
     if not thing.acts:
         return _condition("Degraded", "Unknown", ConditionReason.NOT_ACCEPTED, "It does not act")
     if sums.breached:
-        text = f"Fewer on-demand replicas than the floor: {_names(sums.breached)}"
+        text = f"Fewer replicas of a class than its floor: {_names(sums.breached)}"
         return _condition("Degraded", "True", ConditionReason.FLOOR_BREACHED, text)
     if sums.invalid:
         text = f"A value in force is wrong, see the Events of: {_names(sums.invalid)}"

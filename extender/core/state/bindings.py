@@ -446,7 +446,7 @@ def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) 
 def _place(record: NodeRecord, node: Node) -> None:
     """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
     pool = (intern(node.instance_type), intern(node.zone))
-    if node.capacity_class == SPOT and pool == ("", ""):
+    if pool == ("", ""):
         pool = (intern(f"{ALONE}{node.name}"), "")
     if pool != record.pool:
         record.pool = pool

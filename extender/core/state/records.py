@@ -22,8 +22,8 @@ class NodeRecord(Struct, eq=False, gc=False):
     """A node and what its pods use. `facts` is None until the watch has delivered the node that a pod names.
 
     `pods` are a list, since they are few and there are many nodes: sets of them would weigh seven times as much.
-    `pool` are the nodes that tend to be lost together: of one instance type and zone. A spot node that says neither
-    is one of its own, since nothing says that it is like others. `group` is one string for class and pool, equal
+    `pool` are the nodes that tend to be lost together: of one instance type and zone. A node that says neither is one
+    of its own, since nothing says that it is like others. `group` is one string for class and pool, equal
     for nodes that differ only by name: a string's hash is kept. `steady_since` is since when pods may be placed on
     it: it is Ready and not going away (seconds since the epoch).
     """

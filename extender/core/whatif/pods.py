@@ -117,8 +117,7 @@ class PodForecast:
             # A class that is written on pods has no pools.
             how = enforced(self._state, future.policy, revision.scheduler if revision is not None else "")
             future.written = how is not None and how.enforcement == "affinity"
-            cap = None if future.written else future.policy.max_per_pool
-            future.group = Group(future.revision, cap.limit(max(1, size)) if cap is not None else None)
+            future.group = Group(future.revision, {} if future.written else future.policy.pool_limits(size))
         return future
 
     def _hold(self, future: FutureRevision, waiting: Iterable[PodRecord]) -> None:

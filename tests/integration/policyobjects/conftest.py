@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest_asyncio
-from support.cluster import Cluster, policy
+from support.cluster import RULES, Cluster, policy
 from support.objects import Objects
 from support.policyobjects import definitions
 from support.stage import Stage, open_stage
@@ -12,7 +13,8 @@ from support.stage import Stage, open_stage
 @pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def bare_stage() -> AsyncIterator[Stage]:
     async with open_stage(
-        flags=("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
+        flags=("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s"),
+        environ={"SPOTMIX_CLASSES": msgspec.json.encode({"extraRules": RULES.extra_rules}).decode()},
     ) as opened:
         yield opened
 

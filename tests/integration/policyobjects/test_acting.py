@@ -137,16 +137,15 @@ async def test_of_two_the_higher_priority_speaks_and_the_other_is_told(objects: 
     await eventually(unmanaged, bool, "the workload is nobody's, and its costs are taken back")
 
 
-async def test_what_cannot_be_had_yet_is_told_and_does_not_act(objects: Objects, cluster: Cluster) -> None:
-    classes = [{"name": "reserved", "max": 4}, *shares(70)]
+async def test_a_class_that_no_rule_knows_is_told(objects: Objects, cluster: Cluster) -> None:
+    classes = [{"name": "gold", "max": 4}, *shares(70)]
     thing = placement_policy("three", cluster.namespace, {"classes": classes})
     await objects.apply(thing)
     await cluster.deployment("web", 3, labels=WEB)
-    seen = await has(objects, thing, "Accepted", "False", "NotSupported")
+    seen = await has(objects, thing, "Accepted", "False", "InvalidValue")
     told = next(each["message"] for each in seen["conditions"] if each["type"] == "Accepted")
-    assert "spec.classes[0].name='reserved' is not supported yet; write spot or on-demand" in told
-    assert conditions(seen)["Converged"] == ("Unknown", "NotAccepted")
-    await cluster.ready("web", 3)
+    assert "names gold, a class that no rule of the cluster knows; write one of on-demand, reserved, spot, or" in told
+    await cluster.expect("web", on_demand=3)
     thing["spec"]["classes"] = shares(70)
     await objects.apply(thing)
     await says(objects, thing, workloads=1, wanted="2/1")

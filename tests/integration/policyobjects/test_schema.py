@@ -58,6 +58,7 @@ VALID: list[dict[str, Any]] = [
     spot(max=10000),
     spot(max="0%"),
     spot(max="100%"),
+    {"classes": [{**ON_DEMAND, "max": "40%"}, {**SPOT, "max": 4}, {"name": "gold", "max": 4}]},
     spot(maxPerPool=1),
     spot(maxPerPool="1%"),
     spot(base=3, max=3),
@@ -127,6 +128,10 @@ INVALID: list[tuple[Any, str]] = [
     (spot(maxPerPool="0%"), "write a number of replicas from 1 to 10000"),
     (spot(maxPerPool="a quarter"), "Too long"),
     (spot(base=5, max=4), "base is above max; lower base, or raise max"),
+    (
+        {"classes": [{**ON_DEMAND, "max": "40%"}, {**SPOT, "max": "80%"}]},
+        "only one class may have a max in percent; write the others in replicas, such as max 4",
+    ),
     (spot(percent=70), 'unknown field "spec.classes[1].percent"'),
     ({"unsatisfiable": {"action": "fallback"}}, 'supported values: "Fallback", "Any", "Wait"'),
     ({"unsatisfiable": {"after": ""}}, 'write hours, minutes and seconds, such as "30s"'),

@@ -72,7 +72,9 @@ count:
   enum: [Workload, Policy, Runs]
   default: Workload
 classes:
-  description: The capacity classes, in order of preference where weights tie. Only spot and on-demand are supported so far.
+  description: >-
+    The capacity classes of the cluster's class rules, in order of preference where weights tie. Bases come first, then
+    classes with a max and without a weight, then the weights.
   type: array
   minItems: 1
   maxItems: 16
@@ -81,6 +83,8 @@ classes:
   x-kubernetes-validations:
     - rule: "self.exists(each, has(each.weight) && each.weight > 0)"
       message: "one class has to take what is left: give it a weight, such as {name: on-demand, weight: 100}"
+    - rule: "self.filter(each, has(each.max) && type(each.max) == string).size() <= 1"
+      message: only one class may have a max in percent; write the others in replicas, such as max 4
   items:
     type: object
     required: [name]
@@ -94,26 +98,26 @@ classes:
           - rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
             message: write the name of a class in lower case, such as spot or on-demand
       weight:
-        description: The share of the replicas, beside the weights of the other classes.
+        description: The share of the replicas, beside the weights of the other classes. A class with a max and without a weight comes first.
         type: integer
         format: int32
         minimum: 0
         maximum: 10000
       base:
-        description: The floor, in replicas. Supported of on-demand.
+        description: The floor, in replicas, which is part of its share.
         type: integer
         format: int32
         minimum: 0
         maximum: 10000
       max:
-        description: The cap, in replicas or as a share of them. Supported of spot, in replicas.
+        description: The cap, in replicas or, of one class, as a share of them.
         x-kubernetes-int-or-string: true
         maxLength: 8
         x-kubernetes-validations:
           - rule: "type(self) == int ? self >= 0 && self <= 10000 : self.matches('^(100|[1-9]?[0-9])%$')"
             message: write a number of replicas from 0 to 10000, such as 4, or a share such as "80%"
       maxPerPool:
-        description: Most replicas in one pool (instance type and zone), in replicas or as a share of them. Supported of spot.
+        description: Most replicas in one pool (instance type and zone), in replicas or as a share of them.
         x-kubernetes-int-or-string: true
         maxLength: 8
         x-kubernetes-validations:
@@ -128,14 +132,14 @@ unsatisfiable:
   properties:
     action:
       description: >-
-        Fallback has on-demand stand in for the other classes, Any lets every class stand in for every other, Wait none.
+        Fallback has the classes of to stand in for others, Any lets every class stand in for every other, Wait none.
       type: string
       enum: [Fallback, Any, Wait]
     after:
       description: How long a pod waits for its class first.
       {{- include "spotmix.duration" . | nindent 6 }}
     to:
-      description: The classes that may stand in, in order. Supported is on-demand alone.
+      description: The classes that may stand in, the first to try first; on-demand alone where none are said.
       type: array
       minItems: 1
       maxItems: 16
@@ -263,10 +267,10 @@ properties:
           type: integer
           format: int32
   wanted:
-    description: The seats of spot and on-demand, for the columns.
+    description: The seats of spot and on-demand, or of the classes in their order, for the columns.
     type: string
   actual:
-    description: Pods on spot and on-demand, for the columns.
+    description: Pods on spot and on-demand, or on the classes in their order, for the columns.
     type: string
 {{- end -}}
 
@@ -279,8 +283,8 @@ subresources:
 additionalPrinterColumns:
   - {name: Workloads, type: integer, jsonPath: .status.workloads, description: Workloads that it speaks for}
   - {name: Replicas, type: integer, jsonPath: .status.replicas, description: Replicas that these want}
-  - {name: Split, type: string, jsonPath: .status.actual, description: Pods on spot and on-demand}
-  - {name: Wanted, type: string, jsonPath: .status.wanted, description: Seats of spot and on-demand}
+  - {name: Split, type: string, jsonPath: .status.actual, description: Pods on spot and on-demand or on the classes in their order}
+  - {name: Wanted, type: string, jsonPath: .status.wanted, description: Seats of spot and on-demand or of the classes in their order}
   - {name: Ready, type: string, jsonPath: '.status.conditions[?(@.type=="Converged")].status', description: Whether every replica is on the class of its seat}
   - {name: Accepted, type: string, priority: 1, jsonPath: '.status.conditions[?(@.type=="Accepted")].message', description: What it does}
   - {name: Age, type: date, jsonPath: .metadata.creationTimestamp}

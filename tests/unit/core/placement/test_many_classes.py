@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.doubles import ON_DEMAND, SPOT, World, make_node, make_owner, make_pod
 from support.drifting import DriftWorld
 from support.examples import examples
@@ -20,6 +21,7 @@ from extender.core.placement.requirement import class_requirement
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import ParsedPolicy, Policy
 from extender.core.policy.stand_ins import may_run_on, stand_ins
+from extender.core.policy.values import PoolCap
 from extender.core.scalein.costs import costs_to_write
 
 RESERVED = "reserved"
@@ -163,3 +165,41 @@ def test_ordinals_are_seats() -> None:
         pod, decision = fleet.world.place(owner.ref, fleet.offered, name=f"db-{ordinal}")
         assert decision.capacity_class == SEATS.class_at(ordinal + 1)
         fleet.world.up(make_pod(pod.uid, owner.ref, pod.node, name=pod.name))
+
+
+@pytest.mark.parametrize("limited", SEATS.classes)
+def test_what_a_pool_may_hold_is_said_of_each_class(limited: str) -> None:
+    world = World()
+    nodes = [make_node(f"{name}-{zone}", name, zone=zone) for name in SEATS.classes for zone in "ab"]
+    world.up(*nodes)
+    owner = world.deployment("web", 20)
+    policy = Policy(SEATS, when_unsatisfiable="wait")
+    cap = PoolCap(1)
+    policy = replace(policy, max_per_pool=cap) if limited == SPOT else replace(policy, pool_caps=((limited, cap),))
+    world.workload(owner).parsed = ParsedPolicy(policy)
+    found: Counter[str] = Counter()
+    for _ in range(20):
+        pod, decision = world.place(owner, [node.name for node in nodes])
+        if decision.nodes:
+            found[decision.nodes[0]] += 1
+            world.up(pod)
+    held = {name: found[f"{name}-a"] + found[f"{name}-b"] for name in SEATS.classes}
+    assert (found[f"{limited}-a"], found[f"{limited}-b"]) == (1, 1)
+    assert all(held[name] == count for name, count in counts(20).items() if name != limited)
+
+
+def test_moves_keep_the_cap_of_their_class() -> None:
+    world = DriftWorld()
+    world.nodes(spot=2, on_demand=2)
+    world.up(*(make_node(f"{RESERVED}-{zone}", RESERVED, zone=zone) for zone in "ab"))
+    owner = world.deployment("web", 10)
+    policy = Policy(SEATS, max_moves_per_hour=1000, pool_caps=((RESERVED, PoolCap(1)),))
+    world.workload(owner).parsed = ParsedPolicy(policy)
+    world.pods(owner, 10, f"{ON_DEMAND}-0")
+    while world.cycle(600.0):
+        pass
+    assert world.split(owner)[RESERVED] == 2
+    assert {pod.node_name for pod in world.state.revisions[owner.uid].pods if pod.counted == RESERVED} == {
+        f"{RESERVED}-a",
+        f"{RESERVED}-b",
+    }

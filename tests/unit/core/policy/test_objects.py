@@ -66,6 +66,7 @@ def test_every_field_is_the_key_it_stands_for() -> None:
         "spec.classes[1].max",
         "spec.classes[1].maxPerPool",
         "spec.unsatisfiable.action",
+        "spec.unsatisfiable.to",
         "spec.unsatisfiable.after",
         "spec.moves.schedule",
         "spec.moves.duration",
@@ -94,17 +95,10 @@ BOTH = (ClassWish(ON_DEMAND, 30), ClassWish(SPOT, 70))
     [
         ({"count": "Policy"}, "spec.count='Policy' is not supported yet; write Workload"),
         ({"count": "Runs"}, "spec.count='Runs' is not supported yet; write Workload"),
-        (classes(ClassWish("reserved", most="4"), *BOTH), "spec.classes[0].name='reserved' is not supported yet"),
-        (classes(ClassWish(ON_DEMAND, 1, most="4"), ClassWish(SPOT, 1)), "spec.classes[0].max='4' of on-demand"),
-        (classes(ClassWish(ON_DEMAND, 1, most_per_pool="4")), "spec.classes[0].maxPerPool='4' of on-demand"),
-        (classes(ClassWish(SPOT, 1, most="80%")), "spec.classes[0].max='80%' is not supported yet; write a number"),
-        (classes(ClassWish(SPOT, 1, base=2)), "spec.classes[0].base=2 of spot is not supported yet"),
-        (classes(ClassWish(ON_DEMAND, 1), ClassWish(SPOT, most="4")), "spec.classes[1] has a max and no weight"),
-        (classes(ClassWish(ON_DEMAND, 1), ClassWish(SPOT, 2)), "spot 2 of 3, no whole percentage"),
-        (classes(ClassWish(SPOT, 1), ClassWish(SPOT, 1)), "names a class twice (spot, spot)"),
-        (classes(ClassWish(ON_DEMAND, base=2)), "no class with a weight"),
-        ({"action": "Fallback", "stand_ins": (ON_DEMAND, "reserved")}, "spec.unsatisfiable.to=[on-demand, reserved]"),
-        ({"action": "Any", "stand_ins": (ON_DEMAND,)}, "with action 'Any' is not supported yet"),
+        (
+            {"action": "Any", "stand_ins": (ON_DEMAND, "reserved")},
+            "spec.unsatisfiable.to=[on-demand, reserved] says what stands in by action Fallback, and the action is",
+        ),
         ({"on_demand_after": 2}, "spec.interruptions.onDemandAfter=2 is not supported yet"),
         ({"limits": True}, "spec.limits is not supported yet"),
         ({"malformed": "does not decode: no"}, "spec does not decode: no; write it as"),
@@ -125,3 +119,61 @@ def test_a_value_that_no_schema_judges_is_a_problem_of_its_field() -> None:
         "PlacementPolicy shop/web: spec.moves.schedule='0 25 * * *' is not a cron expression"
     )
     assert problem.text.endswith('write five cron fields, such as "0 2 * * 1-5"')
+
+
+THREE = (ClassWish("reserved", most="4"), ClassWish(ON_DEMAND, 30, base=2), ClassWish(SPOT, 70, most="80%"))
+
+
+def test_more_than_two_classes_are_one_key() -> None:
+    found = said(**classes(THREE[0], replace(THREE[1], most_per_pool="3"), replace(THREE[2], most_per_pool="25%")))
+    text = "reserved max=4, on-demand base=2 weight=30 maxPerPool=3, spot weight=70 max=80%"
+    assert found == {
+        "classes": (text, "spec.classes"),
+        "max-per-pool": ("25%", "spec.classes[2].maxPerPool"),
+    }
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        (ClassWish(ON_DEMAND, 1, most="4"), ClassWish(SPOT, 1)),
+        (ClassWish(ON_DEMAND, 1, most_per_pool="4"),),
+        (ClassWish(SPOT, 1, most="80%"), ClassWish(ON_DEMAND, 1)),
+        (ClassWish(SPOT, 1, base=2), ClassWish(ON_DEMAND, 1)),
+        (ClassWish(ON_DEMAND, 1), ClassWish(SPOT, most="4")),
+        (ClassWish(ON_DEMAND, 1), ClassWish(SPOT, 0, most="4")),
+        (ClassWish(ON_DEMAND, 1), ClassWish(SPOT, 2)),
+    ],
+)
+def test_so_are_two_that_their_keys_cannot_say(wishes: tuple[ClassWish, ...]) -> None:
+    found = policy_object(make_policy("web", classes=wishes), PREFIXES)
+    assert (found.unbuilt, found.problems) == ((), ())
+    assert list(found.layer.annotations) == ["example.org/classes"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ((ClassWish(SPOT, 1), ClassWish(SPOT, 1)), "spec.classes='spot weight=1, spot weight=1' names spot twice"),
+        ((ClassWish(ON_DEMAND, base=2),), "has no class with a weight; give one"),
+        (
+            (*THREE, ClassWish("gold", 1)),
+            "names gold, a class that no rule of the cluster knows; write one of on-demand,",
+        ),
+        ((ClassWish("reserved", 1, most="5%"), THREE[2]), "has a max in percent for reserved and spot; keep one"),
+    ],
+)
+def test_classes_that_cannot_be_had_are_told_with_the_field(wishes: tuple[ClassWish, ...], told: str) -> None:
+    found = policy_object(make_policy("web", classes=wishes), PREFIXES, (ON_DEMAND, "reserved", SPOT))
+    (problem,) = found.problems
+    assert problem.key == "spec.classes"
+    assert told in problem.text, problem.text
+
+
+def test_stand_ins_are_known_classes() -> None:
+    thing = make_policy("web", action="Fallback", stand_ins=("reserved", "gold"))
+    (problem,) = policy_object(thing, PREFIXES, (ON_DEMAND, "reserved", SPOT)).problems
+    assert problem.text == (
+        "PlacementPolicy shop/web: spec.unsatisfiable.to='reserved, gold' names gold, a class that no rule of the "
+        "cluster knows; write one of on-demand, reserved, spot, or add a rule for it to classes.extraRules"
+    )

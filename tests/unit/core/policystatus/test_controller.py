@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import ON_DEMAND, SPOT, World, keys, make_owner, make_pod, make_policy, selector, shares
+from support.doubles import ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, make_policy, selector, shares
 
+from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.objects import OwnerRef
-from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, PolicyStatus
+from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, ClassWish, PolicyStatus
+from extender.core.policy.workloads import PolicyRules
 from extender.core.policystatus.controller import PAUSE, PolicyStatusController, WriteStatus
 from extender.core.state.events import Continued
 
@@ -19,8 +21,8 @@ START = 1_750_000_000.0
 class StatusDesk:
     """A world with nodes, and the controller on a clock of the test's."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, classes: ClassRules = ClassRules()) -> None:  # noqa: B008 - it is frozen
+        self.world = World(PolicyRules(classes=classes))
         self.world.nodes(spot=1, on_demand=1)
         self.controller = PolicyStatusController(self.world.state)
         self.now = START
@@ -221,3 +223,58 @@ def test_revisions_are_not_kept_where_there_is_no_policy() -> None:
     assert desk.world.state.outbox.recount
     desk.controller.observe(desk.now)
     assert not desk.world.state.outbox.recount
+
+
+RESERVED = "reserved"
+THREE = (ClassWish(RESERVED, most="4"), ClassWish(ON_DEMAND, 30, base=2), ClassWish(SPOT, 70))
+
+
+def counts(status: PolicyStatus) -> list[tuple[str, int, int]]:
+    return [(each.name, each.wanted, each.actual) for each in status.classes]
+
+
+def test_three_classes_are_in_the_order_of_the_spec() -> None:
+    desk = StatusDesk(ClassRules(extra_rules=(ClassRule("tier", RESERVED),)))
+    desk.world.up(make_node(f"{RESERVED}-0", RESERVED))
+    desk.world.up(make_policy("web", selector(tier="web"), classes=THREE))
+    owner = desk.workload("a", 10)
+    desk.run(30)
+    assert counts(desk.status()) == [(RESERVED, 4, 0), (ON_DEMAND, 2, 0), (SPOT, 4, 0)]
+    assert said(desk.status())["Degraded"] == ("True", "FloorBreached")
+    desk.bind(owner, reserved=4, on_demand=2, spot=4)
+    desk.run(30)
+    assert counts(desk.status()) == [(RESERVED, 4, 4), (ON_DEMAND, 2, 2), (SPOT, 4, 4)]
+    assert said(desk.status()) == {**GOOD, "Converged": ("True", "Converged")}
+
+
+def test_classes_from_elsewhere_come_last_and_go_again() -> None:
+    desk = StatusDesk(ClassRules(extra_rules=(ClassRule("tier", RESERVED),)))
+    desk.world.up(make_policy("web", selector(tier="web"), **shares(50)))
+    owner = desk.workload("a", 4, classes="reserved weight=1")
+    desk.bind(owner, on_demand=4)
+    desk.run(30)
+    assert counts(desk.status()) == [(SPOT, 0, 0), (ON_DEMAND, 0, 4), (RESERVED, 4, 0)]
+    desk.workload("a", 4)
+    desk.run(30)
+    assert counts(desk.status()) == [(SPOT, 2, 0), (ON_DEMAND, 2, 4)]
+
+
+def test_an_order_that_the_api_server_keeps_is_not_written_again() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", selector(tier="web"), **shares(50)))
+    desk.workload("a", 4)
+    desk.run(30)
+    policy = desk.world.state.workloads.objects.by_uid["uid-web"].policy
+    turned = replace(policy.status, classes=policy.status.classes[::-1])
+    desk.world.up(replace(policy, status=turned))
+    assert desk.run(30) == []
+
+
+def test_a_class_that_no_rule_knows_is_not_accepted() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", selector(tier="web"), classes=THREE))
+    desk.workload("a", 4)
+    desk.run(30)
+    assert said(desk.status())["Accepted"] == ("False", "InvalidValue")
+    told = message(desk.status(), "Accepted")
+    assert "spec.classes='reserved max=4, on-demand base=2 weight=30, spot weight=70' names reserved, a class" in told
