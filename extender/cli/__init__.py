@@ -10,6 +10,7 @@ from extender.cli.config import config
 from extender.cli.drift import drift
 from extender.cli.explain import explain
 from extender.cli.help import WIDTH, CommandGroup
+from extender.cli.lint import lint
 from extender.cli.output import note
 from extender.cli.release_gates import release_gates
 from extender.cli.sandbox import sandbox
@@ -39,6 +40,7 @@ from extender.core.model.errors import (
         "spotmix drift plan -A                         # what would be moved?",
         "spotmix what-if deploy/NAME --replicas 40     # what if it were larger?",
         "spotmix simulate SCENARIO                     # try a policy over a day",
+        "spotmix lint FILE..                           # are manifests right?",
         "spotmix scheduler-config inject FILE          # attach it to a scheduler",
         "spotmix serve                                 # run the scheduler extender",
         "spotmix config show                           # see the configuration",
@@ -56,7 +58,7 @@ def cli() -> None:
 
 
 for command in (
-    *(status, explain, watch, what_if, drift, simulate),
+    *(status, explain, watch, what_if, drift, simulate, lint),
     *(sandbox, scheduler_config, release_gates, config, serve),
 ):
     cli.add_command(command)

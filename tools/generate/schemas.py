@@ -1,6 +1,7 @@
 """deploy/schemas: policy objects as JSON Schema, for editors and checks before `kubectl apply`.
 
-`python -m generate.schemas` writes them from the definitions in deploy/manifests.
+`python -m generate.schemas` writes them from the definitions in deploy/manifests, and what `spotmix lint` goes by: the
+definitions' own schema with its rules.
 """
 
 import json
@@ -14,6 +15,7 @@ from generate.chart import Object, documents
 from generate.manifests import MANIFESTS
 
 SCHEMAS = ROOT / "deploy" / "schemas"
+RULES = ROOT / "extender" / "lint" / "definitions.json"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
 
@@ -32,6 +34,23 @@ def schema_of(definition: Object) -> Object:
 def render() -> dict[str, str]:
     """The files by name."""
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in _rendered()}
+
+
+def rules() -> str:
+    """The schema of `spec` by kind, with the rules in CEL, without what people read."""
+    found = {each["spec"]["names"]["kind"]: _terse(schema_of(each)["properties"]["spec"]) for each in definitions()}
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _terse(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    terse = {key: value for key, value in schema.items() if key != "description"}
+    for key in ("properties", "items", "additionalProperties"):
+        if key in terse:
+            of = terse[key]
+            terse[key] = {name: _terse(each) for name, each in of.items()} if key == "properties" else _terse(of)
+    return terse
 
 
 def _rendered() -> Iterator[tuple[str, Object]]:
@@ -66,6 +85,8 @@ def write(folder: Path = SCHEMAS) -> None:
     folder.mkdir(exist_ok=True)
     for name, text in render().items():
         (folder / name).write_text(text)
+    if folder == SCHEMAS:
+        RULES.write_text(rules())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from support.policyobjects import cluster_policy, placement_policy, served, shar
 from support.stage import Stage
 
 from extender.core.model.errors import ApiError
+from extender.core.policy.workloads import PolicyRules
+from extender.lint.check import check
+from extender.lint.findings import ERROR
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
@@ -211,6 +214,23 @@ async def test_objects_that_are_wrong_are_refused_with_the_fix(objects: Objects,
     for wrong, of_cluster in ((INVALID, False), (INVALID_OF_CLUSTER, True)):
         said = await judged(objects, cluster.namespace, [spec for spec, _ in wrong], of_cluster=of_cluster)
         assert [(spec, text) for (spec, part), text in zip(wrong, said, strict=True) if part not in text] == []
+
+
+def foretold(thing: Mapping[str, Any]) -> bool:
+    """Whether `spotmix lint` says that the API server refuses an object."""
+    found = check([("judged.yaml", json.dumps(thing))], PolicyRules()).findings
+    return any(each.severity == ERROR and each.fault.startswith("is refused") for each in found)
+
+
+async def test_lint_foretells_each_verdict(objects: Objects, cluster: Cluster) -> None:
+    await served(objects)
+    specs = [*VALID, *(spec for spec, _ in (*INVALID, *INVALID_OF_CLUSTER)), *VALID_OF_CLUSTER]
+    for of_cluster in (False, True):
+        said = await judged(objects, cluster.namespace, specs, of_cluster=of_cluster)
+        assert len(specs) >= 95
+        assert 30 <= sum(map(bool, said)) < len(specs)
+        expected = [foretold(thing_of(spec, cluster.namespace, of_cluster=of_cluster)) for spec in specs]
+        assert [each for each in zip(specs, said, expected, strict=True) if bool(each[1]) != each[2]] == []
 
 
 async def test_kubectl_explains_lists_and_waits(stage: Stage, objects: Objects, cluster: Cluster) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from generate.schemas import SCHEMAS, render
+from generate.schemas import RULES, SCHEMAS, render, rules
 
 
 def keys_in(schema: Any) -> Iterator[str]:
@@ -22,6 +22,7 @@ def test_they_are_current() -> None:
     assert sorted(path.name for path in SCHEMAS.iterdir()) == sorted(render())
     for name, text in render().items():
         assert (SCHEMAS / name).read_text() == text, f"{name} is not what the definitions say; run make manifests"
+    assert RULES.read_text() == rules(), f"{RULES} is not what the definitions say; run make manifests"
 
 
 @pytest.mark.parametrize("name", sorted(render()))

@@ -1,0 +1,1 @@
+"""What the API server and the webhook would say about manifests, found without a cluster."""
