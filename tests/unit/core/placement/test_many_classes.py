@@ -17,6 +17,7 @@ from extender.core.drift.surplus import drifted
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.objects import OwnerRef, Pod
 from extender.core.model.selectors import Requirement
+from extender.core.placement.gates import GateController
 from extender.core.placement.requirement import class_requirement
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import ParsedPolicy, Policy
@@ -203,3 +204,48 @@ def test_moves_keep_the_cap_of_their_class() -> None:
         f"{RESERVED}-a",
         f"{RESERVED}-b",
     }
+
+
+WITH_RESERVED = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
+
+
+def gated(fleet: ThreeClasses, count: int) -> GateController:
+    """So many pods that wait for their class, on a cluster whose nodes tell it by one label."""
+    marked = (make_node(f"{name}-0", name, marks=(("karpenter.sh/capacity-type", name),)) for name in SEATS.classes)
+    fleet.world.up(*marked)
+    gate = "spotmix.io/placement"
+    fleet.world.up(*(make_pod(f"p-{n:02}", fleet.owner, gates=(gate,), created=float(n)) for n in range(count)))
+    return GateController(fleet.world.state, WITH_RESERVED)
+
+
+def test_a_written_burst_is_exact() -> None:
+    fleet = ThreeClasses(40)
+    releases = gated(fleet, 40).due(fleet.world.now)
+    assert Counter(each.capacity_class for each in releases) == counts(40)
+    assert [each.capacity_class for each in releases] == [SEATS.class_at(seat) for seat in range(1, 41)]
+    told = {each.capacity_class: (each.terms[0][0].operator, each.terms[0][0].values) for each in releases}
+    assert told == {
+        RESERVED: ("In", (RESERVED,)),
+        SPOT: ("In", (SPOT,)),
+        ON_DEMAND: ("NotIn", (RESERVED, SPOT)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("closed", "found"),
+    [
+        ((SPOT,), {RESERVED: 6, ON_DEMAND: 4}),
+        ((SPOT, RESERVED), {ON_DEMAND: 10}),
+        ((RESERVED,), {ON_DEMAND: 8, SPOT: 2}),
+    ],
+)
+def test_the_first_stand_in_that_is_open_is_written(closed: tuple[str, ...], found: Mapping[str, int]) -> None:
+    fleet = ThreeClasses(10, Policy(SEATS, fallback_to=(RESERVED, ON_DEMAND)))
+    gates = gated(fleet, 10)
+    closures = fleet.world.state.autoscaling.closures
+    demand = fleet.world.state.autoscaling.demand(fleet.world.state.pods["p-00"])
+    for name in closed:
+        closures.close(name, demand, fleet.world.now, "no capacity")
+    releases = gates.due(fleet.world.now)
+    assert Counter(each.capacity_class for each in releases) == found
+    assert {each.wanted for each in releases if each.wanted} == set(closed)
