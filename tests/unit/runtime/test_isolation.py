@@ -216,10 +216,10 @@ def test_the_command_names_a_workload_that_cannot_be_shown() -> None:
 
 
 def test_a_policy_that_breaks_its_reader_holds_its_own_pods(monkeypatch: pytest.MonkeyPatch) -> None:
-    def parse(layers: Any, prefixes: Any) -> ParsedPolicy:
+    def parse(layers: Any, prefixes: Any, classes: Any) -> ParsedPolicy:
         if "broken" in layers[0].source:
             raise OverflowError("date value out of range")
-        return parse_policy(layers, prefixes)
+        return parse_policy(layers, prefixes, classes)
 
     monkeypatch.setattr(policies, "parse_policy", parse)
     world = World()
