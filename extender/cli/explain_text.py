@@ -226,7 +226,7 @@ def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iter
         split = (f"{row.actual.get(name, 0)}/{wanted} {name}" for name, wanted in row.wanted.items())
         facts.append(("replicas", Text(f"{row.replicas}: " + ", ".join(split))))
         if row.below_floor:
-            facts.append(("floor", Text(f"{row.below_floor} on-demand replicas short", style=BAD)))
+            facts.append(("floor", Text(f"{row.below_floor} replicas short", style=BAD)))
         if explained.enforcement is not None:
             facts.append(("enforcement", Text(explained.enforcement.text)))
         yield _facts(facts)

@@ -151,7 +151,7 @@ def _conclusions(answer: WhatIf) -> Iterator[Part]:
             f"New pods that fall back to another class, because their own has no room: {after.stand_ins}.", style=SOSO
         )
     if after.below_floor:
-        yield Text(f"On-demand pods missing to floors: {after.below_floor}.", style=BAD)
+        yield Text(f"Pods missing to floors: {after.below_floor}.", style=BAD)
     moves = after.moves
     if moves.needed:
         least = f", in {moves.hours:.1f} h at least" if moves.hours >= 1 else ""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from extender import __version__
 from extender.core.answers.replicas import CLASSES, unnamed_classes
-from extender.core.model.classes import SPOT
 from extender.core.model.reasons import REJECTS, Reason
 from extender.core.placement.enforcement import enforced_in_all
 from extender.core.placement.gates import gate_name
@@ -98,7 +97,7 @@ def _node_readings(state: ClusterState) -> Iterable[Reading]:
         nodes[key] += 1
         pools[pool] += 1
         going_away[pool] += bool(facts.going_away)
-        if facts.capacity_class == SPOT:
+        if facts.interruptible:
             interruptions.setdefault(record.place, 0)
         offered = facts.allocatable
         mine = sums.setdefault(key, [0.0] * len(_NODE_SUMS))

@@ -95,7 +95,7 @@ class PlacementReports:
             )
             return _Told(EventReason.CLASS_UNAVAILABLE, "Wait", "", text)
         if decision.reason is Reason.POOL_FULL:
-            full = "every spot pool with room holds as many of the workload as max-per-pool allows"
+            full = "every pool with room holds as many of the workload as max-per-pool allows"
             fix = "add nodes in other zones or of other instance types, or raise max-per-pool"
             return _Told(EventReason.POOLS_FULL, "Wait", f"Pods wait, as {full}; {fix}", f"It waits, as {full}; {fix}")
         if decision.reason is Reason.POLICY_INVALID:

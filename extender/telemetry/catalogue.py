@@ -137,7 +137,7 @@ APISERVER_DURATION = Family(
 
 WORKLOADS = _gauge("workloads", "Workloads under a policy that have replicas or want some", "mode")
 OFF_TARGET = _gauge("workloads_off_target", "Workloads with a pod of the wrong class", "mode")
-WORKLOADS_BELOW_FLOOR = _gauge("workloads_below_floor", "Workloads short of their on-demand floor", "mode")
+WORKLOADS_BELOW_FLOOR = _gauge("workloads_below_floor", "Workloads short of a floor", "mode")
 INVALID = _gauge("workloads_invalid", "Workloads with a policy that is wrong")
 UNLISTED = _gauge(
     "workloads_unlisted", "Workloads without series of their own, because `metrics.workloadSeries` allows no more"
@@ -148,7 +148,7 @@ REPLICAS_ACTUAL = _gauge(
 )
 REPLICAS_SURPLUS = _gauge("replicas_surplus", "The drift: pods beyond the seats of their class", "mode")
 REPLICAS_MISSING = _gauge("replicas_missing", "Replicas wanted that hold no seat yet, or no more", "mode")
-REPLICAS_BELOW_FLOOR = _gauge("replicas_below_floor", "On-demand replicas missing to the floors", "mode")
+REPLICAS_BELOW_FLOOR = _gauge("replicas_below_floor", "Replicas of a class missing to its floors", "mode")
 
 # Workload by workload
 
@@ -161,7 +161,7 @@ WORKLOAD_ACTUAL = _gauge(
 )
 WORKLOAD_SURPLUS = _gauge("workload_replicas_surplus", "The drift: pods beyond the seats of their class", *WORKLOAD)
 WORKLOAD_MISSING = _gauge("workload_replicas_missing", "Replicas wanted that hold no seat yet, or no more", *WORKLOAD)
-WORKLOAD_BELOW_FLOOR = _gauge("workload_replicas_below_floor", "On-demand replicas missing to the floor", *WORKLOAD)
+WORKLOAD_BELOW_FLOOR = _gauge("workload_replicas_below_floor", "Replicas of a class missing to its floor", *WORKLOAD)
 POLICY_INVALID = _gauge("policy_invalid", "1 for each annotation or label that is wrong", *WORKLOAD, "key")
 
 WORKLOAD_FAULTS = _counter(

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.autoscalers import autoscaler_of
-from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, NodeCondition, first_label
+from extender.core.model.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules, NodeCondition, first_label
 from extender.core.model.errors import WireError
 from extender.core.model.objects import EMPTY, Namespace, Node, Object, Owner, OwnerRef, group_of
 from extender.core.model.providers import provider_of
@@ -206,7 +206,7 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
     offered, max_pods = allocatable(raw.status)
     capacity_class = intern(rules.class_of(labels))
     deleting, cordoned = raw.metadata.deletion_timestamp is not None, bool(raw.spec.unschedulable)
-    reclaimed = rules.reclaimed(taints, conditions)
+    reclaimed, interruptible = rules.reclaimed(taints, conditions), capacity_class in rules.interruptible
     return Node(
         uid=raw.metadata.uid,
         name=raw.metadata.name,
@@ -222,11 +222,12 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         marks=tuple((label, labels[label]) for label in asked if label in labels),
         ready=ready,
         since=since,
-        interrupted=reclaimed and capacity_class == SPOT and not (deleting or cordoned or rules.drained(taints)),
+        interrupted=reclaimed and interruptible and not (deleting or cordoned or rules.drained(taints)),
         reclaimed=reclaimed,
         doubt=intern(rules.doubt(labels, taints)),
         autoscaler=intern(autoscaler_of(labels)),
         provider=provider_of(raw.spec.provider_id or ""),
+        interruptible=interruptible,
     )
 
 

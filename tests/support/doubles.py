@@ -58,6 +58,7 @@ def make_node(name: str, capacity_class: str = SPOT, **fields: Any) -> Node:
         "labels": EMPTY,
         "allocatable": ROOM,
         "max_pods": 1000,
+        "interruptible": capacity_class == SPOT,
     }
     return Node(**{**given, **fields})
 

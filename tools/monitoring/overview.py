@@ -147,7 +147,7 @@ def _split(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "Drift",
-                "Pods beyond the seats of their class, replicas without a seat, on-demand replicas missing to floors",
+                "Pods beyond the seats of their class, replicas without a seat, replicas missing to floors",
                 {
                     "surplus": total(m.REPLICAS_SURPLUS, each=("mode",)),
                     "missing": total(m.REPLICAS_MISSING, each=("mode",)),
@@ -158,7 +158,7 @@ def _split(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "On-demand floor breaches",
-                "On-demand replicas missing to the floor, the ten worst workloads",
+                "Replicas missing to the floor, the ten worst workloads",
                 {"{{namespace}}/{{workload}}": f"topk(10, {most(m.WORKLOAD_BELOW_FLOOR, by=WORKLOAD)} > 0)"},
             )
         )

@@ -63,7 +63,7 @@ def workload() -> Dashboard:
         .with_panel(
             number(
                 "Below floor",
-                "On-demand replicas missing to min-on-demand or on-demand-base",
+                "Replicas missing to min-on-demand, on-demand-base or the base of a class",
                 {"": _sum(m.WORKLOAD_BELOW_FLOOR)},
                 width=3,
                 limits=BAD,

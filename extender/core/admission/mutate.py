@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from extender.core.admission.preference import Term, class_terms
-from extender.core.model.classes import SPOT, ClassRules
+from extender.core.model.classes import ClassRules
 from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.enforcement import enforced
@@ -91,7 +91,8 @@ class Mutator:
         policy = managed.workload.policy
         if policy.mode == "audit":
             return Mutation()
-        tolerations = self._tolerations.missing(draft.tolerations) if may_run_on(policy, SPOT) else ()
+        spot = any(may_run_on(policy, name) for name in self._rules.classes.interruptible)
+        tolerations = self._tolerations.missing(draft.tolerations) if spot else ()
         preferences: tuple[Term, ...] = ()
         # Whoever names a class on the pod itself has decided.
         undecided = self._labels.isdisjoint(draft.node_labels)

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of, unnamed_classes
-from extender.core.model.classes import SPOT
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.enforcement import Enforced, enforced_in_all
@@ -76,7 +75,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
         reserved: seats held for pods not seen bound yet, by class; a running service alone holds any.
         surplus: pods on another class than their seats.
         missing: replicas that hold no seat.
-        below_floor: on-demand replicas missing to the floor.
+        below_floor: replicas missing to the floors of their classes.
         pending: its pods that have no node.
         waiting: those that filter rejected, by reason; a running service alone knows. Also those that are gated, and
             those on which their class is written.
@@ -338,8 +337,8 @@ def pools(state: ClusterState, now: float) -> Iterator[PoolRow]:
         if node.facts is not None:
             by_pool.setdefault((node.facts.capacity_class, *node.place), []).append(node)
     for (capacity_class, instance_type, zone), nodes in sorted(by_pool.items()):
-        lost_together = {node.pool for node in nodes} if capacity_class == SPOT else set()
         facts = [node.facts for node in nodes if node.facts is not None]
+        lost_together = {node.pool for node in nodes} if facts[0].interruptible else set()
         yield PoolRow(
             capacity_class,
             instance_type,

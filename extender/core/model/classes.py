@@ -139,6 +139,7 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     `interruption_...` markers say that the platform takes a spot node away: they are going-away markers too, and taints
     may be written with a value, `key=value`. `drainer_taints` say that somebody else moves the pods. `required_labels`
     are, by class, the labels and values that pods require on which it is written, in place of those that are seen.
+    `interruptible` are the classes whose nodes the platform may take back.
     """
 
     default_class: str = ON_DEMAND
@@ -155,6 +156,7 @@ class ClassRules(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
     extra_drainer_taints: tuple[str, ...] = ()
     drainer_taints: tuple[str, ...] = DEFAULT_DRAINER_TAINTS
     required_labels: dict[str, dict[str, tuple[str, ...]]] = {}
+    interruptible: tuple[str, ...] = (SPOT,)
 
     def class_of(self, labels: Mapping[str, str]) -> str:
         """The capacity class of a node with these labels."""

@@ -80,13 +80,13 @@ class EventReason(Enum):
         "Warning",
         "node",
         "Nodes are of a class that no policy names: no managed replica is placed on them. Told on one of them.",
-        "Have `classes.extraRules` say that they are spot or on-demand.",
+        "Name the class in a policy, or have `classes.extraRules` say that they are spot or on-demand.",
     )
     NODE_ALONE = (
         "NodePoolUnknown",
         "Warning",
         "node",
-        "A spot node has neither instance type nor zone, and a policy has `max-per-pool`: it is a pool of its own.",
+        "A node has neither instance type nor zone, and a policy caps pools of its class: it is a pool of its own.",
         "Label it with `node.kubernetes.io/instance-type` and `topology.kubernetes.io/zone`.",
     )
 
@@ -109,7 +109,7 @@ class EventReason(Enum):
         "PoolsFull",
         "Warning",
         "workload, pod",
-        "Pods are Pending: every spot pool that has room holds as many of the workload as `max-per-pool` allows.",
+        "Pods are Pending: every pool that has room holds as many of the workload as `max-per-pool` allows.",
         "Add nodes in other zones or of other instance types, or raise `max-per-pool`.",
     )
     CLASS_NOT_WRITTEN = (

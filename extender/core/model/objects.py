@@ -79,9 +79,9 @@ class Node(Struct, frozen=True):
     `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
     labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
     while there is none; `since` is when that was last changed, else when the node was created (seconds since the
-    epoch). `reclaimed` says that its platform is about to take it away; `interrupted`, that it is such a spot node and
-    nobody else drains it. `doubt` is what speaks against its class, for people, or empty; so is `autoscaler`, what its
-    labels say of one. `provider` is a key of `PROVIDERS`, or empty.
+    epoch). `interruptible` says that its platform may take it back, as spot nodes; `reclaimed`, that it is about to;
+    `interrupted`, that both are so and nobody else drains it. `doubt` is what speaks against its class, for people, or
+    empty; so is `autoscaler`, what its labels say of one. `provider` is a key of `PROVIDERS`, or empty.
     """
 
     uid: str
@@ -103,6 +103,7 @@ class Node(Struct, frozen=True):
     doubt: str = ""
     autoscaler: str = ""
     provider: str = ""
+    interruptible: bool = False
 
 
 class Notice(Struct, frozen=True, gc=False):

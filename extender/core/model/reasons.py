@@ -12,7 +12,7 @@ from extender.core.model.textenum import TextEnum
 class Reason(TextEnum):
     """`value` is the label used by metrics and logs; `text` is for people and for the scheduler's failed nodes.
 
-    Three members say that spot pools hold `max-per-pool` replicas of a workload, each in an answer of its own:
+    Three members say that pools hold `max-per-pool` replicas of a workload, each in an answer of its own:
     POOL_FULL why filter rejects a pod (all pools do), STAY_POOL_FULL why a surplus pod stays (all pools with room do),
     NODE_POOL_FULL why one node is not for a pod (its pool does). Members are sorted into named sets below.
     """
@@ -46,7 +46,7 @@ class Reason(TextEnum):
     WAIT_FALLBACK = "wait-fallback", "spotmix: waits for its capacity class before it falls back"
     WAIT_SAMPLE = "wait-sample", "spotmix: a node of its capacity class exists but was not offered"
     WAIT_NOMINATED = "wait-nominated", "spotmix: the nominated node is not of its capacity class"
-    POOL_FULL = "pool-full", "spotmix: every spot pool holds its most replicas of this workload"
+    POOL_FULL = "pool-full", "spotmix: every pool holds its most replicas of this workload"
 
     # Errors
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
@@ -104,7 +104,7 @@ class Reason(TextEnum):
     HOST_PORT = "host-port", "its host ports are taken on every node of the class that has room"
     AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
     SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
-    STAY_POOL_FULL = "pool-cap", "every spot pool with room holds its most replicas of this workload"
+    STAY_POOL_FULL = "pool-cap", "every pool with room holds its most replicas of this workload"
     LATER = "later", "no node was found among those looked at this time; the others follow"
     AWAITS_NODE = "awaits-node", "a placeholder asks the autoscaler for a node of the class it should be on"
     PLACEHOLDER_REFUSED = "placeholder-refused", "no node of the class it should be on was brought for its placeholder"
@@ -131,8 +131,8 @@ class Reason(TextEnum):
     PORT_TAKEN = "port-taken", "a host port of the pod is taken"
     NOT_BESIDE = "not-beside", "pod affinity or anti-affinity"
     SKEWED = "skewed", "the pod's topology spread constraints"
-    NODE_POOL_FULL = "pool-at-cap", "a spot pool that holds its most replicas of the workload"
-    OTHER_POOL = "other-pool", "another spot pool holds fewer replicas of the workload"
+    NODE_POOL_FULL = "pool-at-cap", "a pool that holds its most replicas of the workload"
+    OTHER_POOL = "other-pool", "another pool holds fewer replicas of the workload"
 
     # Why a pod or workload is not managed
     NO_CONTROLLER = "no-controller", "no object controls it"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.capacity.fit import Needs
-from extender.core.model.classes import SPOT, ClassRules
+from extender.core.model.classes import ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, Pod, PodId
@@ -264,7 +264,7 @@ class GateController:
             {self._class_key: wanted},
             wanted,
             terms,
-            self._tolerations.missing(record.constraints.tolerations) if wanted == SPOT else (),
+            self._tolerations.missing(record.constraints.tolerations) if wanted in self._rules.interruptible else (),
             workload=workload,
             doubts=tuple(doubts),
         )

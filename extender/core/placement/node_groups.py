@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 
 from msgspec import Struct
 
-from extender.core.model.classes import INSTANCE_TYPE_LABELS, SPOT, ZONE_LABELS, ClassRules, first_label
+from extender.core.model.classes import INSTANCE_TYPE_LABELS, ZONE_LABELS, ClassRules, first_label
 from extender.core.state.records import Pool
 from extender.core.state.state import ClusterState
 
@@ -58,7 +58,7 @@ def best_groups(
     compared: dict[str, Pool] = {}
     for group in fitting:
         place = places[group.name]
-        if place is not None and place.capacity_class == SPOT and place.pool is not None:
+        if place is not None and place.capacity_class in rules.interruptible and place.pool is not None:
             compared[group.name] = place.pool
     held: Counter[Pool] = Counter()
     owners = dict.fromkeys(pod.owner for group in fitting if group.name in compared for pod in group.pods)

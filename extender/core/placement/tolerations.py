@@ -6,7 +6,7 @@ would launch. Never one that says that a node is going away.
 
 from collections.abc import Iterable
 
-from extender.core.model.classes import SPOT, ClassRules
+from extender.core.model.classes import ClassRules
 from extender.core.model.taints import Taint, Toleration
 from extender.core.state.census import Census
 
@@ -70,9 +70,11 @@ class SpotTolerations:
     def _seen(self) -> Iterable[Toleration]:
         """Of the taints on spot nodes, those that say so: by a known taint's key, or as a label of theirs would."""
         keys = {each.key for each in self._known}
-        labels = self._classes.labels
-        for taint in sorted(self._census.spot_taints(), key=lambda taint: (taint.key, taint.value, taint.effect)):
-            says_spot = taint.key in labels and self._classes.class_of({taint.key: taint.value}) == SPOT
+        labels, interruptible = self._classes.labels, self._classes.interruptible
+        for taint in sorted(
+            self._census.spot_taints(interruptible), key=lambda taint: (taint.key, taint.value, taint.effect)
+        ):
+            says_spot = taint.key in labels and self._classes.class_of({taint.key: taint.value}) in interruptible
             if taint.key in keys or says_spot:
                 yield Toleration(taint.key, "Equal", taint.value, taint.effect)
 

@@ -6,7 +6,6 @@ from sys import intern
 
 from msgspec import Struct
 
-from extender.core.model.classes import SPOT
 from extender.core.model.objects import Node, Notice, Pod, Requests
 from extender.core.model.reasons import Reason
 from extender.core.state.census import Census
@@ -385,13 +384,13 @@ class Bindings:
         """Record that a spot node is about to be taken away; take that back when it is not after all."""
         if not node.going_away:
             self._interruptions.withdraw(node.uid, now)
-        elif node.capacity_class == SPOT and node.reclaimed:
+        elif node.interruptible and node.reclaimed:
             self._interruptions.record(node.uid, Interruption(record.pool, now, marker=True), now)
 
     def notice(self, said: Notice, now: float) -> None:
         """An Event says that a node is interrupted: believed of spot nodes that there are, or were a moment ago."""
         node, pool = (None, None) if said.void else self._meant(said)
-        if node is None or pool is None or node.capacity_class != SPOT:
+        if node is None or pool is None or not node.interruptible:
             return
         if said.deliberate and (node.going_away or node.unschedulable):
             return
@@ -415,10 +414,10 @@ class Bindings:
         if record is None or record.facts is None or record.facts.uid != uid:
             return
         facts = record.facts
-        if now is not None and facts.capacity_class == SPOT and not facts.going_away and not facts.unschedulable:
+        if now is not None and facts.interruptible and not facts.going_away and not facts.unschedulable:
             # Whoever gives a node back on purpose marks or cordons it first: this one was taken without notice.
             self._interruptions.record(facts.uid, Interruption(record.pool, now), now)
-        if facts.capacity_class == SPOT:
+        if facts.interruptible:
             self._left[record.name] = (facts, record.pool)
             if len(self._left) > _LEFT:
                 self._left.popitem(last=False)

@@ -5,9 +5,8 @@ Only nodes that are not going away count. What autoscalers would launch is kept 
 first node is there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from extender.core.model.classes import SPOT
 from extender.core.model.objects import Node, NodePool
 from extender.core.model.taints import Taint
 from extender.core.state.records import tally
@@ -43,7 +42,7 @@ class Census:
                 tally(self._autoscalers, node.autoscaler, sign)
             if node.provider:
                 tally(self._providers, node.provider, sign)
-            if node.capacity_class == SPOT:
+            if node.interruptible:
                 for taint in node.taints:
                     self.version += tally(self._taints, taint, sign)
 
@@ -55,9 +54,9 @@ class Census:
         """How many nodes there are of each class with the same marks."""
         return self._marks
 
-    def spot_taints(self) -> Iterable[Taint]:
-        """The taints on spot nodes, and on those that an autoscaler would launch."""
-        pools = (pool for pool in self._pools.values() if any(name == SPOT for name, _ in pool.offers))
+    def spot_taints(self, interruptible: Collection[str]) -> Iterable[Taint]:
+        """The taints on interruptible nodes, and on those of such classes that an autoscaler would launch."""
+        pools = (pool for pool in self._pools.values() if any(name in interruptible for name, _ in pool.offers))
         return {*self._taints, *(taint for pool in pools for taint in pool.taints)}
 
     # Autoscalers

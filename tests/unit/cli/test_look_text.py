@@ -166,7 +166,7 @@ def test_a_workload_with_its_pods(world: World, screen: LookScreen) -> None:
         "Deployment shop/web",
         "  state      floor breached, off target",
         "  replicas   3: 2/1 spot, 1/2 on-demand",
-        "  floor      1 on-demand replicas short",
+        "  floor      1 replicas short",
         "",
         "Revisions (filled/seats)",
         "REVISION           REPLICAS   ON-DEMAND   SPOT   RESERVED   SURPLUS   PENDING   ROLLOUT",

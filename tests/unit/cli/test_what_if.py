@@ -189,5 +189,5 @@ def test_the_first_of_many(world: World, screen: WhatIfScreen) -> None:
 
 def test_a_broken_floor_is_said(world: World, screen: WhatIfScreen) -> None:
     shown = ask(world, screen, Change(lost_pools=(LostPool(ON_DEMAND),)))
-    assert "On-demand pods missing to floors: 2." in shown
+    assert "Pods missing to floors: 2." in shown
     assert any("   0/2   " in line for line in shown)

@@ -119,7 +119,7 @@ def test_full_pools_are_told_of() -> None:
         web = office.world.deployment("web", 5, spot_percentage=100, when_unsatisfiable="wait", max_per_pool=1)
         office.filter(web, offered, times=3)
         text = (
-            "as every spot pool with room holds as many of the workload as max-per-pool allows; "
+            "as every pool with room holds as many of the workload as max-per-pool allows; "
             "add nodes in other zones or of other instance types, or raise max-per-pool"
         )
         assert await office.told() == [("PoolsFull", "Warning", "Deployment web", f"Pods wait, {text}")]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from extender.core.model.classes import ClassRules
+from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Namespace, Node, Owner, OwnerRef, Pod, Requests
 from extender.core.model.taints import Taint
@@ -224,7 +224,7 @@ def test_a_node() -> None:
     assert node == Node(
         "u", "x", "spot", "m.large", "a", "Terminating", True, (Taint("dedicated", "", "NoSchedule"),), labels,
         Requests(7910, 31 << 30, 95 << 30), 110, (("karpenter.sh/capacity-type", "spot"),),
-        ready=False, since=1767225660.0, reclaimed=True,
+        ready=False, since=1767225660.0, reclaimed=True, interruptible=True,
     )  # fmt: skip
 
 
@@ -258,6 +258,21 @@ def test_an_interrupted_node_is_one_that_nobody_else_drains(
     times = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleting else {}
     node = decode("nodes", metadata={**META, "labels": labels, **times}, spec=spec)
     assert (node.interrupted, node.reclaimed) == (interrupted, reclaimed)
+
+
+@pytest.mark.parametrize("interruptible", [True, False])
+def test_the_settings_say_which_classes_are_interruptible(interruptible: bool) -> None:
+    names = ("spot", "cheap") if interruptible else ("spot",)
+    rules = ClassRules(extra_rules=(ClassRule("tier", "cheap"),), interruptible=names)
+    thing = {"metadata": {**META, "labels": {"tier": ""}}, "spec": {"taints": [SPOT_ITN]}}
+    change = (
+        Decoders(rules, ("spotmix.io",))
+        .make("nodes", "v1", "Node")
+        .change(json.dumps({"type": "ADDED", "object": thing}).encode())
+    )
+    node = change.object
+    assert isinstance(node, Node)
+    assert (node.interruptible, node.interrupted, node.reclaimed) == (interruptible, interruptible, True)
 
 
 def test_a_namespace_keeps_our_keys_and_all_labels() -> None:

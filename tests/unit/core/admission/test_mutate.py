@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_view
 
 from extender.core.admission.mutate import Draft, Mutation, MutationRules, Mutator
-from extender.core.model.classes import ClassRules
+from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.tolerations import SPOT_TOLERATIONS, parse_taint
 from extender.core.policy.policy import Layer, parse_policy
 from extender.core.policy.stand_ins import may_run_on
-from extender.core.policy.workloads import Managed
+from extender.core.policy.workloads import Managed, PolicyRules
 
 RULES = MutationRules()
 LABEL = "karpenter.sh/capacity-type"
@@ -142,6 +142,17 @@ class TestTolerations:
         added = ask(world, owner, MutationRules(extra_tolerations=(extra,))).tolerations
         assert added[:6] == (*SPOT_TOLERATIONS, extra)
         assert set(added[6:]) == {Toleration(t.key, "Equal", t.value, t.effect) for t in says_spot}
+
+    def test_taints_of_every_interruptible_class(self) -> None:
+        rules = ClassRules(extra_rules=(ClassRule("tier", "cheap"),), interruptible=(SPOT, "cheap"))
+        world = World(PolicyRules(classes=rules))
+        taint = Taint("tier", "cheap", "NoSchedule")
+        world.up(make_node("cheap-0", "cheap", interruptible=True, taints=(taint,)))
+        owner = world.deployment("web", 2, classes="cheap weight=1", fallback_to="on-demand")
+        added = ask(world, owner, MutationRules(rules)).tolerations
+        assert added[-1] == Toleration("tier", "Equal", "cheap", "NoSchedule")
+        alone = ClassRules(extra_rules=rules.extra_rules)
+        assert ask(world, owner, MutationRules(alone)).tolerations == ()
 
     def test_with_spot_as_the_default_class_no_taint_says_spot_by_itself(self) -> None:
         world = World()

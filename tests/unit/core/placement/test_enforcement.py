@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.doubles import World, make_node, make_pod, make_view
+from support.doubles import SPOT, World, make_node, make_pod, make_view
 
 from extender.core.model.objects import NodePool, OwnerRef
 from extender.core.model.reasons import Reason
@@ -197,6 +197,6 @@ def test_a_pool_of_karpenter_tells_its_taints(world: World) -> None:
     taint = Taint("karpenter.sh/capacity-type", "spot", "NoSchedule")
     version = world.state.census.version
     world.up(NodePool("uid", "spot", (("spot", (("karpenter.sh/capacity-type", "spot"),)),), (taint,)))
-    assert (world.state.census.spot_taints(), world.state.census.version > version) == ({taint}, True)
+    assert (world.state.census.spot_taints((SPOT,)), world.state.census.version > version) == ({taint}, True)
     world.gone("nodepools.karpenter.sh", "uid")
-    assert world.state.census.spot_taints() == set()
+    assert world.state.census.spot_taints((SPOT,)) == set()

@@ -195,10 +195,12 @@ def test_interruptions_of_a_pool_decay(counting: ClusterState) -> None:
     see(counting, "n1", reclaimed=True, going_away="another")
     see(counting, "n2", reclaimed=True)
     see(counting, "n3", "on-demand", reclaimed=True)
+    see(counting, "n3b", "reserved", reclaimed=True)
+    see(counting, "n3c", "cheap", reclaimed=True, instance_type="c.large", interruptible=True)
     see(counting, "n4", going_away="ToBeDeletedByClusterAutoscaler")
     assert counting.interruptions.of(POOL, 0.0) == 2.0
     assert counting.interruptions.of(POOL, 100.0) == 1.0
-    assert counting.interruptions.of(("c.large", "a"), 0.0) == 0.0
+    assert counting.interruptions.of(("c.large", "a"), 0.0) == 1.0
 
 
 def test_an_interruption_that_does_not_come_to_pass_is_taken_back() -> None:
