@@ -121,9 +121,9 @@ def test_manifests_that_are_right_and_those_of_others_are_passed_in_silence() ->
         (
             [pp("web", {"classes": [{"name": "reserved", "max": 4}, *SHARES]})],
             (
-                "error: PlacementPolicy shop/web: spec.classes[0].name='reserved' is not supported yet, so that "
-                "the policy does "
-                "not act at all; write spot or on-demand"
+                "error: PlacementPolicy shop/web: spec.classes='reserved max=4, on-demand weight=30, spot weight=70' "
+                "names reserved, a class that no rule of the cluster knows; write one of on-demand, spot, or add a "
+                "rule for it to classes.extraRules"
             ),
         ),
         (

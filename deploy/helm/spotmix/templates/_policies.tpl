@@ -83,7 +83,7 @@ classes:
   x-kubernetes-validations:
     - rule: "self.exists(each, has(each.weight) && each.weight > 0)"
       message: "one class has to take what is left: give it a weight, such as {name: on-demand, weight: 100}"
-    - rule: "self.filter(each, has(each.max) && type(each.max) == string).size() <= 1"
+    - rule: "size(self.filter(each, has(each.max) && type(each.max) == string)) <= 1"
       message: only one class may have a max in percent; write the others in replicas, such as max 4
   items:
     type: object
