@@ -44,6 +44,15 @@ MANY_CLASSES: dict[str, Seats] = {
     "three, capped in percent": ApportionedSeats(
         (ClassShare("reserved", cap=4), ClassShare("on-demand", 30, 2), ClassShare("spot", 70, cap_percent=80))
     ),
+    "five": ApportionedSeats(
+        (
+            ClassShare("reserved", cap=4),
+            ClassShare("on-demand", 20, floor=2),
+            ClassShare("arm", 20, cap=300),
+            ClassShare("spot-arm", 10),
+            ClassShare("spot", 50),
+        )
+    ),
 }
 
 sizes = pytest.mark.parametrize("size", [500, 5000])

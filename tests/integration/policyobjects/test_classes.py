@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from support.cluster import RESERVED, TIER, Cluster, pod_template
+from support.commands import SCRIPT, run
 from support.objects import Objects
 from support.patience import eventually
 from support.policyobjects import placement_policy
@@ -15,7 +16,7 @@ from support.stage import Stage, metric_lines, standard_nodes
 from extender.sandbox import create_nodes, node_pool
 from extender.sandbox.nodes import terminate_node
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
 WEB = {"tier": "web"}
 SPEC: Mapping[str, Any] = {
@@ -60,6 +61,10 @@ async def test_three_classes(reserved: Stage, objects: Objects, cluster: Cluster
     assert [each["name"] for each in seen["classes"]] == [RESERVED, "on-demand", "spot"]
     series = [line for line in metric_lines(reserved.spotmix) if line.startswith("spotmix_workload_replicas_actual{")]
     assert [line.rsplit(" ", 1)[1] for line in series if cluster.namespace in line and RESERVED in line] == ["4"]
+    what = ("deployment", "web", "-n", cluster.namespace)
+    ran = await run(SCRIPT, "explain", *what, "--server", reserved.spotmix.api_target)
+    assert f"PlacementPolicy {cluster.namespace}/web spec.classes" in ran.out, ran.out + ran.err
+    assert "4/4 reserved" in ran.out, ran.out
     await cluster.roll_out("web", pod_template({"app": "web"}, cpu="11m"))
     await cluster.expect("web", reserved=4, on_demand=11, spot=25)
     for size, split in ((5, (3, 2, 0)), (40, (4, 11, 25)), (11, (4, 3, 4))):

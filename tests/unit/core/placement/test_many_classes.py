@@ -142,6 +142,31 @@ def test_the_drift_loop_ends_at_the_target(found: list[str]) -> None:
     assert moved == sum((Counter(found) - Counter(counts(len(found)))).values())
 
 
+@examples(40)
+@given(st.lists(st.sampled_from(SEATS.classes), min_size=2, max_size=14), st.integers(1, 4), st.integers(0, 4))
+def test_no_move_takes_a_class_below_its_floor(found: list[str], reserved: int, on_demand: int) -> None:
+    seats = ApportionedSeats(
+        (ClassShare(RESERVED, 10, floor=reserved), ClassShare(ON_DEMAND, 20, floor=on_demand), ClassShare(SPOT, 70))
+    )
+    world = DriftWorld()
+    world.nodes(spot=2, on_demand=2)
+    world.up(make_node("reserved-0", RESERVED))
+    owner = world.deployment("web", len(found))
+    world.workload(owner).parsed = ParsedPolicy(Policy(seats, max_moves_per_hour=1000))
+    for number, name in enumerate(found):
+        world.pods(owner, 1, f"{name}-0", start=number)
+    target = seats.target(len(found))
+    floors = {name: min(target[name], seats.least(name)) for name in seats.classes}
+    while True:
+        before = world.split(owner)
+        left = Counter(before)
+        left.subtract(move.source for move in world.plan().moves)
+        assert all(left[name] >= min(before.get(name, 0), floor) for name, floor in floors.items())
+        if not world.cycle(600.0):
+            break
+    assert all(world.split(owner).get(name, 0) >= floor for name, floor in floors.items())
+
+
 def test_a_class_is_written_by_the_label_of_its_rule() -> None:
     rules = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
     world = World()
