@@ -1,5 +1,6 @@
 """What commands ask a running Spotmix, and its answers as the Structs that would be computed here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from extender.core.answers.overview import Overview, WorkloadRow
 from extender.core.answers.plan import DriftReport
 from extender.core.answers.pod import PodExplanation
 from extender.core.answers.workload import WorkloadExplanation
+from extender.core.model.errors import ServiceError
 from extender.core.model.reasons import Reason
 from extender.core.whatif.outlook import Change, WhatIf
 from extender.wire.placement_v1 import NUMBERS, from_message, to_message
@@ -93,10 +95,16 @@ async def plan(client: Client, namespace: str) -> PlanAnswer:
     return PlanAnswer(report, answer.mode, reason_of(answer.obstacle))
 
 
-async def what_if(client: Client, change: Change) -> WhatIfAnswer:
-    """What a change would come to."""
-    request = pb.SimulateRequest(change=to_message(change), workload_limit=MOST_TOUCHED)
+async def what_if(client: Client, change: Change, policies: Sequence[str] = ()) -> WhatIfAnswer:
+    """What a change would come to, with policy objects, each as its manifest in JSON.
+
+    Raises:
+        ServiceError: the service does not know policy objects.
+    """
+    request = pb.SimulateRequest(change=to_message(change), workload_limit=MOST_TOUCHED, policy_objects=policies)
     answer = await client.call("Simulate", request)
+    if len(answer.what_if.policies) != len(policies):
+        raise ServiceError("the service is of a version that tries no policy objects: use --local")
     return WhatIfAnswer(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from extender.cli.cluster import cluster_options, namespace_option, see
 from extender.cli.connection import connection_options
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 WORSE = 3
 """Exit code of `--exit-code` when pods would have no node or a floor would not be kept."""
+
+
+class Asked(Struct, frozen=True):
+    """A change whose workload may lack its namespace, and the files with policy objects."""
+
+    change: "Change"
+    files: tuple[str, ...]
 
 
 def _pairs(option: str, texts: tuple[str, ...], example: str) -> dict[str, str]:
@@ -75,13 +83,14 @@ def _named(what: str, name: str) -> str:
     examples=(
         "spotmix what-if deploy/web --replicas 40",
         "spotmix what-if deploy/web --set spot=80% --set min-on-demand=3",
+        "spotmix what-if --policy policy.yaml",
         "spotmix what-if --lose-pool spot/m5.large",
         "spotmix what-if deploy/web --replicas 40 --lose-pool 'spot/*/eu-west-1a'",
     ),
     exit_codes={
         0: "shown",
         1: f"there is no such workload or pool, or {COMMON_EXIT_CODES[1]}",
-        2: f"{COMMON_EXIT_CODES[2]}, or there can be no such change",
+        2: f"{COMMON_EXIT_CODES[2]}, there can be no such change, or FILE has no policy object that could be applied",
         WORSE: "with --exit-code alone: pods would have no node, or fewer would be on demand than a policy asks for",
     },
 )
@@ -101,6 +110,15 @@ def _named(what: str, name: str) -> str:
     help="Suppose that the workload has this key of a policy, such as spot=80%, min-on-demand=3 or "
     "when-unsatisfiable=wait. An empty value takes the workload's own away; enabled=true or enabled=false is the "
     "label. May be repeated.",
+)
+@click.option(
+    "--policy",
+    "policy_files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Suppose that the PlacementPolicies and ClusterPlacementPolicies in this manifest were applied; - is standard "
+    "input. One comes in the place of its namesake. May be repeated.",
 )
 @click.option(
     "--lose-pool",
@@ -137,6 +155,7 @@ def what_if(
     *,
     replicas: int | None,
     policy: tuple[str, ...],
+    policy_files: tuple[str, ...],
     pools: tuple[str, ...],
     prices: tuple[str, ...],
     tells: bool,
@@ -145,8 +164,10 @@ def what_if(
 ) -> None:
     """Say what would happen to workloads if one had another size or policy, or a pool of nodes were lost.
 
-    Several changes may be supposed together. Nothing is changed. A workload that is not managed can be given a policy,
-    to see what that would do before it is opted in. Pairs of numbers are pods there / pods wanted.
+    Several changes may be supposed together. Nothing is changed. With --policy it tells for which workloads a policy
+    object would speak, which it would lose to another, and what their split would be. A workload that is not managed
+    can be given a policy, to see what that would do before it is opted in. Pairs of numbers are pods there / pods
+    wanted.
 
     What happens is found with the functions that place and move pods. It takes the cluster as it is now: it knows
     neither nodes that an autoscaler would add, nor priorities and preemption, nor which of several workloads comes
@@ -159,9 +180,9 @@ def what_if(
     change = _change(_named(what, name), replicas, keys, pools, costs)
     if change.workload is None and (replicas is not None or policy):
         raise click.UsageError("--replicas and --set are for one workload: name it, as in deploy/NAME")
-    if replicas is None and not policy and not pools:
-        raise click.UsageError("nothing is supposed: give --replicas, --set or --lose-pool")
-    answer = _answer(config_file, given, target, namespace, change)
+    if replicas is None and not policy and not pools and not policy_files:
+        raise click.UsageError("nothing is supposed: give --replicas, --set, --policy or --lose-pool")
+    answer = _answer(config_file, given, target, namespace, Asked(change, policy_files))
 
     def people() -> "Iterator[Part]":
         from extender.cli.what_if_text import text_of
@@ -173,26 +194,31 @@ def what_if(
     click.get_current_context().exit(WORSE if tells and (after.pending or after.below_floor) else 0)
 
 
-def _answer(
-    config_file: str, given: dict[str, str | None], target: Target, namespace: str, change: "Change"
-) -> "WhatIf":
+def _answer(config_file: str, given: dict[str, str | None], target: Target, namespace: str, asked: Asked) -> "WhatIf":
     """What a running Spotmix says, or what is computed here."""
     import asyncio
 
     from msgspec.structs import replace
 
     from extender.core.whatif.what_if import what_if as look_ahead
-    from extender.settings.rules import drift_rules
+    from extender.settings.rules import drift_rules, rules_of
+    from extender.wire.placementpolicy_v1 import read_policy
 
     settings = settings_from(config_file, given)
-    if change.workload is not None:
+    change, objects, meant = asked.change, list[str](), namespace
+    if change.workload is not None or asked.files:
         meant = namespace or default_namespace(settings, target)
+    if change.workload is not None:
         change = replace(change, workload=replace(change.workload, namespace=meant))
+    if asked.files:
+        from extender.cli.what_if_policies import manifests
+
+        objects = manifests(asked.files, rules_of(settings), meant)
 
     async def question(client: "Client") -> "WhatIfAnswer":
         from extender.cli.questions import what_if as simulate
 
-        return await simulate(client, change)
+        return await simulate(client, change, objects)
 
     told = asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
     if told is not None:
@@ -203,4 +229,5 @@ def _answer(
         return told.answer
     seen = see(config_file, given, namespace)
     seen.note_missing("poddisruptionbudgets.policy")
-    return look_ahead(seen.state, change, seen.now, drift_rules(settings.drift))
+    policies = [read_policy(each.encode()) for each in objects]
+    return look_ahead(seen.state, change, seen.now, drift_rules(settings.drift), policies)

@@ -10,6 +10,8 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT
 from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange
 
+LOSSES = 5
+"""Workloads that are named which a policy object loses to another."""
 SHOWN = 20
 """Workloads in the table; wide, JSON and YAML have them all."""
 
@@ -27,6 +29,7 @@ _FORCE = {
 def text_of(answer: WhatIf, *, wide: bool) -> Iterator[Part]:
     """The answer."""
     yield from _lost(answer)
+    yield from _policies(answer)
     for problem in answer.problems:
         yield Text(
             ("note: " if problem.warning else "problem: ") + problem.text, style=SOSO if problem.warning else BAD
@@ -75,12 +78,34 @@ def _lost(answer: WhatIf) -> Iterator[Part]:
     yield Text()
 
 
+def _policies(answer: WhatIf) -> Iterator[Part]:
+    for each in answer.policies:
+        name = f"{each.kind} {each.namespace}/{each.name}" if each.namespace else f"{each.kind} {each.name}"
+        as_there = " in the place of the one there" if each.replaces else ""
+        if not each.acts:
+            yield Text(f"{name}{as_there} would not act at all:", style=BAD)
+        else:
+            speaks = _change(each.before, each.after) if each.replaces else str(each.after)
+            yield Text(
+                f"{name}{as_there}: workloads that it would speak for: {speaks}.", style="" if each.after else SOSO
+            )
+        for problem in each.problems:
+            yield Text(f"problem: {problem}", style=BAD)
+        if each.lost:
+            losses = [f"{loss.kind} {loss.namespace}/{loss.name} by {loss.by}" for loss in each.losses[:LOSSES]]
+            more = ", .." if each.lost > len(losses) else ""
+            yield Text(f"It matches {each.lost} more that go by another: {', '.join(losses)}{more}.", style=SOSO)
+    if answer.policies:
+        yield Text()
+
+
 def _workloads(answer: WhatIf, rows: tuple[WorkloadChange, ...], *, wide: bool) -> Table:
     classes = tuple(dict.fromkeys((*answer.before.actual, *answer.after.actual)))
     more = ("LOST", "REMOVED", "NEW", "FALL BACK") if wide else ()
+    said = ("POLICIES",) if answer.policies else ()
     names = tuple(name.upper() for name in classes)
     columns = ("REPLICAS", *names, "NO NODE", "FLOOR", "MOVES", *more)
-    table = plain_table("NAMESPACE", "WORKLOAD", *columns, right=more)
+    table = plain_table("NAMESPACE", "WORKLOAD", *columns, *said, right=more)
     for row in rows:
         before, after = row.before, row.after
         cells: dict[str, str] = {
@@ -98,8 +123,16 @@ def _workloads(answer: WhatIf, rows: tuple[WorkloadChange, ...], *, wide: bool) 
             _floor(after),
             _moves(after),
             *(cells[name] for name in more),
+            *(_change(_short(row.policies_before), _short(row.policies_after)) for _ in said),
         )
     return table
+
+
+def _short(titles: tuple[str, ...]) -> str:
+    """Policy objects as kubectl takes them: `pp/web, cpp/all`."""
+    kinds = {"PlacementPolicy": "pp", "ClusterPlacementPolicy": "cpp"}
+    parts = [title.partition(" ") for title in titles]
+    return ", ".join(f"{kinds.get(kind, kind)}/{name.rpartition('/')[2]}" for kind, _, name in parts) or "-"
 
 
 def _pair(outlook: Outlook, name: str) -> str:

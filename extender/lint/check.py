@@ -23,7 +23,7 @@ from extender.core.policy.policy import Problem, find_key
 from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workloads import NEVER_MANAGED, PolicyRules, Workloads
 from extender.lint.documents import Document, documents
-from extender.lint.findings import ERROR, SHOWN, WARNING, Finding, Report, Spoken
+from extender.lint.findings import ERROR, REFUSED, SHOWN, WARNING, Finding, Report, Spoken
 from extender.lint.manifests import NAME, Thing, says, things
 from extender.lint.schema import Path, Refusal, Schema, named, path_of, refusals, unknown_field
 from extender.wire.placementpolicy_v1 import RawPlacementPolicy, to_placement_policy
@@ -127,17 +127,17 @@ class _Checker:
         schema = self._schemas.get(thing.kind)
         if schema is None:
             fix = f"kinds of {GROUP} are {', '.join(self._schemas)}"
-            self._tell(ERROR, thing, ("kind",), "is refused: there is no such kind", fix, value=thing.kind)
+            self._tell(ERROR, thing, ("kind",), f"{REFUSED}there is no such kind", fix, value=thing.kind)
             return
         if thing.api_version != f"{GROUP}/{VERSION}":
             fix = f"write {GROUP}/{VERSION}"
             self._tell(
-                ERROR, thing, ("apiVersion",), "is refused: there is no such version", fix, value=thing.api_version
+                ERROR, thing, ("apiVersion",), f"{REFUSED}there is no such version", fix, value=thing.api_version
             )
             return
         wrong = [*self._outer(thing), *self._spec(thing, schema)]
         for each in wrong:
-            self._tell(ERROR, thing, each.path, f"is refused: {each.text}", each.fix, value=each.value)
+            self._tell(ERROR, thing, each.path, f"{REFUSED}{each.text}", each.fix, value=each.value)
         if not wrong:
             self._take(thing)
 
@@ -194,7 +194,7 @@ class _Checker:
             for key, value in values.items() if isinstance(values, dict) else ():
                 if key.startswith(self._prefixes) and not isinstance(value, str):
                     seen = json.dumps(value)
-                    fault = "is refused: a label or annotation is a text"
+                    fault = f"{REFUSED}a label or annotation is a text"
                     self._tell(ERROR, thing, ("metadata", field, key), fault, f"write '{seen}' in quotes", value=value)
 
     def _workload(self, thing: Thing) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 ERROR, WARNING = "error", "warning"
+REFUSED = "is refused: "
+"""What the fault of an object begins with that the API server would not take."""
 SHOWN = 60
 """Characters of a value that a finding shows."""
 
@@ -33,6 +35,11 @@ class Finding(Struct, frozen=True, rename="camel"):
     value: str
     fault: str
     fix: str = ""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the API server would not take the object."""
+        return self.fault.startswith(REFUSED)
 
     @property
     def text(self) -> str:

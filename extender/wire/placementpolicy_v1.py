@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, field
+from msgspec.structs import replace
 
+from extender.core.model.errors import WireError
 from extender.core.model.policies import (
     EVERYTHING,
     GROUP,
@@ -23,6 +25,8 @@ from extender.core.model.policies import (
 from extender.core.policy.values import MAX_REPLICAS
 from extender.wire.kube_v1 import Identity
 from extender.wire.selectors_v1 import RawLabelSelector
+
+KINDS = ("PlacementPolicy", "ClusterPlacementPolicy")
 
 
 class _Metadata(Identity, frozen=True, rename="camel"):
@@ -99,6 +103,36 @@ class RawPlacementPolicy(Struct, frozen=True):
 
 _spec = msgspec.json.Decoder(_Spec)
 _status = msgspec.json.Decoder(_Status)
+
+
+class _Manifest(RawPlacementPolicy, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+
+
+def read_policy(data: bytes) -> PlacementPolicy:
+    """A policy of either kind from its manifest as JSON, which nobody has judged: without UID, age and status.
+
+    Raises:
+        WireError: it is none; the text names the field, the value and the fix.
+    """
+    try:
+        raw = msgspec.json.decode(data, type=_Manifest)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"is no policy object: {error}; send it as JSON") from error
+    kind, name, version = raw.kind, raw.metadata.name, f"{GROUP}/{VERSION}"
+    if raw.api_version != version or kind not in KINDS:
+        raise WireError(
+            f"{kind} {name} of {raw.api_version} is no policy object; send {' or '.join(KINDS)} of {version}"
+        )
+    namespace = raw.metadata.namespace
+    if bool(namespace) == kind.startswith("Cluster") or not name:
+        fix = "a PlacementPolicy has both, a ClusterPlacementPolicy a name alone"
+        raise WireError(f"{kind} has name {name!r} and namespace {namespace!r}; {fix}")
+    found = to_placement_policy(RawPlacementPolicy(raw.metadata, raw.spec))
+    if found.spec.malformed:
+        raise WireError(f"{found.title}: spec {found.spec.malformed}")
+    return replace(found, uid="", created=0.0)
 
 
 def to_placement_policy(raw: RawPlacementPolicy) -> PlacementPolicy:

@@ -6,6 +6,7 @@ import msgspec
 
 from extender.core.answers.plan import WorkloadName
 from extender.core.model.objects import OwnerRef, Requests
+from extender.core.model.policies import PlacementPolicy
 from extender.core.whatif.outlook import Change, Outlook, WhatIf
 from extender.core.whatif.what_if import what_if
 from support.doubles import World, make_node
@@ -46,9 +47,9 @@ def add(world: World, owner: OwnerRef, names: Sequence[str]) -> None:
     world.up(msgspec.structs.replace(pod, node=pod.node if bound else "", created=float(number)))
 
 
-def ask(world: World, change: Change) -> WhatIf:
+def ask(world: World, change: Change, *policies: PlacementPolicy) -> WhatIf:
     before = frozen(world)
-    seen = what_if(world.state, change, world.now)
+    seen = what_if(world.state, change, world.now, policies=policies)
     assert frozen(world) == before, "the state was changed"
     msgspec.json.encode(seen)
     check(seen)
@@ -63,6 +64,7 @@ def frozen(world: World) -> object:
         {uid: (dict(each.filled), dict(each.reserved)) for uid, each in state.revisions.items()},
         {uid: (owner.replicas, owner.annotations) for uid, owner in state.workloads.owners.items()},
         {uid: each.parsed for uid, each in state.workloads.by_uid.items()},
+        (dict(state.workloads.objects.by_uid), dict(state.workloads.assignments.of_workload)),
         set(state.unbound),
     )
 

@@ -90,6 +90,15 @@ class PolicyObjects:
                 del self._in_namespace[old.policy.namespace]
         return old
 
+    def supposing(self, policies: Iterable[PlacementPolicy]) -> "PolicyObjects":
+        """These objects and others, or the same with another word, for whoever tries them out."""
+        other = PolicyObjects(self._prefixes, self._classes)
+        other.by_uid, other._levels = dict(self.by_uid), dict(self._levels)
+        other._in_namespace = {namespace: dict(there) for namespace, there in self._in_namespace.items()}
+        for policy in policies:
+            other.put(policy)
+        return other
+
     def _level(self, namespace: str) -> _Level | None:
         there = self._in_namespace.get(namespace)
         if there is None:

@@ -153,6 +153,20 @@ class Workloads:
         self.default_layer = Layer("configuration policy.defaults", rules.defaults)
         self.default_policy = parse_policy([self.default_layer], rules.prefixes, self.class_names).policy
 
+    def supposing(self, objects: PolicyObjects) -> "Workloads":
+        """The same owners and namespaces under other policy objects, for whoever tries these out: only to be read."""
+        other = Workloads(self.rules, objects)
+        other.owners, other.namespaces, other.unavailable = self.owners, self.namespaces, self.unavailable
+        return other
+
+    def in_namespace(self, namespace: str) -> list[Owner]:
+        """The owners of a namespace, those of all where it is empty."""
+        return [self.owners[uid] for uid in (self._in_namespace.get(namespace, ()) if namespace else self.owners)]
+
+    def judged(self, owner: Owner) -> Workload | None:
+        """An owner as the workload that it is by what is said now; None where nobody opts in for it."""
+        return self._judged(owner, self.matching(owner))
+
     def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
         """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
         return ref is not None and ref.kind not in NEVER_MANAGED and namespace not in self.rules.protected_namespaces

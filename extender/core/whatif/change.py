@@ -13,6 +13,7 @@ from extender.core.answers.plan import WorkloadName
 from extender.core.model.errors import ChangeError, NotFoundError
 from extender.core.model.objects import Owner
 from extender.core.policy.keys import KEYS
+from extender.core.policy.matching import PolicyObjects
 from extender.core.policy.policy import ENABLED, Policy, Problem
 from extender.core.policy.provenance import why_unmanaged
 from extender.core.policy.values import MAX_REPLICAS
@@ -23,6 +24,7 @@ from extender.core.state.lookup import find_owner, kind_named, namespaces_with
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
 from extender.core.whatif.outlook import Change, LostPool
+from extender.core.whatif.policies import SupposedPolicies
 
 SHORT_KEYS = {"spot": "spot-percentage"}
 """Keys that people may write shorter."""
@@ -65,8 +67,8 @@ class CheckedChange(Struct, eq=False):
     notes: tuple[str, ...] = ()
 
 
-def check_change(state: ClusterState, change: Change) -> CheckedChange:
-    """Check a change.
+def check_change(state: ClusterState, change: Change, policies: SupposedPolicies) -> CheckedChange:
+    """Check a change, under policy objects that are supposed, if there are any.
 
     Raises:
         ChangeError: it asks for what cannot be.
@@ -74,7 +76,7 @@ def check_change(state: ClusterState, change: Change) -> CheckedChange:
     """
     if change.workload is None and (change.replicas is not None or change.policy):
         raise ChangeError("replicas and policy are those of a workload; name one")
-    if change.workload is None and not change.lost_pools:
+    if change.workload is None and not change.lost_pools and not policies:
         raise ChangeError("nothing is changed: give replicas, a policy, or a pool to lose")
     if change.replicas is not None and not 0 <= change.replicas <= MAX_REPLICAS:
         raise ChangeError(f"replicas is {change.replicas}; write a whole number from 0 to {MAX_REPLICAS}")
@@ -84,7 +86,7 @@ def check_change(state: ClusterState, change: Change) -> CheckedChange:
     lost = _lost(state, change.lost_pools)
     if change.workload is None:
         return CheckedChange(lost)
-    return replace(_named(state, change, change.workload), lost=lost)
+    return replace(_named(state, change, change.workload, policies), lost=lost)
 
 
 # Nodes
@@ -134,16 +136,16 @@ def _those_there_are(state: ClusterState) -> str:
 # The workload
 
 
-def _named(state: ClusterState, change: Change, asked: WorkloadName) -> CheckedChange:
+def _named(state: ClusterState, change: Change, asked: WorkloadName, policies: SupposedPolicies) -> CheckedChange:
     owner = _owner(state, asked)
     known = state.workloads
     why = _never(state, owner)
     if why:
         raise ChangeError(f"{_title(owner)} can never be managed: {why}")
     settings = _settings(change.policy, known.rules.prefixes[0])
-    workload = known.by_uid.get(owner.uid)
+    workload = policies.workload(owner.uid) if policies else known.by_uid.get(owner.uid)
     if settings:
-        workload = _judged(state, owner, settings, opts_in=workload is None)
+        workload = _judged(state, owner, settings, policies.known.objects, opts_in=workload is None)
     elif workload is None:
         unmanaged = why_unmanaged(known, owner.namespace, owner.ref)
         raise ChangeError(
@@ -209,10 +211,12 @@ def _settings(policy: Mapping[str, str], prefix: str) -> dict[str, str]:
     return settings
 
 
-def _judged(state: ClusterState, owner: Owner, settings: Mapping[str, str], *, opts_in: bool) -> Workload | None:
+def _judged(
+    state: ClusterState, owner: Owner, settings: Mapping[str, str], objects: PolicyObjects, *, opts_in: bool
+) -> Workload | None:
     """The workload with keys set, judged as it will be; None when it is not managed then."""
     known = state.workloads
-    tried = Workloads(known.rules, known.objects)
+    tried = Workloads(known.rules, objects)
     tried.unavailable |= known.unavailable
     namespace = known.namespaces.get(owner.namespace)
     if namespace is not None:

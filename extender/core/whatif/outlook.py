@@ -89,8 +89,9 @@ class WorkloadChange(Struct, frozen=True, rename="camel"):
     """A workload that the change touches.
 
     `managed` says whether it is managed now, `mode` and `policy` are those supposed (`policy` as in `provenance`, both
-    empty when it is not managed then either). `lost` pods go with their nodes, `removed` by scaling down; `made` are
-    new.
+    empty when it is not managed then either). `policies_before` and `policies_after` are the titles of the policy
+    objects that speak for it now and under the change. `lost` pods go with their nodes, `removed` by scaling down;
+    `made` are new.
     """
 
     kind: str
@@ -105,6 +106,37 @@ class WorkloadChange(Struct, frozen=True, rename="camel"):
     made: int
     before: Outlook
     after: Outlook
+    policies_before: tuple[str, ...] = ()
+    policies_after: tuple[str, ...] = ()
+
+
+class LostWorkload(Struct, frozen=True, gc=False, rename="camel"):
+    """A workload that a policy object matches, and `by` whom it goes instead: `PlacementPolicy shop/web`."""
+
+    kind: str
+    namespace: str
+    name: str
+    by: str
+
+
+class PolicyForecast(Struct, frozen=True, rename="camel"):
+    """What becomes of a policy object that is supposed.
+
+    `replaces` says that there is one of this kind and name, in whose place it comes. One that does not act (`acts`)
+    says nothing for anybody. `before` and `after` are how many workloads it speaks for, `lost` how many it matches that
+    another speaks for, and `losses` some of these. `problems` are sentences that name field, value and fix.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    replaces: bool
+    acts: bool
+    before: int
+    after: int
+    lost: int
+    losses: tuple[LostWorkload, ...]
+    problems: tuple[str, ...]
 
 
 class LostNodes(Struct, frozen=True, gc=False, rename="camel"):
@@ -138,6 +170,7 @@ class WhatIf(Struct, frozen=True, rename="camel"):
         bystanders: pods on them that nobody manages.
         problems: of the supposed policy.
         notes: what was assumed, for people.
+        policies: what becomes of the policy objects that are supposed.
     """
 
     at: float
@@ -150,3 +183,4 @@ class WhatIf(Struct, frozen=True, rename="camel"):
     bystanders: Bystanders
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    policies: tuple[PolicyForecast, ...] = ()

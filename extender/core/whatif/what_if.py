@@ -9,6 +9,8 @@ on its way has had its turn, and nothing else happens:
 * **Policy**: the keys are supposed on the workload itself, where they win over its Namespace and the defaults. One that
   is not managed is supposed to be opted in. An invalid policy does what it would do: the last valid one stays, or all
   is held on-demand.
+* **Policy objects** are supposed as if they were applied: one takes the place of its namesake, and one that is new is
+  the youngest. Whoever goes by another object then, or by another word of the same, is touched.
 * **Scaling down**: pods leave as a controller removes them: a StatefulSet's highest ordinals, else those without a
   node, then by readiness and deletion cost, which says the seats of the supposed policy.
 * **Scaling up**: new pods are like the youngest of the newest revision. In a rollout that revision takes the
@@ -27,12 +29,16 @@ workloads comes first, and which node of a class a scheduler prefers.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from extender.core.drift.rules import DriftRules
+from extender.core.model.policies import PlacementPolicy
 from extender.core.model.steps import run_steps
 from extender.core.policy.provenance import standing_of_policy
-from extender.core.policy.workloads import Managed
+from extender.core.policy.workloads import Managed, Workloads
+from extender.core.state.controllers import controllers_of
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import CheckedChange, SupposedController, check_change, controllers_or_itself
@@ -40,6 +46,7 @@ from extender.core.whatif.outcome import Outlooks, total
 from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
 from extender.core.whatif.placing import place_pods
 from extender.core.whatif.pods import STEP, FutureRevision
+from extender.core.whatif.policies import SupposedPolicies
 
 _RULES = DriftRules()
 _NOBODY: Sequence[SupposedController] = ()
@@ -47,29 +54,47 @@ MANY = 500
 """As `STEP`, of what takes microseconds."""
 
 
-def what_if(state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES) -> WhatIf:
+def what_if(
+    state: ClusterState,
+    change: Change,
+    now: float,
+    rules: DriftRules = _RULES,
+    policies: Sequence[PlacementPolicy] = (),
+) -> WhatIf:
     """What a change would come to at `now` (seconds since the epoch), with a drift loop under these rules.
+
+    `policies` are policy objects that are supposed to be applied besides, as written: without UID and age.
 
     Raises:
         ChangeError: it asks for what cannot be.
         NotFoundError: there is no such workload, or no node of such a pool.
     """
-    return run_steps(what_if_in_steps(state, change, now, rules))
+    return run_steps(what_if_in_steps(state, change, now, rules, policies))
 
 
 def what_if_in_steps(
-    state: ClusterState, change: Change, now: float, rules: DriftRules = _RULES
+    state: ClusterState,
+    change: Change,
+    now: float,
+    rules: DriftRules = _RULES,
+    policies: Sequence[PlacementPolicy] = (),
 ) -> Generator[None, None, WhatIf]:
     """As `what_if`, with a pause after every few pods, for whoever has other things to do.
 
     The state may change during a pause: then some pods are counted as they were before, and some as they are after.
     """
-    checked = check_change(state, change)
-    before = yield from _touched(state, checked)
-    after = {
-        uid: checked.controllers or _NOBODY if uid == checked.subject else now_there
-        for uid, now_there in before.items()
-    }
+    supposed = SupposedPolicies(state, policies, now)
+    checked = check_change(state, change, supposed)
+    yield from supposed.look()
+    before = yield from _touched(state, checked, supposed.touched)
+    after: dict[str, Sequence[SupposedController]] = {}
+    for uid, now_there in before.items():
+        after[uid] = (checked.controllers or _NOBODY) if uid == checked.subject else now_there
+        if uid in supposed.touched and uid != checked.subject:
+            workload = supposed.workload(uid)
+            after[uid] = [replace(each, workload=workload) for each in now_there]
+            if len(after) % MANY == 0:
+                yield
     yield
     placed = yield from place_pods(state, before, {}, now)
     outlooks = yield from Outlooks(state, placed.room, rules, now, change.prices).of(placed.futures)
@@ -78,7 +103,8 @@ def what_if_in_steps(
     rows: list[WorkloadChange] = []
     for uid in before:
         if uid in state.workloads.owners:
-            rows.append(_row(state, uid, later.futures[uid], outlooks[uid], outlooks_after[uid]))
+            row = _row(state, uid, later.futures[uid], outlooks[uid], outlooks_after[uid])
+            rows.append(replace(row, policies_after=_speaking(supposed.known, uid)) if policies else row)
         if len(rows) % MANY == MANY - 1:
             yield
     rows.sort(key=lambda row: (row.uid != checked.subject, *_badness(row)))
@@ -98,13 +124,16 @@ def what_if_in_steps(
         later.bystanders,
         checked.problems,
         checked.notes,
+        supposed.forecasts(),
     )
 
 
 def _touched(
-    state: ClusterState, checked: CheckedChange
+    state: ClusterState, checked: CheckedChange, by_policies: Iterable[str]
 ) -> Generator[None, None, dict[str, Sequence[SupposedController]]]:
-    """The controllers, as they are now, of the workload that was named and of those with pods on lost nodes."""
+    """The controllers, as they are now, of the workload that was named, of those with pods on lost nodes, and of those
+    that policy objects touch (UIDs), as far as these have pods or want some.
+    """
     known = state.workloads
     revisions: set[Revision] = set()
     for number, node in enumerate(checked.lost.values()):
@@ -118,6 +147,7 @@ def _touched(
             named[managed.workload.uid] = (managed.workload.namespace, managed.workload.name)
         if number % MANY == MANY - 1:
             yield
+    named |= yield from _with_pods(state, by_policies)
     controllers: dict[str, Sequence[SupposedController]] = {}
     for number, uid in enumerate(
         dict.fromkeys([*filter(None, [checked.subject]), *sorted(named, key=named.__getitem__)])
@@ -127,6 +157,18 @@ def _touched(
         if number % MANY == MANY - 1:
             yield
     return controllers
+
+
+def _with_pods(state: ClusterState, uids: Iterable[str]) -> Generator[None, None, dict[str, tuple[str, str]]]:
+    """Those of some workloads that have pods or want some, with namespace and name."""
+    found: dict[str, tuple[str, str]] = {}
+    for number, uid in enumerate(uids):
+        owner = state.workloads.owners.get(uid)
+        if owner is not None and next(controllers_of(state, owner), None) is not None:
+            found[uid] = (owner.namespace, owner.name)
+        if number % MANY == MANY - 1:
+            yield
+    return found
 
 
 def _controllers(state: ClusterState, uid: str) -> Iterator[SupposedController]:
@@ -148,6 +190,7 @@ def _row(
 ) -> WorkloadChange:
     owner = state.workloads.owners[uid]
     workload = futures[0].controller.workload if futures else None
+    speaking = _speaking(state.workloads, uid)
     return WorkloadChange(
         owner.kind,
         owner.namespace,
@@ -161,7 +204,17 @@ def _row(
         sum(future.made for future in futures),
         before,
         after,
+        speaking,
+        speaking,
     )
+
+
+def _speaking(known: Workloads, uid: str) -> tuple[str, ...]:
+    """The titles of the policy objects that speak for a workload, if it is managed."""
+    owner = known.owners.get(uid)
+    if owner is None or known.judged(owner) is None:
+        return ()
+    return tuple(each.policy.title for each in known.matching(owner).speaking)
 
 
 def _badness(row: WorkloadChange) -> tuple[bool, int, int, str, str, str]:

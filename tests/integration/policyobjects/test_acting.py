@@ -1,8 +1,10 @@
 """Policy objects at work: whom they speak for, what beats what, what is told on them, and what becomes of changes."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +106,36 @@ async def test_each_key_is_from_the_most_specific_level(stage: Stage, objects: O
         await cluster.deployment("later", 5, labels=WEB)
         await cluster.expect("later", spot=2, on_demand=3)
         await objects.delete(widest)
+
+
+async def test_what_if_foretells_what_comes(stage: Stage, objects: Objects, cluster: Cluster, tmp_path: Path) -> None:
+    await objects.apply(placement_policy("old", cluster.namespace, {**FOR_WEB, "priority": 1, "classes": shares(50)}))
+    await cluster.deployment("spoken", 4, labels=WEB)
+    await cluster.deployment("free", 4, labels={})
+    await cluster.expect("spoken", spot=2, on_demand=2)
+    file = tmp_path / "policy.json"
+    tried = placement_policy("new", cluster.namespace, {"classes": shares(100)})
+    file.write_text(json.dumps(tried))
+
+    async def foretold(*where: str) -> dict[str, Any]:
+        who = ("-n", cluster.namespace, "--kubeconfig", str(stage.plane.kubeconfig), *where, "-o", "json")
+        ran = await run(SCRIPT, "what-if", "--policy", str(file), *who)
+        assert ran.code == 0, ran.err
+        answer: dict[str, Any] = json.loads(ran.out)
+        return answer
+
+    answer = await foretold("--local")
+    (policy,) = answer["policies"]
+    assert (policy["after"], policy["lost"], policy["losses"][0]["name"]) == (1, 1, "spoken")
+    (row,) = answer["workloads"]
+    assert (row["name"], row["policiesAfter"]) == ("free", [f"PlacementPolicy {cluster.namespace}/new"])
+    asked = await foretold("--server", stage.spotmix.api_target)
+    assert asked["policies"] == answer["policies"]
+    assert asked["workloads"][0]["after"]["wanted"] == row["after"]["wanted"]
+    await objects.apply(tried)
+    # The drift loop does what was foretold.
+    await cluster.expect("free", **{key.replace("-", "_"): n for key, n in row["after"]["wanted"].items() if n})
+    await cluster.expect("spoken", spot=2, on_demand=2)
 
 
 async def test_of_two_the_higher_priority_speaks_and_the_other_is_told(objects: Objects, cluster: Cluster) -> None:

@@ -18,7 +18,6 @@ from support.stage import Stage
 from extender.core.model.errors import ApiError
 from extender.core.policy.workloads import PolicyRules
 from extender.lint.check import check
-from extender.lint.findings import ERROR
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
@@ -219,7 +218,7 @@ async def test_objects_that_are_wrong_are_refused_with_the_fix(objects: Objects,
 def foretold(thing: Mapping[str, Any]) -> bool:
     """Whether `spotmix lint` says that the API server refuses an object."""
     found = check([("judged.yaml", json.dumps(thing))], PolicyRules()).findings
-    return any(each.severity == ERROR and each.fault.startswith("is refused") for each in found)
+    return any(each.is_refusal for each in found)
 
 
 async def test_lint_foretells_each_verdict(objects: Objects, cluster: Cluster) -> None:

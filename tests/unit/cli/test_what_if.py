@@ -3,22 +3,26 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import grpc
 import msgspec
 import pytest
 from click.testing import CliRunner
-from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod
+from support.doubles import ON_DEMAND, SPOT, World, make_node, make_pod, make_policy, shares
 from support.doubles_api import FakeService, RefusalError
 
 from extender.cli import cli
 from extender.cli.output import Part, print_text
 from extender.cli.what_if_text import SHOWN, UNKNOWN, text_of
 from extender.core.answers.plan import WorkloadName
+from extender.core.model.errors import SpotmixError
 from extender.core.model.objects import Requests
+from extender.core.model.policies import PlacementPolicy
 from extender.core.whatif.outlook import Change, LostPool, WhatIf
 from extender.core.whatif.what_if import what_if
 from extender.wire.placement_v1 import from_message, to_message
+from extender.wire.placementpolicy_v1 import read_policy
 from spotmix.placement.v1 import placement_pb2 as pb
 
 WEB = WorkloadName("shop", "deploy", "web")
@@ -27,8 +31,8 @@ WEB = WorkloadName("shop", "deploy", "web")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "give --replicas, --set or --lose-pool"),
-        (("deploy/web",), "give --replicas, --set or --lose-pool"),
+        ((), "give --replicas, --set, --policy or --lose-pool"),
+        (("deploy/web",), "give --replicas, --set, --policy or --lose-pool"),
         (("--replicas", "3"), "name it, as in deploy/NAME"),
         (("--set", "spot=3"), "name it, as in deploy/NAME"),
         (("deploy/web", "--replicas", "-1"), "-1 is not in the range"),
@@ -65,6 +69,53 @@ def test_a_service_is_asked(world: World) -> None:
     ]
     ((method, request, _),) = service.seen
     assert (method, from_message(request.change, Change)) == ("Simulate", change)
+
+
+POLICY = """\
+# Source: chart/templates/policy.yaml
+apiVersion: spotmix.io/v1alpha1
+kind: PlacementPolicy
+metadata: {name: all}
+spec: {classes: [{name: spot, weight: 100}]}
+"""
+
+
+def test_a_service_is_given_policy_objects(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY + "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
+    manifest = (
+        '{"apiVersion":"spotmix.io/v1alpha1","kind":"PlacementPolicy","metadata":{"name":"all","namespace":"shop"},'
+        '"spec":{"classes":[{"name":"spot","weight":100}]}}'
+    )
+    answer = what_if(world.state, Change(), world.now, policies=[read_policy(manifest.encode())])
+    told = pb.SimulateResponse(what_if=to_message(answer), total_size=len(answer.workloads))
+    older = pb.SimulateResponse(what_if=to_message(what_if(world.state, Change(WEB, 3), world.now)), total_size=1)
+    service = FakeService({"Simulate": [told, older]})
+    command = ("what-if", "--policy", str(file), "-n", "shop")
+    with service.serving() as address:
+        ran = CliRunner().invoke(cli, (*command, "--server", address, "-o", "json"))
+        assert ran.exit_code == 0, ran.output
+        assert msgspec.json.decode(ran.stdout, type=WhatIf) == answer
+        assert ran.stderr == "spotmix: documents that are no policy objects are passed over: 1\n"
+        refused = CliRunner().invoke(cli, (*command, "--server", address))
+    assert "tries no policy objects: use --local" in str(refused.exception)
+    assert [list(request.policy_objects) for _, request, _ in service.seen] == [[manifest], [manifest]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (POLICY.replace("100", "-1"), ":5: PlacementPolicy shop/all: spec.classes[0].weight=-1 is refused"),
+        (POLICY + "---\n" + POLICY, "PlacementPolicy shop/all is there twice"),
+        ("apiVersion: v1\nkind: Service\n", "has no PlacementPolicy and no ClusterPlacementPolicy"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_policy_objects_that_could_not_be_applied(text: str, says: str) -> None:
+    result = CliRunner().invoke(cli, ("what-if", "--policy", "-", "-n", "shop"), input=text)
+    assert isinstance(result.exception, SpotmixError)
+    assert str(result.exception).startswith("standard input")
+    assert says in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +164,29 @@ def world() -> World:
     return world
 
 
-def ask(world: World, screen: WhatIfScreen, change: Change, *, wide: bool = False) -> list[str]:
-    return screen.show(text_of(what_if(world.state, change, world.now), wide=wide))
+def ask(
+    world: World, screen: WhatIfScreen, change: Change, *policies: PlacementPolicy, wide: bool = False
+) -> list[str]:
+    return screen.show(text_of(what_if(world.state, change, world.now, policies=policies), wide=wide))
+
+
+def test_policy_objects(world: World, screen: WhatIfScreen) -> None:
+    world.up(make_policy("first", priority=1, **shares(50)))
+    world.deployment("api", 4, labels={})
+    unbuilt = make_policy("odd", of_cluster=True, malformed="does not decode")
+    policies = (make_policy("first", priority=1, **shares(100)), make_policy("second", **shares(10)), unbuilt)
+    lines = ask(world, screen, Change(), *policies)
+    first, both = "PlacementPolicy shop/first", ("web", "api")
+    assert lines[:6] == [
+        "PlacementPolicy shop/first in the place of the one there: workloads that it would speak for: 2.",
+        "PlacementPolicy shop/second: workloads that it would speak for: 0.",
+        f"It matches 2 more that go by another: {', '.join(f'Deployment shop/{each} by {first}' for each in both)}.",
+        "ClusterPlacementPolicy odd would not act at all:",
+        "problem: spec does not decode; write it as `kubectl explain placementpolicy.spec` says",
+        "",
+    ]
+    assert lines[6].split()[-1] == "POLICIES"
+    assert [line.split()[-1] for line in lines[7:9]] == ["pp/first", "pp/first"]
 
 
 def test_one_workload(world: World, screen: WhatIfScreen) -> None:

@@ -14,6 +14,7 @@ from extender.core.model.reasons import Reason
 from extender.core.whatif.outlook import Change, LostPool, WhatIf
 from extender.core.whatif.what_if import what_if
 from extender.wire.placement_v1 import from_message, to_message
+from extender.wire.placementpolicy_v1 import read_policy
 from spotmix.placement.v1 import placement_pb2 as pb
 
 WEB = WorkloadName("shop", "deploy", "web")
@@ -57,6 +58,25 @@ async def test_what_is_answered_is_what_the_core_says(bench: ApiBench, api: Any,
     assert bench.observed == [("Simulate", "OK")]
 
 
+WEB_POLICY = (
+    '{"apiVersion": "spotmix.io/v1alpha1", "kind": "PlacementPolicy", "metadata": {"name": "web", "namespace": "shop"},'
+    ' "spec": {"classes": [{"name": "spot", "weight": 80}, {"name": "on-demand", "weight": 20}]}}'
+)
+CLUSTER_POLICY = WEB_POLICY.replace("Placement", "ClusterPlacement").replace(', "namespace": "shop"', "")
+
+
+def trying(*policies: str) -> pb.SimulateRequest:
+    return pb.SimulateRequest(policy_objects=policies)
+
+
+async def test_policy_objects_are_tried(bench: ApiBench, api: Any) -> None:
+    answer = await api.Simulate(trying(WEB_POLICY, CLUSTER_POLICY))
+    policies = [read_policy(each.encode()) for each in (WEB_POLICY, CLUSTER_POLICY)]
+    expected = what_if(bench.world.state, Change(), bench.world.now, policies=policies)
+    assert from_message(answer.what_if, WhatIf) == expected
+    assert [each.after for each in answer.what_if.policies] == [2, 2]
+
+
 async def test_no_more_workloads_than_asked_for(api: Any) -> None:
     answer = await api.Simulate(asking(Change(lost_pools=(LostPool("spot"),)), 1))
     assert (len(answer.what_if.workloads), answer.total_size, answer.what_if.before.replicas) == (1, 2, 8)
@@ -77,6 +97,22 @@ async def test_no_more_workloads_than_asked_for(api: Any) -> None:
         (asking(Change(WEB, 1), 10_001), "INVALID_ARGUMENT", "workload_limit=10001 is not between 0 and 10000"),
         (asking(Change(WorkloadName("shop", "", "web"), 1)), "INVALID_ARGUMENT", "say which change.workload.kind"),
         (asking(Change(WorkloadName("shop", "sts", "web"), 1)), "NOT_FOUND", "there is no sts shop/web, or Spotmix"),
+        (trying("{"), "INVALID_ARGUMENT", "policy_objects: is no policy object"),
+        (
+            trying('{"metadata": {}}'),
+            "INVALID_ARGUMENT",
+            "send PlacementPolicy or ClusterPlacementPolicy of spotmix.io",
+        ),
+        (trying(WEB_POLICY.replace("shop", "")), "INVALID_ARGUMENT", "a PlacementPolicy has both"),
+        (
+            trying(WEB_POLICY.replace("80", '"80"')),
+            "INVALID_ARGUMENT",
+            "shop/web: spec does not decode: Expected `int",
+        ),
+        (trying(WEB_POLICY, WEB_POLICY), "INVALID_ARGUMENT", "'PlacementPolicy shop/web' is there twice"),
+        (trying(*(WEB_POLICY for _ in range(101))), "INVALID_ARGUMENT", "send at most 100"),
+        (trying(WEB_POLICY.replace("spot", "spot" * 20_000)), "INVALID_ARGUMENT", "is longer than 65536 characters"),
+        (trying(WEB_POLICY.replace('"web"', f'"{"w" * 300}"')), "INVALID_ARGUMENT", "longer than 253"),
         # Of namesakes elsewhere nothing is said: whoever asks may be confined to one namespace.
         (asking(Change(WorkloadName("lab", "deploy", "web"), 1)), "NOT_FOUND", "lab/web, or Spotmix does not know it"),
         (asking(Change(lost_pools=(LostPool("gpu"),))), "NOT_FOUND", "there are on-demand/m.large/a, spot/m.large/a"),
@@ -98,6 +134,15 @@ async def test_who_may_ask(bench: ApiBench) -> None:
             # Both tell of workloads in all namespaces.
             code, text = await refused(asked.Simulate(asking(change), metadata=token))
             assert (code, "in all namespaces" in text) == ("PERMISSION_DENIED", True)
+        assert (await asked.Simulate(trying(WEB_POLICY), metadata=token)).total_size == 2
+        both = pb.SimulateRequest(change=to_message(Change(WEB, 8)), policy_objects=[WEB_POLICY])
+        assert (await asked.Simulate(both, metadata=token)).total_size == 2
+        elsewhere = WEB_POLICY.replace("shop", "lab")
+        for policies in ((CLUSTER_POLICY,), (WEB_POLICY, elsewhere)):
+            code, text = await refused(asked.Simulate(trying(*policies), metadata=token))
+            assert (code, "in all namespaces" in text) == ("PERMISSION_DENIED", True)
+        code, text = await refused(asked.Simulate(trying(elsewhere), metadata=token))
+        assert (code, 'in the namespace "lab"' in text) == ("PERMISSION_DENIED", True), text
         assert (await refused(asked.Simulate(asking(Change(WEB, 8)))))[0] == "UNAUTHENTICATED"
     assert guard.asked[-1] == simulate("shop")
 
