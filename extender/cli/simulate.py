@@ -41,7 +41,7 @@ events:
         "spotmix simulate scenario.yaml",
         "spotmix simulate scenario.yaml --seed 7 --duration 48h -o json",
         "kubectl get -A -o json > cluster.json \\",
-        "  nodes,pods,deployments,replicasets,statefulsets,jobs,pdb,namespaces",
+        "  nodes,pods,deployments,replicasets,statefulsets,jobs,pdb,namespaces,pp,cpp",
         "spotmix simulate scenario.yaml --snapshot cluster.json \\",
         "  --reclaim 5% --price spot=0.06 --price on-demand=0.20",
     ),
@@ -61,7 +61,8 @@ events:
     default="",
     type=click.Path(),
     metavar="FILE",
-    help="JSON file with the nodes, workloads and pods to begin with, as `kubectl get -o json` prints them.",
+    help="JSON file with the nodes, workloads, pods and policy objects to begin with, as `kubectl get -o json` prints "
+    "them.",
 )
 @click.option(
     "--duration",
@@ -105,7 +106,8 @@ def simulate(
 ) -> None:
     """Say what policies would do over a day of spot interruptions, without a cluster.
 
-    SCENARIO is a YAML file with node pools, workloads (their policies as annotations, as in a manifest) and events; or,
+    SCENARIO is a YAML file with node pools, workloads (their policies as annotations, as in a manifest), policy objects
+    (`policies`) and events; or,
     with --snapshot, only what differs from that cluster. Hours pass in seconds, and the same seed gives the same
     result: two policies can be compared under the same interruptions.
 

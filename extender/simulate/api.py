@@ -21,6 +21,7 @@ from extender.core.model.objects import (
     Requests,
     Volume,
 )
+from extender.core.model.policies import PlacementPolicy
 from extender.core.model.taints import Toleration
 from extender.core.placement.requirement import Term
 from extender.core.state.events import Event, Gone, Upsert
@@ -164,6 +165,7 @@ class VirtualApi:
         self.owners: dict[str, Owner] = {}
         self.budgets: dict[str, Budget] = {}
         self.namespaces: dict[str, Namespace] = {}
+        self.policies: dict[str, PlacementPolicy] = {}
         self.watchers: list[Watcher] = []
         self.admit: Callable[[str, OwnerRef, PodTemplate], PodTemplate] = lambda _namespace, _owner, template: template
         self._by_owner: dict[str, dict[str, VirtualPod]] = {}
@@ -293,6 +295,25 @@ class VirtualApi:
         elif isinstance(thing, Namespace):
             self.namespaces[thing.name] = thing
         self._tell(Upsert(thing))
+
+    def apply_policy(self, policy: PlacementPolicy) -> None:
+        """Create a policy object, or change the spec of its namesake."""
+        old = next((each for each in self.policies.values() if each.title == policy.title), None)
+        if old is not None:
+            there = replace(policy, uid=old.uid, created=old.created, generation=old.generation + 1)
+        else:
+            there = replace(policy, uid=f"policy {policy.title}", created=self.clock.now, generation=1)
+        self.put_policy(there)
+
+    def put_policy(self, policy: PlacementPolicy) -> None:
+        """Have a policy object there as it is."""
+        self.policies[policy.uid] = policy
+        self._tell(Upsert(policy))
+
+    def delete_policy(self, uid: str) -> None:
+        """Delete a policy object."""
+        policy = self.policies.pop(uid)
+        self._tell(Gone(policy.resource, uid))
 
     def announce(self, said: Announcement) -> None:
         """An autoscaler says something about a pod, by an Event."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.errors import ConfigError, WireError
 from extender.core.model.objects import Owner
+from extender.core.model.policies import PlacementPolicy
 from extender.core.model.selectors import LabelSelector
 from extender.core.policy.advice import examine
 from extender.core.policy.policy import Layer
@@ -22,10 +23,13 @@ from extender.simulate.autoscaler import AutoscalerOptions
 from extender.simulate.budgets import BudgetSpec, parse_amount
 from extender.simulate.cluster import Cluster, Options, WorkloadSpec
 from extender.simulate.machines import PoolSpec
+from extender.simulate.policies import absent, policy_of, title_of
 from extender.simulate.scenario import (
     BudgetPart,
     ClassPart,
+    DeleteAct,
     EventPart,
+    PolicyPart,
     PoolPart,
     Reclaim,
     Replacement,
@@ -126,8 +130,10 @@ class _Builder:
             snapshot.adopt(cluster)
         for name, namespace in scenario.namespaces.items():
             labels, annotations = under(self.prefixes, namespace.labels), under(self.prefixes, namespace.annotations)
-            cluster.add_namespace(name, labels, annotations)
+            cluster.add_namespace(name, labels, annotations, namespace.labels)
         workloads = dict(snapshot.workloads) if snapshot is not None else {}
+        for number, part_of_policy in enumerate(scenario.policies):
+            cluster.api.apply_policy(self._policy(part_of_policy, f"policies[{number}]"))
         cluster.start()
         for part in scenario.workloads:
             workloads[part.name] = self._add(cluster, part)
@@ -262,6 +268,7 @@ class _Builder:
                     under(self.prefixes, part.labels),
                     under(self.prefixes, part.annotations),
                     part.completions,
+                    part.labels,
                 )
             )
             for name in names
@@ -290,14 +297,33 @@ class _Builder:
     def _notes(self, cluster: Cluster) -> Iterable[str]:
         defaults = Layer("settings policy.defaults", default_annotations(self.settings))
         texts: dict[str, None] = {}
+        for thing in cluster.truth.state.workloads.objects.by_uid.values():
+            said = (*thing.unbuilt, *(f"{each.key}={each.value!r} {each.fault}; {each.fix}" for each in thing.problems))
+            texts.update(dict.fromkeys(f"{thing.policy.title}: {text}" for text in said))
         for owner in cluster.api.owners.values():
             if isinstance(owner, Owner) and owner.owner is None:
                 namespace = cluster.api.namespaces.get(owner.namespace)
-                texts.update(dict.fromkeys(each.text for each in examine(owner, namespace, defaults, self.rules)))
+                matching = cluster.truth.state.workloads.matching(owner)
+                found = examine(owner, namespace, defaults, self.rules, matching)
+                texts.update(dict.fromkeys(each.text for each in found))
         notes = list(texts)
         if len(notes) > MAX_NOTES:
             notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more"]
         return notes
+
+    def _policy(self, part: PolicyPart, where: str) -> PlacementPolicy:
+        try:
+            return policy_of(part)
+        except (ValueError, WireError) as error:
+            raise self._fail(f"{where}: {error}") from error
+
+    def _delete(self, cluster: Cluster, act: DeleteAct, where: str) -> Callable[[], None]:
+        title = title_of(act)
+        coming = (self._policy(each.apply, where) for each in self.scenario.events if each.apply is not None)
+        known = {each.title: each for each in (*cluster.api.policies.values(), *coming)}
+        if title not in known:
+            raise self._fail(f"{where}.delete: {absent(title, known)}")
+        return lambda: cluster.delete_policy(title)
 
     # Events
 
@@ -323,6 +349,11 @@ class _Builder:
                 raise self._fail(f"{where}.refuse: there is no pool of class {name!r}{_nearest(name, classes)}")
             refused = parse_duration(part.refuse.duration)
             return [lambda: autoscaler.refuse(name, refused)]
+        if part.apply is not None:
+            policy = self._policy(part.apply, f"{where}.apply")
+            return [lambda: cluster.api.apply_policy(policy)]
+        if part.delete is not None:
+            return [self._delete(cluster, part.delete, where)]
         if part.scale is not None:
             replicas = part.scale.replicas
             return [

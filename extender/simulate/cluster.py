@@ -63,6 +63,11 @@ class WorkloadSpec(Struct, frozen=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     completions: int | None = None
+    all_labels: Mapping[str, str] = {}
+
+
+NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
+"""The label that every Namespace has."""
 
 
 class Cluster:
@@ -144,9 +149,12 @@ class Cluster:
         if self.drift is not None:
             self.drift.start()
 
-    def add_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
-        """Create or change a namespace."""
-        self.api.put(Namespace(f"namespace-{name}", name, labels, annotations))
+    def add_namespace(
+        self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str], all_labels: Mapping[str, str]
+    ) -> None:
+        """Create or change a namespace; `labels` are those under our prefixes."""
+        there = {NAME_OF_NAMESPACE: name, **all_labels}
+        self.api.put(Namespace(f"namespace-{name}", name, labels, annotations, there))
 
     def add_workload(self, spec: WorkloadSpec) -> str:
         """Create a workload; its UID."""
@@ -155,7 +163,8 @@ class Cluster:
         self.controllers.templates[uid] = spec.template
         if spec.completions is not None:
             self.controllers.completions[uid] = spec.completions
-        self.api.put(replace(owner, labels=dict(spec.labels), annotations=dict(spec.annotations)))
+        labels, annotations = dict(spec.labels), dict(spec.annotations)
+        self.api.put(replace(owner, labels=labels, annotations=annotations, all_labels=dict(spec.all_labels)))
         return uid
 
     def add_budget(self, namespace: str, name: str, selector: LabelSelector, spec: BudgetSpec) -> None:
@@ -189,6 +198,11 @@ class Cluster:
         """Set annotations of a workload; None removes one."""
         merged = {**self.owner(uid).annotations, **annotations}
         self.api.edit_owner(uid, annotations={key: value for key, value in merged.items() if value is not None})
+
+    def delete_policy(self, title: str) -> None:
+        """Delete a policy object, if it is there: `PlacementPolicy shop/web`."""
+        for uid in [each.uid for each in self.api.policies.values() if each.title == title]:
+            self.api.delete_policy(uid)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""

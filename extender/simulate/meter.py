@@ -7,7 +7,9 @@ from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Namespace, Node, Owner
+from extender.core.model.policies import PlacementPolicy
 from extender.core.state.events import Event, Gone, Upsert
+from extender.core.state.state import POLICY_OBJECTS
 from extender.simulate.api import Cause, VirtualApi, VirtualPod, Watcher
 from extender.simulate.prices import Prices
 from extender.simulate.truth import Truth, least_on_demand
@@ -173,6 +175,8 @@ class Meter(Watcher):
             if event.resource == "nodes":
                 return
             self._close(event.uid)
+            if event.resource in POLICY_OBJECTS:
+                self._look_at_all()
         elif isinstance(event, Upsert):
             thing = event.object
             if isinstance(thing, Node):
@@ -181,9 +185,15 @@ class Meter(Watcher):
             elif isinstance(thing, Owner):
                 self._look(thing.uid, SCALE)
             elif isinstance(thing, Namespace):
-                for owner in list(self._api.owners.values()):
-                    if owner.namespace == thing.name:
-                        self._look(owner.uid, SCALE)
+                self._look_at_all(thing.name)
+            elif isinstance(thing, PlacementPolicy):
+                self._look_at_all()
+
+    def _look_at_all(self, namespace: str = "") -> None:
+        """Measure the owners of a namespace again, or all of them."""
+        for owner in list(self._api.owners.values()):
+            if namespace in ("", owner.namespace):
+                self._look(owner.uid, SCALE)
 
     def _look(self, uid: str, cause: str) -> None:
         """Measure an owner again, and what it controls."""

@@ -1,7 +1,7 @@
 """Scenario files: what a cluster consists of, what happens to it, and when.
 
 A YAML file, versioned, that refuses unknown keys; every fault names the field, the value seen and the fix. Policies are
-written as users write them: as annotations of workloads and namespaces.
+written as users write them: as annotations of workloads and namespaces, and as objects.
 """
 
 import re
@@ -192,6 +192,30 @@ class BudgetPart(_Part, frozen=True):
             raise ValueError(f'{value!r} is no amount of pods; write a number, or a percentage such as "50%"')
 
 
+class PolicyMetadata(_Part, frozen=True):
+    """`metadata` of a policy object; `namespace` is of a PlacementPolicy."""
+
+    name: Name
+    namespace: Name = "default"
+
+
+class PolicyPart(_Part, frozen=True):
+    """A policy object as in a manifest."""
+
+    kind: Literal["PlacementPolicy", "ClusterPlacementPolicy"]
+    metadata: PolicyMetadata
+    spec: dict[str, Any]
+    api_version: Literal["spotmix.io/v1alpha1"] = "spotmix.io/v1alpha1"
+
+
+class DeleteAct(_Part, frozen=True):
+    """Delete a policy object; `namespace` is of a PlacementPolicy."""
+
+    kind: Literal["PlacementPolicy", "ClusterPlacementPolicy"]
+    name: Name
+    namespace: Name = "default"
+
+
 class ScaleAct(_Part, frozen=True):
     """Change a workload's size."""
 
@@ -239,13 +263,16 @@ class EventPart(_Part, frozen=True):
     roll_out: str | None = None
     lose: LoseAct | None = None
     refuse: RefuseAct | None = None
+    apply: PolicyPart | None = None
+    delete: DeleteAct | None = None
 
     def __post_init__(self) -> None:
         """Check values."""
         _duration("at", self.at)
-        acts = (self.scale, self.annotate, self.roll_out, self.lose, self.refuse)
+        acts = (self.scale, self.annotate, self.roll_out, self.lose, self.refuse, self.apply, self.delete)
         if sum(act is not None for act in acts) != 1:
-            raise ValueError("give one of scale, annotate, rollOut and lose; or refuse, with an autoscaler")
+            fix = "give one of scale, annotate, rollOut, lose, apply and delete; or refuse, with an autoscaler"
+            raise ValueError(fix)
 
 
 class Scenario(_Part, frozen=True):
@@ -260,6 +287,7 @@ class Scenario(_Part, frozen=True):
     pools: tuple[PoolPart, ...] = ()
     autoscaler: AutoscalerPart | None = None
     namespaces: dict[Name, NamespacePart] = msgspec.field(default_factory=dict)
+    policies: tuple[PolicyPart, ...] = ()
     workloads: tuple[WorkloadPart, ...] = ()
     pdbs: tuple[BudgetPart, ...] = ()
     events: tuple[EventPart, ...] = ()

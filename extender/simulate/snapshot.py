@@ -15,6 +15,7 @@ from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import Constraints
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
+from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
 from extender.core.placement.requirement import own_terms
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.state.events import Unavailable
@@ -35,6 +36,8 @@ RESOURCES = {
     "PersistentVolumeClaim": CLAIMS,
     "PersistentVolume": VOLUMES,
     "CSINode": CSI_NODES,
+    "PlacementPolicy": PLACEMENT_POLICIES,
+    "ClusterPlacementPolicy": CLUSTER_PLACEMENT_POLICIES,
 }
 AFTER = 300.0
 """Seconds from the creation of the youngest pod to the beginning of the simulation."""
@@ -70,6 +73,7 @@ class Snapshot(Struct, frozen=True):
         unknown: owners' kinds, with their group, that the snapshot does not hold.
         notes: what its reader should know.
         classes: how nodes are told apart.
+        policies: policy objects.
     """
 
     taken: float
@@ -84,6 +88,7 @@ class Snapshot(Struct, frozen=True):
     unknown: Sequence[tuple[str, str]]
     notes: tuple[str, ...]
     classes: ClassRules = ClassRules()
+    policies: Sequence[PlacementPolicy] = ()
 
     def adopt(self, cluster: Cluster) -> None:
         """Bring the cluster to where this one was."""
@@ -91,6 +96,8 @@ class Snapshot(Struct, frozen=True):
             cluster.tell(Unavailable(group, kind))
         for thing in (*self.namespaces, *self.storage):
             cluster.api.put(thing)
+        for policy in self.policies:
+            cluster.api.put_policy(policy)
         # A scenario may call a pool otherwise.
         pools = {key_of(pool.sample()): pool for pool in cluster.pools.values()}
         for key, nodes in self.nodes.items():
@@ -174,6 +181,7 @@ class _Reader:
         self.owners: dict[str, Owner] = {}
         self.pods: list[Pod] = []
         self.budgets: list[tuple[Budget, BudgetSpec]] = []
+        self.policies: list[PlacementPolicy] = []
 
     def read(self, api_version: str, kind: str, raws: Sequence[msgspec.Raw]) -> None:
         """Take in the objects of a kind."""
@@ -185,7 +193,7 @@ class _Reader:
                 self.raw_nodes += [msgspec.json.decode(raw, type=RawNode) for raw in raws]
                 return
             objects = self.decoders.make(key, api_version, kind).page(page).objects
-            specs = [msgspec.json.decode(raw, type=_Budget).spec for raw in raws] if kind in RESOURCES else []
+            specs = [msgspec.json.decode(raw, type=_Budget).spec for raw in raws] if key == BUDGETS else []
         except (WireError, ValueError) as error:
             raise WireError(f"{self.origin}: {kind}: {error}") from error
         for number, thing in enumerate(objects):
@@ -200,6 +208,8 @@ class _Reader:
         elif isinstance(thing, Owner):
             if thing.kind not in NEVER_MANAGED:
                 self.owners[thing.uid] = thing
+        elif isinstance(thing, PlacementPolicy):
+            self.policies.append(thing)
         elif isinstance(thing, Claim | Volume):
             self.storage.append(thing)
         elif isinstance(thing, Budget) and spec is not None:
@@ -242,6 +252,7 @@ class _Reader:
                 for _, kind in unknown
             ),
             classes=self.classes,
+            policies=self.policies,
         )
 
     def _stand_in(self, ref: OwnerRef, pods: Sequence[Pod]) -> Owner:

@@ -15,7 +15,7 @@ from extender.core.placement.gates import GateController, Release
 from extender.core.placement.pending import Outcome, PendingController, Replace
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
-from extender.core.state.events import Event
+from extender.core.state.events import Continued, Event
 from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
 from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher
@@ -137,6 +137,8 @@ class VirtualSpotmix(Watcher):
     def _take(self, event: Event) -> None:
         now = self._clock.now
         self._intake.take(event, now)
+        while self.state.workloads.is_behind:
+            self._intake.take(Continued(), now)
         self._wakes.wake()
         self._releases.hasten()
         self._replacing.hasten()

@@ -6,7 +6,7 @@ from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Pod
 from extender.core.policy.policy import Policy
 from extender.core.policy.workloads import Managed, PolicyRules
-from extender.core.state.events import Event, Upsert
+from extender.core.state.events import Continued, Event, Upsert
 from extender.core.state.state import ClusterState
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 
@@ -36,6 +36,8 @@ class Truth(Watcher):
     def other(self, event: Event) -> None:
         """See `Watcher`."""
         self.state.apply(event, self._clock.now)
+        while self.state.workloads.is_behind:
+            self.state.apply(Continued(), self._clock.now)
         self.state.outbox.clear()
 
     def managed(self, revision: str) -> Managed | None:

@@ -77,7 +77,7 @@ def test_unknown_keys_are_named_with_the_nearest(text: str, wanted: str) -> None
             "pdbs: [{workload: web, maxUnavailable: half}]",
             "pdbs[0]: 'half' is no amount of pods; write a number, or a percentage such as \"50%\"",
         ),
-        ("events: [{at: 1h}]", "events[0]: give one of scale, annotate, rollOut and lose"),
+        ("events: [{at: 1h}]", "events[0]: give one of scale, annotate, rollOut, lose"),
         ("start: yesterday", "start: Invalid RFC3339 encoded datetime; seen 'yesterday'"),
         (
             "duration: 1 day",
