@@ -61,7 +61,7 @@ spec:
     help="Format: a line for each finding as FILE:LINE, all there is as json, or the annotations that GitHub shows at "
     "the lines of a pull request.",
 )
-@options_of("policy")
+@options_of("policy", "classes")
 @click.pass_context
 def lint(
     context: click.Context,

@@ -154,6 +154,9 @@ class _Reader:
             self._known.pop()
             self.expect(")")
             return lambda names: macro(of(names), test, names, each)
+        if name == "size":
+            self.expect(")")
+            return lambda names: called(len, of(names))
         if name not in METHODS:
             raise self._fault(f"the method {name} is not known")
         argument, method = self.choice(), METHODS[name]

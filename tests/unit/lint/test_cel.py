@@ -45,6 +45,7 @@ def test_every_rule_and_every_part_of_the_definitions_is_known() -> None:
         ("self in ['a', 'b']", "b", True),
         ("self in ['a', 'b']", "c", False),
         ("size(self) > 0", "", False),
+        ("self.filter(each, type(each) == string).size() <= 1", ["a", 1, "b"], False),
         ("!has(self.a) || self.a > 2", {"a": 2}, False),
         ("!has(self.a) || self.a > 2", {}, True),
         ("has(self.a.b)", {"a": {}}, False),

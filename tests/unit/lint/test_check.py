@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
+from extender.core.model.classes import ClassRule, ClassRules
+from extender.core.policy import objects
 from extender.core.policy.workloads import PolicyRules
 from extender.lint.check import check
 from extender.lint.findings import Report
@@ -119,14 +121,6 @@ def test_manifests_that_are_right_and_those_of_others_are_passed_in_silence() ->
             'error: Rollout default/web: spotmix.io/mode=\'off\' is not known; write one of "enforce", "audit"',
         ),
         (
-            [pp("web", {"classes": [{"name": "reserved", "max": 4}, *SHARES]})],
-            (
-                "error: PlacementPolicy shop/web: spec.classes='reserved max=4, on-demand weight=30, spot weight=70' "
-                "names reserved, a class that no rule of the cluster knows; write one of on-demand, spot, or add a "
-                "rule for it to classes.extraRules"
-            ),
-        ),
-        (
             [pp("web", {"moves": {"schedule": "0 2 31 2 *", "duration": "1h"}})],
             (
                 "error: PlacementPolicy shop/web: spec.moves.schedule='0 2 31 2 *' is not a cron expression (Bad "
@@ -197,6 +191,22 @@ def test_what_is_wrong_or_pointless(things: list[Any], expected: str) -> None:
     assert said(*things) == [expected]
 
 
+def test_a_policy_that_cannot_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "spec.mode='Audit' is not supported yet; write Enforce"
+    monkeypatch.setattr(objects, "_unbuilt", lambda _: [sentence])
+    report = checked(pp("web", {"mode": "Audit"}), web())
+    (found,) = report.findings
+    assert (found.field, found.value, found.fix, report.policies) == ("spec.mode", "'Audit'", "write Enforce", ())
+    assert found.fault == "is not supported yet, so that the policy does not act at all"
+
+
+def test_a_class_that_no_rule_knows() -> None:
+    thing = pp("web", {"classes": [{"name": "reserved", "max": 4}, *SHARES]})
+    (found,) = said(thing)
+    assert "names reserved, a class that no rule of the cluster knows" in found
+    assert said(thing, classes=ClassRules(extra_rules=(ClassRule("tier", "reserved", ("reserved",)),))) == []
+
+
 def test_keys_on_pods() -> None:
     template = {"template": {"metadata": {"annotations": keys(spot_percentage="70", do_not_disrupt="true")}}}
     told = "has no effect on the template of pods; write it under metadata.annotations of the"
@@ -215,7 +225,6 @@ def test_what_a_controller_made_and_protected_namespaces_are_left_alone() -> Non
 def test_policies_of_the_input_speak_for_its_workloads() -> None:
     first = pp("first", {"selector": {"matchLabels": {"tier": "web"}}, "priority": 1, "mode": "Audit"})
     second = pp("second", {"classes": SHARES})
-    unbuilt = pp("third", {"classes": SHARES, "count": "Runs", "interruptions": {"onDemandAfter": 1}})
     wide = {"namespaceSelector": {"matchLabels": {"team": "a"}}, "mode": "Audit"}
     cluster = thing("ClusterPlacementPolicy", "wide", wide, POLICY)
     out = web("out", labels={"spotmix.io/enabled": "false"})
@@ -229,7 +238,6 @@ def test_policies_of_the_input_speak_for_its_workloads() -> None:
     assert [each.loses for each in report.policies if each.loses] == [
         {"Deployment shop/web": "PlacementPolicy shop/first"}
     ]
-    assert not any(each.policy.endswith("third") for each in checked(unbuilt).policies)
     # Of a Namespace that is not there the name alone is known.
     assert [each.speaks_for for each in checked(*things).policies][2] == ()
 
