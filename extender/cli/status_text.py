@@ -10,6 +10,7 @@ from rich.text import Text
 
 from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.answers.overview import OFF, Condition, Overview, WorkloadRow
+from extender.core.model.policies import short_titles
 from extender.core.model.reasons import Reason
 
 
@@ -17,7 +18,8 @@ def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
     """The overview for people; `namespace` is the one that was asked for, empty for all."""
     if not shown.workloads:
         where = f"in namespace {namespace}" if namespace else "in the cluster"
-        yield Text(f'No managed workloads {where}: none is opted in by the label spotmix.io/enabled: "true".')
+        how = 'by the label spotmix.io/enabled: "true", or by a policy object'
+        yield Text(f"No managed workloads {where}: none is opted in {how}.")
     else:
         yield _workloads(shown, wide=wide)
         yield Text()
@@ -64,7 +66,7 @@ def _doubts(shown: Overview) -> Iterator[Text]:
 
 def _workloads(shown: Overview, *, wide: bool) -> Table:
     classes = tuple(shown.totals.wanted)
-    more = ("SURPLUS", "MISSING", "PENDING", "RESERVED", "MODE", "POLICY", "PROBLEMS") if wide else ("PENDING",)
+    more = ("SURPLUS", "MISSING", "PENDING", "RESERVED", "MODE", "POLICY", "BY", "PROBLEMS") if wide else ("PENDING",)
     names = tuple(name.upper() for name in classes)
     numbers = ("REPLICAS", *names, "SURPLUS", "MISSING", "PENDING", "PROBLEMS")
     table = plain_table("NAMESPACE", "WORKLOAD", "REPLICAS", *names, *more, "CONDITION", right=numbers)
@@ -76,6 +78,7 @@ def _workloads(shown: Overview, *, wide: bool) -> Table:
             "RESERVED": _counts(row.reserved),
             "MODE": row.mode,
             "POLICY": row.policy,
+            "BY": short_titles(row.policies) or "-",
             "PROBLEMS": str(row.problems),
         }
         table.add_row(

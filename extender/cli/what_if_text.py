@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
+from extender.core.model.policies import short_titles
 from extender.core.model.reasons import Reason
 from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT
 from extender.core.whatif.outlook import Outlook, WhatIf, WorkloadChange
@@ -123,16 +124,12 @@ def _workloads(answer: WhatIf, rows: tuple[WorkloadChange, ...], *, wide: bool) 
             _floor(after),
             _moves(after),
             *(cells[name] for name in more),
-            *(_change(_short(row.policies_before), _short(row.policies_after)) for _ in said),
+            *(
+                _change(*(short_titles(each) or "-" for each in (row.policies_before, row.policies_after)))
+                for _ in said
+            ),
         )
     return table
-
-
-def _short(titles: tuple[str, ...]) -> str:
-    """Policy objects as kubectl takes them: `pp/web, cpp/all`."""
-    kinds = {"PlacementPolicy": "pp", "ClusterPlacementPolicy": "cpp"}
-    parts = [title.partition(" ") for title in titles]
-    return ", ".join(f"{kinds.get(kind, kind)}/{name.rpartition('/')[2]}" for kind, _, name in parts) or "-"
 
 
 def _pair(outlook: Outlook, name: str) -> str:

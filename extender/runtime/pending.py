@@ -91,7 +91,7 @@ class PendingPods:
         return "replaced"
 
     def _tell(self, action: Replace) -> None:
-        wanted, rule = action.capacity_class, f"when-unsatisfiable={action.workload.policy.when_unsatisfiable}"
+        wanted, rule = action.capacity_class, self._controller.rule_of(action.workload)
         text = (
             f"waited for a {wanted} node in vain ({action.text}); its replacement may go to {action.stand_in} ({rule})"
         )
@@ -106,7 +106,7 @@ class PendingPods:
             return
         wanted, given = release.wanted, release.capacity_class
         why = f"as no {wanted} node can be had ({release.why})"
-        rule = f"when-unsatisfiable={release.workload.policy.when_unsatisfiable}"
+        rule = self._controller.rule_of(release.workload)
         on_pod, on_workload = Regarding.pod(release.pod), Regarding.of(release.workload)
         of_all = f"Pods that were to go to {wanted} go to {given}, {why} ({rule})"
         of_one = f"It was to go to {wanted} and goes to {given}, {why} ({rule})"

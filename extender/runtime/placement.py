@@ -10,6 +10,7 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.provenance import key_as_written
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
@@ -63,12 +64,15 @@ class PlacementReports:
             self._faults.met("decision", Regarding.of(workload), repr(error))
             self._faults.tell("decision", Regarding.pod(PodId(pod.namespace, pod.name, pod.uid)), repr(error))
 
+    def _written(self, workload: Workload, key: str, value: object = "") -> str:
+        return key_as_written(self._state.workloads, workload, key, value)
+
     def _told(self, workload: Workload, decision: Decision) -> _Told | None:
         policy, wanted, given = workload.policy, decision.wanted, decision.capacity_class
         there_are = bool(self._state.placeable.get(wanted))
         lacking = f"no {wanted} node takes" if there_are else f"there is no {wanted} node for"
         others = " or ".join(stand_ins(policy, wanted))
-        rule = f"when-unsatisfiable={policy.when_unsatisfiable}"
+        rule = self._written(workload, "when-unsatisfiable", policy.when_unsatisfiable)
         if decision.reason is Reason.FALLBACK:
             return _Told(
                 EventReason.FALLBACK_TAKEN,
@@ -91,12 +95,14 @@ class PlacementReports:
             # By the policy, and for a while: a matter for who looks at the pod.
             text = (
                 f"It is to go to {wanted} and waits: {lacking} it; "
-                f"{others} may stand in when it has waited for {policy.fallback_after:g} s (fallback-after)"
+                f"{others} may stand in when it has waited for {policy.fallback_after:g} s "
+                f"({self._written(workload, 'fallback-after')})"
             )
             return _Told(EventReason.CLASS_UNAVAILABLE, "Wait", "", text)
         if decision.reason is Reason.POOL_FULL:
-            full = "every pool with room holds as many of the workload as max-per-pool allows"
-            fix = "add nodes in other zones or of other instance types, or raise max-per-pool"
+            cap = self._written(workload, "max-per-pool")
+            full = f"every pool with room holds as many of the workload as {cap} allows"
+            fix = f"add nodes in other zones or of other instance types, or raise {cap}"
             return _Told(EventReason.POOLS_FULL, "Wait", f"Pods wait, as {full}; {fix}", f"It waits, as {full}; {fix}")
         if decision.reason is Reason.POLICY_INVALID:
             name = f"{workload.kind} {workload.name}"

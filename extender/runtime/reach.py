@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import Owner
+from extender.core.policy.provenance import key_as_written
 from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workload import Workload
 from extender.core.state.controllers import size_of
@@ -65,7 +66,9 @@ class ReachReports:
                 lacking = None
             if owner is None or lacking is None:
                 continue
-            subject, text = self._subject(owner), lacking.text
+            key, value = lacking.keys[0]
+            written = key_as_written(self._state.workloads, workload, key, value)
+            subject, text = self._subject(owner), lacking.text(written)
             about = subject.uid
             if owner.replicas is None or subject.kind == "Job":
                 # There may be very many that come and go, runners say: one of them is told for all.

@@ -162,7 +162,9 @@ WORKLOAD_ACTUAL = _gauge(
 WORKLOAD_SURPLUS = _gauge("workload_replicas_surplus", "The drift: pods beyond the seats of their class", *WORKLOAD)
 WORKLOAD_MISSING = _gauge("workload_replicas_missing", "Replicas wanted that hold no seat yet, or no more", *WORKLOAD)
 WORKLOAD_BELOW_FLOOR = _gauge("workload_replicas_below_floor", "Replicas of a class missing to its floor", *WORKLOAD)
-POLICY_INVALID = _gauge("policy_invalid", "1 for each annotation or label that is wrong", *WORKLOAD, "key")
+POLICY_INVALID = _gauge(
+    "policy_invalid", "1 for each annotation, label or policy field that is wrong", *WORKLOAD, "key"
+)
 
 WORKLOAD_FAULTS = _counter(
     "workload_faults", "Faults of Spotmix itself that one workload met, and that cost no other anything", "step"
@@ -357,7 +359,7 @@ LABELS: Mapping[str, str] = {
     "enforcement": "`extender` (it keeps the class), `affinity` (the class is written on the pod)",
     "how": "`annotate` (an annotation on the pod), `nominate` (a nominated node)",
     "instance_type": "of the nodes of a pool, by `node.kubernetes.io/instance-type`",
-    "key": "the annotation or label that is wrong",
+    "key": "the annotation, label or policy field that is wrong",
     "kind": "of the workload, such as `Deployment`",
     "mode": "of a workload `enforce`, or `audit` where it is only reported of; of moves `enforce`, `dry_run`",
     "namespace": "of the workload",

@@ -16,7 +16,7 @@ from extender.core.answers.replicas import Name, Replicas, Standing, name_of, st
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.enforcement import Enforced, enforced_in_all
-from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, standing_of_policy
+from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, speaking_for, standing_of_policy
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
@@ -80,6 +80,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
         waiting: those that filter rejected, by reason; a running service alone knows. Also those that are gated, and
             those on which their class is written.
         problems: wrong keys and warnings.
+        policies: the policy objects that speak for it, such as `PlacementPolicy shop/web`, the more specific first.
     """
 
     kind: str
@@ -99,6 +100,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
     pending: int
     waiting: Mapping[Reason, int]
     problems: int
+    policies: tuple[str, ...] = ()
 
 
 class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
@@ -175,7 +177,7 @@ def overview_in_steps(
     unseated = _unseated(state)
     rows: list[WorkloadRow] = []
     for named in _batched(list(standings.items())):
-        rows += [_row(standing, unseated.get(name, _NOBODY)) for name, standing in named]
+        rows += [_row(state, standing, unseated.get(name, _NOBODY)) for name, standing in named]
         yield
     rows.sort(key=_badness)
     yield
@@ -209,7 +211,8 @@ def rows_of(state: ClusterState, standings: Iterable[Standing]) -> list[Workload
     by_name: dict[Name, Standing] = {}
     for standing in standings:
         _add(by_name, standing)
-    return sorted((_row(standing, unseated.get(name, _NOBODY)) for name, standing in by_name.items()), key=_badness)
+    rows = (_row(state, standing, unseated.get(name, _NOBODY)) for name, standing in by_name.items())
+    return sorted(rows, key=_badness)
 
 
 def _add(by_name: dict[Name, Standing], standing: Standing) -> None:
@@ -263,7 +266,7 @@ def _unseated(state: ClusterState) -> dict[Name, _Unseated]:
     return found
 
 
-def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
+def _row(state: ClusterState, standing: Standing, unseated: _Unseated) -> WorkloadRow:
     workload, name, replicas = standing.workload, standing.name, standing.replicas
     policy = FAULT if standing.faulty else standing_of_policy(workload)
     return WorkloadRow(
@@ -284,6 +287,7 @@ def _row(standing: Standing, unseated: _Unseated) -> WorkloadRow:
         unseated.pending,
         dict(unseated.waiting),
         len(workload.parsed.problems),
+        speaking_for(state.workloads, workload.uid),
     )
 
 

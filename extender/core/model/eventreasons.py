@@ -32,10 +32,10 @@ class EventReason(Enum):
         "Warning",
         "workload, pod",
         (
-            "An annotation or label is wrong. The last valid policy keeps applying; without one pods are held on-demand"
-            " or, where the key is no part of the split, keep it and are not moved."
+            "An annotation, a label or a field of a policy object is wrong. The last valid policy keeps applying;"
+            " without one pods are held on-demand or, where the key is no part of the split, keep it and are not moved."
         ),
-        "Write the value as the Event on the workload says.",
+        "Write the value as the Event on the workload says; the text names the object that has it.",
     )
     POLICY_VALID = (
         "PolicyValid",
@@ -80,7 +80,7 @@ class EventReason(Enum):
         "Warning",
         "node",
         "Nodes are of a class that no policy names: no managed replica is placed on them. Told on one of them.",
-        "Name the class in a policy, or have `classes.extraRules` say that they are spot or on-demand.",
+        "Name the class in `spec.classes` of a policy, or have `classes.extraRules` say that they are of another.",
     )
     NODE_ALONE = (
         "NodePoolUnknown",
@@ -95,7 +95,7 @@ class EventReason(Enum):
         "FallbackTaken",
         "Normal",
         "workload, pod",
-        "No node of a pod's class took it, and it was placed on a class that stands in (`when-unsatisfiable`).",
+        "No node of a pod's class took it, and it was placed on one that stands in by the rule that the text names.",
         "Nothing: it is moved back when there is room. If it lasts, see why there are too few nodes of the class.",
     )
     CLASS_UNAVAILABLE = (
@@ -110,7 +110,7 @@ class EventReason(Enum):
         "Warning",
         "workload, pod",
         "Pods are Pending: every pool that has room holds as many of the workload as `max-per-pool` allows.",
-        "Add nodes in other zones or of other instance types, or raise `max-per-pool`.",
+        "Add nodes in other zones or of other instance types, or raise the cap that the text names.",
     )
     CLASS_NOT_WRITTEN = (
         "ClassNotWritten",

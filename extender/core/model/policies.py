@@ -1,5 +1,7 @@
 """Policies as objects: a PlacementPolicy or ClusterPlacementPolicy as the watch delivers it, its status included."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from extender.core.model.selectors import LabelSelector
@@ -8,6 +10,13 @@ GROUP, VERSION = "spotmix.io", "v1alpha1"
 PLACEMENT_POLICIES = f"placementpolicies.{GROUP}"
 CLUSTER_PLACEMENT_POLICIES = f"clusterplacementpolicies.{GROUP}"
 EVERYTHING = LabelSelector()
+_SHORT = {"PlacementPolicy": "pp", "ClusterPlacementPolicy": "cpp"}
+
+
+def short_titles(titles: Iterable[str]) -> str:
+    """Policy objects by their titles as kubectl takes them, `pp/web, cpp/all`; empty for none."""
+    parts = (title.partition(" ") for title in titles)
+    return ", ".join(f"{_SHORT.get(kind, kind)}/{name.rpartition('/')[2]}" for kind, _, name in parts)
 
 
 class ClassWish(Struct, frozen=True, gc=False):

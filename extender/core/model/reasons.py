@@ -140,7 +140,7 @@ class Reason(TextEnum):
     PROTECTED_NAMESPACE = "protected-namespace", "pods of its namespace always pass, so that a cluster can boot"
     OWNER_UNREADABLE = "owner-unreadable", "objects of its owner's kind cannot be read"
     OPTED_OUT = "opted-out", "a label says that it is not to be managed"
-    NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in"
+    NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in, and no policy selects it"
 
 
 PASSES = (

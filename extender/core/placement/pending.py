@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Announcement, NodeClaim, Pod, PodId
+from extender.core.policy.provenance import key_as_written
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -88,6 +89,11 @@ class PendingController:
             else isinstance(event, Upsert) and isinstance(event.object, Announcement | NodeClaim)
         ):
             self.next_at = min(self.next_at, now)
+
+    def rule_of(self, workload: Workload) -> str:
+        """What lets others stand in for a class, as it is written."""
+        value = workload.policy.when_unsatisfiable
+        return key_as_written(self._state.workloads, workload, "when-unsatisfiable", value)
 
     def take_over(self, now: float) -> None:
         """This replica leads from now on. What it has not seen itself it waits for anew."""

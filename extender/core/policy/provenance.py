@@ -68,6 +68,25 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
     return tuple(settings)
 
 
+def key_as_written(workloads: Workloads, workload: Workload, key: str, value: object = "") -> str:
+    """A key as whoever wrote it calls it, with a value if there is one: `max-spot=2`, or `spec.classes[1].max=2 of
+    PlacementPolicy shop/web`.
+    """
+    owner = workloads.owners.get(workload.uid)
+    layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
+    found = find_key(layers, workloads.rules.prefixes, key)
+    shown = f"={value}" if value != "" else ""
+    if found is None or found[1] not in found[0].fields.values():
+        return f"{key}{shown}"
+    return f"{found[1]}{shown} of {found[0].source}"
+
+
+def speaking_for(workloads: Workloads, uid: str) -> tuple[str, ...]:
+    """The titles of the policy objects that speak for a workload, by its UID, the more specific first."""
+    known = workloads.objects.by_uid
+    return tuple(known[each].policy.title for each in workloads.assignments.of_workload.get(uid, ()) if each in known)
+
+
 def _beaten(layers: Sequence[Layer], prefixes: Sequence[str]) -> set[str]:
     """The keys that are written and do not count, for another key of a more specific place that says the same thing."""
     place = {

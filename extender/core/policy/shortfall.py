@@ -34,11 +34,9 @@ class Shortfall(Struct, frozen=True, gc=False):
             return "all are on-demand: raise max-spot, or remove spot-percentage"
         return "all are on-demand until then"
 
-    @property
-    def text(self) -> str:
-        """One line; the same at every size at which it holds."""
-        key, value = self.keys[0]
-        return f"{key}={value} {self.of(key)}; {self.consequence}"
+    def text(self, written: str) -> str:
+        """One line, the same at every size at which it holds; `written` is the first key with its value, as written."""
+        return f"{written} {self.of(self.keys[0][0])}; {self.consequence}"
 
 
 def alone(kind: str) -> str:

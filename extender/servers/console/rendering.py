@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from extender.core.answers.decisions import Entry
 from extender.core.model.classes import ON_DEMAND, SPOT
+from extender.core.model.policies import short_titles
 from extender.core.model.reasons import Reason
 from extender.servers.console.assets import address
 from extender.servers.console.query import part
@@ -79,7 +80,13 @@ def environment() -> "Environment":
         auto_reload=False,
     )
     made.filters.update(
-        ago=ago, moment=moment, clock_time=clock_time, class_style=class_style, why=why, percent=percent
+        ago=ago,
+        moment=moment,
+        clock_time=clock_time,
+        class_style=class_style,
+        why=why,
+        percent=percent,
+        short_titles=short_titles,
     )
     made.globals.update(static=address, workload_address=workload_address, pod_address=pod_address, confined=confined)
     for name in made.list_templates():

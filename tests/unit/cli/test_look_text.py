@@ -3,7 +3,17 @@
 from collections.abc import Iterable
 
 import pytest
-from support.doubles import NO_SCHEDULE, World, announce, make_node, make_node_claim, make_owner, make_pod
+from support.doubles import (
+    NO_SCHEDULE,
+    World,
+    announce,
+    make_node,
+    make_node_claim,
+    make_owner,
+    make_pod,
+    make_policy,
+    shares,
+)
 
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import Part, print_text
@@ -42,6 +52,9 @@ def screen(capsys: pytest.CaptureFixture[str]) -> LookScreen:
     return LookScreen(capsys)
 
 
+HOW = 'by the label spotmix.io/enabled: "true", or by a policy object.'
+
+
 def test_status(world: World, screen: LookScreen) -> None:
     world.nodes(spot=1, on_demand=1)
     web = world.deployment("web", 2, spot_percentage=50)
@@ -57,14 +70,22 @@ def test_status(world: World, screen: LookScreen) -> None:
     ]
     wide = screen.show(tables(shown, "", wide=True)).splitlines()
     assert wide[2].split() == (
-        ["shop", "Deployment/web", "2", "0/1", "2/1", "1", "0", "0", "-", "enforce", "valid", "0", "off", "target"]
+        ["shop", "Deployment/web", "2", "0/1", "2/1", "1", "0", "0", "-", "enforce", "valid", "-", "0", "off", "target"]
     )
     assert wide[-1].split() == ["spot", "m.large", "a", "1", "0", "0", "0", "0"]
 
 
+def test_status_names_the_policy_objects_when_it_is_wide(world: World, screen: LookScreen) -> None:
+    world.up(make_policy("web", **shares(50)), make_policy("all", of_cluster=True, mode="Audit"))
+    world.deployment("web", 2)
+    wide = screen.show(tables(overview(world.state, world.now), "", wide=True)).splitlines()
+    assert "   BY                " in wide[0]
+    assert "   pp/web, cpp/all   " in wide[1]
+
+
 def test_status_of_nothing_says_how_to_begin(world: World, screen: LookScreen) -> None:
     text = screen.show(tables(overview(world.state, world.now, {"shop"}), "shop", wide=False))
-    assert text == 'No managed workloads in namespace shop: none is opted in by the label spotmix.io/enabled: "true".'
+    assert text == "No managed workloads in namespace shop: none is opted in " + HOW
 
 
 def test_a_surplus_pod(world: World, screen: LookScreen) -> None:
@@ -151,9 +172,10 @@ def test_unmanaged(world: World, screen: LookScreen) -> None:
         "  managed   no: no object controls it",
     ]
     world.deployment("plain", 1, labels={})
+    unmanaged = "neither it nor its Namespace has the label that opts in, and no policy selects it"
     assert screen.owner(world, "uid-Deployment-plain").splitlines() == [
         "Deployment shop/plain",
-        "  managed   no: neither it nor its Namespace has the label that opts in (Deployment shop/plain)",
+        f"  managed   no: {unmanaged} (Deployment shop/plain)",
     ]
 
 

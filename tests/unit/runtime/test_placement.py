@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from support.doubles import SPOT, World, make_pod, make_view
+from support.doubles import SPOT, World, make_pod, make_policy, make_view
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -81,6 +81,17 @@ def test_a_fallback_is_told_once_while_it_goes_on_on_the_workload_and_on_each_po
         assert await office.told() == [*first, first[0]]
         text = f"It was to go to spot and goes to on-demand, {why} it {rule}"
         assert await office.notes() == dict.fromkeys((f"pod-{n}" for n in range(1, 21)), text)
+
+    virtually(check)
+
+
+def test_a_policy_object_that_says_what_stands_in_is_named() -> None:
+    async def check(office: PlacementOffice) -> None:
+        offered = office.world.nodes(on_demand=2)
+        office.world.up(make_policy("web", action="Any"))
+        office.filter(office.world.deployment("web", 4, spot_percentage=100), offered)
+        ((_, _, _, note),) = await office.told()
+        assert note.endswith("(spec.unsatisfiable.action=any of PlacementPolicy shop/web)")
 
     virtually(check)
 

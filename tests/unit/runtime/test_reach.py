@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod
+from support.doubles import ENABLED, World, keys, make_namespace, make_owner, make_pod, make_policy, shares
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
 
@@ -52,7 +52,8 @@ def test_it_is_told_exactly_when_spot_is_asked_for_and_there_is_none(seats: TwoC
 def test_the_text_names_the_keys_and_the_size_and_is_the_same_at_every_size(seats: TwoClassSeats, text: str) -> None:
     found = shortfall(Policy(seats), 1)
     assert found is not None
-    assert found.text.startswith(text)
+    key, value = found.keys[0]
+    assert found.text(f"{key}={value}").startswith(text)
     assert shortfall(Policy(seats), 2) == shortfall(Policy(seats), 3) == found
 
 
@@ -111,6 +112,19 @@ def test_an_autoscaler_that_goes_up_and_down_makes_no_further_event() -> None:
         office.world.annotate("web", 2, spot_percentage=30)
         await asyncio.sleep(2 * LOOK)
         assert await office.told() == [event("web")] * 2
+
+    virtually(check)
+
+
+def test_a_policy_object_is_named_with_the_field() -> None:
+    async def check(office: ReachOffice) -> None:
+        office.world.up(make_policy("all", **shares(70, floor=2)), make_owner("Deployment", "small", 2))
+        await asyncio.sleep(4 * LOOK)
+        assert await office.told()
+        (note,) = (body["note"] for path, body in office.objects.stored.items() if "/events/" in path)
+        assert note.startswith(
+            "spec.classes[].weight=70 of PlacementPolicy shop/all with min-on-demand=2 gives no spot"
+        )
 
     virtually(check)
 

@@ -10,6 +10,9 @@ from support.doubles import (
     make_node,
     make_owner,
     make_pod,
+    make_policy,
+    selector,
+    shares,
 )
 
 from extender.core.answers.overview import Condition, Overview, WorkloadRow, narrowed, overview
@@ -51,6 +54,16 @@ def test_an_empty_cluster() -> None:
     assert (seen.workloads, seen.pools, seen.totals.workloads, seen.totals.replicas) == ((), (), 0, 0)
     assert seen.totals.wanted == {"spot": 0, "on-demand": 0}
     assert set(seen.totals.conditions.values()) == {0}
+
+
+def test_the_policy_objects_that_speak_for_a_workload_are_named(world: World) -> None:
+    world.up(make_policy("web", selector(tier="web"), **shares(50)), make_policy("all", of_cluster=True, mode="Audit"))
+    world.up(make_owner("Deployment", "web", 2, all_labels={"tier": "web"}), make_owner("Deployment", "api", 2))
+    world.deployment("own", 2, labels={"spotmix.io/enabled": "false"})
+    assert {name: row.policies for name, row in rows(world).items()} == {
+        "web": ("PlacementPolicy shop/web", "ClusterPlacementPolicy all"),
+        "api": ("ClusterPlacementPolicy all",),
+    }
 
 
 def test_wanted_and_actual_and_each_condition_alone(world: World) -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from support.console import ConsoleBench, at_split, off_target
-from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
+from support.doubles import ENABLED, keys, make_node, make_owner, make_pod, make_policy, shares
 
 from extender.core.drift.moves import Move, WorkloadRef
 from extender.core.drift.turns import SLICE
@@ -56,6 +56,14 @@ def test_the_overview_has_the_worst_first_and_its_numbers(bench: ConsoleBench) -
     for text in ("1 to 2 of 2 workloads", "0 of 2 spot", "4 of 2 on-demand", "1 of 3 spot", "off target"):
         assert text in page.text
     assert bench.page("/console/").text == page.text
+
+
+def test_policy_objects_are_named_in_rows_and_on_the_page_of_a_workload(bench: ConsoleBench) -> None:
+    bench.world.up(make_policy("web", **shares(50)), make_policy("all", of_cluster=True, mode="Audit"))
+    at_split(bench, "fine")
+    assert "Deployment in shop, by pp/web, cpp/all<" in bench.page("/console").text
+    page = bench.page("/console/workloads/shop/Deployment/fine").text
+    assert "By PlacementPolicy shop/web and ClusterPlacementPolicy all." in page
 
 
 def test_search_filter_sort_and_paging(bench: ConsoleBench) -> None:
