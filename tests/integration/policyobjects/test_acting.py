@@ -1,64 +1,28 @@
 """Policy objects at work: whom they speak for, what beats what, what is told on them, and what becomes of changes."""
 
-import asyncio
 import json
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.policyobjects.waiting import conditions, has, says, until_followed
 from support.cluster import Cluster, policy
 from support.commands import SCRIPT, run
 from support.objects import Objects
 from support.patience import eventually
 from support.policyobjects import cluster_policy, placement_policy, shares
-from support.stage import Stage, metric_lines
+from support.stage import Stage
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
 WEB = {"tier": "web"}
 FOR_WEB = {"selector": {"matchLabels": WEB}}
-Conditions = Mapping[str, tuple[str, str]]
 
 
 @pytest.fixture(autouse=True)
 async def followed(stage: Stage) -> None:
-    """Both kinds are followed, though their definitions came after the start."""
-
-    def synced() -> int:
-        lines = [line for line in metric_lines(stage.spotmix) if line.startswith("spotmix_cache_synced")]
-        return sum(line.endswith(" 1.0") and "placementpolicies.spotmix.io" in line for line in lines)
-
-    await eventually(partial(asyncio.to_thread, synced), lambda count: count == 2, "policy objects are followed", 90)
-
-
-async def status(objects: Objects, thing: Mapping[str, Any]) -> dict[str, Any]:
-    found = await objects.get(thing) or {}
-    current: dict[str, Any] = found.get("status", {})
-    return current if current.get("observedGeneration") == found["metadata"]["generation"] else {}
-
-
-def conditions(seen: Mapping[str, Any]) -> Conditions:
-    return {each["type"]: (each["status"], each["reason"]) for each in seen.get("conditions", ())}
-
-
-async def says(objects: Objects, thing: Mapping[str, Any], **wanted: Any) -> dict[str, Any]:
-    """Wait until the status of a policy says this."""
-
-    def right(seen: Mapping[str, Any]) -> bool:
-        return {key: seen.get(key) for key in wanted} == wanted
-
-    return await eventually(partial(status, objects, thing), right, f"{thing['metadata']['name']} says {wanted}")
-
-
-async def has(objects: Objects, thing: Mapping[str, Any], kind: str, *condition: str) -> dict[str, Any]:
-    """Wait until a policy has a condition with this status and reason."""
-
-    def right(seen: Mapping[str, Any]) -> bool:
-        return conditions(seen).get(kind) == condition
-
-    return await eventually(partial(status, objects, thing), right, f"{kind} is {condition}")
+    await until_followed(stage)
 
 
 async def test_it_speaks_for_whom_it_selects_and_tells_how_they_are(objects: Objects, cluster: Cluster) -> None:
