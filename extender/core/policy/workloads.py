@@ -393,6 +393,9 @@ class Workloads:
             owner = self.owners[uid]
             if not self._is_copy(owner):
                 changes += self._evaluate(owner)
+        if not self.stale:
+            # Its table has grown to all that were stale at once.
+            self.stale.clear()
         return changes
 
     @property

@@ -87,6 +87,8 @@ class PolicyStatusController:
         if self._uncounted:
             self.next_at = now
             return []
+        # Its table has grown to all that were counted at once.
+        self._uncounted.clear()
         actions = self._statuses(now)
         self.next_at = self._next(now)
         return actions

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct, field
 
@@ -53,6 +54,12 @@ def _tally(names: Counter[Name], name: Name, sign: int) -> None:
         del names[name]
 
 
+@lru_cache(maxsize=1024)
+def _shared(counts: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
+    """Thousands of workloads have the same few replicas: one mapping for all of them."""
+    return dict(counts)
+
+
 def share_of(state: ClusterState, uid: str) -> Share | None:
     """The share of a workload (UID); None for one that no policy speaks for, or that has no replicas at all."""
     policies = state.workloads.assignments.of_workload.get(uid, ())
@@ -64,8 +71,8 @@ def share_of(state: ClusterState, uid: str) -> Share | None:
     return Share(
         policies,
         standing.name,
-        replicas.wanted,
-        replicas.actual,
+        _shared(tuple(replicas.wanted.items())),
+        _shared(tuple(replicas.actual.items())),
         is_off=bool(replicas.surplus or replicas.missing),
         is_breached=bool(replicas.below_floor),
         is_invalid=standing_of_policy(workload) != VALID,
