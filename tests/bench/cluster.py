@@ -55,10 +55,17 @@ class Cluster:
         replicas: of each workload.
         pods: how many of the pods exist; None for all.
         form: what they are: `bound`; `written`, bound with their class written on them; `pending`; or `gated`.
+        policies: how many PlacementPolicies speak for the workloads, each for as many; a multiple of `NAMESPACES`.
     """
 
-    def __init__(
-        self, nodes: int, workloads: int, replicas: int, pods: int | None = None, form: Form = "bound"
+    def __init__(  # noqa: PLR0917 - numbers of a command line
+        self,
+        nodes: int,
+        workloads: int,
+        replicas: int,
+        pods: int | None = None,
+        form: Form = "bound",
+        policies: int = 0,
     ) -> None:
         self.nodes, self.workloads, self.replicas = nodes, workloads, replicas
         self.pods = workloads * replicas if pods is None else pods
@@ -78,6 +85,8 @@ class Cluster:
             name: [Template(objects.decided_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS
         }
         self._form = form
+        self._policies = policies
+        self._policy = Template(objects.placement_policy())
         numbers = range(nodes)
         self._of_class = {
             SPOT: [n for n in numbers if self.class_of(n) == SPOT],
@@ -155,7 +164,12 @@ class Cluster:
     def count(self, resource: str) -> int:
         """How many objects of a resource there are; one workload more than managed ones, which is not."""
         owners = self.workloads + 1
-        counts = {"nodes": self.nodes, "namespaces": NAMESPACES, "pods": self.pods}
+        counts = {
+            "nodes": self.nodes,
+            "namespaces": NAMESPACES,
+            "pods": self.pods,
+            "placementpolicies": self._policies,
+        }
         return counts.get(resource, owners if resource in ("deployments", "replicasets") else 0)
 
     def listed(self, resource: str, start: int, limit: int) -> Iterator[bytes]:
@@ -166,12 +180,21 @@ class Cluster:
             "deployments": self._deployment_at,
             "replicasets": self._replicaset_at,
             "pods": self._pod_at,
+            "placementpolicies": self._policy_at,
         }.get(resource)
         return (make(n) for n in range(start, min(start + limit, self.count(resource)))) if make else iter(())
 
     @staticmethod
     def _namespace_at(n: int) -> bytes:
         return b'{"metadata":{"name":"team-%02d","uid":"%b","resourceVersion":"1"}}' % (n, uid(6, n).encode())
+
+    def _policy_at(self, n: int) -> bytes:
+        return self._policy.fill(
+            name=f"policy-{n:04d}", namespace=self.namespace(n), uid=uid(8, n), group=self._group(n)
+        )
+
+    def _group(self, workload: int) -> str:
+        return f"group-{workload % max(1, self._policies):04d}"
 
     def _node_at(self, n: int) -> bytes:
         kind = TYPES[n // len(ZONES) % len(TYPES)]
@@ -191,6 +214,7 @@ class Cluster:
             "namespace": self.namespace(w),
             "uid": uid(kind, w),
             "version": "1",
+            "group": self._group(w),
             "enabled": "true" if w < self.workloads else "false",
             "replicas": str(self.replicas),
             "percentage": str(PERCENTAGES[w % len(PERCENTAGES)]),

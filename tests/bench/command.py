@@ -21,6 +21,7 @@ BENCHES = {
     "scheduler": ("throughput", "kube-scheduler: pods per second, against the same scheduler without an extender"),
     "gates": ("gating", "Classes written on gated pods: our own time, the whole chain, the scheduler, memory"),
     "scale": ("scale", "State: load, memory, events"),
+    "policies": ("policies", "A thousand policy objects: statuses, memory, filter"),
     "plan": ("planspeed", "The drift loop's plan"),
     "what-if": ("whatifspeed", "What a change would come to"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),

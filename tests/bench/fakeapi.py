@@ -1,6 +1,6 @@
 """A fake API server in a process of its own: pages of a synthetic cluster, and watches that say what they are told.
 
-    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM]
+    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM [POLICIES]]
 
 It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away.
 `POST /bench/pods` sends the lines of its body to all who watch pods, and gives when it did that; `POST /bench/patched`
@@ -24,6 +24,10 @@ from extender.sandbox.ports import LOOPBACK
 _OK = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 _CHUNK = 64 * 1024
+BOOKMARKS = 20.0
+"""Seconds between two that a watch gets: one that says nothing is taken for one that has died."""
+_BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n'
+_STILL_THERE = b"%x\r\n%b\r\n" % (len(_BOOKMARK), _BOOKMARK)
 
 
 class FakeApi:
@@ -102,7 +106,12 @@ class FakeApi:
         await writer.drain()
         if resource == "pods":
             self._watchers.add(writer)
-        await reader.read()
+            await reader.read()
+            return
+        # Pods have their own news, with versions that go up.
+        ended = asyncio.create_task(reader.read())
+        while not (await asyncio.wait({ended}, timeout=BOOKMARKS))[0]:
+            writer.write(_STILL_THERE)
 
     async def _released(self, name: str, body: bytes) -> None:
         """Show the pod with its class, where that was what a patch wrote."""
@@ -127,7 +136,8 @@ def main() -> None:
     """Serve the cluster of the command line until killed."""
     port, nodes, workloads, replicas, pods = map(int, sys.argv[1:6])
     form = cast("Form", sys.argv[6] if len(sys.argv) > 6 else "bound")
-    api = FakeApi(Cluster(nodes, workloads, replicas, pods, form))
+    policies = int(sys.argv[7]) if len(sys.argv) > 7 else 0
+    api = FakeApi(Cluster(nodes, workloads, replicas, pods, form, policies))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(api.serve(port))
 

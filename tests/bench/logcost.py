@@ -121,7 +121,7 @@ async def _over_http(bench: Bench) -> None:
         for number in range(fill + rounds * len(SIZES)):
             size = SIZES[number % len(SIZES)] if number >= fill else SIZES[0]
             pods = range(number * count, (number + 1) * count)
-            times, bound = _turns(servers, requests[size], pods)
+            times, bound = turns(servers, requests[size], pods)
             await followers.settle(bound)
             if number >= fill:
                 for name, seen in times.items():
@@ -130,7 +130,7 @@ async def _over_http(bench: Bench) -> None:
         _add(bench, f"filter over HTTP, {size:,} names", medians[size])
 
 
-def _turns(
+def turns(
     servers: dict[str, Connection], requests: Requests, pods: range
 ) -> tuple[dict[str, list[float]], dict[int, str]]:
     """Seconds of each request, every one sent to both in turn; and a node that passed, by pod."""

@@ -5,6 +5,7 @@ from typing import Any
 
 CREATED = "2026-03-01T08:00:00Z"
 ENABLED = "spotmix.io/enabled"
+GROUP_LABEL = "app.kubernetes.io/part-of"
 TOLERATIONS = [
     {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
     {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
@@ -340,7 +341,7 @@ def node(zones: Sequence[str], labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def workload(kind: str, owner: Mapping[str, Any] | None, annotations: Mapping[str, str]) -> dict[str, Any]:
-    """A Deployment or ReplicaSet; holes: name, namespace, uid, version, replicas, percentage, and those of `owner`."""
+    """A Deployment or ReplicaSet; holes: name, namespace, uid, version, replicas, percentage, group, and `owner`'s."""
     metadata = {
         "name": "@name@",
         "namespace": "@namespace@",
@@ -348,7 +349,7 @@ def workload(kind: str, owner: Mapping[str, Any] | None, annotations: Mapping[st
         "resourceVersion": "@version@",
         "generation": 3,
         "creationTimestamp": CREATED,
-        "labels": {ENABLED: "@enabled@", "app.kubernetes.io/managed-by": "Helm"},
+        "labels": {ENABLED: "@enabled@", "app.kubernetes.io/managed-by": "Helm", GROUP_LABEL: "@group@"},
         "annotations": dict(annotations),
         "managedFields": [managed("helm", _SPEC_PATHS), managed("kube-controller-manager", _STATUS_PATHS, "status")],
     }
@@ -358,3 +359,21 @@ def workload(kind: str, owner: Mapping[str, Any] | None, annotations: Mapping[st
     status = {"observedGeneration": 3, "readyReplicas": 1, "availableReplicas": 1, "fullyLabeledReplicas": 1}
     spec = {"replicas": "#replicas#", "selector": {"matchLabels": {"app": "shop"}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec, "status": status}
+
+
+def placement_policy() -> dict[str, Any]:
+    """A PlacementPolicy for the workloads of a group; holes: name, namespace, uid, group."""
+    metadata = {
+        "name": "@name@",
+        "namespace": "@namespace@",
+        "uid": "@uid@",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": CREATED,
+        "managedFields": [managed("helm", [f"spec.{name}" for name in ("classes", "moves", "selector")])],
+    }
+    classes = [{"name": "on-demand", "weight": 30, "base": 1}, {"name": "spot", "weight": 70, "maxPerPool": "25%"}]
+    moves = {"schedule": "0 2 * * *", "duration": "4h", "timeZone": "Europe/Berlin", "maxPerHour": 6}
+    selector = {"matchLabels": {GROUP_LABEL: "@group@"}}
+    spec = {"count": "Workload", "priority": 0, "selector": selector, "classes": classes, "moves": moves}
+    return {"apiVersion": "spotmix.io/v1alpha1", "kind": "PlacementPolicy", "metadata": metadata, "spec": spec}

@@ -220,7 +220,7 @@ async def events_taken(serve: Serve) -> float:
     return (await metrics(serve.metrics_url))['spotmix_cache_events_total{resource="pods"}']
 
 
-async def until_rest(serve: Serve) -> tuple[float, Usage]:
+async def until_rest(serve: Component) -> tuple[float, Usage]:
     """Wait until a process has little to do: when that began (`perf_counter`), and what it had used until then.
 
     Nothing is asked of it, which would be work for it too.

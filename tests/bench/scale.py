@@ -58,7 +58,7 @@ SIZES = (Size(500, 1000, 10, Target("<=", 100.0)), Size(5000, 10_000, 15, Target
 QUICK = (Size(50, 100, 10, Target("<=", 100.0)),)
 
 
-class _Stalls:
+class Stalls:
     """Asks /livez again and again: the longest answer is how long the event loop was busy with something else."""
 
     def __init__(self, url: str) -> None:
@@ -125,7 +125,7 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
         loaded = usage(serve.pid)
         control = stack.enter_context(Connection(api.url))
         made = float(await asyncio.to_thread(control.exchange, control.message("/bench/made", b"")))
-        stalls = _Stalls(serve.metrics_url)
+        stalls = Stalls(serve.metrics_url)
         watcher = asyncio.create_task(stalls.watch())
         stack.callback(watcher.cancel)
         await asyncio.sleep(3.0)

@@ -55,7 +55,8 @@ class Requests:
 
     def body(self, pod: int, names: bytes | None = None, *, managed: bool = True) -> bytes:
         """The ExtenderArgs of pod number `pod`, with these names or a window."""
-        workload = pod % WORKLOADS if managed else WORKLOADS
+        managed_ones = self._cluster.workloads
+        workload = pod % managed_ones if managed else managed_ones
         window = names or self._windows[pod % len(self._windows)]
         return b'{"Pod":%b,"Nodes":null,"NodeNames":%b}' % (self._cluster.request_pod(workload, pod), window)
 
@@ -85,7 +86,7 @@ class Followers:
 
     def _line(self, kind: bytes, pod: int, node: str) -> bytes:
         self._version += 1
-        workload = pod % WORKLOADS
+        workload = pod % self._cluster.workloads
         place = self._cluster.place(workload, 0)
         body = self._cluster.pod(workload, pod, type(place)(node, place.cost), version=self._version)
         return b'{"type":"%b","object":%b}\n' % (kind, body)

@@ -79,6 +79,10 @@ class Workload:
         """The policy."""
         return {"spotmix.io/spot-percentage": str(self.percentage), "spotmix.io/min-on-demand": str(self.floor)}
 
+    def labels(self) -> dict[str, str]:
+        """Of the Deployment and its ReplicaSet."""
+        return {"spotmix.io/enabled": "true"}
+
     def pod_spec(self, requires: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Of its pods: a realistic template that asks for 100m, and what it requires of nodes."""
         volumes = [{"name": "config", "configMap": {"name": "app-config"}}, api_access()]
@@ -143,7 +147,7 @@ class Fleet:
         spec = {"replicas": workload.replicas, "selector": {"matchLabels": labels}, "template": template}
         metadata: dict[str, Any] = {
             "name": workload.name,
-            "labels": {"spotmix.io/enabled": "true"},
+            "labels": workload.labels(),
             "annotations": workload.annotations(),
         }
         answer = await self._api.request("POST", DEPLOYMENTS, body={"metadata": metadata, "spec": spec})
