@@ -5,12 +5,14 @@ highest priority, then the oldest. The others say nothing for that workload, so 
 from several by hand; what the one does not say is looked for at the next level.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from extender.core.model.objects import EMPTY
 from extender.core.model.policies import PlacementPolicy
+from extender.core.model.selectors import LabelSelector
 from extender.core.policy.objects import PolicyObject, policy_object
 
 
@@ -30,21 +32,41 @@ NOTHING = Matching()
 
 
 class _Level:
-    """Policy objects of one namespace, or of the cluster, found by a label that they ask for."""
+    """Policy objects of one namespace, or of the cluster, found by the rarest label that they ask for.
+
+    Most policies of a namespace ask for one label that all of them share, and one of their own.
+    """
 
     def __init__(self, things: Iterable[PolicyObject]) -> None:
+        acting = list(things)
+        common = Counter(pair for each in acting for pair in each.policy.selector.labels)
         self._by_label: dict[tuple[str, str] | None, list[PolicyObject]] = {}
-        for each in things:
-            asked = each.policy.selector.labels
-            self._by_label.setdefault(asked[0] if asked else None, []).append(each)
+        for each in acting:
+            for pair in _asked(each.policy.selector, common):
+                self._by_label.setdefault(pair, []).append(each)
 
     def matching(self, chain: Sequence[Mapping[str, str]]) -> list[PolicyObject]:
         """Those that select a workload by these labels of it and of what is above it, the first in rank first."""
         pairs = {pair for labels in chain for pair in labels.items()}
         known = self._by_label
-        candidates = [*known.get(None, ()), *(each for pair in pairs if pair in known for each in known[pair])]
-        found = [each for each in candidates if any(each.policy.selector.matches(labels) for labels in chain)]
+        # One that asks for any of several values may be found by two of them.
+        candidates = {each.policy.uid: each for pair in (None, *pairs) for each in known.get(pair, ())}
+        found = [each for each in candidates.values() if any(each.policy.selector.matches(labels) for labels in chain)]
         return sorted(found, key=lambda each: each.policy.rank)
+
+
+def _asked(selector: LabelSelector, common: Mapping[tuple[str, str], int]) -> Iterable[tuple[str, str] | None]:
+    """Labels of which whoever is selected has one; None alone where a selector asks for none.
+
+    Args:
+        selector: of a policy.
+        common: how many policies ask for each label.
+    """
+    if selector.labels:
+        return (min(selector.labels, key=common.__getitem__),)
+    values = (each for each in selector.expressions if each.operator == "In")
+    first = next(values, None)
+    return (None,) if first is None else ((first.key, value) for value in first.values)
 
 
 class PolicyObjects:
@@ -136,7 +158,7 @@ class Assignments:
         workloads: UIDs of the workloads that each object speaks for, by its UID.
         lost: UIDs of workloads that an object matches without speaking for them, with the UID of the one that does.
         changed: objects whose workloads are others than before. Who tells of them takes them out.
-        moved: likewise workloads.
+        moved: workloads that others speak for than before, or whose policy or size is another; likewise.
     """
 
     def __init__(self) -> None:
@@ -167,6 +189,11 @@ class Assignments:
             self.lost.setdefault(uid, {})[workload] = winner
         self.changed.update((*before, *speaking, *(uid for uid, _ in (*lost, *losers))))
         self.moved.add(workload)
+
+    def touch(self, workload: str) -> None:
+        """The policy or the size of a workload (UID) is another, which its pods, if it has any, need not tell."""
+        if workload in self.of_workload:
+            self.moved.add(workload)
 
     def _take_out(self, workload: str, speaking: Iterable[str], losers: Iterable[tuple[str, str]]) -> None:
         self.of_workload.pop(workload, None)

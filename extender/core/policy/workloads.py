@@ -446,6 +446,7 @@ class Workloads:
             workload = old
             workload.parsed, workload.opt_out = judged.parsed, judged.opt_out
             workload.last_valid = judged.last_valid or old.last_valid
+            self.assignments.touch(owner.uid)
         self.by_uid[owner.uid] = workload
         return (PolicyChanged(workload),)
 

@@ -267,6 +267,8 @@ class ClusterState:
             owner.first_ordinal,
         ):
             self.outbox.touch(*self._revisions_of(owner.uid))
+            for uid in (owner.uid, *((owner.owner.uid,) if owner.owner is not None else ())):
+                self.workloads.assignments.touch(uid)
 
     def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
         for change in changes:

@@ -1,5 +1,6 @@
 """Whom policy objects speak for: levels, opting in and out, several that match, and what follows a change of one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from support.doubles import World, keys, make_namespace, make_owner, make_policy
 
 from extender.core.model.objects import Owner
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES
+from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.policy.advice import examine
 from extender.core.policy.policy import Policy
 from extender.core.policy.provenance import settings_in_force, why_unmanaged
@@ -227,3 +229,44 @@ def test_a_workload_is_not_told_that_its_word_is_in_vain_where_an_object_makes_i
         world.up(thing)
         assert examine(mine, make_namespace(), layer, rules, world.state.workloads.matching(mine)) == ()
         world.gone(thing.resource, thing.uid)
+
+
+def test_a_label_that_all_policies_share_does_not_have_all_of_them_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, looked = World(), 0
+    shared = {"app": "shop"}
+    world.up(*(make_policy(f"p-{n}", selector(**shared, zone=f"z-{n}"), **shares(n)) for n in range(100)))
+    matches = LabelSelector.matches
+
+    def counted(self: LabelSelector, labels: Mapping[str, str]) -> bool:
+        nonlocal looked
+        looked += 1
+        return matches(self, labels)
+
+    monkeypatch.setattr(LabelSelector, "matches", counted)
+    mine = web(labels={**shared, "zone": "z-7"})
+    world.up(mine)
+    assert percentage(world, mine) == 7
+    assert looked < 10
+
+
+def test_every_way_to_select_is_found_by_labels() -> None:
+    world = World()
+    anywhere = (
+        selector(),
+        selector(tier="web"),
+        selector(tier="web", zone="a"),
+        selector(Requirement("zone", "In", ("a", "b"))),
+        selector(Requirement("zone", "In", ("b", "c")), Requirement("tier", "In", ("web",))),
+        selector(Requirement("zone", "NotIn", ("a",))),
+        selector(Requirement("zone", "Exists")),
+        selector(Requirement("zone", "DoesNotExist"), tier="web"),
+        selector(Requirement("zone", "In", ("a",)), tier="db"),
+    )
+    things = [make_policy(f"p-{n}", each, priority=n, **shares(50)) for n, each in enumerate(anywhere)]
+    world.up(*things)
+    for zone in ({}, {"zone": "a"}, {"zone": "b"}, {"zone": "c"}):
+        for tier in ({}, {"tier": "web"}, {"tier": "db"}):
+            owner = make_owner("Deployment", "x", 1, all_labels={**zone, **tier})
+            found = world.state.workloads.matching(owner).own
+            chosen = [each for each in things if each.selector.matches(owner.all_labels)]
+            assert [each.policy.uid for each in found] == [each.uid for each in reversed(chosen)]

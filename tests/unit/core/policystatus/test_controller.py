@@ -10,7 +10,7 @@ from support.doubles import ON_DEMAND, SPOT, World, keys, make_node, make_owner,
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.objects import OwnerRef
-from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, ClassWish, PolicyStatus
+from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, ClassWish, PolicySpec, PolicyStatus
 from extender.core.policy.workloads import PolicyRules
 from extender.core.policystatus.controller import PAUSE, PolicyStatusController, WriteStatus
 from extender.core.state.events import Continued
@@ -89,6 +89,19 @@ def test_it_says_how_its_workloads_stand() -> None:
     )
     assert said(desk.status()) == {**GOOD, "Converged": ("False", "OffSplit"), "Degraded": ("False", "Healthy")}
     assert message(desk.status(), "Converged") == "2 workloads of 2 off the split: Deployment shop/a, Deployment shop/b"
+
+
+def test_a_workload_without_pods_is_counted_anew_when_it_is_scaled_or_its_policy_edited() -> None:
+    desk = StatusDesk()
+    desk.workload("a", 4)
+    desk.world.up(make_policy("web", **shares(50)))
+    desk.run()
+    desk.workload("a", 6)
+    desk.run(PAUSE)
+    assert (desk.status().replicas, desk.status().classes[0].wanted) == (6, 3)
+    desk.world.up(replace(make_policy("web", **shares(100)), generation=2))
+    desk.run(PAUSE)
+    assert {(each.name, each.wanted) for each in desk.status().classes} == {(SPOT, 6), (ON_DEMAND, 0)}
 
 
 def test_a_floor_that_is_breached_and_one_that_holds() -> None:
@@ -183,6 +196,27 @@ def test_a_thousand_are_written_at_a_steady_pace() -> None:
     assert len({action.policy.uid for _, action in desk.written}) == 1000
     assert max(sum(at <= other < at + 1.0 for other in times) for at in times[::50]) <= 50
     assert times[-1] - times[0] < 60.0
+
+
+def test_a_thousand_over_five_thousand_workloads_are_edited_at_once() -> None:
+    desk = StatusDesk()
+    for number in range(5000):
+        labels = {"app": "shop", "group": f"g-{number % 1000}"}
+        desk.world.up(make_owner("Deployment", f"w-{number}", 2, all_labels=labels))
+    things = [make_policy(f"p-{n}", selector(app="shop", group=f"g-{n}"), **shares(50)) for n in range(1000)]
+    desk.world.up(*things)
+    desk.run(60.0)
+    desk.written.clear()
+    edited = desk.now
+    desk.world.up(*(replace(each, generation=2, spec=PolicySpec(**shares(100))) for each in things))
+    desk.run(60.0)
+    statuses = [each.policy.status for each in desk.world.state.workloads.objects.by_uid.values()]
+    assert {(each.generation, each.workloads, each.classes[0].wanted) for each in statuses} == {(2, 5, 10)}
+    times = [at for at, _ in desk.written]
+    assert len(times) == 1000
+    assert times[-1] - edited < 60.0
+    assert all(later - sooner >= 1.0 for sooner, later in zip(times, times[50:], strict=False))
+    assert desk.run(3600.0) == []
 
 
 def test_one_that_could_not_be_written_is_tried_again() -> None:
