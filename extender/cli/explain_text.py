@@ -47,7 +47,8 @@ def _pod(explained: PodExplanation, now: float, *, wide: bool) -> Iterator[Part]
     if explained.outcome is None:
         return
     if explained.seats:
-        yield from _titled("Seats of its revision", _seats(explained.seats))
+        whose = "all that it is counted with" if explained.counted else "its revision"
+        yield from _titled(f"Seats of {whose}", _seats(explained.seats))
     for each in explained.classes:
         yield from _titled(_class_title(each), _groups(each))
     if explained.scores:
@@ -74,19 +75,26 @@ def _pod_facts(explained: PodExplanation, now: float) -> Iterator[tuple[str, Tex
         yield "mode", Text("audit: decided and reported, nothing changed", style=SOSO)
     if explained.enforcement is not None:
         yield "enforcement", Text(explained.enforcement.text)
-    seat = explained.seat
-    if seat is not None:
-        size = f" of {explained.replicas}" if explained.replicas is not None and not seat.beyond else ""
-        beyond = f", beyond the {explained.replicas} that are wanted" if seat.beyond else ""
-        yield "seat", Text(f"{seat.number}{size}, {seat.capacity_class}{beyond}", style=SOSO if seat.beyond else "")
-    if explained.surplus is not None:
-        yield "surplus", Text(_surplus(explained.surplus, place), style=BAD)
+    yield from _seat(explained)
     if explained.unmodelled:
         fields = ", ".join(explained.unmodelled)
         yield "never moved", Text(f"{Reason.UNMODELLED.text}: {fields}", style=SOSO)
     yield from _on_pod(explained, now)
     yield from _service(explained, now)
     yield from _outcome(explained, now)
+
+
+def _seat(explained: PodExplanation) -> Iterator[tuple[str, Text]]:
+    """Which seat it has, or is one too many for."""
+    seat = explained.seat
+    if seat is not None:
+        size = f" of {explained.replicas}" if explained.replicas is not None and not seat.beyond else ""
+        beyond = f", beyond the {explained.replicas} that are wanted" if seat.beyond else ""
+        yield "seat", Text(f"{seat.number}{size}, {seat.capacity_class}{beyond}", style=SOSO if seat.beyond else "")
+    if explained.counted:
+        yield "replicas", Text(explained.counted)
+    if explained.surplus is not None:
+        yield "surplus", Text(_surplus(explained.surplus, explained.place), style=BAD)
 
 
 def _place(place: PodPlace) -> Text:
@@ -223,8 +231,10 @@ def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iter
         facts = [("state", state_of(row))]
         if row.policy in _FORCE:
             facts.append(("policy", Text(_FORCE[row.policy], style=BAD)))
-        split = (f"{row.actual.get(name, 0)}/{wanted} {name}" for name, wanted in row.wanted.items())
-        facts.append(("replicas", Text(f"{row.replicas}: " + ", ".join(split))))
+        of = "" if row.counted else "/{}"
+        split = (f"{row.actual.get(name, 0)}{of.format(wanted)} {name}" for name, wanted in row.wanted.items())
+        counted = f"; {row.counted}" if row.counted else ""
+        facts.append(("replicas", Text(f"{row.replicas}: " + ", ".join(split) + counted)))
         if row.below_floor:
             facts.append(("floor", Text(f"{row.below_floor} replicas short", style=BAD)))
         if explained.enforcement is not None:

@@ -24,6 +24,7 @@ def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
         yield _workloads(shown, wide=wide)
         yield Text()
         yield _summary(shown)
+        yield from _counted(shown)
     yield from _doubts(shown)
     for each in shown.enforcement:
         yield Text(f"Enforcement {each.text}.")
@@ -85,11 +86,22 @@ def _workloads(shown: Overview, *, wide: bool) -> Table:
             row.namespace,
             f"{row.kind}/{row.name}",
             str(row.replicas),
-            *(f"{row.actual.get(name, 0)}/{row.wanted.get(name, 0)}" for name in classes),
+            *(_split(row, name) for name in classes),
             *(cells[name] for name in more),
             state_of(row),
         )
     return table
+
+
+def _split(row: WorkloadRow, name: str) -> str:
+    """The pods of a class, and how many there are to be: that is not said of one workload where many are counted."""
+    actual = str(row.actual.get(name, 0))
+    return actual if row.counted else f"{actual}/{row.wanted.get(name, 0)}"
+
+
+def _counted(shown: Overview) -> Iterator[Text]:
+    for text, count in Counter(row.counted for row in shown.workloads if row.counted).items():
+        yield Text(f"{count} workload{'s' * (count != 1)} {'is' if count == 1 else 'are'} {text}.")
 
 
 def state_of(row: WorkloadRow) -> Text:

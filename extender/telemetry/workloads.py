@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from extender.core.answers.replicas import MODES, Name, Replicas, Standing
-from extender.core.policy.policy import Mode
+from extender.core.answers.replicas import Name, Replicas, Standing
+from extender.core.policy.policy import MODES, Mode
+from extender.core.state.fleets import Fleet
 from extender.telemetry.catalogue import (
     INVALID,
     OFF_TARGET,
@@ -47,6 +48,16 @@ class Sum(Struct):
     off_target: int = 0
     below_floor: int = 0
     replicas: Replicas = field(default_factory=Replicas)
+    fleets: dict[int, tuple[Fleet, Replicas]] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """What is wanted of workloads that are counted together, and is too many, is told of all of them."""
+        while self.fleets:
+            _, (fleet, counted) = self.fleets.popitem()
+            self.replicas.surplus += fleet.surplus
+            for name, count in fleet.target.items():
+                wanted = self.replicas.wanted
+                wanted[name] = wanted.get(name, 0) + count - counted.wanted.get(name, 0)
 
 
 class Sums:
@@ -65,13 +76,17 @@ class Sums:
         """Count a workload in."""
         mine = self._by_mode[standing.workload.policy.mode]
         mine.workloads += 1
-        mine.off_target += standing.replicas.surplus > 0
+        mine.off_target += standing.is_off
         mine.below_floor += standing.replicas.below_floor > 0
         mine.replicas.add(standing.replicas)
+        if standing.fleet is not None:
+            mine.fleets.setdefault(id(standing.fleet), (standing.fleet, Replicas()))[1].add(standing.replicas)
 
     def readings(self) -> Iterator[Reading]:
         """As metrics."""
         found = self._by_mode.items()
+        for mine in self._by_mode.values():
+            mine.settle()
         yield Reading(WORKLOADS, {(mode,): mine.workloads for mode, mine in found})
         yield Reading(OFF_TARGET, {(mode,): mine.off_target for mode, mine in found})
         yield Reading(WORKLOADS_BELOW_FLOOR, {(mode,): mine.below_floor for mode, mine in found})

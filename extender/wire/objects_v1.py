@@ -254,7 +254,20 @@ def _to_owner(raw: RawOwner, resource: str, api_version: str, kind: str, prefixe
         resting=progress.resting,
         tail=size.tail,
         all_labels=EMPTY if _is_copy(resource, meta) else _labels(meta.labels),
+        revision=_revision(meta.annotations or {}) if resource == "replicasets.apps" else 0,
     )
+
+
+_REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
+
+
+def _revision(annotations: Mapping[str, str]) -> int:
+    """The number of a ReplicaSet in a rollout; its Deployment raises it when it is rolled back to."""
+    said = next((annotations[key] for key in _REVISIONS if key in annotations), "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < _DIGITS else 0
+
+
+_DIGITS = 10
 
 
 def _labels(values: dict[str, str] | None) -> Mapping[str, str]:

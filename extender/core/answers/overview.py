@@ -81,6 +81,8 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
             those on which their class is written.
         problems: wrong keys and warnings.
         policies: the policy objects that speak for it, such as `PlacementPolicy shop/web`, the more specific first.
+        counted: a line about the workloads that its replicas are counted with, empty where they are counted alone: else
+            `wanted` are those that it has, and `surplus` is theirs.
     """
 
     kind: str
@@ -101,6 +103,7 @@ class WorkloadRow(Struct, frozen=True, rename="camel"):
     waiting: Mapping[Reason, int]
     problems: int
     policies: tuple[str, ...] = ()
+    counted: str = ""
 
 
 class PoolRow(Struct, frozen=True, gc=False, rename="camel"):
@@ -288,6 +291,7 @@ def _row(state: ClusterState, standing: Standing, unseated: _Unseated) -> Worklo
         dict(unseated.waiting),
         len(workload.parsed.problems),
         speaking_for(state.workloads, workload.uid),
+        standing.fleet.text if standing.fleet is not None else "",
     )
 
 
@@ -299,7 +303,7 @@ def _conditions(standing: Standing, policy: str, unseated: _Unseated) -> Iterato
         yield Condition.HELD_ON_DEMAND
     if policy in (LAST_VALID, SPLIT_KEPT):
         yield Condition.POLICY_INVALID
-    if replicas.surplus:
+    if standing.is_off:
         yield Condition.OFF_TARGET
     if unseated.pending:
         yield Condition.WAITING

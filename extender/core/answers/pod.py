@@ -57,7 +57,8 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
 
     `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
     it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
-    `unmodelled` are the fields for which it is never moved: see `modelled`.
+    `counted` is a line about the workloads that it is counted with, whose seats `seats` are then; empty where it is
+    counted alone. `unmodelled` are the fields for which it is never moved: see `modelled`.
     """
 
     pod: Subject
@@ -82,6 +83,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     unmodelled: tuple[str, ...] = ()
     on_pod: OnPod | None = None
     enforcement: Enforced | None = None
+    counted: str = ""
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -128,6 +130,7 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
     now: float,
 ) -> PodExplanation:
     workload, wanted = owner.workload, found.decision.wanted
+    count = count_of(state, owner, record.revision)
     return replace(
         explained,
         workload=subject_of(workload),
@@ -135,12 +138,13 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         policy=standing_of_policy(workload),
         replicas=owner.revision.replicas,
         seat=_seat(state, record, owner, wanted),
-        seats=seats_of(count_of(state, owner, record.revision)),
+        seats=seats_of(count),
         surplus=_surplus(state, record, owner),
         scores=_scores(state, record, found, wanted, now),
         settings=settings_in_force(state.workloads, workload),
         problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
         enforcement=enforced_for(state, workload),
+        counted=count.fleet.text if count.fleet is not None else "",
     )
 
 
@@ -184,7 +188,7 @@ def view_of(record: PodRecord) -> PodView:
 def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -> Seat | None:
     """The seat that a pod sits on, or would take."""
     revision = record.revision
-    if revision is None:
+    if revision is None or owner.workload.policy.fleet is not None:
         return None
     count = count_of(state, owner, revision)
     number = seat_numbers(revision, owner).get(record.uid) if record.counted else None
@@ -201,7 +205,7 @@ def _surplus(state: ClusterState, record: PodRecord, owner: Managed) -> Surplus 
     revision = record.revision
     if revision is None or not record.counted:
         return None
-    drift = drift_of(count_of(state, owner, revision), owner, revision, frozenset())
+    drift = drift_of(state, count_of(state, owner, revision), owner, revision, frozenset())
     for excess in drift.excess if drift is not None else ():
         if record in excess.pods:
             wanting = (excess.destination,) if excess.destination else tuple(sorted(drift.wanting if drift else ()))

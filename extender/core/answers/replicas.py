@@ -4,23 +4,23 @@ Counted revision by revision, as placement counts: of a rollout each ReplicaSet 
 (metrics, pages, commands); decisions read the state itself.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND, SPOT
-from extender.core.policy.policy import Mode
+from extender.core.policy.floored import floored
+from extender.core.policy.seats import filled_up
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.state.controllers import controllers_of, is_divided
 from extender.core.state.counting import Count, count_of
+from extender.core.state.fleets import ByClass, Fleet, Part
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 
 CLASSES = (SPOT, ON_DEMAND)
 """What is shown of every workload, even where it has none; others are shown of those that have seats of them."""
-
-MODES: tuple[Mode, ...] = ("enforce", "audit")
 
 
 def no_replicas() -> dict[str, int]:
@@ -101,13 +101,26 @@ class Replicas(Struct, eq=False):
 class Standing(Struct, eq=False):
     """One workload's replicas. `workload` holds its policy; of a CronJob it is one of its Jobs.
 
-    `faulty` where counting them met a fault of our own.
+    Where it is of a `fleet`, its own replicas have no split: those that are there are wanted, where they are, and those
+    that are missing on the seats that are free. `faulty` where counting them met a fault of our own.
     """
 
     workload: Workload
     name: Name
     replicas: Replicas = field(default_factory=Replicas)
     faulty: bool = False
+    fleet: Fleet | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it has pods of a class with too many: in a fleet, some that could leave for that."""
+        return self.replicas.surplus > 0 or (self.fleet is not None and any(self._could_leave(self.fleet)))
+
+    def _could_leave(self, fleet: Fleet) -> Iterator[bool]:
+        target, part = fleet.target, fleet.parts.get(self.workload.uid)
+        for name, count in fleet.bound.items() if part is not None else ():
+            floor = part.floor if part is not None and name == ON_DEMAND else 0
+            yield count > target.get(name, 0) and self.replicas.actual.get(name, 0) > floor
 
 
 def name_of(state: ClusterState, workload: Workload) -> Name:
@@ -131,6 +144,9 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
     if top is None or workload.namespace in state.workloads.rules.protected_namespaces:
         return None
     standing = Standing(workload, name_of(state, workload))
+    fleet = state.fleets.of(Managed(workload, top))
+    if fleet is not None:
+        return Standing(workload, standing.name, _in_fleet(fleet, fleet.parts[workload.uid]), fleet=fleet)
     found = False
     for owner, revision in controllers_of(state, top):
         standing.replicas.count(count_of(state, Managed(workload, owner), revision), revision)
@@ -143,6 +159,24 @@ def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
             # Nothing has been made of it yet.
             standing.replicas.count(count_of(state, Managed(workload, top), None), None)
     return standing
+
+
+def _in_fleet(fleet: Fleet, part: Part) -> Replicas:
+    """The replicas of a workload that is counted with others."""
+    seats = floored(fleet.seats, fleet.floor)
+    taken = ByClass(fleet.filled)
+    taken.add(fleet.reserved)
+    missing = part.replicas - sum(part.filled.values())
+    coming = ByClass(filled_up(seats, taken, fleet.replicas, missing - sum(part.reserved.values())))
+    coming.add(taken, -1)
+    replicas = Replicas(missing=max(0, part.replicas - sum(part.bound.values())))
+    for counts in (part.filled, part.reserved, coming):
+        for name, count in counts.items():
+            replicas.wanted[name] = replicas.wanted.get(name, 0) + count
+    for name in (*seats.classes, *part.bound):
+        replicas.actual[name] = part.bound.get(name, 0)
+    replicas.below_floor = max(0, part.floor - part.bound.get(ON_DEMAND, 0))
+    return replicas
 
 
 def _misplaced(count: Count, revision: Revision, replicas: int) -> int:

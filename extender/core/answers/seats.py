@@ -3,6 +3,7 @@
 from collections import Counter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.workload import Workload
@@ -47,9 +48,19 @@ def seats_of(count: Count) -> tuple[SeatsOf, ...]:
     return tuple(SeatsOf(name, target.get(name, 0), filled.get(name, 0), reserved.get(name, 0)) for name in names)
 
 
+def seats_held(count: Count) -> tuple[SeatsOf, ...]:
+    """The seats of a revision that has none of its own: those that its pods are on."""
+    return tuple(replace(each, target=each.filled) for each in seats_of(count))
+
+
 def seat_numbers(revision: Revision, managed: Managed) -> dict[str, int]:
-    """The seat of each pod that holds one, by UID: of its ordinal, else as deletion costs say or are about to."""
+    """The seat of each pod that holds one, by UID: of its ordinal, else as deletion costs say or are about to.
+
+    None has one of its own where it is counted with those of other workloads.
+    """
     owner = managed.revision
+    if managed.workload.policy.fleet is not None:
+        return {}
     if owner.kind == "StatefulSet":
         by_ordinal = ((pod, seat_of_ordinal(owner, pod.name)) for pod in revision.pods if pod.counted)
         return {pod.uid: seat for pod, seat in by_ordinal if seat is not None}

@@ -9,7 +9,7 @@ from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
 from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import standing_of
-from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
+from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_held, seats_of, subject_of
 from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
@@ -21,7 +21,7 @@ from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.controllers import managed_controllers, size_of_workload
-from extender.core.state.counting import count_of
+from extender.core.state.counting import count_alone, count_of
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -119,13 +119,13 @@ def _members(state: ClusterState, workload: Workload) -> list[Workload]:
 def _revision_row(state: ClusterState, workload: Workload, owner: Owner, revision: Revision | None) -> RevisionRow:
     managed = Managed(workload, owner)
     count = count_of(state, managed, revision)
-    drift = drift_of(count, managed, revision, frozenset()) if revision is not None else None
+    drift = drift_of(state, count, managed, revision, frozenset()) if revision is not None else None
     above = state.workloads.owners.get(workload.uid)
     return RevisionRow(
         Subject(owner.kind, owner.namespace, owner.name, owner.uid),
         owner.replicas,
         owner.rolling or (above is not None and above.rolling),
-        seats_of(count),
+        seats_of(count) if count.fleet is None else seats_held(count_alone(managed, revision)),
         drift.surplus if drift is not None else 0,
         sum(pod.node is None for pod in revision.pods) if revision is not None else 0,
     )
@@ -170,7 +170,7 @@ class _Pods:
     def _surplus(self, revision: Revision) -> set[str]:
         """The surplus pods: a StatefulSet's are known by their ordinals, of others those on the highest seats leave."""
         count = count_of(self.state, self.managed, revision)
-        drift = drift_of(count, self.managed, revision, frozenset())
+        drift = drift_of(self.state, count, self.managed, revision, frozenset())
         return {pod.uid for each in drift.excess for pod in eviction_order(each.pods)[: each.count]} if drift else set()
 
     def _waits(self, pod: PodRecord) -> tuple[Reason, str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from extender.core.drift.drain import threatened
 from extender.core.drift.turns import SLICE, in_turn
 from extender.core.policy.workloads import Managed
+from extender.core.state.fleets import Fleet
 from extender.core.state.state import ClusterState
 
 HASTENED = 2 * SLICE
-"""Workloads with pods on interrupted nodes that are looked at in one cycle."""
+"""Workloads with pods on interrupted nodes that are looked at in one cycle, or of a fleet that is off its split."""
 
 
 class Attention:
@@ -26,6 +27,7 @@ class Attention:
         self._state = state
         self._followed: dict[str, float] = {}
         self._hastened = ""
+        self._turns: dict[str, str] = {}
         self.threatened: frozenset[str] = frozenset()
 
     @property
@@ -56,7 +58,20 @@ class Attention:
             managed = workloads.resolve(revision.namespace, revision.owner)
             if isinstance(managed, Managed):
                 changed.append(managed.workload.uid)
+        for fleet in self._state.fleets.take_changed():
+            changed += self._others(fleet)
         return in_turn(self._hasten(drain=drain), (*changed, *sorted(waited)), off_target)
+
+    def _others(self, fleet: Fleet) -> Iterable[str]:
+        """Workloads of a fleet that is off its split, and in which something happened: any of them may put it right.
+
+        Some after others when there are many; all of them have their turn when everything is looked at.
+        """
+        if not (fleet.surplus or fleet.owed):
+            return ()
+        chosen = _after(self._turns.get(fleet.title, ""), sorted(fleet.parts))
+        self._turns[fleet.title] = chosen[-1]
+        return chosen
 
     def _hasten(self, *, drain: bool) -> Iterable[str]:
         """Workloads with pods on interrupted nodes, some after others when there are many.
@@ -65,8 +80,12 @@ class Attention:
         """
         found = threatened(self._state) if drain else ()
         self.threatened = frozenset(each.managed.workload.uid for each in found)
-        uids = sorted(self.threatened)
-        next_one = bisect_right(uids, self._hastened)
-        chosen = (uids[next_one:] + uids[:next_one])[:HASTENED]
+        chosen = _after(self._hastened, sorted(self.threatened))
         self._hastened = chosen[-1] if chosen else ""
         return chosen
+
+
+def _after(last: str, uids: list[str]) -> list[str]:
+    """The next of these, in turn."""
+    next_one = bisect_right(uids, last)
+    return (uids[next_one:] + uids[:next_one])[:HASTENED]

@@ -17,7 +17,7 @@ from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Move, PlanFault, Stay
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, seated, subject_of
+from extender.core.drift.surplus import Drift, subject_of
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.seats import filled_up, first_unfilled
@@ -26,7 +26,8 @@ from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import deletion_cost
 from extender.core.state.controllers import managed_controllers
-from extender.core.state.counting import count_of
+from extender.core.state.counting import Count, OpenSeats, count_of, seated
+from extender.core.state.fleets import ByClass
 from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState
 
@@ -131,6 +132,7 @@ class _Drainer:
     ) -> None:
         self._state, self._ledger, self._room, self._rules, self._now = state, ledger, room, rules, now
         self._crews: dict[str, _Crew] = {}
+        self._fleets: dict[int, OpenSeats] = {}
         self._replacements = Replacements(state)
         self.moves: list[Move] = []
         self.stays: list[Stay] = []
@@ -139,7 +141,7 @@ class _Drainer:
         """Look at the pods of one revision, in the order of their seats."""
         leaving = self._ledger.leaving
         drift = _drift(each)
-        seats = _FreeSeats(self._state, each, leaving)
+        seats = self._free_seats(each, leaving)
         for pod in _in_seat_order(pod for pod in each.pods if pod.uid not in leaving):
             seat = seats.offer(pod)
             refusal = Refusal(paused) if paused is not None else self._refusal(pod, drift, seat)
@@ -151,6 +153,16 @@ class _Drainer:
                 source, where = pod.capacity_class, pod.node_name
                 stay = Stay(pod.id, where, drift.subject, source, seat, target.reason, target.detail)
                 self.stays.append(stay)
+
+    def _free_seats(self, each: Threatened, leaving: AbstractSet[str]) -> "_FreeSeats | _FreeSeatsOfFleet":
+        count = count_of(self._state, each.managed, each.revision)
+        held = ByClass(seated(self._state, count, each.revision, leaving))
+        held.add(count.reserved)
+        if count.fleet is None:
+            return _FreeSeats(count, held, each, leaving)
+        # Pods that leave for one workload of a fleet leave fewer seats to the others.
+        seats = self._fleets.setdefault(id(count.fleet), OpenSeats(count.seats, held, count.replicas))
+        return _FreeSeatsOfFleet(seats, each, leaving)
 
     def _refusal(self, pod: PodRecord, drift: Drift, seat: str) -> Refusal | None:
         workload = drift.managed.workload
@@ -226,16 +238,12 @@ class _FreeSeats:
     Replicas that are missing altogether are on their way, and come to the first of them.
     """
 
-    def __init__(self, state: ClusterState, each: Threatened, leaving: AbstractSet[str]) -> None:
-        revision = each.revision
-        self._count = count_of(state, each.managed, revision)
-        self._replicas, self._seats = self._count.replicas, self._count.seats
-        self._held = seated(self._count, revision, leaving)
-        for name, count in self._count.reserved.items():
-            self._held[name] = self._held.get(name, 0) + count
+    def __init__(self, count: Count, held: dict[str, int], each: Threatened, leaving: AbstractSet[str]) -> None:
+        self._count, self._held = count, held
+        self._replicas, self._seats = count.replicas, count.seats
         seatless = sum(
             pod.node is not None and not pod.counted and not pod.terminating and pod.uid not in leaving
-            for pod in revision.pods
+            for pod in each.revision.pods
         )
         self._left = max(0, (self._replicas or 0) - sum(self._held.values()))
         self._held = filled_up(self._seats, self._held, self._replicas or 0, self._left - seatless)
@@ -256,6 +264,26 @@ class _FreeSeats:
     def fill(self, name: str) -> None:
         """A replacement will take a seat of this class."""
         self._held[name] = self._held.get(name, 0) + 1
+
+
+class _FreeSeatsOfFleet:
+    """As `_FreeSeats`, of a workload that is counted with others; replicas missing elsewhere take none of its seats."""
+
+    def __init__(self, seats: OpenSeats, each: Threatened, leaving: AbstractSet[str]) -> None:
+        self._seats = seats
+        revision, replicas = each.revision, each.managed.revision.replicas
+        staying = sum(bool(pod.counted) and pod.uid not in leaving for pod in revision.pods)
+        self._left = None if replicas is None else replicas - staying - sum(revision.reserved.values())
+
+    def offer(self, pod: PodRecord) -> str:  # noqa: ARG002 - as `_FreeSeats.offer`
+        """See `_FreeSeats.offer`."""
+        if self._left is not None:
+            self._left -= 1
+        return self._seats.choose() if self._left is None or self._left >= 0 else ""
+
+    def fill(self, name: str) -> None:
+        """See `_FreeSeats.fill`."""
+        self._seats.take(name)
 
 
 def _in_seat_order(pods: Iterable[PodRecord]) -> list[PodRecord]:

@@ -5,11 +5,14 @@ surplus pods in the order that costs least, each with its own guards, budgets, a
 room deducted. One ledger and one view of the room serve the whole plan, so that no two moves take the same.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from extender.core.capacity.room import Room
 from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.drain import drain
+from extender.core.drift.excess import Excess, destinations
+from extender.core.drift.fleets import Shared
 from extender.core.drift.guards import (
     Case,
     back_off,
@@ -24,7 +27,7 @@ from extender.core.drift.moves import DriftPlan, Move, PlanFault, Spent, Stay, W
 from extender.core.drift.proofs import NO_PROOFS, Proofs
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, Excess, destinations, drifted
+from extender.core.drift.surplus import Drift, drifted
 from extender.core.drift.wishing import CURABLE, Unplaced, unplaced, wishes_of
 from extender.core.model.reasons import Reason, Refusal
 from extender.core.scalein.removal_order import eviction_order
@@ -70,6 +73,7 @@ class _Planner:
         self.spent: list[Spent] = []
         self.unplaced: list[Unplaced] = []
         self.stays: list[Stay] = []
+        self.shared_stays: list[tuple[Shared, Stay]] = []
         self.faults: list[PlanFault] = []
 
     @property
@@ -92,6 +96,7 @@ class _Planner:
         for drift in drifts:
             if drift.excess:
                 self._settle_apart(drift, Refusal(paused) if paused is not None else None)
+        self.stays += self._stays_of_fleets()
         wishes = tuple(self._wishes())
         return DriftPlan(
             tuple(self.moves),
@@ -102,6 +107,15 @@ class _Planner:
             wishes,
             tuple(self.spent),
         )
+
+    def _stays_of_fleets(self) -> Iterator[Stay]:
+        """Any pod of a fleet can be the one too many: as many stay as are left, those whose turn came first."""
+        told: Counter[tuple[int, str]] = Counter()
+        for shared, stay in self.shared_stays:
+            key = id(shared), stay.source
+            told[key] += 1
+            if told[key] <= shared.spare.get(stay.source, 0):
+                yield stay
 
     def _wishes(self) -> Iterator[Wish]:
         """Once all is moved that can be: what is looked for here takes no room from moves."""
@@ -133,10 +147,11 @@ class _Planner:
     def _settle_apart(self, drift: Drift, refusal: Refusal | None) -> None:
         """Settle a revision; where that meets a fault its pods stay, and what it took of budgets and room is taken."""
         moves, stays, wishes = len(self.moves), len(self.stays), len(self.unplaced)
+        shared = len(self.shared_stays)
         try:
             self._settle(drift, refusal)
         except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
-            del self.moves[moves:], self.stays[stays:], self.unplaced[wishes:]
+            del self.moves[moves:], self.stays[stays:], self.unplaced[wishes:], self.shared_stays[shared:]
             self.faults.append(PlanFault(drift.subject, repr(error)))
             self._leave(drift, Refusal(Reason.FAULT, repr(error)))
 
@@ -163,9 +178,11 @@ class _Planner:
     def stay(self, drift: Drift, excess: Excess, pod: PodRecord, refusal: Refusal) -> None:
         """Take in that a surplus pod stays."""
         destination = next(iter(destinations(drift.wanting, excess)), "")
-        self.stays.append(
-            Stay(pod.id, pod.node_name, drift.subject, excess.source, destination, refusal.reason, refusal.detail)
-        )
+        stay = Stay(pod.id, pod.node_name, drift.subject, excess.source, destination, refusal.reason, refusal.detail)
+        if drift.shared is not None and not excess.destination:
+            self.shared_stays.append((drift.shared, stay))
+        else:
+            self.stays.append(stay)
 
     def move(self, drift: Drift, excess: Excess, pod: PodRecord, destination: str, target: NodeRecord) -> None:
         """Take in that a pod is moved."""
@@ -174,6 +191,8 @@ class _Planner:
         self.room.occupy(self.replacements.of(pod, destination), target, drift.revision)
         if not excess.destination:
             drift.wanting[destination] -= 1
+            if drift.shared is not None:
+                drift.shared.spare[excess.source] -= 1
         self.moves.append(
             Move(
                 pod.id,
@@ -227,6 +246,9 @@ class _Leaving:
 
     def _common(self) -> Refusal | None:
         """What keeps back this pod and any after it."""
+        shared = self.case.drift.shared
+        if shared is not None and not self.excess.destination and shared.spare[self.excess.source] <= 0:
+            return Refusal(Reason.NO_SEAT)
         wanted = destinations(self.case.drift.wanting, self.excess)
         if not wanted:
             return Refusal(Reason.NO_SEAT)

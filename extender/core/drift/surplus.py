@@ -10,25 +10,14 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from extender.core.capacity.room import Group
+from extender.core.drift.excess import Excess, wanting_of
+from extender.core.drift.fleets import Shared, excess_in, shared_of
 from extender.core.drift.moves import OffTarget, PlanFault, WorkloadRef
-from extender.core.policy.seats import Seats, filled_up
 from extender.core.policy.workloads import Managed, is_divided_kind
 from extender.core.state.controllers import managed_controllers
-from extender.core.state.counting import Count, count_of
+from extender.core.state.counting import Count, count_of, seated
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState
-
-
-class Excess(Struct, frozen=True, eq=False):
-    """`count` of `pods`, which are all of class `source`, are too many; a StatefulSet's pod is one of its own.
-
-    `destination` is the class that a StatefulSet's ordinal asks for, empty where the drift's `wanting` says.
-    """
-
-    source: str
-    pods: tuple[PodRecord, ...]
-    count: int
-    destination: str = ""
 
 
 class Drift(Struct, eq=False):
@@ -36,7 +25,8 @@ class Drift(Struct, eq=False):
 
     `replicas` is T; where nobody knows it, the pods that hold a seat (`sized` is false then, unless they are a
     Deployment's own: those are kept by whoever adds and removes them). `wanting` are the seats
-    of each class that nobody sits on, is on the way to, or will come to on its own.
+    of each class that nobody sits on, is on the way to, or will come to on its own. Where the workload is of a fleet,
+    `target`, `actual` and `wanting` are the fleet's, and `shared` is what is left to move of it.
     """
 
     managed: Managed
@@ -48,6 +38,7 @@ class Drift(Struct, eq=False):
     wanting: dict[str, int]
     missing: int
     sized: bool = True
+    shared: Shared | None = None
 
     @property
     def surplus(self) -> int:
@@ -70,14 +61,6 @@ class Drift(Struct, eq=False):
         return OffTarget(self.subject, self.replicas, self.target, self.actual, self.surplus, self.missing)
 
 
-def destinations(wanting: Mapping[str, int], excess: Excess) -> list[str]:
-    """The classes that want a pod of an excess, the one that wants most first; `wanting` as in `Drift`."""
-    if excess.destination:
-        return [excess.destination]
-    names = [name for name, count in wanting.items() if count > 0]
-    return sorted(names, key=lambda name: (-wanting[name], name))
-
-
 def drifted(
     state: ClusterState, leaving: AbstractSet[str], only: Iterable[str] | None, faults: list[PlanFault] | None = None
 ) -> Iterator[Drift]:
@@ -89,11 +72,19 @@ def drifted(
         only: UIDs of the workloads to look at; None looks at all.
         faults: takes in which workloads could not be looked at; without it the fault is raised.
     """
+    shared: dict[int, Shared] = {}
     for revision in state.revisions.values() if only is None else _revisions(state, only):
         managed = state.workloads.resolve(revision.namespace, revision.owner)
         if isinstance(managed, Managed):
             try:
-                drift = drift_of(count_of(state, managed, revision), managed, revision, leaving)
+                count = count_of(state, managed, revision)
+                if count.fleet is None:
+                    drift = drift_of(state, count, managed, revision, leaving)
+                else:
+                    known = shared.get(id(count.fleet))
+                    if known is None:
+                        known = shared[id(count.fleet)] = shared_of(state, count, revision, leaving)
+                    drift = drift_in_fleet(count, managed, revision, leaving, known)
             except Exception as error:
                 if faults is None:
                     raise
@@ -116,8 +107,13 @@ def _revisions(state: ClusterState, only: Iterable[str]) -> Iterator[Revision]:
             yield from (revision for _, revision in managed_controllers(state, workload) if revision is not None)
 
 
-def drift_of(count: Count, managed: Managed, revision: Revision, leaving: AbstractSet[str]) -> Drift | None:
+def drift_of(
+    state: ClusterState, count: Count, managed: Managed, revision: Revision, leaving: AbstractSet[str]
+) -> Drift | None:
     """How far one revision is off its split; None when it is not. `count` is what its pods are counted over."""
+    if count.fleet is not None:
+        shared = shared_of(state, count, revision, leaving)
+        return drift_in_fleet(count, managed, revision, leaving, shared)
     replicas, filled = count.replicas, count.filled
     sized = replicas is not None or is_divided_kind(managed.revision)
     if replicas is None:
@@ -135,7 +131,8 @@ def drift_of(count: Count, managed: Managed, revision: Revision, leaving: Abstra
     actual = {name: count for name, count in filled.items() if count}
     if not excess and actual == {name: count for name, count in target.items() if count}:
         return None
-    wanting = _wanting(count.seats, target, seated(count, revision, leaving), count.reserved, replicas)
+    held = seated(state, count, revision, leaving)
+    wanting = wanting_of(count.seats, target, held, count.reserved, replicas)
     return Drift(
         managed,
         revision,
@@ -149,14 +146,19 @@ def drift_of(count: Count, managed: Managed, revision: Revision, leaving: Abstra
     )
 
 
-def seated(count: Count, revision: Revision, leaving: AbstractSet[str]) -> dict[str, int]:
-    """Pods that hold a seat and do not leave, by class."""
-    held = {name: filled for name, filled in count.filled.items() if filled}
-    if leaving:
-        for pod in revision.pods:
-            if pod.counted and pod.uid in leaving:
-                held[pod.counted] -= 1
-    return held
+def drift_in_fleet(
+    count: Count, managed: Managed, revision: Revision, leaving: AbstractSet[str], shared: Shared
+) -> Drift | None:
+    """What a revision can do about it that its fleet is off its split; None where that is nothing."""
+    fleet, workload = count.fleet, managed.workload.uid
+    excess = tuple(excess_in(fleet, workload, revision, leaving, shared)) if fleet is not None else ()
+    if not excess:
+        return None
+    own = managed.revision.replicas
+    replicas = sum(revision.filled.values()) if own is None else own
+    actual = {name: pods for name, pods in count.filled.items() if pods}
+    sized = own is not None or is_divided_kind(managed.revision)
+    return Drift(managed, revision, replicas, count.target, actual, excess, shared.wanting, 0, sized, shared)
 
 
 def _surplus(revision: Revision, leaving: AbstractSet[str], target: Mapping[str, int]) -> Iterator[Excess]:
@@ -185,16 +187,3 @@ def _misplaced(count: Count, revision: Revision, leaving: AbstractSet[str], repl
     # The first are often the ones that the others follow.
     for _, pod, wanted in sorted(wrong, key=lambda each: (each[1].ready, -each[0])):
         yield Excess(pod.counted, (pod,), 1, wanted)
-
-
-def _wanting(
-    seats: Seats, target: Mapping[str, int], seated: Mapping[str, int], reserved: Mapping[str, int], replicas: int
-) -> dict[str, int]:
-    """The seats left over for moves: what is reserved is on its way, and replicas still missing fill the first seats
-    that are free.
-    """
-    held = dict(seated)
-    for name, count in reserved.items():
-        held[name] = held.get(name, 0) + count
-    held = filled_up(seats, held, replicas, replicas - sum(held.values()))
-    return {name: count - held.get(name, 0) for name, count in target.items() if count > held.get(name, 0)}

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from extender.core.capacity.room import Room
+from extender.core.drift.excess import Excess, destinations
 from extender.core.drift.guards import Case, back_off, pod_refusal, share_refusal
 from extender.core.drift.ledger import Ledger
 from extender.core.drift.moves import Wish
 from extender.core.drift.replacement import Replacements
-from extender.core.drift.surplus import Excess, destinations
 from extender.core.model.reasons import Reason
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
@@ -62,7 +62,8 @@ def unplaced(case: Case, excess: Excess, left: int, ledger: Ledger) -> Unplaced 
 def wishes_of(each: Unplaced, room: Room, replacements: Replacements) -> Iterator[Wish]:
     """The pods that no node has room for. What the others will take is deducted from the room."""
     drift, source = each.case.drift, each.excess.source
-    wanting = dict(drift.wanting)
+    # What all workloads of a fleet wish for together is no more than it wants.
+    wanting = dict(drift.wanting) if drift.shared is None else drift.wanting
     for pod in each.pods:
         for destination in destinations(wanting, each.excess):
             if back_off(each.case, source, destination) is not None:

@@ -199,7 +199,8 @@ class Owner(Struct, frozen=True, gc=False):
     `resource` is the key of the watched resource it came from (`replicasets.apps`).
     `rolling` is true while its status says that a rollout is under way or not yet seen, `resting` while one is stopped
     half-way. `created` is in seconds since the epoch. `tail` is true of a Job that makes fewer pods than it began with,
-    so that chance says which are left.
+    so that chance says which are left. `revision` is the number that a rollout gave a ReplicaSet, the higher the newer;
+    0 where none did.
     """
 
     uid: str
@@ -218,6 +219,7 @@ class Owner(Struct, frozen=True, gc=False):
     resting: bool = False
     tail: bool = False
     all_labels: Mapping[str, str] = EMPTY
+    revision: int = 0
 
     @property
     def group(self) -> str:

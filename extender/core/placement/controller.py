@@ -26,6 +26,7 @@ from extender.core.placement.decide import (
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
+from extender.core.state.counting import claims_for
 from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.outbox import Effect, Met, Wake
 from extender.core.state.records import Revision
@@ -128,13 +129,16 @@ class PlacementController:
     def is_early(self, pod: PodView) -> bool:
         """Whether it is worth a moment's wait for the watch to deliver a pod.
 
-        So it is where others that are not known either hold seats in its revision: they may be made up. And where its
-        owner is not known: an owner that is a pod itself, or whose kind cannot be read, is known by its pods alone.
+        So it is where others that are not known either hold seats among which is its own: they may be made up. And
+        where its owner is not known: one that is a pod, or whose kind cannot be read, is known by its pods alone.
         """
         state = self.state
         if pod.owner is None or pod.uid in state.pods or state.is_gone(pod.uid):
             return False
-        return state.provisional.has_others(pod.owner.uid, pod.uid) or isinstance(self.owner(pod), Missing)
+        owner = self.owner(pod)
+        if not isinstance(owner, Managed) or not state.provisional:
+            return isinstance(owner, Missing)
+        return any(uid != pod.uid for uid in claims_for(state, owner, pod.owner.uid))
 
     def owner(self, pod: PodView) -> Managed | Missing | None:
         """Whose a pod is, as far as it is managed."""

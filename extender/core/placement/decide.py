@@ -19,7 +19,7 @@ from extender.core.placement.score import spread_over
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
-from extender.core.state.counting import count_of, open_seats
+from extender.core.state.counting import claims_for, count_of, open_seats
 from extender.core.state.records import NodeRecord, Pool, Reservation, tally
 from extender.core.state.state import ClusterState, Released
 from extender.core.state.waiting import Waiting
@@ -116,12 +116,12 @@ def wanted_class(state: ClusterState, managed: Managed, pod: PodView) -> tuple[s
         return count.seats.class_at(own_seat), Reason.ORDINAL
     seats = open_seats(state, managed, pod.uid)
     earlier = revision.reservation(pod.uid) if revision is not None else None
-    claims = _claims(state, pod)
-    if claims:
+    if pod.owner is not None and pod.uid not in state.pods and state.provisional:
+        claims = claims_for(state, managed, pod.owner.uid)
         earlier = claims.get(pod.uid, earlier)
         for uid, held in claims.items():
             if uid != pod.uid:
-                seats.take(held.capacity_class)
+                seats.take(held.capacity_class, mine=held.owner.uid == pod.owner.uid)
     return seats.choose(earlier.capacity_class if earlier is not None and not earlier.stand_in else ""), Reason.SEAT
 
 

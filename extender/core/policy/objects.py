@@ -55,7 +55,7 @@ def policy_object(
     said = tuple(_said(spec)) if not unbuilt else ()
     values = {f"{prefixes[0]}/{each.key}": each.value for each in said}
     fields = {f"{prefixes[0]}/{each.key}": each.field for each in said}
-    layer = Layer(policy.title, values, fields)
+    layer = Layer(policy.title, values, fields, policy.uid if spec.count == "Policy" else "")
     wrong = [each for each in parse_policy([layer], prefixes, classes).problems if not each.warning]
     return PolicyObject(policy, layer, unbuilt, tuple(wrong))
 
@@ -118,8 +118,10 @@ def _is_plain(wish: ClassWish) -> bool:
 def _unbuilt(spec: PolicySpec) -> Iterator[str]:
     if spec.malformed:
         yield f"spec {spec.malformed}; write it as `kubectl explain placementpolicy.spec` says"
-    if spec.count != "Workload":
-        yield f"spec.count={spec.count!r} is not supported yet; write Workload"
+    if spec.count not in ("Workload", "Policy"):
+        yield f"spec.count={spec.count!r} is not supported yet; write Workload or Policy"
+    if spec.count == "Policy" and not spec.classes:
+        yield "spec.count='Policy' is for the split that spec.classes says, and there are none; add spec.classes"
     if spec.stand_ins and spec.action not in ("", "Fallback"):
         seen = ", ".join(spec.stand_ins)
         yield (

@@ -30,6 +30,7 @@ from extender.core.policy.values import (
 
 Unsatisfiable = Literal["fallback", "any", "wait"]
 Mode = Literal["enforce", "audit"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 Enforcement = Literal["auto", "affinity", "extender"]
 """Where a class is enforced: by the extender, or by what is written on the pod before any scheduler sees it; `auto` as
 the cluster needs it."""
@@ -49,10 +50,23 @@ UNKNOWN_TOLD = 5
 _LONGEST_KEY = 63
 
 
+class Membership(Struct, frozen=True, gc=False):
+    """That the replicas of a workload are counted with those of others.
+
+    `policy` is the UID of the policy object that says so, `title` its name for people. `floor` is how many on-demand
+    replicas the workload is to have at least, whatever the others have.
+    """
+
+    policy: str
+    title: str
+    floor: int = 0
+
+
 class Policy(Struct, frozen=True, gc=False):
     """What a workload's owner asks for. Durations are in seconds.
 
-    `max_per_pool` is of spot, `pool_caps` are those of other classes, by class.
+    `seats` are the workload's own; where it is of a `fleet` they are the fleet's. `max_per_pool` is of spot,
+    `pool_caps` are those of other classes, by class.
 
     With `fallback` those of `fallback_to` stand in for other classes. `fallback_after` counts where the extender keeps
     the class, `written_after` where it is written on pods.
@@ -74,6 +88,7 @@ class Policy(Struct, frozen=True, gc=False):
     written_after: float = WRITTEN_AFTER
     fallback_to: tuple[str, ...] = (ON_DEMAND,)
     pool_caps: tuple[tuple[str, PoolCap], ...] = ()
+    fleet: Membership | None = None
 
     def pool_cap(self, capacity_class: str) -> PoolCap | None:
         """The most replicas of a class in one pool; None for no limit."""
@@ -95,12 +110,14 @@ class Policy(Struct, frozen=True, gc=False):
 class Layer(Struct, frozen=True, gc=False):
     """One place a policy is written in. `source` names it for people: `Deployment shop/web`.
 
-    `fields` are what the keys of an object are called there, where they are no annotations of it.
+    `fields` are what the keys of an object are called there, where they are no annotations of it. `fleet` is the UID of
+    a policy object whose workloads are counted together, else empty.
     """
 
     source: str
     annotations: Mapping[str, str]
     fields: Mapping[str, str] = EMPTY
+    fleet: str = ""
 
 
 class Problem(Struct, frozen=True, gc=False):
@@ -160,6 +177,10 @@ def find_key(layers: Iterable[Layer], prefixes: Sequence[str], key: str) -> tupl
     return None
 
 
+OF_SPLIT = ("classes", "spot-percentage", "max-spot", "on-demand-base")
+"""Keys that say a split. A floor is none of them: each workload may have one of its own within a split of many."""
+
+
 class _Reader:
     """Finds keys in layers and collects problems."""
 
@@ -168,6 +189,27 @@ class _Reader:
         self.prefixes = prefixes
         self.problems: list[Problem] = []
         self.wrong: set[str] = set()
+
+    def fleet(self) -> Layer | None:
+        """The policy object whose workloads are counted together, if the split is the one that it says.
+
+        Whatever says anything of a split at a more specific level has the workload counted alone.
+        """
+        said = [found[0] for key in OF_SPLIT if (found := self.find(key)) is not None]
+        layer = min(said, key=self.layers.index, default=None)
+        return layer if layer is not None and layer.fleet else None
+
+    def within(self, layer: Layer) -> "_Reader":
+        """A reader of one layer alone, whose problems are told of here."""
+        reader = _Reader([layer], self.prefixes)
+        reader.problems, reader.wrong = self.problems, self.wrong
+        return reader
+
+    def membership(self, fleet: Layer) -> Membership:
+        """What a fleet means for the workload; a floor that the fleet's own policy does not say is the workload's."""
+        found = self.find("min-on-demand")
+        own = found is not None and found[0] is not fleet
+        return Membership(fleet.fleet, fleet.source, self.read("min-on-demand", parse_replicas, 0) if own else 0)
 
     def find(self, key: str) -> tuple[Layer, str, str] | None:
         return find_key(self.layers, self.prefixes, key)
@@ -331,7 +373,10 @@ def parse_policy(
         classes: those that nodes can be of; None takes any.
     """
     reader = _Reader(layers, prefixes)
-    seats, pool_caps = reader.seats(classes)
+    fleet = reader.fleet()
+    split = reader.within(fleet) if fleet is not None else reader
+    seats, pool_caps = split.seats(classes)
+    membership = reader.membership(fleet) if fleet is not None else None
     unsatisfiable = reader.read("when-unsatisfiable", one_of("fallback", "any", "wait"), "fallback")
     fallback_to = reader.fallback_to(classes)
     after = reader.read("fallback-after", parse_duration, None)
@@ -361,6 +406,7 @@ def parse_policy(
         written_after=WRITTEN_AFTER if after is None else after,
         fallback_to=fallback_to,
         pool_caps=pool_caps,
+        fleet=membership,
     )
     return ParsedPolicy(policy, tuple(reader.problems))
 

@@ -10,7 +10,7 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.keys import KEYS
-from extender.core.policy.policy import REFINING, Layer, Policy, Problem, find_key
+from extender.core.policy.policy import OF_SPLIT, REFINING, Layer, Membership, Policy, Problem, find_key
 from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.split import split_text
@@ -53,7 +53,7 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
     layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
     layers.append(workloads.default_layer)
     standing = standing_of_policy(workload)
-    beaten = _beaten(layers, workloads.rules.prefixes)
+    beaten = _beaten(layers, workloads.rules.prefixes, workload.policy.fleet)
     wrong = {problem.key for problem in workload.parsed.problems if not problem.warning}
     settings = []
     for key in KEYS:
@@ -62,6 +62,8 @@ def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting
             settings.append(Setting(key, values[key], DEFAULT))
             continue
         layer, full, written = found
+        if key == "min-on-demand" and _is_own(layer, workload.policy.fleet):
+            values[key] = str(workload.policy.fleet.floor) if workload.policy.fleet is not None else values[key]
         in_force = full not in wrong if standing in (VALID, SPLIT_KEPT) else False
         source = f"{layer.source} {full}" if full in layer.fields.values() else layer.source
         settings.append(Setting(key, values[key], source, written, applied=in_force and key not in beaten))
@@ -87,8 +89,19 @@ def speaking_for(workloads: Workloads, uid: str) -> tuple[str, ...]:
     return tuple(known[each].policy.title for each in workloads.assignments.of_workload.get(uid, ()) if each in known)
 
 
-def _beaten(layers: Sequence[Layer], prefixes: Sequence[str]) -> set[str]:
-    """The keys that are written and do not count, for another key of a more specific place that says the same thing."""
+def _is_own(layer: Layer, fleet: Membership | None) -> bool:
+    """Whether a place says something of one workload of a fleet, and not of all of them."""
+    return fleet is not None and layer.fleet != fleet.policy
+
+
+def _beaten(layers: Sequence[Layer], prefixes: Sequence[str], fleet: Membership | None) -> set[str]:
+    """The keys that are written and do not count, for another key of a more specific place that says the same thing.
+
+    Of a fleet's split its own policy says all.
+    """
+    if fleet is not None:
+        found_in = ((key, find_key(layers, prefixes, key)) for key in OF_SPLIT)
+        return {key for key, found in found_in if found is not None and _is_own(found[0], fleet)}
     place = {
         key: layers.index(found[0])
         for key in (*REFINING, "spot-percentage", "classes")

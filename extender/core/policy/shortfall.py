@@ -47,12 +47,18 @@ def alone(kind: str) -> str:
 def shortfall(policy: Policy, replicas: int | None) -> Shortfall | None:
     """Why a policy that asks for spot gives no spot replica at this size; None when it does, or asks for none.
 
-    Told of the split that annotations say; there is no key to blame for one of more classes.
+    Told of the split that annotations say; there is no key to blame for one of more classes, nor is there a size at
+    which a workload gets spot that is counted with others.
 
     Without a size, or at 0, that is told which holds at every size.
     """
     seats = policy.seats
-    if not isinstance(seats, TwoClassSeats) or not seats.percentage or (replicas and seats.spot(replicas)):
+    if (
+        policy.fleet is not None
+        or not isinstance(seats, TwoClassSeats)
+        or not seats.percentage
+        or (replicas and seats.spot(replicas))
+    ):
         return None
     first = seats.seat_of(SPOT, 1)
     share = ("spot-percentage", seats.percentage)

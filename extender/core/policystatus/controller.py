@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from extender.core.model.control import NEVER
 from extender.core.model.policies import PlacementPolicy, PolicyStatus
 from extender.core.policy.workloads import Managed
-from extender.core.policystatus.counts import Share, Sums, share_of
+from extender.core.policystatus.counts import Share, Sums, share_of, with_fleets
 from extender.core.policystatus.status import status_of
 from extender.core.state.state import ClusterState
 
@@ -124,6 +124,8 @@ class PolicyStatusController:
         if new == old:
             if new is not None:
                 self._shares[uid] = new
+                # What it adds to a fleet is not all of it.
+                self._due.update(dict.fromkeys((new.fleet,) if new.fleet else ()))
             return
         if old is not None:
             self._add(old, -1)
@@ -133,7 +135,7 @@ class PolicyStatusController:
 
     def _add(self, share: Share, sign: int) -> None:
         for policy in share.policies:
-            self._sums.setdefault(policy, Sums()).add(share, sign)
+            self._sums.setdefault(policy, Sums()).add(share, sign, counted=policy != share.fleet)
             self._due[policy] = None
 
     def _statuses(self, now: float) -> list[WriteStatus]:
@@ -146,7 +148,8 @@ class PolicyStatusController:
                 self._forget(uid)
                 continue
             lost = workloads.assignments.lost.get(uid, {})
-            status = status_of(thing, self._sums.get(uid) or Sums(), lost, workloads, now)
+            fleets = self._state.fleets.of_policy(uid)
+            status = status_of(thing, with_fleets(self._sums.get(uid) or Sums(), fleets), lost, workloads, now)
             if _is_same(status, thing.policy.status):
                 del self._due[uid]
                 continue

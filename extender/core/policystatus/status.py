@@ -103,6 +103,10 @@ def _converged(thing: PolicyObject, sums: Sums) -> PolicyCondition:
         return _condition("Converged", "Unknown", ConditionReason.NOT_ACCEPTED, "It does not act")
     if not sums.names:
         return _condition("Converged", "True", ConditionReason.NO_WORKLOADS, "It speaks for no workload")
+    off = [fleet for fleet in sums.fleets if fleet.surplus or fleet.missing]
+    if off:
+        texts = "; ".join(fleet.text for fleet in off)
+        return _condition("Converged", "False", ConditionReason.OFF_SPLIT, texts[:1].upper() + texts[1:])
     if sums.off:
         text = f"{_count(len(sums.off))} of {len(sums.names)} off the split: {_names(sums.off)}"
         return _condition("Converged", "False", ConditionReason.OFF_SPLIT, text)
@@ -112,6 +116,10 @@ def _converged(thing: PolicyObject, sums: Sums) -> PolicyCondition:
 def _degraded(thing: PolicyObject, sums: Sums) -> PolicyCondition:
     if not thing.acts:
         return _condition("Degraded", "Unknown", ConditionReason.NOT_ACCEPTED, "It does not act")
+    short = [fleet for fleet in sums.fleets if fleet.below_least > 0]
+    if short and not sums.breached:
+        text = f"Fewer replicas of a class than its floor: {short[0].text}"
+        return _condition("Degraded", "True", ConditionReason.FLOOR_BREACHED, text)
     if sums.breached:
         text = f"Fewer replicas of a class than its floor: {_names(sums.breached)}"
         return _condition("Degraded", "True", ConditionReason.FLOOR_BREACHED, text)

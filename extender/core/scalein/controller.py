@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from extender.core.model.control import NEVER
 from extender.core.model.objects import PodId
+from extender.core.policy.floored import own_seats
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import costs_to_write, is_foreign
@@ -155,7 +156,7 @@ class SeatController:
         policy = managed.workload.policy
         if policy.mode != "enforce":
             return None
-        costs = ((_id_of(pod), cost) for pod, cost in costs_to_write(revision, policy.seats, self.kept))
+        costs = ((_id_of(pod), cost) for pod, cost in costs_to_write(revision, own_seats(policy), self.kept))
         in_order = tuple(sorted(costs, key=lambda each: each[0].uid))
         foreign = self._foreign_in(revision)
         return WriteCosts(uid, in_order, managed.workload, foreign) if in_order or foreign else None

@@ -41,14 +41,13 @@ class Provisional:
     def __len__(self) -> int:
         return len(self._claims)
 
-    def has_others(self, owner: str, pod: str) -> bool:
-        """Whether seats are held in the name of other pods of a controller."""
-        held = self._by_owner.get(owner)
-        return held is not None and (len(held) > 1 or pod not in held)
-
     def of(self, owner: str) -> Mapping[str, Reservation]:
         """The seats of a controller's pods, by pod."""
         return self._by_owner.get(owner, _NONE)
+
+    def owners(self) -> list[str]:
+        """The UIDs of controllers whose pods hold seats."""
+        return list(self._by_owner)
 
     def put(self, reservation: Reservation) -> None:
         """Hold a seat, in place of the one that was held for the pod."""

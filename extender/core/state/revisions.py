@@ -17,6 +17,7 @@ class Revisions:
     Attributes:
         by_uid: the revisions by the UID of their controller; one without pods and reservations is dropped.
         changed: revisions that came or went, or whose controller is a pod that did; the state takes them.
+        changes: revisions whose pods or reservations count otherwise, for who takes them; None while nobody does.
     """
 
     def __init__(self, outbox: Outbox) -> None:
@@ -24,6 +25,7 @@ class Revisions:
         self._reserved: dict[str, Revision] = {}
         self._outbox = outbox
         self.changed: list[Revision] = []
+        self.changes: set[Revision] | None = None
 
     def of(self, owner: OwnerRef, namespace: str) -> Revision:
         """The revision of the pods in a namespace that `owner` controls, made when met for the first time."""
@@ -85,6 +87,8 @@ class Revisions:
             # It can go nowhere else: it holds its seat before it is bound, or before its node is known.
             counted = record.written
             self.release(record.uid)
+        if self.changes is not None:
+            self.changes.add(revision)
         revision.lacks_node(record.uid, counted if node is None or node.facts is None else "")
         if counted != record.counted:
             filled = revision.filled
@@ -131,6 +135,8 @@ class Revisions:
         revision.reservations[pod] = reservation
         revision.reserved[reservation.capacity_class] = revision.reserved.get(reservation.capacity_class, 0) + 1
         self._reserved[pod] = revision
+        if self.changes is not None:
+            self.changes.add(revision)
         if is_replacing(pod):
             revision.replacing = (*revision.replacing, pod)
         elif new and revision.replacing:
@@ -143,6 +149,8 @@ class Revisions:
         if revision is not None:
             reservation = revision.reservations.pop(pod)
             revision.reserved[reservation.capacity_class] -= 1
+            if self.changes is not None:
+                self.changes.add(revision)
             if is_replacing(pod):
                 revision.replacing = tuple(each for each in revision.replacing if each != pod)
             self._drop_if_empty(revision)

@@ -32,6 +32,7 @@ from extender.core.state.bindings import Bindings
 from extender.core.state.census import Census
 from extender.core.state.derived import DerivedOwners
 from extender.core.state.events import Continued, Event, Forgotten, Gone, Listed, Sighted, Unavailable, Upsert
+from extender.core.state.fleets import Fleets
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.outbox import Outbox, Wake
@@ -74,6 +75,7 @@ class ClusterState:
         autoscaling: what autoscalers said, and which classes cannot be had for a while.
         interruptions: how often spot capacity was taken away of late.
         workloads: owners, and their policies.
+        fleets: workloads that are counted together.
         outbox: what others have to do about what happened.
         claims: PersistentVolumeClaims by namespace and name.
         volumes: PersistentVolumes by name.
@@ -95,6 +97,7 @@ class ClusterState:
         self.workloads = Workloads(rules)
         self._ttl = reservation_ttl
         self._revisions = Revisions(self.outbox)
+        self.fleets = Fleets(self.workloads, self._revisions)
         self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox, self._is_asked_about)
         self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
         self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
@@ -233,7 +236,10 @@ class ClusterState:
         elif resource in self._shelves:
             self._shelves[resource].remove(uid)
         else:
+            owner = self.workloads.owners.get(uid)
             self._policies_changed([*self._derived.removed(uid), *self.workloads.remove_owner(uid)])
+            if owner is not None:
+                self.fleets.owner_changed(owner)
 
     # Workloads
 
@@ -269,10 +275,13 @@ class ClusterState:
             self.outbox.touch(*self._revisions_of(owner.uid))
             for uid in (owner.uid, *((owner.owner.uid,) if owner.owner is not None else ())):
                 self.workloads.assignments.touch(uid)
+        if old is None or (old.replicas, old.revision) != (owner.replicas, owner.revision):
+            self.fleets.owner_changed(owner)
 
     def _policies_changed(self, changes: Iterable[PolicyChanged]) -> None:
         for change in changes:
             self.outbox.effects.append(change)
+            self.fleets.policy_changed(change.workload, gone=change.gone)
             for revision in self._revisions_of(change.workload.uid):
                 self.outbox.reseat.add(revision)
                 self.outbox.touch(revision)

@@ -9,11 +9,13 @@ from msgspec import Struct, field
 from extender.core.answers.replicas import Replicas, no_replicas
 from extender.core.capacity.fit import share
 from extender.core.capacity.room import Room
+from extender.core.drift.excess import Excess, destinations
 from extender.core.drift.guards import Case, policy_fault, protected, runs_to_completion, singleton, size_unknown
 from extender.core.drift.ledger import Availability
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
-from extender.core.drift.surplus import Drift, Excess, destinations, drift_of
+from extender.core.drift.surplus import Drift, drift_of
+from extender.core.model.classes import ON_DEMAND
 from extender.core.model.reasons import Reason
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed
@@ -21,6 +23,7 @@ from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.counting import count_alone
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
+from extender.core.whatif.fleets import least_of, wanted_of
 from extender.core.whatif.outlook import MoveForecast, Outlook
 from extender.core.whatif.pods import STEP, FutureRevision
 
@@ -50,7 +53,7 @@ class Outlooks:
     def __init__(
         self, state: ClusterState, room: Room, rules: DriftRules, now: float, prices: Mapping[str, float]
     ) -> None:
-        self._room, self._rules, self._now, self._prices = room, rules, now, prices
+        self._state, self._room, self._rules, self._now, self._prices = state, room, rules, now, prices
         self._replacements = Replacements(state)
         self._moved: dict[str, NodeRecord] = {}
 
@@ -73,10 +76,11 @@ class Outlooks:
     def _drifts(self, futures: Sequence[FutureRevision]) -> Iterable[tuple[FutureRevision, Drift]]:
         for future in futures:
             workload = future.controller.workload
-            if workload is None:
+            if workload is None or future.counted is not None:
+                # Any pod of a fleet may be the one that its sum has too many.
                 continue
             managed = Managed(workload, future.controller.owner)
-            drift = drift_of(count_alone(managed, future.revision), managed, future.revision, frozenset())
+            drift = drift_of(self._state, count_alone(managed, future.revision), managed, future.revision, frozenset())
             if drift is not None:
                 yield future, drift
 
@@ -151,7 +155,12 @@ class Outlooks:
         eventual, nodes = no_replicas(), dict[str, float]()
         for future in futures:
             workload = future.controller.workload
-            if workload is not None:
+            if future.counted is not None:
+                least = least_of(future)
+                replicas.add(Replicas(wanted_of(future), dict(future.actual)))
+                replicas.below_floor += max(0, least - future.actual.get(ON_DEMAND, 0))
+                floor += least
+            elif workload is not None:
                 seats = workload.policy.seats
                 managed = Managed(workload, future.controller.owner)
                 replicas.count(count_alone(managed, future.revision), future.revision)

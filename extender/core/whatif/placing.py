@@ -22,6 +22,7 @@ from extender.core.state.counting import OpenSeats
 from extender.core.state.records import NodeRecord, PodRecord, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import SupposedController
+from extender.core.whatif.fleets import count_together
 from extender.core.whatif.outlook import Bystanders
 from extender.core.whatif.pods import STEP, FutureRevision, PodForecast
 
@@ -67,6 +68,7 @@ def place_pods(
     yield
     bystanders, gone = yield from forecast.bystanders(touched)
     every = [future for each in futures.values() for future in each]
+    count_together(state, [*every, *bystanders])
     # What leaves gives its room back; what others take that wait for a node already is deducted.
     for pod, node in forecast.left:
         room.stock.leave(pod, node)
@@ -135,11 +137,12 @@ class _Placing:
         reserved = revision.reservations.get(pod.uid) if revision is not None else None
         if reserved is not None:
             tally(future.held, reserved.capacity_class, -1)
-        own_seat = seat_of_ordinal(owner, pod.name)
+        own_seat = seat_of_ordinal(owner, pod.name) if future.counted is None else None
         if own_seat is not None:
             return policy.seats.class_at(own_seat)
         kept = reserved.capacity_class if reserved is not None and not reserved.stand_in else ""
-        return OpenSeats(policy.seats, future.held, owner.replicas).choose(kept)
+        seats = future.counted or OpenSeats(policy.seats, future.held, owner.replicas)
+        return seats.choose(kept)
 
     def _stand_in(self, future: FutureRevision, pod: PodRecord, wanted: str, refusal: Refusal) -> None:
         for other in stand_ins(future.policy, wanted) if future.policy is not None else ():

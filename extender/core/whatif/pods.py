@@ -15,12 +15,14 @@ from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.placement.enforcement import enforced
 from extender.core.placement.requirement import own_terms
+from extender.core.policy.floored import own_seats
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.policy import Policy
 from extender.core.policy.values import MAX_REPLICAS
 from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
+from extender.core.state.counting import OpenSeats
 from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import SupposedController, policy_of
@@ -44,6 +46,7 @@ class FutureRevision(Struct, eq=False):
         held: seats taken by class, those included that pending pods wait for.
         waiting: pods that wait for a node or are new.
         written: whether classes are written on its new pods.
+        counted: the seats of the workloads that it is counted with, which share `held`; None where it is counted alone.
     """
 
     controller: SupposedController
@@ -59,6 +62,7 @@ class FutureRevision(Struct, eq=False):
     stand_ins: int = 0
     waiting: deque[PodRecord] = field(default_factory=deque)
     written: bool = False
+    counted: OpenSeats | None = None
 
     @property
     def actual(self) -> Mapping[str, int]:
@@ -153,7 +157,7 @@ class PodForecast:
         costs: dict[str, int] = {}
         if future.policy is not None:
             seated = Revision(future.revision.owner, future.revision.namespace, set(stay), {}, {}, {})
-            costs = {pod.uid: cost for pod, cost in costs_to_write(seated, future.policy.seats)}
+            costs = {pod.uid: cost for pod, cost in costs_to_write(seated, own_seats(future.policy))}
         related = [
             pod
             for controller in controllers

@@ -465,7 +465,7 @@ def test_an_owner() -> None:
     )
     assert found == Owner(
         "u", "replicasets.apps", "apps/v1", "ReplicaSet", "shop", "x", OwnerRef("d", "apps/v1", "Deployment", "web"),
-        {}, {"spotmix.io/max-spot": "3"}, created=1767225600.0,
+        {}, {"spotmix.io/max-spot": "3"}, created=1767225600.0, revision=1,
     )  # fmt: skip
     assert found.owner is not None
     assert (found.group, found.owner.group) == ("apps", "apps")

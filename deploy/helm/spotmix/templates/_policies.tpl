@@ -67,7 +67,7 @@ priority:
 count:
   description: >-
     What a ratio is over: each workload alone (Workload), all that match together (Policy), or the pods of batch jobs one
-    after another (Runs). Only Workload is supported so far.
+    after another (Runs). Runs is not supported so far.
   type: string
   enum: [Workload, Policy, Runs]
   default: Workload

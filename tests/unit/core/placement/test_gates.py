@@ -1,8 +1,11 @@
 """Gated pods get their class in order, and their seats are counted from then on."""
 
+from collections import Counter
+
 import pytest
 from msgspec.structs import replace
 from support.doubles import World, make_node, make_pod
+from support.fleets import FleetWorld
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
@@ -197,3 +200,19 @@ def test_no_more_pods_are_decided_than_there_is_room_to_send(world: World) -> No
     room = 9
     assert [release.pod.name for release in gates.due(now)] == ["x"]
     assert (gates.due(now), gates.next_at) == ([], now + AGAIN)
+
+
+def test_pods_of_workloads_that_are_counted_together_are_decided_together() -> None:
+    world = FleetWorld()
+    gates = GateController(world.state, ClassRules())
+    for number in range(40):
+        world.deploy(f"w-{number:02}", wait=True, enforcement="affinity")
+        gate(world, world.sets[f"w-{number:02}"][-1].ref, f"pod-{number:02}")
+    assert Counter(classes(gates.due(world.now + 100)).values()) == {"spot": 28, "on-demand": 12}
+    # What is written counts as what was decided did.
+    for number in range(40):
+        owner = world.sets[f"w-{number:02}"][-1].ref
+        written = world.state.revisions[owner.uid].reservations[f"pod-{number:02}"].capacity_class
+        world.up(make_pod(f"pod-{number:02}", owner, written=written))
+    assert world.fleet.filled == {"spot": 28, "on-demand": 12}
+    assert sum(world.fleet.bound.values()) == 0

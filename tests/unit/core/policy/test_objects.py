@@ -93,8 +93,8 @@ BOTH = (ClassWish(ON_DEMAND, 30), ClassWish(SPOT, 70))
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
-        ({"count": "Policy"}, "spec.count='Policy' is not supported yet; write Workload"),
-        ({"count": "Runs"}, "spec.count='Runs' is not supported yet; write Workload"),
+        ({"count": "Policy"}, "spec.count='Policy' is for the split that spec.classes says, and there are none; add"),
+        ({"count": "Runs"}, "spec.count='Runs' is not supported yet; write Workload or Policy"),
         (
             {"action": "Any", "stand_ins": (ON_DEMAND, "reserved")},
             "spec.unsatisfiable.to=[on-demand, reserved] says what stands in by action Fallback, and the action is",

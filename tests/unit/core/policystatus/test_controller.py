@@ -117,6 +117,38 @@ def test_a_floor_that_is_breached_and_one_that_holds() -> None:
     assert {each.since for each in desk.status().conditions} == {"2025-06-15T15:06:40Z", "2025-06-15T15:06:45Z"}
 
 
+def test_of_workloads_that_are_counted_together_the_sum_is_told() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", count="Policy", **shares(70)))
+    owners = [desk.workload(f"w-{number:02}", 1) for number in range(40)]
+    for number, owner in enumerate(owners):
+        desk.bind(owner, **({"spot": 1} if number < 30 else {"on_demand": 1}))
+    desk.run()
+    assert desk.status().classes == (ClassCount(SPOT, 28, 30), ClassCount(ON_DEMAND, 12, 10))
+    assert (desk.status().workloads, desk.status().replicas) == (40, 40)
+    assert said(desk.status()) == {**GOOD, "Converged": ("False", "OffSplit")}
+    assert message(desk.status(), "Converged") == "Counted over PlacementPolicy shop/web: 28/12 of 40, 30/10 there"
+    for number in (0, 1):
+        desk.world.gone("pods", f"w-{number:02}-1-spot-0")
+        desk.bind(owners[number], on_demand=1)
+    desk.run(PAUSE)
+    assert said(desk.status()) == {**GOOD, "Converged": ("True", "Converged")}
+    # One that leaves takes its replicas along.
+    desk.world.gone("deployments.apps", "uid-Deployment-w-00")
+    desk.run(PAUSE)
+    assert (desk.status().workloads, desk.status().replicas) == (39, 39)
+
+
+def test_an_own_floor_that_is_breached_is_told_of_its_workload() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("web", count="Policy", **shares(50)))
+    desk.bind(desk.workload("a", 1, min_on_demand=1), spot=1)
+    desk.bind(desk.workload("b", 1), on_demand=1)
+    desk.run()
+    assert said(desk.status())["Degraded"] == ("True", "FloorBreached")
+    assert message(desk.status(), "Degraded") == "Fewer replicas of a class than its floor: Deployment shop/a"
+
+
 def test_a_policy_without_workloads_and_what_it_loses() -> None:
     desk = StatusDesk()
     desk.workload("a", 4)
