@@ -14,7 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PREFACE = (
     "Settings can be given as options, as environment variables and as keys of the configuration file; the option wins "
-    "over the variable, the variable over the file. Each setting names its default, variable and key in brackets."
+    "over the variable, the variable over the file. Each setting names its default, variable and key in brackets, and "
+    "what a change in the file needs while spotmix serve runs: reload (it is taken up by itself) or restart."
 )
 
 
@@ -34,7 +35,7 @@ class SettingType(click.ParamType[str]):
 
 
 def _help(leaf: Leaf) -> str:
-    facts = [f"default: {_default(leaf)}", *([leaf.limits] if leaf.limits else []), leaf.env, leaf.key]
+    facts = [f"default: {_default(leaf)}", *([leaf.limits] if leaf.limits else []), leaf.env, leaf.key, leaf.change]
     return f"{leaf.text}.\n[{'; '.join(facts)}]"
 
 

@@ -20,8 +20,11 @@ from extender.core.model.errors import ConfigError
 def serve(config_file: str, **given: str | None) -> None:
     """Run Spotmix: answer the scheduler, move pods back to their split, serve metrics, console and API.
 
-    Runs until SIGTERM. It needs a kubeconfig or a pod's service account, and a kube-scheduler that calls it: `spotmix
-    scheduler-config` writes that scheduler's configuration.
+    Runs until SIGTERM. A changed configuration file is taken up within seconds, and at SIGHUP: settings marked `reload`
+    below count at once, those marked `restart` from the next start.
+
+    It needs a kubeconfig or a pod's service account, and a kube-scheduler that calls it: `spotmix scheduler-config`
+    writes that scheduler's configuration.
     """
     import asyncio
     import os
@@ -35,13 +38,17 @@ def serve(config_file: str, **given: str | None) -> None:
 
     from extender.runtime import serve as run
     from extender.runtime.whoami import service_attributes
+    from extender.settings import ConfigSource
     from extender.telemetry.logs import configure
     from extender.telemetry.traces import open_tracer
 
     settings = settings_from(config_file, given)
     configure(settings.log.level, settings.log.format)
+    source = ConfigSource(
+        lambda: settings_from(config_file, given), config_file or os.environ.get("SPOTMIX_CONFIG", "")
+    )
     tracer = open_tracer(os.environ, service_attributes())
     if tracer.on:
         configure(settings.log.level, settings.log.format, tracer.log_keys)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings, tracer))
+        runner.run(run(settings, tracer, source))

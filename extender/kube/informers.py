@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -232,6 +232,12 @@ class ClusterFeed:
     async def catch_up(self, version: str, patience: float) -> None:
         """Return once every pod is known as it was at `version`; see `Reflector.reach`."""
         await self._built_in[PODS.key].reach(version, patience)
+
+    def list_anew(self, keys: Collection[str]) -> None:
+        """List resources (by key) again, as far as they are followed: their objects are decoded in another way now."""
+        for reflector in (self._built_in | self._drift_only | self._met | self._heard).values():
+            if reflector.resource.key in keys:
+                reflector.list_anew()
 
     async def stop(self) -> None:
         """End all watches and wait until they have ended."""

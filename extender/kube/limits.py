@@ -82,11 +82,19 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled = timing.clock()
 
-    async def take(self) -> None:
-        """Take a token, waiting for it; waiters are served in the order they came."""
+    def allow(self, rate: float, burst: int) -> None:
+        """Be as fast as this from now on; who waits already waits as long as was said."""
+        self._fill()
+        self._rate, self._burst = rate, burst
+
+    def _fill(self) -> None:
         now = self._timing.clock()
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
+
+    async def take(self) -> None:
+        """Take a token, waiting for it; waiters are served in the order they came."""
+        self._fill()
         # A debt is booked before the wait, so that whoever comes meanwhile queues up behind it.
         self._tokens -= 1
         if self._tokens < 0:

@@ -63,6 +63,10 @@ class PatchQueue:
         self.sent = 0
         self.given_up = 0
 
+    def allow(self, rate: float, burst: int) -> None:
+        """Send no more than this from now on, see `Limits`."""
+        self._bucket.allow(rate, burst)
+
     def start(self) -> None:
         """Start sending."""
         self._workers = [asyncio.create_task(self._work(), name=f"patch pods {n}") for n in range(self._concurrency)]

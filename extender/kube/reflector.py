@@ -143,6 +143,7 @@ class Reflector:
         self._former = ""
         self._progressed: asyncio.Event | None = None
         self._watching: asyncio.Timeout | None = None
+        self._anew = False
         self._expired_lists = 0
         self._last_contact: float | None = None
         self._failures = 0
@@ -205,8 +206,16 @@ class Reflector:
                 self._pace.reset()
             await self._timing.sleep(self._pace.next(retry_after, away=away))
 
+    def list_anew(self) -> None:
+        """List everything again soon, though nothing was missed: objects are to be decoded in another way."""
+        self._anew = True
+        if self._watching is not None:
+            self._watching.reschedule(asyncio.get_running_loop().time())
+
     async def _follow(self, attempt: _Attempt) -> None:
         """Go on from where we are, or from a list, until the watch ends."""
+        if self._anew:
+            self._version = ""
         if self._version:
             body = await self._api.request("GET", self.resource.path, params={"limit": "1", **self._selected})
             shown = version_of(body)
@@ -214,7 +223,8 @@ class Reflector:
                 self._report(self.resource.key, _went_back(self._version, shown))
                 self._version = ""
         attempt.from_list = not self._version
-        if attempt.from_list:
+        while not self._version or self._anew:
+            self._anew, self._version = False, ""
             await self._list()
             attempt.started = self._timing.clock()
         await self._watch()

@@ -12,9 +12,10 @@ from extender.core.placement.enforcement import enforced_in_all
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing, PolicyRules
-from extender.core.state.events import Event, Unavailable
+from extender.core.state.autoscaling import NODE_CLAIMS
+from extender.core.state.events import Event, Reconfigured, Unavailable
 from extender.core.state.intake import Intake
-from extender.core.state.state import POLICY_OBJECTS, ClusterState
+from extender.core.state.state import NODE_POOLS, POLICY_OBJECTS, ClusterState
 from extender.kube.access import Access
 from extender.kube.client import ApiClient
 from extender.kube.incluster import own_namespace
@@ -42,8 +43,9 @@ from extender.runtime.policies import PolicyReports
 from extender.runtime.policyobjects import GoingOn, PolicyStatuses
 from extender.runtime.pulse import Pulse
 from extender.runtime.reach import ReachReports
+from extender.runtime.reloading import ReloadEvents, Reloading
 from extender.runtime.scrape import Scrapes
-from extender.runtime.sources import sources
+from extender.runtime.sources import mode_of, sources
 from extender.runtime.tracing import FLUSH_SECONDS, TracedApi
 from extender.runtime.webhook import Webhook
 from extender.runtime.writers import Writers
@@ -53,9 +55,9 @@ from extender.servers.extender import Extender
 from extender.servers.http import HealthApp
 from extender.servers.metricsaccess import GuardedMetrics
 from extender.servers.owners import EARLY, AwaitedOwners, AwaitedPods
-from extender.settings import Settings
-from extender.settings.rules import rules_of
-from extender.telemetry.logs import logger
+from extender.settings import ConfigSource, Settings
+from extender.settings.rules import drift_options, rules_of
+from extender.telemetry.logs import logger, show_from
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading
 from extender.telemetry.traces import NO_TRACES, Tracer
@@ -76,12 +78,15 @@ class Runtime:
         settings: the configuration.
         client: a connected API client; it is closed at the end.
         tracer: makes spans; it is closed at the end too.
+        source: where a changed configuration comes from; without one nothing changes.
 
     Raises:
         ConfigError: a certificate cannot be used, or something about this process is needed and not known.
     """
 
-    def __init__(self, settings: Settings, client: ApiClient, tracer: Tracer = NO_TRACES) -> None:
+    def __init__(
+        self, settings: Settings, client: ApiClient, tracer: Tracer = NO_TRACES, source: ConfigSource | None = None
+    ) -> None:
         self.settings = settings
         self.log = logger()
         followed = (*BUILT_IN, *DRIFT_ONLY, *POLICIES, *AUTOSCALING)
@@ -100,7 +105,7 @@ class Runtime:
             settings.classes,
             parse_duration(settings.placement.node_startup),
         )
-        decoders = Decoders(settings.classes, settings.policy.prefixes)
+        self._decoders = decoders = Decoders(settings.classes, settings.policy.prefixes)
         self.feed = ClusterFeed(
             client,
             lambda resource: decoders.make(resource.key, resource.api_version, resource.kind, resource.size_path),
@@ -119,6 +124,15 @@ class Runtime:
             settings, client, self._placement, self.metrics, self._report, self._decides, self.decisions
         )
         recorder = self._writers.recorder
+        self._decisions = Decisions(
+            self.metrics,
+            self.decisions,
+            PlacementReports(self.state, recorder, self._writers.faults),
+            self._writers.wakes.hasten,
+            time.time,
+            logged=settings.log.level == "debug",
+            tracer=tracer,
+        )
         self._policies = PolicyReports(self.state.workloads, recorder, self._decides)
         self._statuses = PolicyStatuses(self.state, client, self._decides, self._report)
         self._gate = AwaitedOwners(self.feed.ensure, parse_duration(settings.extender.owner_wait), time.monotonic)
@@ -126,7 +140,8 @@ class Runtime:
         self._early = AwaitedPods(EARLY, time.monotonic)
         self._certificates = Certificates(settings, client, self._report)
         self._connections = PortConnections(self.metrics)
-        self._listeners = Listeners(settings, self._certificates, self._make_webhook(), tracer, self._connections)
+        self._webhook = self._make_webhook()
+        self._listeners = Listeners(settings, self._certificates, self._webhook, tracer, self._connections)
         self._intake = Intake(
             self.state,
             [
@@ -169,6 +184,9 @@ class Runtime:
         if self._expander.tls is not None:
             self._certificates.follow("expander", self._expander.tls)
         self._pulse = Pulse(self._report)
+        self.reloading = Reloading(
+            settings, source or ConfigSource(lambda: settings), self._take_up, self.metrics.reloaded
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._scrapes = Scrapes(
             self.state, self.metrics, self._readings, settings.metrics.workload_series, self._uncounted
@@ -205,6 +223,7 @@ class Runtime:
     def _readings(self) -> Iterator[Reading]:
         yield from process_readings(self.leadership.leads, self._certificates.ends(), self._pulse.longest())
         yield from self._connections.readings()
+        yield from self.reloading.readings()
         yield from cache_readings(self.feed.health(), time.monotonic())
         yield from state_readings(self.state, self._writers.gate_watch.longest(time.time()))
         yield from api_readings(self._api.watches)
@@ -225,6 +244,36 @@ class Runtime:
         )
         self._gates.append(webhook.gate)
         return webhook
+
+    # The configuration
+
+    def _take_up(self, settings: Settings) -> None:
+        """Go by other settings, as far as they may change while all runs: those that are `RELOADED`."""
+        before, self.settings = self.settings, settings
+        show_from(settings.log.level)
+        self._decisions.logged = settings.log.level == "debug"
+        self._stale_after = parse_duration(settings.cache.stale_after)
+        self._gate.go_by(parse_duration(settings.extender.owner_wait))
+        self._scrapes.go_by(settings.metrics.workload_series)
+        self._placement.go_by(settings.extender.max_candidates)
+        self._writers.go_by(settings)
+        startup = parse_duration(settings.placement.node_startup)
+        self._drift.go_by(drift_options(settings.drift), startup)
+        drifting = self._shared.sources.drifting
+        drifting.mode, drifting.rules = mode_of(settings.drift), self._drift.rules
+        if self._webhook is not None:
+            self._webhook.go_by(settings)
+        self._sink(
+            Reconfigured(
+                policy_rules(settings),
+                parse_duration(settings.extender.reservation_ttl),
+                parse_duration(settings.extender.interruption_half_life),
+                startup,
+            )
+        )
+        if before.classes != settings.classes:
+            self._decoders.go_by(settings.classes)
+            self.feed.list_anew(("nodes", NODE_CLAIMS, NODE_POOLS))
 
     # Readiness and metrics
 
@@ -254,19 +303,10 @@ class Runtime:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        settings = self.settings
         extender = Extender(
             self._placement,
             self._gate,
-            Decisions(
-                self.metrics,
-                self.decisions,
-                PlacementReports(self.state, self._writers.recorder, self._writers.faults),
-                self._writers.wakes.hasten,
-                time.time,
-                logged=settings.log.level == "debug",
-                tracer=self._tracer,
-            ),
+            self._decisions,
             self.leadership.obstacle,
             time.time,
             blind=self._blind,
@@ -283,6 +323,10 @@ class Runtime:
             asyncio.create_task(self._pulse.run(), name="pulse"),
             asyncio.create_task(self._become_synced(), name="sync"),
             asyncio.create_task(self._reload_certificates(), name="certificates"),
+            asyncio.create_task(
+                self.reloading.run(ReloadEvents(self.state, self._writers.recorder, self._decides)),
+                name="configuration",
+            ),
             asyncio.create_task(self._search.run(), name="autoscalers"),
             asyncio.create_task(self._writers.wakes.run(), name="placement"),
             asyncio.create_task(self._writers.gate_news.run(), name="gate news"),
@@ -364,12 +408,13 @@ class Runtime:
         self.log.info("stopped")
 
 
-async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
-    """Run until SIGTERM or SIGINT.
+async def serve(settings: Settings, tracer: Tracer = NO_TRACES, source: ConfigSource | None = None) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP has the configuration read anew.
 
     Args:
         settings: the configuration.
         tracer: makes spans; it is closed at the end.
+        source: where a changed configuration comes from.
 
     Raises:
         ConfigError: the kubeconfig, an address or a certificate cannot be used.
@@ -381,7 +426,8 @@ async def serve(settings: Settings, tracer: Tracer = NO_TRACES) -> None:
         loop.add_signal_handler(number, stop.set)
     client = await ApiClient.connect(settings.kubeconfig or None, settings.context or None)
     try:
-        runtime = Runtime(settings, client, tracer)
+        runtime = Runtime(settings, client, tracer, source)
+        loop.add_signal_handler(signal.SIGHUP, runtime.reloading.ask)
         allocator.prepare()
         await runtime.start()
     except BaseException:

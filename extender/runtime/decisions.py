@@ -26,6 +26,9 @@ class Decisions:
         clock: seconds since the epoch.
         logged: whether each decision on a managed pod is logged.
         tracer: knows the span of the request.
+
+    Attributes:
+        logged: as above; it may be changed.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Decisions:
         self._placement = placement
         self._waits = waits
         self._clock = clock
-        self._logged = logged
+        self.logged = logged
         self._traced = tracer.on
         self._tracer = tracer
         self._log = logger()
@@ -59,7 +62,7 @@ class Decisions:
             return
         known = self._placement.knows(pod)
         number = self._kept.add(self._clock(), "filter", pod, decision, known=known)
-        if self._logged:
+        if self.logged:
             self._log_decision(number, pod, decision)
         if self._traced:
             self._trace(pod, decision, number)

@@ -74,7 +74,7 @@ class Expander:
             # A replica that does not lead knows the cluster as well, once it knows it at all.
             if obstacle() in (Reason.NOT_SYNCED, Reason.NOT_WATCHED):
                 return groups
-            return (yield from best_groups(self._state, self._settings.classes, groups, time.time()))
+            return (yield from best_groups(self._state, self._state.workloads.rules.classes, groups, time.time()))
 
         calls = Calls(metrics.answered, self._report, time.perf_counter)
         service = ExpanderService(rank, f"{self._settings.policy.prefixes[0]}/{CLASS}", calls, self._report)

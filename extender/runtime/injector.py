@@ -39,6 +39,10 @@ class Injector:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
+    def go_by(self, settings: Settings) -> None:
+        """Say it as other settings do from now on."""
+        self._settings = settings
+
     async def __call__(self, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Give the texts that have changed, by key.
 

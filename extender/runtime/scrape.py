@@ -48,6 +48,10 @@ class Scrapes:
         self._sums = Sums()
         metrics.registry.register(Readings(self._readings))
 
+    def go_by(self, limit: int) -> None:
+        """Have so many workloads have series from now on; as of the class."""
+        self._limit = limit
+
     async def render(self) -> tuple[Sequence[bytes], bytes]:
         """The exposition in pieces, and its content type."""
         found: dict[Name, Standing] = {}

@@ -39,9 +39,8 @@ def sources(
         report: told of whatever goes wrong.
         met: told of faults of one workload.
     """
-    mode = "off" if not settings.enabled else "dry run" if settings.read_only else "on"
     drifting = DriftSource(
-        mode,
+        mode_of(settings),
         drift.rules,
         lambda: drift.memory.history,
         lambda: drift.memory.unreadable,
@@ -50,3 +49,8 @@ def sources(
         lambda: drift.placeholders.proofs(time.time()),
     )
     return Sources(state, decisions, drifting, obstacle, time.time, __version__, report, met)
+
+
+def mode_of(settings: DriftSettings) -> str:
+    """How the drift loop runs, in the words of `DriftSource`."""
+    return "off" if not settings.enabled else "dry run" if settings.read_only else "on"

@@ -55,15 +55,23 @@ class Webhook:
         self._context = context
         from extender.runtime.injector import Injector  # noqa: PLC0415 - few processes have a webhook
 
+        self._mutator = Mutator(state, mutation_rules(settings), lambda: leadership.led)
+        self._injector = Injector(settings)
         self._admission = Admission(
             state,
             self.gate,
             lambda: leadership.obstacle() is not Reason.NOT_SYNCED,
-            Mutator(state, mutation_rules(settings), lambda: leadership.led),
-            Injector(settings),
+            self._mutator,
+            self._injector,
             self._settings.invalid_policies == "deny",
             time.monotonic,
         )
+
+    def go_by(self, settings: Settings) -> None:
+        """Go by other settings from now on, as far as they may change while it listens."""
+        self._mutator.go_by(mutation_rules(settings))
+        self._injector.go_by(settings)
+        self._admission.go_by(deny=settings.webhook.invalid_policies == "deny")
 
     def listen(self, connections: Connections) -> HttpServer:
         """The server, listening; it is yet to be started.

@@ -34,6 +34,7 @@ from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.settings.rules import mutation_rules
+from extender.settings.sections import PlacementSettings
 from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
 
@@ -98,9 +99,9 @@ class Writers:
         kept = DecisionLog(0) if log is None else log
         gate_reports = GateReports(self.recorder, metrics, decides, kept, time.time)
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
-        rate, at_once = settings.placement.release_rate, settings.placement.releases_in_flight
-        # Two seconds' worth at once: what holds a burst of pods back is their number in flight.
-        limits = replace(LIMITS, rate=rate, burst=max(1, int(2 * rate)))
+        at_once = settings.placement.releases_in_flight
+        rate, burst = _releases(settings.placement)
+        limits = replace(LIMITS, rate=rate, burst=burst)
         self._releases = PatchQueue(patches, report, limits=limits, concurrency=at_once, allowed=decides)
         self._most_releases = WAITING * at_once
         self._gate_drive = Drive("gates", self.gates, self._release, report)
@@ -113,6 +114,16 @@ class Writers:
         self._pending_pods = PendingPods(self.pending, client, pods.one, self.recorder, metrics, decides, report)
         seat_writer = SeatWriter(self._seats, self._costs, foreign, self._unseated)
         self._seat_drive = Drive("seats", self._seats, seat_writer.perform, report, now=time.monotonic)
+
+    def go_by(self, settings: Settings) -> None:
+        """Go by other settings from now on, as far as they may change while it runs."""
+        placement = settings.placement
+        self._seats.go_by(parse_duration(settings.scale_in.settle))
+        self._costs.allow(settings.scale_in.rate, LIMITS.burst)
+        self._releases.allow(*_releases(placement))
+        self.gates.go_by(settings.classes, mutation_rules(settings).extra_tolerations)
+        self.pending.go_by(parse_duration(placement.node_startup), time.time(), replaces=placement.replace_pending)
+        self._pending_pods.hasten()
 
     def _room(self) -> int:
         """How many more releases may wait to be sent."""
@@ -198,3 +209,9 @@ class Writers:
             self._costs.drain(DRAIN_SECONDS),
             self.recorder.drain(DRAIN_SECONDS),
         )
+
+
+def _releases(settings: PlacementSettings) -> tuple[float, int]:
+    """How many releases are sent in a second, and at once."""
+    # Two seconds' worth at once: what holds a burst of pods back is their number in flight.
+    return settings.release_rate, max(1, int(2 * settings.release_rate))

@@ -110,6 +110,10 @@ class Admission:
         self._deny = deny
         self._clock = clock
 
+    def go_by(self, *, deny: bool) -> None:
+        """Refuse what is wrong, or not, from now on; as of the class."""
+        self._deny = deny
+
     async def mutate_pod(self, body: bytes | bytearray) -> ReviewAnswer:
         """Give a pod of a managed workload what it needs to be placed.
 

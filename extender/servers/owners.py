@@ -30,6 +30,10 @@ class Awaited:
         self._asked: OrderedDict[str, float] = OrderedDict()
         self._arrived: dict[str, asyncio.Event] = {}
 
+    def go_by(self, patience: float) -> None:
+        """Wait so long at most from now on; as of the class."""
+        self._patience = patience
+
     async def wait(self, uid: str) -> bool:
         """Return true when the state may know the object now, false when it is not worth waiting any longer."""
         now = self._clock()

@@ -10,6 +10,8 @@ Flag > environment > file > default. The file is YAML, versioned, and refuses un
 `extender.addr` is `--extender-addr` and `SPOTMIX_EXTENDER_ADDR`. Values of lists and maps are given to flags and
 environment variables as YAML (`[spotmix.io]`).
 
+A running `spotmix serve` takes up a changed file as far as the settings in it are marked `RELOADED`, see `reload`.
+
 `sections` declares the settings; help texts, errors and the reference are made from that, by way of `leaves`.
 """
 
@@ -23,6 +25,7 @@ from extender.settings.load import (
     split_address,
 )
 from extender.settings.reference import render_reference
+from extender.settings.reload import ConfigSource, Reload, reload_settings
 from extender.settings.sections import Settings
 from extender.settings.stanza import stanza_from
 
@@ -31,10 +34,13 @@ __all__ = [
     "KIND",
     "LEAVES",
     "SECTIONS",
+    "ConfigSource",
     "Leaf",
+    "Reload",
     "Settings",
     "default_annotations",
     "load_settings",
+    "reload_settings",
     "render_reference",
     "render_settings",
     "sections_of",

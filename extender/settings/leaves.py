@@ -23,6 +23,7 @@ class Leaf(Struct, frozen=True):
         kind: what a value looks like.
         choices: the words to choose from, empty where any value of the kind will do.
         limits: from where to where a number may be, empty where there are none.
+        reloads: whether `spotmix serve` takes it up while it runs; else it needs a restart.
     """
 
     path: tuple[str, ...]
@@ -34,6 +35,12 @@ class Leaf(Struct, frozen=True):
     kind: Kind
     choices: tuple[str, ...]
     limits: str
+    reloads: bool = False
+
+    @property
+    def change(self) -> str:
+        """What a change of it needs, in a word: reload or restart."""
+        return "reload" if self.reloads else "restart"
 
     @property
     def key(self) -> str:
@@ -77,6 +84,7 @@ def _leaves(struct: type[Struct], path: tuple[str, ...]) -> Iterator[Leaf]:
             extra.get("kind") or kind_of(hint),
             choices_of(hint),
             limits_of(metas),
+            reloads=bool(extra.get("reloads")),
         )
 
 

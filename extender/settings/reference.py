@@ -21,6 +21,9 @@ with
 and refuses keys that it does not know. `spotmix config show` prints what is in force, `spotmix config reference` this
 page.
 
+A running `spotmix serve` takes up a changed file: what is marked `reload` at once, what is marked `restart` from its
+next start ([how to change the configuration](../how-to/change-the-configuration.md)).
+
 [Traces](../how-to/trace-it.md) have no settings of their own: OpenTelemetry's environment variables switch them on and
 say where they go.
 """
@@ -38,7 +41,7 @@ def render_reference() -> str:
     parts.append("")
     for section, leaves in sections_of(LEAVES).items():
         parts.append(f"## {'.'.join(section) or 'Top level'}\n\n{SECTIONS[section]}\n")
-        parts.append("| setting | type | default | effect |\n|---|---|---|---|")
+        parts.append("| setting | type | default | change | effect |\n|---|---|---|---|---|")
         parts += [_row(leaf) for leaf in leaves]
         parts.append("")
     return "\n".join(parts)
@@ -57,7 +60,7 @@ def _name(kind: Kind) -> str:
 def _row(leaf: Leaf) -> str:
     usual = "--" + "-".join(kebab(part) for part in leaf.path)
     flag = "" if leaf.flag == usual else f" (flag `{leaf.flag}`)"
-    cells = (f"`{leaf.key}`{flag}", _type(leaf), _default(leaf.default), leaf.text)
+    cells = (f"`{leaf.key}`{flag}", _type(leaf), _default(leaf.default), leaf.change, leaf.text)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 

@@ -24,6 +24,7 @@ from extender.settings.values import (
     PATH,
     PEM,
     PERCENT,
+    RELOADED,
     SOME_DNS_NAME,
     URL,
     WEIGHT,
@@ -82,6 +83,7 @@ class ExtenderSettings(Section, frozen=True):
             "0 leaves all nodes of the pod's class"
         ),
         Meta(ge=0),
+        RELOADED,
     ] = 100
     owner_wait: Annotated[
         str,
@@ -89,6 +91,7 @@ class ExtenderSettings(Section, frozen=True):
             "How long a decision waits for a pod's owner, such as its ReplicaSet, that the API server has not reported "
             "yet"
         ),
+        RELOADED,
     ] = "0.1s"
     reservation_ttl: Annotated[
         str,
@@ -96,6 +99,7 @@ class ExtenderSettings(Section, frozen=True):
             "How long the place of an evicted replica in the split is held for the pod that replaces it. For a pod "
             "that was decided on it is held until it is bound or gone, or for 5 s where the API server never reports it"
         ),
+        RELOADED,
     ] = "15m"
     decision_log: Annotated[
         int,
@@ -106,7 +110,7 @@ class ExtenderSettings(Section, frozen=True):
         Meta(ge=0, le=1_000_000),
     ] = 10_000
     interruption_half_life: Annotated[
-        str, duration("Time after which an interruption of a spot pool counts half as much against that pool")
+        str, duration("Time after which an interruption of a spot pool counts half as much against that pool"), RELOADED
     ] = "1h"
     tls: TlsSettings = field(default_factory=TlsSettings)
     certificates: ExtenderCertificateSettings = field(default_factory=ExtenderCertificateSettings)
@@ -135,6 +139,7 @@ class MetricsSettings(Section, frozen=True):
             "workloads are always there"
         ),
         Meta(ge=0),
+        RELOADED,
     ] = 2000
     tls: MetricsTlsSettings = field(default_factory=MetricsTlsSettings)
     auth: Annotated[
@@ -228,6 +233,7 @@ class LogSettings(Section, frozen=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
         doc("Least severe level that is logged; debug has a line for each decision on a managed pod"),
+        RELOADED,
     ] = "info"
     format: Annotated[
         Literal["auto", "json", "console"],
@@ -244,6 +250,7 @@ class CacheSettings(Section, frozen=True):
     stale_after: Annotated[
         str,
         duration("Report not ready and decide nothing when nothing was heard of a kind of object for longer"),
+        RELOADED,
     ] = "3m"
 
 
@@ -258,9 +265,9 @@ class ScaleInSettings(Section, frozen=True):
         ),
     ] = True
     settle: Annotated[
-        str, duration("How long a revision must have been unchanged before the costs of its pods are written")
+        str, duration("How long a revision must have been unchanged before the costs of its pods are written"), RELOADED
     ] = "2s"
-    rate: Annotated[float, doc("Most deletion costs that are written in a second"), Meta(gt=0)] = 50.0
+    rate: Annotated[float, doc("Most deletion costs that are written in a second"), Meta(gt=0), RELOADED] = 50.0
 
 
 class LeaderElectionSettings(Section, frozen=True):
@@ -296,6 +303,7 @@ class PlacementSettings(Section, frozen=True):
             "each pod, extender has the scheduler extender keep it, auto writes it where an autoscaler is seen or "
             "the pod's scheduler does not ask the extender"
         ),
+        RELOADED,
     ] = "auto"
     asking_schedulers: Annotated[
         tuple[str, ...],
@@ -303,6 +311,7 @@ class PlacementSettings(Section, frozen=True):
             "Schedulers that ask the extender, as far as is known before they have: with auto their pods get no class "
             "written, unless an autoscaler is seen or they turn out not to ask"
         ),
+        RELOADED,
     ] = ()
     node_startup: Annotated[
         str,
@@ -310,6 +319,7 @@ class PlacementSettings(Section, frozen=True):
             "How long a pod waits for a node that an autoscaler launches for it; without an autoscaler's word it waits "
             "for fallback-after alone, or for 3m"
         ),
+        RELOADED,
     ] = "10m"
     replace_pending: Annotated[
         bool,
@@ -317,6 +327,7 @@ class PlacementSettings(Section, frozen=True):
             "Delete pods whose class cannot be had and that never had a node, where their owner makes them anew, so "
             "that their replacements go to a class that may stand in; false lets them wait"
         ),
+        RELOADED,
     ] = True
     release_rate: Annotated[
         float,
@@ -324,6 +335,7 @@ class PlacementSettings(Section, frozen=True):
             "Most pods in a second on which the class is written and whose gate is taken away, twice as many in a burst"
         ),
         Meta(gt=0),
+        RELOADED,
     ] = 1000.0
     releases_in_flight: Annotated[
         int,
@@ -344,19 +356,24 @@ class DriftSettings(Section, frozen=True):
         doc(
             "Dry run: plan moves and report them, ask the API server with dryRun whether it would evict, change nothing"
         ),
+        RELOADED,
     ] = False
     interval: Annotated[
         str,
         duration("How often every workload is looked at, also when nothing about it has changed; at least 5s"),
+        RELOADED,
     ] = "30s"
-    min_pod_age: Annotated[str, duration("Pods younger than this are not moved")] = "2m"
+    min_pod_age: Annotated[str, duration("Pods younger than this are not moved"), RELOADED] = "2m"
     dwell: Annotated[
-        str, duration("How long a node must have been Ready, and not about to go away, before pods are moved to it")
+        str,
+        duration("How long a node must have been Ready, and not about to go away, before pods are moved to it"),
+        RELOADED,
     ] = "5m"
     max_moves_per_hour: Annotated[
         int,
         doc("Most moves of a workload in an hour, where its annotation max-moves-per-hour says nothing"),
         Meta(ge=0, le=10_000),
+        RELOADED,
     ] = 6
     max_moves_in_flight: Annotated[
         int,
@@ -365,11 +382,13 @@ class DriftSettings(Section, frozen=True):
             "replacement is Ready"
         ),
         Meta(ge=1, le=10_000),
+        RELOADED,
     ] = 10
     workload_in_flight: Annotated[
         int,
         doc("Most moves of one workload at the same time, in percent of its replicas; one is always allowed", PERCENT),
         IN_PERCENT,
+        RELOADED,
     ] = 10
     max_unavailable: Annotated[
         int,
@@ -379,12 +398,14 @@ class DriftSettings(Section, frozen=True):
             PERCENT,
         ),
         IN_PERCENT,
+        RELOADED,
     ] = 5
     drain_on_interruption: Annotated[
         bool,
         doc(
             "Evict the pods of a spot node that is about to be taken away, so that replacements start before it is gone"
         ),
+        RELOADED,
     ] = True
     drain_max_unavailable: Annotated[
         int,
@@ -394,6 +415,7 @@ class DriftSettings(Section, frozen=True):
             PERCENT,
         ),
         IN_PERCENT,
+        RELOADED,
     ] = 25
     not_ready_nodes: Annotated[
         int,
@@ -403,31 +425,36 @@ class DriftSettings(Section, frozen=True):
             PERCENT,
         ),
         IN_PERCENT,
+        RELOADED,
     ] = 20
-    move_singletons: Annotated[bool, doc("Also move the pod of a workload that has one replica")] = False
+    move_singletons: Annotated[bool, doc("Also move the pod of a workload that has one replica"), RELOADED] = False
     back_off: Annotated[
         str,
         duration("How long a workload is left alone after a move that did not help; each further one doubles it"),
+        RELOADED,
     ] = "1m"
     max_back_off: Annotated[
-        str, duration("Longest time that a workload is left alone after moves that did not help")
+        str, duration("Longest time that a workload is left alone after moves that did not help"), RELOADED
     ] = "1h"
     circuit_moves: Annotated[
         int,
         doc("Moves that did not help, within circuitWindow, after which a workload is left alone for circuitReset"),
         Meta(ge=1, le=1000),
+        RELOADED,
     ] = 3
-    circuit_window: Annotated[str, duration("Time in which the moves that did not help are counted")] = "6h"
+    circuit_window: Annotated[str, duration("Time in which the moves that did not help are counted"), RELOADED] = "6h"
     circuit_reset: Annotated[
         str,
         duration(
             "How long a workload is left alone after circuitMoves moves that did not help, unless its policy changes "
             "before"
         ),
+        RELOADED,
     ] = "24h"
     replacement_timeout: Annotated[
         str,
         duration("How long a replacement may take to become Ready, in addition to the grace period of the old pod"),
+        RELOADED,
     ] = "15m"
     blocked_after: Annotated[
         str,
@@ -435,6 +462,7 @@ class DriftSettings(Section, frozen=True):
             "How long a pod has to stay on the wrong class before an Event says why it is not moved; six times as long "
             "where the reason passes by itself"
         ),
+        RELOADED,
     ] = "5m"
     placeholders: Annotated[
         int,
@@ -477,10 +505,12 @@ class PolicySettings(Section, frozen=True):
             "Policy where neither a workload nor its Namespace sets a key; keys have no prefix, as in "
             '{"spot-percentage": "70"}'
         ),
+        RELOADED,
     ] = field(default_factory=dict)
     protected_namespaces: Annotated[
         tuple[str, ...],
         doc("Namespaces whose pods may go to any node; kube-system and that of Spotmix always are among them"),
+        RELOADED,
     ] = ("kube-system",)
 
 
@@ -493,31 +523,39 @@ class SchedulerConfigSettings(Section, frozen=True):
             "Address of the extender as the scheduler reaches it, http:// or https://; empty is made of extender.addr",
             URL,
         ),
+        RELOADED,
     ] = ""
     weight: Annotated[
         int,
         doc("What Spotmix's scores are multiplied by; above 12 they outweigh the scheduler's own", WEIGHT),
         Meta(ge=1, le=1000),
+        RELOADED,
     ] = 15
     node_cache_capable: Annotated[
         bool,
         doc("The scheduler sends names instead of whole nodes; false makes nodes look empty to its own scoring"),
+        RELOADED,
     ] = True
-    http_timeout: Annotated[str, duration("How long the scheduler waits for an answer of the extender")] = "5s"
+    http_timeout: Annotated[str, duration("How long the scheduler waits for an answer of the extender"), RELOADED] = (
+        "5s"
+    )
     ignorable: Annotated[
         bool,
         doc("What happens to pods while Spotmix cannot be reached: true places them anywhere, false lets them wait"),
+        RELOADED,
     ] = False
     ca_file: Annotated[
-        str, doc("PEM file of the CA that signed the extender's certificate; needed with https", FILE)
+        str, doc("PEM file of the CA that signed the extender's certificate; needed with https", FILE), RELOADED
     ] = ""
     ca_data: Annotated[
-        str, doc("The CA that signed the extender's certificate, by itself; counts before caFile", PEM)
+        str, doc("The CA that signed the extender's certificate, by itself; counts before caFile", PEM), RELOADED
     ] = ""
-    cert_file: Annotated[str, doc("PEM file of the client certificate that the scheduler shows", FILE)] = ""
-    key_file: Annotated[str, doc("PEM file of the private key of the scheduler's client certificate", FILE)] = ""
+    cert_file: Annotated[str, doc("PEM file of the client certificate that the scheduler shows", FILE), RELOADED] = ""
+    key_file: Annotated[
+        str, doc("PEM file of the private key of the scheduler's client certificate", FILE), RELOADED
+    ] = ""
     server_name: Annotated[
-        str, doc("Name in the extender's certificate, where it is not the host of urlPrefix", HOST)
+        str, doc("Name in the extender's certificate, where it is not the host of urlPrefix", HOST), RELOADED
     ] = ""
 
 
@@ -555,4 +593,5 @@ class Settings(Section, frozen=True):
             "Which labels tell spot nodes from on-demand ones, and which taints and conditions say that a node is "
             "about to go away; extraRules and extraGoingAwayTaints add to what is built in"
         ),
+        RELOADED,
     ] = field(default_factory=ClassRules)

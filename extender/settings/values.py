@@ -89,6 +89,8 @@ def duration(text: str) -> Any:
     return doc(text, DURATION)
 
 
+RELOADED = Meta(extra={"reloads": True})
+"""Of a setting that `spotmix serve` takes up while it runs; all others need a restart."""
 IN_PERCENT = Meta(ge=0, le=100)
 DNS_NAME = Meta(pattern="^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")
 """The name of a Kubernetes object, or none."""

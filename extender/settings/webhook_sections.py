@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from extender.settings.certificates import OwnCertificateSettings
-from extender.settings.values import ADDRESS, BYTES, FILE, NAME, TAINTS, WEIGHT, Section, doc
+from extender.settings.values import ADDRESS, BYTES, FILE, NAME, RELOADED, TAINTS, WEIGHT, Section, doc
 
 
 class CertificateSettings(OwnCertificateSettings, frozen=True):
@@ -41,10 +41,12 @@ class WebhookSettings(Section, frozen=True):
             NAME,
         ),
         Meta(max_length=253),
+        RELOADED,
     ] = ""
     invalid_policies: Annotated[
         Literal["warn", "deny"],
         doc("What happens to a workload whose annotations are wrong: warn about it, or deny it"),
+        RELOADED,
     ] = "warn"
     preference_weight: Annotated[
         int,
@@ -54,6 +56,7 @@ class WebhookSettings(Section, frozen=True):
             WEIGHT,
         ),
         Meta(ge=0, le=100),
+        RELOADED,
     ] = 50
     extra_spot_taints: Annotated[
         tuple[str, ...],
@@ -61,4 +64,5 @@ class WebhookSettings(Section, frozen=True):
             "Further taints of spot nodes, which pods get a toleration for; without a value all values are tolerated",
             TAINTS,
         ),
+        RELOADED,
     ] = ()

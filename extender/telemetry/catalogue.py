@@ -249,6 +249,19 @@ LOOP_HELD_UP = _gauge(
     "event_loop_longest_step_seconds",
     "The longest time of the last minute for which one step of work held up all others, the scheduler's requests too",
 )
+CONFIG_RELOADS = _counter(
+    "config_reloads", "Changes of the configuration while the process runs, by what became of them", "outcome"
+)
+CONFIG_SUCCESSFUL = _gauge(
+    "config_last_reload_successful", "0 while the configuration as it is written is wrong, and an older one in force"
+)
+CONFIG_SUCCEEDED = _gauge(
+    "config_last_reload_success_timestamp_seconds",
+    "When a right configuration was last read, in seconds since the epoch",
+)
+CONFIG_RESTART = _gauge(
+    "config_restart_required", "1 of each setting whose change waits for a restart of this process", "setting"
+)
 BUILD_INFO = _gauge("build_info", "Always 1; tells what runs", "version", "python_version")
 
 GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
@@ -341,6 +354,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("The API", (API_REQUESTS, API_REQUEST_DURATION, API_REFUSED, API_WATCHES)),
     ("Requests to the API server", (APISERVER_REQUESTS, APISERVER_DURATION)),
     ("The process", (LEADER, LOOP_HELD_UP, CERTIFICATE_EXPIRY, BUILD_INFO)),
+    ("The configuration", (CONFIG_RELOADS, CONFIG_SUCCESSFUL, CONFIG_SUCCEEDED, CONFIG_RESTART)),
 )
 
 FAMILIES: tuple[Family, ...] = tuple(family for _, families in GROUPS for family in families)
@@ -367,7 +381,9 @@ LABELS: Mapping[str, str] = {
     " decided now); of an object at the webhook: `mutated`, `unchanged`, `warned`, `denied`, `failed`; of a deletion"
     " cost: `written`, `removed`, `foreign`, `gone`; of an eviction: `evicted`, `gone`, `changed`, `budget` (it allows"
     " none), `later` (the server said when), `budgets` (more than one), `forbidden`, `failed`, `unanswered`; of an"
-    " Event: `posted`, `repeated` (written into the first of a series), `dropped` (too many, or refused)",
+    " Event: `posted`, `repeated` (written into the first of a series), `dropped` (too many, or refused); of a changed"
+    " configuration: `applied`, `unchanged`, `restart` (some of it needs one, the rest counts), `invalid` (nothing of"
+    " it counts)",
     "port": "`extender`, `webhook`, `metrics` (health, metrics and the console)",
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
@@ -378,6 +394,7 @@ LABELS: Mapping[str, str] = {
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
     "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`; `BestOptions` of"
     " cluster-autoscaler's expander",
+    "setting": "by its key in the file, such as `metrics.addr`",
     "source": "a resource that is followed, or `certificates`, `drift`, `event loop`, `events`, `expander`,"
     " `leadership`, `lease`, `own pod`, `patches`",
     "state": "of a placeholder: `running`, or `asked` for",

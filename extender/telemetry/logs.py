@@ -10,6 +10,7 @@ import structlog
 from extender.core.model.foreign import shown, shown_lines, shown_within
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_level = LEVELS["info"]
 _FIRST = ("timestamp", "level", "event")
 _OF_LINES = ("exception", "stack")
 Level = Literal["debug", "info", "warning", "error"]
@@ -24,8 +25,10 @@ def configure(level: Level, style: Format, trace: Callable[[], Mapping[str, str]
         style: of the lines.
         trace: gives the keys that say which trace a line belongs to; None while there are no traces.
     """
+    show_from(level)
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
+        _severe_enough,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -39,7 +42,8 @@ def configure(level: Level, style: Format, trace: Callable[[], Mapping[str, str]
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     structlog.configure(
         processors=[*shared, *finish],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        # Loggers are kept by whoever has one: what they show is decided line by line, so that it can change.
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -47,7 +51,19 @@ def configure(level: Level, style: Format, trace: Callable[[], Mapping[str, str]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[meta, *finish], foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def show_from(level: Level) -> None:
+    """Show lines that are at least as severe as `level` from now on; of libraries, warnings at least."""
+    global _level  # noqa: PLW0603 - of the process, as structlog's own configuration is
+    _level = LEVELS[level]
+    logging.getLogger().setLevel(max(_level, logging.WARNING))
+
+
+def _severe_enough(_logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if LEVELS.get(method, LEVELS["error"]) < _level:
+        raise structlog.DropEvent
+    return line
 
 
 def _giving(keys: Callable[[], Mapping[str, str]]) -> structlog.typing.Processor:

@@ -12,6 +12,7 @@ from extender.telemetry.apiserver import ApiServerMetrics
 from extender.telemetry.catalogue import (
     ADMISSIONS,
     API_FAULTS,
+    CONFIG_RELOADS,
     CONNECTIONS_ENDED,
     DECISIONS,
     DELETION_COSTS,
@@ -53,6 +54,7 @@ NOTHING = "none"
 STEPS = ("decision", "plan", "costs", "policy", "count", "answer")
 PORTS = ("extender", "webhook", "metrics")
 ENDED = ("full", "headers", "body", "memory", "stalled", "idle")
+RELOADS = ("applied", "unchanged", "restart", "invalid")
 EVENT_OUTCOMES = ("posted", "repeated", "dropped")
 
 Decided = tuple[str, str, str, Reason]
@@ -121,6 +123,7 @@ class Metrics:
         self._met = counter(WORKLOAD_FAULTS, self.registry)
         for step in STEPS:
             self._met.labels(step)
+        self._reloads = _reloads(self.registry)
         for port, why in product(PORTS, ENDED):
             self._ended.labels(port, why)
         for source in sources:
@@ -180,6 +183,10 @@ class Metrics:
         """Count a connection that a limit has ended or refused."""
         self._ended.labels(port, why).inc()
 
+    def reloaded(self, outcome: str) -> None:
+        """Count what became of a changed configuration."""
+        self._reloads.labels(outcome).inc()
+
     def faulted(self, source: str) -> None:
         """Count a fault in talking to the API."""
         self._faults.labels(source).inc()
@@ -204,4 +211,11 @@ def _placed(registry: CollectorRegistry) -> Histogram:
     found = histogram(PLACING_DURATION, PLACING_SECONDS, registry)
     for name, reason in product((SPOT, ON_DEMAND), (Reason.SEAT, Reason.WRITTEN, *REJECTS)):
         found.labels(name, str(reason))
+    return found
+
+
+def _reloads(registry: CollectorRegistry) -> Counter:
+    found = counter(CONFIG_RELOADS, registry)
+    for outcome in RELOADS:
+        found.labels(outcome)
     return found

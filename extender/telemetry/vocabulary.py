@@ -80,6 +80,7 @@ SERVICE = (
     Key("nodes", "how many nodes there are"),
     Key("pods", "how many pods there are"),
     Key("workloads", "how many managed workloads there are"),
+    Key("settings", "keys of the configuration file"),
     Key("exporter", "where traces are sent to"),
     Key("lost", "spans that could not be sent"),
 )

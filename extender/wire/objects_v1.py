@@ -338,19 +338,24 @@ class Decoders:
 
     def __init__(self, rules: ClassRules, prefixes: tuple[str, ...]) -> None:
         self._prefixes = starts = tuple(p + "/" for p in prefixes)
-        asked, pods = rules.labels, PodReader(prefixes)
+        pods = PodReader(prefixes)
+        self.go_by(rules)
         self._fixed: Mapping[str, Callable[[str], ObjectDecoder[Any]]] = {
             "pods": lambda key: ObjectDecoder(key, RawPod, pods.read),
-            "nodes": lambda key: ObjectDecoder(key, RawNode, lambda raw: to_node(raw, rules, asked)),
+            "nodes": lambda key: ObjectDecoder(key, RawNode, lambda raw: to_node(raw, self._rules, self._asked)),
             "namespaces": lambda key: ObjectDecoder(key, RawNamespace, lambda raw: _to_namespace(raw, starts)),
             BUDGETS: lambda key: ObjectDecoder(key, RawBudget, to_budget),
             CLAIMS: lambda key: ObjectDecoder(key, RawClaim, to_claim),
             VOLUMES: lambda key: ObjectDecoder(key, RawVolume, to_volume),
             CSI_NODES: lambda key: ObjectDecoder(key, RawCsiNode, to_attach_limits),
-            NODE_CLAIMS: lambda key: ObjectDecoder(key, RawNodeClaim, lambda raw: to_node_claim(raw, rules)),
-            NODE_POOLS: lambda key: ObjectDecoder(key, RawNodePool, lambda raw: to_node_pool(raw, rules)),
+            NODE_CLAIMS: lambda key: ObjectDecoder(key, RawNodeClaim, lambda raw: to_node_claim(raw, self._rules)),
+            NODE_POOLS: lambda key: ObjectDecoder(key, RawNodePool, lambda raw: to_node_pool(raw, self._rules)),
             **dict.fromkeys(POLICY_OBJECTS, lambda key: ObjectDecoder(key, RawPlacementPolicy, to_placement_policy)),
         }
+
+    def go_by(self, rules: ClassRules) -> None:
+        """Tell nodes apart in another way from now on, in all decoders that were made."""
+        self._rules, self._asked = rules, rules.labels
 
     def make(self, key: str, api_version: str, kind: str, size_path: str = "") -> ObjectDecoder[Any]:
         """The decoder of resource `key`, whose objects are of `kind` in `api_version`."""

@@ -1,13 +1,18 @@
-"""deploy/manifests: the chart rendered for those who do not use Helm. `python -m generate.manifests` writes them."""
+"""deploy/manifests: the chart rendered for those who do not use Helm. `python -m generate.manifests` writes them.
+
+Before that it has the chart know which settings need no rollout, since the program takes them up while it runs.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from programs import ROOT
 
+from extender.settings import LEAVES
 from generate import chartreadme
-from generate.chart import NAMESPACE, Values, template_text
+from generate.chart import CHART, NAMESPACE, Values, template_text
 
+RELOADED = CHART / "settings" / "reloaded.yaml"
 MANIFESTS = ROOT / "deploy" / "manifests"
 # Name of the file, what it is, values of the chart.
 VARIANTS: Sequence[tuple[str, str, Values]] = (
@@ -44,7 +49,15 @@ def _render(title: str, values: Values) -> str:
     return _HEAD.format(title=title, namespace=NAMESPACE) + body + "\n"
 
 
+def reloaded() -> str:
+    """The list of settings for the chart."""
+    head = "# Settings that `spotmix serve` takes up while it runs. Made from the code by `make manifests`.\n"
+    return head + "".join(f"- {leaf.key}\n" for leaf in LEAVES if leaf.reloads)
+
+
 def write(folder: Path = MANIFESTS) -> None:
+    RELOADED.parent.mkdir(exist_ok=True)
+    RELOADED.write_text(reloaded())
     folder.mkdir(exist_ok=True)
     for name, text in render().items():
         (folder / name).write_text(text)

@@ -80,11 +80,15 @@ class Mutator:
         self._state = state
         self._gating = gating
         self._gate = gate_name(state.workloads.rules.prefixes)
+        self._terms: dict[str, tuple[Term, ...]] = {}
+        self.go_by(rules)
+
+    def go_by(self, rules: MutationRules) -> None:
+        """Go by these rules from now on."""
         self._rules = rules
         self._labels = frozenset(rules.classes.labels)
         self._version = -1
-        self._tolerations = SpotTolerations(state.census, rules.classes, rules.extra_tolerations)
-        self._terms: dict[str, tuple[Term, ...]] = {}
+        self._tolerations = SpotTolerations(self._state.census, rules.classes, rules.extra_tolerations)
 
     def mutate(self, managed: Managed, draft: Draft) -> Mutation:
         """Say what a pod of a managed workload gets; in audit mode, nothing."""

@@ -78,6 +78,12 @@ class DriftController:
         self._unsaved = self._unreviewed = False
         self.view = LastPlans()
 
+    def go_by(self, options: DriftOptions) -> None:
+        """Go by other options from now on: everything is looked at soon."""
+        self._options = options
+        self._moves.go_by(options)
+        self._swept = _AT_ONCE
+
     # What is due
 
     def due(self, now: float) -> Sequence[Action]:

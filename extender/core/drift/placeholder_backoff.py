@@ -39,6 +39,10 @@ class PlaceholderBackoff:
         self._state, self._rules = state, rules
         self._waits: dict[Shut, _Wait] = {}
 
+    def go_by(self, rules: DriftRules) -> None:
+        """Wait as other rules say from now on."""
+        self._rules = rules
+
     def __len__(self) -> int:
         return len(self._waits)
 

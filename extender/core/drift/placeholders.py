@@ -52,6 +52,11 @@ class Placeholders:
         self.news: set[str] = set()
         self.progress: dict[Shut, float] = {}
 
+    def go_by(self, rules: DriftRules) -> None:
+        """Go by other rules from now on."""
+        self._rules = rules
+        self._back_off.go_by(rules)
+
     # What others want, and are told
 
     @property

@@ -59,6 +59,12 @@ class UnderWay:
         self.haste = WorkloadBackoff(uniform, LONGEST_WHEN_DRAINED)
         self.freed = False
 
+    def go_by(self, options: DriftOptions) -> None:
+        """Go by other options from now on; as of the class. What was found by dry runs holds for these alone."""
+        if options.read_only != self._options.read_only:
+            self._recent.clear()
+        self._options = options
+
     @property
     def queue(self) -> Iterable[Evict]:
         """Evictions that wait for their turn."""

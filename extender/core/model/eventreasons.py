@@ -67,6 +67,22 @@ class EventReason(Enum):
         "Report it, with the text and the workload's policy.",
     )
 
+    # The configuration
+    CONFIG_INVALID = (
+        "ConfigInvalid",
+        "Warning",
+        "Spotmix's Deployment, or pod",
+        "The configuration was changed while Spotmix runs, and is wrong: nothing of it is taken up.",
+        "Put right what the text names; until then the configuration before it counts.",
+    )
+    CONFIG_RESTART = (
+        "ConfigNeedsRestart",
+        "Warning",
+        "Spotmix's Deployment, or pod",
+        "Settings were changed that only a restart takes up: their old values count, the rest was taken up.",
+        "Restart it: `kubectl rollout restart`; `helm upgrade` does so by itself.",
+    )
+
     # Nodes
     NODE_DOUBTFUL = (
         "NodeClassDoubtful",

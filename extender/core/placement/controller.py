@@ -99,6 +99,10 @@ class PlacementController:
         self._count = 0
         self._expire_at = self.next_at = 0.0
 
+    def go_by(self, limit: int) -> None:
+        """Let so many nodes pass from now on; as of the class."""
+        self._limit = limit
+
     # Filter and prioritize
 
     def checked(self, pod: PodView) -> PodView | None:

@@ -129,6 +129,11 @@ class GateController:
             # An owner, a Namespace or a node may be what a gated pod waits for.
             self.next_at = now
 
+    def go_by(self, rules: ClassRules, extra_tolerations: tuple[Toleration, ...]) -> None:
+        """Tell nodes in another way from now on; arguments as of the class."""
+        self._rules, self._version = rules, -1
+        self._tolerations = SpotTolerations(self._state.census, rules, extra_tolerations)
+
     def take_over(self, now: float) -> None:
         """This replica leads from now on: what another sent is not waited for."""
         self._sent.clear()

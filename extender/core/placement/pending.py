@@ -75,6 +75,13 @@ class PendingController:
         self._again: dict[str, float] = {}
         self._given: list[float] = []
 
+    def go_by(self, startup: float, now: float, *, replaces: bool) -> None:
+        """Go by other settings from now on; arguments as of the class."""
+        unnoted = replaces and not self._replaces
+        self._startup, self._replaces = startup, replaces
+        if unnoted:
+            self.take_over(now)
+
     def observe(self, event: Event, now: float) -> None:
         """Something was taken into the state."""
         if not self._state.decided or not self._replaces:

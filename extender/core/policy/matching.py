@@ -96,6 +96,13 @@ class PolicyObjects:
         self._levels.pop(policy.namespace, None)
         return True
 
+    def go_by(self, classes: Collection[str]) -> None:
+        """Read all of them anew, as nodes can be of these classes from now on."""
+        self._classes = classes
+        for thing in list(self.by_uid.values()):
+            self._keep(policy_object(thing.policy, self._prefixes, classes))
+        self._levels.clear()
+
     def _keep(self, thing: PolicyObject) -> None:
         policy = thing.policy
         self.by_uid[policy.uid] = thing

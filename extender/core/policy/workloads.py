@@ -167,6 +167,17 @@ class Workloads:
         """An owner as the workload that it is by what is said now; None where nobody opts in for it."""
         return self._judged(owner, self.matching(owner))
 
+    def go_by(self, rules: PolicyRules) -> None:
+        """Go by other rules; where they say something else about policies, all are judged anew by `judge_anew`."""
+        (old, known), self.rules, self.class_names = (self.rules, self.class_names), rules, rules.classes.names
+        if self.class_names != known:
+            self.objects.go_by(self.class_names)
+            self.assignments.changed.update(self.objects.by_uid)
+        if rules.defaults != old.defaults or self.class_names != known:
+            self.default_layer = Layer("configuration policy.defaults", rules.defaults)
+            self.default_policy = parse_policy([self.default_layer], rules.prefixes, self.class_names).policy
+            self._put_off("")
+
     def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
         """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
         return ref is not None and ref.kind not in NEVER_MANAGED and namespace not in self.rules.protected_namespaces

@@ -80,6 +80,10 @@ class SeatController:
         self.kept: dict[str, str] = {}
         self.next_at = NEVER
 
+    def go_by(self, settle: float) -> None:
+        """Wait for so long from now on; as of the class."""
+        self._settle = settle
+
     def observe(self, now: float) -> None:
         """Something was taken into the state: note which revisions changed by it."""
         if not self._state.outbox.reseat:

@@ -97,6 +97,11 @@ class Autoscaling:
         self._refusals: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._coming: tuple[float, dict[str, str]] | None = None
 
+    def go_by(self, class_labels: frozenset[str], startup: float) -> None:
+        """Go by other settings from now on; arguments as of the class."""
+        self._class_labels, self._startup = class_labels, startup
+        self._coming = None
+
     # What happens
 
     def hear(self, said: Announcement, now: float) -> None:

@@ -6,6 +6,7 @@
 from msgspec import Struct
 
 from extender.core.model.objects import Object
+from extender.core.policy.workloads import PolicyRules
 
 
 class Upsert(Struct, frozen=True, gc=False):
@@ -53,4 +54,13 @@ class Continued(Struct, frozen=True, gc=False):
     """Nothing happened: the state goes on with what it put off (see `Workloads.judge_anew`)."""
 
 
-Event = Upsert | Gone | Listed | Unavailable | Forgotten | Sighted | Continued
+class Reconfigured(Struct, frozen=True, gc=False):
+    """The configuration has changed: from now on these rules count, and these times (seconds), see `ClusterState`."""
+
+    rules: PolicyRules
+    reservation_ttl: float
+    half_life: float
+    startup: float
+
+
+Event = Upsert | Gone | Listed | Unavailable | Forgotten | Sighted | Continued | Reconfigured

@@ -50,6 +50,10 @@ class Interruptions:
     def __bool__(self) -> bool:
         return bool(self._pools)
 
+    def halve_in(self, half_life: float) -> None:
+        """Have weights halve in so many seconds from now on."""
+        self._half_life = half_life
+
     def record(self, node: str, interruption: Interruption, now: float) -> None:
         """A node (UID) is interrupted, as is known at `now` (seconds since the epoch); it counts when that is news."""
         known = self.nodes.get(node)

@@ -31,7 +31,17 @@ from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS, Autoscaling
 from extender.core.state.bindings import Bindings
 from extender.core.state.census import Census
 from extender.core.state.derived import DerivedOwners
-from extender.core.state.events import Continued, Event, Forgotten, Gone, Listed, Sighted, Unavailable, Upsert
+from extender.core.state.events import (
+    Continued,
+    Event,
+    Forgotten,
+    Gone,
+    Listed,
+    Reconfigured,
+    Sighted,
+    Unavailable,
+    Upsert,
+)
 from extender.core.state.fleets import Fleets
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
@@ -130,6 +140,7 @@ class ClusterState:
         self.volumes: Mapping[str, Volume] = self._volumes.by_key
         self.attach_limits: Mapping[str, AttachLimits] = self._attach_limits.by_key
         self.knows_attach_limits = False
+        self._reclassing = False
 
     # Events
 
@@ -172,6 +183,9 @@ class ClusterState:
                 self.knows_attach_limits |= resource == CSI_NODES
                 for uid in [uid for uid in self._known(resource) if uid not in uids]:
                     self._remove(resource, uid, None)
+                if resource == "nodes" and self._reclassing:
+                    self._reclassing = False
+                    self._wake(self.waiting.all())
             case Unavailable(group=group, kind=kind):
                 self._unavailable(group, kind)
             case Upsert(object=NodePool() as pool):
@@ -185,6 +199,8 @@ class ClusterState:
                     self._signs[sign] = None
                 else:
                     self._signs.pop(sign, None)
+            case Reconfigured():
+                self._reconfigure(event)
             case Forgotten(group=group, kind=kind):
                 self.workloads.unavailable.discard((group, kind))
             case Reservation():
@@ -195,6 +211,22 @@ class ClusterState:
                 self._bindings.wait(event)
         if self._changed:
             self._derive()
+
+    def _reconfigure(self, event: Reconfigured) -> None:
+        """Go by other rules. Policies follow a few at a time; who is managed at all is another at once."""
+        workloads, before, rules = self.workloads, self.workloads.rules, event.rules
+        self._ttl = event.reservation_ttl
+        self.interruptions.halve_in(event.half_life)
+        self.autoscaling.go_by(frozenset(rules.classes.labels), event.startup)
+        workloads.go_by(rules)
+        # Nodes are told apart anew when they are listed again; no scheduler sees that.
+        self._reclassing |= before.classes != rules.classes
+        if before.asking != rules.asking:
+            self._wake(self.waiting.all())
+        turned = before.protected_namespaces ^ rules.protected_namespaces
+        for revision in self.revisions.values() if turned else ():
+            if revision.namespace in turned:
+                self._reseat(revision)
 
     def expire(self, now: float) -> None:
         """Drop reservations that are too old and whose pod the watch never delivered."""
@@ -283,9 +315,12 @@ class ClusterState:
             self.outbox.effects.append(change)
             self.fleets.policy_changed(change.workload, gone=change.gone)
             for revision in self._revisions_of(change.workload.uid):
-                self.outbox.reseat.add(revision)
-                self.outbox.touch(revision)
-                self._wake(self.waiting.of_revision(revision.owner.uid))
+                self._reseat(revision)
+
+    def _reseat(self, revision: Revision) -> None:
+        self.outbox.reseat.add(revision)
+        self.outbox.touch(revision)
+        self._wake(self.waiting.of_revision(revision.owner.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:
         for uid in (workload, *self.workloads.children.get(workload, ())):

@@ -14,7 +14,8 @@ from extender.runtime.drift.context import Channels, Context
 from extender.runtime.drift.loop import DriftLoop
 from extender.runtime.drift.memory import Memory
 from extender.runtime.drift.placeholders import PlaceholderLoop
-from extender.runtime.whoami import identity, pod_name
+from extender.runtime.ownobjects import own_deployment
+from extender.runtime.whoami import identity
 from extender.settings import Settings
 from extender.settings.rules import drift_options, drift_rules
 from extender.settings.sections import DriftSettings, LeaderElectionSettings
@@ -59,22 +60,14 @@ class _Owner:
     async def find(self, pods: PlaceholderPods) -> OwnerRef | None:
         """The owner; None where there is none in the namespace of placeholders."""
         election = self._election
-        if pod_name() and own_namespace() == (self._namespace,):
-            owner = self._deployment()
+        if own_namespace() == (self._namespace,):
+            owner = own_deployment(self._state)
             if owner is not None:
                 return owner
         lease_in = election.namespace or next(iter(own_namespace()), "")
         if not election.enabled or self._namespace != lease_in:
             return None
         return await pods.owner("coordination.k8s.io", "v1", "Lease", "leases", election.name)
-
-    def _deployment(self) -> OwnerRef | None:
-        for group in self._state.pod_labels(self._namespace):
-            for pod in group.pods:
-                if pod.name == pod_name() and pod.revision is not None:
-                    replicas = self._state.workloads.owners.get(pod.revision.owner.uid)
-                    return replicas.owner if replicas is not None else None
-        return None
 
 
 def _term() -> str:

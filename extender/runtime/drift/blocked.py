@@ -40,6 +40,10 @@ class BlockedReports:
         self._patience = patience
         self._spells: dict[str, _Spell] = {}
 
+    def go_by(self, patience: float) -> None:
+        """Wait so long from now on; as of the class."""
+        self._patience = patience
+
     def __len__(self) -> int:
         return len(self._spells)
 

@@ -6,6 +6,8 @@ What takes time has a task of its own, so that one that is slow, throttled or re
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.controller import DriftController
 from extender.core.drift.eviction import Answer, Outcome
@@ -64,6 +66,14 @@ class DriftLoop:
     def rules(self) -> DriftRules:
         """How careful it is."""
         return self._options.rules
+
+    def go_by(self, options: DriftOptions, startup: float) -> None:
+        """Go by other options from now on; `startup` as of `assemble`."""
+        self._options = options
+        self._controller.go_by(options)
+        self.placeholders.go_by(replace(options.rules, node_startup=startup))
+        self._reports.go_by(options.rules)
+        self._drive.wake()
 
     @property
     def view(self) -> LastPlans:

@@ -65,6 +65,11 @@ class DriftReports:
         self._held = Reminders()
         self._leaving: set[str] = set()
 
+    def go_by(self, rules: DriftRules) -> None:
+        """Tell by other rules from now on."""
+        self._rules = rules
+        self._blocked.go_by(rules.blocked_after)
+
     def attempted(self, move: Move, outcome: Outcome, now: float, *, dry: bool) -> None:
         """A move was tried; `now` is in seconds since the epoch."""
         if outcome.sent:

@@ -16,8 +16,8 @@ from extender.core.model.reasons import Reason
 from extender.core.state.state import ClusterState
 
 
-class DriftSource(Struct, frozen=True):
-    """What the drift loop plans with.
+class DriftSource(Struct):
+    """What the drift loop plans with; `mode` and `rules` change with the configuration.
 
     `mode` is "on", "dry run" or "off". `history` remembers nothing where another replica leads; `unreadable` says of
     which workloads (UIDs) it cannot be read, and why. `current` says whether the state may be relied on; `paused` why

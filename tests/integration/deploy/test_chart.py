@@ -22,7 +22,7 @@ from generate.chart import (
     run_helm,
     template,
 )
-from generate.manifests import MANIFESTS, render
+from generate.manifests import MANIFESTS, RELOADED, reloaded, render
 from programs import ROOT
 from support.chartvalues import PEM, VALUE_SETS
 
@@ -201,7 +201,7 @@ def test_rules_and_dashboards_are_those_of_deploy() -> None:
 
 def test_a_changed_configuration_is_a_rollout() -> None:
     before = dict(pod_templates(template()))
-    after = dict(pod_templates(template({"config": {"log": {"level": "debug"}}, "schedulerConfig": {"weight": 16}})))
+    after = dict(pod_templates(template({"config": {"log": {"format": "json"}}, "schedulerConfig": {"weight": 16}})))
     for name, pod in before.items():
         assert pod["metadata"]["annotations"] != after[name]["metadata"]["annotations"]
 
@@ -483,6 +483,26 @@ def test_every_setting_can_be_given_or_is_decided_by_the_chart() -> None:
             if "properties" in node:
                 assert part in node["properties"], f"values.schema.json: config knows no {'.'.join(leaf.path)}"
                 node = node["properties"][part]
+
+
+def checksum(config: dict[str, Any]) -> str:
+    pod = pick(template({"config": config}), "Deployment")["spec"]["template"]
+    found: str = pod["metadata"]["annotations"]["checksum/config"]
+    return found
+
+
+def test_a_changed_configuration_is_a_rollout_where_the_program_needs_a_restart_alone() -> None:
+    before = checksum({})
+    taken_up = {"log": {"level": "debug"}, "policy": {"defaults": {"spot-percentage": 50}}, "drift": {"dwell": "1m"}}
+    assert checksum(taken_up) == before
+    assert checksum({**taken_up, "classes": {"defaultClass": "spot"}}) == before
+    assert checksum({**taken_up, "log": {"level": "debug", "format": "json"}}) != before
+    assert checksum({"drift": {"enabled": False}}) != before
+    assert checksum({"policy": {"prefixes": ["example.com"]}}) != before
+
+
+def test_the_chart_knows_what_needs_no_rollout() -> None:
+    assert RELOADED.read_text() == reloaded(), "run `make manifests`"
 
 
 def test_the_plain_manifests_are_current() -> None:

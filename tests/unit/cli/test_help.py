@@ -150,7 +150,7 @@ def test_a_setting_stands_under_its_section_with_its_kind(leaf: Leaf) -> None:
     assert option.metavar == leaf.metavar
     text = help_of(("serve",))
     assert f"\n  {leaf.flag} {leaf.metavar}\n" in text
-    assert f"{leaf.env}; {leaf.key}]" in told(text)
+    assert f"{leaf.env}; {leaf.key}; {'reload' if leaf.reloads else 'restart'}]" in told(text)
     for choice in leaf.choices:
         assert choice in option.metavar
     if not leaf.choices:

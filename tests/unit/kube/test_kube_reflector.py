@@ -451,6 +451,45 @@ async def test_a_version_that_no_event_reaches_is_reached_by_a_list(
         assert world.resource.watches[-1]["resourceVersion"] == "20"
 
 
+async def test_everything_is_listed_anew_where_that_is_asked_for(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing("a")]
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        world.resource.hanging.clear()
+        world.reflector.list_anew()
+        await world.settled()
+        assert len(world.resource.lists) == 2
+        assert sum(isinstance(event, Upsert) for event in world.store.events) == 2
+        assert (world.reports, world.reflector.health().failures) == ([], 0)
+
+
+async def test_a_list_that_was_under_way_when_another_is_asked_for_is_followed_by_one(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    asked = False
+
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.items = [thing("a")]
+
+    async with follow(api, tmp_path, time, script) as world:
+        take = world.store.__class__.__call__
+
+        def ask_once(store: Store, event: Event) -> None:
+            nonlocal asked
+            take(store, event)
+            if not asked:
+                asked = True
+                world.reflector.list_anew()
+
+        world.reflector._sink = lambda event: ask_once(world.store, event)
+        await world.settled()
+        assert len(world.resource.lists) == 2
+
+
 async def test_an_expired_version_is_made_good_at_once(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.watch_scripts += [[bookmark(20)], Fault(410), [HANG]]

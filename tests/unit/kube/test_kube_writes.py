@@ -297,6 +297,15 @@ async def test_a_bucket_fills_up_to_its_burst(time: VirtualTime) -> None:
     assert time.slept == [1.0]
 
 
+async def test_a_bucket_goes_by_another_rate_from_then_on(time: VirtualTime) -> None:
+    bucket = TokenBucket(1.0, 2, time.timing())
+    time.now += 1
+    bucket.allow(4.0, 1)
+    for _ in range(3):
+        await bucket.take()
+    assert time.slept == [0.25, 0.25]
+
+
 class Events:
     """A recorder with what it needs."""
 

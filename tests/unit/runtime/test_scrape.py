@@ -15,7 +15,9 @@ from extender.runtime.connections import PortConnections
 from extender.runtime.drift import drift_readings
 from extender.runtime.gauges import cache_readings, process_readings, state_readings
 from extender.runtime.grpc import api_readings
+from extender.runtime.reloading import Reloading
 from extender.runtime.scrape import SLICE, Scrapes
+from extender.settings import ConfigSource, Settings, load_settings
 from extender.telemetry.catalogue import FAMILIES
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading
@@ -33,11 +35,16 @@ class ScrapeScene:
         self.health = {"pods": WELL, "rollouts.argoproj.io": Health()}
         metrics = Metrics()
         self.connections = PortConnections(metrics)
+        changed = load_settings(environ={"SPOTMIX_METRICS_ADDR": ":1"})
+        self.reloading = Reloading(Settings(), ConfigSource(lambda: changed), lambda _: None, metrics.reloaded)
+        self.reloading.ask()
+        self.reloading.look()
         self.scrapes = Scrapes(self.world.state, metrics, self._read, limit)
 
     def _read(self) -> Iterator[Reading]:
         yield from process_readings(True, {"webhook": 1e9, "extender": None})
         yield from self.connections.readings()
+        yield from self.reloading.readings()
         yield from cache_readings(self.health, 100.0)
         yield from state_readings(self.world.state)
         yield from api_readings(3)

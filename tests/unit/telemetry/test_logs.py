@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from extender.core.model.foreign import plain
-from extender.telemetry.logs import configure, logger
+from extender.telemetry.logs import configure, logger, show_from
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +124,16 @@ def test_long_texts_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     [line] = lines(capsys)
     assert line["pod"].endswith("characters more)")
     assert len(line["pod"]) < 3000
+
+
+def test_the_level_changes_for_loggers_that_somebody_keeps(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("warning", "json")
+    kept = logger()
+    kept.warning("before")
+    kept.info("not shown")
+    show_from("debug")
+    kept.debug("after")
+    show_from("error")
+    kept.warning("not shown")
+    logging.getLogger("uvicorn.error").warning("not shown")
+    assert [line["event"] for line in lines(capsys)] == ["before", "after"]

@@ -45,6 +45,25 @@
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $owned) -}}
 {{- end -}}
 
+{{- /* The same without what the program takes up while it runs, see settings/reloaded.yaml. */ -}}
+{{- define "spotmix.restartConfig" -}}
+{{- $config := include "spotmix.config" . | fromYaml -}}
+{{- range .Files.Get "settings/reloaded.yaml" | fromYamlArray -}}
+{{- $path := splitList "." . -}}
+{{- $section := $config -}}
+{{- range initial $path -}}
+{{- $section = get $section . | default dict -}}
+{{- end -}}
+{{- $_ := unset $section (last $path) -}}
+{{- end -}}
+{{- range $name, $section := deepCopy $config -}}
+{{- if and (kindIs "map" $section) (empty $section) -}}
+{{- $_ := unset $config $name -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
 {{- define "spotmix.apiConfig" -}}
 enabled: {{ .Values.api.enabled }}
 {{- if .Values.api.enabled }}

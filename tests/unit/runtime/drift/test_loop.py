@@ -1,13 +1,15 @@
 """The drift loop in virtual time: what it moves, staleness, dry runs, its turns."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from support.doubles import ENABLED, ON_DEMAND, SPOT, keys, make_node, make_owner, make_pod
-from support.doubles_drift import STORE, DriftRoom, pod_path, virtually
+from support.doubles_drift import QUICK, STORE, DriftRoom, pod_path, virtually
 from support.doubles_kube import refusal
 
 from extender.core.drift.actions import Cycle
+from extender.core.drift.rules import DriftOptions
 from extender.core.drift.turns import SLICE
 from extender.core.drift.under_way import DRY_MEMORY
 from extender.core.model.objects import Budget, OptOut
@@ -16,6 +18,8 @@ from extender.core.model.selectors import LabelSelector
 from extender.core.state.records import replacing
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
+from extender.settings.rules import drift_options
+from extender.settings.sections import DriftSettings
 
 DEPLOYMENT = "uid-Deployment-web"
 
@@ -243,3 +247,24 @@ def test_nothing_is_left_of_a_term_that_ended() -> None:
         assert not room.drift.memory.opened
 
     virtually(check)
+
+
+def options(**settings: Any) -> DriftOptions:
+    given: dict[str, Any] = {**QUICK, **settings}
+    return drift_options(DriftSettings(**given))
+
+
+def test_other_options_count_at_once_and_what_a_dry_run_found_no_more() -> None:
+    async def check(room: DriftRoom) -> None:
+        owner = room.drifted(on_demand=8, spot=2)
+        async with room.running():
+            await room.after(20)
+            assert room.split(owner) == {ON_DEMAND: 8, SPOT: 2}
+            room.drift.go_by(options(), 600.0)
+            await room.after(20)
+            assert room.split(owner)[SPOT] > 2
+            room.drift.go_by(options(dwell="1h"), 600.0)
+            assert room.drift.rules.dwell == 3600.0
+            assert room.drift.placeholders._rules.node_startup == 600.0
+
+    virtually(check, read_only=True, interval="1h")
