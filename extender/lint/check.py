@@ -198,7 +198,7 @@ class _Checker:
                     self._tell(ERROR, thing, ("metadata", field, key), fault, f"write '{seen}' in quotes", value=value)
 
     def _workload(self, thing: Thing) -> None:
-        if thing.namespace in self.rules.protected_namespaces:
+        if self.rules.outside(thing.namespace, None) is not None:
             return
         owner = thing.owner(self._prefixes)
         self.known.upsert_owner(owner)

@@ -178,7 +178,7 @@ class Admission:
             return ReviewAnswer(review.uid)
         about = About(new.name) if isinstance(new, Namespace) else About(new.namespace, "", new.kind, new.name)
         home = about.namespace
-        if home in rules.protected_namespaces:
+        if (rules.outside(home, None) if isinstance(new, Namespace) else workloads.outside(home)) is not None:
             return ReviewAnswer(review.uid)
         namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
         matching = NOTHING if isinstance(new, Namespace) else workloads.matching(new)

@@ -131,6 +131,7 @@ def _check_values(settings: Settings, origin: str) -> None:
             except ValueError as error:
                 raise ConfigError(f"{origin}: {leaf.key}: {error}") from error
     _check_taints(settings, origin)
+    settings.policy.namespace_selector.check(f"{origin}: policy.namespaceSelector")
     layer = Layer(f"{origin}: policy.defaults", default_annotations(settings))
     prefixes = settings.policy.prefixes
     _, unclear = workload_opt_out([layer], prefixes)

@@ -80,4 +80,4 @@ def _default(value: Any) -> str:
     if isinstance(value, str | int | float | tuple | dict):
         text = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True, width=1000)
         return f"`{text.removesuffix('...' + chr(10)).strip()}`"
-    return "see `spotmix config show`"
+    return "see `spotmix config show`" if value else "`{}`"

@@ -29,6 +29,8 @@ def rules_of(settings: Settings, own_namespaces: Iterable[str] = (), *, serves: 
         settings.classes,
         settings.webhook.enabled if serves else None,
         frozenset(asking - {"", DEFAULT_SCHEDULER}) | {*settings.placement.asking_schedulers},
+        frozenset(settings.policy.namespaces),
+        settings.policy.namespace_selector.selector(),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta, field
 
 from extender.core.model.classes import ClassRules
 from extender.settings.certificates import OwnCertificateSettings
+from extender.settings.selectors import Selector
 from extender.settings.values import (
     ADDRESS,
     BYTES,
@@ -512,6 +513,22 @@ class PolicySettings(Section, frozen=True):
         doc("Namespaces whose pods may go to any node; kube-system and that of Spotmix always are among them"),
         RELOADED,
     ] = ("kube-system",)
+    namespaces: Annotated[
+        tuple[Annotated[str, SOME_DNS_NAME], ...],
+        doc(
+            "Namespaces whose workloads are managed, those above left out; none named means all. In the chart, Spotmix "
+            "then may write in these alone"
+        ),
+        RELOADED,
+    ] = ()
+    namespace_selector: Annotated[
+        Selector,
+        doc(
+            "Labels that a namespace has to have for its workloads to be managed, as {matchLabels: {spot: allowed}}; "
+            "it also has to be one of policy.namespaces where that names some"
+        ),
+        RELOADED,
+    ] = Selector()
 
 
 class SchedulerConfigSettings(Section, frozen=True):

@@ -137,11 +137,10 @@ def name_of(state: ClusterState, workload: Workload) -> Name:
 def standing_of(state: ClusterState, workload: Workload) -> Standing | None:
     """How a workload stands; None for one that has no replicas and does not say how many it wants.
 
-    Such are a Job that is done, and a custom object that controls workloads instead of pods. Nothing stands in a
-    namespace whose pods are never managed.
+    Such are a Job that is done, and a custom object that controls workloads instead of pods.
     """
     top = state.workloads.owners.get(workload.uid)
-    if top is None or workload.namespace in state.workloads.rules.protected_namespaces:
+    if top is None:
         return None
     standing = Standing(workload, name_of(state, workload))
     fleet = state.fleets.of(Managed(workload, top))

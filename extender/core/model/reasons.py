@@ -138,6 +138,7 @@ class Reason(TextEnum):
     NO_CONTROLLER = "no-controller", "no object controls it"
     NEVER_MANAGED = "never-managed", "pods of its kind of owner are bound to their nodes"
     PROTECTED_NAMESPACE = "protected-namespace", "pods of its namespace always pass, so that a cluster can boot"
+    OUTSIDE_NAMESPACES = "outside-namespaces", "its namespace is none of those that are managed"
     OWNER_UNREADABLE = "owner-unreadable", "objects of its owner's kind cannot be read"
     OPTED_OUT = "opted-out", "a label says that it is not to be managed"
     NOT_OPTED_IN = "not-opted-in", "neither it nor its Namespace has the label that opts in, and no policy selects it"
@@ -277,6 +278,7 @@ OF_UNMANAGED = (
     Reason.NO_CONTROLLER,
     Reason.NEVER_MANAGED,
     Reason.PROTECTED_NAMESPACE,
+    Reason.OUTSIDE_NAMESPACES,
     Reason.OWNER_UNREADABLE,
     Reason.OPTED_OUT,
     Reason.NOT_OPTED_IN,

@@ -108,6 +108,10 @@ class PolicyObjects:
         self.by_uid[policy.uid] = thing
         self._in_namespace.setdefault(policy.namespace, {})[policy.uid] = thing
 
+    def in_namespace(self, namespace: str) -> Collection[str]:
+        """The UIDs of those of a namespace."""
+        return self._in_namespace.get(namespace, {}).keys()
+
     def remove(self, uid: str) -> PolicyObject | None:
         """Forget a policy; what it was."""
         old = self.by_uid.pop(uid, None)

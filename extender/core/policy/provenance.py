@@ -196,8 +196,9 @@ def why_unmanaged(workloads: Workloads, namespace: str, ref: OwnerRef | None) ->
         return Unmanaged(Reason.NO_CONTROLLER)
     if ref.kind in NEVER_MANAGED:
         return Unmanaged(Reason.NEVER_MANAGED, f"{ref.kind} {ref.name}")
-    if namespace in workloads.rules.protected_namespaces:
-        return Unmanaged(Reason.PROTECTED_NAMESPACE, namespace)
+    outside = workloads.outside(namespace)
+    if outside is not None:
+        return Unmanaged(*outside)
     revision = workloads.owner_in(namespace, ref)
     if revision is None:
         return Unmanaged(Reason.NO_CONTROLLER)

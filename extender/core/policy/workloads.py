@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.objects import EMPTY, Namespace, Owner, OwnerRef
-from extender.core.model.policies import PlacementPolicy
+from extender.core.model.policies import EVERYTHING, PlacementPolicy
+from extender.core.model.reasons import Reason
+from extender.core.model.selectors import LabelSelector
 from extender.core.policy.matching import NOTHING, Assignments, Matching, PolicyObjects
 from extender.core.policy.objects import PolicyObject
 from extender.core.policy.policy import (
@@ -57,7 +59,8 @@ class PolicyRules(Struct, frozen=True):
     `prefixes` without the slash, ours first; `defaults` are annotations that apply where nobody else sets a key;
     pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart. `gates`
     says whether a webhook of ours gates pods, None where that is not known; `asking` are schedulers that are said to
-    ask the extender.
+    ask the extender. Where `namespaces` names some, nothing is managed outside of these; nor is it outside of those
+    whose labels `selector` selects.
     """
 
     prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
@@ -66,6 +69,24 @@ class PolicyRules(Struct, frozen=True):
     classes: ClassRules = ClassRules()
     gates: bool | None = None
     asking: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    selector: LabelSelector = EVERYTHING
+
+    def outside(self, namespace: str, labels: Mapping[str, str] | None) -> tuple[Reason, str] | None:
+        """Why nothing in a namespace is managed, and for people which setting says so; None where it may be.
+
+        Args:
+            namespace: its name.
+            labels: all of its labels; None where they do not matter, as they are not known.
+        """
+        if namespace in self.protected_namespaces:
+            return Reason.PROTECTED_NAMESPACE, namespace
+        if self.namespaces and namespace not in self.namespaces:
+            return Reason.OUTSIDE_NAMESPACES, f"namespace {namespace} is not in policy.namespaces"
+        if labels is not None and self.selector != EVERYTHING and not self.selector.matches(labels):
+            text = f"the labels of namespace {namespace} are not those of policy.namespaceSelector"
+            return Reason.OUTSIDE_NAMESPACES, text
+        return None
 
 
 class Managed(Struct, frozen=True, gc=False):
@@ -173,14 +194,22 @@ class Workloads:
         if self.class_names != known:
             self.objects.go_by(self.class_names)
             self.assignments.changed.update(self.objects.by_uid)
-        if rules.defaults != old.defaults or self.class_names != known:
+        reach, before = _reach(rules), _reach(old)
+        if reach != before:
+            self.assignments.changed.update(self.objects.by_uid)
+        if rules.defaults != old.defaults or self.class_names != known or reach != before:
             self.default_layer = Layer("configuration policy.defaults", rules.defaults)
             self.default_policy = parse_policy([self.default_layer], rules.prefixes, self.class_names).policy
             self._put_off("")
 
     def may_manage(self, namespace: str, ref: OwnerRef | None) -> bool:
         """Say whether a pod in `namespace` controlled by `ref` can be managed at all, whatever its owners say."""
-        return ref is not None and ref.kind not in NEVER_MANAGED and namespace not in self.rules.protected_namespaces
+        return ref is not None and ref.kind not in NEVER_MANAGED and self.outside(namespace) is None
+
+    def outside(self, namespace: str) -> tuple[Reason, str] | None:
+        """Why nothing in a namespace is managed, see `PolicyRules.outside`; one that is not known has no labels."""
+        known = self.namespaces.get(namespace) if self.rules.selector != EVERYTHING else None
+        return self.rules.outside(namespace, known.all_labels if known is not None else EMPTY)
 
     def resolve(self, namespace: str, ref: OwnerRef | None) -> Managed | Missing | None:
         """The workload of a pod in `namespace` controlled by `ref`; None when it is not managed."""
@@ -356,7 +385,9 @@ class Workloads:
         """Take in a namespace; return the policies that changed."""
         old = self.namespaces.get(namespace.name)
         self.namespaces[namespace.name] = namespace
-        if self.objects.by_uid and (old is None or old.all_labels != namespace.all_labels):
+        relabelled = old is None or old.all_labels != namespace.all_labels
+        if relabelled and (self.objects.by_uid or self.rules.selector != EVERYTHING):
+            self.assignments.changed.update(self.objects.in_namespace(namespace.name))
             self._put_off(namespace.name)
         if old is None and not namespace.labels and not namespace.annotations:
             return ()
@@ -462,7 +493,9 @@ class Workloads:
         return (PolicyChanged(workload),)
 
     def _judged(self, owner: Owner, matching: Matching) -> Workload | None:
-        """An owner as a workload; None where nobody opts in for it."""
+        """An owner as a workload; None where nobody opts in for it, or its namespace is not managed."""
+        if self.outside(owner.namespace) is not None:
+            return None
         layers = self._layers(owner, matching)
         managed, problem = opted_in(layers, self.rules.prefixes)
         if not managed:
@@ -497,6 +530,11 @@ def _parsed(layers: Sequence[Layer], prefixes: Sequence[str], classes: Collectio
     except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
         problem = Problem(layers[0].source, "policy", "", f"met a fault of Spotmix itself: {error!r}", "report it")
         return ParsedPolicy(on_demand("enforce", None, "auto"), (problem,), splits=False)
+
+
+def _reach(rules: PolicyRules) -> tuple[object, ...]:
+    """What says which namespaces are managed."""
+    return rules.protected_namespaces, rules.namespaces, rules.selector
 
 
 def _same_settings(old: Owner, new: Owner) -> bool:

@@ -147,6 +147,10 @@ class PolicyStatusController:
             if thing is None:
                 self._forget(uid)
                 continue
+            if thing.policy.namespace and workloads.outside(thing.policy.namespace) is not None:
+                # Nothing of it counts, and nothing is written outside of the namespaces that are managed.
+                del self._due[uid]
+                continue
             lost = workloads.assignments.lost.get(uid, {})
             fleets = self._state.fleets.of_policy(uid)
             status = status_of(thing, with_fleets(self._sums.get(uid) or Sums(), fleets), lost, workloads, now)

@@ -213,7 +213,7 @@ class ClusterState:
             self._derive()
 
     def _reconfigure(self, event: Reconfigured) -> None:
-        """Go by other rules. Policies follow a few at a time; who is managed at all is another at once."""
+        """Go by other rules. Workloads follow a few at a time, or when they are asked for."""
         workloads, before, rules = self.workloads, self.workloads.rules, event.rules
         self._ttl = event.reservation_ttl
         self.interruptions.halve_in(event.half_life)
@@ -223,10 +223,6 @@ class ClusterState:
         self._reclassing |= before.classes != rules.classes
         if before.asking != rules.asking:
             self._wake(self.waiting.all())
-        turned = before.protected_namespaces ^ rules.protected_namespaces
-        for revision in self.revisions.values() if turned else ():
-            if revision.namespace in turned:
-                self._reseat(revision)
 
     def expire(self, now: float) -> None:
         """Drop reservations that are too old and whose pod the watch never delivered."""
@@ -315,12 +311,9 @@ class ClusterState:
             self.outbox.effects.append(change)
             self.fleets.policy_changed(change.workload, gone=change.gone)
             for revision in self._revisions_of(change.workload.uid):
-                self._reseat(revision)
-
-    def _reseat(self, revision: Revision) -> None:
-        self.outbox.reseat.add(revision)
-        self.outbox.touch(revision)
-        self._wake(self.waiting.of_revision(revision.owner.uid))
+                self.outbox.reseat.add(revision)
+                self.outbox.touch(revision)
+                self._wake(self.waiting.of_revision(revision.owner.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:
         for uid in (workload, *self.workloads.children.get(workload, ())):

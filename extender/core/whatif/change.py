@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from extender.core.answers.plan import WorkloadName
 from extender.core.model.errors import ChangeError, NotFoundError
 from extender.core.model.objects import Owner
+from extender.core.model.reasons import Reason
 from extender.core.policy.keys import KEYS
 from extender.core.policy.matching import PolicyObjects
 from extender.core.policy.policy import ENABLED, Policy, Problem
@@ -188,9 +189,11 @@ def _owner(state: ClusterState, asked: WorkloadName) -> Owner:
 def _never(state: ClusterState, owner: Owner) -> str:
     if owner.kind in NEVER_MANAGED:
         return "its pods are bound to their nodes"
-    if owner.namespace in state.workloads.rules.protected_namespaces:
-        return "pods of its namespace always pass, so that a cluster can boot"
-    return ""
+    outside = state.workloads.outside(owner.namespace)
+    if outside is None:
+        return ""
+    reason, detail = outside
+    return reason.text if reason is Reason.PROTECTED_NAMESPACE else detail
 
 
 def controllers_or_itself(state: ClusterState, owner: Owner, *, managed: bool = True) -> Iterable[OwnerPods]:

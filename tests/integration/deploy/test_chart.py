@@ -485,6 +485,20 @@ def test_every_setting_can_be_given_or_is_decided_by_the_chart() -> None:
                 node = node["properties"][part]
 
 
+def test_the_webhook_is_asked_for_namespaces_that_are_managed_alone() -> None:
+    labels = {"matchLabels": {"spot": "allowed"}, "matchExpressions": [{"key": "old", "operator": "DoesNotExist"}]}
+    narrow = template({"config": {"policy": {"namespaces": ["shop"], "namespaceSelector": labels}}})
+    hooks_ = [hook for each in narrow for hook in each.get("webhooks", ())]
+    selectors = [hook["namespaceSelector"] for hook in hooks_ if "namespaceSelector" in hook]
+    assert len(selectors) == 2
+    for selector in selectors:
+        assert selector["matchLabels"] == {"spot": "allowed"}
+        named, old, never = selector["matchExpressions"]
+        assert (named["operator"], named["values"]) == ("In", ["shop"])
+        assert old == {"key": "old", "operator": "DoesNotExist"}
+        assert (never["operator"], NAMESPACE in never["values"]) == ("NotIn", True)
+
+
 def checksum(config: dict[str, Any]) -> str:
     pod = pick(template({"config": config}), "Deployment")["spec"]["template"]
     found: str = pod["metadata"]["annotations"]["checksum/config"]

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -91,6 +91,11 @@ STRAY = {
 }
 # Impatient, so that something is moved as soon as it is off its split.
 DRIFT = ("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
+NARROW = {
+    "config": {"policy": {"namespaces": ["shop"]}, "drift": {"placeholders": 0}},
+    "fullnameOverride": "narrow",
+    "scheduler": {"enabled": False},
+}
 AUTH = {"config": {"console": {"auth": "kubernetes"}}}
 ASKS = ("--console-auth", "kubernetes")
 CERTIFICATES = (
@@ -496,6 +501,60 @@ async def test_pods_of_others_may_be_deleted_only_where_they_are_replaced() -> N
     rendered = template({"config": {"placement": {"replacePending": False}}})
     assert Right("pods", "delete") not in rights(pick(rendered, "ClusterRole"))
     assert Right("pods", "delete", local=True) in rights(pick(rendered, "Role"))
+
+
+async def test_with_namespaces_named_the_same_may_be_written_in_these_alone() -> None:
+    everywhere = {right for right in rights(pick(template(), "ClusterRole")) if not right.name}
+    narrow = template(NARROW)
+    read = {right for right in rights(pick(narrow, "ClusterRole", "narrow")) if not right.name}
+    status = Right("clusterplacementpolicies/status", "patch", "spotmix.io")
+    assert {right.verb for right in read - {status}} == {"list", "watch"}
+    managed = rights(pick(narrow, "Role", "narrow-managed"))
+    assert {replace(right, local=False) for right in managed} == everywhere - read
+    roles = [each for each in narrow if each["kind"] == "Role" and each["metadata"]["name"].endswith("-managed")]
+    assert [each["metadata"]["namespace"] for each in roles] == ["shop"]
+    assert not any(each["metadata"]["name"].endswith("-managed") for each in template() if each["kind"] == "Role")
+
+
+async def test_with_namespaces_named_nothing_outside_is_touched(scene: RightsScene) -> None:
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+    await scene.objects.apply_all([each for each in template(NARROW) if each["kind"] in kinds])
+    user = service_account("narrow")
+    outside = Cluster(scene.objects.api, "games")
+    await outside.create_namespace()
+    await outside.deployment("drifting", 4, policy(spot_percentage=100))
+    await outside.deployment("wrong", 0, policy(spot_percentage="lots"))
+    spec = {"selector": {"matchLabels": {"for": "nobody"}}, "mode": "Audit"}
+    await scene.objects.apply(placement_policy("outside", "games", spec))
+    await scene.objects.apply(placement_policy("narrow-inside", "shop", spec))
+    await outside.ready("drifting", 4)
+    await scene.cluster.deployment("narrowly", 4, policy(spot_percentage=100))
+    flags = ("--policy-namespaces", "[shop]", "--drift-store", "narrow-drift", "--drift-placeholders", "0", *DRIFT)
+    async with scene.serving("narrow", user, *flags) as serve:
+        await ready(serve)
+        await scene.needs_costs("narrow-costs")
+        for right in (
+            Right("pods/eviction", "create"),
+            Right("pods", "patch"),
+            Right("placementpolicies/status", "patch", "spotmix.io"),
+            Right("events", "create", "events.k8s.io"),
+        ):
+            await eventually(partial(scene.audit.used, user, right), bool, f"{right} is used")
+    written = [each for each in scene.audit.events(user) if each["verb"] not in ("get", "list", "watch")]
+    assert {each["objectRef"].get("namespace", "") for each in written} <= {"shop", NAMESPACE, "default"}
+    assert await scene.audit.refused(user) == set()
+    for namespace_, allowed in (("shop", True), ("games", False)):
+        for resource, verb in (("pods", "patch"), ("pods", "delete"), ("pods/eviction", "create")):
+            assert await may(scene, user, namespace_, resource, verb) is allowed
+
+
+async def may(scene: RightsScene, user: str, namespace_: str, resource: str, verb: str) -> bool:
+    """What the API server says of a right."""
+    name, _, sub = resource.partition("/")
+    attributes = {"namespace": namespace_, "verb": verb, "resource": name, "subresource": sub}
+    body = {"spec": {"user": user, "resourceAttributes": attributes}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(json.loads(await scene.objects.api.request("POST", path, body=body))["status"]["allowed"])
 
 
 async def test_readers_get_every_right_that_can_be_asked_for() -> None:

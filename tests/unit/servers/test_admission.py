@@ -68,6 +68,14 @@ class TestPods:
         assert await bench.workload(thing) == ReviewAnswer("review-1")
         assert await bench.workload(thing, "Namespace", "", name="shop") == ReviewAnswer("review-1")
 
+    async def test_outside_of_the_namespaces_that_are_managed_all_is_left_alone(self) -> None:
+        bench = HookBench(rules=PolicyRules(namespaces=frozenset({"games"})))
+        owner = bench.world.deployment("web", 2, spot_percentage=50)
+        assert await bench.pod(pod(owner)) == ReviewAnswer("review-1")
+        thing = {"metadata": {"name": "web", "annotations": keys(spot_percentage="most")}}
+        assert await bench.workload(thing) == ReviewAnswer("review-1")
+        assert await bench.workload(thing, "Namespace", "", name="shop") == ReviewAnswer("review-1")
+
     async def test_what_is_not_known_is_a_failure_that_lets_the_pod_pass(self, bench: HookBench) -> None:
         owner = make_owner("ReplicaSet", "web-1").ref
         verdict = await bench.pod(pod(owner))

@@ -19,6 +19,7 @@ from extender.settings import (
     render_settings,
     split_address,
 )
+from extender.settings.rules import rules_of
 
 FILE = """
 apiVersion: spotmix.io/v1alpha1
@@ -323,3 +324,32 @@ def test_addresses(address: str, parts: tuple[str, int]) -> None:
 def test_no_addresses(address: str) -> None:
     with pytest.raises(ValueError, match="is no address; write host:port"):
         split_address(address)
+
+
+def test_a_selector_of_namespaces_is_read_as_kubernetes_writes_it() -> None:
+    text = "{matchLabels: {spot: allowed}, matchExpressions: [{key: old, operator: DoesNotExist}]}"
+    settings = load_settings(environ={"SPOTMIX_POLICY_NAMESPACE_SELECTOR": text, "SPOTMIX_POLICY_NAMESPACES": "[shop]"})
+    rules = rules_of(settings)
+    assert rules.selector.matches({"spot": "allowed"})
+    assert not rules.selector.matches({"spot": "allowed", "old": "1"})
+    assert rules.namespaces == {"shop"}
+    assert load_settings(environ={}).policy.namespace_selector.selector() == rules_of(Settings()).selector
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("NAMESPACE_SELECTOR", "{matchExpressions: [{key: a, operator: In}]}", "In of a has values []; give it values"),
+        (
+            "NAMESPACE_SELECTOR",
+            "{matchExpressions: [{key: a, operator: Exists, values: [b]}]}",
+            "Exists of a has values ['b']; take its values away",
+        ),
+        ("NAMESPACE_SELECTOR", "{labels: {a: b}}", "unknown field `labels`"),
+        ("NAMESPACES", "[Shop]", "'[Shop]' is wrong"),
+    ],
+)
+def test_a_wrong_choice_of_namespaces_is_told(name: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ={f"SPOTMIX_POLICY_{name}": text})
+    assert said in str(caught.value)

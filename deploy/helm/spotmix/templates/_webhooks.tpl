@@ -23,11 +23,25 @@ timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
 sideEffects: None
 matchPolicy: Equivalent
 {{- end -}}
-{{- /* It can only exclude: the label that opts in may be on the workload alone, which a Namespace's labels do not tell. */ -}}
+{{- /* As far as Namespaces tell: the label that opts in may be on the workload alone. */ -}}
 {{- define "spotmix.webhookNamespaces" -}}
 {{- $protected := dig "policy" "protectedNamespaces" list .Values.config -}}
+{{- $only := dig "policy" "namespaces" list .Values.config -}}
+{{- $selector := dig "policy" "namespaceSelector" dict .Values.config -}}
 namespaceSelector:
+  {{- with $selector.matchLabels }}
+  matchLabels:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   matchExpressions:
+    {{- if $only }}
+    - key: kubernetes.io/metadata.name
+      operator: In
+      values: {{ $only | toJson }}
+    {{- end }}
+    {{- with $selector.matchExpressions }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values: {{ append (concat .Values.webhook.excludedNamespaces $protected) (include "spotmix.namespace" .) | uniq | toJson }}

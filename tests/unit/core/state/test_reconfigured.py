@@ -67,6 +67,7 @@ def test_a_namespace_that_is_protected_from_now_on_is_managed_no_more_and_the_ot
     reconfigure(world, replace(RULES, protected_namespaces=frozenset({"kube-system", "shop"})))
     assert world.state.workloads.resolve("shop", owner) is None
     assert why_unmanaged(world.state.workloads, "shop", owner).reason is Reason.PROTECTED_NAMESPACE
+    world.state.apply(Continued(), world.now)
     assert world.state.revisions[owner.uid] in world.state.outbox.take_touched()
     assert woken(world) == ["waits"]
     reconfigure(world)
