@@ -1,6 +1,8 @@
 """A configuration that changes while the process runs: what is taken up, and who is told of what is not."""
 
 import asyncio
+import inspect
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,22 @@ from extender.core.model.errors import ConfigError
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.seams import Timing
+from extender.runtime import Runtime, writers
+from extender.runtime.injector import Injector
 from extender.runtime.reloading import LOOK, ReloadEvents, Reloading
-from extender.settings import ConfigSource, Settings, load_settings
+from extender.runtime.sources import mode_of
+from extender.runtime.webhook import Webhook
+from extender.runtime.writers import Writers
+from extender.settings import (
+    LEAVES,
+    ConfigSource,
+    Leaf,
+    Settings,
+    default_annotations,
+    load_settings,
+    stanza_from,
+)
+from extender.settings.rules import drift_options, drift_rules, mutation_rules, rules_of
 from extender.telemetry.metrics import RELOADS
 
 HEAD = "apiVersion: spotmix.io/v1alpha1\nkind: SpotmixConfiguration\n"
@@ -203,3 +219,26 @@ def test_the_file_is_looked_at_every_few_seconds(process: Process) -> None:
 def test_a_source_that_cannot_load_raises(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         load_settings(str(tmp_path / "none.yaml"), environ={})
+
+
+TAKERS = (
+    Runtime._take_up,
+    Writers.go_by,
+    writers._releases,
+    Webhook.go_by,
+    Injector.go_by,
+    mode_of,
+    rules_of,
+    mutation_rules,
+    drift_options,
+    drift_rules,
+    default_annotations,
+    stanza_from,
+)
+"""What hands settings on while all runs, and makes rules of them."""
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf.reloads], ids=lambda leaf: leaf.key)
+def test_whoever_takes_settings_up_reads_each_that_is_marked_so(leaf: Leaf) -> None:
+    name = re.sub("[A-Z]", lambda upper: f"_{upper[0].lower()}", leaf.path[-1])
+    assert any(re.search(rf"\.{name}\b", inspect.getsource(taker)) for taker in TAKERS), "nobody takes it up"
