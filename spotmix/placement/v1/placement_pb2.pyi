@@ -110,6 +110,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_OWNER_UNREADABLE: _ClassVar[Reason]
     REASON_OPTED_OUT: _ClassVar[Reason]
     REASON_NOT_OPTED_IN: _ClassVar[Reason]
+    REASON_OUTSIDE_NAMESPACES: _ClassVar[Reason]
     REASON_WRITTEN: _ClassVar[Reason]
     REASON_GATED: _ClassVar[Reason]
     REASON_GATED_BY_OTHERS: _ClassVar[Reason]
@@ -220,6 +221,7 @@ REASON_PROTECTED_NAMESPACE: Reason
 REASON_OWNER_UNREADABLE: Reason
 REASON_OPTED_OUT: Reason
 REASON_NOT_OPTED_IN: Reason
+REASON_OUTSIDE_NAMESPACES: Reason
 REASON_WRITTEN: Reason
 REASON_GATED: Reason
 REASON_GATED_BY_OTHERS: Reason
@@ -327,12 +329,14 @@ class PlanDriftResponse(_message.Message):
     def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class SimulateRequest(_message.Message):
-    __slots__ = ("change", "workload_limit")
+    __slots__ = ("change", "workload_limit", "policy_objects")
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     WORKLOAD_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_OBJECTS_FIELD_NUMBER: _ClassVar[int]
     change: Change
     workload_limit: int
-    def __init__(self, change: _Optional[_Union[Change, _Mapping]] = ..., workload_limit: _Optional[int] = ...) -> None: ...
+    policy_objects: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, change: _Optional[_Union[Change, _Mapping]] = ..., workload_limit: _Optional[int] = ..., policy_objects: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SimulateResponse(_message.Message):
     __slots__ = ("what_if", "obstacle", "total_size")
@@ -453,7 +457,7 @@ class Totals(_message.Message):
     def __init__(self, workloads: _Optional[int] = ..., audited: _Optional[int] = ..., conditions: _Optional[_Mapping[str, int]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ..., below_floor: _Optional[int] = ..., pending: _Optional[int] = ..., nodes: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class WorkloadRow(_message.Message):
-    __slots__ = ("kind", "namespace", "name", "uid", "mode", "policy", "conditions", "replicas", "wanted", "actual", "reserved", "surplus", "missing", "below_floor", "pending", "waiting", "problems")
+    __slots__ = ("kind", "namespace", "name", "uid", "mode", "policy", "conditions", "replicas", "wanted", "actual", "reserved", "surplus", "missing", "below_floor", "pending", "waiting", "problems", "policies", "counted")
     class WantedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -499,6 +503,8 @@ class WorkloadRow(_message.Message):
     PENDING_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
     kind: str
     namespace: str
     name: str
@@ -516,7 +522,9 @@ class WorkloadRow(_message.Message):
     pending: int
     waiting: _containers.ScalarMap[str, int]
     problems: int
-    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., reserved: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ..., below_floor: _Optional[int] = ..., pending: _Optional[int] = ..., waiting: _Optional[_Mapping[str, int]] = ..., problems: _Optional[int] = ...) -> None: ...
+    policies: _containers.RepeatedScalarFieldContainer[str]
+    counted: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., reserved: _Optional[_Mapping[str, int]] = ..., surplus: _Optional[int] = ..., missing: _Optional[int] = ..., below_floor: _Optional[int] = ..., pending: _Optional[int] = ..., waiting: _Optional[_Mapping[str, int]] = ..., problems: _Optional[int] = ..., policies: _Optional[_Iterable[str]] = ..., counted: _Optional[str] = ...) -> None: ...
 
 class PoolRow(_message.Message):
     __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "going_away", "cordoned", "not_ready", "pods", "interruptions", "interrupted", "doubtful", "doubt", "unnamed")
@@ -631,7 +639,7 @@ class PodRow(_message.Message):
     def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., revision: _Optional[str] = ..., node: _Optional[str] = ..., capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., going_away: _Optional[str] = ..., seat: _Optional[int] = ..., ready: _Optional[bool] = ..., terminating: _Optional[bool] = ..., created: _Optional[float] = ..., reason: _Optional[_Union[Reason, str]] = ..., wanted: _Optional[str] = ..., surplus: _Optional[bool] = ...) -> None: ...
 
 class PodExplanation(_message.Message):
-    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod", "enforcement")
+    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod", "enforcement", "counted")
     POD_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TERMINATING_FIELD_NUMBER: _ClassVar[int]
@@ -654,6 +662,7 @@ class PodExplanation(_message.Message):
     UNMODELLED_FIELD_NUMBER: _ClassVar[int]
     ON_POD_FIELD_NUMBER: _ClassVar[int]
     ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
     pod: Subject
     revision: Subject
     terminating: bool
@@ -676,7 +685,8 @@ class PodExplanation(_message.Message):
     unmodelled: _containers.RepeatedScalarFieldContainer[str]
     on_pod: OnPod
     enforcement: Enforced
-    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ...) -> None: ...
+    counted: str
+    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ..., counted: _Optional[str] = ...) -> None: ...
 
 class OnPod(_message.Message):
     __slots__ = ("gates", "capacity_class", "created", "coming", "refused")
@@ -1164,7 +1174,7 @@ class Outlook(_message.Message):
     def __init__(self, replicas: _Optional[int] = ..., wanted: _Optional[_Mapping[str, int]] = ..., actual: _Optional[_Mapping[str, int]] = ..., pending: _Optional[_Mapping[str, int]] = ..., pending_classes: _Optional[_Mapping[str, int]] = ..., stand_ins: _Optional[int] = ..., surplus: _Optional[int] = ..., floor: _Optional[int] = ..., below_floor: _Optional[int] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., eventual: _Optional[_Mapping[str, int]] = ..., nodes: _Optional[_Mapping[str, float]] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class WorkloadChange(_message.Message):
-    __slots__ = ("kind", "namespace", "name", "uid", "managed", "mode", "policy", "lost", "removed", "made", "before", "after")
+    __slots__ = ("kind", "namespace", "name", "uid", "managed", "mode", "policy", "lost", "removed", "made", "before", "after", "policies_before", "policies_after")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -1177,6 +1187,8 @@ class WorkloadChange(_message.Message):
     MADE_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_AFTER_FIELD_NUMBER: _ClassVar[int]
     kind: str
     namespace: str
     name: str
@@ -1189,7 +1201,45 @@ class WorkloadChange(_message.Message):
     made: int
     before: Outlook
     after: Outlook
-    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., managed: _Optional[bool] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., lost: _Optional[int] = ..., removed: _Optional[int] = ..., made: _Optional[int] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ...) -> None: ...
+    policies_before: _containers.RepeatedScalarFieldContainer[str]
+    policies_after: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., managed: _Optional[bool] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., lost: _Optional[int] = ..., removed: _Optional[int] = ..., made: _Optional[int] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ..., policies_before: _Optional[_Iterable[str]] = ..., policies_after: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PolicyForecast(_message.Message):
+    __slots__ = ("kind", "namespace", "name", "replaces", "acts", "before", "after", "lost", "losses", "problems")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
+    ACTS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    replaces: bool
+    acts: bool
+    before: int
+    after: int
+    lost: int
+    losses: _containers.RepeatedCompositeFieldContainer[LostWorkload]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., replaces: _Optional[bool] = ..., acts: _Optional[bool] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., lost: _Optional[int] = ..., losses: _Optional[_Iterable[_Union[LostWorkload, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LostWorkload(_message.Message):
+    __slots__ = ("kind", "namespace", "name", "by")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    name: str
+    by: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
 
 class LostNodes(_message.Message):
     __slots__ = ("capacity_class", "instance_type", "zone", "nodes", "pods", "managed")
@@ -1225,7 +1275,7 @@ class Bystanders(_message.Message):
     def __init__(self, placed: _Optional[int] = ..., pending: _Optional[_Mapping[str, int]] = ..., gone: _Optional[int] = ...) -> None: ...
 
 class WhatIf(_message.Message):
-    __slots__ = ("at", "workloads", "before", "after", "nodes_before", "nodes_after", "lost", "bystanders", "problems", "notes")
+    __slots__ = ("at", "workloads", "before", "after", "nodes_before", "nodes_after", "lost", "bystanders", "problems", "notes", "policies")
     class NodesBeforeEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1250,6 +1300,7 @@ class WhatIf(_message.Message):
     BYSTANDERS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     at: float
     workloads: _containers.RepeatedCompositeFieldContainer[WorkloadChange]
     before: Outlook
@@ -1260,4 +1311,5 @@ class WhatIf(_message.Message):
     bystanders: Bystanders
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, at: _Optional[float] = ..., workloads: _Optional[_Iterable[_Union[WorkloadChange, _Mapping]]] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ..., nodes_before: _Optional[_Mapping[str, int]] = ..., nodes_after: _Optional[_Mapping[str, int]] = ..., lost: _Optional[_Iterable[_Union[LostNodes, _Mapping]]] = ..., bystanders: _Optional[_Union[Bystanders, _Mapping]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    policies: _containers.RepeatedCompositeFieldContainer[PolicyForecast]
+    def __init__(self, at: _Optional[float] = ..., workloads: _Optional[_Iterable[_Union[WorkloadChange, _Mapping]]] = ..., before: _Optional[_Union[Outlook, _Mapping]] = ..., after: _Optional[_Union[Outlook, _Mapping]] = ..., nodes_before: _Optional[_Mapping[str, int]] = ..., nodes_after: _Optional[_Mapping[str, int]] = ..., lost: _Optional[_Iterable[_Union[LostNodes, _Mapping]]] = ..., bystanders: _Optional[_Union[Bystanders, _Mapping]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., policies: _Optional[_Iterable[_Union[PolicyForecast, _Mapping]]] = ...) -> None: ...
