@@ -155,7 +155,7 @@ class Runtime:
                 self._statuses.observe,
                 self._early.observe,
             ],
-            [self._placement.observe, self._writers.observe, self._policies.observe],
+            [self._placement.observe, self._writers.gates.observe, self._writers.observe, self._policies.observe],
         )
         pods = decoders.make(PODS.key, PODS.api_version, PODS.kind)
         api = TracedApi(client, tracer) if tracer.on else client

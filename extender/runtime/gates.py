@@ -5,11 +5,14 @@ from collections.abc import Callable
 from extender.core.answers.decisions import DecisionLog
 from extender.core.capacity.fit import Needs
 from extender.core.model.eventreasons import EventReason
+from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import Decision, PodView
+from extender.core.placement.gatelimits import Kept
 from extender.core.placement.gatewatch import HeldByOthers, Ungated
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
+from extender.runtime.placement import limit_text
 from extender.telemetry.metrics import Metrics
 
 VERB = "gate"
@@ -61,14 +64,24 @@ class GateReports:
             text = f"was let go without a class, so that it may go to any: {why}{fix}"
             self._tell(action, EventReason.CLASS_NOT_WRITTEN, "LetGo", text)
 
+    def keep(self, action: Kept) -> None:
+        """Tell of a pod that keeps its gate for a limit."""
+        decision = Decision(Reason.LIMIT_REACHED, (), action.workload, action.wanted)
+        self._add(action.pod, decision)
+        self._tell(
+            action, EventReason.LIMIT_REACHED, "Wait", limit_text(action.wanted, action.text, "it keeps its gate")
+        )
+
     def _keep(self, action: Ungated) -> None:
         """Have it among the last decisions."""
-        pod, given = action.pod, action.capacity_class
+        given = action.capacity_class
+        self._add(action.pod, Decision(action.why or Reason.WRITTEN, (), action.workload, given, given))
+
+    def _add(self, pod: PodId, decision: Decision) -> None:
         view = PodView(pod.uid, pod.namespace, pod.name, None, "", None, Needs)
-        decision = Decision(action.why or Reason.WRITTEN, (), action.workload, given, given)
         self._log.add(self._now(), VERB, view, decision)
 
-    def _tell(self, action: Ungated | HeldByOthers, reason: EventReason, done: str, text: str) -> None:
+    def _tell(self, action: Ungated | HeldByOthers | Kept, reason: EventReason, done: str, text: str) -> None:
         on_pod = Regarding.pod(action.pod)
         on_workload = Regarding.of(action.workload) if action.workload is not None else None
         if on_workload is not None:

@@ -10,6 +10,7 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import Decision, PodView
+from extender.core.placement.limits import limits_told
 from extender.core.policy.provenance import key_as_written
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
@@ -26,6 +27,11 @@ class _Told(Struct, frozen=True, gc=False):
     action: str
     workload: str
     pod: str
+
+
+def limit_text(wanted: str, limit: str, consequence: str) -> str:
+    """Why a pod waits for a limit, as a sentence about it."""
+    return f"is to go to {wanted} and waits ({consequence}): {limit}; raise the limit, or scale something down"
 
 
 class PlacementReports:
@@ -49,7 +55,7 @@ class PlacementReports:
     def departed(self, pod: PodView, decision: Decision) -> None:
         """A pod was not given the class of its seat, or is held on-demand."""
         workload = decision.workload
-        told = self._told(workload, decision) if workload is not None else None
+        told = self._told(workload, decision, pod) if workload is not None else None
         if workload is None or told is None:
             return
         on_pod = Regarding.pod(PodId(pod.namespace, pod.name, pod.uid))
@@ -67,12 +73,19 @@ class PlacementReports:
     def _written(self, workload: Workload, key: str, value: object = "") -> str:
         return key_as_written(self._state.workloads, workload, key, value)
 
-    def _told(self, workload: Workload, decision: Decision) -> _Told | None:
+    def _told(self, workload: Workload, decision: Decision, pod: PodView) -> _Told | None:
         policy, wanted, given = workload.policy, decision.wanted, decision.capacity_class
+        limits = limits_told(self._state, pod.namespace, pod.uid, decision.limited)
         there_are = bool(self._state.placeable.get(wanted))
         lacking = f"no {wanted} node takes" if there_are else f"there is no {wanted} node for"
+        if limits and wanted in decision.limited:
+            lacking = f"its class may not be used any more ({limits[0]}) by"
         others = " or ".join(stand_ins(policy, wanted))
         rule = self._written(workload, "when-unsatisfiable", policy.when_unsatisfiable)
+        if decision.reason is Reason.LIMIT_REACHED:
+            # A pod that is not known yet waits for a moment, and there is nothing to tell.
+            text = limit_text(wanted, limits[0], f"{others} may stand in" if others else rule) if limits else ""
+            return _Told(EventReason.LIMIT_REACHED, "Wait", f"A pod {text}", f"It {text}") if limits else None
         if decision.reason is Reason.FALLBACK:
             return _Told(
                 EventReason.FALLBACK_TAKEN,

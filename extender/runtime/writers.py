@@ -98,6 +98,7 @@ class Writers:
         # An empty log is false.
         kept = DecisionLog(0) if log is None else log
         gate_reports = GateReports(self.recorder, metrics, decides, kept, time.time)
+        self.gates.kept = gate_reports.keep
         self.gate_news = Drive("gate news", self.gate_watch, gate_reports.perform, report)
         at_once = settings.placement.releases_in_flight
         rate, burst = _releases(settings.placement)

@@ -79,11 +79,10 @@ class VirtualSpotmix(Watcher):
         self._placement = PlacementController(self.state, options.max_candidates)
         self._seats = SeatController(self.state, options.settle)
         self._gates = GateController(self.state, options.mutation.classes, options.mutation.extra_tolerations)
-        observers = [self._placement.observe, self._gates.observe]
         self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)
-        observers.append(self._pending.observe)
+        observers = [self._placement.observe, self._gates.observe, self._pending.observe]
         self._replacing: Drive[Replace] = Drive(self._clock, self._pending, self._replace)
-        self._intake = Intake(self.state, observers, [self._placement.observe])
+        self._intake = Intake(self.state, observers, [self._placement.observe, self._gates.observe])
         self._releases: Drive[Release] = Drive(self._clock, self._gates, self._let_go)
         self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
         self._costs: Drive[WriteCosts | Unseated] = Drive(self._clock, self._seats, self._write)

@@ -17,6 +17,7 @@ from extender.core.model.policies import (
     VERSION,
     ClassCount,
     ClassWish,
+    LimitWish,
     PlacementPolicy,
     PolicyCondition,
     PolicySpec,
@@ -58,6 +59,12 @@ class _Interruptions(Struct, frozen=True, rename="camel"):
     on_demand_after: int | None = None
 
 
+class _Limit(Struct, frozen=True, rename={"capacity_class": "class", "most": "max"}):
+    capacity_class: str = ""
+    resource: str = ""
+    most: int | str = ""
+
+
 class _Spec(Struct, frozen=True, rename="camel"):
     selector: RawLabelSelector = RawLabelSelector()
     namespace_selector: RawLabelSelector = RawLabelSelector()
@@ -67,7 +74,7 @@ class _Spec(Struct, frozen=True, rename="camel"):
     unsatisfiable: _Unsatisfiable = _Unsatisfiable()
     moves: _Moves = _Moves()
     interruptions: _Interruptions = _Interruptions()
-    limits: tuple[Raw, ...] = ()
+    limits: tuple[_Limit, ...] = ()
     mode: str = ""
 
 
@@ -176,7 +183,7 @@ def _to_spec(spec: _Spec) -> PolicySpec:
         timezone=moves.time_zone,
         moves_per_hour=moves.max_per_hour,
         on_demand_after=spec.interruptions.on_demand_after,
-        limits=bool(spec.limits),
+        limits=tuple(LimitWish(each.capacity_class, each.resource, str(each.most)) for each in spec.limits),
         mode=spec.mode,
     )
 

@@ -174,7 +174,9 @@ class _Judge:
         return {decision.wanted: WANTED, **dict.fromkeys(others, STAND_IN)}
 
     def _decided_against(self, name: str, decision: Decision, role: Role) -> Cause:
-        """Why a node that fits would not pass: the class waits its turn, or the owner's pool cap."""
+        """Why a node that fits would not pass: the class waits its turn, a limit, or the owner's pool cap."""
+        if self.known[name].capacity_class in decision.limited:
+            return Reason.LIMIT_REACHED, ""
         if role == STAND_IN and decision.reason is Reason.WAIT_FALLBACK:
             return Reason.WAIT_FALLBACK, ""
         node = self.nodes[name]

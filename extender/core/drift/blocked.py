@@ -25,6 +25,7 @@ FIXES: Mapping[Reason, str] = {
     Reason.AFFINITY: "add nodes of that class in further domains, or make the terms preferred ones",
     Reason.SPREAD: "add nodes of that class in the emptier domains, or raise maxSkew",
     Reason.STAY_POOL_FULL: "add nodes of another instance type or zone, or raise max-per-pool",
+    Reason.STAY_LIMIT_REACHED: "raise that limit, or scale something down that holds the class",
     Reason.PLACEHOLDER_REFUSED: "see the autoscaler's Events and limits; it is asked again, later each time",
     Reason.PLACEHOLDER_DENIED: "let Spotmix make pods of its PriorityClass in its namespace, within quotas",
     Reason.REFUSED: "put right what it says",

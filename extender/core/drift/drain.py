@@ -184,7 +184,9 @@ class _Drainer:
         classes = [seat, *(stand_ins(policy, seat) if policy.fallback_after < NOTICE else ())]
         found: NodeRecord | Refusal = Refusal(Reason.NO_NODE)
         for number, name in enumerate(classes):
-            other = self._room().find(self._replacements.of(pod, name), name, drift.group, dwell=False)
+            other = self._ledger.limit_refusal(pod, name) or self._room().find(
+                self._replacements.of(pod, name), name, drift.group, dwell=False
+            )
             if isinstance(other, NodeRecord):
                 return other
             # The seat's own class says most.
@@ -200,6 +202,7 @@ class _Drainer:
         self._ledger.deduct_budgets(pod)
         if not dry:
             landed = target.facts.capacity_class if target.facts is not None else seat
+            self._ledger.deduct_limits(pod, landed)
             self._room().occupy(self._replacements.of(pod, landed), target, drift.revision)
         self.moves.append(
             Move(

@@ -4,6 +4,7 @@ from extender.core.drift.drain import is_interrupted
 from extender.core.drift.moves import Move
 from extender.core.model.objects import Pod
 from extender.core.model.reasons import Reason
+from extender.core.placement.limits import limit_on
 from extender.core.state.state import ClusterState
 
 
@@ -19,7 +20,11 @@ def last_look(state: ClusterState, move: Move, pod: Pod | None, now: float, *, d
     """
     if pod is None:
         return "is not there any more"
-    return _fault_of_pod(state, move, pod, now) or _fault_of_workload(state, move, pod, now, dry=dry)
+    return (
+        _fault_of_pod(state, move, pod, now)
+        or _fault_of_workload(state, move, pod, now, dry=dry)
+        or _fault_of_namespace(state, move)
+    )
 
 
 def _fault_of_pod(state: ClusterState, move: Move, pod: Pod, now: float) -> str:
@@ -51,3 +56,9 @@ def _fault_of_workload(state: ClusterState, move: Move, pod: Pod, now: float, *,
     if protection is not None and protection.holds(now):
         return f"may not be moved: its workload has {protection.key}={protection.value}"
     return ""
+
+
+def _fault_of_namespace(state: ClusterState, move: Move) -> str:
+    # A pod that leaves an interrupted node may go to a class that stands in.
+    limited = move.reason is Reason.SURPLUS and limit_on(state, move.pod.namespace, move.pod.uid, move.destination)
+    return f"is of a namespace that holds as much {move.destination} as a limit allows" if limited else ""

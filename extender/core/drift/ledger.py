@@ -61,6 +61,7 @@ class Ledger:
         self.in_flight = sum(now - entry.at <= rules.patience + DEFAULT_GRACE for entry in entries)
         self._taken: dict[str, int] = {}
         self._availabilities: dict[str, Availability] = {}
+        self._held: dict[str, dict[tuple[str, str], int]] = {}
         for entry in entries:
             pod = state.pods.get(entry.move.pod.uid)
             if pod is not None and not pod.terminating:
@@ -108,6 +109,25 @@ class Ledger:
         for budget in self._state.budgets_of(pod):
             if _guards(budget, pod):
                 self._taken[budget.uid] = self._taken.get(budget.uid, 0) + 1
+
+    # Limits
+
+    def limit_refusal(self, pod: PodRecord, destination: str) -> Refusal | None:
+        """The limit of its namespace that keeps the replacement of a pod from a class; None where none does.
+
+        The pod holds what it has until it is gone.
+        """
+        account = self._state.holdings.accounts.get(pod.namespace)
+        if account is None:
+            return None
+        limit = account.reached(destination, pod.requests, (), self._held.get(pod.namespace, {}))
+        return None if limit is None else Refusal(Reason.STAY_LIMIT_REACHED, limit.policy)
+
+    def deduct_limits(self, pod: PodRecord, destination: str) -> None:
+        """A pod is moved: its namespace holds more of a class."""
+        account = self._state.holdings.accounts.get(pod.namespace)
+        if account is not None:
+            account.take(self._held.setdefault(pod.namespace, {}), destination, pod.requests)
 
     # Workloads
 

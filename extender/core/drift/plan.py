@@ -188,6 +188,7 @@ class _Planner:
         """Take in that a pod is moved."""
         workload = drift.managed.workload
         self.ledger.deduct(pod, workload)
+        self.ledger.deduct_limits(pod, destination)
         self.room.occupy(self.replacements.of(pod, destination), target, drift.revision)
         if not excess.destination:
             drift.wanting[destination] -= 1
@@ -264,6 +265,10 @@ class _Leaving:
         refusal: Refusal | None = None
         for destination in destinations(self.case.drift.wanting, self.excess):
             if back_off(self.case, self.excess.source, destination) is not None:
+                continue
+            limited = self.planner.ledger.limit_refusal(pod, destination)
+            if limited is not None:
+                refusal = refusal or limited
                 continue
             like = self.planner.replacements.of(pod, destination)
             found = self.planner.room.find(like, destination, self.case.drift.group)

@@ -17,6 +17,7 @@ from extender.core.drift.moves import Move, PlanFault, Stay
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.objects import Pod
 from extender.core.model.reasons import Reason
+from extender.core.placement.limits import limit_on
 from extender.core.state.records import Reservation, replacing
 from extender.core.state.state import ClusterState, Released
 
@@ -120,7 +121,9 @@ class UnderWay:
             if revision is not None:
                 # Hold a seat for the replacement.
                 key, namespace = replacing(move.pod.uid), move.pod.namespace
-                self._state.apply(Reservation(key, namespace, revision.owner, move.destination, now), now)
+                limited = limit_on(self._state, namespace, move.pod.uid, move.destination) is not None
+                held = Reservation(key, namespace, revision.owner, move.destination, now, waits=limited)
+                self._state.apply(held, now)
         return fault
 
     def answered(self, evict: Evict, outcome: Outcome, now: float) -> bool:

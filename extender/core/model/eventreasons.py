@@ -128,6 +128,13 @@ class EventReason(Enum):
         "Pods are Pending: every pool that has room holds as many of the workload as `max-per-pool` allows.",
         "Add nodes in other zones or of other instance types, or raise the cap that the text names.",
     )
+    LIMIT_REACHED = (
+        "LimitReached",
+        "Warning",
+        "workload, pod",
+        "Pods are Pending: their namespace holds as much of their class as a ClusterPlacementPolicy allows.",
+        "Raise the limit that the text names, scale something down, or let another class stand in.",
+    )
     CLASS_NOT_WRITTEN = (
         "ClassNotWritten",
         "Warning",

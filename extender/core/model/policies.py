@@ -32,10 +32,18 @@ class ClassWish(Struct, frozen=True, gc=False):
     most_per_pool: str = ""
 
 
+class LimitWish(Struct, frozen=True, gc=False):
+    """A limit of `spec.limits`; `most` is as written (`100`, `500m`)."""
+
+    capacity_class: str
+    resource: str
+    most: str
+
+
 class PolicySpec(Struct, frozen=True, gc=False):
     """The `spec` of a policy but for whom it is for, as written; texts are empty and numbers None where nothing is.
 
-    `limits` says that there are some. `malformed` says what is wrong with its shape: then the rest is empty.
+    `malformed` says what is wrong with its shape: then the rest is empty.
     """
 
     classes: tuple[ClassWish, ...] = ()
@@ -48,7 +56,7 @@ class PolicySpec(Struct, frozen=True, gc=False):
     timezone: str = ""
     moves_per_hour: int | None = None
     on_demand_after: int | None = None
-    limits: bool = False
+    limits: tuple[LimitWish, ...] = ()
     mode: str = ""
     malformed: str = ""
 

@@ -47,6 +47,7 @@ class Reason(TextEnum):
     WAIT_SAMPLE = "wait-sample", "spotmix: a node of its capacity class exists but was not offered"
     WAIT_NOMINATED = "wait-nominated", "spotmix: the nominated node is not of its capacity class"
     POOL_FULL = "pool-full", "spotmix: every pool holds its most replicas of this workload"
+    LIMIT_REACHED = "limit-reached", "spotmix: its namespace holds as much of its capacity class as a limit allows"
 
     # Errors
     NOT_SYNCED = "not-synced", "spotmix: cluster state is not synced yet"
@@ -105,6 +106,7 @@ class Reason(TextEnum):
     AFFINITY = "affinity", "pod affinity or anti-affinity keeps it off every node of the class that has room"
     SPREAD = "spread", "its topology spread constraints keep it off every node of the class that has room"
     STAY_POOL_FULL = "pool-cap", "every pool with room holds its most replicas of this workload"
+    STAY_LIMIT_REACHED = "class-limit", "its namespace holds as much as a limit allows of the class it should be on"
     LATER = "later", "no node was found among those looked at this time; the others follow"
     AWAITS_NODE = "awaits-node", "a placeholder asks the autoscaler for a node of the class it should be on"
     PLACEHOLDER_REFUSED = "placeholder-refused", "no node of the class it should be on was brought for its placeholder"
@@ -179,6 +181,7 @@ REJECTS = (
     Reason.WAIT_SAMPLE,
     Reason.WAIT_NOMINATED,
     Reason.POOL_FULL,
+    Reason.LIMIT_REACHED,
 )
 """Reasons with which filter rejects a pod."""
 
@@ -205,6 +208,7 @@ NO_DESTINATION = (
     Reason.AFFINITY,
     Reason.SPREAD,
     Reason.STAY_POOL_FULL,
+    Reason.STAY_LIMIT_REACHED,
     Reason.LATER,
     Reason.AWAITS_NODE,
     Reason.PLACEHOLDER_REFUSED,
@@ -271,6 +275,7 @@ OF_NODES = (
     Reason.NODE_POOL_FULL,
     Reason.OTHER_POOL,
     Reason.WAIT_FALLBACK,
+    Reason.LIMIT_REACHED,
 )
 """What a node is to a pod."""
 

@@ -134,11 +134,14 @@ class PlacementController:
         """Whether it is worth a moment's wait for the watch to deliver a pod.
 
         So it is where others that are not known either hold seats among which is its own: they may be made up. And
-        where its owner is not known: one that is a pod, or whose kind cannot be read, is known by its pods alone.
+        where its owner is not known: one that is a pod, or whose kind cannot be read, is known by its pods alone. And
+        where limits hold: what a pod requests counts only once it is known.
         """
         state = self.state
         if pod.owner is None or pod.uid in state.pods or state.is_gone(pod.uid):
             return False
+        if pod.namespace in state.holdings.accounts:
+            return True
         owner = self.owner(pod)
         if not isinstance(owner, Managed) or not state.provisional:
             return isinstance(owner, Missing)
@@ -203,7 +206,9 @@ class PlacementController:
                 self.unscheduled.pop(event.uid, None)
                 self._planned.pop(event.uid, None)
         elif isinstance(event, Wake):
-            self._plan(PodId(event.namespace, event.name, event.pod), now)
+            # No scheduler has a pod with gates.
+            if event.pod not in self.state.gated:
+                self._plan(PodId(event.namespace, event.name, event.pod), now)
         elif isinstance(event, Met) and self.state.awaits_node(event.waiting.pod):
             self._rejected(event.waiting, now, written=False)
 

@@ -14,6 +14,7 @@ from extender.core.capacity.fit import Needs
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
+from extender.core.placement.limits import limit_on
 from extender.core.placement.nominate import choose_node
 from extender.core.placement.score import spread_over
 from extender.core.policy.stand_ins import stand_ins
@@ -58,8 +59,9 @@ class Decision(Struct, frozen=True):
 
     `nodes` are the names that pass; None passes all that were offered, an empty tuple rejects them all with
     `reason.text`. `wanted` is the class of the pod's seat, `capacity_class` the one it was given, empty when none.
-    `offered` is how many nodes were looked at; none are of an unmanaged pod's. What the state has to know: the
-    `reservation` of a seat for the pod, that it is `waiting` for its class, or that it is `released` from both.
+    `offered` is how many nodes were looked at; none are of an unmanaged pod's. `limited` are the classes that a limit
+    of its namespace kept it from. What the state has to know: the `reservation` of a seat for the pod, that it is
+    `waiting` for its class, or that it is `released` from both.
     """
 
     reason: Reason
@@ -68,6 +70,7 @@ class Decision(Struct, frozen=True):
     wanted: str = ""
     capacity_class: str = ""
     offered: int = 0
+    limited: tuple[str, ...] = ()
     reservation: Reservation | None = None
     waiting: Waiting | None = None
     released: Released | None = None
@@ -219,13 +222,15 @@ class _Offer:
 def _held(state: ClusterState, pod: PodView, owner: OwnerRef, offered: Sequence[str], now: float) -> Decision:
     """Hold a pod on-demand whose owner is not known: its namespace and name may yet say that it is managed."""
     known = state.placeable.get(ON_DEMAND, {})
-    nodes = [name for name in offered if name in known]
-    reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now)
+    limited = (ON_DEMAND,) if limit_on(state, pod.namespace, pod.uid, ON_DEMAND) is not None else ()
+    nodes = [name for name in offered if name in known] if not limited else []
+    reservation = Reservation(pod.uid, pod.namespace, owner, ON_DEMAND, now, waits=not nodes)
     reason = Reason.OWNER_UNKNOWN
     if nodes:
-        return Decision(reason, nodes, None, ON_DEMAND, ON_DEMAND, len(offered), reservation)
-    waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now)
-    return Decision(reason, (), None, ON_DEMAND, "", len(offered), reservation, waiting)
+        return Decision(reason, nodes, None, ON_DEMAND, ON_DEMAND, len(offered), reservation=reservation)
+    wake_at = now if limited and pod.uid not in state.pods else 0.0
+    waiting = Waiting(pod.uid, pod.namespace, pod.name, owner.uid, ON_DEMAND, reason, now, wake_at, limited=limited)
+    return Decision(reason, (), None, ON_DEMAND, "", len(offered), limited, reservation, waiting)
 
 
 def decide(  # noqa: PLR0917 - inputs, each of a type of its own
@@ -272,11 +277,22 @@ class _Placement:
         self.pod, self.managed, self.offer, self.now = pod, managed, offer, now
         self.policy = managed.workload.policy
         self.before = state.waiting.get(pod.uid)
+        self.limited: list[str] = []
+
+    def _nodes(self, capacity_class: str) -> tuple[Sequence[str], Pool | None]:
+        """As `_Offer.nodes`; none are of a class that a limit keeps the pod from."""
+        if limit_on(self.offer.state, self.pod.namespace, self.pod.uid, capacity_class) is not None:
+            self.limited.append(capacity_class)
+            return (), None
+        return self.offer.nodes(capacity_class, self.now)
 
     def choose(self, wanted: str, reason: Reason) -> Decision:
-        nodes, pool = self.offer.nodes(wanted, self.now)
+        nodes, pool = self._nodes(wanted)
         if nodes:
             return self._pass(nodes, wanted, wanted, reason, pool)
+        if self.limited and self.pod.uid not in self.offer.state.pods:
+            # The watch is about to deliver it: then is the time to ask again.
+            return self._reject(wanted, Reason.LIMIT_REACHED, "", self.now)
         if len(self.offer.offered) == 1 and self.pod.nominated == self.offer.offered[0]:
             # A nominated node is offered alone; the others follow if it is rejected.
             return self._reject(wanted, Reason.WAIT_NOMINATED, self.before.node if self.before else "")
@@ -287,14 +303,16 @@ class _Placement:
         waits_until = self._since(wanted) + self.policy.fallback_after
         others = stand_ins(self.policy, wanted)
         if others and self.now < waits_until:
-            return self._reject(wanted, Reason.WAIT_FALLBACK, "", waits_until)
+            return self._reject(wanted, Reason.LIMIT_REACHED if self.limited else Reason.WAIT_FALLBACK, "", waits_until)
         for stand_in in others:
-            nodes, pool = self.offer.nodes(stand_in, self.now)
+            nodes, pool = self._nodes(stand_in)
             if nodes:
                 return self._pass(nodes, wanted, stand_in, Reason.FALLBACK, pool)
             node = self._nominee(stand_in)
             if node:
                 return self._reject(wanted, Reason.WAIT_SAMPLE, node)
+        if self.limited:
+            return self._reject(wanted, Reason.LIMIT_REACHED, "")
         return self._reject(wanted, Reason.POOL_FULL if pool_full else Reason.WAIT_CLASS, "")
 
     def _since(self, wanted: str) -> float:
@@ -317,7 +335,7 @@ class _Placement:
 
     def _nominee(self, capacity_class: str) -> str:
         refused = self._refused()
-        if len(refused) >= REFUSALS:
+        if len(refused) >= REFUSALS or capacity_class in self.limited:
             return ""
         before = self.before
         if before is not None and before.node and before.node not in refused and before.node not in self.offer.offered:
@@ -336,6 +354,7 @@ class _Placement:
             wanted,
             capacity_class,
             len(self.offer.offered),
+            tuple(self.limited),
             self._reservation(capacity_class, pool, stand_in=capacity_class != wanted),
         )
 
@@ -357,6 +376,7 @@ class _Placement:
             node,
             refused,
             until if refused else 0.0,
+            tuple(self.limited),
         )
         return Decision(
             reason,
@@ -365,13 +385,16 @@ class _Placement:
             wanted,
             "",
             len(self.offer.offered),
-            self._reservation(wanted, self.offer.pool_of(wanted, node)),
+            tuple(self.limited),
+            self._reservation(wanted, self.offer.pool_of(wanted, node), waits=True),
             waiting,
         )
 
-    def _reservation(self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False) -> Reservation:
+    def _reservation(
+        self, capacity_class: str, pool: Pool | None, *, stand_in: bool = False, waits: bool = False
+    ) -> Reservation:
         pod = self.pod
         owner = pod.owner
         if owner is None:  # `decide` lets no such pod come here
             raise AssertionError("a managed pod has an owner")
-        return Reservation(pod.uid, pod.namespace, owner, capacity_class, self.now, pool, stand_in)
+        return Reservation(pod.uid, pod.namespace, owner, capacity_class, self.now, pool, stand_in, waits=waits)

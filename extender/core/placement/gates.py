@@ -19,6 +19,8 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, Pod, PodId
 from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
+from extender.core.placement.gatelimits import Kept, StandIn, keep, within_limits
+from extender.core.placement.limits import limit_on
 from extender.core.placement.requirement import ClassTerms, Term, class_requirement, with_own
 from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.keys import CLASS, GATE
@@ -27,6 +29,7 @@ from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Upsert
+from extender.core.state.outbox import Effect, Wake
 from extender.core.state.records import PodRecord, Reservation
 from extender.core.state.state import ClusterState
 
@@ -99,6 +102,7 @@ class GateController:
     Attributes:
         next_at: see `Controller`.
         prover: proves room for pods that cannot be replaced where their class is not to be had.
+        kept: is told of pods that begin to wait for a limit.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class GateController:
         room: Callable[[], int] = lambda: maxsize,
     ) -> None:
         self.prover: Prover | None = None
+        self.kept: Callable[[Kept], None] = lambda _kept: None
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
@@ -121,9 +126,14 @@ class GateController:
         self._refused: dict[str, int] = {}
         self._line: list[PodRecord] = []
 
-    def observe(self, event: Event, now: float) -> None:
-        """Something was taken into the state."""
+    def observe(self, event: Event | Effect, now: float) -> None:
+        """Something was taken into the state, or follows from it."""
         if not self._state.gated:
+            return
+        if isinstance(event, Wake):
+            if event.pod in self._state.gated:
+                self._sent.pop(event.pod, None)
+                self.next_at = now
             return
         if not isinstance(event, Upsert) or not isinstance(event.object, Pod) or self.gate in event.object.gates:
             # An owner, a Namespace or a node may be what a gated pod waits for.
@@ -208,7 +218,9 @@ class GateController:
         view = PodView(record.uid, record.namespace, record.name, owner, "", None, Needs)
         policy = managed.workload.policy
         wanted, _ = wanted_class(self._state, managed, view)
-        others = stand_ins(policy, wanted)
+        if limit_on(self._state, record.namespace, record.uid, wanted) is not None:
+            return self._limited(record, managed, owner, wanted, now)
+        others = within_limits(self._state, record, stand_ins(policy, wanted))
         standing_in = self._stand_in(record, managed, wanted, now)
         if standing_in is not None:
             release = self._release(record, managed.workload, owner, standing_in[0], now, stand_in=True)
@@ -227,6 +239,21 @@ class GateController:
             said.closures.let_try(wanted, said.demand(record), managed.workload.uid, record.uid)
         return self._release(record, managed.workload, owner, wanted, now)
 
+    def _limited(
+        self, record: PodRecord, managed: Managed, owner: OwnerRef, wanted: str, now: float
+    ) -> Release | float:
+        """What becomes of a pod that a limit keeps from its class: another stands in, else it keeps its gate."""
+        found = keep(self._state, record, managed, wanted, now)
+        if isinstance(found, StandIn):
+            release = self._release(record, managed.workload, owner, found.capacity_class, now, stand_in=True)
+            return replace(release, wanted=wanted, why=found.why)
+        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now, waits=True), now)
+        if self._state.waiting.get(record.uid) is None:
+            self.kept(Kept(record.id, managed.workload, wanted, found.why))
+        self._state.apply(found.waiting, now)
+        # The state wakes it when there is enough for it.
+        return found.waiting.wake_at or (now + AGAIN if found.closed else NEVER)
+
     def _stand_in(self, record: PodRecord, managed: Managed, wanted: str, now: float) -> tuple[str, str] | None:
         """The class that takes a pod while its own is closed for what it asks for, and why that is; None where the pod
         is to go to its own.
@@ -236,7 +263,8 @@ class GateController:
             return None
         demand = said.demand(record)
         closed = said.closures.closed(wanted, demand, now, scope, record.uid)
-        for other in stand_ins(managed.workload.policy, wanted) if closed is not None else ():
+        others = stand_ins(managed.workload.policy, wanted) if closed is not None else ()
+        for other in within_limits(self._state, record, others):
             if said.closures.closed(other, demand, now, scope, record.uid) is None:
                 return other, closed.reason if closed is not None else ""
         return None

@@ -112,13 +112,16 @@ class GateWatch:
     def longest(self, now: float) -> float:
         """For how long the pod has waited for us alone that has waited longest (seconds); 0 where none waits.
 
-        Pods of Jobs that are let go only once there is room for them do not count.
+        Pods of Jobs that are let go only once there is room for them do not count, nor does who waits for a limit.
         """
         gated = self._state.gated
         waiting = [at for uid, at in self._since.items() if uid in gated and not self._is_patient(gated[uid])]
         return max(0.0, now - min(waiting)) if waiting else 0.0
 
     def _is_patient(self, record: PodRecord) -> bool:
+        waiting = self._state.waiting.get(record.uid)
+        if waiting is not None and waiting.reason is Reason.LIMIT_REACHED:
+            return True
         if record.revision is None or record.revision.owner.kind != "Job":
             return False
         managed = self._state.workloads.resolve(record.namespace, record.revision.owner)

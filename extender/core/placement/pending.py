@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Announcement, NodeClaim, Pod, PodId
+from extender.core.placement.limits import limit_on
 from extender.core.policy.provenance import key_as_written
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
@@ -163,6 +164,7 @@ class PendingController:
                 each
                 for each in stand_ins(workload.policy, wanted)
                 if said.closures.closed(each, demand, now, workload.uid, record.uid) is None
+                and limit_on(self._state, record.namespace, record.uid, each) is None
             ),
             "",
         )

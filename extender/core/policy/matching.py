@@ -13,6 +13,7 @@ from msgspec import Struct
 from extender.core.model.objects import EMPTY
 from extender.core.model.policies import PlacementPolicy
 from extender.core.model.selectors import LabelSelector
+from extender.core.policy.limits import Limit
 from extender.core.policy.objects import PolicyObject, policy_object
 
 
@@ -90,7 +91,7 @@ class PolicyObjects:
         """Take in a policy; say whether it says anything else than before."""
         old = self.by_uid.get(policy.uid)
         if old is not None and old.policy.same_but_status(policy):
-            self._keep(PolicyObject(policy, old.layer, old.unbuilt, old.problems))
+            self._keep(PolicyObject(policy, old.layer, old.unbuilt, old.problems, old.limits))
             return False
         self._keep(policy_object(policy, self._prefixes, self._classes))
         self._levels.pop(policy.namespace, None)
@@ -138,8 +139,19 @@ class PolicyObjects:
             return None
         level = self._levels.get(namespace)
         if level is None:
-            level = self._levels[namespace] = _Level(each for each in there.values() if each.acts)
+            level = self._levels[namespace] = _Level(each for each in there.values() if each.speaks)
         return level
+
+    def limits(self, namespace_labels: Mapping[str, str] | None) -> tuple[Limit, ...]:
+        """The limits that a namespace has by its labels, None while these are not known: those of all policies."""
+        wide, labels = self._in_namespace.get("", {}), EMPTY if namespace_labels is None else namespace_labels
+        limiting = (each for each in wide.values() if each.limits and each.policy.namespaces.matches(labels))
+        return tuple(limit for each in sorted(limiting, key=lambda each: each.policy.rank) for limit in each.limits)
+
+    @property
+    def limiting(self) -> bool:
+        """Whether any of them has limits."""
+        return any(each.limits for each in self._in_namespace.get("", {}).values())
 
     def matching(
         self, namespace: str, namespace_labels: Mapping[str, str] | None, labels: Iterable[Mapping[str, str]]

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.policies import ClassWish, PlacementPolicy, PolicySpec
+from extender.core.policy.limits import Limit, limit_faults, limits_of
 from extender.core.policy.policy import Layer, Problem, parse_policy
 from extender.core.policy.split import classes_text
 
@@ -31,6 +32,7 @@ class PolicyObject(Struct, frozen=True):
         layer: what it says, as a layer of settings.
         unbuilt: what it asks for that cannot be had yet, or cannot be read, as sentences that name field, value and
             fix. It does not act while there is any.
+        limits: what it lets each of the namespaces hold that it selects.
         problems: what is wrong with values that the API server took, such as a time zone. Such a key is read as one of
             an annotation that is wrong, so that no pod goes unsteered.
     """
@@ -39,11 +41,20 @@ class PolicyObject(Struct, frozen=True):
     layer: Layer
     unbuilt: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @property
     def acts(self) -> bool:
         """Whether it says anything for anybody."""
         return not self.unbuilt
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says anything for workloads.
+
+        One that has limits alone opts nobody in, and beats no other; its mode is that of its limits then.
+        """
+        return self.acts and (not self.limits or any(field != "spec.mode" for field in self.layer.fields.values()))
 
 
 def policy_object(
@@ -51,13 +62,13 @@ def policy_object(
 ) -> PolicyObject:
     """Read a policy; `prefixes` are those of our keys, without the slash, `classes` as of `parse_policy`."""
     spec = policy.spec
-    unbuilt = tuple(_unbuilt(spec))
+    unbuilt = (*_unbuilt(spec), *limit_faults(policy))
     said = tuple(_said(spec)) if not unbuilt else ()
     values = {f"{prefixes[0]}/{each.key}": each.value for each in said}
     fields = {f"{prefixes[0]}/{each.key}": each.field for each in said}
     layer = Layer(policy.title, values, fields, policy.uid if spec.count == "Policy" else "")
     wrong = [each for each in parse_policy([layer], prefixes, classes).problems if not each.warning]
-    return PolicyObject(policy, layer, unbuilt, tuple(wrong))
+    return PolicyObject(policy, layer, unbuilt, tuple(wrong), limits_of(policy) if not unbuilt else ())
 
 
 def _said(spec: PolicySpec) -> Iterator[Said]:
@@ -130,5 +141,3 @@ def _unbuilt(spec: PolicySpec) -> Iterator[str]:
         )
     if spec.on_demand_after is not None:
         yield f"spec.interruptions.onDemandAfter={spec.on_demand_after} is not supported yet; remove spec.interruptions"
-    if spec.limits:
-        yield "spec.limits is not supported yet; remove it"

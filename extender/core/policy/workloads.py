@@ -411,11 +411,16 @@ class Workloads:
             for change in self._evaluate(owner)
         ]
 
-    def put_policy(self, policy: PlacementPolicy) -> None:
-        """Take in a policy object; whoever it may be for is judged anew by `judge_anew`."""
+    def put_policy(self, policy: PlacementPolicy) -> bool:
+        """Take in a policy object, and say whether it says anything else than before.
+
+        Whoever it may be for is judged anew by `judge_anew`.
+        """
         self.assignments.changed.add(policy.uid)
-        if self.objects.put(policy):
+        changed = self.objects.put(policy)
+        if changed:
             self._put_off(policy.namespace)
+        return changed
 
     def remove_policy(self, uid: str) -> None:
         """Forget a policy object; as `put_policy`."""
@@ -491,6 +496,10 @@ class Workloads:
             self.assignments.touch(owner.uid)
         self.by_uid[owner.uid] = workload
         return (PolicyChanged(workload),)
+
+    def judged(self, owner: Owner) -> Workload | None:
+        """A workload as it would be were this its owner; None where nobody opts in for it."""
+        return self._judged(owner, self.matching(owner))
 
     def _judged(self, owner: Owner, matching: Matching) -> Workload | None:
         """An owner as a workload; None where nobody opts in for it, or its namespace is not managed."""

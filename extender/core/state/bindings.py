@@ -9,6 +9,7 @@ from msgspec import Struct
 from extender.core.model.objects import Node, Notice, Pod, Requests
 from extender.core.model.reasons import Reason
 from extender.core.state.census import Census
+from extender.core.state.holdings import Holdings
 from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruption, Interruptions
 from extender.core.state.outbox import Met, Outbox, Placed
@@ -57,6 +58,7 @@ class Bindings:
         labels: the pods in groups of equal labels, by namespace.
         provisional: the seats that were asked for in the name of pods that are not known.
         schedulers: which of them ask the extender.
+        holdings: what is held in namespaces with limits.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Bindings:
         self.labels = PodsByLabels()
         self.provisional = Provisional()
         self.schedulers = Schedulers()
+        self.holdings = Holdings(self.pods, self.labels, revisions, outbox)
         self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._left: OrderedDict[str, tuple[Node, Pool]] = OrderedDict()
@@ -136,19 +139,33 @@ class Bindings:
             self._revisions.reserve(reservation)
         elif uid not in self._gone:
             self.provisional.put(reservation)
+        if reservation.written:
+            self._stop_waiting(uid)
+        if self.holdings.accounts:
+            self.holdings.look_at(uid, reservation.namespace)
 
     def wait(self, waiting: Waiting) -> None:
         """A pod was rejected; one that is not known waits only once it is."""
         if self.awaits_node(waiting.pod):
-            self._waiting.add(waiting)
+            self._add_waiting(waiting)
         else:
             self.provisional.reject(waiting)
+
+    def _add_waiting(self, waiting: Waiting) -> None:
+        self._waiting.add(waiting)
+        if self.holdings.accounts:
+            self.holdings.wait(waiting)
 
     def give_back(self, pod: str) -> None:
         """A pod holds no seat, unless it is bound, and waits no more."""
         self._release(pod)
         self.provisional.pop(pod)
-        self._waiting.drop(pod)
+        self._stop_waiting(pod)
+
+    def _stop_waiting(self, pod: str) -> None:
+        waiting = self._waiting.drop(pod)
+        if waiting is not None and waiting.limited:
+            self.holdings.leave(waiting.namespace, pod)
 
     def upsert_pod(self, pod: Pod) -> None:
         """A pod was met, or changed."""
@@ -181,6 +198,8 @@ class Bindings:
         if record.node is not None and pod.constraints.anti_affinity:
             self.repelling.add(record)
         self._recount(record)
+        if self.holdings.accounts:
+            self.holdings.look_at(record.uid, record.namespace)
 
     def _bind(self, record: PodRecord, pod: Pod) -> None:
         """A pod is on a node from now on."""
@@ -195,7 +214,7 @@ class Bindings:
         self._charge(record, +1)
         if pod.uid in self.unbound:
             self._tell_placed(record)
-        self._waiting.drop(pod.uid)
+        self._stop_waiting(pod.uid)
         self._placed(record, pod.scheduler or "")
         self.bound(record)
 
@@ -276,7 +295,7 @@ class Bindings:
             if (held.owner.uid, held.namespace) == (revision.owner.uid, record.namespace):
                 self._revisions.reserve(held)
                 if claim.waiting is not None and claim.waiting.name == record.name:
-                    self._waiting.add(claim.waiting)
+                    self._add_waiting(claim.waiting)
                     self._outbox.effects.append(Met(claim.waiting))
 
     def _change_pod(self, record: PodRecord, pod: Pod) -> None:
@@ -324,6 +343,8 @@ class Bindings:
             if node.facts is None and not node.pods:
                 self.nodes.pop(node.name, None)
         self._revisions.remove(record)
+        if self.holdings.accounts:
+            self.holdings.look_at(uid, record.namespace)
 
     def _unqueue(self, pod: str) -> None:
         """A pod waits for a node no more."""
@@ -343,6 +364,12 @@ class Bindings:
             used = node.extended = node.extended or {}
             for name, amount in asked.extended:
                 used[name] = used.get(name, 0) + sign * amount
+
+    def _count_anew(self, record: PodRecord) -> None:
+        """What is known of the node of a pod has changed."""
+        self._recount(record)
+        if self.holdings.accounts:
+            self.holdings.look_at(record.uid, record.namespace)
 
     # Nodes
 
@@ -375,7 +402,7 @@ class Bindings:
             if record.placeable:
                 self.placeable.setdefault(node.capacity_class, {})[node.name] = record
             for pod in record.pods:
-                self._recount(pod)
+                self._count_anew(pod)
         if node.interrupted != (record in self.interrupted_nodes):
             self._touch_pods_of(record)
             self.interrupted_nodes ^= {record}
@@ -426,7 +453,7 @@ class Bindings:
         self.interrupted_nodes.discard(record)
         record.facts = None
         for pod in record.pods:
-            self._recount(pod)
+            self._count_anew(pod)
         if not record.pods:
             del self.nodes[record.name]
 

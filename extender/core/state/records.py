@@ -55,7 +55,7 @@ class Reservation(Struct, frozen=True, gc=False):
 
     `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept. `written`
     says that the class is being written on the pod. `pod` is a UID, or what `replacing` makes of one: then the seat is
-    for the next new pod of the revision.
+    for the next new pod of the revision. `waits` says that the pod was rejected: it has the seat and no more.
     """
 
     pod: str
@@ -66,6 +66,7 @@ class Reservation(Struct, frozen=True, gc=False):
     pool: Pool | None = None
     stand_in: bool = False
     written: bool = False
+    waits: bool = False
 
 
 ALONE = "node "
@@ -83,6 +84,11 @@ _REPLACING = "replacing/"
 def replacing(pod: str) -> str:
     """For whom a seat is reserved while the pod that will replace `pod` is not known."""
     return _REPLACING + pod
+
+
+def replaced_by(pod: str) -> str:
+    """The pod that the one of a reservation will replace, where it is not known yet; else that pod itself."""
+    return pod.removeprefix(_REPLACING)
 
 
 def is_replacing(pod: str) -> bool:

@@ -1,6 +1,6 @@
 """Revisions: who holds a seat in each, and the seats that are reserved in them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from sys import intern
 
 from extender.core.model.objects import OwnerRef
@@ -18,6 +18,7 @@ class Revisions:
         by_uid: the revisions by the UID of their controller; one without pods and reservations is dropped.
         changed: revisions that came or went, or whose controller is a pod that did; the state takes them.
         changes: revisions whose pods or reservations count otherwise, for who takes them; None while nobody does.
+        released: is told of each reservation that is no more.
     """
 
     def __init__(self, outbox: Outbox) -> None:
@@ -26,6 +27,7 @@ class Revisions:
         self._outbox = outbox
         self.changed: list[Revision] = []
         self.changes: set[Revision] | None = None
+        self.released: Callable[[Reservation], None] = lambda _reservation: None
 
     def of(self, owner: OwnerRef, namespace: str) -> Revision:
         """The revision of the pods in a namespace that `owner` controls, made when met for the first time."""
@@ -125,6 +127,11 @@ class Revisions:
         """The live reservations."""
         return [revision.reservations[pod] for pod, revision in self._reserved.items()]
 
+    def reservation(self, pod: str) -> Reservation | None:
+        """The seat that is held for a pod."""
+        revision = self._reserved.get(pod)
+        return revision.reservations[pod] if revision is not None else None
+
     def reserve(self, reservation: Reservation) -> None:
         """Hold a seat for a pod, in place of the one that was held for it."""
         pod = reservation.pod
@@ -153,4 +160,5 @@ class Revisions:
                 self.changes.add(revision)
             if is_replacing(pod):
                 revision.replacing = tuple(each for each in revision.replacing if each != pod)
+            self.released(reservation)
             self._drop_if_empty(revision)

@@ -79,7 +79,7 @@ class ClusterState:
 
     Attributes:
         nodes, pods, placeable, interrupted_nodes, unbound, gated, decided, repelling, census, provisional,
-            schedulers: as in `Bindings`.
+            schedulers, holdings: as in `Bindings`.
         revisions: by the UID of their controller.
         waiting: pods that filter rejected.
         autoscaling: what autoscalers said, and which classes cannot be had for a while.
@@ -118,6 +118,7 @@ class ClusterState:
         self.repelling, self.census = self._bindings.repelling, self._bindings.census
         self.provisional = self._bindings.provisional
         self.schedulers = self._bindings.schedulers
+        self.holdings = self._bindings.holdings
         self._signs: dict[str, None] = {}
         self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)
         # Most events are about pods.
@@ -162,6 +163,7 @@ class ClusterState:
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
                 self._policies_changed(self.workloads.upsert_namespace(namespace))
+                self._limit(namespace.name)
             case Upsert(object=Notice() as notice):
                 self._bindings.notice(notice, now)
             case Upsert(object=(Budget() | Claim() | Volume() | AttachLimits()) as fact):
@@ -191,7 +193,8 @@ class ClusterState:
             case Upsert(object=NodePool() as pool):
                 self.census.put_pool(pool)
             case Upsert(object=PlacementPolicy() as written):
-                self.workloads.put_policy(written)
+                if self.workloads.put_policy(written) and not written.namespace:
+                    self._limit_all()
             case Continued():
                 self._policies_changed(self.workloads.judge_anew(JUDGED))
             case Sighted(sign=sign, there=there):
@@ -211,6 +214,9 @@ class ClusterState:
                 self._bindings.wait(event)
         if self._changed:
             self._derive()
+        if self.holdings.freed and not isinstance(event, Reservation | Released | Waiting):
+            # A decision is one of many: they are followed by an event in a moment.
+            self.holdings.wake_admissible()
 
     def _reconfigure(self, event: Reconfigured) -> None:
         """Go by other rules. Workloads follow a few at a time, or when they are asked for."""
@@ -227,6 +233,7 @@ class ClusterState:
     def expire(self, now: float) -> None:
         """Drop reservations that are too old and whose pod the watch never delivered."""
         self.provisional.expire(now)
+        self.holdings.try_again(now)
         for held in self._revisions.reservations():
             if held.pod not in self.pods and now - held.at > self._ttl:
                 self._bindings.give_back(held.pod)
@@ -259,8 +266,10 @@ class ClusterState:
             self._bindings.remove_node(uid, now)
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
+            self._limit_all()
         elif resource in POLICY_OBJECTS:
             self.workloads.remove_policy(uid)
+            self._limit_all()
         elif resource in self._shelves:
             self._shelves[resource].remove(uid)
         else:
@@ -268,6 +277,20 @@ class ClusterState:
             self._policies_changed([*self._derived.removed(uid), *self.workloads.remove_owner(uid)])
             if owner is not None:
                 self.fleets.owner_changed(owner)
+
+    # Limits
+
+    def _limit(self, namespace: str) -> None:
+        """A namespace came, or its labels may be others."""
+        known = self.workloads.namespaces.get(namespace)
+        limits = self.workloads.objects.limits(known.all_labels) if known is not None else ()
+        self.holdings.limit(namespace, limits)
+
+    def _limit_all(self) -> None:
+        """A policy went, or says something else; or a namespace went."""
+        if self.workloads.objects.limiting or self.holdings.accounts:
+            for namespace in sorted({*self.workloads.namespaces, *self.holdings.accounts}):
+                self._limit(namespace)
 
     # Workloads
 

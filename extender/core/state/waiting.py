@@ -12,7 +12,8 @@ class Waiting(Struct, frozen=True, gc=False):
 
     `since` is when it first lacked its class; `wake_at` when it may fall back, 0 for never; `node` is to be nominated
     once the scheduler has written PodScheduled=False; `refused` are the nodes the scheduler refused although we
-    nominated them, until `refused_until`. All times in seconds of the decision clock.
+    nominated them, until `refused_until`. `limited` are the classes of which its namespace holds as much as it may: it
+    is tried again when that is less. All times in seconds of the decision clock.
     """
 
     pod: str
@@ -26,6 +27,7 @@ class Waiting(Struct, frozen=True, gc=False):
     node: str = ""
     refused: frozenset[str] = frozenset()
     refused_until: float = 0.0
+    limited: tuple[str, ...] = ()
 
 
 class WaitingPods:
@@ -53,6 +55,6 @@ class WaitingPods:
         """Add or replace the entry of a pod."""
         self._by_pod[waiting.pod] = waiting
 
-    def drop(self, pod: str) -> None:
-        """The pod waits no more."""
-        self._by_pod.pop(pod, None)
+    def drop(self, pod: str) -> Waiting | None:
+        """The pod waits no more; its entry, if it had one."""
+        return self._by_pod.pop(pod, None)

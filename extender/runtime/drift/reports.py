@@ -39,6 +39,7 @@ _HOLDS = frozenset(
         Reason.AFFINITY,
         Reason.SPREAD,
         Reason.STAY_POOL_FULL,
+        Reason.STAY_LIMIT_REACHED,
     )
 )
 """Reasons for which a pod may stay on an interrupted node to the end."""

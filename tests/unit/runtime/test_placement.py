@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from support.doubles import SPOT, World, make_pod, make_policy, make_view
+from support.doubles import SPOT, World, make_namespace, make_pod, make_policy, make_view
 from support.doubles_kube import KubeClient, StoredObjects
 from support.doubles_servers import run_virtually
+from support.limits import limit_policy
 
 from extender.core.answers.decisions import DecisionLog
 from extender.kube.occurrences import WINDOW
@@ -190,5 +191,31 @@ def test_nothing_is_told_of_pods_that_there_are_not() -> None:
         office.world.up(make_pod("pod-4", owner, "on-demand-0"))
         office.filter(owner, offered)
         assert [*await office.told(), *await office.told("Pod")] == []
+
+    virtually(check)
+
+
+def test_pods_that_wait_for_a_limit_are_told_of_with_what_is_used() -> None:
+    async def check(office: PlacementOffice) -> None:
+        offered = office.world.nodes(on_demand=1, spot=1)
+        office.world.up(make_namespace(), limit_policy("team", "on-demand cpu 100m", "spot pods 0"))
+        web = office.world.deployment("web", 3)
+        office.filter(web, offered, times=2)
+        # Nobody knows yet that there is such a pod.
+        office.filter(web, offered, met=False)
+        used = "limit of ClusterPlacementPolicy team: on-demand cpu 100m of 100m used in namespace shop"
+        text = f"is to go to on-demand and waits (when-unsatisfiable=fallback): {used}"
+        assert await office.notes() == {"pod-2": f"It {text}; raise the limit, or scale something down"}
+        ((reason, kind, _, _),) = await office.told()
+        assert (reason, kind) == ("LimitReached", "Warning")
+        spot = office.world.deployment("spot", 1, spot_percentage=100)
+        office.world.up(limit_policy("more", "on-demand cpu 10"))
+        office.world.gone("clusterplacementpolicies.spotmix.io", "uid-team")
+        office.world.up(limit_policy("team", "spot pods 0"))
+        office.filter(spot, offered)
+        assert (await office.notes())["pod-4"] == (
+            "It was to go to spot and goes to on-demand, as its class may not be used any more (limit of "
+            "ClusterPlacementPolicy team: spot pods 0 of 0 used in namespace shop) by it (when-unsatisfiable=fallback)"
+        )
 
     virtually(check)

@@ -10,6 +10,7 @@ from extender.core.model.policies import (
     EVERYTHING,
     ClassCount,
     ClassWish,
+    LimitWish,
     PlacementPolicy,
     PolicyCondition,
     PolicySpec,
@@ -79,7 +80,7 @@ def test_all_of_it() -> None:
             timezone="Europe/Berlin",
             moves_per_hour=0,
             on_demand_after=2,
-            limits=True,
+            limits=(LimitWish("spot", "cpu", "1"),),
             mode="Audit",
         ),
     )

@@ -28,8 +28,9 @@ def labels(reasons: tuple[Reason, ...]) -> str:
 def test_every_reason_is_of_one_sort() -> None:
     sorted_in = [reason for sort in SORTS for reason in sort]
     assert set(sorted_in) == set(Reason)
-    # A class that waits its turn is a reason to reject a pod, and what the nodes of that class are to it.
-    assert {reason for reason in Reason if sorted_in.count(reason) != 1} == {Reason.WAIT_FALLBACK}
+    # A class that waits its turn or is limited is a reason to reject a pod, and what the nodes of that class are to it.
+    twice = {reason for reason in Reason if sorted_in.count(reason) != 1}
+    assert twice == {Reason.WAIT_FALLBACK, Reason.LIMIT_REACHED}
 
 
 def test_finer_sets_are_parts_of_coarser_ones() -> None:
@@ -40,7 +41,7 @@ def test_finer_sets_are_parts_of_coarser_ones() -> None:
 
 
 def test_reasons_that_are_labels_of_metrics() -> None:
-    assert labels(REJECTS) == "wait-class wait-fallback wait-sample wait-nominated pool-full"
+    assert labels(REJECTS) == "wait-class wait-fallback wait-sample wait-nominated pool-full limit-reached"
     assert labels(OBSTACLES) == "not-synced not-leader taking-over not-watched"
     assert labels(OF_MOVES) == "surplus interrupted"
     assert labels(OF_PAUSES) == "stale memory nodes-not-ready"
@@ -50,7 +51,7 @@ def test_reasons_that_are_labels_of_metrics() -> None:
         "hourly-budget back-off circuit-open fault "
         "young pending protected protection-malformed drained node-not-ready "
         "budget budget-stale budgets "
-        "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap later "
+        "unmodelled no-node dwell not-admitted no-room volume host-port affinity spread pool-cap class-limit later "
         "awaits-node placeholder-refused placeholder-denied"
     )
 

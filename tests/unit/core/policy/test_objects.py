@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from support.doubles import SPOT, make_policy
 
 from extender.core.model.classes import ON_DEMAND
-from extender.core.model.policies import ClassWish, PolicySpec
+from extender.core.model.policies import ClassWish, LimitWish, PolicySpec
 from extender.core.policy.objects import policy_object
 from extender.core.policy.policy import parse_policy
 from extender.core.policy.seats import TwoClassSeats
@@ -100,7 +100,10 @@ BOTH = (ClassWish(ON_DEMAND, 30), ClassWish(SPOT, 70))
             "spec.unsatisfiable.to=[on-demand, reserved] says what stands in by action Fallback, and the action is",
         ),
         ({"on_demand_after": 2}, "spec.interruptions.onDemandAfter=2 is not supported yet"),
-        ({"limits": True}, "spec.limits is not supported yet"),
+        (
+            {"limits": (LimitWish("spot", "cpu", "1"),)},
+            "spec.limits[0] is of no use in a PlacementPolicy",
+        ),
         ({"malformed": "does not decode: no"}, "spec does not decode: no; write it as"),
     ],
 )
