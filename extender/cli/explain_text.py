@@ -144,7 +144,7 @@ def _bringer(coming: str) -> str:
 
 
 def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:
-    """What a running service holds."""
+    """What a running service holds for it, and what limits keep it from."""
     held, waits = explained.held, explained.waits
     if held is not None:
         stands_in = ", standing in" if held.stand_in else ""
@@ -152,6 +152,7 @@ def _service(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]
     if waits is not None:
         nominee = f", nominated to {waits.nominee}" if waits.nominee else ""
         yield "waits", Text(f"for {_age(now - waits.since)}: {_because(waits.reason)}{nominee}", style=SOSO)
+    yield from (("limited", Text(limit, style=BAD)) for limit in explained.limits)
 
 
 def _outcome(explained: PodExplanation, now: float) -> Iterator[tuple[str, Text]]:

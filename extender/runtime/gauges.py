@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from extender import __version__
+from extender.core.answers.limits import limit_uses
 from extender.core.answers.replicas import CLASSES, unnamed_classes
 from extender.core.model.reasons import REJECTS, Reason
 from extender.core.placement.enforcement import enforced_in_all
@@ -16,6 +17,10 @@ from extender.telemetry import catalogue as families
 from extender.telemetry.readings import Reading
 
 Values = dict[tuple[str, ...], float]
+
+LIMIT_SERIES = 500
+"""Limits that have series, the first by the names of their policies."""
+
 _COUNTS = (
     (families.CACHE_FAILURES, "failures"),
     (families.CACHE_RELISTS, "relists"),
@@ -68,6 +73,7 @@ def state_readings(state: ClusterState, gated: float = 0.0) -> Iterator[Reading]
     closed.update((each.capacity_class,) for each in state.autoscaling.closures.all())
     yield Reading(families.CLASSES_CLOSED, closed)
     yield Reading(families.GATED_LONGEST, {(): gated})
+    yield from _limit_readings(state)
     reserved: Counter[tuple[str, ...]] = Counter({(name,): 0 for name in CLASSES})
     reserved.update((name,) for name in state.reserved_classes())
     yield Reading(families.RESERVATIONS, reserved)
@@ -76,6 +82,20 @@ def state_readings(state: ClusterState, gated: float = 0.0) -> Iterator[Reading]
     yield Reading(families.ENFORCEMENT, modes)
     yield Reading(families.PODS, {(): len(state.pods)})
     yield from _node_readings(state)
+
+
+def _limit_readings(state: ClusterState) -> Iterable[Reading]:
+    most: Values = {}
+    used: Values = {}
+    reached: Values = {}
+    for use in limit_uses(state)[:LIMIT_SERIES]:
+        limit = use.limit
+        unit = 1000.0 if limit.resource == "cpu" else 1.0
+        key = (limit.policy.partition(" ")[2], limit.capacity_class, limit.resource)
+        most[key], used[key], reached[key] = limit.most / unit, use.most / unit, len(use.reached)
+    yield Reading(families.LIMIT_MOST, most)
+    yield Reading(families.LIMIT_USED, used)
+    yield Reading(families.LIMIT_REACHED, reached)
 
 
 def _node_readings(state: ClusterState) -> Iterable[Reading]:

@@ -65,6 +65,21 @@ PODS_REPLACED = _counter(
 CLASSES_CLOSED = _gauge(
     "classes_closed", "Needs for which a class is closed, since an autoscaler refused it", "capacity_class"
 )
+LIMIT_MOST = _gauge(
+    "limit",
+    "What each namespace that a policy selects may hold of a class, in cores, bytes or numbers; the first 500 limits",
+    *("policy", "capacity_class", "resource"),
+)
+LIMIT_USED = _gauge(
+    "limit_used_most",
+    "What the namespace holds of it that holds most",
+    *("policy", "capacity_class", "resource"),
+)
+LIMIT_REACHED = _gauge(
+    "limit_reached_namespaces",
+    "Namespaces that hold all of it, or where pods wait until there is more",
+    *("policy", "capacity_class", "resource"),
+)
 GATE_DURATION = Family(
     "spotmix_gate_duration_seconds",
     "histogram",
@@ -270,6 +285,7 @@ GROUPS: tuple[tuple[str, tuple[Family, ...]], ...] = (
         (
             *(DECISIONS, REQUEST_DURATION, REQUEST_ERRORS, ADMISSIONS, WAKES, PODS_WAITING, PODS_GATED),
             *(GATED_LONGEST, GATE_DURATION, RELEASE_DURATION, PLACING_DURATION, PODS_REPLACED, CLASSES_CLOSED),
+            *(LIMIT_MOST, LIMIT_USED, LIMIT_REACHED),
             *(RESERVATIONS, PROVISIONAL, ENFORCEMENT, DELETION_COSTS, CONNECTIONS, CONNECTIONS_ENDED),
         ),
     ),
@@ -384,12 +400,13 @@ LABELS: Mapping[str, str] = {
     " Event: `posted`, `repeated` (written into the first of a series), `dropped` (too many, or refused); of a changed"
     " configuration: `applied`, `unchanged`, `restart` (some of it needs one, the rest counts), `invalid` (nothing of"
     " it counts)",
+    "policy": "the name of a ClusterPlacementPolicy",
     "port": "`extender`, `webhook`, `metrics` (health, metrics and the console)",
     "python_version": "of the interpreter",
     "reason": "one of the [reasons](#reasons)",
     "scheduler": "by its name; empty where it makes no difference",
     "resource": "what is followed or asked for, such as `pods`, `replicasets.apps` or `pods/eviction`; `none` of"
-    " requests for no object, such as discovery",
+    " requests for no object, such as discovery; of a limit what pods request, such as `cpu`, or `pods`",
     "result": "`started`, `would-move` (dry run), `blocked` (by a budget), `refused`, `changed`, `unanswered`; then"
     " `moved`, `landed-wrong`, `no-replacement`, `not-replaced`, `stuck`",
     "rpc": "`ListWorkloads`, `GetWorkload`, `ExplainPod`, `PlanDrift`, `Simulate`, `WatchDecisions`; `BestOptions` of"

@@ -31,6 +31,7 @@ from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView
 from extender.core.placement.enforcement import Enforced, enforced_for
+from extender.core.placement.limits import limits_told
 from extender.core.placement.score import score_nodes
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import (
@@ -57,6 +58,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
 
     `outcome` is None for a pod that nobody manages: then `unmanaged` says why. `replicas` is T, None where nobody knows
     it. `policy` is what `standing_of_policy` says. `held` and `waits` are what a running service holds for it.
+    `limits` are those of its namespace that keep it from classes now, as sentences with what is used.
     `counted` is a line about the workloads that it is counted with, whose seats `seats` are then; empty where it is
     counted alone. `unmodelled` are the fields for which it is never moved: see `modelled`.
     """
@@ -84,6 +86,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     on_pod: OnPod | None = None
     enforcement: Enforced | None = None
     counted: str = ""
+    limits: tuple[str, ...] = ()
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -117,6 +120,7 @@ def explain_pod_in_steps(state: ClusterState, record: PodRecord, now: float) -> 
         held=held_by(revision.reservations.get(record.uid)),
         waits=waits_of(state.waiting.get(record.uid)),
         classes=found.classes,
+        limits=limits_told(state, namespace, record.uid, found.decision.limited),
     )
     return explained if isinstance(owner, Missing) else _of_managed(state, record, owner, found, explained, now)
 

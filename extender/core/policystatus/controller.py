@@ -10,6 +10,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.answers.limits import limit_uses
 from extender.core.model.control import NEVER
 from extender.core.model.policies import PlacementPolicy, PolicyStatus
 from extender.core.policy.workloads import Managed
@@ -71,7 +72,7 @@ class PolicyStatusController:
         assignments, outbox = self._state.workloads.assignments, self._state.outbox
         if not self._shares and not self._state.workloads.objects.by_uid:
             outbox.recount.clear()
-        if outbox.recount or assignments.moved or assignments.changed:
+        if outbox.recount or assignments.moved or assignments.changed or self._state.holdings.changed:
             self.next_at = min(self.next_at, now)
 
     def due(self, now: float) -> list[WriteStatus]:
@@ -107,6 +108,8 @@ class PolicyStatusController:
         assignments = workloads.assignments
         self._due.update(dict.fromkeys(sorted(assignments.changed)))
         assignments.changed.clear()
+        self._due.update(dict.fromkeys(sorted(self._state.holdings.changed)))
+        self._state.holdings.changed.clear()
         self._uncounted.update(dict.fromkeys(sorted(assignments.moved)))
         assignments.moved.clear()
         for _ in range(min(COUNTED, len(outbox.recount))):
@@ -153,7 +156,9 @@ class PolicyStatusController:
                 continue
             lost = workloads.assignments.lost.get(uid, {})
             fleets = self._state.fleets.of_policy(uid)
-            status = status_of(thing, with_fleets(self._sums.get(uid) or Sums(), fleets), lost, workloads, now)
+            uses = limit_uses(self._state, uid) if thing.limits else ()
+            sums = with_fleets(self._sums.get(uid) or Sums(), fleets)
+            status = status_of(thing, sums, lost, workloads, uses, now)
             if _is_same(status, thing.policy.status):
                 del self._due[uid]
                 continue

@@ -1,10 +1,11 @@
 """The status of a policy object: what is told in its conditions, and how."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 
+from extender.core.answers.limits import LimitUse
 from extender.core.answers.replicas import CLASSES, Name
 from extender.core.model.policies import ClassCount, PolicyCondition, PolicySpec, PolicyStatus
 from extender.core.policy.objects import PolicyObject
@@ -13,6 +14,9 @@ from extender.core.policystatus.counts import Sums
 
 SHOWN = 3
 """Workloads that a message names."""
+
+LIMITS_SHOWN = 10
+"""Limits and namespaces that a message names."""
 
 
 class ConditionReason(Enum):
@@ -28,10 +32,17 @@ class ConditionReason(Enum):
     HEALTHY = "Healthy"
     FLOOR_BREACHED = "FloorBreached"
     POLICY_INVALID = "PolicyInvalid"
+    WITHIN_LIMITS = "WithinLimits"
+    LIMIT_REACHED = "LimitReached"
 
 
-def status_of(
-    thing: PolicyObject, sums: Sums, lost: Mapping[str, str], workloads: Workloads, now: float
+def status_of(  # noqa: PLR0917 - what a status is made of, each of a type of its own
+    thing: PolicyObject,
+    sums: Sums,
+    lost: Mapping[str, str],
+    workloads: Workloads,
+    uses: Sequence[LimitUse],
+    now: float,
 ) -> PolicyStatus:
     """The status of a policy.
 
@@ -40,12 +51,16 @@ def status_of(
         sums: of its workloads.
         lost: workloads that match it and go by another, each with that one (UIDs).
         workloads: for the names of these.
+        uses: of its limits.
         now: seconds since the epoch, for what changes.
     """
     policy = thing.policy
     since = {each.type: (each.status, each.since) for each in policy.status.conditions}
     conditions = []
-    for each in (_accepted(thing, sums, lost, workloads), _converged(thing, sums), _degraded(thing, sums)):
+    wanted = [_accepted(thing, sums, lost, workloads), _converged(thing, sums), _degraded(thing, sums)]
+    if policy.spec.limits:
+        wanted.append(_within_limits(thing, uses))
+    for each in wanted:
         status, before = since.get(each.type, ("", ""))
         moment = before if status == each.status and before else _written(now)
         conditions.append(PolicyCondition(each.type, each.status, each.reason, each.message, moment))
@@ -127,6 +142,21 @@ def _degraded(thing: PolicyObject, sums: Sums) -> PolicyCondition:
         text = f"A value in force is wrong, see the Events of: {_names(sums.invalid)}"
         return _condition("Degraded", "True", ConditionReason.POLICY_INVALID, text)
     return _condition("Degraded", "False", ConditionReason.HEALTHY, "Every floor holds")
+
+
+def _within_limits(thing: PolicyObject, uses: Sequence[LimitUse]) -> PolicyCondition:
+    if not thing.acts:
+        return _condition("WithinLimits", "Unknown", ConditionReason.NOT_ACCEPTED, "It does not act")
+    namespaces = max((use.namespaces for use in uses), default=0)
+    scope = f"{namespaces} namespace{'s' * (namespaces != 1)}"
+    told = ", which are only told of (mode Audit)" if not all(limit.enforced for limit in thing.limits) else ""
+    reached = [use.limit.use(used, namespace) for use in uses for namespace, used in use.reached]
+    if not reached:
+        text = f"None of its limits{told} is reached in {scope}"
+        return _condition("WithinLimits", "True", ConditionReason.WITHIN_LIMITS, text)
+    more = [f"and {len(reached) - LIMITS_SHOWN} more"] if len(reached) > LIMITS_SHOWN else []
+    text = f"Of its limits{told} in {scope} reached: {', '.join([*reached[:LIMITS_SHOWN], *more])}"
+    return _condition("WithinLimits", "False", ConditionReason.LIMIT_REACHED, text)
 
 
 def _names(names: Counter[Name]) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod
+from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_namespace, make_node, make_owner, make_pod
 from support.doubles_drift import DriftRoom
+from support.limits import limit_policy
 
 from extender import __version__
 from extender.core.model.objects import Requests
@@ -255,6 +256,17 @@ async def test_reservations_and_waiting_pods() -> None:
     assert found["spotmix_provisional_reservations"] == {(): 1.0}
     waiting = found["spotmix_pods_waiting"]
     assert (waiting["wait-class",], waiting["pool-full",]) == (1.0, 0.0)
+
+
+async def test_limits_of_policies() -> None:
+    scene = ScrapeScene()
+    scene.world.nodes(on_demand=1)
+    scene.world.up(make_namespace(), make_namespace("other"), limit_policy("team", "on-demand cpu 1500m"))
+    scene.world.up(make_pod("p", None, "on-demand-0", requests=Requests(cpu=1500)))
+    found = await scene.scrape()
+    key = (ON_DEMAND, "team", "cpu")
+    assert found["spotmix_limit"] == found["spotmix_limit_used_most"] == {key: 1.5}
+    assert found["spotmix_limit_reached_namespaces"] == {key: 1.0}
 
 
 async def test_the_drift_loop_before_its_first_plan() -> None:

@@ -16,6 +16,7 @@ from support.doubles import (
     make_owner,
     make_pod,
 )
+from support.limits import limit_policy
 
 from extender.core.answers.nodes import STAND_IN, STEP, UNUSED, WANTED
 from extender.core.answers.pod import PodExplanation, explain_pod, explain_pod_in_steps
@@ -401,3 +402,17 @@ def test_what_is_on_a_pod_itself(world: World) -> None:
     }
     assert workload.row is not None
     assert workload.row.waiting == {Reason.GATED: 1, Reason.GATED_BY_OTHERS: 1, Reason.WRITTEN: 1}
+
+
+def test_a_pod_that_waits_for_a_limit_is_told_which_and_how_much_is_used(world: World) -> None:
+    world.up(make_namespace(), limit_policy("team", "on-demand cpu 100m"))
+    offered = world.nodes(on_demand=2)
+    owner = world.deployment("web", 2)
+    for name in ("pod-0", "pod-1"):
+        world.place(owner, offered, uid=name)
+    first, second = explain(world, "pod-0"), explain(world, "pod-1")
+    assert first.limits == ()
+    assert second.limits == ("limit of ClusterPlacementPolicy team: on-demand cpu 100m of 100m used in namespace shop",)
+    assert second.waits is not None
+    assert second.waits.reason is Reason.LIMIT_REACHED
+    assert groups(second)["on-demand"] == {(Reason.LIMIT_REACHED, ""): 2}

@@ -5,7 +5,20 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import ON_DEMAND, SPOT, World, keys, make_node, make_owner, make_pod, make_policy, selector, shares
+from support.doubles import (
+    ON_DEMAND,
+    SPOT,
+    World,
+    keys,
+    make_namespace,
+    make_node,
+    make_owner,
+    make_pod,
+    make_policy,
+    selector,
+    shares,
+)
+from support.limits import limit_policy
 
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.control import NEVER
@@ -344,3 +357,37 @@ def test_a_class_that_no_rule_knows_is_not_accepted() -> None:
     assert said(desk.status())["Accepted"] == ("False", "InvalidValue")
     told = message(desk.status(), "Accepted")
     assert "spec.classes='reserved max=4, on-demand base=2 weight=30, spot weight=70' names reserved, a class" in told
+
+
+def test_it_says_where_its_limits_are_reached() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_namespace(), make_namespace("other"))
+    desk.world.up(limit_policy("team", "on-demand pods 2", "spot cpu 1"))
+    desk.run()
+    assert said(desk.status("uid-team")) == {
+        **GOOD,
+        "Converged": ("True", "NoWorkloads"),
+        "WithinLimits": ("True", "WithinLimits"),
+    }
+    owner = desk.workload("a", 3)
+    desk.bind(owner, on_demand=2)
+    desk.run(PAUSE)
+    assert said(desk.status("uid-team"))["WithinLimits"] == ("False", "LimitReached")
+    seen = message(desk.status("uid-team"), "WithinLimits")
+    assert seen == "Of its limits in 2 namespaces reached: on-demand pods 2 of 2 used in namespace shop"
+    desk.world.gone("pods", "a-1-on-demand-0")
+    desk.run(PAUSE)
+    assert message(desk.status("uid-team"), "WithinLimits") == "None of its limits is reached in 2 namespaces"
+    assert desk.run(60.0) == []
+
+
+def test_limits_that_cannot_be_read_are_told_and_do_not_act() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_namespace(), limit_policy("team", "on-demand cpu lots"))
+    desk.run()
+    assert said(desk.status("uid-team"))["WithinLimits"] == ("Unknown", "NotAccepted")
+    assert message(desk.status("uid-team"), "Accepted") == (
+        "It does not act: spec.limits[0].max is no quantity: 'lots' is not a resource quantity; "
+        "write one such as 250m, 2 or 1.5Gi"
+    )
+    assert desk.world.state.holdings.accounts == {}
