@@ -1,6 +1,6 @@
 """The admission webhook: what becomes of a pod, a scheduler's configuration or a workload before it is written."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -10,13 +10,15 @@ from extender.core.model.objects import Namespace, Owner
 from extender.core.model.reasons import Reason
 from extender.core.placement.decide import PodView
 from extender.core.policy.advice import examine
+from extender.core.policy.limitadvice import beyond_limits
 from extender.core.policy.matching import NOTHING
-from extender.core.policy.policy import parse_enabled
+from extender.core.policy.policy import Problem, parse_enabled
 from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.state import ClusterState
 from extender.servers.extender import Owners
 from extender.wire.admission_v1 import (
     Patch,
+    WorkloadReview,
     data_patches,
     decode_config_map,
     decode_pod,
@@ -174,7 +176,8 @@ class Admission:
         rules = workloads.rules
         review = decode_workload(body, rules.prefixes)
         new = review.new
-        if new is None or _silent(new) or _same_words(review.old, new):
+        beyond = self._beyond_limits(review)
+        if new is None or ((_silent(new) or _same_words(review.old, new)) and not beyond):
             return ReviewAnswer(review.uid)
         about = About(new.name) if isinstance(new, Namespace) else About(new.namespace, "", new.kind, new.name)
         home = about.namespace
@@ -182,12 +185,27 @@ class Admission:
             return ReviewAnswer(review.uid)
         namespace = None if isinstance(new, Namespace) else workloads.namespaces.get(home)
         matching = NOTHING if isinstance(new, Namespace) else workloads.matching(new)
-        problems = examine(new, namespace, workloads.default_layer, rules, matching)
+        problems: Sequence[Problem] = ()
+        if not (_silent(new) or _same_words(review.old, new)):
+            problems = examine(new, namespace, workloads.default_layer, rules, matching)
+        problems = (*problems, *beyond)
         wrong = [problem.text for problem in problems if not problem.warning]
         doubtful = [problem.text for problem in problems if problem.warning]
         if wrong and self._deny:
             return ReviewAnswer(review.uid, warnings=tuple(doubtful), denied="; ".join(wrong), about=about)
         return ReviewAnswer(review.uid, warnings=(*wrong, *doubtful), about=about)
+
+    def _beyond_limits(self, review: WorkloadReview) -> list[Problem]:
+        """What no limit of its namespace lets a workload have, unless it is the same as before."""
+        new, old = review.new, review.old
+        account = self._state.holdings.accounts.get(new.namespace) if isinstance(new, Owner) else None
+        if account is None or not isinstance(new, Owner) or new.owner is not None or review.asked is None:
+            return []
+        same = isinstance(old, Owner) and (old.replicas, review.asked_before) == (new.replicas, review.asked)
+        if same and _same_words(old, new):
+            return []
+        workload = self._state.workloads.judged(new)
+        return list(beyond_limits(new, workload.policy, review.asked, account.limits)) if workload is not None else []
 
 
 def _silent(thing: Owner | Namespace) -> bool:

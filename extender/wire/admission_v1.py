@@ -13,12 +13,13 @@ from msgspec import Struct
 from extender.core.admission.mutate import Draft, Mutation
 from extender.core.capacity.fit import Needs
 from extender.core.model.errors import WireError
-from extender.core.model.objects import Namespace, Owner
+from extender.core.model.objects import Namespace, Owner, Requests
 from extender.core.model.selectors import Requirement
 from extender.core.placement.decide import PodView
 from extender.wire.kube_v1 import Metadata, OwnerMetadata, OwnerReference, RawCustomOwner, controller_of
 from extender.wire.objects_v1 import to_custom_owner, under
 from extender.wire.podspec_v1 import Affinity, RawToleration, node_selector_term, raw_toleration
+from extender.wire.requests_v1 import PodSpec, pod_requests
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_WARNING = 1000
@@ -96,7 +97,28 @@ class _ConfigMap(Struct, frozen=True):
     immutable: bool | None = None
 
 
+class _Template(Struct, frozen=True):
+    spec: PodSpec = PodSpec()
+
+
+class _JobSpec(Struct, frozen=True):
+    template: _Template | None = None
+
+
+class _JobTemplate(Struct, frozen=True):
+    spec: _JobSpec = _JobSpec()
+
+
+class _Templated(Struct, frozen=True, rename="camel"):
+    template: _Template | None = None
+    job_template: _JobTemplate | None = None
+
+    def pods(self) -> _Template | None:
+        return self.job_template.spec.template if self.job_template is not None else self.template
+
+
 _pods = msgspec.json.Decoder(_Review[_Pod])
+_templates = msgspec.json.Decoder(_Templated)
 _owners = msgspec.json.Decoder(_Review[_NewOwner])
 _config_maps = msgspec.json.Decoder(_Review[_ConfigMap])
 _uids = msgspec.json.Decoder(_UidReview)
@@ -147,11 +169,16 @@ class ConfigMapReview(Struct, frozen=True):
 
 
 class WorkloadReview(Struct, frozen=True):
-    """An object that may carry a policy. `new` is None when it goes; `old` is what it was before an update."""
+    """An object that may carry a policy. `new` is None when it goes; `old` is what it was before an update.
+
+    `asked` is what each of its pods requests, `asked_before` what each did; None where that is not known.
+    """
 
     uid: str
     new: Owner | Namespace | None
     old: Owner | Namespace | None
+    asked: Requests | None = None
+    asked_before: Requests | None = None
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Review[T]], body: bytes | bytearray, what: str) -> _Request[T]:
@@ -251,7 +278,19 @@ def decode_workload(body: bytes | bytearray, prefixes: Iterable[str]) -> Workloa
         request.uid,
         None if new is None or gone else _said(new, request, starts),
         None if old is None else _said(old, request, starts),
+        _asked(new),
+        _asked(old),
     )
+
+
+def _asked(raw: _NewOwner | None) -> Requests | None:
+    """What the pods of a workload request by its template; None where it has none that is like those we know."""
+    try:
+        spec = _templates.decode(raw.spec) if raw is not None and raw.spec else None
+        template = spec.pods() if spec is not None else None
+        return pod_requests(template.spec) if template is not None else None
+    except ValueError:
+        return None
 
 
 def _said(raw: _NewOwner, request: _Request[_NewOwner], starts: tuple[str, ...]) -> Owner | Namespace:

@@ -497,10 +497,6 @@ class Workloads:
         self.by_uid[owner.uid] = workload
         return (PolicyChanged(workload),)
 
-    def judged(self, owner: Owner) -> Workload | None:
-        """A workload as it would be were this its owner; None where nobody opts in for it."""
-        return self._judged(owner, self.matching(owner))
-
     def _judged(self, owner: Owner, matching: Matching) -> Workload | None:
         """An owner as a workload; None where nobody opts in for it, or its namespace is not managed."""
         if self.outside(owner.namespace) is not None:

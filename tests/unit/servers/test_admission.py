@@ -4,9 +4,20 @@ import json
 from typing import Any
 
 import pytest
-from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_owner
+from support.doubles import (
+    ENABLED,
+    ON_DEMAND,
+    SPOT,
+    World,
+    keys,
+    make_namespace,
+    make_owner,
+    make_policy,
+    shares,
+)
 from support.doubles_servers import run_virtually
 from support.doubles_webhook import CONFIG, INJECTED, HookBench, inject
+from support.limits import limit_policy
 from support.reviews import encoded, patched, pod
 
 from extender.core.admission.mutate import MutationRules, Mutator
@@ -233,6 +244,39 @@ class TestWorkloads:
         assert "neither the object nor its Namespace opts in" in (await bench.workload(thing)).warnings[0]
         bench.world.up(Namespace("ns", "shop", ENABLED, EMPTY))
         assert await bench.workload(thing) == ReviewAnswer("review-1", about=WEB)
+
+    async def test_who_cannot_fit_into_a_limit_is_told_which_by_how_much_and_what_to_do(self, bench: HookBench) -> None:
+        bench.world.up(make_namespace(), limit_policy("team", "on-demand cpu 2", "spot cpu 2"))
+
+        def asking(cpu: str, replicas: int, **policy: Any) -> dict[str, Any]:
+            thing = workload(replicas=replicas, **policy)
+            container = {"name": "app", "resources": {"requests": {"cpu": cpu}}}
+            thing["spec"]["template"] = {"spec": {"containers": [container]}}
+            return thing
+
+        (told,) = (await bench.workload(asking("750m", 9, spot_percentage=70, min_on_demand=3))).warnings
+        assert told == (
+            "ClusterPlacementPolicy team: spec.limits[0].max='2' lets namespace shop hold 2 cpu of on-demand, and of "
+            "Deployment web there are 3 on-demand replicas of 750m, 2250m in all: 1 of them will never get there; "
+            "raise it, or let the Deployment have fewer replicas, smaller requests or a lower floor"
+        )
+        # By `any` others stand in, but for the floor.
+        assert (await bench.workload(asking("500m", 9, when_unsatisfiable="any"))).warnings == ()
+        (told,) = (
+            await bench.workload(asking("500m", 9, min_on_demand=5, when_unsatisfiable="any", spot_percentage=20))
+        ).warnings
+        assert "the floor alone is 5 on-demand replicas of 500m, 2500m in all: 1 of them" in told
+        # Whoever scales it is told, and nobody who changes something else.
+        small, large = asking("500m", 3), asking("500m", 5)
+        assert (await bench.workload(small)).warnings == ()
+        grown = await bench.workload(large, operation="UPDATE", oldObject=small)
+        assert len(grown.warnings) == 1
+        assert (await bench.workload(large, operation="UPDATE", oldObject=large)) == ReviewAnswer("review-1")
+        # It is a warning whatever is denied, also to one that a policy object alone opts in.
+        silent = {"metadata": {"name": "web"}, "spec": large["spec"]}
+        assert (await bench.workload(silent)).warnings == ()
+        bench.world.up(make_policy("all", **shares(0)))
+        assert (await bench.workload(silent)).outcome == "warned"
 
 
 def test_an_answer_says_what_the_verdict_says() -> None:
