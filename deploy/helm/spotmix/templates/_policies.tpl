@@ -213,7 +213,8 @@ properties:
   conditions:
     description: >-
       Accepted says whether the policy can be acted by, Converged whether every replica is on the class of its seat,
-      Degraded whether a floor is breached or a value in force is wrong.
+      Degraded whether a floor is breached or a value in force is wrong; WithinLimits whether none of its limits is
+      reached, where it has some.
     type: array
     x-kubernetes-list-type: map
     x-kubernetes-list-map-keys: [type]
