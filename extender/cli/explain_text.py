@@ -14,7 +14,7 @@ from extender.core.answers.nodes import STAND_IN, WANTED, ClassVerdict
 from extender.core.answers.plan import DriftReport
 from extender.core.answers.pod import PodExplanation
 from extender.core.answers.pod_parts import PodPlace, Surplus
-from extender.core.answers.seats import SeatsOf
+from extender.core.answers.seats import RunsOf, SeatsOf
 from extender.core.answers.workload import PodRow, RevisionRow, WorkloadExplanation
 from extender.core.model.reasons import GATES, GIVES_A_CLASS, Reason
 from extender.core.policy.policy import Problem
@@ -46,7 +46,9 @@ def _pod(explained: PodExplanation, now: float, *, wide: bool) -> Iterator[Part]
     yield _facts(_pod_facts(explained, now))
     if explained.outcome is None:
         return
-    if explained.seats:
+    if explained.runs is not None:
+        yield from _runs(explained.runs)
+    elif explained.seats:
         whose = "all that it is counted with" if explained.counted else "its revision"
         yield from _titled(f"Seats of {whose}", _seats(explained.seats))
     for each in explained.classes:
@@ -198,6 +200,10 @@ def _groups(verdict: ClassVerdict) -> Table | None:
     return table
 
 
+def _runs(runs: RunsOf) -> Iterator[Part]:
+    yield from _titled(f"Runs of {runs.policy}", _seats(runs.seats))
+
+
 def _seats(seats: Iterable[SeatsOf]) -> Table:
     table = plain_table("CLASS", "SEATS", "FILLED", "RESERVED", right=("SEATS", "FILLED", "RESERVED"))
     for each in seats:
@@ -243,6 +249,8 @@ def _workload(explained: WorkloadExplanation, now: float, *, wide: bool) -> Iter
         yield _facts(facts)
     if explained.revisions:
         yield from _titled("Revisions (filled/seats)", _revisions(explained.revisions))
+    if explained.runs is not None:
+        yield from _runs(explained.runs)
     shown = explained.pods if wide else explained.pods[:PODS]
     if shown:
         yield from _titled("Pods", _pods(shown, now, wide=wide))

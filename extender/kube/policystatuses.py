@@ -71,7 +71,7 @@ class PolicyStatusWriter:
             self._answered()
 
     async def _write(self, action: WriteStatus) -> bool:
-        policy = action.policy
+        policy, body = action.policy, status_patch(action.policy, action.status)
         path = api_path(
             GROUP,
             VERSION,
@@ -85,10 +85,13 @@ class PolicyStatusWriter:
                 "PATCH",
                 path,
                 params={"fieldManager": FIELD_MANAGER, "force": "true"},
-                body=status_patch(policy, action.status),
+                body=body,
                 content_type=APPLY_PATCH,
             )
         except ApiError as error:
+            if error.status == 409 and "resourceVersion" in body["metadata"]:
+                # It has changed since it was looked at: it is made anew of what it is now.
+                return False
             if is_gone(error):
                 return True
             self._report("policy status", f"the status of {policy.title} cannot be written: {error}")

@@ -356,6 +356,7 @@ class Runtime:
     async def _become_synced(self) -> None:
         started = time.monotonic()
         await self.feed.wait_synced()
+        self.state.runs.synced()
         await self._search.look()
         allocator.settle()
         writers = self._writers

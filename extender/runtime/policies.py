@@ -1,4 +1,7 @@
-"""Tells of policies that are wrong: logs on every replica, Events from the one that decides, while they are."""
+"""Tells of policies that are wrong: logs on every replica, Events from the one that decides, while they are.
+
+And of Jobs that go to on-demand, as their policies say, after some interruptions.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,7 +11,7 @@ from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import HELD, SPLIT_KEPT, standing_of_policy
 from extender.core.policy.workload import Workload
 from extender.core.policy.workloads import PolicyChanged, Workloads
-from extender.core.state.outbox import Effect
+from extender.core.state.outbox import Effect, GoesOnDemand
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder
 from extender.kube.regarding import Regarding
@@ -50,9 +53,16 @@ class PolicyReports:
         self._log = logger()
 
     def observe(self, effect: Effect, _now: float) -> None:
-        """A policy was read for the first time, changed, or went with its workload; nothing else matters here."""
+        """A policy was read for the first time, changed, or went with its workload; or has a Job go to on-demand."""
         if isinstance(effect, PolicyChanged):
             self._changed(effect)
+        elif isinstance(effect, GoesOnDemand) and self._decides():
+            workload, job = effect.managed.workload, effect.managed.revision
+            after = workload.on_demand_after
+            text = f"{after.count if after is not None else 0} of its pods were lost to interruptions"
+            of_job = Regarding(job.kind, job.api_version, job.namespace, job.name, job.uid)
+            reason = EventReason.INTERRUPTED_TOO_OFTEN
+            self._recorder.emit(of_job, reason, "GoOnDemand", f"{text}: the others go to on-demand")
 
     def _changed(self, change: PolicyChanged) -> None:
         workload = change.workload

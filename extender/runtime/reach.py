@@ -12,6 +12,7 @@ from extender.core.model.objects import Owner
 from extender.core.policy.provenance import key_as_written
 from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workload import Workload
+from extender.core.policy.workloads import Managed
 from extender.core.state.controllers import size_of
 from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder
@@ -61,7 +62,9 @@ class ReachReports:
         for workload in workloads:
             owner = self._state.workloads.owners.get(workload.uid)
             try:
-                lacking = shortfall(workload.policy, size_of(self._state, owner)) if owner is not None else None
+                # Runs are as many as come: by itself no Job of them has to have spot.
+                sized = owner if owner is not None and not Managed(workload, owner).runs else None
+                lacking = shortfall(workload.policy, size_of(self._state, sized)) if sized is not None else None
             except Exception:  # noqa: BLE001 - whoever counts the workload tells of it; the others have their turn
                 lacking = None
             if owner is None or lacking is None:

@@ -77,6 +77,7 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     pod_parts.PodPlace: pb.Place,
     pod_parts.Seat: pb.Seat,
     seats.SeatsOf: pb.SeatsOf,
+    seats.RunsOf: pb.RunsOf,
     seats.Subject: pb.Subject,
     pod_parts.Surplus: pb.Surplus,
     pod_parts.Waits: pb.Waits,

@@ -22,6 +22,7 @@ from extender.core.model.policies import (
     PolicyCondition,
     PolicySpec,
     PolicyStatus,
+    RunCounts,
 )
 from extender.core.policy.values import MAX_REPLICAS
 from extender.wire.kube_v1 import Identity
@@ -92,12 +93,25 @@ class _ClassCount(Struct, frozen=True):
     actual: int = 0
 
 
+class _Counted(Struct, frozen=True):
+    until: int = -1
+    pods: dict[str, int] = {}
+
+
+class _LostOfJob(Struct, frozen=True):
+    job: str
+    pods: tuple[str, ...] = ()
+
+
 class _Status(Struct, frozen=True, rename="camel"):
     observed_generation: int = 0
     conditions: tuple[_Condition, ...] = ()
     workloads: int = 0
     replicas: int = 0
     classes: tuple[_ClassCount, ...] = ()
+    runs: dict[str, int] | None = None
+    counted: _Counted = _Counted()
+    lost: tuple[_LostOfJob, ...] = ()
 
 
 class RawPlacementPolicy(Struct, frozen=True):
@@ -163,6 +177,7 @@ def to_placement_policy(raw: RawPlacementPolicy) -> PlacementPolicy:
         namespaces=namespaces,
         spec=said,
         status=_to_status(raw.status),
+        version=meta.resource_version,
     )
 
 
@@ -203,12 +218,25 @@ def _to_status(raw: Raw) -> PolicyStatus:
         workloads=status.workloads,
         replicas=status.replicas,
         classes=tuple(ClassCount(c.name, c.wanted, c.actual) for c in status.classes),
+        runs=_to_runs(status.runs, status.counted) if status.runs is not None else None,
+        lost=tuple((each.job, each.pods) for each in status.lost),
     )
 
 
+def _to_runs(counts: dict[str, int], counted: _Counted) -> RunCounts:
+    pods = sorted(counted.pods.items(), key=lambda each: (each[1], each[0]))
+    return RunCounts(tuple(sorted(counts.items())), counted.until, tuple(pods))
+
+
 def status_patch(policy: PlacementPolicy, status: PolicyStatus) -> dict[str, Any]:
-    """What is applied to the status subresource of a policy; by its UID it never meets a namesake made since."""
+    """What is applied to the status subresource of a policy; by its UID it never meets a namesake made since.
+
+    What is counted from one status to the next is written over the version alone that it was counted from: another
+    replica may have counted on since.
+    """
     metadata = {"name": policy.name, "uid": policy.uid}
+    if policy.version and (status.runs is not None or status.lost):
+        metadata["resourceVersion"] = policy.version
     if policy.namespace:
         metadata["namespace"] = policy.namespace
     conditions = [
@@ -234,5 +262,13 @@ def status_patch(policy: PlacementPolicy, status: PolicyStatus) -> dict[str, Any
             "classes": [{"name": each.name, "wanted": each.wanted, "actual": each.actual} for each in status.classes],
             "wanted": "/".join(str(each.wanted) for each in status.classes),
             "actual": "/".join(str(each.actual) for each in status.classes),
+            **_runs(status.runs),
+            **({"lost": [{"job": job, "pods": list(pods)} for job, pods in status.lost]} if status.lost else {}),
         },
     }
+
+
+def _runs(runs: RunCounts | None) -> dict[str, Any]:
+    if runs is None:
+        return {}
+    return {"runs": dict(runs.counts), "counted": {"until": runs.until, "pods": dict(runs.pods)}}

@@ -102,8 +102,9 @@ class PodReader:
         meta, status = raw.metadata, raw.status
         made, due = meta.creation_timestamp, meta.deletion_timestamp
         created = made.timestamp() if made is not None else 0.0
-        ready = unscheduled = infeasible = False
+        ready = unscheduled = infeasible = disrupted = False
         ready_after = 0
+        bound = created if raw.spec.node_name else 0.0
         for condition in status.conditions or ():
             kind = condition.type
             if kind == "Ready":
@@ -114,6 +115,11 @@ class PodReader:
             elif kind == "PodScheduled":
                 # Nor has a scheduler looked at a pod with a gate.
                 unscheduled = condition.status == "False" and condition.reason != "SchedulingGated"
+                if bound and condition.status == "True" and condition.last_transition_time is not None:
+                    bound = condition.last_transition_time.timestamp()
+            elif kind == "DisruptionTarget":
+                # Room was made for a pod of a higher priority: that happens on any node.
+                disrupted = condition.status == "True" and condition.reason != "PreemptionByScheduler"
             elif kind == "PodResizePending":
                 infeasible = condition.reason == "Infeasible"
         raw_labels = bytes(meta.labels)
@@ -149,6 +155,9 @@ class PodReader:
             scheduler=intern(raw.spec.scheduler_name) if not gates else None,
             gates=tuple([intern(gate.name) for gate in gates]) if gates else (),
             written=written,
+            bound=bound,
+            failed=status.phase == "Failed",
+            disrupted=disrupted,
         )
 
     def _read_annotations(

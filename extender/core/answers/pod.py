@@ -25,7 +25,7 @@ from extender.core.answers.pod_parts import (
     place_of,
     waits_of,
 )
-from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_of, subject_of
+from extender.core.answers.seats import RunsOf, SeatsOf, Subject, runs_of, seat_numbers, seats_of, subject_of
 from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
@@ -87,6 +87,7 @@ class PodExplanation(Struct, frozen=True, rename="camel"):
     enforcement: Enforced | None = None
     counted: str = ""
     limits: tuple[str, ...] = ()
+    runs: RunsOf | None = None
 
 
 def explain_pod(state: ClusterState, record: PodRecord, now: float) -> PodExplanation:
@@ -149,6 +150,7 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
         enforcement=enforced_for(state, workload),
         counted=count.fleet.text if count.fleet is not None else "",
+        runs=runs_of(state, owner),
     )
 
 
@@ -195,6 +197,8 @@ def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -
     if revision is None or owner.workload.policy.fleet is not None:
         return None
     count = count_of(state, owner, revision)
+    if count.settled and record.counted:
+        return None
     number = seat_numbers(revision, owner).get(record.uid) if record.counted else None
     if number is None:
         number = count.own_seat(record.name)
@@ -202,7 +206,8 @@ def _seat(state: ClusterState, record: PodRecord, owner: Managed, wanted: str) -
             number = count.seats.seat_of(wanted, open_seats(state, owner, record.uid).taken.get(wanted, 0) + 1)
     if number is None or number >= BEYOND:
         return None
-    return Seat(number, count.seats.class_at(number), beyond=count.replicas is not None and number > count.replicas)
+    beyond = count.replicas is not None and number > count.replicas and not owner.runs
+    return Seat(number, count.seats.class_at(number), beyond=beyond)
 
 
 def _surplus(state: ClusterState, record: PodRecord, owner: Managed) -> Surplus | None:

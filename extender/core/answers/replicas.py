@@ -88,7 +88,7 @@ class Replicas(Struct, eq=False):
             for name, pods in theirs.items():
                 mine[name] = mine.get(name, 0) + pods
         self.missing += max(0, replicas - sum(bound.values()))
-        for name, wanted in target.items():
+        for name, wanted in target.items() if not count.settled else ():
             self.below_floor += max(0, min(wanted, seats.least(name)) - bound.get(name, 0))
         if revision is None:
             return

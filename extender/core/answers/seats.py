@@ -11,6 +11,7 @@ from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import costs_to_write, seat_in
 from extender.core.state.counting import Count
 from extender.core.state.records import Revision
+from extender.core.state.state import ClusterState
 
 
 class Subject(Struct, frozen=True, gc=False, rename="camel"):
@@ -32,6 +33,33 @@ class SeatsOf(Struct, frozen=True, gc=False, rename="camel"):
     target: int
     filled: int
     reserved: int
+
+
+class RunsOf(Struct, frozen=True, gc=False, rename="camel"):
+    """The runs over which the ratio of a policy object (`policy`, for people) is.
+
+    `seats` are those of the sequence so far: filled by runs, and reserved for pods that will be some.
+    """
+
+    policy: str
+    seats: tuple[SeatsOf, ...]
+
+
+def runs_of(state: ClusterState, managed: Managed) -> RunsOf | None:
+    """The runs in which the pods of an owner count; None where they do in none."""
+    thing = state.workloads.objects.by_uid.get(managed.runs)
+    if thing is None:
+        return None
+    seats, counts = managed.workload.policy.seats, state.runs.counts(managed.runs)
+    taken = state.runs.taken(managed.runs, "")
+    target = seats.target(sum(taken.values()))
+    return RunsOf(
+        thing.policy.title,
+        tuple(
+            SeatsOf(name, target.get(name, 0), counts.get(name, 0), taken.get(name, 0) - counts.get(name, 0))
+            for name in dict.fromkeys((*seats.classes, *taken))
+        ),
+    )
 
 
 def subject_of(workload: Workload) -> Subject:
@@ -56,10 +84,11 @@ def seats_held(count: Count) -> tuple[SeatsOf, ...]:
 def seat_numbers(revision: Revision, managed: Managed) -> dict[str, int]:
     """The seat of each pod that holds one, by UID: of its ordinal, else as deletion costs say or are about to.
 
-    None has one of its own where it is counted with those of other workloads.
+    None has one of its own where it is counted with those of other workloads, or where pods are settled: which of all
+    seats each of them sits on is nowhere kept, as nobody has to move.
     """
     owner = managed.revision
-    if managed.workload.policy.fleet is not None:
+    if managed.workload.policy.fleet is not None or managed.settled:
         return {}
     if owner.kind == "StatefulSet":
         by_ordinal = ((pod, seat_of_ordinal(owner, pod.name)) for pod in revision.pods if pod.counted)

@@ -9,7 +9,16 @@ from extender.core.answers.overview import WorkloadRow, rows_of
 from extender.core.answers.pod import view_of
 from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import standing_of
-from extender.core.answers.seats import SeatsOf, Subject, seat_numbers, seats_held, seats_of, subject_of
+from extender.core.answers.seats import (
+    RunsOf,
+    SeatsOf,
+    Subject,
+    runs_of,
+    seat_numbers,
+    seats_held,
+    seats_of,
+    subject_of,
+)
 from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
@@ -77,6 +86,7 @@ class WorkloadExplanation(Struct, frozen=True, rename="camel"):
     settings: tuple[Setting, ...] = ()
     problems: tuple[Problem, ...] = ()
     enforcement: Enforced | None = None
+    runs: RunsOf | None = None
 
 
 def explain_owner(state: ClusterState, owner: Owner, now: float) -> WorkloadExplanation:
@@ -105,6 +115,7 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
         settings_in_force(state.workloads, workload),
         problems_of(state.workloads, workload, size_of_workload(state, workload)),
         enforced_for(state, workload),
+        next((runs for each, owner, _ in controllers if (runs := runs_of(state, Managed(each, owner)))), None),
     )
 
 

@@ -119,7 +119,7 @@ class Arrivals:
         own_seat = count.own_seat(pod.name)
         if own_seat is not None:
             return count.seats.class_at(own_seat)
-        uid = managed.revision.uid
+        uid = managed.runs or managed.revision.uid
         seats = self._seats.get(uid)
         if seats is None:
             seats = self._seats[uid] = open_seats(self._state, managed, pod.uid)

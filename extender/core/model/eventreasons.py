@@ -51,6 +51,13 @@ class EventReason(Enum):
         "An annotation is ignored: no such key, or a value without meaning; or all, as its kind cannot be read.",
         "Correct or remove it; or let Spotmix list and watch the kind. The rest of the policy applies meanwhile.",
     )
+    INTERRUPTED_TOO_OFTEN = (
+        "InterruptedTooOften",
+        "Normal",
+        "workload",
+        "A Job has lost as many pods to interruptions as `interruptions.onDemandAfter` of its policy says.",
+        "Nothing: its other pods go to on-demand.",
+    )
     POLICY_UNACHIEVABLE = (
         "PolicyUnachievable",
         "Warning",

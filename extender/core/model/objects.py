@@ -162,8 +162,9 @@ class Pod(Struct, frozen=True, gc=False):
     gone, its grace period included (seconds since the epoch; 0 when it is not terminating). `ready_after` is how
     many seconds after its creation a `ready` pod became so. `scheduler` is the name of the one that places it, None
     while its scheduling `gates` keep all from it. `written` is the capacity class that Spotmix wrote on it, empty
-    while it wrote none. Equal `labels` and
-    `constraints` are shared objects.
+    while it wrote none. `bound` is when it got its node (seconds since the epoch; 0 where it has none). `failed` is
+    true once it Failed, `disrupted` once something that is no fault of its own ends it: its node goes, or is drained.
+    Equal `labels` and `constraints` are shared objects.
     """
 
     uid: str
@@ -188,6 +189,9 @@ class Pod(Struct, frozen=True, gc=False):
     scheduler: str | None = ""
     gates: tuple[str, ...] = ()
     written: str = ""
+    bound: float = 0.0
+    failed: bool = False
+    disrupted: bool = False
 
 
 class Owner(Struct, frozen=True, gc=False):

@@ -79,20 +79,38 @@ class ClassCount(Struct, frozen=True, gc=False):
     actual: int
 
 
+class RunCounts(Struct, frozen=True, gc=False):
+    """The runs of a policy: pods that got a node, each counted once, by the class of that.
+
+    `counts` are by class. Counted are all that were bound at `until` or before (seconds since the epoch), and `pods`,
+    the UIDs of others, each with the second in which it was bound.
+    """
+
+    counts: tuple[tuple[str, int], ...] = ()
+    until: int = -1
+    pods: tuple[tuple[str, int], ...] = ()
+
+
 class PolicyStatus(Struct, frozen=True, gc=False):
-    """The `status` of a policy, as it is in the cluster or is to be; `generation` is that of the spec it is about."""
+    """The `status` of a policy, as it is in the cluster or is to be; `generation` is that of the spec it is about.
+
+    `runs` are None where they are not counted, `lost` the pods (UIDs) of each Job (UID) that interruptions took.
+    """
 
     generation: int = 0
     conditions: tuple[PolicyCondition, ...] = ()
     workloads: int = 0
     replicas: int = 0
     classes: tuple[ClassCount, ...] = ()
+    runs: RunCounts | None = None
+    lost: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class PlacementPolicy(Struct, frozen=True, gc=False):
     """A policy; `namespace` is empty for a ClusterPlacementPolicy, and `namespaces` selects everything for the other.
 
-    `selector` is over the labels of workloads. `created` is in seconds since the epoch.
+    `selector` is over the labels of workloads. `created` is in seconds since the epoch. `version` is the object's
+    resourceVersion.
     """
 
     uid: str
@@ -105,6 +123,7 @@ class PlacementPolicy(Struct, frozen=True, gc=False):
     namespaces: LabelSelector = EVERYTHING
     spec: PolicySpec = PolicySpec()
     status: PolicyStatus = PolicyStatus()
+    version: str = ""
 
     @property
     def resource(self) -> str:

@@ -21,6 +21,8 @@ class Reason(TextEnum):
     UNMANAGED = "unmanaged", "not managed by spotmix"
     SEAT = "seat", "takes the first unfilled seat of its workload"
     ORDINAL = "ordinal", "takes the seat of its ordinal"
+    RUN = "run", "takes the next seat among the runs of its policy"
+    INTERRUPTED_BEFORE = "interrupted-before", "its Job was interrupted as often as its policy lets it be"
     FALLBACK = "fallback", "its class has no room; another class stands in for it"
     AUDIT = "audit", "audit mode: decided and reported, nothing changed"
     OWNER_UNKNOWN = "owner-unknown", "its owner is not known yet; held on-demand"
@@ -150,6 +152,8 @@ PASSES = (
     Reason.UNMANAGED,
     Reason.SEAT,
     Reason.ORDINAL,
+    Reason.RUN,
+    Reason.INTERRUPTED_BEFORE,
     Reason.FALLBACK,
     Reason.AUDIT,
     Reason.OWNER_UNKNOWN,
@@ -158,7 +162,7 @@ PASSES = (
 )
 """Reasons with which filter lets a pod pass."""
 
-GIVES_A_CLASS = frozenset({Reason.SEAT, Reason.ORDINAL, Reason.FALLBACK, Reason.OWNER_UNKNOWN, Reason.POLICY_INVALID})
+GIVES_A_CLASS = frozenset(PASSES) - {Reason.UNMANAGED, Reason.AUDIT, Reason.WRITTEN}
 """Of `PASSES`, the reasons with which a pod is given nodes of a class."""
 
 GATES = (Reason.GATED, Reason.GATED_BY_OTHERS, Reason.NO_CLASS_LABEL)

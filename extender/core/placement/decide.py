@@ -110,6 +110,13 @@ def _claims(state: ClusterState, pod: PodView) -> Mapping[str, Reservation]:
     return state.provisional.of(pod.owner.uid) if pod.owner is not None and pod.uid not in state.pods else _NONE
 
 
+def _why(state: ClusterState, managed: Managed) -> Reason:
+    """Why a pod that has no seat by its name has the one that it has."""
+    if state.losses.goes_on_demand(managed):
+        return Reason.INTERRUPTED_BEFORE
+    return Reason.RUN if managed.runs else Reason.SEAT
+
+
 def wanted_class(state: ClusterState, managed: Managed, pod: PodView) -> tuple[str, Reason]:
     """The class of the seat that is a pod's own, and why."""
     revision = state.revisions.get(managed.revision.uid)
@@ -125,7 +132,8 @@ def wanted_class(state: ClusterState, managed: Managed, pod: PodView) -> tuple[s
         for uid, held in claims.items():
             if uid != pod.uid:
                 seats.take(held.capacity_class, mine=held.owner.uid == pod.owner.uid)
-    return seats.choose(earlier.capacity_class if earlier is not None and not earlier.stand_in else ""), Reason.SEAT
+    kept = earlier.capacity_class if earlier is not None and not earlier.stand_in else ""
+    return seats.choose(kept), _why(state, managed)
 
 
 class _Offer:

@@ -51,7 +51,8 @@ def examine(
         found.extend(_not_opted_in(own[0], rules.prefixes))
     if parsed.valid and isinstance(thing, Owner):
         # What is in vain in a Namespace may be of use to a workload that says the rest.
-        found.extend(_Pointless(layers, rules.prefixes, parsed.policy, thing.replicas).find())
+        size = None if thing.kind == "Job" and matching.runs else thing.replicas
+        found.extend(_Pointless(layers, rules.prefixes, parsed.policy, size).find())
     return tuple(each for each in found if each.source == own[0].source)
 
 

@@ -15,6 +15,7 @@ from extender.core.model.policies import PlacementPolicy
 from extender.core.model.selectors import LabelSelector
 from extender.core.policy.limits import Limit
 from extender.core.policy.objects import PolicyObject, policy_object
+from extender.core.policy.workload import OnDemandAfter
 
 
 class Matching(Struct, frozen=True):
@@ -27,6 +28,24 @@ class Matching(Struct, frozen=True):
     def speaking(self) -> tuple[PolicyObject, ...]:
         """Those that speak for it, the more specific first."""
         return self.own[:1] + self.cluster[:1]
+
+    @property
+    def runs(self) -> str:
+        """The UID of the object whose ratio is over runs; empty where none is. What a ratio is over goes with it."""
+        for each in self.speaking:
+            spec = each.policy.spec
+            if spec.classes or spec.count != "Workload":
+                return each.policy.uid if spec.count == "Runs" else ""
+        return ""
+
+    @property
+    def on_demand_after(self) -> OnDemandAfter | None:
+        """From how many lost pods on a Job goes on on-demand; None for never."""
+        for each in self.speaking:
+            count = each.policy.spec.on_demand_after
+            if count is not None:
+                return OnDemandAfter(each.policy.uid, count)
+        return None
 
 
 NOTHING = Matching()

@@ -129,8 +129,6 @@ def _is_plain(wish: ClassWish) -> bool:
 def _unbuilt(spec: PolicySpec) -> Iterator[str]:
     if spec.malformed:
         yield f"spec {spec.malformed}; write it as `kubectl explain placementpolicy.spec` says"
-    if spec.count not in ("Workload", "Policy"):
-        yield f"spec.count={spec.count!r} is not supported yet; write Workload or Policy"
     if spec.count == "Policy" and not spec.classes:
         yield "spec.count='Policy' is for the split that spec.classes says, and there are none; add spec.classes"
     if spec.stand_ins and spec.action not in ("", "Fallback"):
@@ -139,5 +137,3 @@ def _unbuilt(spec: PolicySpec) -> Iterator[str]:
             f"spec.unsatisfiable.to=[{seen}] says what stands in by action Fallback, and the action is "
             f"{spec.action!r}; write Fallback, or remove to"
         )
-    if spec.on_demand_after is not None:
-        yield f"spec.interruptions.onDemandAfter={spec.on_demand_after} is not supported yet; remove spec.interruptions"

@@ -15,7 +15,7 @@ from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.split import split_text
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads, is_unread, opted_in
+from extender.core.policy.workloads import NEVER_MANAGED, Managed, Missing, Workloads, is_unread, opted_in
 
 DEFAULT = "default"
 """The source of a key that nobody wrote."""
@@ -176,7 +176,8 @@ def problems_of(workloads: Workloads, workload: Workload, size: int | None) -> t
         namespace = workloads.namespaces.get(owner.namespace)
         matching = workloads.matching(owner)
         found += examine(owner, namespace, workloads.default_layer, workloads.rules, matching)
-        lacking = shortfall(workload.policy, size) if owner.replicas is None and workload.parsed.valid else None
+        alone_sized = owner.replicas is None and not Managed(workload, owner).runs
+        lacking = shortfall(workload.policy, size) if alone_sized and workload.parsed.valid else None
         if lacking is not None:
             found.append(_lacking(workloads, owner, lacking))
     return tuple(dict.fromkeys(found))

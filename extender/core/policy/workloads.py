@@ -28,6 +28,9 @@ from extender.core.policy.workload import Workload
 NEVER_MANAGED = frozenset({"DaemonSet", "Node"})
 """Kinds whose pods are never managed; a mirror pod is owned by its Node."""
 
+KEEPERS = NEVER_MANAGED | {"Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"}
+"""Kinds that keep their pods: what these do is never done."""
+
 _MAX_CHAIN = 8
 
 _DIVIDED = {"Deployment": "apps", "CronJob": "batch"}
@@ -94,6 +97,21 @@ class Managed(Struct, frozen=True, gc=False):
 
     workload: Workload
     revision: Owner
+
+    @property
+    def runs(self) -> str:
+        """The UID of the policy object in whose runs its pods count; empty where they do in none.
+
+        Pods that are kept are no runs: what is asked for is that so many of them are there.
+        """
+        owner = self.revision
+        counted = owner.kind == "Job" or (owner.replicas is None and owner.kind not in KEEPERS)
+        return self.workload.runs if counted else ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether its pods are where they are to be, wherever they are: what was decided of others went into that."""
+        return bool(self.runs) or (self.revision.kind == "Job" and self.workload.on_demand_after is not None)
 
 
 class Missing(Struct, frozen=True, gc=False):
@@ -488,10 +506,11 @@ class Workloads:
         self.assignments.assign(owner.uid, matching)
         workload = judged
         if old is not None and old.namespace == judged.namespace:
-            if (old.parsed, old.opt_out) == (judged.parsed, judged.opt_out):
+            if _says(old) == _says(judged):
                 return ()
             workload = old
             workload.parsed, workload.opt_out = judged.parsed, judged.opt_out
+            workload.runs, workload.on_demand_after = judged.runs, judged.on_demand_after
             workload.last_valid = judged.last_valid or old.last_valid
             self.assignments.touch(owner.uid)
         self.by_uid[owner.uid] = workload
@@ -517,6 +536,7 @@ class Workloads:
             parsed = parsed.also(self._unread(owner))
         workload = Workload(owner.uid, owner.api_version, owner.kind, owner.namespace, owner.name, parsed)
         workload.opt_out = opt_out
+        workload.runs, workload.on_demand_after = matching.runs, matching.on_demand_after
         if parsed.valid:
             workload.last_valid = parsed.policy
         return workload
@@ -527,6 +547,11 @@ class Workloads:
         fix = "if it is a workload, allow Spotmix to list and watch its kind"
         source = f"{owner.kind} {owner.namespace}/{owner.name}"
         return Problem(source, f"{self.rules.prefixes[0]}/{ENABLED}", "", fault, fix, warning=True)
+
+
+def _says(workload: Workload) -> tuple[object, ...]:
+    """What is said for a workload."""
+    return workload.parsed, workload.opt_out, workload.runs, workload.on_demand_after
 
 
 def _parsed(layers: Sequence[Layer], prefixes: Sequence[str], classes: Collection[str]) -> ParsedPolicy:

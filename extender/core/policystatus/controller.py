@@ -72,7 +72,9 @@ class PolicyStatusController:
         assignments, outbox = self._state.workloads.assignments, self._state.outbox
         if not self._shares and not self._state.workloads.objects.by_uid:
             outbox.recount.clear()
-        if outbox.recount or assignments.moved or assignments.changed or self._state.holdings.changed:
+        runs, losses = self._state.runs, self._state.losses
+        counted = runs.changed or runs.is_behind or losses.changed or self._state.holdings.changed
+        if outbox.recount or assignments.moved or assignments.changed or counted:
             self.next_at = min(self.next_at, now)
 
     def due(self, now: float) -> list[WriteStatus]:
@@ -108,8 +110,11 @@ class PolicyStatusController:
         assignments = workloads.assignments
         self._due.update(dict.fromkeys(sorted(assignments.changed)))
         assignments.changed.clear()
-        self._due.update(dict.fromkeys(sorted(self._state.holdings.changed)))
-        self._state.holdings.changed.clear()
+        self._state.runs.settle()
+        state = self._state
+        for changed in (state.holdings.changed, state.runs.changed, state.losses.changed):
+            self._due.update(dict.fromkeys(sorted(changed)))
+            changed.clear()
         self._uncounted.update(dict.fromkeys(sorted(assignments.moved)))
         assignments.moved.clear()
         for _ in range(min(COUNTED, len(outbox.recount))):
@@ -159,6 +164,11 @@ class PolicyStatusController:
             uses = limit_uses(self._state, uid) if thing.limits else ()
             sums = with_fleets(self._sums.get(uid) or Sums(), fleets)
             status = status_of(thing, sums, lost, workloads, uses, now)
+            spec = thing.policy.spec
+            if thing.acts and spec.count == "Runs":
+                status = replace(status, runs=self._state.runs.status(uid))
+            if thing.acts and spec.on_demand_after is not None:
+                status = replace(status, lost=self._state.losses.status(uid))
             if _is_same(status, thing.policy.status):
                 del self._due[uid]
                 continue

@@ -6,6 +6,7 @@ from sys import intern
 
 from msgspec import Struct
 
+from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Node, Notice, Pod, Requests
 from extender.core.model.reasons import Reason
 from extender.core.state.census import Census
@@ -53,6 +54,8 @@ class Bindings:
         gated: of those without a node, the ones that a scheduling gate keeps from every scheduler.
         decided: of those without a node and a gate, the ones on which their class is written.
         bound: is told of each pod that gets its node.
+        ran: likewise, and of those that had ended when they were met.
+        lost: is told of pods that interruptions took, as often as they are met.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
         census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
@@ -79,6 +82,8 @@ class Bindings:
         self.gated: dict[str, PodRecord] = {}
         self.decided: dict[str, PodRecord] = {}
         self.bound: Callable[[PodRecord], None] = lambda _record: None
+        self.ran: Callable[[Pod], None] = lambda _pod: None
+        self.lost: Callable[[Pod], None] = lambda _pod: None
         self.repelling = Repelling()
         self.census = Census()
         self.labels = PodsByLabels()
@@ -171,6 +176,8 @@ class Bindings:
         """A pod was met, or changed."""
         if pod.ended:
             # An ended pod uses nothing and holds nothing: to us it is gone.
+            self._ended(pod)
+            self._judge_loss(pod)
             self.remove_pod(pod.uid)
             return
         record = self.pods.get(pod.uid)
@@ -187,8 +194,17 @@ class Bindings:
             record = self._add_pod(pod)
         else:
             self._change_pod(record, pod)
+        if pod.disrupted:
+            self._judge_loss(pod)
         if self.labels.move(record, pod.labels):
             self._revisions.touch_controlled(record.uid)
+        self._place(record, pod)
+        self._recount(record)
+        if self.holdings.accounts:
+            self.holdings.look_at(record.uid, record.namespace)
+
+    def _place(self, record: PodRecord, pod: Pod) -> None:
+        """A pod is on a node, or waits for one."""
         if pod.node and record.node is None:
             self._bind(record, pod)
         if record.node is None and not pod.terminating:
@@ -197,9 +213,28 @@ class Bindings:
             self._unqueue(pod.uid)
         if record.node is not None and pod.constraints.anti_affinity:
             self.repelling.add(record)
-        self._recount(record)
-        if self.holdings.accounts:
-            self.holdings.look_at(record.uid, record.namespace)
+
+    def _ended(self, pod: Pod) -> None:
+        """A pod has ended that may never have been seen on its node."""
+        record = self.pods.get(pod.uid)
+        if pod.node and (record.node is None if record is not None else pod.uid not in self._gone):
+            self.ran(pod)
+
+    def _judge_loss(self, pod: Pod) -> None:
+        """A pod is ended, or has ended: it is lost where the platform took its node back, or somebody drains that.
+
+        What is lost on on-demand would be so again.
+        """
+        known = self.nodes.get(pod.node)
+        node = known.facts if known is not None else None
+        if node is None and pod.node in self._left:
+            node = self._left[pod.node][0]
+        taken = (pod.disrupted and (pod.terminating or pod.failed)) or (
+            pod.failed and node is not None and node.reclaimed
+        )
+        capacity_class = node.capacity_class if node is not None else pod.written
+        if taken and pod.node and capacity_class != ON_DEMAND:
+            self.lost(pod)
 
     def _bind(self, record: PodRecord, pod: Pod) -> None:
         """A pod is on a node from now on."""
@@ -217,6 +252,7 @@ class Bindings:
         self._stop_waiting(pod.uid)
         self._placed(record, pod.scheduler or "")
         self.bound(record)
+        self.ran(pod)
 
     def _tell_placed(self, record: PodRecord) -> None:
         waiting, revision = self._waiting.get(record.uid), record.revision

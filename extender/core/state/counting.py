@@ -13,7 +13,7 @@ from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Owner
 from extender.core.policy.floored import floored, lowest, own_seats
 from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.seats import Seats, first_unfilled
+from extender.core.policy.seats import Seats, TwoClassSeats, first_unfilled
 from extender.core.policy.target import target_of
 from extender.core.policy.workloads import Managed
 from extender.core.state.fleets import ByClass, Fleet, FleetKey, key_of
@@ -21,6 +21,7 @@ from extender.core.state.records import PodRecord, Reservation, Revision
 from extender.core.state.state import ClusterState
 
 _NONE: Mapping[str, int] = {}
+_ON_DEMAND = TwoClassSeats()
 
 
 class Count(Struct, eq=False):
@@ -34,6 +35,7 @@ class Count(Struct, eq=False):
         bound: those of them that are on a node.
         reserved: seats held for pods not seen bound yet, by class.
         fleet: of the pods, where they are counted with those of others: all of the above is the fleet's then.
+        settled: whether pods are where they are to be, wherever they are.
     """
 
     seats: Seats
@@ -42,6 +44,7 @@ class Count(Struct, eq=False):
     filled: Mapping[str, int]
     bound: Mapping[str, int]
     reserved: Mapping[str, int]
+    settled: bool = False
     fleet: Fleet | None = None
 
     @property
@@ -49,7 +52,7 @@ class Count(Struct, eq=False):
         """How many of each class there are to be; see `target_of`."""
         if self.fleet is not None:
             return self.seats.target(self.fleet.replicas)
-        return target_of(self.seats, self.owner, self.filled)
+        return target_of(self.seats, self.owner, self.filled, self.reserved if self.settled else None)
 
     @property
     def by_ordinal(self) -> bool:
@@ -98,8 +101,8 @@ def count_alone(managed: Managed, revision: Revision | None) -> Count:
     """What a revision comes to by itself, whatever the state says of others; None where it has no pods."""
     owner, seats = managed.revision, managed.workload.policy.seats
     if revision is None:
-        return Count(seats, owner, owner.replicas, _NONE, _NONE, _NONE)
-    return Count(seats, owner, owner.replicas, revision.filled, revision.bound, revision.reserved)
+        return Count(seats, owner, owner.replicas, _NONE, _NONE, _NONE, managed.settled)
+    return Count(seats, owner, owner.replicas, revision.filled, revision.bound, revision.reserved, managed.settled)
 
 
 def count_of(state: ClusterState, managed: Managed, revision: Revision | None) -> Count:
@@ -108,17 +111,22 @@ def count_of(state: ClusterState, managed: Managed, revision: Revision | None) -
     if fleet is None:
         return count_alone(managed, revision)
     seats = floored(managed.workload.policy.seats, fleet.floor)
-    return Count(seats, managed.revision, fleet.replicas, fleet.filled, fleet.bound, fleet.reserved, fleet)
+    return Count(seats, managed.revision, fleet.replicas, fleet.filled, fleet.bound, fleet.reserved, fleet=fleet)
 
 
 def open_seats(state: ClusterState, managed: Managed, pod: str) -> OpenSeats:
     """The seats that are left to a pod (UID): bound pods, and the reservations of others, sit on the rest.
 
-    A new pod takes over what was reserved for a replacement.
+    A new pod takes over what was reserved for a replacement. Runs go on for ever. All that is left to a Job that was
+    interrupted too often is on-demand.
     """
     revision = state.revisions.get(managed.revision.uid)
     taken = _taken(state, revision, pod)
     fleet = state.fleets.of(managed)
+    if state.losses.goes_on_demand(managed):
+        return OpenSeats(_ON_DEMAND, taken, managed.revision.replicas)
+    if managed.runs:
+        return OpenSeats(managed.workload.policy.seats, state.runs.taken(managed.runs, pod), None)
     if fleet is None:
         return OpenSeats(managed.workload.policy.seats, taken, managed.revision.replicas)
     return _open_in_fleet(fleet, managed, taken)
@@ -133,6 +141,8 @@ def claims_for(state: ClusterState, managed: Managed, owner: str) -> Mapping[str
         owner: the UID of its controller, as the request names it.
     """
     found = state.provisional.of(owner)
+    if managed.runs:
+        return {held.pod: held for held in state.provisional.all() if _is_run(state, managed.runs, held)}
     key = key_of(managed.workload.policy)
     if key is None or len(state.provisional) == len(found):
         return found
@@ -151,6 +161,11 @@ def seated(state: ClusterState, count: Count, revision: Revision, leaving: Abstr
     for name in gone:
         held[name] = held.get(name, 0) - 1
     return held
+
+
+def _is_run(state: ClusterState, policy: str, held: Reservation) -> bool:
+    managed = state.workloads.resolve(held.namespace, held.owner)
+    return isinstance(managed, Managed) and managed.runs == policy
 
 
 def _of_fleet(state: ClusterState, key: FleetKey, owner: str) -> Iterable[tuple[str, Reservation]]:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import PolicyChanged
+from extender.core.policy.workloads import Managed, PolicyChanged
 from extender.core.state.records import Revision
 from extender.core.state.waiting import Waiting
 
@@ -34,7 +34,13 @@ class Placed(Struct, frozen=True, gc=False):
     created: float
 
 
-Effect = Wake | PolicyChanged | Met | Placed
+class GoesOnDemand(Struct, frozen=True, gc=False):
+    """A Job has lost so many pods to interruptions that the others go to on-demand."""
+
+    managed: Managed
+
+
+Effect = Wake | PolicyChanged | Met | Placed | GoesOnDemand
 
 
 class Outbox:

@@ -7,7 +7,7 @@ a bound to how many there can be.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -48,6 +48,10 @@ class Provisional:
     def owners(self) -> list[str]:
         """The UIDs of controllers whose pods hold seats."""
         return list(self._by_owner)
+
+    def all(self) -> Iterator[Reservation]:
+        """The seats of all such pods."""
+        return (claim.reservation for claim in self._claims.values())
 
     def put(self, reservation: Reservation) -> None:
         """Hold a seat, in place of the one that was held for the pod."""

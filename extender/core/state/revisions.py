@@ -19,11 +19,12 @@ class Revisions:
         changed: revisions that came or went, or whose controller is a pod that did; the state takes them.
         changes: revisions whose pods or reservations count otherwise, for who takes them; None while nobody does.
         released: is told of each reservation that is no more.
+        held: the revision of each live reservation, by pod.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self.by_uid: dict[str, Revision] = {}
-        self._reserved: dict[str, Revision] = {}
+        self.held: dict[str, Revision] = {}
         self._outbox = outbox
         self.changed: list[Revision] = []
         self.changes: set[Revision] | None = None
@@ -109,39 +110,39 @@ class Revisions:
     @property
     def reserved(self) -> int:
         """The number of live reservations."""
-        return len(self._reserved)
+        return len(self.held)
 
     def reserved_classes(self) -> Iterator[str]:
         """The class of each live reservation."""
-        return (revision.reservations[pod].capacity_class for pod, revision in self._reserved.items())
+        return (revision.reservations[pod].capacity_class for pod, revision in self.held.items())
 
     def reserved_since(self, start: float) -> list[str]:
         """The pods whose live reservation was made, or made anew, at `start` (seconds) or later."""
         return [
             pod
-            for pod, revision in self._reserved.items()
+            for pod, revision in self.held.items()
             if revision.reservations[pod].at >= start and not is_replacing(pod)
         ]
 
     def reservations(self) -> list[Reservation]:
         """The live reservations."""
-        return [revision.reservations[pod] for pod, revision in self._reserved.items()]
+        return [revision.reservations[pod] for pod, revision in self.held.items()]
 
     def reservation(self, pod: str) -> Reservation | None:
         """The seat that is held for a pod."""
-        revision = self._reserved.get(pod)
+        revision = self.held.get(pod)
         return revision.reservations[pod] if revision is not None else None
 
     def reserve(self, reservation: Reservation) -> None:
         """Hold a seat for a pod, in place of the one that was held for it."""
         pod = reservation.pod
-        new = pod not in self._reserved
+        new = pod not in self.held
         # First, since giving an earlier one back may leave its revision empty and drop it.
         self.release(pod)
         revision = self.of(reservation.owner, reservation.namespace)
         revision.reservations[pod] = reservation
         revision.reserved[reservation.capacity_class] = revision.reserved.get(reservation.capacity_class, 0) + 1
-        self._reserved[pod] = revision
+        self.held[pod] = revision
         if self.changes is not None:
             self.changes.add(revision)
         if is_replacing(pod):
@@ -152,7 +153,7 @@ class Revisions:
 
     def release(self, pod: str) -> None:
         """Give back the seat that is held for a pod, if one is."""
-        revision = self._reserved.pop(pod, None)
+        revision = self.held.pop(pod, None)
         if revision is not None:
             reservation = revision.reservations.pop(pod)
             revision.reserved[reservation.capacity_class] -= 1

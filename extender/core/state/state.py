@@ -45,9 +45,11 @@ from extender.core.state.events import (
 from extender.core.state.fleets import Fleets
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
-from extender.core.state.outbox import Outbox, Wake
+from extender.core.state.losses import Losses
+from extender.core.state.outbox import GoesOnDemand, Outbox, Wake
 from extender.core.state.records import PodLabels, PodRecord, Reservation, Revision
 from extender.core.state.revisions import Revisions
+from extender.core.state.runs import Runs
 from extender.core.state.waiting import Waiting, WaitingPods
 
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
@@ -119,6 +121,10 @@ class ClusterState:
         self.provisional = self._bindings.provisional
         self.schedulers = self._bindings.schedulers
         self.holdings = self._bindings.holdings
+        self.runs = Runs(self.workloads, self.nodes, self._revisions.held, self.decided)
+        self._bindings.ran = self.runs.met
+        self.losses = Losses(self.workloads)
+        self._bindings.lost = self._lost
         self._signs: dict[str, None] = {}
         self._derived = DerivedOwners(self.workloads, self.revisions, self.pods)
         # Most events are about pods.
@@ -158,7 +164,10 @@ class ClusterState:
             case Upsert(object=Pod() as pod):
                 self._upsert_pod(pod)
             case Upsert(object=Node() as node):
+                new = node.name not in self.nodes or self.nodes[node.name].facts is None
                 self._bindings.upsert_node(node, now)
+                if new:
+                    self.runs.stir()
             case Upsert(object=Owner() as owner):
                 self._upsert_owner(owner)
             case Upsert(object=Namespace() as namespace):
@@ -195,8 +204,10 @@ class ClusterState:
             case Upsert(object=PlacementPolicy() as written):
                 if self.workloads.put_policy(written) and not written.namespace:
                     self._limit_all()
+                self.runs.stir()
             case Continued():
                 self._policies_changed(self.workloads.judge_anew(JUDGED))
+                self.runs.stir()
             case Sighted(sign=sign, there=there):
                 if there:
                     self._signs[sign] = None
@@ -270,9 +281,12 @@ class ClusterState:
         elif resource in POLICY_OBJECTS:
             self.workloads.remove_policy(uid)
             self._limit_all()
+            self.runs.forget(uid)
+            self.losses.forget_policy(uid)
         elif resource in self._shelves:
             self._shelves[resource].remove(uid)
         else:
+            self.losses.forget(uid)
             owner = self.workloads.owners.get(uid)
             self._policies_changed([*self._derived.removed(uid), *self.workloads.remove_owner(uid)])
             if owner is not None:
@@ -308,6 +322,7 @@ class ClusterState:
 
     def _upsert_owner(self, owner: Owner) -> None:
         old = self.workloads.owners.get(owner.uid)
+        self.runs.stir()
         if owner.namespace:
             self._policies_changed(self.workloads.upsert_owner(owner))
         else:
@@ -337,6 +352,13 @@ class ClusterState:
                 self.outbox.reseat.add(revision)
                 self.outbox.touch(revision)
                 self._wake(self.waiting.of_revision(revision.owner.uid))
+
+    def _lost(self, pod: Pod) -> None:
+        """An interruption took a pod."""
+        managed = self.losses.take(pod)
+        if managed is not None:
+            self.outbox.effects.append(GoesOnDemand(managed))
+            self._wake(self.waiting.of_revision(managed.revision.uid))
 
     def _revisions_of(self, workload: str) -> Iterator[Revision]:
         for uid in (workload, *self.workloads.children.get(workload, ())):

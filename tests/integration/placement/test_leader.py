@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.batch import ran_on, run_jobs
 from support.cluster import policy
+from support.objects import Objects
 from support.pair import SHORT, Pair, opened_pair
 from support.patience import eventually, stretched
+from support.policyobjects import definitions, placement_policy, served, shares
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
@@ -83,6 +86,32 @@ async def test_the_leader_ends_in_a_burst(pair: Pair, kill: bool) -> None:
         await cluster.expect("web-2", spot=30, on_demand=30)
         assert (await pair.leader(), await pair.holder()) == (second, second)
         assert pair.service.turns == [first, second]
+
+
+async def test_the_leader_is_killed_between_runs(pair: Pair) -> None:
+    async with pair.namespace() as cluster:
+        objects = Objects(pair.api)
+        await objects.apply_all(definitions())
+        await served(objects)
+        thing = placement_policy("ci", cluster.namespace, {"count": "Runs", "classes": shares(70)})
+        await objects.apply(thing)
+
+        async def told() -> int:
+            seen = await objects.get(thing) or {}
+            return sum(seen.get("status", {}).get("runs", {"none": -1}).values())
+
+        await eventually(told, lambda count: count == 0, "the policy is followed", 90)
+        first = await pair.leader()
+        await run_jobs(cluster, [f"step-{n}" for n in range(3)], {})
+        await eventually(told, lambda count: count == 3, "three runs are told")
+        await run_jobs(cluster, [f"step-{n}" for n in range(3, 9)], {})
+        # What it had no time to tell is known by the other, which follows.
+        await pair.replicas[first].stop(kill=True)
+        await pair.successor(first, 90)
+        await run_jobs(cluster, [f"step-{n}" for n in range(9, 20)], {})
+        assert await ran_on(cluster) == {"spot": 14, "on-demand": 6}
+        await eventually(told, lambda count: count == 20, "all runs are told")
+        await pair.replicas[first].start()
 
 
 async def test_pods_that_wait_are_not_forgotten() -> None:

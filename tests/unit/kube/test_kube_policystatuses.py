@@ -121,6 +121,22 @@ def test_a_refusal_is_told_and_tried_again_unless_the_object_is_gone(
     run_virtually(main)
 
 
+def test_what_is_counted_on_is_written_over_the_version_alone_that_it_was_counted_from() -> None:
+    async def main() -> None:
+        office = StatusOffice()
+        thing = make_policy("ci", count="Runs", version="7", **shares(70))
+        office.world.up(thing)
+        office.api.told = [ApiError("the object has been modified", status=409)]
+        await office.step()
+        office.world.up(replace(thing, version="8"))
+        office.now += PAUSE
+        await office.step()
+        assert [body["metadata"]["resourceVersion"] for _, _, body in office.api.sent] == ["7", "8"]
+        assert office.reports == []
+
+    run_virtually(main)
+
+
 def test_nothing_is_sent_by_a_replica_that_does_not_decide() -> None:
     async def main() -> None:
         office = StatusOffice()

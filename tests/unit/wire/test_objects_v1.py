@@ -69,7 +69,7 @@ def test_a_pod() -> None:
     assert pod == Pod(
         "u", "shop", "x", "n1", OwnerRef("rs", "apps/v1", "ReplicaSet", "web-1"),
         terminating=True, ended=False, ready=True, unscheduled=False, nominated="n2", cost="12", created=1767225600.0,
-        requests=Requests(1000, extended=(("nvidia.com/gpu", 2),)), due=1767225605.0,
+        requests=Requests(1000, extended=(("nvidia.com/gpu", 2),)), due=1767225605.0, bound=1767225600.0,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.policies import (
@@ -15,6 +16,7 @@ from extender.core.model.policies import (
     PolicyCondition,
     PolicySpec,
     PolicyStatus,
+    RunCounts,
 )
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.state.state import POLICY_OBJECTS
@@ -147,6 +149,19 @@ def test_a_status_is_read_as_it_was_written() -> None:
     assert body["status"]["conditions"][0]["observedGeneration"] == 3
     assert read({}, body["status"]).status == STATUS
     assert "namespace" not in status_patch(read({}, namespace=""), STATUS)["metadata"]
+
+
+def test_runs_and_losses_are_read_as_they_were_written() -> None:
+    runs = RunCounts((("on-demand", 30), ("spot", 70)), 1_767_225_600, (("b", 1_767_225_601), ("a", 1_767_225_602)))
+    status = replace(STATUS, runs=runs, lost=(("job", ("a", "b")),))
+    policy = read({}, resourceVersion="7")
+    body = status_patch(policy, status)
+    assert body["status"]["runs"] == {"spot": 70, "on-demand": 30}
+    assert read({}, body["status"]).status == status
+    # Whatever is counted on is written over the version alone that it was counted from.
+    assert body["metadata"]["resourceVersion"] == "7"
+    assert "resourceVersion" not in status_patch(policy, STATUS)["metadata"]
+    assert read({}, status_patch(policy, replace(STATUS, runs=RunCounts()))["status"]).status.runs == RunCounts()
 
 
 @pytest.mark.parametrize("status", ["odd", {"workloads": "many"}, {"conditions": {}}])

@@ -67,6 +67,22 @@ def test_whether_it_is_pending_and_when_it_should_be_gone() -> None:
     assert (leaving.pending, leaving.terminating, leaving.due) == (False, True, CREATED + 30)
 
 
+def test_when_it_got_its_node() -> None:
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:07Z"}
+    assert pod(nodeName="a", status={"conditions": [scheduled]}).bound == CREATED + 7
+    assert pod(nodeName="a").bound == CREATED
+    assert pod(status={"conditions": [{**scheduled, "status": "False"}]}).bound == 0.0
+
+
+def test_what_ended_it() -> None:
+    lost = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+    found = pod(status={"phase": "Failed", "conditions": [lost]})
+    assert (found.failed, found.disrupted) == (True, True)
+    for other in ({**lost, "status": "False"}, {**lost, "reason": "PreemptionByScheduler"}):
+        found = pod(status={"phase": "Succeeded", "conditions": [other]})
+        assert (found.failed, found.disrupted) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("annotations", "wanted"),
     [

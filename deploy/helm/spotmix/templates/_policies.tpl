@@ -67,7 +67,7 @@ priority:
 count:
   description: >-
     What a ratio is over: each workload alone (Workload), all that match together (Policy), or the pods of batch jobs one
-    after another (Runs). Runs is not supported so far.
+    after another (Runs); what keeps its replicas, such as a Deployment, is counted alone then.
   type: string
   enum: [Workload, Policy, Runs]
   default: Workload
@@ -186,12 +186,12 @@ moves:
     - rule: "!has(self.timeZone) || has(self.schedule)"
       message: timeZone says nothing without schedule; add one, or remove it
 interruptions:
-  description: What becomes of pods that are interrupted again and again. Not supported so far.
+  description: What becomes of Jobs whose pods are interrupted again and again.
   type: object
   required: [onDemandAfter]
   properties:
     onDemandAfter:
-      description: After so many interruptions the remaining pods of a Job go to on-demand.
+      description: After so many of its pods were lost to interruptions the remaining pods of a Job go to on-demand.
       type: integer
       format: int32
       minimum: 1
@@ -273,6 +273,44 @@ properties:
   actual:
     description: Pods on spot and on-demand, or on the classes in their order, for the columns.
     type: string
+  runs:
+    description: With count Runs, the pods that got a node so far, by its class.
+    type: object
+    additionalProperties:
+      type: integer
+      format: int64
+  counted:
+    description: Which pods are in runs already, so that none counts twice.
+    type: object
+    x-kubernetes-map-type: atomic
+    required: [until, pods]
+    properties:
+      until:
+        description: All that were bound in this second or before (seconds since the epoch).
+        type: integer
+        format: int64
+      pods:
+        description: UIDs of those bound later, each with the second in which it was.
+        type: object
+        additionalProperties:
+          type: integer
+          format: int64
+  lost:
+    description: With interruptions, the pods that interruptions took from each Job that is there.
+    type: array
+    x-kubernetes-list-type: atomic
+    items:
+      type: object
+      required: [job, pods]
+      properties:
+        job:
+          description: The UID of the Job.
+          type: string
+        pods:
+          description: Their UIDs, as many as make a difference.
+          type: array
+          items:
+            type: string
 {{- end -}}
 
 {{- define "spotmix.policyVersion" -}}

@@ -159,7 +159,7 @@ def test_of_several_the_higher_priority_speaks_then_the_older() -> None:
 def test_what_is_not_accepted_speaks_for_nobody() -> None:
     world = World()
     mine = web()
-    world.up(mine, make_policy("a", count="Runs", priority=5, **shares(10)), make_policy("b", **shares(20)))
+    world.up(mine, make_policy("a", malformed="is odd", priority=5, **shares(10)), make_policy("b", **shares(20)))
     assert percentage(world, mine) == 20
 
 

@@ -94,12 +94,10 @@ BOTH = (ClassWish(ON_DEMAND, 30), ClassWish(SPOT, 70))
     ("spec", "told"),
     [
         ({"count": "Policy"}, "spec.count='Policy' is for the split that spec.classes says, and there are none; add"),
-        ({"count": "Runs"}, "spec.count='Runs' is not supported yet; write Workload or Policy"),
         (
             {"action": "Any", "stand_ins": (ON_DEMAND, "reserved")},
             "spec.unsatisfiable.to=[on-demand, reserved] says what stands in by action Fallback, and the action is",
         ),
-        ({"on_demand_after": 2}, "spec.interruptions.onDemandAfter=2 is not supported yet"),
         (
             {"limits": (LimitWish("spot", "cpu", "1"),)},
             "spec.limits[0] is of no use in a PlacementPolicy",

@@ -177,14 +177,14 @@ def test_a_policy_without_workloads_and_what_it_loses() -> None:
 def test_one_that_cannot_act_says_why() -> None:
     desk = StatusDesk()
     desk.workload("a", 4)
-    desk.world.up(make_policy("web", count="Runs", **shares(50)))
+    desk.world.up(make_policy("web", malformed="is odd", **shares(50)))
     desk.run()
     assert said(desk.status()) == {
         "Accepted": ("False", "NotSupported"),
         "Converged": ("Unknown", "NotAccepted"),
         "Degraded": ("Unknown", "NotAccepted"),
     }
-    assert "spec.count='Runs'" in message(desk.status(), "Accepted")
+    assert "spec is odd" in message(desk.status(), "Accepted")
 
 
 def test_a_wrong_value_is_told_on_the_policy() -> None:
@@ -230,6 +230,48 @@ def test_one_policy_is_written_once_in_a_pause() -> None:
     times = [at for at, _ in desk.written]
     assert len(times) > 3
     assert min(later - sooner for sooner, later in pairwise(times)) >= PAUSE
+
+
+def test_runs_are_told_when_they_change_and_then_alone() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("ci", count="Runs", **shares(70)))
+    desk.world.state.runs.synced()
+    desk.run(2 * PAUSE)
+    assert desk.status("uid-ci").runs is not None
+    desk.written.clear()
+    for n in range(10):
+        job = make_owner("Job", f"step-{n}", 1)
+        pod = make_pod(f"pod-{n}", job.ref, "spot-0" if n < 7 else "on-demand-0", bound=START + n)
+        desk.world.up(job, pod, replace(pod, ended=True), replace(job, replicas=0, tail=True))
+        desk.run()
+    desk.run(2 * PAUSE)
+    runs = desk.status("uid-ci").runs
+    assert runs is not None
+    assert dict(runs.counts) == {SPOT: 7, ON_DEMAND: 3}
+    assert said(desk.status("uid-ci"))["Converged"][0] == "True"
+    assert all(later - at >= PAUSE for (at, _), (later, _) in pairwise(desk.written))
+    desk.written.clear()
+    assert desk.run(100 * PAUSE) == []
+
+
+def test_a_run_on_another_class_than_a_job_alone_would_have_is_converged() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("ci", count="Runs", **shares(70)), make_owner("Job", "step", 1))
+    desk.world.state.runs.synced()
+    desk.world.up(make_pod("pod", make_owner("Job", "step").ref, "spot-0", bound=START))
+    desk.run(2 * PAUSE)
+    assert (desk.status("uid-ci").workloads, desk.status("uid-ci").replicas) == (1, 1)
+    assert said(desk.status("uid-ci"))["Converged"] == ("True", "Converged")
+
+
+def test_losses_are_told() -> None:
+    desk = StatusDesk()
+    desk.world.up(make_policy("ci", on_demand_after=2, **shares(100)), make_owner("Job", "step", 1))
+    desk.run(2 * PAUSE)
+    lost = make_pod("pod", make_owner("Job", "step").ref, "spot-0", disrupted=True, terminating=True)
+    desk.world.up(lost)
+    desk.run(2 * PAUSE)
+    assert desk.status("uid-ci").lost == (("uid-Job-step", ("pod",)),)
 
 
 def test_a_thousand_are_written_at_a_steady_pace() -> None:
