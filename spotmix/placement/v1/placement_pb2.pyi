@@ -32,6 +32,8 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_UNMANAGED: _ClassVar[Reason]
     REASON_SEAT: _ClassVar[Reason]
     REASON_ORDINAL: _ClassVar[Reason]
+    REASON_RUN: _ClassVar[Reason]
+    REASON_INTERRUPTED_BEFORE: _ClassVar[Reason]
     REASON_FALLBACK: _ClassVar[Reason]
     REASON_AUDIT: _ClassVar[Reason]
     REASON_OWNER_UNKNOWN: _ClassVar[Reason]
@@ -41,6 +43,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_WAIT_SAMPLE: _ClassVar[Reason]
     REASON_WAIT_NOMINATED: _ClassVar[Reason]
     REASON_POOL_FULL: _ClassVar[Reason]
+    REASON_LIMIT_REACHED: _ClassVar[Reason]
     REASON_NOT_SYNCED: _ClassVar[Reason]
     REASON_NOT_LEADER: _ClassVar[Reason]
     REASON_TAKING_OVER: _ClassVar[Reason]
@@ -83,6 +86,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_AFFINITY: _ClassVar[Reason]
     REASON_SPREAD: _ClassVar[Reason]
     REASON_POOL_CAP: _ClassVar[Reason]
+    REASON_CLASS_LIMIT: _ClassVar[Reason]
     REASON_LATER: _ClassVar[Reason]
     REASON_MOVED: _ClassVar[Reason]
     REASON_LANDED_WRONG: _ClassVar[Reason]
@@ -143,6 +147,8 @@ REASON_UNSPECIFIED: Reason
 REASON_UNMANAGED: Reason
 REASON_SEAT: Reason
 REASON_ORDINAL: Reason
+REASON_RUN: Reason
+REASON_INTERRUPTED_BEFORE: Reason
 REASON_FALLBACK: Reason
 REASON_AUDIT: Reason
 REASON_OWNER_UNKNOWN: Reason
@@ -152,6 +158,7 @@ REASON_WAIT_FALLBACK: Reason
 REASON_WAIT_SAMPLE: Reason
 REASON_WAIT_NOMINATED: Reason
 REASON_POOL_FULL: Reason
+REASON_LIMIT_REACHED: Reason
 REASON_NOT_SYNCED: Reason
 REASON_NOT_LEADER: Reason
 REASON_TAKING_OVER: Reason
@@ -194,6 +201,7 @@ REASON_HOST_PORT: Reason
 REASON_AFFINITY: Reason
 REASON_SPREAD: Reason
 REASON_POOL_CAP: Reason
+REASON_CLASS_LIMIT: Reason
 REASON_LATER: Reason
 REASON_MOVED: Reason
 REASON_LANDED_WRONG: Reason
@@ -569,7 +577,7 @@ class Subject(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class WorkloadExplanation(_message.Message):
-    __slots__ = ("workload", "unmanaged", "row", "revisions", "pods", "settings", "problems", "enforcement")
+    __slots__ = ("workload", "unmanaged", "row", "revisions", "pods", "settings", "problems", "enforcement", "runs")
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     UNMANAGED_FIELD_NUMBER: _ClassVar[int]
     ROW_FIELD_NUMBER: _ClassVar[int]
@@ -578,6 +586,7 @@ class WorkloadExplanation(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
     workload: Subject
     unmanaged: Unmanaged
     row: WorkloadRow
@@ -586,7 +595,8 @@ class WorkloadExplanation(_message.Message):
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     enforcement: Enforced
-    def __init__(self, workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., row: _Optional[_Union[WorkloadRow, _Mapping]] = ..., revisions: _Optional[_Iterable[_Union[RevisionRow, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[PodRow, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ...) -> None: ...
+    runs: RunsOf
+    def __init__(self, workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., row: _Optional[_Union[WorkloadRow, _Mapping]] = ..., revisions: _Optional[_Iterable[_Union[RevisionRow, _Mapping]]] = ..., pods: _Optional[_Iterable[_Union[PodRow, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ..., runs: _Optional[_Union[RunsOf, _Mapping]] = ...) -> None: ...
 
 class RevisionRow(_message.Message):
     __slots__ = ("revision", "replicas", "rolling", "seats", "surplus", "pending")
@@ -639,7 +649,7 @@ class PodRow(_message.Message):
     def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., revision: _Optional[str] = ..., node: _Optional[str] = ..., capacity_class: _Optional[str] = ..., instance_type: _Optional[str] = ..., zone: _Optional[str] = ..., going_away: _Optional[str] = ..., seat: _Optional[int] = ..., ready: _Optional[bool] = ..., terminating: _Optional[bool] = ..., created: _Optional[float] = ..., reason: _Optional[_Union[Reason, str]] = ..., wanted: _Optional[str] = ..., surplus: _Optional[bool] = ...) -> None: ...
 
 class PodExplanation(_message.Message):
-    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod", "enforcement", "counted")
+    __slots__ = ("pod", "revision", "terminating", "place", "workload", "unmanaged", "outcome", "mode", "policy", "replicas", "seat", "seats", "surplus", "held", "waits", "classes", "scores", "settings", "problems", "unmodelled", "on_pod", "enforcement", "counted", "limits", "runs")
     POD_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TERMINATING_FIELD_NUMBER: _ClassVar[int]
@@ -663,6 +673,8 @@ class PodExplanation(_message.Message):
     ON_POD_FIELD_NUMBER: _ClassVar[int]
     ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
     COUNTED_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
     pod: Subject
     revision: Subject
     terminating: bool
@@ -686,7 +698,9 @@ class PodExplanation(_message.Message):
     on_pod: OnPod
     enforcement: Enforced
     counted: str
-    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ..., counted: _Optional[str] = ...) -> None: ...
+    limits: _containers.RepeatedScalarFieldContainer[str]
+    runs: RunsOf
+    def __init__(self, pod: _Optional[_Union[Subject, _Mapping]] = ..., revision: _Optional[_Union[Subject, _Mapping]] = ..., terminating: _Optional[bool] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., workload: _Optional[_Union[Subject, _Mapping]] = ..., unmanaged: _Optional[_Union[Unmanaged, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., mode: _Optional[str] = ..., policy: _Optional[str] = ..., replicas: _Optional[int] = ..., seat: _Optional[_Union[Seat, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ..., surplus: _Optional[_Union[Surplus, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ..., waits: _Optional[_Union[Waits, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[ClassVerdict, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[NodeScore, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., unmodelled: _Optional[_Iterable[str]] = ..., on_pod: _Optional[_Union[OnPod, _Mapping]] = ..., enforcement: _Optional[_Union[Enforced, _Mapping]] = ..., counted: _Optional[str] = ..., limits: _Optional[_Iterable[str]] = ..., runs: _Optional[_Union[RunsOf, _Mapping]] = ...) -> None: ...
 
 class OnPod(_message.Message):
     __slots__ = ("gates", "capacity_class", "created", "coming", "refused")
@@ -763,6 +777,14 @@ class SeatsOf(_message.Message):
     filled: int
     reserved: int
     def __init__(self, capacity_class: _Optional[str] = ..., target: _Optional[int] = ..., filled: _Optional[int] = ..., reserved: _Optional[int] = ...) -> None: ...
+
+class RunsOf(_message.Message):
+    __slots__ = ("policy", "seats")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SEATS_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    seats: _containers.RepeatedCompositeFieldContainer[SeatsOf]
+    def __init__(self, policy: _Optional[str] = ..., seats: _Optional[_Iterable[_Union[SeatsOf, _Mapping]]] = ...) -> None: ...
 
 class Surplus(_message.Message):
     __slots__ = ("count", "pods", "wanting")
