@@ -22,6 +22,7 @@ BENCHES = {
     "gates": ("gating", "Classes written on gated pods: our own time, the whole chain, the scheduler, memory"),
     "scale": ("scale", "State: load, memory, events"),
     "policies": ("policies", "A thousand policy objects: statuses, memory, filter"),
+    "two-services": ("twoservices", "Two services under one policy, from nothing"),
     "plan": ("planspeed", "The drift loop's plan"),
     "what-if": ("whatifspeed", "What a change would come to"),
     "sampling": ("sampling", "Few nodes of a class among many: what the cure of sampling costs"),
