@@ -248,6 +248,10 @@ class Meter(Watcher):
         if wanted is None or managed.revision.kind == "Deployment":
             return
         filled = revision.filled if revision is not None else {}
+        if policy.fleet is not None:
+            # It has no split of its own: what it lacks is told of it, and not where its pods are.
+            gauge.splits[uid] = Split(0, max(0, wanted - sum(filled.values())))
+            return
         gauge.splits[uid] = split_of(policy.seats.target(wanted), filled)
 
     def _share(self, pod: VirtualPod) -> Share:

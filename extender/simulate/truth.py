@@ -51,4 +51,5 @@ class Truth(Watcher):
 
 def least_on_demand(policy: Policy, replicas: int) -> int:
     """How many on-demand replicas an owner insists on at this size."""
-    return min(replicas, policy.seats.least(ON_DEMAND))
+    least = policy.seats.least(ON_DEMAND) if policy.fleet is None else policy.fleet.floor
+    return min(replicas, least)

@@ -1,6 +1,7 @@
 """Policy objects of a scenario and a snapshot: whom they speak for, and what happens as they come and go."""
 
 import json
+from collections import Counter
 
 import pytest
 from support.kubectl import Kubectl
@@ -62,6 +63,18 @@ def test_it_speaks_for_whom_it_selects() -> None:
     assert (managed(built, "web"), managed(built, "db")) == (True, False)
     (report,) = [row for row in run(made(f"policies: [{{{WEB}, {spec}}}]"), 1, lambda _: None).workloads if row.managed]
     assert report.name == "web"
+
+
+def test_workloads_that_are_counted_together_keep_the_split_of_the_sum() -> None:
+    spec = "spec: {count: Policy, classes: [{name: spot, weight: 70}, {name: on-demand, weight: 30}]}"
+    built = made(f"policies: [{{{WEB}, {spec}}}]")
+    built.cluster.run(600.0)
+    both = Counter(split(built, "web")) + Counter(split(built, "db"))
+    assert both == {"spot": 5, "on-demand": 3}
+    grown = "events: [{at: 1h, scale: {workload: web, replicas: 6}}]"
+    report = run(made(f"policies: [{{{WEB}, {spec}}}]\n{grown}"), 1, lambda _: None)
+    # Of none of them it is told that it is off a split of its own.
+    assert [row.misplaced for row in report.workloads] == [0, 0]
 
 
 def test_one_of_the_cluster_goes_by_the_labels_of_namespaces() -> None:
