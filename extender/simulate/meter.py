@@ -18,7 +18,7 @@ START, SCALE = "start", "scale"
 """Why a floor is not held, beside the values of `Cause`: its pods have not started yet; it, or the size, was raised."""
 
 
-class Split(Struct, frozen=True, gc=False):
+class Gap(Struct, frozen=True, gc=False):
     """How far a revision is off its split: `misplaced` replicas on another class than their seat's, `missing` ones."""
 
     misplaced: int = 0
@@ -44,7 +44,7 @@ class Tally(Struct, eq=False):
     Attributes:
         time: for which it was measured.
         wanted: replicas asked for; `served`: of those, ready.
-        misplaced, missing: see `Split`.
+        misplaced, missing: see `Gap`.
         breach: by cause, for how long fewer on-demand replicas were ready than the owner insists on.
         cost: of the pods' shares of their nodes, by class; `on_demand_cost`: what it would be on demand.
         started, pending, longest: pods bound, and for how long they waited for that, in all and at the most.
@@ -79,7 +79,7 @@ class _Gauge(Struct, eq=False):
     floor: int = 0
     ready: int = 0
     ready_on_demand: int = 0
-    splits: dict[str, Split] = field(default_factory=dict)
+    splits: dict[str, Gap] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     on_demand_rate: float = 0.0
     cause: str = ""
@@ -250,7 +250,7 @@ class Meter(Watcher):
         filled = revision.filled if revision is not None else {}
         if policy.fleet is not None:
             # It has no split of its own: what it lacks is told of it, and not where its pods are.
-            gauge.splits[uid] = Split(0, max(0, wanted - sum(filled.values())))
+            gauge.splits[uid] = Gap(0, max(0, wanted - sum(filled.values())))
             return
         gauge.splits[uid] = split_of(policy.seats.target(wanted), filled)
 
@@ -295,9 +295,9 @@ class Meter(Watcher):
         tally.longest = max(tally.longest, waited)
 
 
-def split_of(target: Mapping[str, int], filled: Mapping[str, int]) -> Split:
+def split_of(target: Mapping[str, int], filled: Mapping[str, int]) -> Gap:
     """How far `filled` seats by class are off a target: the surplus of classes, and what is missing in all."""
     surplus = sum(max(0, count - target.get(name, 0)) for name, count in filled.items())
     deficit = sum(max(0, count - filled.get(name, 0)) for name, count in target.items())
     misplaced = min(surplus, deficit)
-    return Split(misplaced, deficit - misplaced)
+    return Gap(misplaced, deficit - misplaced)

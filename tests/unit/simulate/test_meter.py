@@ -5,7 +5,7 @@ from support.simulated import SETTLED, add, pods_of, pool, virtual
 
 from extender.simulate.api import Cause
 from extender.simulate.cluster import Cluster
-from extender.simulate.meter import Split, Tally, split_of
+from extender.simulate.meter import Gap, Tally, split_of
 
 HOUR = 3600.0
 
@@ -17,15 +17,15 @@ def tally(cluster: Cluster, name: str = "web") -> Tally:
 @pytest.mark.parametrize(
     ("target", "filled", "wanted"),
     [
-        ({"spot": 7, "on-demand": 3}, {"spot": 7, "on-demand": 3}, Split(0, 0)),
-        ({"spot": 7, "on-demand": 3}, {"spot": 4, "on-demand": 6}, Split(3, 0)),
-        ({"spot": 7, "on-demand": 3}, {"spot": 4, "on-demand": 3}, Split(0, 3)),
-        ({"spot": 7, "on-demand": 3}, {"spot": 2, "on-demand": 5}, Split(2, 3)),
-        ({"spot": 7, "on-demand": 3}, {"spot": 9, "on-demand": 3}, Split(0, 0)),
-        ({"spot": 2}, {}, Split(0, 2)),
+        ({"spot": 7, "on-demand": 3}, {"spot": 7, "on-demand": 3}, Gap(0, 0)),
+        ({"spot": 7, "on-demand": 3}, {"spot": 4, "on-demand": 6}, Gap(3, 0)),
+        ({"spot": 7, "on-demand": 3}, {"spot": 4, "on-demand": 3}, Gap(0, 3)),
+        ({"spot": 7, "on-demand": 3}, {"spot": 2, "on-demand": 5}, Gap(2, 3)),
+        ({"spot": 7, "on-demand": 3}, {"spot": 9, "on-demand": 3}, Gap(0, 0)),
+        ({"spot": 2}, {}, Gap(0, 2)),
     ],
 )
-def test_misplaced_and_missing(target: dict[str, int], filled: dict[str, int], wanted: Split) -> None:
+def test_misplaced_and_missing(target: dict[str, int], filled: dict[str, int], wanted: Gap) -> None:
     assert split_of(target, filled) == wanted
 
 
