@@ -100,7 +100,7 @@ class SupposedPolicies:
         namespaces = dict.fromkeys(each.policy.namespace for each in self._tallies.values())
         for namespace in [""] if "" in namespaces else namespaces:
             for owner in known.in_namespace(namespace):
-                managed = owner.kind not in NEVER_MANAGED and owner.namespace not in known.rules.protected_namespaces
+                managed = owner.kind not in NEVER_MANAGED and known.outside(owner.namespace) is None
                 if managed and known.holder(owner) is owner:
                     yield owner
 
@@ -119,6 +119,15 @@ class SupposedPolicies:
 
     def _among(self, things: Iterable[PolicyObject]) -> Iterator[_Tally]:
         return (self._tallies[each.policy.uid] for each in things if each.policy.uid in self._tallies)
+
+    def notes(self) -> Iterator[str]:
+        """What of the objects is not forecast."""
+        for tally in self._tallies.values():
+            spec, title = tally.policy.spec, tally.policy.title
+            if spec.count != "Workload":
+                yield f"{title}: spec.count={spec.count} is left out of the split here: each workload is counted alone"
+            if spec.limits:
+                yield f"{title}: spec.limits are left out here: no pod is kept off its class for them"
 
     def forecasts(self) -> tuple[PolicyForecast, ...]:
         """What becomes of each object, once `look` has been through."""

@@ -123,7 +123,7 @@ def what_if_in_steps(
         tuple(_lost_nodes(state, checked.lost)),
         later.bystanders,
         checked.problems,
-        checked.notes,
+        (*checked.notes, *supposed.notes()),
         supposed.forecasts(),
     )
 

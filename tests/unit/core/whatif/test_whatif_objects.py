@@ -11,6 +11,7 @@ from extender.core.answers.plan import WorkloadName
 from extender.core.model.errors import ChangeError
 from extender.core.model.objects import OwnerRef
 from extender.core.model.policies import PlacementPolicy
+from extender.core.policy.workloads import PolicyRules
 from extender.core.whatif.outlook import Change, LostPool, LostWorkload, PolicyForecast, WhatIf
 
 TIER = {"tier": "web"}
@@ -148,6 +149,20 @@ def test_a_namesake_of_another_namespace_is_another(world: World) -> None:
     world.up(make_policy("web", **shares(50)))
     seen = ask(world, Change(), replace(written("web", **shares(100)), namespace="lab"))
     assert (forecast(seen).replaces, seen.workloads) == (False, ())
+
+
+def test_what_is_not_forecast_is_told(world: World) -> None:
+    labelled(world, "web", 1)
+    seen = ask(world, Change(), written("web", count="Policy", **shares(70)))
+    told = "PlacementPolicy shop/web: spec.count=Policy is left out of the split here: each workload is counted alone"
+    assert seen.notes == (told,)
+
+
+def test_namespaces_outside_are_left_alone() -> None:
+    world = World(rules=PolicyRules(namespaces=frozenset({"lab"})))
+    labelled(world, "web", 1)
+    seen = ask(world, Change(), written("web", **shares(70)))
+    assert (forecast(seen).after, seen.workloads) == (0, ())
 
 
 def test_nothing_supposed_is_refused(world: World) -> None:
