@@ -242,7 +242,7 @@ class Fleets:
 
     def _part(self, workload: Workload) -> Part | None:
         policy, top = workload.policy, self._workloads.owners.get(workload.uid)
-        if policy.fleet is None or top is None or workload.namespace in self._workloads.rules.protected_namespaces:
+        if policy.fleet is None or top is None:
             return None
         own, below = self._revisions.by_uid.get(top.uid), self._below(top)
         size = self._size(top, own, below)
