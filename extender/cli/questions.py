@@ -103,7 +103,7 @@ async def what_if(client: Client, change: Change, policies: Sequence[str] = ()) 
     """
     request = pb.SimulateRequest(change=to_message(change), workload_limit=MOST_TOUCHED, policy_objects=policies)
     answer = await client.call("Simulate", request)
-    if len(answer.what_if.policies) != len(policies):
+    if len(answer.what_if.policies) < len(policies):
         raise ServiceError("the service is of a version that tries no policy objects: use --local")
     return WhatIfAnswer(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
 

@@ -92,7 +92,14 @@ ASKING = {
     "what-if": ("what-if", "deploy/x", "-n", "shop", "--replicas", "4"),
     "watch": ("watch", "-A"),
 }
-HERE = {"simulate", "scheduler-config check", "scheduler-config inject", "scheduler-config render", "config show"}
+HERE = {
+    "simulate",
+    "lint",
+    "scheduler-config check",
+    "scheduler-config inject",
+    "scheduler-config render",
+    "config show",
+}
 OWN = {"serve", "sandbox up", "sandbox demo", "sandbox assets", "config reference", "release-gates"}
 """What they print has no names of others but of pods, which the API server keeps plain; of `serve` it is the log."""
 
@@ -184,6 +191,32 @@ def test_a_simulation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     scenario.write_text(yaml.safe_dump({"apiVersion": EVIL}))
     ran = run("simulate", str(scenario))
     assert ran.exception is not None
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_manifests(form: str, tmp_path: Path) -> None:
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": EVIL, "namespace": EVIL, "annotations": {"spotmix.io/spot-percentage": EVIL}},
+        "spec": {"replicas": 1},
+    }
+    policy = {
+        "apiVersion": "spotmix.io/v1alpha1",
+        "kind": "PlacementPolicy",
+        "metadata": {"name": EVIL},
+        "spec": {"mode": EVIL, EVIL: EVIL},
+    }
+    file = tmp_path / "manifests.yaml"
+    file.write_text(yaml.safe_dump_all([workload, policy]))
+    ran = run("lint", str(file), "--output", form)
+    assert ran.exit_code == 1
+    text = harmless(ran.stdout)
+    if form == "json":
+        assert [each for each in texts(json.loads(text)) if EVIL in each or repr(EVIL)[1:-1] in each]
+    else:
+        assert "x1b[2J" in text
+    harmless(ran.stderr)
 
 
 def test_a_scheduler_configuration(tmp_path: Path) -> None:
