@@ -50,6 +50,12 @@ class Matching(Struct, frozen=True):
 
 NOTHING = Matching()
 
+LOSERS = 16
+"""Objects that match a workload at a level without speaking for it, the first in rank, that are told so.
+
+Each of them keeps the workload: a thousand objects that all match each of five thousand workloads would fill gigabytes.
+"""
+
 
 class _Level:
     """Policy objects of one namespace, or of the cluster, found by the rarest label that they ask for.
@@ -198,7 +204,8 @@ class Assignments:
     Attributes:
         of_workload: UIDs of the objects that speak for a workload, by its UID.
         workloads: UIDs of the workloads that each object speaks for, by its UID.
-        lost: UIDs of workloads that an object matches without speaking for them, with the UID of the one that does.
+        lost: UIDs of workloads that an object matches without speaking for them, with the UID of the one that does; see
+            `LOSERS`.
         changed: objects whose workloads are others than before. Who tells of them takes them out.
         moved: workloads that others speak for than before, or whose policy or size is another; likewise.
     """
@@ -215,7 +222,9 @@ class Assignments:
         """These match a workload (UID); none where it is gone, or not managed."""
         speaking = tuple(each.policy.uid for each in matching.speaking)
         losers = tuple(
-            (each.policy.uid, level[0].policy.uid) for level in (matching.own, matching.cluster) for each in level[1:]
+            (each.policy.uid, level[0].policy.uid)
+            for level in (matching.own, matching.cluster)
+            for each in level[1 : 1 + LOSERS]
         )
         before, lost = self.of_workload.get(workload, ()), self._losers.get(workload, ())
         if (speaking, losers) == (before, lost):

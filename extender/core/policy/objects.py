@@ -5,7 +5,9 @@ else it is `classes`, which says it in one text. What has no key yet is not buil
 accepted and does not act, as half of it could be the opposite of what was meant.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from sys import intern
 
 from msgspec import Struct
 
@@ -64,11 +66,22 @@ def policy_object(
     spec = policy.spec
     unbuilt = (*_unbuilt(spec), *limit_faults(policy))
     said = tuple(_said(spec)) if not unbuilt else ()
-    values = {f"{prefixes[0]}/{each.key}": each.value for each in said}
-    fields = {f"{prefixes[0]}/{each.key}": each.field for each in said}
+    values = {_full(prefixes[0], each.key): intern(each.value) for each in said}
+    fields = _shared(tuple((_full(prefixes[0], each.key), each.field) for each in said))
     layer = Layer(policy.title, values, fields, policy.uid if spec.count == "Policy" else "")
     wrong = [each for each in parse_policy([layer], prefixes, classes).problems if not each.warning]
     return PolicyObject(policy, layer, unbuilt, tuple(wrong), limits_of(policy) if not unbuilt else ())
+
+
+@lru_cache(maxsize=64)
+def _full(prefix: str, key: str) -> str:
+    return f"{prefix}/{key}"
+
+
+@lru_cache(maxsize=256)
+def _shared(fields: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Most policies of a cluster say the same keys in the same fields."""
+    return dict(fields)
 
 
 def _said(spec: PolicySpec) -> Iterator[Said]:

@@ -11,6 +11,7 @@ from extender.core.model.objects import Owner
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.policy.advice import examine
+from extender.core.policy.matching import LOSERS
 from extender.core.policy.policy import Policy
 from extender.core.policy.provenance import settings_in_force, why_unmanaged
 from extender.core.policy.workloads import Managed, PolicyChanged, PolicyRules
@@ -134,6 +135,21 @@ def test_labels_of_what_is_above_select_too() -> None:
     job = make_owner("Job", "nightly-1", 1, owner=cron.ref, all_labels={"app": "x"})
     world.up(cron, job, make_policy("a", selector(tier="web"), **shares(70)))
     assert percentage(world, job) == 70
+
+
+def test_of_many_that_lose_the_first_are_told() -> None:
+    world = World()
+    mine = web()
+    things = [make_policy(f"p-{number}", priority=-number, **shares(number)) for number in range(LOSERS + 4)]
+    world.up(mine, *things)
+    assigned = world.state.workloads.assignments
+    assert percentage(world, mine) == 0
+    assert list(assigned.lost) == [each.uid for each in things[1 : LOSERS + 1]]
+    world.gone(PLACEMENT_POLICIES, things[0].uid)
+    assert percentage(world, mine) == 1
+    assert set(assigned.lost) == {each.uid for each in things[2 : LOSERS + 2]}
+    world.gone("deployments.apps", mine.uid)
+    assert (assigned.lost, assigned.of_workload) == ({}, {})
 
 
 def test_of_several_the_higher_priority_speaks_then_the_older() -> None:
