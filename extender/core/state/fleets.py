@@ -103,11 +103,7 @@ class Fleet(Struct, eq=False):
     @property
     def text(self) -> str:
         """One line: over what is counted, the seats of each class, and the pods if these are others."""
-        target, names = self.target, dict.fromkeys((SPOT, ON_DEMAND, *self.target))
-        wanted = "/".join(str(target.get(name, 0)) for name in names)
-        actual = "/".join(str(self.bound.get(name, 0)) for name in names)
-        there = "" if wanted == actual else f", {actual} there"
-        return f"counted over {self.title}: {wanted} of {self.replicas}{there}"
+        return counted_over(self.title, self.target, self.bound, self.replicas)
 
     def add(self, part: Part, sign: int) -> None:
         """Count a part in (+1), or out (-1)."""
@@ -121,6 +117,13 @@ class Fleet(Struct, eq=False):
         ):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + sign * count
+
+
+def counted_over(title: str, target: Mapping[str, int], actual: Mapping[str, int], replicas: int) -> str:
+    """One line for people, see `Fleet.text`."""
+    names = dict.fromkeys((SPOT, ON_DEMAND, *target))
+    wanted, there = ("/".join(str(each.get(name, 0)) for name in names) for each in (target, actual))
+    return f"counted over {title}: {wanted} of {replicas}" + ("" if wanted == there else f", {there} there")
 
 
 def key_of(policy: Policy) -> FleetKey | None:

@@ -22,7 +22,7 @@ from extender.core.state.counting import OpenSeats
 from extender.core.state.records import NodeRecord, PodRecord, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import SupposedController
-from extender.core.whatif.fleets import count_together
+from extender.core.whatif.fleets import SupposedFleet, count_together
 from extender.core.whatif.outlook import Bystanders
 from extender.core.whatif.pods import STEP, FutureRevision, PodForecast
 
@@ -37,11 +37,13 @@ class Placed(Struct, eq=False):
         futures: how the revisions of each workload came to stand, by the workload's UID.
         room: what is left.
         bystanders: pods on lost nodes whose workload was not looked at.
+        fleets: those of workloads that are counted together.
     """
 
     futures: dict[str, list[FutureRevision]]
     room: Room
     bystanders: Bystanders
+    fleets: Sequence[SupposedFleet]
 
 
 def place_pods(
@@ -68,7 +70,7 @@ def place_pods(
     yield
     bystanders, gone = yield from forecast.bystanders(touched)
     every = [future for each in futures.values() for future in each]
-    count_together(state, [*every, *bystanders])
+    fleets = count_together(state, [*every, *bystanders])
     # What leaves gives its room back; what others take that wait for a node already is deducted.
     for pod, node in forecast.left:
         room.stock.leave(pod, node)
@@ -86,7 +88,7 @@ def place_pods(
         (Counter({reason: n for (reason, _), n in future.pending.items()}) for future in bystanders), Counter()
     )
     placed = sum(sum(future.actual.values()) for future in bystanders)
-    return Placed(futures, room, Bystanders(placed, dict(pending), gone))
+    return Placed(futures, room, Bystanders(placed, dict(pending), gone), fleets)
 
 
 class _Placing:

@@ -3,7 +3,7 @@
 An object takes the place of its namesake; one that is new is the youngest. The state is read alone.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -120,12 +120,17 @@ class SupposedPolicies:
     def _among(self, things: Iterable[PolicyObject]) -> Iterator[_Tally]:
         return (self._tallies[each.policy.uid] for each in things if each.policy.uid in self._tallies)
 
+    @property
+    def titles(self) -> Collection[str]:
+        """What people call the objects."""
+        return {tally.policy.title for tally in self._tallies.values()}
+
     def notes(self) -> Iterator[str]:
         """What of the objects is not forecast."""
         for tally in self._tallies.values():
             spec, title = tally.policy.spec, tally.policy.title
-            if spec.count != "Workload":
-                yield f"{title}: spec.count={spec.count} is left out of the split here: each workload is counted alone"
+            if spec.count == "Runs":
+                yield f"{title}: spec.count=Runs is left out of the split here: each workload is counted alone"
             if spec.limits:
                 yield f"{title}: spec.limits are left out here: no pod is kept off its class for them"
 

@@ -42,6 +42,7 @@ from extender.core.state.controllers import controllers_of
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import CheckedChange, SupposedController, check_change, controllers_or_itself
+from extender.core.whatif.fleets import SupposedFleet
 from extender.core.whatif.outcome import Outlooks, total
 from extender.core.whatif.outlook import Change, LostNodes, Outlook, WhatIf, WorkloadChange
 from extender.core.whatif.placing import place_pods
@@ -123,9 +124,16 @@ def what_if_in_steps(
         tuple(_lost_nodes(state, checked.lost)),
         later.bystanders,
         checked.problems,
-        (*checked.notes, *supposed.notes()),
+        (*checked.notes, *_of_fleets(later.fleets, supposed), *supposed.notes()),
         supposed.forecasts(),
     )
+
+
+def _of_fleets(fleets: Iterable[SupposedFleet], supposed: SupposedPolicies) -> Iterator[str]:
+    """How those come to stand whose policy is supposed: no row of a workload tells."""
+    for fleet in fleets:
+        if fleet.title in supposed.titles:
+            yield f"Replicas are {fleet.text}; moves of such are not forecast"
 
 
 def _touched(

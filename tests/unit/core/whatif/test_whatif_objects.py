@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import ON_DEMAND, SPOT, World, make_namespace, make_owner, make_policy, selector, shares
+from support.doubles import ON_DEMAND, SPOT, World, make_namespace, make_owner, make_pod, make_policy, selector, shares
 from support.whatif import WEB, ask, fill, nodes, one, some
 
 from extender.core.answers.plan import WorkloadName
@@ -151,10 +151,28 @@ def test_a_namesake_of_another_namespace_is_another(world: World) -> None:
     assert (forecast(seen).replaces, seen.workloads) == (False, ())
 
 
+def test_workloads_that_are_counted_together_then_share_the_seats_of_their_sum(world: World) -> None:
+    world.nodes(spot=3, on_demand=3)
+    for number in range(10):
+        owner = labelled(world, f"web-{number}", 1)
+        world.up(make_pod(f"pod-{number}", owner, "on-demand-0"))
+    labelled(world, "new", 4)
+    seen = ask(world, Change(), written("web", count="Policy", **shares(70)))
+    (told,) = seen.notes
+    assert told == (
+        "Replicas are counted over PlacementPolicy shop/web: 9/5 of 14, 4/10 there; moves of such are not forecast"
+    )
+    assert some(next(row for row in seen.workloads if row.name == "new").after.actual) == {SPOT: 4}
+    # The same object with another word of it: its other members are known, and the seats are those of the new word.
+    world.up(make_policy("web", count="Policy", **shares(70)))
+    seen = ask(world, Change(), written("web", count="Policy", **shares(20)))
+    assert "2/12 of 14" in seen.notes[0]
+
+
 def test_what_is_not_forecast_is_told(world: World) -> None:
     labelled(world, "web", 1)
-    seen = ask(world, Change(), written("web", count="Policy", **shares(70)))
-    told = "PlacementPolicy shop/web: spec.count=Policy is left out of the split here: each workload is counted alone"
+    seen = ask(world, Change(), written("web", count="Runs", **shares(70)))
+    told = "PlacementPolicy shop/web: spec.count=Runs is left out of the split here: each workload is counted alone"
     assert seen.notes == (told,)
 
 
