@@ -6,7 +6,7 @@ from typing import Any
 from extender.cli.output import note
 from extender.cli.textfile import STDIN, read_text
 from extender.core.model.errors import ConfigError
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 
 
 def manifests(files: Sequence[str], rules: PolicyRules, namespace: str) -> list[str]:

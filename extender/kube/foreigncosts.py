@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
+from extender.core.policy.managed import Managed
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.controller import KEPT_MORE, SeatController
 from extender.core.state.state import ClusterState
 from extender.kube.patches import CostOutcome

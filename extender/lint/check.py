@@ -19,9 +19,11 @@ from extender.core.model.policies import GROUP, VERSION
 from extender.core.policy.advice import examine
 from extender.core.policy.matching import NOTHING
 from extender.core.policy.objects import PolicyObject
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.policy.policy import Problem, find_key
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.shortfall import alone, shortfall
-from extender.core.policy.workloads import NEVER_MANAGED, PolicyRules, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.lint.documents import Document, documents
 from extender.lint.findings import ERROR, REFUSED, SHOWN, WARNING, Finding, Report, Spoken
 from extender.lint.manifests import NAME, Thing, says, things

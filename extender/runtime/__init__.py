@@ -9,9 +9,10 @@ from extender.core.answers.decisions import DecisionLog
 from extender.core.drift.gated import RoomForGated
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.enforcement import enforced_in_all
+from extender.core.policy.managed import Managed, Missing
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.autoscaling import NODE_CLAIMS
 from extender.core.state.events import Event, Reconfigured, Unavailable
 from extender.core.state.intake import Intake

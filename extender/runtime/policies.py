@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from extender.core.model.eventreasons import EventReason
+from extender.core.policy.managed import PolicyChanged
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import HELD, SPLIT_KEPT, standing_of_policy
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import PolicyChanged, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.core.state.outbox import Effect, GoesOnDemand
 from extender.kube.occurrences import RETELL
 from extender.kube.recorder import EventRecorder

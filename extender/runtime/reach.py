@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import Owner
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import key_as_written
 from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.controllers import size_of
 from extender.core.state.state import ClusterState
 from extender.kube.recorder import EventRecorder

@@ -12,9 +12,9 @@ from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController, Release
 from extender.core.placement.gatewatch import GateWatch
 from extender.core.placement.pending import PendingController
+from extender.core.policy.managed import Managed
 from extender.core.policy.values import parse_duration
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.controller import SeatController
 from extender.core.state.events import Event
 from extender.core.state.outbox import Effect, Placed

@@ -11,9 +11,9 @@ from extender.core.model.reasons import Reason
 from extender.core.placement.decide import PodView
 from extender.core.policy.advice import examine
 from extender.core.policy.limitadvice import beyond_limits
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.matching import NOTHING
 from extender.core.policy.policy import Problem, parse_enabled
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.state import ClusterState
 from extender.servers.extender import Owners
 from extender.wire.admission_v1 import (

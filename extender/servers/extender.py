@@ -7,8 +7,8 @@ from extender.core.model.errors import WireError
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.wire.extender_v1 import ExtenderArgs, decode_args, decode_front, encode_error, encode_scores
 
 

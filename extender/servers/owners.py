@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from extender.core.model.objects import OwnerRef
-from extender.core.policy.workloads import Missing
+from extender.core.policy.managed import Missing
 from extender.core.state.events import Event, Upsert
 
 _REMEMBERED = 4096

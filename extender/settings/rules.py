@@ -6,8 +6,8 @@ from extender.core.admission.mutate import MutationRules
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.objects import EMPTY
 from extender.core.placement.tolerations import parse_taint
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.values import parse_duration
-from extender.core.policy.workloads import PolicyRules
 from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.settings.load import default_annotations
 from extender.settings.sections import DriftSettings, Settings

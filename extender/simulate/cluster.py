@@ -10,7 +10,7 @@ from extender.core.drift.rules import DriftOptions
 from extender.core.model.classes import ON_DEMAND, ClassRules
 from extender.core.model.objects import Budget, Namespace, Owner, OwnerRef, Pod
 from extender.core.model.selectors import LabelSelector
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Event
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.autoscaler import Autoscaler, AutoscalerOptions

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.objects import Node, Requests
-from extender.core.policy.workloads import Missing
+from extender.core.policy.managed import Missing
 from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.records import NodeRecord
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher

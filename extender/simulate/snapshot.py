@@ -17,7 +17,7 @@ from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
 from extender.core.placement.requirement import own_terms
-from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.state.events import Unavailable
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
 from extender.simulate.api import PodTemplate

@@ -13,7 +13,8 @@ from extender.core.placement.controller import Action, Annotate, PlacementContro
 from extender.core.placement.decide import Decision, PodView
 from extender.core.placement.gates import GateController, Release
 from extender.core.placement.pending import Outcome, PendingController, Replace
-from extender.core.policy.workloads import Managed, Missing, PolicyRules
+from extender.core.policy.managed import Managed, Missing
+from extender.core.policy.rules import PolicyRules
 from extender.core.scalein.controller import SeatController, Unseated, WriteCosts
 from extender.core.state.events import Continued, Event
 from extender.core.state.intake import Intake

@@ -4,8 +4,9 @@ from msgspec.structs import replace
 
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Pod
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Policy
-from extender.core.policy.workloads import Managed, PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Continued, Event, Upsert
 from extender.core.state.state import ClusterState
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher

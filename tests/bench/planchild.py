@@ -25,7 +25,7 @@ from extender.core.model.classes import SPOT, ClassRules
 from extender.core.model.constraints import Constraints, PodTerm, Spread
 from extender.core.model.objects import Node, Owner
 from extender.core.model.selectors import LabelSelector
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState

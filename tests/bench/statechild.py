@@ -20,7 +20,7 @@ from bench.programs import usage
 from bench.report import quantile
 from extender import runtime  # what `spotmix serve` imports; its size is a part of the figure
 from extender.core.model.classes import ClassRules
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Listed, Upsert
 from extender.core.state.state import ClusterState
 from extender.kube.resources import BUILT_IN

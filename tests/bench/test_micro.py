@@ -21,10 +21,11 @@ from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView, decide
 from extender.core.placement.score import relative_scores, score_nodes
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.policy import Policy
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.seats import Seats, TwoClassSeats, first_unfilled
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing, PolicyRules
 from extender.core.state.events import Listed, Upsert
 from extender.core.state.records import Reservation
 from extender.core.state.state import ClusterState, Released

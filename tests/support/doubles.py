@@ -26,10 +26,11 @@ from extender.core.model.policies import EVERYTHING, ClassWish, PlacementPolicy,
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.model.taints import Taint
 from extender.core.placement.decide import Decision, PodView, apply_decision, decide
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Policy
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, PolicyRules
 from extender.core.state.events import Gone, Upsert
 from extender.core.state.outbox import Wake
 from extender.core.state.state import ClusterState

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController, Preference
 from extender.core.placement.decide import Decision, PodView
+from extender.core.policy.managed import Missing
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Missing
 from extender.servers.extender import Extender
 from extender.servers.http import ExtenderApp
 from extender.servers.server import HttpServer, bind

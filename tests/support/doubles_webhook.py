@@ -5,7 +5,7 @@ from typing import Any
 
 from extender.core.admission.mutate import MutationRules, Mutator
 from extender.core.model.errors import BusyError, WireError
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.servers.admission import About, Admission, ReviewAnswer
 from extender.servers.webhook import WebhookApp
 from support.doubles import ON_DEMAND, RULES, SPOT, World, make_node

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from extender.core.model.objects import Owner, OwnerRef
 from extender.core.policy.floored import own_seats
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
 from extender.core.state.events import Continued

@@ -16,9 +16,9 @@ from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.enforcement import enforced
 from extender.core.placement.gates import gate_name
 from extender.core.placement.tolerations import SpotTolerations
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Policy
 from extender.core.policy.stand_ins import may_run_on
-from extender.core.policy.workloads import Managed
 from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.core.state.state import ClusterState
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from extender.core.model.errors import WorkloadFaultError
 from extender.core.model.objects import OwnerRef
+from extender.core.policy.managed import Managed
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.state import ClusterState
 
 Met = Callable[[Workload, str], None]

@@ -15,8 +15,8 @@ from extender.core.model.objects import Node
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import Decision, PodView, decide
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.stand_ins import stand_ins
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.records import NodeRecord, PodRecord, Pool
 from extender.core.state.state import ClusterState
 

@@ -16,9 +16,9 @@ from extender.core.answers.replicas import Name, Replicas, Standing, name_of, st
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.enforcement import Enforced, enforced_in_all
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import HELD, LAST_VALID, SPLIT_KEPT, speaking_for, standing_of_policy
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState
 

@@ -33,6 +33,7 @@ from extender.core.placement.decide import PodView
 from extender.core.placement.enforcement import Enforced, enforced_for
 from extender.core.placement.limits import limits_told
 from extender.core.placement.score import score_nodes
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import (
     Setting,
@@ -42,7 +43,6 @@ from extender.core.policy.provenance import (
     standing_of_policy,
     why_unmanaged,
 )
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import BEYOND
 from extender.core.state.controllers import size_of_workload
 from extender.core.state.counting import count_of, open_seats

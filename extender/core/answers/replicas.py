@@ -10,9 +10,9 @@ from msgspec import Struct, field
 
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.policy.floored import floored
+from extender.core.policy.managed import Managed
 from extender.core.policy.seats import filled_up
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.controllers import controllers_of, is_divided
 from extender.core.state.counting import Count, count_of
 from extender.core.state.fleets import ByClass, Fleet, Part

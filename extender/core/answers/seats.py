@@ -5,9 +5,9 @@ from collections import Counter
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extender.core.policy.managed import Managed
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import costs_to_write, seat_in
 from extender.core.state.counting import Count
 from extender.core.state.records import Revision

@@ -23,10 +23,10 @@ from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.placement.enforcement import Enforced, enforced_for
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.costs import BEYOND
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.controllers import managed_controllers, size_of_workload

@@ -13,8 +13,8 @@ from extender.core.capacity.room import Room
 from extender.core.drift.history import History, InFlight
 from extender.core.drift.replacement import Replacements
 from extender.core.model.constraints import Constraints
+from extender.core.policy.managed import Managed
 from extender.core.policy.stand_ins import stand_ins
-from extender.core.policy.workloads import Managed
 from extender.core.state.counting import OpenSeats, count_of, open_seats
 from extender.core.state.records import NodeRecord, PodRecord, Revision
 from extender.core.state.state import ClusterState

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from extender.core.drift.drain import threatened
 from extender.core.drift.turns import SLICE, in_turn
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.state.fleets import Fleet
 from extender.core.state.state import ClusterState
 

@@ -19,11 +19,11 @@ from extender.core.drift.replacement import Replacements
 from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, subject_of
 from extender.core.model.reasons import Reason, Refusal
+from extender.core.policy.managed import Managed
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.seats import filled_up, first_unfilled
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import deletion_cost
 from extender.core.state.controllers import managed_controllers
 from extender.core.state.counting import Count, OpenSeats, count_of, seated

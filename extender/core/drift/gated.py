@@ -14,7 +14,7 @@ from extender.core.drift.moves import Spent, Wish
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.surplus import subject_of
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
 

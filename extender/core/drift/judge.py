@@ -12,8 +12,8 @@ from extender.core.drift.moves import PlanFault
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
+from extender.core.policy.managed import Managed
 from extender.core.policy.ordinals import seat_of_ordinal
-from extender.core.policy.workloads import Managed
 from extender.core.state.counting import count_of
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState

@@ -13,8 +13,8 @@ from extender.core.drift.judge import STUCK_AFTER
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import Budget
 from extender.core.model.reasons import Reason, Refusal
+from extender.core.policy.owners import is_divided_kind
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import is_divided_kind
 from extender.core.state.controllers import managed_controllers
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState

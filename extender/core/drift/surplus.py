@@ -13,7 +13,8 @@ from extender.core.capacity.room import Group
 from extender.core.drift.excess import Excess, wanting_of
 from extender.core.drift.fleets import Shared, excess_in, shared_of
 from extender.core.drift.moves import OffTarget, PlanFault, WorkloadRef
-from extender.core.policy.workloads import Managed, is_divided_kind
+from extender.core.policy.managed import Managed
+from extender.core.policy.owners import is_divided_kind
 from extender.core.state.controllers import managed_controllers
 from extender.core.state.counting import Count, count_of, seated
 from extender.core.state.records import PodRecord, Revision

@@ -24,8 +24,8 @@ from extender.core.placement.decide import (
     written_class,
 )
 from extender.core.placement.score import relative_scores, score_nodes
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.counting import claims_for
 from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.outbox import Effect, Met, Wake

@@ -17,9 +17,9 @@ from extender.core.model.reasons import Reason
 from extender.core.placement.limits import limit_on
 from extender.core.placement.nominate import choose_node
 from extender.core.placement.score import spread_over
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.counting import claims_for, count_of, open_seats
 from extender.core.state.records import NodeRecord, Pool, Reservation, tally
 from extender.core.state.state import ClusterState, Released

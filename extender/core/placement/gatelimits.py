@@ -7,9 +7,9 @@ from msgspec import Struct
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.limits import limit_on, limits_told
+from extender.core.policy.managed import Managed
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 from extender.core.state.waiting import Waiting

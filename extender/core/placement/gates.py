@@ -24,10 +24,10 @@ from extender.core.placement.limits import limit_on
 from extender.core.placement.requirement import ClassTerms, Term, class_requirement, with_own
 from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.keys import CLASS, GATE
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Upsert
 from extender.core.state.outbox import Effect, Wake
 from extender.core.state.records import PodRecord, Reservation

@@ -9,9 +9,9 @@ from extender.core.model.control import NEVER
 from extender.core.model.objects import Pod, PodId
 from extender.core.model.reasons import Reason
 from extender.core.placement.gates import gate_name
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.provenance import why_unmanaged
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState

@@ -14,10 +14,10 @@ from msgspec import Struct
 from extender.core.model.control import NEVER
 from extender.core.model.objects import Announcement, NodeClaim, Pod, PodId
 from extender.core.placement.limits import limit_on
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import key_as_written
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.autoscaling import NODE_CLAIMS
 from extender.core.state.events import Event, Gone, Upsert
 from extender.core.state.records import PodRecord

@@ -11,10 +11,10 @@ from extender.core.model.objects import Namespace, Owner
 from extender.core.policy.keys import KEYS
 from extender.core.policy.matching import NOTHING, Matching
 from extender.core.policy.policy import Layer, Policy, Problem, find_key, parse_policy
+from extender.core.policy.rules import PolicyRules, Sayings, of_object, opted_in, sayings
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.policy.shortfall import shortfall
 from extender.core.policy.stand_ins import may_run_on
-from extender.core.policy.workloads import PolicyRules, Sayings, of_object, opted_in, sayings
 
 _FOR_SPOT_ALONE = ("min-on-demand", "on-demand-base", "max-spot", "max-per-pool", "fallback-after")
 

@@ -10,12 +10,15 @@ from extender.core.model.reasons import Reason
 from extender.core.policy.advice import examine
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.keys import KEYS
+from extender.core.policy.managed import Managed, Missing
+from extender.core.policy.owners import NEVER_MANAGED, is_unread
 from extender.core.policy.policy import OF_SPLIT, REFINING, Layer, Membership, Policy, Problem, find_key
+from extender.core.policy.rules import opted_in
 from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.shortfall import Shortfall, alone, shortfall
 from extender.core.policy.split import split_text
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import NEVER_MANAGED, Managed, Missing, Workloads, is_unread, opted_in
+from extender.core.policy.workloads import Workloads
 
 DEFAULT = "default"
 """The source of a key that nobody wrote."""

@@ -1,161 +1,29 @@
 """Which workload a pod belongs to, and under which policy: owner chains, opt-in, inheritance."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.objects import EMPTY, Namespace, Owner, OwnerRef
 from extender.core.model.policies import EVERYTHING, PlacementPolicy
 from extender.core.model.reasons import Reason
-from extender.core.model.selectors import LabelSelector
+from extender.core.policy.managed import Managed, Missing, PolicyChanged
 from extender.core.policy.matching import NOTHING, Assignments, Matching, PolicyObjects
-from extender.core.policy.objects import PolicyObject
+from extender.core.policy.owners import DERIVED, NEVER_MANAGED, is_divided_kind, is_unread, stand_in
 from extender.core.policy.policy import (
     ENABLED,
     Layer,
     ParsedPolicy,
     Problem,
     on_demand,
-    parse_enabled,
     parse_policy,
 )
 from extender.core.policy.protection import workload_opt_out
+from extender.core.policy.rules import PolicyRules, Sayings, of_object, opted_in, sayings
 from extender.core.policy.workload import Workload
 
-NEVER_MANAGED = frozenset({"DaemonSet", "Node"})
-"""Kinds whose pods are never managed; a mirror pod is owned by its Node."""
-
-KEEPERS = NEVER_MANAGED | {"Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"}
-"""Kinds that keep their pods: what these do is never done."""
-
 _MAX_CHAIN = 8
-
-_DIVIDED = {"Deployment": "apps", "CronJob": "batch"}
-"""Kinds whose size is that of what they control: never of pods that somebody lets them control themselves."""
-
-
-DERIVED = "derived"
-"""In place of the resource of an owner that came from none, see `core.state.derived`."""
-
-
-def stand_in(ref: OwnerRef, namespace: str) -> Owner:
-    """An owner that cannot be read, of pods in a namespace: nothing is known of it but its name."""
-    return Owner(ref.uid, DERIVED, ref.api_version, ref.kind, namespace, ref.name, None, EMPTY, EMPTY)
-
-
-def is_unread(owner: Owner) -> bool:
-    """Whether it is a stand-in."""
-    return owner.resource == DERIVED and owner.kind != "Pod" and "/" not in owner.uid
-
-
-def is_divided_kind(owner: Owner) -> bool:
-    """Whether a kind has others make its pods; pods that it controls itself are made by somebody in its name."""
-    return owner.kind in _DIVIDED and _DIVIDED[owner.kind] == owner.group
-
-
-class PolicyRules(Struct, frozen=True):
-    """How policies are read.
-
-    `prefixes` without the slash, ours first; `defaults` are annotations that apply where nobody else sets a key;
-    pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart. `gates`
-    says whether a webhook of ours gates pods, None where that is not known; `asking` are schedulers that are said to
-    ask the extender. Where `namespaces` names some, nothing is managed outside of these; nor is it outside of those
-    whose labels `selector` selects.
-    """
-
-    prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
-    defaults: Mapping[str, str] = EMPTY
-    protected_namespaces: frozenset[str] = frozenset({"kube-system"})
-    classes: ClassRules = ClassRules()
-    gates: bool | None = None
-    asking: frozenset[str] = frozenset()
-    namespaces: frozenset[str] = frozenset()
-    selector: LabelSelector = EVERYTHING
-
-    def outside(self, namespace: str, labels: Mapping[str, str] | None) -> tuple[Reason, str] | None:
-        """Why nothing in a namespace is managed, and for people which setting says so; None where it may be.
-
-        Args:
-            namespace: its name.
-            labels: all of its labels; None where they do not matter, as they are not known.
-        """
-        if namespace in self.protected_namespaces:
-            return Reason.PROTECTED_NAMESPACE, namespace
-        if self.namespaces and namespace not in self.namespaces:
-            return Reason.OUTSIDE_NAMESPACES, f"namespace {namespace} is not in policy.namespaces"
-        if labels is not None and self.selector != EVERYTHING and not self.selector.matches(labels):
-            text = f"the labels of namespace {namespace} are not those of policy.namespaceSelector"
-            return Reason.OUTSIDE_NAMESPACES, text
-        return None
-
-
-class Managed(Struct, frozen=True, gc=False):
-    """A pod's workload and the object that controls it directly (its revision)."""
-
-    workload: Workload
-    revision: Owner
-
-    @property
-    def runs(self) -> str:
-        """The UID of the policy object in whose runs its pods count; empty where they do in none.
-
-        Pods that are kept are no runs: what is asked for is that so many of them are there.
-        """
-        owner = self.revision
-        counted = owner.kind == "Job" or (owner.replicas is None and owner.kind not in KEEPERS)
-        return self.workload.runs if counted else ""
-
-    @property
-    def settled(self) -> bool:
-        """Whether its pods are where they are to be, wherever they are: what was decided of others went into that."""
-        return bool(self.runs) or (self.revision.kind == "Job" and self.workload.on_demand_after is not None)
-
-
-class Missing(Struct, frozen=True, gc=False):
-    """The owner that must be known before it can be said whether a pod is managed."""
-
-    ref: OwnerRef
-
-
-class PolicyChanged(Struct, frozen=True, gc=False):
-    """An effect: a workload's policy or its problems changed, or it is gone (`gone`)."""
-
-    workload: Workload
-    gone: bool = False
-
-
-Sayings = tuple[Layer, Mapping[str, str]]
-"""What an object says: its annotations, as a layer, and its labels."""
-
-
-def sayings(thing: Owner | Namespace) -> Sayings:
-    """What an object says about a policy."""
-    if isinstance(thing, Namespace):
-        return Layer(f"Namespace {thing.name}", thing.annotations), thing.labels
-    return Layer(f"{thing.kind} {thing.namespace}/{thing.name}", thing.annotations), thing.labels
-
-
-def of_object(thing: PolicyObject, prefix: str) -> Sayings:
-    """What a policy object says; whoever is matched by it is opted in by it. `prefix` is that of our keys."""
-    return thing.layer, {f"{prefix}/{ENABLED}": "true"}
-
-
-def opted_in(layers: Iterable[Sayings], prefixes: Iterable[str]) -> tuple[bool | None, Problem | None]:
-    """What the most specific opt-in label says, None when there is none; one that is wrong counts as opted in."""
-    for layer, labels in layers:
-        for prefix in prefixes:
-            value = labels.get(f"{prefix}/{ENABLED}")
-            if value is None:
-                continue
-            enabled = parse_enabled(value)
-            if enabled is None:
-                fix = 'write the label as "true" or "false"'
-                return True, Problem(layer.source, f"{prefix}/{ENABLED}", value, "is neither true nor false", fix)
-            return enabled, None
-    return None, None
 
 
 class Workloads:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from extender.core.answers.limits import limit_uses
 from extender.core.model.control import NEVER
 from extender.core.model.policies import PlacementPolicy, PolicyStatus
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.policystatus.counts import Share, Sums, share_of, with_fleets
 from extender.core.policystatus.status import status_of
 from extender.core.state.state import ClusterState

@@ -16,8 +16,8 @@ from msgspec import Struct
 from extender.core.model.control import NEVER
 from extender.core.model.objects import PodId
 from extender.core.policy.floored import own_seats
+from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Missing
 from extender.core.scalein.costs import costs_to_write, is_foreign
 from extender.core.state.records import PodRecord, Revision
 from extender.core.state.state import ClusterState

@@ -6,8 +6,8 @@ What is below a workload but a workload itself has none of its pods: a CronJob's
 from collections.abc import Iterator
 
 from extender.core.model.objects import Owner
+from extender.core.policy.managed import Managed
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.state.records import Revision
 from extender.core.state.state import ClusterState
 

@@ -12,10 +12,10 @@ from msgspec import Struct
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Owner
 from extender.core.policy.floored import floored, lowest, own_seats
+from extender.core.policy.managed import Managed
 from extender.core.policy.ordinals import seat_of_ordinal
 from extender.core.policy.seats import Seats, TwoClassSeats, first_unfilled
 from extender.core.policy.target import target_of
-from extender.core.policy.workloads import Managed
 from extender.core.state.fleets import ByClass, Fleet, FleetKey, key_of
 from extender.core.state.records import PodRecord, Reservation, Revision
 from extender.core.state.state import ClusterState

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from extender.core.model.objects import EMPTY, Owner
-from extender.core.policy.workloads import DERIVED, PolicyChanged, Workloads, stand_in
+from extender.core.policy.managed import PolicyChanged
+from extender.core.policy.owners import DERIVED, stand_in
+from extender.core.policy.workloads import Workloads
 from extender.core.state.records import PodRecord, Revision
 
 

@@ -6,7 +6,7 @@
 from msgspec import Struct
 
 from extender.core.model.objects import Object
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 
 
 class Upsert(Struct, frozen=True, gc=False):

@@ -15,10 +15,11 @@ from msgspec import Struct, field
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.objects import Owner
 from extender.core.policy.floored import floored, lowest, own_seats
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import MODES, Membership, Policy
 from extender.core.policy.seats import Seats
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.core.state.records import Revision
 from extender.core.state.revisions import Revisions
 

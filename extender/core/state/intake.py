@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from extender.core.model.objects import Owner, OwnerRef, Pod
-from extender.core.policy.workloads import NEVER_MANAGED
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.state.events import Event, Upsert
 from extender.core.state.outbox import Effect
 from extender.core.state.state import ClusterState

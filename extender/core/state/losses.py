@@ -7,7 +7,8 @@ to the other replicas.
 from collections.abc import Collection, Mapping
 
 from extender.core.model.objects import Pod
-from extender.core.policy.workloads import Managed, Workloads
+from extender.core.policy.managed import Managed
+from extender.core.policy.workloads import Workloads
 
 PODS = 100
 """Lost pods of a Job that are kept: no policy lets there be more."""

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed, PolicyChanged
+from extender.core.policy.managed import Managed, PolicyChanged
 from extender.core.state.records import Revision
 from extender.core.state.waiting import Waiting
 

@@ -15,7 +15,9 @@ from msgspec import Struct
 
 from extender.core.model.objects import OwnerRef, Pod
 from extender.core.model.policies import RunCounts
-from extender.core.policy.workloads import KEEPERS, Managed, Missing, Workloads
+from extender.core.policy.managed import Managed, Missing
+from extender.core.policy.owners import KEEPERS
+from extender.core.policy.workloads import Workloads
 from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
 
 WITHIN = 60

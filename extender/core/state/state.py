@@ -26,7 +26,9 @@ from extender.core.model.objects import (
 )
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed, PolicyChanged, PolicyRules, Workloads
+from extender.core.policy.managed import Managed, PolicyChanged
+from extender.core.policy.rules import PolicyRules
+from extender.core.policy.workloads import Workloads
 from extender.core.state.autoscaling import EVENTS, NODE_CLAIMS, Autoscaling
 from extender.core.state.bindings import Bindings
 from extender.core.state.census import Census

@@ -14,12 +14,14 @@ from extender.core.model.errors import ChangeError, NotFoundError
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
 from extender.core.policy.keys import KEYS
+from extender.core.policy.managed import Missing
 from extender.core.policy.matching import PolicyObjects
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.policy.policy import ENABLED, Policy, Problem
 from extender.core.policy.provenance import why_unmanaged
 from extender.core.policy.values import MAX_REPLICAS
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import NEVER_MANAGED, Missing, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.core.state.controllers import OwnerPods, controllers_of
 from extender.core.state.lookup import find_owner, kind_named, namespaces_with
 from extender.core.state.records import NodeRecord, Revision

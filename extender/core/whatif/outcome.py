@@ -17,8 +17,8 @@ from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, drift_of
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.reasons import Reason
+from extender.core.policy.managed import Managed
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import Managed
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.counting import count_alone
 from extender.core.state.records import NodeRecord, PodRecord

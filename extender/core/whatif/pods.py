@@ -17,9 +17,9 @@ from extender.core.placement.enforcement import enforced
 from extender.core.placement.requirement import own_terms
 from extender.core.policy.floored import own_seats
 from extender.core.policy.ordinals import ordinal_of
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.policy.policy import Policy
 from extender.core.policy.values import MAX_REPLICAS
-from extender.core.policy.workloads import NEVER_MANAGED
 from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
 from extender.core.state.counting import OpenSeats

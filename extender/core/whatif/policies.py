@@ -12,8 +12,9 @@ from extender.core.model.objects import Owner
 from extender.core.model.policies import PlacementPolicy
 from extender.core.policy.matching import Matching
 from extender.core.policy.objects import PolicyObject
+from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.policy.workload import Workload
-from extender.core.policy.workloads import NEVER_MANAGED, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.core.state.state import ClusterState
 from extender.core.whatif.outlook import LostWorkload, PolicyForecast
 

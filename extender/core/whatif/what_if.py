@@ -36,8 +36,9 @@ from msgspec.structs import replace
 from extender.core.drift.rules import DriftRules
 from extender.core.model.policies import PlacementPolicy
 from extender.core.model.steps import run_steps
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import standing_of_policy
-from extender.core.policy.workloads import Managed, Workloads
+from extender.core.policy.workloads import Workloads
 from extender.core.state.controllers import controllers_of
 from extender.core.state.records import NodeRecord, Revision
 from extender.core.state.state import ClusterState

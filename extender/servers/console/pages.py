@@ -14,7 +14,7 @@ from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.model.access import Attributes, get_workload
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.state.lookup import find_owner, find_pod, kind_named
 from extender.servers.answers.pace import in_turns, some_of
 from extender.servers.answers.search import matches

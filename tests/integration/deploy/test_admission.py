@@ -104,6 +104,23 @@ async def test_what_is_not_managed_is_not_sent(bare_plane: ControlPlane, objects
     }
 
 
+async def test_every_workload_is_sent_where_that_is_asked_for(objects: Objects, tmp_path: Path) -> None:
+    await objects.apply(namespace(SHOP))
+    with reviews(tmp_path) as asked:
+        rendered = template({"webhook": {"reviewAllWorkloads": True}})
+        hooks = redirected([each for each in rendered if "webhooks" in each], asked)
+        try:
+            await objects.apply_all(hooks)
+            await active(objects, asked)
+            await create_workload(objects.api, "Deployment", "silent-too", {})
+            await create_workload(objects.api, "ReplicaSet", "of-a-silent-one", owned_by("Deployment"))
+            await create(objects.api, "/api/v1/namespaces", "another-plain-namespace", {})
+        finally:
+            for each in hooks:
+                await objects.delete(each)
+    assert asked.of("/validate/workloads") == {("Deployment", "says", "CREATE"), ("Deployment", "silent-too", "CREATE")}
+
+
 async def active(objects: Objects, asked: Reviews) -> None:
     """Wait until the API server has taken the configurations over; each in its own time."""
 

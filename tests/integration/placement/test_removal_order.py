@@ -15,7 +15,7 @@ from support.cluster import Cluster
 from support.patience import eventually
 
 from extender.core.model.classes import ClassRules
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.scalein.removal_order import _magnitude, deletion_cost, removal_order
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord

@@ -16,7 +16,7 @@ from support.policyobjects import cluster_policy, placement_policy, served, shar
 from support.stage import Stage
 
 from extender.core.model.errors import ApiError
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.lint.check import check
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]

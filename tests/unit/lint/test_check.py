@@ -7,7 +7,7 @@ import yaml
 
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.policy import objects
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.lint.check import check
 from extender.lint.findings import Report
 

@@ -22,7 +22,7 @@ from support.reviews import encoded, patched, pod
 
 from extender.core.admission.mutate import MutationRules, Mutator
 from extender.core.model.objects import EMPTY, Namespace, OwnerRef
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.servers.admission import PATIENCE, About, Admission, ReviewAnswer
 from extender.servers.owners import AwaitedOwners
 

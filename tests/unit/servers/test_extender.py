@@ -13,7 +13,7 @@ from support.doubles_servers import Bench, Observer, run_virtually
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
-from extender.core.policy.workloads import Missing
+from extender.core.policy.managed import Missing
 from extender.core.state.events import Upsert
 from extender.core.state.intake import Intake
 from extender.servers.extender import Extender

@@ -5,7 +5,7 @@ import asyncio
 from support.doubles_servers import run_virtually
 
 from extender.core.model.objects import OwnerRef
-from extender.core.policy.workloads import Missing
+from extender.core.policy.managed import Missing
 from extender.servers.owners import AwaitedOwners
 
 PATIENCE = 0.1

@@ -15,9 +15,10 @@ from extender.core.model.objects import EMPTY, Namespace, OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.tolerations import SPOT_TOLERATIONS, parse_taint
+from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Layer, parse_policy
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.stand_ins import may_run_on
-from extender.core.policy.workloads import Managed, PolicyRules
 
 RULES = MutationRules()
 LABEL = "karpenter.sh/capacity-type"

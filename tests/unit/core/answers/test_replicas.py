@@ -10,7 +10,7 @@ from extender.core.answers.replicas import Standing, name_of, standing_of
 from extender.core.answers.seats import seats_of
 from extender.core.drift.surplus import drifted
 from extender.core.model.objects import OwnerRef
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.state.counting import count_of
 
 

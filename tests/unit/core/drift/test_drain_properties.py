@@ -13,7 +13,7 @@ from support.rare import Met, seldom
 from extender.core.drift.moves import DriftPlan
 from extender.core.model.objects import Protection, Requests
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 from extender.core.state.records import PodRecord
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1"]

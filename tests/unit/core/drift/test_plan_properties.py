@@ -13,7 +13,7 @@ from support.rare import Met, seldom
 
 from extender.core.drift.moves import DriftPlan, Move, Stay
 from extender.core.model.objects import OwnerRef, Protection, Requests
-from extender.core.policy.workloads import Managed
+from extender.core.policy.managed import Managed
 
 NODES = ["spot-0", "spot-1", "spot-2", "on-demand-0", "on-demand-1", "other-0"]
 NAMES = ["a", "b", "c"]

@@ -10,7 +10,7 @@ from extender.core.model.reasons import Reason
 from extender.core.model.taints import Taint
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.enforcement import Enforced, enforced, enforced_for, enforced_in_all
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Sighted
 
 STOCK, OURS = "stock", "spotmix"

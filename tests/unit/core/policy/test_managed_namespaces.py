@@ -6,8 +6,9 @@ from support.doubles import ENABLED, RULES, World, make_namespace, make_owner, m
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import LabelSelector, Requirement
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import Unmanaged, why_unmanaged
-from extender.core.policy.workloads import Managed, PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.policystatus.controller import PolicyStatusController
 from extender.core.state.events import Continued, Reconfigured
 

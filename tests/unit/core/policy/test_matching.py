@@ -11,10 +11,11 @@ from extender.core.model.objects import Owner
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES
 from extender.core.model.selectors import LabelSelector, Requirement
 from extender.core.policy.advice import examine
+from extender.core.policy.managed import Managed, PolicyChanged
 from extender.core.policy.matching import LOSERS
 from extender.core.policy.policy import Policy
 from extender.core.policy.provenance import settings_in_force, why_unmanaged
-from extender.core.policy.workloads import Managed, PolicyChanged, PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Continued, Listed
 from extender.core.state.state import JUDGED
 

@@ -9,10 +9,10 @@ from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import Layer, ParsedPolicy, parse_policy
 from extender.core.policy.provenance import settings_in_force
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.seats import Seats, TwoClassSeats
 from extender.core.policy.split import parse_split, split_text
 from extender.core.policy.values import BadValueError, PoolCap
-from extender.core.policy.workloads import PolicyRules
 
 RESERVED = "reserved"
 TEXT = "reserved max=4, on-demand base=2 weight=30 maxPerPool=3, spot weight=70 max=80%"

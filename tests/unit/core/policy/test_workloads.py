@@ -4,7 +4,8 @@ import pytest
 from support.doubles import ENABLED, World, keys, make_owner, two_classes
 
 from extender.core.model.objects import Namespace, Owner, OwnerRef
-from extender.core.policy.workloads import Managed, Missing, PolicyChanged, PolicyRules
+from extender.core.policy.managed import Managed, Missing, PolicyChanged
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Forgotten, Unavailable, Upsert
 from extender.core.state.state import ClusterState
 

@@ -24,7 +24,7 @@ from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.objects import OwnerRef
 from extender.core.model.policies import PLACEMENT_POLICIES, ClassCount, ClassWish, PolicySpec, PolicyStatus
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.policystatus.controller import PAUSE, PolicyStatusController, WriteStatus
 from extender.core.state.events import Continued
 

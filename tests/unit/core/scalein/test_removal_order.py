@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.doubles import make_pod
 
 from extender.core.model.objects import OwnerRef
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.scalein.removal_order import deletion_cost, removal_order
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord

@@ -9,7 +9,7 @@ from support.doubles import ENABLED, World, keys, make_namespace, make_owner, ma
 from extender.core.answers.pod import explain_pod
 from extender.core.model.objects import Owner, OwnerRef, Pod
 from extender.core.model.reasons import Reason
-from extender.core.policy.workloads import Managed, Missing
+from extender.core.policy.managed import Managed, Missing
 from extender.core.state.events import Listed, Unavailable
 
 DRIVER = OwnerRef("driver", "v1", "Pod", "driver")

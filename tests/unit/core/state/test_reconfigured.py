@@ -7,8 +7,9 @@ from support.doubles import RULES, SPOT, World, keys, make_node, make_view
 
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.reasons import Reason
+from extender.core.policy.managed import Managed
 from extender.core.policy.provenance import why_unmanaged
-from extender.core.policy.workloads import Managed, PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.events import Continued, Listed, Reconfigured
 from extender.core.state.outbox import Wake
 from extender.core.state.records import Reservation, replacing

@@ -11,7 +11,7 @@ from extender.core.answers.plan import WorkloadName
 from extender.core.model.errors import ChangeError
 from extender.core.model.objects import OwnerRef
 from extender.core.model.policies import PlacementPolicy
-from extender.core.policy.workloads import PolicyRules
+from extender.core.policy.rules import PolicyRules
 from extender.core.whatif.outlook import Change, LostPool, LostWorkload, PolicyForecast, WhatIf
 
 TIER = {"tier": "web"}
