@@ -18,7 +18,7 @@ Object = Mapping[str, Any]
 
 
 class Objects:
-    """Objects by what they say of themselves. What a group serves is asked once."""
+    """Objects by what they say of themselves. What a group serves is asked again only where a kind is not there."""
 
     def __init__(self, api: ApiClient) -> None:
         self.api = api
@@ -28,11 +28,17 @@ class Objects:
         """The object's own address."""
         version = thing["apiVersion"]
         base = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        if base not in self._served:
+        found = self._known(base, thing["kind"])
+        if found is None:
             self._served[base] = json.loads(await self.api.request("GET", base))["resources"]
-        found = next(r for r in self._served[base] if r["kind"] == thing["kind"] and "/" not in r["name"])
+            found = self._known(base, thing["kind"])
+        assert found is not None, f"{version} has no {thing['kind']} yet"
         namespace = f"/namespaces/{thing['metadata']['namespace']}" if found["namespaced"] else ""
         return f"{base}{namespace}/{found['name']}/{thing['metadata']['name']}"
+
+    def _known(self, base: str, kind: str) -> dict[str, Any] | None:
+        there = self._served.get(base, ())
+        return next((each for each in there if each["kind"] == kind and "/" not in each["name"]), None)
 
     async def apply(self, thing: Object, *, dry_run: bool = False) -> dict[str, Any]:
         """Apply on the server's side; an unknown field is an error."""

@@ -38,8 +38,8 @@ async def served(objects: Objects) -> None:
     async def known() -> set[str]:
         try:
             found = json.loads(await objects.api.request("GET", f"/apis/{VERSION}"))
-        except ApiError:
-            return set()
+        except ApiError as error:
+            return {str(error)}
         return {each["kind"] for each in found["resources"] if "/" not in each["name"]}
 
     await eventually(known, lambda kinds: len(kinds) == 2, "policy objects are served")

@@ -6,7 +6,7 @@ import msgspec
 import pytest_asyncio
 from support.cluster import RULES, Cluster, policy
 from support.objects import Objects
-from support.policyobjects import definitions
+from support.policyobjects import definitions, served
 from support.stage import Stage, open_stage
 
 
@@ -31,7 +31,9 @@ async def stage(bare_stage: Stage) -> Stage:
 
 @pytest_asyncio.fixture(loop_scope="session", scope="package")
 async def objects(stage: Stage) -> Objects:
-    return Objects(stage.api)
+    found = Objects(stage.api)
+    await served(found)
+    return found
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -9,17 +9,12 @@ from support.batch import GATED, done, pods_of, ran_on, run_jobs, start_job
 from support.cluster import Cluster
 from support.objects import Objects
 from support.patience import eventually
-from support.policyobjects import placement_policy, served, shares
+from support.policyobjects import placement_policy, shares
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="session")]
 
 CI = {"tier": "ci"}
 FOR_CI = {"selector": {"matchLabels": CI}}
-
-
-@pytest.fixture(autouse=True)
-async def known(objects: Objects) -> None:
-    await served(objects)
 
 
 async def runs(objects: Objects, thing: dict[str, Any]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from support.commands import SCRIPT, run
 from support.gates import GATE
 from support.objects import Objects
 from support.patience import eventually
-from support.policyobjects import cluster_policy, served
+from support.policyobjects import cluster_policy
 from support.stage import Stage
 from support.webhook import Hook, post_with_warnings
 
@@ -36,7 +36,6 @@ def limits(name: str, team: str, **most: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def applied(objects: Objects, thing: dict[str, Any]) -> AsyncIterator[None]:
-    await served(objects)
     await objects.apply(thing)
     try:
         yield

@@ -12,7 +12,7 @@ from programs import kubectl
 from support.cluster import Cluster
 from support.commands import run
 from support.objects import APPLY, Objects
-from support.policyobjects import cluster_policy, placement_policy, served, shares
+from support.policyobjects import cluster_policy, placement_policy, shares
 from support.stage import Stage
 
 from extender.core.model.errors import ApiError
@@ -198,7 +198,6 @@ async def judged(objects: Objects, namespace: str, specs: list[Any], *, of_clust
 
 
 async def test_objects_that_are_right_are_taken(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     assert len(VALID) >= 30
     said = await judged(objects, cluster.namespace, VALID, of_cluster=False)
     assert [pair for pair in zip(VALID, said, strict=True) if pair[1]] == []
@@ -208,7 +207,6 @@ async def test_objects_that_are_right_are_taken(objects: Objects, cluster: Clust
 
 
 async def test_objects_that_are_wrong_are_refused_with_the_fix(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     assert len(INVALID) >= 60
     for wrong, of_cluster in ((INVALID, False), (INVALID_OF_CLUSTER, True)):
         said = await judged(objects, cluster.namespace, [spec for spec, _ in wrong], of_cluster=of_cluster)
@@ -222,7 +220,6 @@ def foretold(thing: Mapping[str, Any]) -> bool:
 
 
 async def test_lint_foretells_each_verdict(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     specs = [*VALID, *(spec for spec, _ in (*INVALID, *INVALID_OF_CLUSTER)), *VALID_OF_CLUSTER]
     for of_cluster in (False, True):
         said = await judged(objects, cluster.namespace, specs, of_cluster=of_cluster)
@@ -233,7 +230,6 @@ async def test_lint_foretells_each_verdict(objects: Objects, cluster: Cluster) -
 
 
 async def test_kubectl_explains_lists_and_waits(stage: Stage, objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     await objects.apply(
         placement_policy("nobody", cluster.namespace, {**AUDIT, "selector": {"matchLabels": {"a": "b"}}})
     )
@@ -252,7 +248,6 @@ async def test_kubectl_explains_lists_and_waits(stage: Stage, objects: Objects, 
 
 
 async def test_the_example_of_the_how_to_is_taken(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     page = (pages.DOCS / "how-to" / "write-a-policy.md").read_text()
     example = yaml.safe_load(next(block.text for block in pages.blocks(page) if block.info == "yaml"))
     example["metadata"]["namespace"] = cluster.namespace
@@ -260,13 +255,11 @@ async def test_the_example_of_the_how_to_is_taken(objects: Objects, cluster: Clu
 
 
 async def test_defaults_are_those_that_say_nothing_of_their_own(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     applied = await objects.apply(placement_policy("bare", cluster.namespace, AUDIT), dry_run=True)
     assert applied["spec"] == {"mode": "Audit", "selector": {}, "priority": 0, "count": "Workload"}
 
 
 async def test_columns(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     thing = placement_policy("web", cluster.namespace, {"classes": shares(70)})
     await objects.apply(thing)
     headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
@@ -276,7 +269,6 @@ async def test_columns(objects: Objects, cluster: Cluster) -> None:
 
 
 async def test_two_managers_share_a_policy(objects: Objects, cluster: Cluster) -> None:
-    await served(objects)
     path = await objects.path(placement_policy("shared", cluster.namespace, AUDIT))
 
     async def apply(manager: str, spec: Mapping[str, Any]) -> dict[str, Any]:
