@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from urllib.parse import urlsplit
 
 from extender.kube.client import ApiClient
-from extender.sandbox import ControlPlane, SimKubelet, create_nodes
+from extender.sandbox import ControlPlane, SimKubelet, SimNode, create_nodes
 from extender.sandbox.spotmix import SpotmixServe, scheduler_config
 from support.cluster import Cluster
 from support.patience import eventually, stretched
@@ -20,6 +20,8 @@ SYSTEM = "spotmix-system"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/spotmix"
 NO_TIMES: Mapping[str, float] = {}
 REPLICAS = ("spotmix-a", "spotmix-b")
+AWAY = "away"
+"""The node of the replicas' pods where nobody forwards ports of theirs."""
 SHORT = {"lease-duration": 3.0, "renew-deadline": 2.0, "retry-period": 0.5}
 """Seconds; a slow machine gets more."""
 
@@ -91,6 +93,10 @@ async def opened_pair(
         kubelet = await stack.enter_async_context(SimKubelet(api))
         await create_nodes(api, standard_nodes())
         await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": SYSTEM}})
+        if streams is None:
+            # Pods on nodes that do not exist are collected after a minute.
+            taints = ({"key": "test/nobody", "effect": "NoSchedule"},)
+            await create_nodes(api, [SimNode(AWAY, taints=taints)])
         if before is not None:
             await before(plane)
         if streams is not None:
@@ -102,9 +108,9 @@ async def opened_pair(
         for name in REPLICAS:
             named = {"POD_NAME": name, "POD_NAMESPACE": SYSTEM, **environ(name)}
             replica = SpotmixServe(plane, *shared, *flags(name), name=name, **named)
-            # Nobody runs it, and no scheduler asks about it: it has a node, without `streams` one that does not exist.
+            # Nobody runs it, and no scheduler asks about it: it has a node.
             port = int(replica.api_target.rpartition(":")[2])
-            await make_pod(api, SYSTEM, name, {"api": port}, node=NODE if streams is not None else "elsewhere")
+            await make_pod(api, SYSTEM, name, {"api": port}, node=NODE if streams is not None else AWAY)
             stack.push_async_callback(replica.stop)
             replicas[name] = replica
         # Ready are both: a follower serves what needs no leader.
