@@ -1,13 +1,17 @@
 """Policy objects: the chart's definitions of them, and objects in a line each."""
 
+import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from generate.chart import template
 
 from extender.core.model.errors import ApiError
+from extender.sandbox.spotmix import SpotmixServe
 from support.objects import Objects
 from support.patience import eventually
+from support.stage import metric_lines
 
 VERSION = "spotmix.io/v1alpha1"
 
@@ -43,3 +47,15 @@ async def served(objects: Objects) -> None:
         return {each["kind"] for each in found["resources"] if "/" not in each["name"]}
 
     await eventually(known, lambda kinds: len(kinds) == 2, "policy objects are served")
+
+
+def _followed(serve: SpotmixServe) -> int:
+    lines = [line for line in metric_lines(serve) if line.startswith("spotmix_cache_synced")]
+    return sum(line.endswith(" 1.0") and "placementpolicies.spotmix.io" in line for line in lines)
+
+
+async def follows(serve: SpotmixServe) -> None:
+    """Wait until a replica follows both kinds: it looks for them twice a minute."""
+    await eventually(
+        partial(asyncio.to_thread, _followed, serve), lambda count: count == 2, "policy objects are followed", 90
+    )

@@ -13,7 +13,7 @@ from support.cluster import policy
 from support.objects import Objects
 from support.pair import SHORT, Pair, opened_pair
 from support.patience import eventually, stretched
-from support.policyobjects import definitions, placement_policy, served, shares
+from support.policyobjects import definitions, follows, placement_policy, served, shares
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
@@ -100,7 +100,9 @@ async def test_the_leader_is_killed_between_runs(pair: Pair) -> None:
             seen = await objects.get(thing) or {}
             return sum(seen.get("status", {}).get("runs", {"none": -1}).values())
 
-        await eventually(told, lambda count: count == 0, "the policy is followed", 90)
+        # Of runs from before a replica follows policies it knows what the status tells.
+        await asyncio.gather(*map(follows, pair.replicas.values()))
+        await eventually(told, lambda count: count == 0, "the policy is told of")
         first = await pair.leader()
         await run_jobs(cluster, [f"step-{n}" for n in range(3)], {})
         await eventually(told, lambda count: count == 3, "three runs are told")

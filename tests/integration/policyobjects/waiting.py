@@ -1,26 +1,18 @@
 """Waiting for what the statuses of policy objects say."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from support.objects import Objects
 from support.patience import eventually
-from support.stage import Stage, metric_lines
-
-
-def followed_kinds(stage: Stage) -> int:
-    """How many kinds of policy objects are followed."""
-    lines = [line for line in metric_lines(stage.spotmix) if line.startswith("spotmix_cache_synced")]
-    return sum(line.endswith(" 1.0") and "placementpolicies.spotmix.io" in line for line in lines)
+from support.policyobjects import follows
+from support.stage import Stage
 
 
 async def until_followed(stage: Stage) -> None:
     """Wait until both kinds are followed: their definitions come while the service runs."""
-    await eventually(
-        partial(asyncio.to_thread, followed_kinds, stage), lambda count: count == 2, "policy objects are followed", 90
-    )
+    await follows(stage.spotmix)
 
 
 async def status(objects: Objects, thing: Mapping[str, Any]) -> dict[str, Any]:
