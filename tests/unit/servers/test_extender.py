@@ -190,14 +190,19 @@ def test_an_owner_that_comes_in_time_is_waited_for() -> None:
     run_virtually(main)
 
 
+def patient(world: World) -> tuple[Extender, Intake]:
+    """An extender that waits for pods and owners, and what takes in those that come."""
+    loop = asyncio.get_running_loop()
+    early, placement = AwaitedPods(EARLY, loop.time), PlacementController(world.state, 0)
+    gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
+    extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
+    return extender, Intake(world.state, [placement.observe, early.observe], [placement.observe])
+
+
 def test_a_pod_is_waited_for_whose_owner_is_known_by_its_pods_alone() -> None:
     async def main() -> None:
         world, loop = World(), asyncio.get_running_loop()
-        early = AwaitedPods(EARLY, loop.time)
-        placement = PlacementController(world.state, 0)
-        intake = Intake(world.state, [placement.observe, early.observe], [placement.observe])
-        gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
-        extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
+        extender, intake = patient(world)
         offered = world.nodes(spot=1, on_demand=1)
         labels, policy = {"spotmix.io/enabled": "true"}, {"spotmix.io/spot-percentage": "100"}
         world.up(make_namespace("shop", labels=labels, annotations=policy), make_pod("driver", None))
@@ -212,11 +217,7 @@ def test_a_pod_is_waited_for_whose_owner_is_known_by_its_pods_alone() -> None:
 def test_a_pod_is_waited_for_where_others_that_nobody_knows_hold_seats() -> None:
     async def main() -> None:
         world, loop = World(), asyncio.get_running_loop()
-        early = AwaitedPods(EARLY, loop.time)
-        placement = PlacementController(world.state, 0)
-        intake = Intake(world.state, [placement.observe, early.observe], [placement.observe])
-        gate = AwaitedOwners(lambda _ref: None, 0.1, loop.time)
-        extender = Extender(placement, gate, Observer(), lambda: None, lambda: 0.0, early=early.wait)
+        extender, intake = patient(world)
         offered = world.nodes(spot=1, on_demand=1)
         owner = world.deployment("web", 4, spot_percentage=50)
 
