@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from extender.core.model.access import GROUP, Attributes
 from extender.kube.client import ApiClient
-from support.rights import RBAC
+from support.rights import RBAC, in_force, service_account
 
 NAMESPACE = "default"
 ACCOUNTS = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
@@ -18,7 +19,7 @@ class People:
         self.api = api
 
     async def arrive(self, name: str, *rights: Attributes) -> str:
-        """An account with these rights; its token."""
+        """An account with these rights, which are in force; its token."""
         await self.api.request("POST", ACCOUNTS, body={"metadata": {"name": name}})
         await self.grant(name, rights)
         return await self.token(name)
@@ -30,7 +31,7 @@ class People:
         return token
 
     async def grant(self, name: str, rights: Iterable[Attributes]) -> None:
-        """Roles where the right is for a namespace, else ClusterRoles."""
+        """Roles where the right is for a namespace, else ClusterRoles; they are in force when this returns."""
         for number, right in enumerate(rights):
             where = f"/namespaces/{right.namespace}" if right.namespace else ""
             kind = "Role" if where else "ClusterRole"
@@ -44,9 +45,10 @@ class People:
             role = {"apiGroup": RBAC, "kind": kind, "name": metadata["name"]}
             binding = {"metadata": metadata, "subjects": [subject], "roleRef": role}
             await self.api.request("POST", f"{base}bindings", body=binding)
+            await in_force(self.api, service_account(name, NAMESPACE), _asked(right))
 
     async def may_get(self, name: str, path: str) -> None:
-        """A ClusterRole for an address that is no object."""
+        """A ClusterRole for an address that is no object; it is in force when this returns."""
         base, metadata = f"/apis/{RBAC}/v1/clusterrole", {"name": f"{name}-path"}
         rule = {"nonResourceURLs": [path], "verbs": ["get"]}
         await self.api.request("POST", f"{base}s", body={"metadata": metadata, "rules": [rule]})
@@ -54,13 +56,22 @@ class People:
         role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": metadata["name"]}
         binding = {"metadata": metadata, "subjects": [subject], "roleRef": role}
         await self.api.request("POST", f"{base}bindings", body=binding)
+        asked = {"nonResourceAttributes": {"path": path, "verb": "get"}}
+        await in_force(self.api, service_account(name, NAMESPACE), asked)
 
     async def revoke(self, name: str, right: Attributes, number: int = 0) -> None:
-        """Take back the right that was granted as the `number`th."""
+        """Take back the right that was granted as the `number`th; it is gone when this returns."""
         where = f"/namespaces/{right.namespace}" if right.namespace else ""
         kind = "role" if where else "clusterrole"
         await self.api.request("DELETE", f"/apis/{RBAC}/v1{where}/{kind}bindings/{name}-{number}")
+        await in_force(self.api, service_account(name, NAMESPACE), _asked(right), allowed=False)
 
     async def leave(self, name: str) -> None:
         """Delete the account."""
         await self.api.request("DELETE", f"{ACCOUNTS}/{name}")
+
+
+def _asked(right: Attributes) -> dict[str, Any]:
+    """The right as a SubjectAccessReview asks for it."""
+    fields = {"verb": right.verb, "resource": right.resource, "namespace": right.namespace, "name": right.name}
+    return {"resourceAttributes": {"group": GROUP, **fields}}

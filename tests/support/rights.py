@@ -1,15 +1,19 @@
-"""Roles taken apart into single rights, and users that have all of them but one."""
+"""Roles taken apart into single rights, users that have all of them but one, and when a right is in force."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from generate.chart import NAMESPACE, Object
 
+from extender.kube.client import ApiClient
 from support.objects import Objects
+from support.patience import eventually
 
 RBAC = "rbac.authorization.k8s.io"
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +35,12 @@ class Right:
         rule: dict[str, Any] = {"apiGroups": [self.group], "resources": [self.resource], "verbs": [self.verb]}
         return {**rule, "resourceNames": [self.name]} if self.name else rule
 
+    def asked(self) -> dict[str, Any]:
+        """The right as a SubjectAccessReview asks for it."""
+        resource, _, part = self.resource.partition("/")
+        asked = {"group": self.group, "resource": resource, "subresource": part, "verb": self.verb, "name": self.name}
+        return {"resourceAttributes": {**asked, **({"namespace": NAMESPACE} if self.local else {})}}
+
 
 def rights(role: Object) -> set[Right]:
     """Every right that a Role or ClusterRole gives."""
@@ -49,8 +59,52 @@ def service_account(name: str, namespace: str = NAMESPACE) -> str:
     return f"system:serviceaccount:{namespace}:{name}"
 
 
+async def in_force(
+    api: ApiClient, user: str, asked: Mapping[str, Any], *, groups: Sequence[str] = (), allowed: bool = True
+) -> None:
+    """Wait until the API server, which learns of roles and bindings by watches, lets the user do this (or no more).
+
+    `asked` is the part of a SubjectAccessReview that says what: `resourceAttributes` or `nonResourceAttributes`.
+    """
+
+    async def may() -> bool:
+        spec = {"user": user, "groups": [*groups], **asked}
+        answer = json.loads(await api.request("POST", REVIEWS, body={"spec": spec}))
+        return bool(answer["status"]["allowed"])
+
+    await eventually(may, lambda seen: seen is allowed, f"{user}, {asked}: {'allowed' if allowed else 'refused'}")
+
+
+async def bind(objects: Objects, name: str, rules: Sequence[Mapping[str, Any]], subject: Mapping[str, str]) -> None:
+    """Give a user, group or account (`subject`) a ClusterRole with these rules; in force when this returns."""
+    meta = {"name": name}
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
+    await objects.apply({"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": [*rules]})
+    await objects.apply(
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": role,
+            "subjects": [{"apiGroup": "" if subject["kind"] == "ServiceAccount" else RBAC, **subject}],
+        }
+    )
+    user, groups = subject["name"], []
+    if subject["kind"] == "ServiceAccount":
+        user = service_account(user, subject["namespace"])
+    elif subject["kind"] == "Group":
+        user, groups = "anybody", [user]
+    for rule in rules[:1]:
+        resource, _, part = rule["resources"][0].partition("/")
+        asked = {"group": rule["apiGroups"][0], "resource": resource, "subresource": part, "verb": rule["verbs"][0]}
+        await in_force(objects.api, user, {"resourceAttributes": asked}, groups=groups)
+
+
 async def grant(objects: Objects, name: str, given: Iterable[Right], bound: Sequence[Object] = ()) -> str:
-    """Give these rights to an account of the namespace, and what the bindings `bound` give; the account's user."""
+    """Give these rights to an account of the namespace, and what the bindings `bound` give; the account's user.
+
+    The rights are in force when this returns.
+    """
     things: list[dict[str, Any]] = []
     sorted_rights = sorted(given)
     for kind, local in (("ClusterRole", False), ("Role", True)):
@@ -70,4 +124,8 @@ async def grant(objects: Objects, name: str, given: Iterable[Right], bound: Sequ
         if thing["kind"].endswith("Binding"):
             thing["subjects"] = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
         await objects.apply(thing)
-    return service_account(name)
+    user = service_account(name)
+    # A role is learned of as a whole.
+    for right in {right.local: right for right in sorted_rights}.values():
+        await in_force(objects.api, user, right.asked())
+    return user

@@ -1,7 +1,7 @@
 """Commands that ask a running Spotmix, by its address and through port-forwards, on a real control plane."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from support.certificates import Authority
 from support.cluster import Cluster, policy
 from support.commands import SCRIPT, Ran, Running, run, running
 from support.objects import Objects
-from support.patience import eventually
 from support.podstreams import LABELS, PodStreams, make_pod
-from support.rights import RBAC
+from support.rights import bind
 from support.stage import Stage, open_stage
 
 from extender.kube.client import MERGE_PATCH
@@ -58,20 +57,6 @@ class Asked:
         pods = await self.cluster.pods("web")
         name: str = pods[0]["metadata"]["name"]
         return name
-
-    async def allow(self, user: str, rules: Sequence[dict[str, Any]], subject: dict[str, str]) -> None:
-        objects = Objects(self.stage.api)
-        meta = {"name": user}
-        await objects.apply({"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": list(rules)})
-        await objects.apply(
-            {
-                "apiVersion": f"{RBAC}/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": meta,
-                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": user},
-                "subjects": [subject],
-            }
-        )
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
@@ -205,13 +190,10 @@ async def test_a_cut_tunnel_loses_no_decision(asked: Asked) -> None:
 
 async def test_who_may_not_forward_is_told_the_right_and_computes_here(asked: Asked, pod: str) -> None:
     rules = [{"apiGroups": [group], "resources": names, "verbs": ["list"]} for group, names in LISTED.items()]
-    await asked.allow("looker", rules, {"apiGroup": RBAC, "kind": "User", "name": "looker"})
+    await bind(Objects(asked.stage.api), "looker", rules, {"kind": "User", "name": "looker"})
     kubeconfig = asked.stage.plane.write_kubeconfig("looker", path=asked.folder / "looker")
-
-    async def status() -> Ran:
-        return await asked("status", "-A", kubeconfig=kubeconfig)
-
-    ran = await eventually(status, lambda seen: seen.code == 0, "a looker may look", 20)
+    ran = await asked("status", "-A", kubeconfig=kubeconfig)
+    assert ran.code == 0
     assert "Deployment/web" in ran.out
     assert len(ran.err.splitlines()) == 1
     assert ran.err.startswith(f"{HERE}pod {HOME}/{pod}: GET /api/v1/namespaces/{HOME}/pods/{pod}/portforward: 403")
@@ -221,18 +203,15 @@ async def test_who_may_not_forward_is_told_the_right_and_computes_here(asked: As
 async def test_who_acts_as_somebody_else_has_their_rights_alone(asked: Asked, pod: str) -> None:
     """Also in the tunnel: an admin who acts as somebody who may look, and not forward, gets no further than they."""
     rules = [{"apiGroups": [group], "resources": names, "verbs": ["list"]} for group, names in LISTED.items()]
-    await asked.allow("watchers", rules, {"apiGroup": RBAC, "kind": "Group", "name": "watchers"})
+    await bind(Objects(asked.stage.api), "watchers", rules, {"kind": "Group", "name": "watchers"})
     tree = yaml.safe_load(asked.admin.read_text())
     tree["users"][0]["user"] |= {"as": "eve", "as-groups": ["watchers"], "as-user-extra": {"acme.com/why": ["a test"]}}
     acting = asked.folder / "acting"
     acting.write_text(yaml.safe_dump(tree))
     forward = f"/api/v1/namespaces/{HOME}/pods/{pod}/portforward"
     for where in (("--as", "eve", "--as-group", "watchers"), ("--kubeconfig", str(acting))):
-
-        async def status(where: tuple[str, ...] = where) -> Ran:
-            return await asked("status", "-A", *where)
-
-        ran = await eventually(status, lambda seen: seen.code == 0, "the group may look", 20)
+        ran = await asked("status", "-A", *where)
+        assert ran.code == 0
         assert "Deployment/web" in ran.out
         assert ran.err.startswith(f"{HERE}pod {HOME}/{pod}: GET {forward}: 403")
         assert 'User "eve" cannot' in ran.err
@@ -298,7 +277,8 @@ async def _token_kubeconfig(asked: Asked, folder: Path) -> Path:
     rules = [{"apiGroups": [group], "resources": names, "verbs": ["list"]} for group, names in LISTED.items()]
     rules.append({"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]})
     rules.append({"apiGroups": ["placement.spotmix.io"], "resources": ["workloads"], "verbs": ["list"]})
-    await asked.allow(account, rules, {"kind": "ServiceAccount", "name": account, "namespace": ELSEWHERE})
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": ELSEWHERE}
+    await bind(Objects(asked.stage.api), account, rules, subject)
     accounts = f"/api/v1/namespaces/{ELSEWHERE}/serviceaccounts"
     await asked.stage.api.request("POST", accounts, body={"metadata": {"name": account}})
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}

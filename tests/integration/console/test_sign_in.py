@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from support.browser import Tab, Window
-from support.patience import eventually, stretched
+from support.patience import stretched
 from support.people import People
 
 from extender.core.model.access import get_plan, get_workload, list_nodes, list_workloads, watch_decisions
@@ -35,16 +35,6 @@ async def heading(tab: Tab) -> str:
     return (await tab.texts("h1"))[0]
 
 
-async def in_force(tab: Tab, path: str) -> None:
-    """Wait until the roles that were just made let the page be seen."""
-
-    async def status() -> int:
-        answer = await tab.page.goto(tab.base + path)
-        return answer.status if answer else 0
-
-    await eventually(status, lambda seen: seen == 200, f"{path} may be seen")
-
-
 async def test_signing_in_and_out(tab: Tab, people: People, guarded: SpotmixServe) -> None:
     token = await people.arrive("reader", list_workloads(), list_nodes())
     await tab.go("/nodes?q=spot")
@@ -54,7 +44,6 @@ async def test_signing_in_and_out(tab: Tab, people: People, guarded: SpotmixServ
     await tab.page.get_by_role("button", name="Sign in").click()
     assert "The API server does not accept the token" in (await tab.texts("[role=alert]"))[0]
     await sign_in(tab, token, "/nodes?q=spot")
-    await in_force(tab, "/nodes?q=spot")
     assert await heading(tab) == "Nodes"
     assert "system:serviceaccount:default:reader" in (await tab.texts("header"))[0]
     assert await tab.violations() == []
@@ -89,7 +78,6 @@ async def test_who_may_see_one_namespace_is_led_to_it(tab: Tab, people: People) 
     await tab.page.get_by_label("Namespace").fill("search")
     await tab.page.keyboard.press("Enter")
     await tab.page.wait_for_url("**namespace=search")
-    await in_force(tab, "?namespace=search")
     assert {row.split()[0] for row in await tab.texts("#results tbody tr")} == {"indexer", "query", "trainer"}
     assert "fraud" not in await tab.page.content()
     # And the other pages stay there.
@@ -110,7 +98,6 @@ async def test_who_may_see_one_namespace_is_led_to_it(tab: Tab, people: People) 
 async def test_a_live_view_ends_when_the_right_to_it_is_taken_back(tab: Tab, people: People) -> None:
     right = watch_decisions()
     await sign_in(tab, await people.arrive("watcher", right), "/live")
-    await in_force(tab, "/live")
     await tab.page.get_by_text("Connected").wait_for()
     await people.revoke("watcher", right)
     ended = tab.page.get_by_text("Ended:")
@@ -122,7 +109,6 @@ async def test_a_page_that_updates_itself_asks_to_sign_in_again(tab: Tab, people
     token = await people.arrive("stayer", list_workloads())
     await tab.page.clock.install()
     await sign_in(tab, token)
-    await in_force(tab, "")
     await tab.page.context.clear_cookies()
     await tab.page.clock.fast_forward(5000)
     await tab.page.get_by_role("heading", name="Sign in").wait_for()
@@ -133,7 +119,6 @@ async def test_a_phone_signs_in_without_scripts(window: Window, guarded: Spotmix
     options = {**PHONE, "java_script_enabled": False}
     async with window.tab(f"{guarded.metrics_url}/console", **options) as tab:
         await sign_in(tab, token)
-        await in_force(tab, "")
         assert {"cart", "indexer"} <= {row.split()[0] for row in await tab.texts("#results tbody tr")}
 
 
@@ -153,7 +138,7 @@ async def test_a_proxy_signs_in_for_its_users(window: Window, guarded: SpotmixSe
     token = await people.arrive("proxied", list_workloads())
     headers = {"Authorization": f"Bearer {token}"}
     async with window.tab(f"{guarded.metrics_url}/console", extra_http_headers=headers) as tab:
-        await in_force(tab, "")
+        await tab.go("")
         assert await tab.page.get_by_role("button", name="Sign out").count() == 0
         assert "default:proxied" in (await tab.texts("header"))[0]
         assert {"cart", "indexer"} <= {row.split()[0] for row in await tab.texts("#results tbody tr")}

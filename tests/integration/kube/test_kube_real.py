@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.objects import Objects
 from support.patience import within
+from support.rights import bind
 
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
@@ -313,24 +315,12 @@ async def test_a_cost_that_the_pod_was_made_with_stays(client: ApiClient) -> Non
 
 
 async def test_a_pod_that_is_gone_is_not_made_anew_by_a_cost(client: ApiClient, plane: ControlPlane) -> None:
-    rbac, subject = "/apis/rbac.authorization.k8s.io/v1", {"apiGroup": "rbac.authorization.k8s.io"}
     rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
-    await client.request("POST", f"{rbac}/clusterroles", body={"metadata": {"name": "patcher"}, "rules": [rule]})
-    binding = {
-        "metadata": {"name": "patcher"},
-        "roleRef": {**subject, "kind": "ClusterRole", "name": "patcher"},
-        "subjects": [{**subject, "kind": "User", "name": "patcher"}],
-    }
-    await client.request("POST", f"{rbac}/clusterrolebindings", body=binding)
+    await bind(Objects(client), "patcher", [rule], {"kind": "User", "name": "patcher"})
     async with await ApiClient.connect(str(plane.write_kubeconfig("patcher"))) as patcher:
         key = await create_pod(client, "leaves")
         every, patch_only = Costs(client, key), Costs(patcher, key)
-        async with within(30):
-            # The API server learns of a new right by a watch.
-            while True:
-                with contextlib.suppress(ApiError):
-                    assert await patch_only.send(5) == ("written", "")
-                    break
+        assert await patch_only.send(5) == ("written", "")
         await client.request("DELETE", every.path, params={"gracePeriodSeconds": "0"})
         for costs, cost in itertools.product((every, patch_only), (7, None)):
             assert await costs.send(cost) == ("gone", "")
