@@ -30,7 +30,7 @@ def serve(config_file: str, **given: str | None) -> None:
     import os
 
     try:
-        import uvloop
+        from extender.kube.eventloop import new_event_loop
     except ImportError as error:
         raise ConfigError(
             "spotmix serve needs uvloop, which there is for Linux and macOS; run it there, and use other commands here"
@@ -50,5 +50,5 @@ def serve(config_file: str, **given: str | None) -> None:
     tracer = open_tracer(os.environ, service_attributes())
     if tracer.on:
         configure(settings.log.level, settings.log.format, tracer.log_keys)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run(settings, tracer, source))

@@ -7,8 +7,7 @@ import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import uvloop
-
+from extender.kube.eventloop import new_event_loop
 from extender.sandbox.assets import find_assets
 from extender.sandbox.controlplane import ControlPlane
 from extender.sandbox.kubelet import SimKubelet
@@ -50,7 +49,7 @@ def run_up(options: UpOptions, say: Callable[[str], None]) -> None:
     """
     # Here and not in the event loop, where Ctrl-C would wait for a build to end.
     assets = find_assets(options.kubernetes)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         was_up = runner.run(_until_signalled(options, ControlPlane(assets=assets, keep=options.keep), say))
     if not was_up:
         raise KeyboardInterrupt

@@ -88,6 +88,7 @@ def test_a_wrong_setting_is_a_line_and_code_2(command: list[str]) -> None:
 
 def test_where_there_is_no_uvloop_serve_says_so(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.delitem(sys.modules, "extender.kube.eventloop", raising=False)
     result = runner.invoke(cli, ["serve"])
     assert isinstance(result.exception, ConfigError)
     assert "needs uvloop, which there is for Linux and macOS" in str(result.exception)
