@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support.examples import register_profiles
 from support.lanes import Units, lanes, unit_of
+from support.lastwords import last_words
 from support.patience import Patience
 
 register_profiles()
@@ -34,6 +35,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     if hasattr(config, "workerinput"):
         items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:  # noqa: ARG001 - pytest's signature
+    """Have a failure tell what the processes that the test ran with wrote last."""
+    report = yield
+    if report.failed and item.get_closest_marker("controlplane") is not None:
+        report.sections += last_words()
+    return report
 
 
 def pytest_timeout_set_timer(item: Any, settings: Any) -> bool:
