@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from extender.cli.cluster import all_namespaces_option
 from extender.cli.connection import connect, connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, CommandGroup
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import note
-from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
+from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
+from extender.cli.wanted import Wanted, wanted, wanted_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from extender.cli.output import Part
     from extender.cli.questions import PlanAnswer
     from extender.core.answers.plan import DriftReport
+    from extender.core.answers.scope import Scope
     from extender.core.drift.history import History
     from extender.core.drift.preview import Knowledge
     from extender.core.state.state import ClusterState
@@ -42,7 +43,7 @@ def drift() -> None:
         1: f"{COMMON_EXIT_CODES[1]}; or PodDisruptionBudgets cannot be listed, without which nothing is moved",
     },
 )
-@all_namespaces_option
+@wanted_options
 @click.option(
     "--verify",
     is_flag=True,
@@ -55,6 +56,7 @@ def drift() -> None:
 def plan_command(
     config_file: str,
     namespace: str,
+    selector: str,
     target: Target,
     *,
     all_namespaces: bool,
@@ -74,7 +76,7 @@ def plan_command(
     import asyncio
 
     settings = settings_from(config_file, given)
-    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
+    meant = wanted(settings, target, namespace, selector, all_namespaces=all_namespaces)
     answer = asyncio.run(_ask(settings, target, {"config_file": config_file, **given}, meant, verify=verify))
     if answer is None:
         report, notes, complete = asyncio.run(_see(settings, meant, verify=verify))
@@ -84,7 +86,7 @@ def plan_command(
     def people() -> "Iterator[Part]":
         from extender.cli.drift_text import tables
 
-        return tables(report, meant, wide=output.wide, verified=verify)
+        return tables(report, meant.where, wide=output.wide, verified=verify)
 
     print_answer(output, report, [(type_name("pod", move.pod.name), move) for move in report.moves], people)
     for each in notes:
@@ -94,7 +96,7 @@ def plan_command(
 
 
 async def _ask(
-    settings: "Settings", target: Target, given: "Mapping[str, str | None]", namespace: str, *, verify: bool
+    settings: "Settings", target: Target, given: "Mapping[str, str | None]", meant: Wanted, *, verify: bool
 ) -> "PlanAnswer | None":
     """What a running Spotmix says; None when it is to be computed here."""
     from msgspec.structs import replace
@@ -102,7 +104,7 @@ async def _ask(
     async def question(client: "Client") -> "PlanAnswer":
         from extender.cli.questions import plan
 
-        return await plan(client, namespace)
+        return await plan(client, meant)
 
     answer = await ask(target, settings, given, question)
     if answer is None or not verify:
@@ -121,7 +123,7 @@ def _told(answer: "PlanAnswer") -> list[str]:
     return []
 
 
-async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":
+async def _see(settings: "Settings", meant: Wanted, *, verify: bool) -> "tuple[DriftReport, list[str], bool]":
     """The report, what is to be said about it, and whether all that a plan needs could be read."""
     import time
 
@@ -134,21 +136,21 @@ async def _see(settings: "Settings", namespace: str, *, verify: bool) -> "tuple[
         history, faults, notes = await _remember(client, settings)
         current = BUDGETS not in sight.missing
         known = Knowledge(history, drift_rules(settings.drift), current, faults)
-        told = computed(sight.state, known, time.time(), namespace)
+        told = computed(sight.state, known, time.time(), meant.scope())
         if verify:
             told = await _verify(client, told)
     notes += [f"{key} could not be listed: {why}{_without(key)}" for key, why in sorted(sight.missing.items())]
     return told, notes, current
 
 
-def computed(state: "ClusterState", known: "Knowledge", now: float, namespace: str) -> "DriftReport":
-    """What the drift loop would do at `now` (seconds since the epoch), told of one namespace or (empty) of all."""
+def computed(state: "ClusterState", known: "Knowledge", now: float, scope: "Scope") -> "DriftReport":
+    """What the drift loop would do at `now` (seconds since the epoch), told of the workloads of `scope`."""
     from extender.core.answers.plan import report
     from extender.core.drift.preview import preview
     from extender.core.model.steps import run_steps
 
     made = run_steps(preview(state, known, now))
-    return report(made, known.history, now, {namespace} if namespace else None)
+    return report(state, made, known.history, now, scope)
 
 
 def _without(key: str) -> str:

@@ -10,8 +10,8 @@ from extender.cli.output import BAD, GOOD, SOSO, Part, plain_table
 from extender.core.answers.plan import DriftReport, EvictionVerdict, PlannedMove, PlannedStay, WorkloadName
 
 
-def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -> Iterator[Part]:
-    """The report for people; `namespace` is the one that was asked for, empty for all."""
+def tables(report: DriftReport, where: str, *, wide: bool, verified: bool) -> Iterator[Part]:
+    """The report for people; `where` says which workloads were asked for."""
     if report.paused is not None:
         yield Text(f"Nothing is moved at all: {report.paused.text}.", style=BAD)
         yield Text()
@@ -31,7 +31,6 @@ def tables(report: DriftReport, namespace: str, *, wide: bool, verified: bool) -
         yield Text(f"{_count(len(report.off_target), 'workload')} off the split", style="bold")
         yield _off_target(report)
     else:
-        where = f"in namespace {namespace}" if namespace else "in the cluster"
         yield Text(f"Every managed workload {where} that has pods is at its split.", style=GOOD)
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.cli.client import Client
+from extender.cli.wanted import Wanted
 from extender.core.answers.decisions import Entry
 from extender.core.answers.overview import Overview, WorkloadRow
 from extender.core.answers.plan import DriftReport
@@ -59,13 +60,20 @@ class PlanAnswer(Struct, frozen=True):
     obstacle: Reason | None
 
 
-async def workloads(client: Client, namespace: str) -> StatusAnswer:
-    """All managed workloads of a namespace, or of all when it is empty."""
+async def workloads(client: Client, wanted: Wanted) -> StatusAnswer:
+    """All managed workloads that are wanted.
+
+    Raises:
+        ServiceError: the service knows no selectors.
+    """
     rows: list[WorkloadRow] = []
     token = ""
     while True:
-        request = pb.ListWorkloadsRequest(namespace=namespace, page_size=PAGE, page_token=token)
+        request = pb.ListWorkloadsRequest(
+            namespace=wanted.namespace, label_selector=wanted.selector, page_size=PAGE, page_token=token
+        )
         answer = await client.call("ListWorkloads", request)
+        _expect_selected(answer, wanted)
         page = from_message(answer.overview, Overview)
         rows += page.workloads
         token = answer.next_page_token
@@ -88,9 +96,15 @@ async def workload(client: Client, namespace: str, kind: str, name: str) -> Expl
     return ExplainAnswer(explanation, entries_of(answer), reason_of(answer.obstacle), drift)
 
 
-async def plan(client: Client, namespace: str) -> PlanAnswer:
-    """What the drift loop would do in a namespace, or in all when it is empty."""
-    answer = await client.call("PlanDrift", pb.PlanDriftRequest(namespace=namespace))
+async def plan(client: Client, wanted: Wanted) -> PlanAnswer:
+    """What the drift loop would do with the workloads that are wanted.
+
+    Raises:
+        ServiceError: the service knows no selectors.
+    """
+    request = pb.PlanDriftRequest(namespace=wanted.namespace, label_selector=wanted.selector)
+    answer = await client.call("PlanDrift", request)
+    _expect_selected(answer, wanted)
     report = from_message(answer.report, DriftReport)
     return PlanAnswer(report, answer.mode, reason_of(answer.obstacle))
 
@@ -106,6 +120,11 @@ async def what_if(client: Client, change: Change, policies: Sequence[str] = ()) 
     if len(answer.what_if.policies) < len(policies):
         raise ServiceError("the service is of a version that tries no policy objects: use --local")
     return WhatIfAnswer(from_message(answer.what_if, WhatIf), answer.total_size, reason_of(answer.obstacle))
+
+
+def _expect_selected(answer: Any, wanted: Wanted) -> None:
+    if wanted.selector and not answer.selected:
+        raise ServiceError("the service is of a version that knows no label selectors: use --local")
 
 
 def entries_of(answer: Any) -> tuple[Entry, ...]:

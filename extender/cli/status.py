@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from extender.cli.cluster import all_namespaces_option, cluster_options, see
+from extender.cli.cluster import cluster_options, see
 from extender.cli.connection import connection_options
 from extender.cli.formats import Output, output_option, print_answer, type_name
 from extender.cli.help import COMMON_EXIT_CODES, INTERRUPTED, Command
 from extender.cli.options import settings_from
-from extender.cli.service import Target, ask, namespace_meant, note_obstacle, service_or_local_options
+from extender.cli.service import Target, ask, note_obstacle, service_or_local_options
+from extender.cli.wanted import Wanted, wanted, wanted_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from extender.cli.output import Part
     from extender.cli.questions import StatusAnswer
     from extender.core.answers.overview import Overview, WorkloadRow
+    from extender.settings import Settings
 
 ROWS = ("table", "wide", "name", "custom-columns")
 """Formats that show rows, which can go on."""
@@ -31,6 +33,7 @@ OFF_TARGET = 3
     examples=(
         "spotmix status -A                  # all namespaces",
         "spotmix status -n shop -o wide",
+        "spotmix status -A -l team=payments",
         "spotmix status -A -w               # and again as workloads change",
         "spotmix status -A --exit-code      # for scripts: fails when one is off",
     ),
@@ -41,7 +44,7 @@ OFF_TARGET = 3
         OFF_TARGET: "with --exit-code alone: a workload is not as its owner asked for",
     },
 )
-@all_namespaces_option
+@wanted_options
 @click.option(
     "--exit-code",
     "tells",
@@ -63,6 +66,7 @@ OFF_TARGET = 3
 def status(
     config_file: str,
     namespace: str,
+    selector: str,
     target: Target,
     *,
     all_namespaces: bool,
@@ -82,41 +86,33 @@ def status(
     """
     from extender.core.answers.overview import OFF
 
+    if follows and (tells or target.local or output.name not in ROWS):
+        raise click.UsageError(
+            f"-w goes neither with --exit-code nor with --local, and with -o {', '.join(ROWS)} alone"
+        )
+    settings = settings_from(config_file, given)
+    meant = wanted(settings, target, namespace, selector, all_namespaces=all_namespaces)
     if follows:
-        if tells or target.local or output.name not in ROWS:
-            raise click.UsageError(
-                f"-w goes neither with --exit-code nor with --local, and with -o {', '.join(ROWS)} alone"
-            )
-        _follow(config_file, given, namespace, target, output, all_namespaces=all_namespaces)
-    shown, meant = _seen(config_file, given, namespace, target, all_namespaces=all_namespaces)
+        _follow(settings, target, meant, output)
+    shown = _seen(settings, config_file, given, target, meant)
 
     def people() -> "Iterator[Part]":
         from extender.cli.status_text import tables
 
-        return tables(shown, meant, wide=output.wide)
+        return tables(shown, meant.where, wide=output.wide)
 
     print_answer(output, shown, [(type_name(row.kind, row.name), row) for row in shown.workloads], people)
     off = any(OFF.intersection(row.conditions) for row in shown.workloads)
     click.get_current_context().exit(OFF_TARGET if tells and off else 0)
 
 
-def _follow(
-    config_file: str,
-    given: dict[str, str | None],
-    namespace: str,
-    target: Target,
-    output: Output,
-    *,
-    all_namespaces: bool,
-) -> None:
+def _follow(settings: "Settings", target: Target, meant: Wanted, output: Output) -> None:
     """Show workloads as they change, until Ctrl-C."""
     import asyncio
 
     from extender.cli.status_follow import follow
     from extender.cli.status_text import Rows
 
-    settings = settings_from(config_file, given)
-    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
     table = Rows(wide=output.wide)
     headers = output.headers
 
@@ -133,15 +129,12 @@ def _follow(
 
 
 def _seen(
-    config_file: str, given: dict[str, str | None], namespace: str, target: Target, *, all_namespaces: bool
-) -> "tuple[Overview, str]":
-    """How workloads stand, and in which namespace; it is empty for all."""
+    settings: "Settings", config_file: str, given: dict[str, str | None], target: Target, meant: Wanted
+) -> "Overview":
+    """How the workloads that are meant stand."""
     import asyncio
 
     from extender.core.answers.overview import overview
-
-    settings = settings_from(config_file, given)
-    meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
 
     async def question(client: "Client") -> "StatusAnswer":
         from extender.cli.questions import workloads
@@ -151,9 +144,9 @@ def _seen(
     answer = asyncio.run(ask(target, settings, {"config_file": config_file, **given}, question))
     if answer is not None:
         note_obstacle(answer.obstacle)
-        return answer.overview, meant
-    seen = see(config_file, given, namespace)
+        return answer.overview
+    seen = see(config_file, given, meant.namespace)
     seen.note_missing(
         "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes", "csinodes.storage.k8s.io"
     )
-    return overview(seen.state, seen.now, {meant} if meant else None), meant
+    return overview(seen.state, seen.now, meant.scope())

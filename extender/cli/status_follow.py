@@ -6,6 +6,7 @@ from typing import Any
 
 from extender.cli.questions import workloads
 from extender.cli.service import Target, connected
+from extender.cli.wanted import Wanted
 from extender.core.answers.overview import Overview, WorkloadRow
 from extender.settings import Settings
 
@@ -16,7 +17,7 @@ EVERY = 2.0
 async def follow(
     target: Target,
     settings: Settings,
-    namespace: str,
+    wanted: Wanted,
     show: Callable[[Overview, Sequence[WorkloadRow]], None],
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> None:
@@ -25,18 +26,18 @@ async def follow(
     Args:
         target: which service.
         settings: where the cluster is.
-        namespace: the one that is meant; empty for all.
+        wanted: which workloads.
         show: prints rows of an overview.
         sleep: waits seconds.
 
     Raises:
-        ServiceError: there is none, it refuses, or it has gone.
+        ServiceError: there is none, it refuses, knows no selectors, or has gone.
         ApiError: the API server cannot be reached, or refuses.
     """
     known: dict[tuple[str, str, str], WorkloadRow] | None = None
     async with connected(target, settings) as client:
         while True:
-            seen = (await workloads(client, namespace)).overview
+            seen = (await workloads(client, wanted)).overview
             rows = {(row.namespace, row.kind, row.name): row for row in seen.workloads}
             changed = [row for name, row in rows.items() if known is None or known.get(name) != row]
             if changed or known is None:

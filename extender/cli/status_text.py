@@ -14,10 +14,9 @@ from extender.core.model.policies import short_titles
 from extender.core.model.reasons import Reason
 
 
-def tables(shown: Overview, namespace: str, *, wide: bool) -> Iterator[Part]:
-    """The overview for people; `namespace` is the one that was asked for, empty for all."""
+def tables(shown: Overview, where: str, *, wide: bool) -> Iterator[Part]:
+    """The overview for people; `where` says which workloads were asked for."""
     if not shown.workloads:
-        where = f"in namespace {namespace}" if namespace else "in the cluster"
         how = 'by the label spotmix.io/enabled: "true", or by a policy object'
         yield Text(f"No managed workloads {where}: none is opted in {how}.")
     else:

@@ -16,7 +16,10 @@ SHARING: Mapping[str, Sequence[str]] = {
         *("test_careful", "test_counted", "test_dry_run", "test_in_vain", "test_interruption"),
         *("test_owners", "test_repair", "test_stories", "test_tenants"),
     ),
-    "kube": ("test_access_real", "test_certificates_real", "test_eviction_real", "test_kube_real", "test_lease_real"),
+    "kube": (
+        *("test_access_real", "test_certificates_real", "test_eviction_real", "test_kube_real", "test_labelquery_real"),
+        "test_lease_real",
+    ),
     "placement": ("test_doors", "test_faults", "test_forged", "test_simulate", "test_split"),
     "policyobjects": ("test_acting", "test_schema"),
     "webhook": ("test_configs", "test_pods", "test_workloads"),

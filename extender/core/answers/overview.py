@@ -4,7 +4,7 @@ One answer serves the command line, the API and the console. Replicas are counte
 """
 
 from collections import Counter
-from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from extender.core.answers.pod_parts import gated_by
 from extender.core.answers.replicas import Name, Replicas, Standing, name_of, standing_of, unnamed_classes
+from extender.core.answers.scope import EVERYWHERE, Scope
 from extender.core.model.reasons import Reason
 from extender.core.model.steps import run_steps
 from extender.core.placement.enforcement import Enforced, enforced_in_all
@@ -157,14 +158,12 @@ class Overview(Struct, frozen=True, rename="camel"):
     enforcement: tuple[Enforced, ...] = ()
 
 
-def overview(state: ClusterState, now: float, namespaces: Container[str] | None = None) -> Overview:
-    """The cluster at `now` (seconds since the epoch); of workloads those in `namespaces`, None for all."""
-    return run_steps(overview_in_steps(state, now, namespaces))
+def overview(state: ClusterState, now: float, scope: Scope = EVERYWHERE) -> Overview:
+    """The cluster at `now` (seconds since the epoch); of workloads those of `scope`."""
+    return run_steps(overview_in_steps(state, now, scope))
 
 
-def overview_in_steps(
-    state: ClusterState, now: float, namespaces: Container[str] | None = None
-) -> Generator[None, None, Overview]:
+def overview_in_steps(state: ClusterState, now: float, scope: Scope = EVERYWHERE) -> Generator[None, None, Overview]:
     """As `overview`, with a pause after every few workloads, for whoever has other things to do.
 
     The state may change during a pause: each row is right for the moment it was made in.
@@ -172,7 +171,7 @@ def overview_in_steps(
     standings: dict[Name, Standing] = {}
     for part in _batched(list(state.workloads.by_uid.values())):
         for workload in part:
-            if namespaces is None or workload.namespace in namespaces:
+            if scope.has(state, workload.namespace, workload.uid):
                 standing = _standing_of(state, workload)
                 if standing is not None:
                     _add(standings, standing)
@@ -189,10 +188,9 @@ def overview_in_steps(
     return Overview(now, totals, tuple(rows), tuple(pools(state, now)), tuple(enforced_in_all(state)))
 
 
-def narrowed(seen: Overview, namespace: str) -> Overview:
-    """An overview of all namespaces as one of a single namespace; the nodes and pools stay."""
-    rows = tuple(row for row in seen.workloads if row.namespace == namespace)
-    return replace(seen, totals=totals_of(rows, seen.totals.nodes), workloads=rows)
+def narrowed(seen: Overview, rows: Sequence[WorkloadRow]) -> Overview:
+    """An overview as one of some of its workloads; the nodes and pools stay."""
+    return replace(seen, totals=totals_of(rows, seen.totals.nodes), workloads=tuple(rows))
 
 
 def _standing_of(state: ClusterState, workload: Workload) -> Standing | None:

@@ -1,14 +1,16 @@
 """A plan as a report for people and programs: its fields are a stable format, see `docs/reference/drift-plan.md`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from extender.core.answers.scope import EVERYWHERE, Scope
 from extender.core.drift.history import History
 from extender.core.drift.moves import DriftPlan, Move, OffTarget, Stay, WorkloadRef
 from extender.core.model.objects import PodId
 from extender.core.model.reasons import Reason
+from extender.core.state.state import ClusterState
 
 
 class WorkloadName(Struct, frozen=True, order=True):
@@ -101,18 +103,21 @@ def why(reason: Reason, detail: str = "") -> Why:
     return Why(reason, reason.text, detail)
 
 
-def report(plan: DriftPlan, history: History, now: float, namespaces: Collection[str] | None = None) -> DriftReport:
+def report(
+    state: ClusterState, plan: DriftPlan, history: History, now: float, scope: Scope = EVERYWHERE
+) -> DriftReport:
     """The report of a plan.
 
     Args:
-        plan: of the whole cluster.
+        state: the cluster.
+        plan: of the whole of it.
         history: moves that are in flight.
         now: seconds since the epoch.
-        namespaces: those to tell of; None tells of all.
+        scope: the workloads to tell of.
     """
 
     def told(subject: WorkloadRef) -> bool:
-        return namespaces is None or subject.namespace in namespaces
+        return scope.has(state, subject.namespace, subject.uid)
 
     ongoing = sorted(history.in_flight(), key=lambda entry: (entry.at, entry.move.pod.uid))
     return DriftReport(

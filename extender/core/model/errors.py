@@ -47,6 +47,10 @@ class Forbidden(SpotmixError):  # noqa: N818 - likewise
     """Who asks may not; the text names the user and the right that is missing."""
 
 
+class SelectorError(SpotmixError):
+    """A label selector cannot be read; the text says where, and what is expected there."""
+
+
 class ChangeError(SpotmixError):
     """A what-if asks for what cannot be; the text says why, and what can."""
 

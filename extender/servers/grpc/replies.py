@@ -14,10 +14,11 @@ from extender.core.answers.faults import answering
 from extender.core.answers.overview import narrowed
 from extender.core.answers.plan import DriftReport, report
 from extender.core.answers.pod import explain_pod_in_steps
+from extender.core.answers.scope import EVERYWHERE, Scope
 from extender.core.answers.workload import explain_owner
 from extender.core.model.objects import Owner
 from extender.core.state.lookup import find_owner, find_pod, kind_named
-from extender.servers.answers.pace import in_turns
+from extender.servers.answers.pace import in_turns, some_of
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.answers.sources import Sources
 from extender.servers.grpc import simulating
@@ -42,9 +43,10 @@ class Replies:
 
     async def workloads(self, asked: WorkloadQuery) -> pb.ListWorkloadsResponse:
         """A page of workloads."""
-        seen = await self._shared.overview()
-        if asked.namespace:
-            seen = narrowed(seen, asked.namespace)
+        seen, state, scope = await self._shared.overview(), self._sources.state, asked.scope
+        if scope != EVERYWHERE:
+            told = await some_of(seen.workloads, lambda row: scope.has(state, row.namespace, row.uid))
+            seen = narrowed(seen, told)
         rows = asked.sorted(seen.workloads)
         end = asked.start + asked.size
         overview: pb.Overview = to_message(replace(seen, workloads=()))
@@ -54,6 +56,7 @@ class Replies:
             next_page_token=asked.token(end) if end < len(rows) else "",
             total_size=len(rows),
             obstacle=self._obstacle(),
+            selected=scope.selector is not None,
         )
 
     async def workload(self, namespace: str, kind: str, name: str, decisions: int) -> pb.GetWorkloadResponse:
@@ -99,17 +102,23 @@ class Replies:
         message.decisions.extend(to_message(entry) for entry in sources.decisions.of_pod(record.uid, decisions))
         return message
 
-    async def plan(self, namespace: str) -> pb.PlanDriftResponse:
+    async def plan(self, scope: Scope) -> pb.PlanDriftResponse:
         """What the drift loop would do."""
         made = await self._shared.plan()
         drifting = self._sources.drifting
-        told = report(made.plan, drifting.history(), made.at, {namespace} if namespace else None)
+        told = report(self._sources.state, made.plan, drifting.history(), made.at, scope)
         await asyncio.sleep(0)
         message: pb.DriftReport = to_message(replace(told, moves=(), stays=(), off_target=()))
         await fill(message.moves, told.moves)
         await fill(message.stays, told.stays)
         await fill(message.off_target, told.off_target)
-        return pb.PlanDriftResponse(report=message, off=made.off, mode=drifting.mode, obstacle=self._obstacle())
+        return pb.PlanDriftResponse(
+            report=message,
+            off=made.off,
+            mode=drifting.mode,
+            obstacle=self._obstacle(),
+            selected=scope.selector is not None,
+        )
 
     async def what_if(self, asked: Supposition) -> pb.SimulateResponse:
         """What a change would come to.
@@ -137,7 +146,7 @@ class Replies:
     def _plan_for(self, uids: Sequence[str]) -> DriftReport:
         """What the drift loop would do with these objects alone."""
         history = self._sources.drifting.history()
-        told = report(self._shared.plan_for(*uids), history, self._sources.now())
+        told = report(self._sources.state, self._shared.plan_for(*uids), history, self._sources.now())
         pods = {each.move.pod for uid in uids if (known := history.get(uid)) is not None for each in known.in_flight}
         return replace(told, in_flight=tuple(each for each in told.in_flight if each.pod in pods))
 

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from extender.core.answers.decisions import Entry
 from extender.core.answers.overview import Condition, WorkloadRow
+from extender.core.answers.scope import Scope
+from extender.core.model.errors import SelectorError
+from extender.core.model.labelquery import read_selector
 from extender.core.model.reasons import Reason
 from extender.core.state.lookup import kind_named
 from extender.servers.answers.search import matches
@@ -26,6 +29,8 @@ DECISIONS, MOST_DECISIONS = 20, 1000
 MOST_REPLAYED = 10_000
 LONGEST = 253
 """Characters of a name, or of words to search for."""
+LONGEST_SELECTOR = 4096
+"""Characters of a label selector."""
 MOST_VALUES = 100
 """Values of a field that may have several."""
 
@@ -39,12 +44,12 @@ ORDERS: dict[int, Callable[[WorkloadRow], float]] = {
 
 
 class WorkloadQuery(Struct, frozen=True):
-    """Which workloads: those that `wants` says yes to, of a namespace or (empty) of all.
+    """Which workloads: those of `scope` that `wants` says yes to.
 
     `size` of them from number `start` on, counted from 0. `mark` is a digest of all but `start`.
     """
 
-    namespace: str
+    scope: Scope
     wants: Callable[[WorkloadRow], bool]
     order: int
     size: int
@@ -75,14 +80,15 @@ def workload_query(request: pb.ListWorkloadsRequest) -> WorkloadQuery:
     Raises:
         RefusedError: a field is wrong.
     """
-    namespace = text("namespace", request.namespace)
+    asked_for = scope(request.namespace, request.label_selector)
     words = tuple(text("query", request.query).lower().split())
     numbers = few("conditions", request.conditions)
     conditions = frozenset(_member("conditions", number, Condition) for number in numbers)
     if request.order not in pb.WorkloadOrder.values():
         raise bad("order", request.order, "is no order", "use one of WorkloadOrder")
     size = limit_of("page_size", request.page_size, PAGE, MOST_PER_PAGE)
-    asked = repr((namespace, words, sorted(each.rank for each in conditions), request.order, size))
+    ranks = sorted(each.rank for each in conditions)
+    asked = repr((request.namespace, request.label_selector, words, ranks, request.order, size))
     mark = zlib.crc32(asked.encode())
 
     def wants(row: WorkloadRow) -> bool:
@@ -90,7 +96,7 @@ def workload_query(request: pb.ListWorkloadsRequest) -> WorkloadQuery:
             words, row.kind, row.namespace, row.name
         )
 
-    return WorkloadQuery(namespace, wants, request.order, size, _start(request.page_token, mark), mark)
+    return WorkloadQuery(asked_for, wants, request.order, size, _start(request.page_token, mark), mark)
 
 
 def _start(token: str, mark: int) -> int:
@@ -105,6 +111,22 @@ def _start(token: str, mark: int) -> int:
         fault = "is of another request"
         raise bad("page_token", token[:LONGEST], fault, "leave all other fields as they were for the first page")
     return numbers[0]
+
+
+def scope(namespace: str, label_selector: str) -> Scope:
+    """The workloads that `namespace` and `label_selector` of a request mean.
+
+    Raises:
+        RefusedError: one of them is wrong.
+    """
+    if len(label_selector) > LONGEST_SELECTOR:
+        seen = f"{label_selector[:20]}…"
+        raise bad("label_selector", seen, f"is longer than {LONGEST_SELECTOR} characters", "shorten it")
+    try:
+        selector = read_selector(label_selector) if label_selector else None
+    except SelectorError as error:
+        raise RefusedError(Code.INVALID_ARGUMENT, f"label_selector: {error}") from error
+    return Scope(text("namespace", namespace), selector)
 
 
 def name(field: str, value: str) -> str:

@@ -37,7 +37,7 @@ class PlacementService(PlacementServiceServicer):
 
         async def work() -> pb.ListWorkloadsResponse:
             asked = requests.workload_query(request)
-            async with self._door.admitted(context, list_workloads(asked.namespace)), self._pace.turn():
+            async with self._door.admitted(context, list_workloads(asked.scope.namespace)), self._pace.turn():
                 return await self._replies.workloads(asked)
 
         return await self._calls.run("ListWorkloads", context, work())
@@ -68,9 +68,9 @@ class PlacementService(PlacementServiceServicer):
         """See proto/."""
 
         async def work() -> pb.PlanDriftResponse:
-            namespace = requests.text("namespace", request.namespace)
-            async with self._door.admitted(context, get_plan(namespace)), self._pace.turn():
-                return await self._replies.plan(namespace)
+            scope = requests.scope(request.namespace, request.label_selector)
+            async with self._door.admitted(context, get_plan(scope.namespace)), self._pace.turn():
+                return await self._replies.plan(scope)
 
         return await self._calls.run("PlanDrift", context, work())
 

@@ -247,32 +247,36 @@ REASON_SCHEDULER_UNKNOWN: Reason
 REASON_FAULT: Reason
 
 class ListWorkloadsRequest(_message.Message):
-    __slots__ = ("namespace", "conditions", "query", "order", "page_size", "page_token")
+    __slots__ = ("namespace", "conditions", "query", "order", "page_size", "page_token", "label_selector")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     conditions: _containers.RepeatedScalarFieldContainer[Condition]
     query: str
     order: WorkloadOrder
     page_size: int
     page_token: str
-    def __init__(self, namespace: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., query: _Optional[str] = ..., order: _Optional[_Union[WorkloadOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    label_selector: str
+    def __init__(self, namespace: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, str]]] = ..., query: _Optional[str] = ..., order: _Optional[_Union[WorkloadOrder, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
 
 class ListWorkloadsResponse(_message.Message):
-    __slots__ = ("overview", "next_page_token", "total_size", "obstacle")
+    __slots__ = ("overview", "next_page_token", "total_size", "obstacle", "selected")
     OVERVIEW_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    SELECTED_FIELD_NUMBER: _ClassVar[int]
     overview: Overview
     next_page_token: str
     total_size: int
     obstacle: Reason
-    def __init__(self, overview: _Optional[_Union[Overview, _Mapping]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
+    selected: bool
+    def __init__(self, overview: _Optional[_Union[Overview, _Mapping]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., obstacle: _Optional[_Union[Reason, str]] = ..., selected: _Optional[bool] = ...) -> None: ...
 
 class GetWorkloadRequest(_message.Message):
     __slots__ = ("namespace", "kind", "name", "decision_limit")
@@ -319,22 +323,26 @@ class ExplainPodResponse(_message.Message):
     def __init__(self, pod: _Optional[_Union[PodExplanation, _Mapping]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
 
 class PlanDriftRequest(_message.Message):
-    __slots__ = ("namespace",)
+    __slots__ = ("namespace", "label_selector")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
     namespace: str
-    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+    label_selector: str
+    def __init__(self, namespace: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
 
 class PlanDriftResponse(_message.Message):
-    __slots__ = ("report", "off", "mode", "obstacle")
+    __slots__ = ("report", "off", "mode", "obstacle", "selected")
     REPORT_FIELD_NUMBER: _ClassVar[int]
     OFF_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    SELECTED_FIELD_NUMBER: _ClassVar[int]
     report: DriftReport
     off: int
     mode: str
     obstacle: Reason
-    def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ...) -> None: ...
+    selected: bool
+    def __init__(self, report: _Optional[_Union[DriftReport, _Mapping]] = ..., off: _Optional[int] = ..., mode: _Optional[str] = ..., obstacle: _Optional[_Union[Reason, str]] = ..., selected: _Optional[bool] = ...) -> None: ...
 
 class SimulateRequest(_message.Message):
     __slots__ = ("change", "workload_limit", "policy_objects")

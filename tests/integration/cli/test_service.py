@@ -121,6 +121,14 @@ async def test_a_service_says_what_would_be_computed_and_more(asked: Asked, *, t
         if command[0] == "explain":
             assert {each["workload"] for each in decisions} == {"web"}
             assert decisions[0]["number"] > 0
+    for selector, shown in (("spotmix.io/enabled=true", ["deployment/web"]), ("!spotmix.io/enabled", [])):
+        for ways in (where, ("--local",)):
+            ran = await asked("status", *namespace, "-l", selector, "-o", "name", *ways)
+            assert (ran.code, ran.err, [line for line in ran.out.splitlines() if "web" in line.lower()]) == (
+                0,
+                "",
+                shown,
+            )
     text = (await asked("explain", f"pod/{name}", *namespace, *where)).out
     assert text.split("Last decisions\n")[1].splitlines()[1].split()[1] == name
 

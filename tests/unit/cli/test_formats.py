@@ -23,7 +23,7 @@ def address() -> Iterator[str]:
     service = FakeService(
         {
             "ListWorkloads": [
-                pb.ListWorkloadsResponse(overview=to_message(overview(made.state, made.now, None))),
+                pb.ListWorkloadsResponse(overview=to_message(overview(made.state, made.now))),
             ],
             "ExplainPod": [pb.ExplainPodResponse(pod=to_message(pod))],
         }

@@ -17,6 +17,7 @@ from unit.kube.test_kube_servicepod import make
 from extender.cli.client import Client
 from extender.cli.questions import StatusAnswer, workloads
 from extender.cli.service import Target, ask
+from extender.cli.wanted import Wanted
 from extender.core.answers.overview import Overview, overview
 from extender.core.model.errors import ApiError, NotFoundError, ServiceError
 from extender.kube.portforward import PROTOCOL
@@ -31,7 +32,7 @@ HERE = "spotmix: computed here, from the kubeconfig: "
 @pytest.fixture
 def seen() -> Overview:
     made = world()
-    return overview(made.state, made.now, None)
+    return overview(made.state, made.now)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ class Asking:
 
     async def __call__(self, target: Target = Target(), given: Sequence[str] = ()) -> StatusAnswer | None:  # noqa: B008 - frozen
         async def question(client: Client) -> StatusAnswer:
-            return await workloads(client, "")
+            return await workloads(client, Wanted())
 
         return await ask(target, self.settings, dict.fromkeys(given, "x"), question)
 

@@ -18,8 +18,10 @@ from support.doubles import (
 from extender.cli.explain_text import PODS, text_of
 from extender.cli.output import Part, print_text
 from extender.cli.status_text import state_of, tables
+from extender.cli.wanted import Wanted
 from extender.core.answers.overview import overview
 from extender.core.answers.pod import explain_pod
+from extender.core.answers.scope import Scope
 from extender.core.answers.workload import explain_owner
 from extender.core.model.objects import Requests
 
@@ -84,7 +86,8 @@ def test_status_names_the_policy_objects_when_it_is_wide(world: World, screen: L
 
 
 def test_status_of_nothing_says_how_to_begin(world: World, screen: LookScreen) -> None:
-    text = screen.show(tables(overview(world.state, world.now, {"shop"}), "shop", wide=False))
+    where = Wanted("shop").where
+    text = screen.show(tables(overview(world.state, world.now, Scope("shop")), where, wide=False))
     assert text == "No managed workloads in namespace shop: none is opted in " + HOW
 
 

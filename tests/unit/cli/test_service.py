@@ -18,6 +18,7 @@ from unit.kube.fake_api import write_kubeconfig
 from extender.cli import cli
 from extender.cli.client import TlsFiles, direct, tunnelled
 from extender.cli.questions import workloads
+from extender.cli.wanted import Wanted
 from extender.core.answers.decisions import Entry
 from extender.core.answers.overview import Overview, overview
 from extender.core.answers.plan import DriftReport
@@ -66,7 +67,7 @@ def world() -> World:
 @pytest.fixture
 def seen() -> Overview:
     made = world()
-    return overview(made.state, made.now, None)
+    return overview(made.state, made.now)
 
 
 @pytest.fixture
@@ -121,6 +122,29 @@ def test_the_address_may_come_from_the_environment(service: FakeService, monkeyp
     assert ran.exit_code == 0, ran.output
     assert "Deployment/web" in ran.stdout
     assert service.seen[0][1].namespace == "shop"
+
+
+@pytest.mark.parametrize("command", [("status",), ("drift", "plan")])
+def test_a_selector_is_the_services_to_go_by(command: tuple[str, ...], service: FakeService) -> None:
+    """A service of a version that knows none would show all workloads as if they were selected."""
+    with service.serving() as address:
+        ran = run(*command, "-A", "-l", "app=web, tier", "--server", address)
+    assert isinstance(ran.exception, ServiceError)
+    assert str(ran.exception) == "the service is of a version that knows no label selectors: use --local"
+    assert service.seen[0][1].label_selector == "app=web, tier"
+    for answers in service.answers.values():
+        for answer in answers:
+            if isinstance(answer, pb.ListWorkloadsResponse | pb.PlanDriftResponse):
+                answer.selected = True
+    with service.serving() as address:
+        assert run(*command, "-A", "-l", "app=web", "--server", address).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("status",), ("drift", "plan")])
+def test_a_selector_that_is_none_is_refused_before_anybody_is_asked(command: tuple[str, ...]) -> None:
+    ran = run(*command, "-A", "-l", "app in web", "--server", "127.0.0.1:1")
+    assert ran.exit_code == 2
+    assert "after 'app in' 'web' stands; ( and the values is expected" in " ".join(ran.output.split())
 
 
 @pytest.mark.parametrize("command", [("status",), ("drift", "plan")])
@@ -284,7 +308,7 @@ async def test_through_a_tunnel_the_certificate_that_is_shown_is_trusted(
     serving: dict[str, Any] = {"tls": pair, "client_ca": authority.write(tmp_path / "ca.pem")} if tls else {}
     with service.serving(f"unix:{path}", **serving):
         async with tunnelled(path, "pod a/b", files, nobody, str) as asked:
-            told = await workloads(asked, "")
+            told = await workloads(asked, Wanted())
     assert told.overview.workloads == seen.workloads
 
 

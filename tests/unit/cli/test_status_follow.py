@@ -23,7 +23,7 @@ def changing(monkeypatch: pytest.MonkeyPatch) -> FakeService:
     """Two workloads; nothing changes, then one is pending and a third comes, then the service goes."""
     monkeypatch.setattr(status_follow, "EVERY", 0)
     made = world()
-    first = overview(made.state, made.now, None)
+    first = overview(made.state, made.now)
     api, web = first.workloads
     later = replace(first, workloads=(api, replace(web, pending=7), replace(web, name="new")))
     away = RefusalError(grpc.StatusCode.UNAVAILABLE, "gone")

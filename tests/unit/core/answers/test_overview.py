@@ -16,7 +16,9 @@ from support.doubles import (
 )
 
 from extender.core.answers.overview import Condition, Overview, WorkloadRow, narrowed, overview
+from extender.core.answers.scope import Scope
 from extender.core.answers.workload import WorkloadExplanation, explain_owner
+from extender.core.model.labelquery import read_selector
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
@@ -126,10 +128,30 @@ def test_namespaces_modes_and_unmanaged_workloads(world: World) -> None:
     world.up(make_owner("StatefulSet", "db", 2, namespace="lab"))
     assert set(rows(world)) == {"watched", "db"}
     assert look(world).totals.audited == 1
-    lab = overview(world.state, world.now, {"lab"})
+    lab = overview(world.state, world.now, Scope("lab"))
     assert [(row.namespace, row.kind, row.name) for row in lab.workloads] == [("lab", "StatefulSet", "db")]
     assert lab.totals.workloads == 1
-    assert narrowed(look(world), "lab") == lab
+    whole = look(world)
+    assert narrowed(whole, [row for row in whole.workloads if row.namespace == "lab"]) == lab
+
+
+def test_workloads_by_their_labels(world: World) -> None:
+    for number, tier in enumerate(("web", "web", "db")):
+        world.up(make_owner("StatefulSet", f"{tier}-{number}", 1, labels=ENABLED, all_labels={"tier": tier}))
+    nightly = make_owner("CronJob", "nightly", labels=ENABLED, all_labels={"tier": "batch"})
+    job = make_owner("Job", "nightly-1", 1, owner=nightly.ref)
+    world.up(nightly, job, make_pod("p", job.ref))
+
+    def of(selector: str, namespace: str = "") -> set[str]:
+        scope = Scope(namespace, read_selector(selector))
+        return {row.name for row in overview(world.state, world.now, scope).workloads}
+
+    assert of("tier=web") == {"web-0", "web-1"}
+    assert of("tier=web", "lab") == set()
+    assert of("tier notin (web)") == {"db-2", "nightly"}
+    assert of("tier=batch") == {"nightly"}
+    assert of("tier!=batch") == {"web-0", "web-1", "db-2"}
+    assert of("") == set(rows(world))
 
 
 def test_a_cron_jobs_jobs_go_by_its_name(world: World) -> None:

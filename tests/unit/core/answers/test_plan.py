@@ -12,7 +12,9 @@ from support.doubles import ON_DEMAND, SPOT, make_budget, selector
 from support.drifting import DriftWorld
 
 from extender.cli.drift_text import tables
+from extender.cli.wanted import Wanted
 from extender.core.answers.plan import DriftReport, EvictionVerdict, doubted, report, with_verdicts
+from extender.core.answers.scope import Scope
 from extender.core.drift.history import WorkloadHistory
 from extender.core.model.reasons import OF_STAYS, Reason
 
@@ -32,12 +34,12 @@ def world() -> DriftWorld:
 
 
 def reported(world: DriftWorld, namespace: str = "") -> DriftReport:
-    return report(world.plan(), world.history, world.now, {namespace} if namespace else None)
+    return report(world.state, world.plan(), world.history, world.now, Scope(namespace))
 
 
 def shown(told: DriftReport, *, wide: bool = False, verified: bool = False, namespace: str = "") -> str:
     console = Console(file=io.StringIO(), width=400, markup=False, highlight=False)
-    for part in tables(told, namespace, wide=wide, verified=verified):
+    for part in tables(told, Wanted(namespace).where, wide=wide, verified=verified):
         console.print(part)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
     return "\n".join(line.rstrip() for line in text.splitlines())
@@ -107,7 +109,7 @@ def test_tables_for_people(world: DriftWorld) -> None:
 
 
 def test_a_pause_comes_first(world: DriftWorld) -> None:
-    told = report(world.plan(current=False), world.history, world.now)
+    told = report(world.state, world.plan(current=False), world.history, world.now)
     assert shown(told).startswith("Nothing is moved at all: what is known of the cluster may be out of date.\n")
     assert json.loads(msgspec.json.encode(told))["paused"]["reason"] == "stale"
 

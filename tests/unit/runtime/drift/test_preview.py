@@ -8,6 +8,7 @@ from support.doubles_drift import STORE, DriftRoom, virtually
 from extender.cli.drift import computed
 from extender.core.answers.decisions import DecisionLog
 from extender.core.answers.plan import DriftReport, report
+from extender.core.answers.scope import EVERYWHERE
 from extender.core.drift.preview import Knowledge
 from extender.core.drift.turns import SLICE
 from extender.core.model.reasons import Reason
@@ -71,7 +72,7 @@ def test_the_loop_does_what_is_shown() -> None:
                 room.world.state,
                 Knowledge(memory.history, room.drift.rules, unreadable=memory.unreadable),
                 room.now(),
-                "",
+                EVERYWHERE,
             )
             seen = await shared(room).plan()
             await room.after(7.5)
@@ -79,7 +80,7 @@ def test_the_loop_does_what_is_shown() -> None:
         done = sorted(name for name, _, _ in room.cluster.evictions)
         assert done == ["leaving-1-0", *(f"w-{number:03}-1-0" for number in range(11) if number != 3)]
         assert sorted(moved(told)) == done
-        assert report(seen.plan, memory.history, seen.at) == told
+        assert report(room.world.state, seen.plan, memory.history, seen.at) == told
         assert seen.off == SLICE + 31
         held = {stay.why.reason for stay in told.stays if stay.workload.name == "w-003"}
         assert held == {Reason.MEMORY}

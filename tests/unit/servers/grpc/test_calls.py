@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from support.api import ApiBench, refused, stub
 from support.console import at_split, off_target
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
@@ -13,8 +14,10 @@ from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
 from extender.core.answers.overview import Overview, overview
 from extender.core.answers.plan import DriftReport, WorkloadName
 from extender.core.answers.pod import PodExplanation, explain_pod
+from extender.core.answers.scope import Scope
 from extender.core.answers.workload import WorkloadExplanation, explain_owner
 from extender.core.model.classes import SPOT
+from extender.core.model.labelquery import read_selector
 from extender.core.model.reasons import Reason
 from extender.core.whatif.outlook import Change, WhatIf
 from extender.core.whatif.what_if import what_if
@@ -48,7 +51,43 @@ async def test_workloads_of_a_namespace_have_their_own_sums(bench: ApiBench, api
     at_split(bench, "fine")
     at_split(bench, "db", "lab", 6)
     answer = await api.ListWorkloads(pb.ListWorkloadsRequest(namespace="lab"))
-    assert from_message(answer.overview, Overview) == overview(bench.world.state, bench.world.now, {"lab"})
+    assert from_message(answer.overview, Overview) == overview(bench.world.state, bench.world.now, Scope("lab"))
+
+
+async def test_workloads_and_plan_of_labels(bench: ApiBench, api: Any) -> None:
+    at_split(bench, "fine")
+    at_split(bench, "db", "lab", 6)
+    off_target(bench)
+    for owner in list(bench.world.state.workloads.owners.values()):
+        bench.world.up(replace(owner, all_labels={"name": owner.name, "here": owner.namespace}))
+    answer = await api.ListWorkloads(pb.ListWorkloadsRequest(label_selector="name in (db, fine)", page_size=1))
+    scope = Scope(selector=read_selector("name in (db, fine)"))
+    wanted = overview(bench.world.state, bench.world.now, scope)
+    assert from_message(answer.overview, Overview).totals == wanted.totals
+    assert (answer.total_size, answer.overview.totals.workloads, answer.selected) == (2, 2, True)
+    answer = await api.ListWorkloads(pb.ListWorkloadsRequest(label_selector="here=lab", namespace="shop"))
+    assert (answer.total_size, answer.selected) == (0, True)
+    assert not (await api.ListWorkloads(pb.ListWorkloadsRequest())).selected
+    everything = (await api.PlanDrift(pb.PlanDriftRequest())).report.off_target
+    assert len(everything) == 1
+    name = everything[0].workload.name
+    for selector, count in ((f"name={name}", 1), (f"name!={name}", 0)):
+        plan = await api.PlanDrift(pb.PlanDriftRequest(label_selector=selector))
+        assert (len(plan.report.off_target), plan.selected) == (count, True)
+
+
+async def test_a_selector_that_is_none(api: Any) -> None:
+    for call, request in (
+        (api.ListWorkloads, pb.ListWorkloadsRequest(label_selector="a in b")),
+        (api.PlanDrift, pb.PlanDriftRequest(label_selector="a in b")),
+    ):
+        code, text = await refused(call(request))
+        assert (code, text) == (
+            "INVALID_ARGUMENT",
+            "label_selector: label selector 'a in b': after 'a in' 'b' stands; ( and the values is expected",
+        )
+    code, text = await refused(api.PlanDrift(pb.PlanDriftRequest(label_selector="a" * 4097)))
+    assert (code, text.endswith("is longer than 4096 characters; shorten it")) == ("INVALID_ARGUMENT", True)
 
 
 async def test_workloads_in_pages(bench: ApiBench, api: Any) -> None:
