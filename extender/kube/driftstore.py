@@ -18,7 +18,7 @@ from extender.kube.incluster import own_namespace
 from extender.kube.patches import FIELD_MANAGER
 from extender.kube.paths import api_path
 from extender.kube.seams import KubeApi
-from extender.settings.sections import DriftSettings
+from extender.settings.sections.drift import DriftSettings
 
 TERM_ANNOTATION = "spotmix.io/drift-term"
 TAKEN_OVER = "TakenOver"

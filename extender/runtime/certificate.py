@@ -21,7 +21,7 @@ from extender.pki.x509 import Names, service_names
 from extender.runtime.whoami import needed_namespace
 from extender.servers.tls import MemoryTls
 from extender.settings.certificates import OwnCertificateSettings
-from extender.settings.webhook_sections import CertificateSettings
+from extender.settings.sections.webhook import CertificateSettings
 from extender.telemetry.logs import logger
 
 # Replicas act at different times: up to this share of `renewBefore` later than it says.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from extender.servers.answers.shared import SharedAnswers
 from extender.servers.answers.sources import Authorizer
 from extender.settings import split_address
-from extender.settings.sections import ApiSettings
+from extender.settings.sections.ports import ApiSettings
 from extender.telemetry import catalogue as families
 from extender.telemetry.grpc import ApiMetrics
 from extender.telemetry.readings import Reading

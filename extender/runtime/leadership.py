@@ -22,7 +22,7 @@ from extender.kube.ownpod import OwnPod
 from extender.kube.paths import is_object_name
 from extender.kube.seams import KubeWatchApi, Report, Timing
 from extender.runtime.whoami import identity, needed_namespace, pod_name
-from extender.settings.sections import LeaderElectionSettings
+from extender.settings.sections.process import LeaderElectionSettings
 from extender.telemetry.logs import logger
 from extender.wire.lease_v1 import decode_schedulers, encode_schedulers, micro_time
 

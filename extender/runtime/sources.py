@@ -13,7 +13,7 @@ from extender.kube.seams import Report
 from extender.runtime.drift import DriftLoop
 from extender.runtime.drift.freshness import faults, holds_up_all
 from extender.servers.answers.sources import DriftSource, Sources
-from extender.settings.sections import DriftSettings
+from extender.settings.sections.drift import DriftSettings
 
 
 def sources(

@@ -34,7 +34,7 @@ from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
 from extender.settings.rules import mutation_rules
-from extender.settings.sections import PlacementSettings
+from extender.settings.sections.placing import PlacementSettings
 from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
 

@@ -5,16 +5,11 @@ import ipaddress
 from extender.core.model.errors import ConfigError
 from extender.core.policy.values import parse_duration
 from extender.settings.certificates import OwnCertificateSettings
-from extender.settings.sections import (
-    ApiTlsSettings,
-    DriftSettings,
-    ExpanderTlsSettings,
-    LeaderElectionSettings,
-    MetricsTlsSettings,
-    Settings,
-    TlsSettings,
-)
-from extender.settings.webhook_sections import WebhookSettings
+from extender.settings.sections import Settings
+from extender.settings.sections.drift import DriftSettings
+from extender.settings.sections.ports import ApiTlsSettings, ExpanderTlsSettings, MetricsTlsSettings, TlsSettings
+from extender.settings.sections.process import LeaderElectionSettings
+from extender.settings.sections.webhook import WebhookSettings
 
 # Candidates wait up to this many times longer between two attempts (client-go's JitterFactor).
 ELECTION_JITTER = 1.2

@@ -10,7 +10,8 @@ from extender.core.policy.rules import PolicyRules
 from extender.core.policy.values import parse_duration
 from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.settings.load import default_annotations
-from extender.settings.sections import DriftSettings, Settings
+from extender.settings.sections import Settings
+from extender.settings.sections.drift import DriftSettings
 
 
 def rules_of(settings: Settings, own_namespaces: Iterable[str] = (), *, serves: bool = False) -> PolicyRules:

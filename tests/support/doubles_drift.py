@@ -16,7 +16,7 @@ from extender.kube.reflector import Health
 from extender.kube.resources import BUILT_IN, DRIFT_ONLY
 from extender.kube.seams import Timing
 from extender.runtime.drift import Channels, Context, DriftLoop, assemble
-from extender.settings.sections import DriftSettings
+from extender.settings.sections.drift import DriftSettings
 from extender.telemetry.drift import DriftMetrics
 from extender.telemetry.traces import NO_TRACES, Tracer
 from extender.wire.objects_v1 import Decoders

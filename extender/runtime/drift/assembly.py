@@ -18,7 +18,8 @@ from extender.runtime.ownobjects import own_deployment
 from extender.runtime.whoami import identity
 from extender.settings import Settings
 from extender.settings.rules import drift_options, drift_rules
-from extender.settings.sections import DriftSettings, LeaderElectionSettings
+from extender.settings.sections.drift import DriftSettings
+from extender.settings.sections.process import LeaderElectionSettings
 from extender.wire.lease_v1 import micro_time
 from extender.wire.placeholder_v1 import Making
 

@@ -29,7 +29,7 @@ from support.chartvalues import PEM, VALUE_SETS
 from extender.cli import cli
 from extender.core.model.errors import ConfigError
 from extender.settings import LEAVES, load_settings
-from extender.settings.sections import ApiSettings, ApiTlsSettings, ExpanderSettings, ExpanderTlsSettings
+from extender.settings.sections.ports import ApiSettings, ApiTlsSettings, ExpanderSettings, ExpanderTlsSettings
 
 pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 

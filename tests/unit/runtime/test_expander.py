@@ -12,7 +12,7 @@ from support.expander import asking, groups, pod, pool_node, request
 from extender.core.model.reasons import Reason
 from extender.runtime.expander import Expander
 from extender.settings import Settings
-from extender.settings.sections import ExpanderSettings
+from extender.settings.sections.ports import ExpanderSettings
 from extender.telemetry.metrics import Metrics
 
 SERVED = Settings(expander=ExpanderSettings(enabled=True, addr=f"{LOOPBACK}:0"))

@@ -13,7 +13,7 @@ from support.certificates import Authority
 from extender.core.model.access import list_workloads
 from extender.core.model.errors import ConfigError
 from extender.runtime.grpc import GrpcApi
-from extender.settings.sections import ApiSettings, ApiTlsSettings
+from extender.settings.sections.ports import ApiSettings, ApiTlsSettings
 from extender.telemetry.metrics import Metrics
 from spotmix.placement.v1 import placement_pb2 as pb
 
@@ -24,7 +24,7 @@ def test_grpc_is_imported_when_the_api_is_served_and_not_before() -> None:
     code = (
         "import asyncio, json, sys, extender.runtime\n"
         "from extender.runtime.grpc import GrpcApi\n"
-        "from extender.settings.sections import ApiSettings\n"
+        "from extender.settings.sections.ports import ApiSettings\n"
         "api = GrpcApi(ApiSettings(enabled=False), None)\n"
         "asyncio.run(api.start(None, None, bool))\n"
         "print(json.dumps([m for m in ('grpc', 'google.protobuf', 'spotmix') if m in sys.modules]))"

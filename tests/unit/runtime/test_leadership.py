@@ -18,7 +18,7 @@ from extender.kube.ownpod import LEADER_LABEL
 from extender.kube.seams import Timing
 from extender.runtime.leadership import BINDING, RELEASING, Leadership
 from extender.runtime.whoami import identity
-from extender.settings.sections import LeaderElectionSettings
+from extender.settings.sections.process import LeaderElectionSettings
 
 PODS = "/api/v1/namespaces/system/pods"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/system/leases/spotmix"

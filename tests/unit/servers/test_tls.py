@@ -17,7 +17,7 @@ from extender.servers.http import HealthApp
 from extender.servers.server import HttpServer
 from extender.servers.tls import MemoryTls, ReloadingTls
 from extender.settings import Settings
-from extender.settings.sections import ExtenderSettings, TlsSettings
+from extender.settings.sections.ports import ExtenderSettings, TlsSettings
 
 HOSTS = ("127.0.0.1",)
 

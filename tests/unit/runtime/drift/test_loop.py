@@ -19,7 +19,7 @@ from extender.core.state.records import replacing
 from extender.kube.reflector import Health
 from extender.runtime.drift.freshness import STALE_AFTER
 from extender.settings.rules import drift_options
-from extender.settings.sections import DriftSettings
+from extender.settings.sections.drift import DriftSettings
 
 DEPLOYMENT = "uid-Deployment-web"
 

@@ -22,7 +22,7 @@ from extender.kube.reflector import Health
 from extender.runtime.drift import drift_readings
 from extender.runtime.drift.freshness import STALE_AFTER, faults, holds_up_all
 from extender.runtime.drift.memory import MOST_INTERRUPTIONS, Memory
-from extender.settings.sections import DriftSettings
+from extender.settings.sections.drift import DriftSettings
 from extender.telemetry.drift import EVICTIONS
 from extender.telemetry.metrics import Metrics
 from extender.wire.drift_v1 import decode_interruptions

@@ -1,4 +1,4 @@
-"""The webhook's sections of the configuration file: see `extender.settings.sections`."""
+"""Sections of the webhook."""
 
 from typing import Annotated, Literal
 
