@@ -157,7 +157,11 @@ def pod_requests(spec: Asks) -> Requests:
 
 
 def running_requests(spec: Asks, held: Holds, *, infeasible: bool) -> Requests:
-    """What a pod takes of its node, as the scheduler counts it: of what it asks for, has and was promised the most.
+    """What a pod takes of its node at the most, as the scheduler counts it: asked for, had or promised.
+
+    Schedulers differ while a pod is resized: up to 1.36 containers are counted one by one, and of init containers
+    sidecars alone by what they have; from 1.37 on all of them, and the greatest of three sums. This is never less than
+    either, and what each says of a pod that is not being resized.
 
     Args:
         spec: what it asks for.
@@ -171,24 +175,25 @@ def running_requests(spec: Asks, held: Holds, *, infeasible: bool) -> Requests:
     if not statuses or not containers:
         return pod_requests(spec)
     inits, overhead, own = spec.init_containers, spec.overhead, spec.resources
+    whole = (bytes(held.resources), bytes(held.allocated_resources)) if held.resources is not ABSENT else _NOTHING
     if len(statuses) == len(containers) == 1 and not inits and overhead is own is ABSENT:
         # Most pods.
         resources, allocated = statuses[0].resources, statuses[0].allocated_resources
-        if resources is ABSENT:
+        if resources is allocated is ABSENT and whole is _NOTHING:
             return pod_requests(spec)
         asked, given = bytes(containers[0].resources), (bytes(resources), bytes(allocated))
-        key = (asked, *given, infeasible)
+        key = (asked, *given, *whole, infeasible)
         return _of_running.get(key) or _of_running.put(
-            key, _sum((asked,), (), b"", b"", _Resize((given,), infeasible=infeasible))
+            key, _sum((asked,), (), b"", b"", _Resize((given,), (), whole, infeasible=infeasible))
         )
-    if _says_nothing(statuses) and _says_nothing(held.init_container_statuses or ()) and held.resources is ABSENT:
+    if _says_nothing(statuses) and _says_nothing(held.init_container_statuses or ()) and whole is _NOTHING:
         return pod_requests(spec)
     by_name = {each.name: _given(each) for each in (*statuses, *(held.init_container_statuses or ()))}
     befores = tuple((bytes(container.resources), container.sidecar) for container in inits or ())
     resize = _Resize(
         tuple(by_name.get(container.name, _NOTHING) for container in containers),
-        tuple(by_name.get(each.name, _NOTHING) if each.sidecar else _NOTHING for each in inits or ()),
-        (bytes(held.resources), bytes(held.allocated_resources)),
+        tuple(by_name.get(each.name, _NOTHING) for each in inits or ()),
+        whole,
         infeasible=infeasible,
     )
     parts = (tuple(bytes(each.resources) for each in containers), befores, bytes(overhead), bytes(own), resize)
@@ -196,12 +201,12 @@ def running_requests(spec: Asks, held: Holds, *, infeasible: bool) -> Requests:
 
 
 def _says_nothing(statuses: Sequence[ContainerStatus]) -> bool:
-    """Whether no container says what it has."""
-    return all([status.resources is ABSENT for status in statuses])  # noqa: C419 - faster, and asked at each event
+    """Whether no container says what it has or was promised."""
+    return all([each.resources is each.allocated_resources is ABSENT for each in statuses])  # noqa: C419 - faster
 
 
 def _given(status: ContainerStatus) -> _Given:
-    return (bytes(status.resources), bytes(status.allocated_resources)) if status.resources is not ABSENT else _NOTHING
+    return bytes(status.resources), bytes(status.allocated_resources)
 
 
 class _Resize(Struct, frozen=True, gc=False):
@@ -213,10 +218,10 @@ class _Resize(Struct, frozen=True, gc=False):
     infeasible: bool = False
 
     def effective(self, asked: dict[str, int], given: _Given) -> dict[str, int]:
-        """The most of what is asked for, had and promised (`determineEffectiveRequests`)."""
-        if not given[0]:
+        """The most of what is asked for, had and promised; nobody gives more once it is infeasible."""
+        if given == _NOTHING:
             return asked
-        greatest = {} if self.infeasible else dict(asked)
+        greatest = {} if self.infeasible and given[0] else dict(asked)
         for more in (_asked(given[0]), amounts(_quantities.decode(given[1]) if given[1] else None)):
             for name, amount in more.items():
                 greatest[name] = max(greatest.get(name, 0), amount)
@@ -257,8 +262,13 @@ def _sum(
     for name, amount in peak.items():
         total[name] = max(total.get(name, 0), amount)
     asked = {name: amount for name, amount in _asked(own).items() if _of_whole_pods(name)}
-    effective = resize.effective(asked, resize.pod)
-    total.update({name: effective.get(name, 0) for name in asked})
+    if asked:
+        effective = resize.effective(asked, resize.pod)
+        total.update({name: effective.get(name, 0) for name in asked})
+    elif resize.pod != _NOTHING:
+        # Kubelets of 1.37 sum up what the containers have and were promised.
+        more = resize.effective(_ZERO, resize.pod)
+        total.update({name: max(total.get(name, 0), amount) for name, amount in more.items() if _of_whole_pods(name)})
     _add(total, amounts(_quantities.decode(overhead) if overhead else None))
     return to_requests(total)
 

@@ -41,7 +41,7 @@ def holds(has: str, promised: str | None = None, name: str = "c") -> dict[str, A
         ("100m", [holds("3", "3")], 3000),
         ("3", [holds("100m", "100m")], 3000),
         ("100m", [holds("100m", "3")], 3000),
-        ("100m", [{"name": "c", "allocatedResources": {"cpu": "3"}}], 100),
+        ("100m", [{"name": "c", "allocatedResources": {"cpu": "3"}}], 3000),
         ("100m", [holds("3", name="another")], 100),
         ("100m", [], 100),
     ],
@@ -59,14 +59,17 @@ def test_what_is_asked_for_does_not_count_once_it_is_infeasible() -> None:
     for reason, cpu in (("Infeasible", 500), ("Deferred", 9000)):
         status = {"containerStatuses": [holds("500m", "200m")], "conditions": [{**pending, "reason": reason}]}
         assert pod(status, containers=[container("9")]).requests == Requests(cpu=cpu)
+        promised = {"name": "c", "allocatedResources": {"cpu": "500m"}}
+        status["containerStatuses"] = [promised]
+        assert pod(status, containers=[container("9")]).requests == Requests(cpu=9000)
 
 
-def test_sidecars_are_resized_other_init_containers_are_not() -> None:
+def test_sidecars_and_other_init_containers_are_resized() -> None:
     status = {"containerStatuses": [holds("1")], "initContainerStatuses": [holds("2", name="first")]}
     sidecar = container("100m", "first", restartPolicy="Always")
     assert pod(status, containers=[container("1")], initContainers=[sidecar]).requests == Requests(cpu=3000)
     once = container("100m", "first")
-    assert pod(status, containers=[container("1")], initContainers=[once]).requests == Requests(cpu=1000)
+    assert pod(status, containers=[container("1")], initContainers=[once]).requests == Requests(cpu=2000)
 
 
 def test_a_pod_as_a_whole_is_resized_too() -> None:
@@ -77,6 +80,10 @@ def test_a_pod_as_a_whole_is_resized_too() -> None:
     whole = {"resources": {"requests": {"cpu": "4"}}, "allocatedResources": {"cpu": "5"}}
     assert pod({"containerStatuses": [holds("1")], **whole}, **spec).requests == Requests(cpu=5000)
     assert pod({"containerStatuses": [holds("1")]}, **spec).requests == Requests(cpu=2000)
+    # Kubelets may say it of pods that ask for nothing as a whole.
+    del spec["resources"]
+    assert pod({"containerStatuses": [holds("1")], **whole}, **spec).requests == Requests(cpu=5000)
+    assert pod({"containerStatuses": [holds("9")], **whole}, **spec).requests == Requests(cpu=9000)
 
 
 def test_gates_keep_every_scheduler_away() -> None:
