@@ -87,6 +87,7 @@ def _shape(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
             yield Refusal(path, value, f"Invalid value: must be of type integer or string: {_kind(value)!r}")
         else:
             yield from _text(schema, value, path)
+            yield from _bounds(schema, value, path)
         return
     wanted = schema.get("type", "object")
     if not _IS[wanted](value):
@@ -153,10 +154,18 @@ def _text(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
         yield Refusal(path, value, f"Invalid value: {value!r}: should be at least {least} chars long", blocks=False)
     pattern = schema.get("pattern")
     if pattern is not None and not re.search(pattern, value, re.ASCII):
-        yield Refusal(path, value, f"Invalid value: {value!r}: should match {pattern!r}", blocks=False)
+        yield Refusal(path, value, f"Invalid value: {value!r}: should match '{pattern}'", _fix(schema), blocks=False)
+
+
+def _fix(schema: Schema) -> str:
+    """What to write, by the description of a field, which gives examples."""
+    said: str = schema.get("description", "")
+    return f"write t{said[1:].removesuffix('.')}" if said.startswith("The ") else ""
 
 
 def _bounds(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
+    if isinstance(value, str):
+        return
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and value < low:
         yield Refusal(path, value, f"Invalid value: {value}: should be greater than or equal to {low}", blocks=False)

@@ -15,7 +15,6 @@ from extender.sandbox.podstatus import SandboxMetadata
 RETRY_FIRST = 0.1
 RETRY_MOST = 2.0
 
-_INITIAL_END = "k8s.io/initial-events-end"
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 
@@ -41,7 +40,13 @@ class _Other(Struct):
     code: int = 0
 
 
+class _List(Struct):
+    metadata: SandboxMetadata = SandboxMetadata()
+    items: list[msgspec.Raw] | None = None
+
+
 _event_decoder = msgspec.json.Decoder(_Event)
+_list_decoder = msgspec.json.Decoder(_List)
 _other_decoder = msgspec.json.Decoder(_Other)
 
 
@@ -88,39 +93,41 @@ class ObjectWatch(Generic[Item]):
                 delay = min(delay * 2, RETRY_MOST)
 
     async def _watch_once(self) -> None:
-        """Watch from where the last watch stood until the server ends it."""
-        params = {**self._selector, "allowWatchBookmarks": "true"}
-        replay = not self._version
-        if replay:
-            # The present state comes as ADDED events in no order, so there is no list to page through.
-            params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-        else:
-            params["resourceVersion"] = self._version
-        unseen = set(self._known)
+        """Watch from where the last watch stood until the server ends it; list first where there was none."""
+        if not self._version:
+            await self._list()
+        params = {**self._selector, "allowWatchBookmarks": "true", "resourceVersion": self._version}
         async with contextlib.aclosing(self._api.watch(self._path, params)) as lines:
             async for line in lines:
                 event = _event_decoder.decode(line)
                 if event.type in _CHANGES:
                     item = self._decoder.decode(event.object)
-                    version, uid = item.metadata.resource_version, item.metadata.uid
-                    unseen.discard(uid)
+                    self._version = item.metadata.resource_version
                     if event.type == "DELETED":
-                        self._gone(uid)
+                        self._gone(item.metadata.uid)
                     else:
-                        self._known.add(uid)
-                        self._see(item)
+                        self._is_there(item)
                 else:
                     other = _other_decoder.decode(event.object)
-                    version = other.metadata.resource_version
                     if event.type == "ERROR":
                         raise ApiError(f"WATCH {self._path}: ended by the server", status=other.code)
-                    if _INITIAL_END in (other.metadata.annotations or {}):
-                        replay = False
-                        # Their DELETED events came while nobody listened.
-                        for uid in unseen:
-                            self._gone(uid)
-                if not replay:
-                    self._version = version
+                    self._version = other.metadata.resource_version
+
+    async def _list(self) -> None:
+        """See all that is there. What went while nobody listened is gone."""
+        found = _list_decoder.decode(await self._api.request("GET", self._path, params=self._selector))
+        unseen = set(self._known)
+        for each in found.items or ():
+            item = self._decoder.decode(each)
+            unseen.discard(item.metadata.uid)
+            self._is_there(item)
+        for uid in unseen:
+            self._gone(uid)
+        self._version = found.metadata.resource_version
+
+    def _is_there(self, item: Item) -> None:
+        self._known.add(item.metadata.uid)
+        self._see(item)
 
     def _gone(self, uid: str) -> None:
         self._known.discard(uid)

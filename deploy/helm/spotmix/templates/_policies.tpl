@@ -110,19 +110,17 @@ classes:
         minimum: 0
         maximum: 10000
       max:
-        description: The cap, in replicas or, of one class, as a share of them.
+        description: The cap, in replicas, such as 4, or, of one class, as a share of them, such as "80%".
         x-kubernetes-int-or-string: true
-        maxLength: 8
-        x-kubernetes-validations:
-          - rule: "type(self) == int ? self >= 0 && self <= 10000 : self.matches('^(100|[1-9]?[0-9])%$')"
-            message: write a number of replicas from 0 to 10000, such as 4, or a share such as "80%"
+        minimum: 0
+        maximum: 10000
+        pattern: ^(100|[1-9]?[0-9])%$
       maxPerPool:
-        description: Most replicas in one pool (instance type and zone), in replicas or as a share of them.
+        description: The most replicas in one pool (instance type and zone), such as 4, or a share of them, such as "25%".
         x-kubernetes-int-or-string: true
-        maxLength: 8
-        x-kubernetes-validations:
-          - rule: "type(self) == int ? self >= 1 && self <= 10000 : self.matches('^(100|[1-9][0-9]?)%$')"
-            message: write a number of replicas from 1 to 10000, such as 4, or a share such as "25%"
+        minimum: 1
+        maximum: 10000
+        pattern: ^(100|[1-9][0-9]?)%$
     x-kubernetes-validations:
       - rule: "!has(self.base) || !has(self.max) || type(self.max) != int || self.base <= int(self.max)"
         message: base is above max; lower base, or raise max
