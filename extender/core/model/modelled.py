@@ -111,8 +111,8 @@ RESOURCES: Mapping[str, Field] = {
     "pods of a node that are resized in place": Field(
         Treatment.COUNTED,
         "the greatest of spec, `status` and `allocatedResources`, by container and for the pod; the spec does not count"
-        " once the resize is infeasible. Schedulers before 1.37 count some of it less: there a pod may stay until a resize"
-        " is over",
+        " once the resize is infeasible. Schedulers before 1.37 count some of it less: there a pod may stay until a"
+        " resize is over",
     ),
     "extended resources": Field(
         Treatment.COUNTED,
