@@ -349,8 +349,8 @@ def test_the_second_scheduler_is_of_the_clusters_version(version: str, tag: str)
 
 
 def test_an_old_cluster_is_refused() -> None:
-    with pytest.raises(HelmError, match=r"requires kubeVersion: >=1\.30"):
-        template({}, "--kube-version", "v1.29.9")
+    with pytest.raises(HelmError, match=r"requires kubeVersion: >=1\.33"):
+        template({}, "--kube-version", "v1.32.9")
 
 
 GUARDS: dict[str, tuple[Mapping[str, Any], str]] = {

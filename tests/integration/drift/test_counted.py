@@ -9,6 +9,7 @@ import pytest
 from support.cluster import policy
 from support.driftstage import IGNORED, Drifting, DriftStage
 from support.patience import eventually
+from support.versions import minor
 
 from extender.sandbox import SimNode, create_nodes
 
@@ -96,16 +97,20 @@ async def test_what_cannot_be_counted_stays_and_what_does_not_count_moves(
     claim: dict[str, Any] = {"resourceClaims": [{"name": "g", "resourceClaimName": "one"}]}
     volume: dict[str, Any] = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}
     asks = {"requests": {IGNORED: "2"}, "limits": {IGNORED: "2"}}
-    async with devices(cluster), disk_apart(cluster):
+    # Devices are claimed by an API that 1.34 was the first to serve by itself.
+    claimed = minor() >= 34
+    async with devices(cluster) if claimed else contextlib.nullcontext(), disk_apart(cluster):
         await fill_spot(cluster)
-        await cluster.steady("claims", 2, **claim)
+        if claimed:
+            await cluster.steady("claims", 2, **claim)
         await cluster.steady("apart", 2, **volume, tolerations=[{**APART, "operator": "Exists"}])
         await cluster.steady("ignored", 2, containers=[{"name": "main", "image": "sim", "resources": asks}])
-        stay = {app: await cluster.uids(app) for app in ("claims", "apart")}
-        for app in ("claims", "apart", "ignored"):
+        stay = {app: await cluster.uids(app) for app in ("claims", "apart")[not claimed :]}
+        for app in (*stay, "ignored"):
             await cluster.annotate("Deployment", app, HALF)
         await cluster.expect("ignored", spot=1, on_demand=1)
-        await staying(drifts, "unmodelled", 1)
+        if claimed:
+            await staying(drifts, "unmodelled", 1)
         await staying(drifts, "volume", 1)
         assert {app: await cluster.uids(app) for app in stay} == stay
         assert len(cluster.evictions()) == 1

@@ -7,7 +7,7 @@ from generate import pages
 from programs import ROOT
 
 from extender import __version__
-from extender.sandbox.versions import KUBERNETES
+from extender.sandbox.versions import KUBERNETES, RELEASES, minor_of
 
 
 def test_the_package_takes_it_from_there() -> None:
@@ -31,6 +31,12 @@ def test_it_heads_the_changelog() -> None:
     assert next(heading for heading in headings if heading != "Unreleased") == __version__
 
 
-def test_the_readme_names_the_kubernetes_that_tests_run() -> None:
-    minor = KUBERNETES.removeprefix("v").rpartition(".")[0]
-    assert f"| Kubernetes | run with {minor} only;" in (ROOT / "README.md").read_text()
+def test_readme_chart_and_page_name_the_same_kubernetes() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "spotmix" / "Chart.yaml").read_text())
+    oldest = chart["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
+    row = f"| Kubernetes | {oldest} and newer: {minor_of(KUBERNETES)} by all tests"
+    assert row in (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "reference" / "compatibility.md").read_text()
+    assert f"Spotmix supports Kubernetes **{oldest} and newer**" in page
+    assert f"| {KUBERNETES.removeprefix('v')} | each change | all tests |" in page
+    assert {f"| {release.removeprefix('v')} |" in page for release in (RELEASES[oldest], KUBERNETES)} == {True}
