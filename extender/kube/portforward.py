@@ -115,7 +115,7 @@ class PortForward:
         Raises:
             ApiError: the runtime tells of an error, or what comes is not the protocol.
         """
-        ports, error = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}, b""
+        ports, error, came = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}, b"", False
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.BINARY or not message.data or message.data[0] not in ports:
                 raise ApiError(f"{self._where}: the API server sent what is no {PROTOCOL}", reason="Protocol")
@@ -126,11 +126,15 @@ class PortForward:
             if channel == _ERROR:
                 error += data
             elif data:
+                came = True
                 writer.write(data)
                 with contextlib.suppress(OSError):
                     await writer.drain()
         if error:
             raise ApiError(f"{self._where}: {error.decode(errors='replace')}", reason="PortForward")
+        if not came:
+            # A runtime may end it before its error is read.
+            raise ApiError(f"{self._where}: it was closed at once; does anything listen there?", reason="PortForward")
 
     def _explained(self, error: ApiError) -> ApiError:
         if error.status != 403:

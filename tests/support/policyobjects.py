@@ -21,6 +21,25 @@ def definitions() -> list[dict[str, Any]]:
     return [each for each in template() if each["kind"] == "CustomResourceDefinition"]
 
 
+async def define(objects: Objects) -> None:
+    """Install them, and wait until policies can be watched: the API server refuses the first watches for a moment."""
+    made = definitions()
+    await objects.apply_all(made)
+
+    async def watched() -> bool:
+        try:
+            for each in made:
+                path = f"/apis/{VERSION}/{each['spec']['names']['plural']}"
+                await objects.api.request("GET", path, params={"watch": "true", "timeoutSeconds": "1"})
+        except ApiError as error:
+            if error.status in (404, 429):
+                return False
+            raise
+        return True
+
+    await eventually(watched, bool, "policies can be watched")
+
+
 def placement_policy(name: str, namespace: str, spec: Any) -> dict[str, Any]:
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": VERSION, "kind": "PlacementPolicy", "metadata": metadata, "spec": spec}

@@ -19,7 +19,7 @@ from support.cluster import Cluster, pod_template, policy
 from support.objects import Objects, namespace
 from support.patience import eventually, stretched
 from support.people import People
-from support.policyobjects import cluster_policy, definitions, placement_policy
+from support.policyobjects import cluster_policy, define, placement_policy
 from support.rights import RBAC, Right, grant, rights, service_account
 
 from extender.core.model.access import (
@@ -120,7 +120,7 @@ class RightsScene:
         cluster = self.cluster
         await cluster.create_namespace()
         await self.objects.apply(_of_karpenter("NodeClaim"))
-        await self.objects.apply_all(definitions())
+        await define(self.objects)
         # Kinds that are followed once met.
         selector = {"app": "controlled"}
         await cluster.create(

@@ -87,10 +87,10 @@ async def test_the_events_of_a_deployment_and_its_pods_tell_the_story(tmp_path: 
         async def fell_back() -> list[list[str]]:
             return sorted([e["reason"] for e in events] for events in (await reader.of_pods("web")).values())
 
-        # All but the first pod found a spot seat free; but for the second, where the scheduler asked about the first
+        # All but the first pod found a spot seat free; and but for one more for each that the scheduler asked about
         # before the watch told of it: until then that one takes no on-demand seat from a pod that is known.
         taken = [["FallbackTaken"]]
-        told_of: list[list[list[str]]] = [[[], *taken * 3], [[], [], *taken * 2]]
+        told_of: list[list[list[str]]] = [[*[[]] * (4 - told), *taken * told] for told in (3, 2, 1)]
         await eventually(fell_back, told_of.__contains__, "what its pods say")
 
         async def told() -> list[tuple[str, list[dict[str, Any]]]]:

@@ -13,7 +13,7 @@ from support.cluster import policy
 from support.objects import Objects
 from support.pair import SHORT, Pair, opened_pair
 from support.patience import eventually, stretched
-from support.policyobjects import definitions, follows, placement_policy, served, shares
+from support.policyobjects import define, follows, placement_policy, served, shares
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
@@ -91,7 +91,7 @@ async def test_the_leader_ends_in_a_burst(pair: Pair, kill: bool) -> None:
 async def test_the_leader_is_killed_between_runs(pair: Pair) -> None:
     async with pair.namespace() as cluster:
         objects = Objects(pair.api)
-        await objects.apply_all(definitions())
+        await define(objects)
         await served(objects)
         thing = placement_policy("ci", cluster.namespace, {"count": "Runs", "classes": shares(70)})
         await objects.apply(thing)

@@ -6,7 +6,7 @@ import msgspec
 import pytest_asyncio
 from support.cluster import RULES, Cluster, policy
 from support.objects import Objects
-from support.policyobjects import definitions, served
+from support.policyobjects import define, served
 from support.stage import Stage, open_stage
 
 
@@ -25,7 +25,7 @@ async def stage(bare_stage: Stage) -> Stage:
     async with bare_stage.namespace() as cluster:
         await cluster.deployment("web", 4, policy(spot_percentage=50))
         await cluster.expect("web", spot=2, on_demand=2)
-    await Objects(bare_stage.api).apply_all(definitions())
+    await define(Objects(bare_stage.api))
     return bare_stage
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.cluster import Cluster, pod_template, policy
 from support.objects import Objects
 from support.patience import eventually
-from support.policyobjects import definitions, placement_policy, served, shares
+from support.policyobjects import define, placement_policy, served, shares
 from support.stage import Stage
 
 from extender.sandbox import bulk
@@ -21,7 +21,7 @@ WRITTEN = policy(enforcement="affinity")
 
 async def test_forty_gated_workloads_of_one_replica(stage: Stage, cluster: Cluster) -> None:
     objects = Objects(stage.api)
-    await objects.apply_all(definitions())
+    await define(objects)
     await served(objects)
     spec = {"selector": {"matchLabels": WEB}, "count": "Policy", "classes": shares(70)}
     thing = placement_policy("web", cluster.namespace, spec)

@@ -68,6 +68,18 @@ async def test_the_runtimes_error_is_told_whole(api: FakeApi, tmp_path: Path) ->
     assert (told, str(failure)) == (b"", "port 9444 of pod shop/p: connection refused")
 
 
+async def test_a_connection_that_ends_before_anything_comes_is_told(api: FakeApi, tmp_path: Path) -> None:
+    async def script(socket: web.WebSocketResponse) -> None:
+        await socket.send_bytes(b"\0" + PORT)
+
+    plays(api, script)
+    told, failure = await said(api, tmp_path)
+    assert (told, str(failure)) == (
+        b"",
+        "port 9444 of pod shop/p: it was closed at once; does anything listen there?",
+    )
+
+
 @pytest.mark.parametrize("message", ["text", b"", b"\2x"])
 async def test_what_is_not_the_protocol_ends_it(message: str | bytes, api: FakeApi, tmp_path: Path) -> None:
     async def script(socket: web.WebSocketResponse) -> None:
