@@ -1,6 +1,6 @@
 """A fake API server in a process of its own: pages of a synthetic cluster, and watches that say what they are told.
 
-    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM [POLICIES]]
+    python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM [POLICIES [SECURE_PORT CERT KEY]]]
 
 It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away.
 `POST /bench/pods` sends the lines of its body to all who watch pods, and gives when it did that; `POST /bench/patched`
@@ -11,6 +11,7 @@ for.
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from typing import cast
@@ -41,8 +42,12 @@ class FakeApi:
         self._patched: dict[str, float] = {}
         self._sending = asyncio.Lock()
 
-    async def serve(self, port: int) -> None:
-        """Serve for ever."""
+    async def serve(self, port: int, secure: tuple[int, str, str] | None = None) -> None:
+        """Serve for ever; by TLS too at a `secure` port, with the files of a certificate and its key."""
+        if secure is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*secure[1:])
+            await asyncio.start_server(self._connection, LOOPBACK, secure[0], limit=2**20, ssl=context)
         server = await asyncio.start_server(self._connection, LOOPBACK, port, limit=2**20)
         await server.serve_forever()
 
@@ -137,9 +142,10 @@ def main() -> None:
     port, nodes, workloads, replicas, pods = map(int, sys.argv[1:6])
     form = cast("Form", sys.argv[6] if len(sys.argv) > 6 else "bound")
     policies = int(sys.argv[7]) if len(sys.argv) > 7 else 0
+    secure = (int(sys.argv[8]), sys.argv[9], sys.argv[10]) if len(sys.argv) > 8 else None
     api = FakeApi(Cluster(nodes, workloads, replicas, pods, form, policies))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(api.serve(port))
+        runner.run(api.serve(port, secure))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from extender.kube import incluster
 from extender.sandbox.ports import LOOPBACK, free_port
 from extender.sandbox.probes import http_probe
 from extender.sandbox.process import READY, Component, Deadlines, Probe
@@ -114,7 +116,9 @@ def python(name: str, module: str, arguments: Sequence[str], folder: Path, port:
 
 
 class Serve(Component):
-    """`spotmix serve` as users run it, against the API server at `api` (plain HTTP, no credentials).
+    """`spotmix serve` as users run it, against the API server at `api`: plain HTTP and no credentials, by a kubeconfig.
+
+    With the folder of an `account` it is a pod's, by TLS.
 
     Attributes:
         port: of the extender.
@@ -126,7 +130,7 @@ class Serve(Component):
     metrics_url: str
     api_target: str
 
-    def __init__(self, name: str, folder: Path, api: str, *flags: str) -> None:
+    def __init__(self, name: str, folder: Path, api: str, *flags: str, account: Path | None = None) -> None:
         self.port, metrics = free_port(), free_port()
         self.api_target = f"{LOOPBACK}:{free_port()}"
         self.metrics_url = f"http://{LOOPBACK}:{metrics}"
@@ -137,11 +141,15 @@ class Serve(Component):
             "users: [{name: bench, user: {token: bench}}]\n"
             "contexts: [{name: bench, context: {cluster: bench, user: bench}}]\n"
         )
+        program, env = ["extender", "serve", "--kubeconfig", str(kubeconfig)], environment()
+        if account is not None:
+            address = urlsplit(api)
+            program = ["bench.inpod", str(account), "serve"]
+            env |= {incluster.HOST: str(address.hostname), incluster.PORT: str(address.port), "HOME": str(folder)}
         super().__init__(
             name,
             [
-                sys.executable,
-                *("-m", "extender", "serve", "--kubeconfig", str(kubeconfig), "--log-format", "json"),
+                *(sys.executable, "-m", *program, "--log-format", "json"),
                 *("--extender-addr", f"{LOOPBACK}:{self.port}", "--metrics-addr", f"{LOOPBACK}:{self.metrics_port}"),
                 *("--api-addr", self.api_target),
                 *flags,
@@ -149,7 +157,7 @@ class Serve(Component):
             directory=folder,
             probe=http_probe(f"{self.metrics_url}/readyz"),
             url=f"http://{LOOPBACK}:{self.port}/scheduler",
-            env=environment(),
+            env=env,
             deadlines=Deadlines(start=180.0),
         )
 
