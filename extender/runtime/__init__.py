@@ -120,7 +120,9 @@ class Runtime:
         self.leadership = Leadership(settings.leader_election, client, self.feed, self.state, self._report)
         self._search = AutoscalerSearch(client, self.state, self._sink, self.feed.ensure, self._report)
         self._access = Access(client)
-        self._placement = PlacementController(self.state, settings.extender.max_candidates)
+        self._placement = PlacementController(
+            self.state, settings.extender.max_candidates, best=not settings.scheduler_config.weight
+        )
         self._writers = Writers(
             settings, client, self._placement, self.metrics, self._report, self._decides, self.decisions
         )
@@ -256,7 +258,7 @@ class Runtime:
         self._stale_after = parse_duration(settings.cache.stale_after)
         self._gate.go_by(parse_duration(settings.extender.owner_wait))
         self._scrapes.go_by(settings.metrics.workload_series)
-        self._placement.go_by(settings.extender.max_candidates)
+        self._placement.go_by(settings.extender.max_candidates, best=not settings.scheduler_config.weight)
         self._writers.go_by(settings)
         startup = parse_duration(settings.placement.node_startup)
         self._drift.go_by(drift_options(settings.drift), startup)

@@ -12,9 +12,11 @@ from extender.sandbox.process import Component
 from extender.schedulerconfig.read import Stanza
 
 
-def scheduler_config(url: str, profiles: Sequence[Mapping[str, Any]] = (), **extender: Any) -> dict[str, Any]:
+def scheduler_config(
+    url: str, profiles: Sequence[Mapping[str, Any]] = (), weight: int = 0, **extender: Any
+) -> dict[str, Any]:
     """A KubeSchedulerConfiguration with an extender at `url`; `extender` overrides fields of its stanza."""
-    stanza = {**Stanza(url_prefix=url).entry(), **extender}
+    stanza = {**Stanza(url_prefix=url, weight=weight).entry(), **extender}
     return {"extenders": [stanza], **({"profiles": list(profiles)} if profiles else {})}
 
 

@@ -78,7 +78,7 @@ def _check(root: YamlNode, stanza: Stanza, own_scheduler_name: str) -> Iterator[
             )
             yield Finding("warning", other.line, f"extenders[{other_index}]", text)
     path = f"extenders[{index}]"
-    yield from _verbs(entry, path)
+    yield from _verbs(entry, path, stanza.weight)
     yield from _weight(root, entry, path)
     yield from _transport(entry, path)
     yield from _availability(entry, path)
@@ -121,15 +121,24 @@ def _unknown_fields(index: int, entry: YamlNode) -> Iterator[Finding]:
         yield Finding("error" if near else "warning", key.line, f"extenders[{index}].{name}", text)
 
 
-def _verbs(entry: YamlNode, path: str) -> Iterator[Finding]:
+def _verbs(entry: YamlNode, path: str, weight: int) -> Iterator[Finding]:
     if not text_of(entry, "filterVerb"):
         text = (
             "is missing, so Spotmix decides nothing: the class of a pod is chosen in filter; write filterVerb: filter"
         )
         yield Finding("error", _line(entry, "filterVerb"), f"{path}.filterVerb", text)
-    if not text_of(entry, "prioritizeVerb"):
-        text = "is missing: classes are kept, but pods are not spread over spot pools; write prioritizeVerb: prioritize"
+    if weight and not text_of(entry, "prioritizeVerb"):
+        text = (
+            f"is missing though schedulerConfig.weight is {weight}: classes are kept, but pods are not spread over "
+            "spot pools; write prioritizeVerb: prioritize, or set that weight to 0"
+        )
         yield Finding("warning", _line(entry, "prioritizeVerb"), f"{path}.prioritizeVerb", text)
+    elif not weight and text_of(entry, "prioritizeVerb"):
+        text = (
+            "costs a request for each pod and changes nothing: schedulerConfig.weight is 0, with which filter leaves "
+            "the best nodes alone; remove it and weight"
+        )
+        yield Finding("info", _line(entry, "prioritizeVerb"), f"{path}.prioritizeVerb", text)
     if text_of(entry, "preemptVerb"):
         text = "Spotmix has no say in preemption and answers 404, which makes preemption fail; remove the line"
         yield Finding("error", _line(entry, "preemptVerb"), f"{path}.preemptVerb", text)

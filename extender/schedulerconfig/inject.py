@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from extender.core.model.errors import WireError
-from extender.schedulerconfig.read import Stanza, entries, go_seconds, is_configuration, own_entry, read
+from extender.schedulerconfig.read import SCORING, Stanza, entries, go_seconds, is_configuration, own_entry, read
 from extender.schedulerconfig.yamledit import Edits
 from extender.schedulerconfig.yamltree import YamlNode, fault
 
@@ -74,6 +74,7 @@ def _update(edits: Edits, entry: YamlNode, stanza: Stanza) -> Iterator[str]:
     wanted = stanza.entry()
     tls = wanted.pop("tlsConfig", None)
     missing = {}
+    spare = [field for field in SCORING if field not in wanted and entry.find(field) is not None]
     for field, value in {**wanted, "enableHTTPS": stanza.enable_https}.items():
         node = entry.find(field)
         if _says(node, field, value):
@@ -86,8 +87,7 @@ def _update(edits: Edits, entry: YamlNode, stanza: Stanza) -> Iterator[str]:
             yield f"{field} {node.seen} -> {_shown(value)}"
     present = entry.find("tlsConfig")
     if present is not None and (not tls or present.kind != "mapping"):
-        edits.remove(entry, "tlsConfig")
-        yield "tlsConfig removed"
+        spare.append("tlsConfig")
         present = None
     if tls and present is None:
         missing["tlsConfig"] = tls
@@ -96,6 +96,9 @@ def _update(edits: Edits, entry: YamlNode, stanza: Stanza) -> Iterator[str]:
         yield "tlsConfig"
     if missing:
         edits.add(entry, missing)
+    if spare:
+        edits.remove(entry, spare)
+        yield " and ".join(spare) + " removed"
 
 
 def _says(node: YamlNode | None, field: str, value: Any) -> bool:
@@ -135,7 +138,7 @@ def _kept(old: YamlNode, new: YamlNode, stanza: Stanza) -> bool:
 
 def _others(root: YamlNode, own: YamlNode | None) -> list[object]:
     """What is not to change."""
-    managed = {*Stanza(url_prefix="").entry(), "enableHTTPS", "tlsConfig"}
+    managed = {*Stanza(url_prefix="").entry(), *SCORING, "enableHTTPS", "tlsConfig"}
     rest: list[object] = [(k.target.value, v.digest) for k, v in root.pairs if k.target.value != "extenders"]
     rest += [entry.digest for entry in entries(root) if entry is not own]
     rest += sorted((k.target.value, v.digest) for k, v in (own.pairs if own else ()) if k.target.value not in managed)

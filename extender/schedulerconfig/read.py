@@ -25,6 +25,10 @@ _DURATION = re.compile(r"[-+]?((\d{1,19}(\.\d{0,19})?|\.\d{1,19})(ns|us|µs|μs|
 _PART = re.compile(r"(\d[\d.]*|\.\d+)([a-zµμ]+)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+PRIORITIZE = "prioritize"
+SCORING = ("prioritizeVerb", "weight")
+"""The fields by which the scheduler asks for scores."""
+
 MAX_EXTENDERS = 500
 FIELDS: Mapping[str, type] = {
     "urlPrefix": str,
@@ -50,8 +54,7 @@ class Stanza(Struct, frozen=True, kw_only=True):
     Attributes:
         url_prefix: address the verbs are appended to, as the scheduler's machine reaches it.
         filter_verb: path of filter.
-        prioritize_verb: path of prioritize.
-        weight: what our scores of 0 to 10 are multiplied by, and by 10 again.
+        weight: what our scores of 0 to 10 are multiplied by, and by 10 again; 0 asks for none.
         node_cache_capable: the scheduler sends node names instead of nodes.
         http_timeout: Go duration of a whole request.
         ignorable: pods are placed without us while we do not answer.
@@ -65,8 +68,7 @@ class Stanza(Struct, frozen=True, kw_only=True):
 
     url_prefix: str
     filter_verb: str = "filter"
-    prioritize_verb: str = "prioritize"
-    weight: int = 15
+    weight: int = 0
     node_cache_capable: bool = True
     http_timeout: str = "5s"
     ignorable: bool = False
@@ -82,8 +84,7 @@ class Stanza(Struct, frozen=True, kw_only=True):
         entry: dict[str, Any] = {
             "urlPrefix": self.url_prefix,
             "filterVerb": self.filter_verb,
-            "prioritizeVerb": self.prioritize_verb,
-            "weight": self.weight,
+            **({"prioritizeVerb": PRIORITIZE, "weight": self.weight} if self.weight else {}),
             "nodeCacheCapable": self.node_cache_capable,
             "httpTimeout": self.http_timeout,
             "ignorable": self.ignorable,
@@ -223,7 +224,7 @@ def alike(entry: YamlNode, stanza: Stanza) -> bool:
         and theirs is not None
         and _path(mine) == _path(theirs)
         and text_of(entry, "filterVerb") == stanza.filter_verb
-        and text_of(entry, "prioritizeVerb") == stanza.prioritize_verb
+        and text_of(entry, "prioritizeVerb") in {PRIORITIZE, ""}
         and not text_of(entry, "bindVerb")
         and not text_of(entry, "preemptVerb")
     )

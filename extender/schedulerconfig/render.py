@@ -43,11 +43,14 @@ percentageOfNodesToScore: {percentage}
 """
 _EXTENDERS = """
 # Spotmix is asked about every pod of every profile above, and answers at once for those it does not manage.
-# weight: above 12 our scores outweigh all of the scheduler's own together (above 14 for pods with resource claims).
+{scores}
 # nodeCacheCapable: false would make every node look empty to the scheduler's scoring.
 # httpTimeout: of a whole request; the scheduler waits that long with all pods when we hang.
 # ignorable: false lets pods wait while we are away; true lets them be placed anywhere.
 """
+_SCORES = """\
+# weight: above 12 our scores outweigh all of the scheduler's own together (above 14 for pods with resource claims)."""
+_NO_SCORES = "# It asks for no scores: of the nodes of a pod's class Spotmix leaves it those that score highest."
 _TLS = "# enableHTTPS: verifies us by the CA below, a file on the scheduler's own machine or data.\n"
 
 
@@ -88,7 +91,7 @@ def render(
         _PROFILES,
         *(f"  - schedulerName: {scalar_text(name)}\n" for name in scheduler_names),
         _PERCENTAGE.format(percentage=percentage) if percentage else "",
-        _EXTENDERS,
+        _EXTENDERS.format(scores=_SCORES if stanza.weight else _NO_SCORES),
         _TLS if stanza.enable_https else "",
         "extenders:\n",
         *(line + "\n" for line in item_lines(stanza.entry(), "  ", 2)),

@@ -6,7 +6,8 @@ reading the result again.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import groupby
 from typing import Any
 
 from extender.schedulerconfig.yamltree import YamlNode, typed
@@ -60,22 +61,27 @@ class Edits:
             margin = " " * (mapping.pairs[0][0].column - 1)
             self._insert_lines(mapping.end, block_lines(pairs, margin))
 
-    def remove(self, mapping: YamlNode, key: str) -> None:
-        """Remove a key of a mapping that has others; comments on lines of their own stay."""
-        pair = mapping.pair(key)
-        if pair is None:
-            return
-        at = mapping.places[key]
-        start, end = pair[0].start, pair[1].end
+    def remove(self, mapping: YamlNode, keys: Collection[str]) -> None:
+        """Remove keys, those that are there, of a mapping that has others; comments on lines of their own stay."""
+        places = [at for at, (name, _) in enumerate(mapping.pairs) if name.target.value in keys]
+        # What goes side by side goes in one edit: the text between belongs to both.
+        for _, run in groupby(enumerate(places), lambda numbered: numbered[1] - numbered[0]):
+            side_by_side = [place for _, place in run]
+            self._remove(mapping, side_by_side[0], side_by_side[-1])
+
+    def _remove(self, mapping: YamlNode, at: int, last: int) -> None:
+        pairs = mapping.pairs
+        start, end = pairs[at][0].start, pairs[last][1].end
         alone = not self._text[self._line_start(start) : start].strip()
         if at and mapping.flow:
-            start = mapping.pairs[at - 1][1].end
+            start = pairs[at - 1][1].end
         elif mapping.flow or not alone:
             # The first of a flow mapping, or one on the line of a list item's dash: the next moves up.
-            end = mapping.pairs[at + 1][0].start if at + 1 < len(mapping.pairs) else end
+            end = pairs[last + 1][0].start if last + 1 < len(pairs) else end
         else:
-            start, end = self._line_start(start), self._next_line(end)
-            self._edits.append((start, end, self._comments(pair[1], start, end)))
+            for name, value in pairs[at : last + 1]:
+                start, end = self._line_start(name.start), self._next_line(value.end)
+                self._edits.append((start, end, self._comments(value, start, end)))
             return
         self._edits.append((start, end, ""))
 
@@ -96,8 +102,7 @@ class Edits:
             return True
         for name in wrong:
             self.set(value, name, wanted[name])
-        for name in spare:
-            self.remove(value, name)
+        self.remove(value, spare)
         if missing:
             self.add(value, missing)
         return True

@@ -37,6 +37,7 @@ from extender.simulate.scenario import (
     WorkloadPart,
     parse_share,
 )
+from extender.simulate.scheduler import SchedulerOptions
 from extender.simulate.snapshot import Snapshot
 from extender.simulate.spotmix import SpotmixOptions
 from extender.wire.kube_v1 import RawTaint
@@ -102,12 +103,14 @@ class _Builder:
     def build(self, seed: int, *, stock: bool) -> Built:
         scenario, snapshot = self.scenario, self.snapshot
         extender, scale_in = self.settings.extender, self.settings.scale_in
+        weight = self.settings.scheduler_config.weight
         spotmix = SpotmixOptions(
             lag=parse_duration(scenario.watch_lag),
             owner_wait=parse_duration(extender.owner_wait),
             reservation_ttl=parse_duration(extender.reservation_ttl),
             half_life=parse_duration(extender.interruption_half_life),
             max_candidates=extender.max_candidates,
+            best=not weight,
             deletion_cost=scale_in.deletion_cost,
             settle=parse_duration(scale_in.settle),
             mutation=mutation_rules(self.settings),
@@ -123,6 +126,7 @@ class _Builder:
             None if stock else spotmix,
             drift=DriftOptions(drift_rules(drift), parse_duration(drift.interval)) if drift.enabled else None,
             autoscaler=self._autoscaler(),
+            scheduler=SchedulerOptions(weight=weight),
             start=start,
         )
         cluster = Cluster(self._pools(), options, Random(seed))

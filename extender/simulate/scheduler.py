@@ -35,14 +35,14 @@ class SchedulerOptions(Struct, frozen=True):
         bind: from choosing a node to the binding.
         back_off: first and longest.
         percentage: percentageOfNodesToScore, 0 for adaptive.
-        weight: of the extender's scores.
+        weight: of the extender's scores; 0 asks for none.
     """
 
     cycle: float = 0.004
     bind: float = 0.02
     back_off: tuple[float, float] = (1.0, 10.0)
     percentage: int = 0
-    weight: int = 15
+    weight: int = 0
 
 
 class _Attempt(Struct, eq=False):
@@ -199,7 +199,7 @@ class SimulatedScheduler(Watcher):
         if len(feasible) == 1:
             return feasible[0]
         points: dict[str, int] = {}
-        if self._spotmix is not None:
+        if self._spotmix is not None and self._options.weight:
             points = self._spotmix.prioritize(pod, [record.name for record in feasible])
         factor = EXTENDER_FACTOR * self._options.weight
         asked = pod.template.requests

@@ -32,6 +32,7 @@ class SpotmixOptions(Struct, frozen=True):
         owner_wait: how long a decision waits for an owner that the watch has not delivered.
         reservation_ttl, half_life: see `ClusterState`.
         max_candidates: most nodes that pass filter, 0 for all.
+        best: of these, those alone pass that score highest.
         deletion_cost: whether seats are written on pods.
         settle: how long a revision must be unchanged before they are.
         mutation: how the webhook mutates pods.
@@ -47,6 +48,7 @@ class SpotmixOptions(Struct, frozen=True):
     reservation_ttl: float = 900.0
     half_life: float = 3600.0
     max_candidates: int = 100
+    best: bool = True
     deletion_cost: bool = True
     settle: float = 2.0
     mutation: MutationRules = MutationRules()
@@ -77,7 +79,7 @@ class VirtualSpotmix(Watcher):
         )
         self._mutator = Mutator(self.state, options.mutation, gating=lambda: True)
         self._coming: deque[tuple[float, Event]] = deque()
-        self._placement = PlacementController(self.state, options.max_candidates)
+        self._placement = PlacementController(self.state, options.max_candidates, best=options.best)
         self._seats = SeatController(self.state, options.settle)
         self._gates = GateController(self.state, options.mutation.classes, options.mutation.extra_tolerations)
         self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -208,6 +209,18 @@ class Fleet:
         """The workloads whose split is not exactly what their owner asked for, in words."""
         splits = await self.splits()
         return [f"{w.name}: {splits[w.name]}, not {w.target()}" for w in self.workloads if splits[w.name] != w.target()]
+
+    async def crowding(self, pools: Mapping[str, tuple[str, str]]) -> list[int]:
+        """By workload and class: how many more pods its fullest pool holds than it would if all pools held as many.
+
+        `pools` has the pool of each node.
+        """
+        placed: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+        for pod in (await self._list(PODS)).items:
+            node = pod.spec.node
+            placed.setdefault((pod.metadata.labels["app"], _class_of(node)), Counter())[pools[node]] += 1
+        number = len(set(pools.values()))
+        return [max(held.values()) - ceil(held.total() / number) for held in placed.values()]
 
     async def _list(self, path: str, **params: str) -> _List:
         body = await self._api.request("GET", path, params=params, timeout=120)

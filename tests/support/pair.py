@@ -75,6 +75,7 @@ async def opened_pair(
     *,
     streams: PodStreams | None = None,
     environ: Callable[[str], Mapping[str, str]] = lambda _: {},
+    weight: int = 0,
     before: Callable[[ControlPlane], Awaitable[None]] | None = None,
 ) -> AsyncIterator[tuple[Pair, Cluster]]:
     """A control plane whose scheduler asks two replicas through a Service, and a namespace on it.
@@ -84,6 +85,7 @@ async def opened_pair(
         flags: further flags of a replica, by its name.
         streams: forwards ports of the pods.
         environ: further environment variables of a replica, by its name.
+        weight: of the scores that the scheduler asks for; 0 asks for none.
         before: is awaited once the control plane is up, before the replicas are.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -101,7 +103,7 @@ async def opened_pair(
             await before(plane)
         if streams is not None:
             await stack.enter_async_context(streams.running(api, [f"{SYSTEM}/{name}" for name in REPLICAS]))
-        shared = ["--leader-election-enabled", "true", "--log-level", "debug"]
+        shared = ["--leader-election-enabled", "true", "--log-level", "debug", f"--scheduler-config-weight={weight}"]
         for name, seconds in times.items():
             shared += [f"--leader-election-{name}", f"{stretched(seconds):.1f}s"]
         replicas = {}
@@ -117,7 +119,7 @@ async def opened_pair(
         await asyncio.gather(*(replica.start() for replica in replicas.values()))
         ports = {name: urlsplit(replica.url).port or 0 for name, replica in replicas.items()}
         service = await stack.enter_async_context(LeaderService(api, SYSTEM, ports))
-        await plane.scheduler.restart(scheduler_config(service.url))
+        await plane.scheduler.restart(scheduler_config(service.url, weight=weight))
         cluster = Cluster(api, "test")
         await cluster.create_namespace()
         yield Pair(plane, api, kubelet, replicas, service), cluster

@@ -110,7 +110,7 @@ async def storm(folder: Path, rules: Path) -> AsyncIterator[Storm]:
     def flags(name: str) -> list[str]:
         return [*hook.flags_at(ports[name]), *drift_flags()]
 
-    async with opened_pair(SHORT, flags) as (pair, cluster):
+    async with opened_pair(SHORT, flags, weight=15) as (pair, cluster):
         targets = {name: replica.metrics_url for name, replica in pair.replicas.items()}
         async with scraping(folder, targets, rules) as prometheus:
             await pair.leader()

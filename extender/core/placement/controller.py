@@ -83,25 +83,26 @@ class PlacementController:
     Args:
         state: the cluster.
         limit: most nodes that pass filter for a managed pod; 0 passes all of the class.
+        best: of these, those alone pass that score highest.
 
     Attributes:
         unscheduled: the pods that the scheduler has given up for now, by UID.
         next_at: see `Controller`.
     """
 
-    def __init__(self, state: ClusterState, limit: int) -> None:
+    def __init__(self, state: ClusterState, limit: int, *, best: bool = False) -> None:
         self.state = state
         self.unscheduled: dict[str, PodId] = {}
-        self._limit = limit
+        self._limit, self._best = limit, best
         self._planned: dict[str, tuple[float, int, Action]] = {}
         # In the order of time, then of planning; entries that `_planned` does not hold any more are passed over.
         self._times: list[tuple[float, int, str]] = []
         self._count = 0
         self._expire_at = self.next_at = 0.0
 
-    def go_by(self, limit: int) -> None:
-        """Let so many nodes pass from now on; as of the class."""
-        self._limit = limit
+    def go_by(self, limit: int, *, best: bool) -> None:
+        """Let these nodes pass from now on; as of the class."""
+        self._limit, self._best = limit, best
 
     # Filter and prioritize
 
@@ -157,7 +158,7 @@ class PlacementController:
         What is planned, for a new try, is so only for pods that the watch knows and that wait for a node: of others
         nobody can say that there are such pods.
         """
-        decision = decide(self.state, pod, owner, offered, now, self._limit)
+        decision = decide(self.state, pod, owner, offered, now, self._limit, best=self._best)
         apply_decision(self.state, decision, now)
         if decision.waiting is not None:
             if self.state.awaits_node(pod.uid):

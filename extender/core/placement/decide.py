@@ -16,7 +16,7 @@ from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
 from extender.core.placement.limits import limit_on
 from extender.core.placement.nominate import choose_node
-from extender.core.placement.score import spread_over
+from extender.core.placement.score import best_nodes, spread_over
 from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.stand_ins import stand_ins
 from extender.core.policy.workload import Workload
@@ -139,25 +139,37 @@ def wanted_class(state: ClusterState, managed: Managed, pod: PodView) -> tuple[s
 class _Offer:
     """What the scheduler offers, seen by class; knows how to cut a class's nodes to what is asked for."""
 
-    def __init__(self, state: ClusterState, offered: Sequence[str], managed: Managed, pod: PodView, limit: int) -> None:
+    def __init__(
+        self,
+        state: ClusterState,
+        offered: Sequence[str],
+        managed: Managed,
+        pod: PodView,
+        limit: int,
+        *,
+        best: bool,
+    ) -> None:
         self.state = state
         self.offered = offered
         self.policy = managed.workload.policy
         self.revision = state.revisions.get(managed.revision.uid)
         self.replicas = managed.revision.replicas
         self.pod = pod
-        self.limit = limit
+        self.limit, self.best = limit, best
         self.pool_full = False
         self._held: dict[str, dict[Pool, int]] = {}
 
     def nodes(self, capacity_class: str, now: float) -> tuple[Sequence[str], Pool | None]:
-        """The offered nodes of a class, at most `limit`; and the one pool they are in when the policy caps pools."""
+        """The offered nodes of a class that are left; and the one pool they are in when the policy caps pools."""
         known: Mapping[str, NodeRecord] = self.state.placeable.get(capacity_class, {})
         if not known:
             return (), None
         if self.policy.pool_cap(capacity_class) is not None:
             return self._in_best_pool(capacity_class, known, now)
         if not self.limit or len(self.offered) <= self.limit:
+            if self.best:
+                found = list(filter(None, map(known.get, self.offered)))
+                return best_nodes(self.state, self.revision, found, 0, now), None
             # Thousands of names: a comprehension takes a fifth longer.
             return list(filter(known.__contains__, self.offered)), None
         # Twice the limit is enough to choose from: the scheduler offers zones in turn. Where to start differs from pod
@@ -165,6 +177,8 @@ class _Offer:
         start = crc32(self.pod.uid.encode()) % len(self.offered)
         turned = chain(self.offered[start:], self.offered[:start])
         found = list(islice(filter(None, map(known.get, turned)), 2 * self.limit))
+        if self.best:
+            return best_nodes(self.state, self.revision, found, self.limit, now), None
         if len(found) <= self.limit:
             return [record.name for record in found], None
         return spread_over(self.state, self.revision, found, self.limit, now), None
@@ -248,6 +262,8 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
     offered: Sequence[str],
     now: float,
     limit: int = 0,
+    *,
+    best: bool = False,
 ) -> Decision:
     """Choose the nodes a pod may go to.
 
@@ -258,6 +274,7 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
         offered: names of the nodes that passed the scheduler's own filters.
         now: seconds, of the clock of `ClusterState.apply`.
         limit: most nodes to pass; 0 passes all of the class.
+        best: pass those alone that score highest (`placement.score`).
     """
     if owner is None or pod.owner is None:
         return Decision(Reason.UNMANAGED)
@@ -275,7 +292,8 @@ def decide(  # noqa: PLR0917 - inputs, each of a type of its own
         return Decision(Reason.AUDIT, None, workload, wanted, offered=len(offered), released=Released(pod.uid))
     if workload.held:
         reason = Reason.POLICY_INVALID
-    return _Placement(state, pod, owner, _Offer(state, offered, owner, pod, limit), now).choose(wanted, reason)
+    offer = _Offer(state, offered, owner, pod, limit, best=best)
+    return _Placement(state, pod, owner, offer, now).choose(wanted, reason)
 
 
 class _Placement:

@@ -1,4 +1,4 @@
-"""Prioritize: named parts that add up to 0-10 for each node.
+"""Which nodes of a class are the better ones: named parts that add up to 0-10 for each node.
 
 | part | points | full when |
 |---|---|---|
@@ -7,8 +7,11 @@
 | node | 2 | the node holds no sibling |
 | health | 1 | no interruption of the pool is remembered |
 
-A node that is going away scores 0. Siblings are the pods of the same revision. Scores are only ever compared with one
-another, so the least of them is taken off all and zeros are left out of the answer.
+A node that is going away scores 0. Siblings are the pods of the same revision.
+
+Filter leaves the nodes that score highest (`best_nodes`), so that the scheduler need not ask for scores. Where it is
+told to leave them all, prioritize gives their scores. Those are only ever compared with one another, so the least of
+them is taken off all and zeros are left out of the answer.
 """
 
 from collections import defaultdict
@@ -82,6 +85,16 @@ def relative_scores(parts: dict[str, Parts]) -> list[tuple[str, int]]:
     """Scores above the least one, as (node, points)."""
     least = min((part.total for part in parts.values()), default=0)
     return [(name, part.total - least) for name, part in parts.items() if part.total > least]
+
+
+def best_nodes(
+    state: ClusterState, revision: Revision | None, found: Sequence[NodeRecord], limit: int, now: float
+) -> list[str]:
+    """The names of at most `limit` (0: all) of those of the nodes `found`, all of one class, that score highest."""
+    parts = score_nodes(state, revision, "", (record.name for record in found), now)
+    most = max((part.total for part in parts.values()), default=0)
+    best = [record for record in found if parts[record.name].total == most]
+    return spread_over(state, revision, best, limit, now) if 0 < limit < len(best) else [each.name for each in best]
 
 
 def spread_over(

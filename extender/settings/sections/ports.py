@@ -62,7 +62,7 @@ class ExtenderSettings(Section, frozen=True):
         int,
         doc(
             "Most nodes that the scheduler is left to choose from for a managed pod, spread over node pools; "
-            "0 leaves all nodes of the pod's class"
+            "0 sets no limit"
         ),
         Meta(ge=0),
         RELOADED,

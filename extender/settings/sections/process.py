@@ -84,10 +84,14 @@ class SchedulerConfigSettings(Section, frozen=True):
     ] = ""
     weight: Annotated[
         int,
-        doc("What Spotmix's scores are multiplied by; above 12 they outweigh the scheduler's own", WEIGHT),
-        Meta(ge=1, le=1000),
+        doc(
+            "What Spotmix's scores of nodes are multiplied by; above 12 they outweigh the scheduler's own. With 0 the "
+            "scheduler asks for no scores: Spotmix leaves it those nodes of the class that score highest",
+            WEIGHT,
+        ),
+        Meta(ge=0, le=1000),
         RELOADED,
-    ] = 15
+    ] = 0
     node_cache_capable: Annotated[
         bool,
         doc("The scheduler sends names instead of whole nodes; false makes nodes look empty to its own scoring"),

@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")
 SERVER, CLIENT = 2, 3
 OURS = "4bf92f3577b34da6a3ce929d0e0e4736"
 # The API server sends its own spans nowhere; what matters is that it passes on whose request it is.
+WEIGHT = 15
+"""With one the scheduler asks for scores too."""
 API_SERVER = """\
 apiVersion: apiserver.config.k8s.io/v1
 kind: TracingConfiguration
@@ -74,7 +76,11 @@ async def traced(folder: Path) -> AsyncIterator[Traced]:
             "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
         }
         async with open_stage(
-            flags=[*hook.flags, *drift_flags(), "--placement-enforcement=extender"],
+            flags=[
+                *(*hook.flags, *drift_flags()),
+                *("--placement-enforcement=extender", f"--scheduler-config-weight={WEIGHT}"),
+            ],
+            weight=WEIGHT,
             apiserver_flags=[f"--tracing-config-file={config}"],
             environ=environ,
         ) as stage:

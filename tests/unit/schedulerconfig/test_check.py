@@ -13,8 +13,9 @@ from extender.schedulerconfig.render import render
 from extender.schedulerconfig.scheduler import Finding
 
 HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"
-STANZA = Stanza(url_prefix="http://127.0.0.1:8888/scheduler")
-SECURE = Stanza(url_prefix="https://127.0.0.1:8888/scheduler", enable_https=True, ca_file="/ca.crt")
+STANZA = Stanza(url_prefix="http://127.0.0.1:8888/scheduler", weight=15)
+SECURE = Stanza(url_prefix="https://127.0.0.1:8888/scheduler", weight=15, enable_https=True, ca_file="/ca.crt")
+UNSCORED = Stanza(url_prefix=STANZA.url_prefix)
 OTHER = {"urlPrefix": "http://other", "bindVerb": "bind"}
 QUIET = {
     "percentageOfNodesToScore": 100,
@@ -43,7 +44,7 @@ def found(findings: list[Finding]) -> Found:
 
 
 def test_our_own_rendering_has_nothing_to_fear() -> None:
-    for stanza in (STANZA, SECURE):
+    for stanza in (STANZA, SECURE, UNSCORED):
         assert found(check(render(stanza, percentage=100), stanza)) == set()
 
 
@@ -224,6 +225,15 @@ def test_json_has_lines_too() -> None:
     text = json.dumps({**yaml.safe_load(config(entry(nodeCacheCapable=False)))}, indent=1)
     (finding,) = [f for f in check(text, STANZA) if f.severity == "error"]
     assert "nodeCacheCapable" in text.splitlines()[finding.line - 1]
+
+
+def test_scores_that_are_not_wanted_are_not_to_be_asked_for() -> None:
+    assert found(check(config(UNSCORED.entry()), UNSCORED)) == set()
+    asked = check(config(entry()), UNSCORED)
+    assert found(asked) == {("info", "extenders[0].prioritizeVerb")}
+    text = next(finding.text for finding in asked if finding.field.endswith("prioritizeVerb"))
+    assert "schedulerConfig.weight is 0" in text
+    assert "remove it and weight" in text
 
 
 def test_merged_fields_count() -> None:

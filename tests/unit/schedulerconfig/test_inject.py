@@ -6,21 +6,24 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from extender.core.model.errors import WireError
 from extender.schedulerconfig.inject import inject, injected
 from extender.schedulerconfig.read import API_VERSION, KIND, Stanza, go_seconds
 
 HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"
-PLAIN = Stanza(url_prefix="http://127.0.0.1:8888/scheduler")
+PLAIN = Stanza(url_prefix="http://127.0.0.1:8888/scheduler", weight=15)
 SECURE = Stanza(
     url_prefix="https://spotmix.spotmix-system.svc:8888/scheduler",
+    weight=15,
     enable_https=True,
     ca_file="/etc/spotmix/ca.crt",
     cert_file="/etc/spotmix/client.crt",
@@ -153,7 +156,7 @@ def test_ours_is_brought_up_to_date_in_place() -> None:
 def test_what_goes_with_https_goes_when_it_does() -> None:
     secure = inject(HEAD, SECURE)
     assert load(secure)["extenders"] == [SECURE.entry()]
-    plain = inject(secure, Stanza(url_prefix="http://spotmix.spotmix-system.svc:8888/scheduler"))
+    plain = inject(secure, Stanza(url_prefix="http://spotmix.spotmix-system.svc:8888/scheduler", weight=15))
     entry = load(plain)["extenders"][0]
     assert entry == {
         **PLAIN.entry(),
@@ -164,9 +167,34 @@ def test_what_goes_with_https_goes_when_it_does() -> None:
 
 
 def test_ca_data_replaces_a_file() -> None:
-    data = Stanza(url_prefix=SECURE.url_prefix, enable_https=True, ca_file="x", ca_data=b"PEM")
+    data = Stanza(url_prefix=SECURE.url_prefix, weight=15, enable_https=True, ca_file="x", ca_data=b"PEM")
     for before in (inject(HEAD, SECURE), json.dumps({**load(HEAD), "extenders": [SECURE.entry()]}, indent=2)):
         assert load(inject(before, data))["extenders"][0]["tlsConfig"] == {"caData": "UEVN"}
+
+
+def test_a_scheduler_asks_for_scores_only_where_they_have_a_weight() -> None:
+    unscored = replace(PLAIN, weight=0)
+    assert {"prioritizeVerb", "weight"} & set(unscored.entry()) == set()
+    result = injected(HEAD + "extenders:\n" + BLOCK, unscored)
+    assert changed(HEAD + "extenders:\n" + BLOCK, result.text) == ["-   prioritizeVerb: prioritize", "-   weight: 15"]
+    assert result.changes == ("line 4: our extender, extenders[0], is updated: prioritizeVerb and weight removed",)
+    assert inject(result.text, unscored) is result.text
+    assert load(inject(result.text, PLAIN))["extenders"] == [PLAIN.entry()]
+
+
+@pytest.mark.parametrize("order", list(permutations(("urlPrefix", "prioritizeVerb", "weight", "filterVerb"))))
+def test_what_asks_for_scores_goes_wherever_it_stands(order: tuple[str, ...]) -> None:
+    unscored = replace(PLAIN, weight=0)
+    entry = {key: PLAIN.entry()[key] for key in order}
+    for before in (
+        HEAD + yaml.safe_dump({"extenders": [entry]}, sort_keys=False),
+        HEAD + "extenders:\n- " + yaml.safe_dump(entry, sort_keys=False, default_flow_style=True, width=1000),
+        json.dumps({**load(HEAD), "extenders": [entry]}),
+        json.dumps({**load(HEAD), "extenders": [entry]}, indent=2),
+    ):
+        after = inject(before, unscored)
+        assert amounts_to(load(after)["extenders"][0]) == amounts_to(unscored.entry())
+        assert inject(after, unscored) is after
 
 
 FOREIGN = [

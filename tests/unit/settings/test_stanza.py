@@ -98,7 +98,7 @@ def test_the_ca_is_the_configured_one_before_the_known_one() -> None:
         ({"url_prefix": URL, "ca_data": "/ca.crt"}, "caData begins '/ca.crt' and is no certificate; give a PEM"),
         ({"url_prefix": URL, "ca_data": "QUJD"}, "caData begins 'QUJD' and is no certificate"),
         ({"http_timeout": "0"}, "httpTimeout is '0', which the scheduler reads as 5s"),
-        ({"weight": "0"}, "SPOTMIX_SCHEDULER_CONFIG_WEIGHT: '0' is wrong"),
+        ({"weight": "-1"}, "SPOTMIX_SCHEDULER_CONFIG_WEIGHT: '-1' is wrong"),
         ({"http_timeout": "fast"}, "is not a duration"),
     ],
 )

@@ -1,9 +1,10 @@
 """When the scheduler is made to try a rejected pod again, and how."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.doubles import ENABLED, World, keys, make_owner, make_pod, make_view
+from support.doubles import ENABLED, World, keys, make_node, make_owner, make_pod, make_view
 
 from extender.core.model.objects import OwnerRef, PodId
 from extender.core.model.reasons import Reason
@@ -61,6 +62,26 @@ class Scene:
 
 
 POD = PodId("shop", "p", "p")
+
+
+def test_of_a_class_those_pass_that_score_highest_or_all_that_scores_are_asked_of() -> None:
+    world = World()
+    names = [f"{zone}{number}" for zone in "ab" for number in range(3)]
+    world.up(*(make_node(name, zone=name[0]) for name in names))
+    owner = world.deployment("web", 5, spot_percentage=100)
+    world.up(make_pod("p1", owner, "a0"))
+    placement = PlacementController(world.state, 0, best=True)
+
+    def left(uid: str) -> Sequence[str] | None:
+        view = make_view(uid, owner)
+        world.meet(view)
+        return placement.filter(view, placement.owner(view), names, world.now).nodes
+
+    assert left("p2") == ["b0", "b1", "b2"]
+    placement.go_by(2, best=True)
+    assert left("p3") in (["b0", "b1"], ["b1", "b2"], ["b2", "b0"])
+    placement.go_by(0, best=False)
+    assert left("p4") == names
 
 
 def waits_for_sample() -> Scene:

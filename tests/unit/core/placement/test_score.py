@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import World, make_node, make_pod
 
-from extender.core.placement.score import Parts, relative_scores, score_nodes, spread_over
+from extender.core.placement.score import Parts, best_nodes, relative_scores, score_nodes, spread_over
 from extender.core.state.records import Revision
 
 
@@ -72,3 +72,29 @@ def test_spreading_prefers_emptier_pools_healthy_pools_and_nodes_without_sibling
     assert len(spread_over(world.state, siblings, found, 100, world.now)) == 6
     world.up(make_node("b3", zone="b", going_away="taint", reclaimed=True))
     assert spread_over(world.state, None, found, 3, world.now) == ["a1", "c1", "b1"]
+
+
+def test_the_best_are_those_that_score_highest_and_no_more_than_asked_for(world: World) -> None:
+    names = ["a1", "a2", "b1", "b2", "c1", "c2", "c3"]
+    world.up(*(make_node(name, zone=name[0]) for name in names))
+    found = [world.state.nodes[name] for name in names]
+    assert best_nodes(world.state, None, found, 0, world.now) == names
+    assert best_nodes(world.state, None, found, 3, world.now) == ["a1", "b1", "c1"]
+    siblings = revision(world, ("p1", "a1"), ("p2", "b1"), ("p3", "b2"), ("p4", "c3"))
+    assert best_nodes(world.state, siblings, found, 0, world.now) == ["a2", "c1", "c2"]
+    assert best_nodes(world.state, siblings, found, 2, world.now) == ["a2", "c1"]
+    assert best_nodes(world.state, siblings, found[:1], 0, world.now) == ["a1"]
+    assert best_nodes(world.state, siblings, [], 0, world.now) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_size=1, max_size=8), st.integers(0, 4))
+def test_what_filter_leaves_is_what_prioritize_would_put_first(placed: list[tuple[str, int]], limit: int) -> None:
+    world = World()
+    names = [f"{zone}{number}" for zone in "abc" for number in range(4)]
+    world.up(*(make_node(name, zone=name[0]) for name in names))
+    siblings = revision(world, *((f"p{at}", f"{zone}{number}") for at, (zone, number) in enumerate(placed)))
+    parts = score_nodes(world.state, siblings, "spot", names, world.now)
+    first = {name for name in names if parts[name].total == max(part.total for part in parts.values())}
+    left = best_nodes(world.state, siblings, [world.state.nodes[name] for name in names], limit, world.now)
+    assert set(left) <= first
+    assert len(left) == len(set(left)) == min(limit or len(first), len(first))
