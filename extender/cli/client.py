@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from cryptography import x509
 from msgspec import Struct
 
 # gRPC writes its own view of failures to standard error, which is ours to tell.
@@ -265,6 +264,8 @@ async def _shown_certificate(path: str, patience: float) -> bytes | None:
 
 def _name_of(certificate: bytes) -> str:
     """A name that a certificate is good for."""
+    from cryptography import x509
+
     loaded = x509.load_der_x509_certificate(certificate)
     try:
         names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -173,14 +173,8 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
         ConfigError: an option or the kubeconfig is wrong.
         ApiError: the API server cannot be reached, or refuses to tell of pods.
     """
-    from extender.cli.client import DEADLINE, TlsFiles, direct, tunnelled
-    from extender.kube.portforward import PortForward
-    from extender.kube.servicepod import find_service_pod
-
-    tls = TlsFiles(target.ca, target.cert, target.key)
-    asked = overrides().timeout
-    deadline = DEADLINE if asked is None else asked or None
     if target.server:
+        from extender.cli.client import TlsFiles, direct
 
         async def bearer() -> str:
             if target.token:
@@ -188,11 +182,21 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
             async with await connect(settings) as api:
                 return await _own_token(api)
 
-        async with direct(target.server, tls, bearer, deadline=deadline) as client:
+        tls = TlsFiles(target.ca, target.cert, target.key)
+        async with direct(target.server, tls, bearer, deadline=_deadline()) as client:
             yield client
         return
+
+    from extender.kube.portforward import PortForward
+    from extender.kube.servicepod import find_service_pod
+
     async with await connect(settings) as api:
         pod = await find_service_pod(api, target.namespace)
+
+        # It loads gRPC, which is of use once there is somebody to speak it with.
+        from extender.cli.client import TlsFiles, tunnelled
+
+        tls = TlsFiles(target.ca, target.cert, target.key)
         forward = PortForward(api, pod.namespace, pod.name, pod.port)
 
         def fault() -> str:
@@ -200,9 +204,17 @@ async def connected(target: Target, settings: "Settings") -> "AsyncIterator[Clie
 
         async with (
             forward.listening() as path,
-            tunnelled(path, str(pod), tls, _bearer_for(pod, target, api), fault, deadline=deadline) as client,
+            tunnelled(path, str(pod), tls, _bearer_for(pod, target, api), fault, deadline=_deadline()) as client,
         ):
             yield client
+
+
+def _deadline() -> float | None:
+    """Seconds that a call may take; None for no limit."""
+    from extender.cli.client import DEADLINE
+
+    asked = overrides().timeout
+    return DEADLINE if asked is None else asked or None
 
 
 def _bearer_for(pod: "ServicePod", target: Target, api: "ApiClient") -> "Bearer":

@@ -5,9 +5,17 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
-import structlog
-
 from extender.core.model.foreign import shown, shown_lines, shown_within
+
+# structlog loads rich where it can, to draw tracebacks that are never shown here: 80 ms and 3 MiB.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]  # to Python, a module that cannot be had
+try:
+    import structlog
+finally:
+    del sys.modules["rich"]
+    if _rich is not None:
+        sys.modules["rich"] = _rich
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _level = LEVELS["info"]
