@@ -1,5 +1,7 @@
 """What holds for all tests: how they run side by side, how long one may take, how many examples are tried."""
 
+import gc
+import os
 import signal
 from typing import Any
 
@@ -10,6 +12,12 @@ from support.lastwords import last_words
 from support.patience import Patience
 
 register_profiles()
+
+# No test trusts the authorities of the machine, which aiohttp loads in each process: a tenth of the start of a command.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
+# What tests make is small beside what was loaded and collected, which would be looked through time and again.
+gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,6 +43,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     if hasattr(config, "workerinput"):
         items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

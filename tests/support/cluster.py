@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.errors import ApiError
 from extender.core.scalein.costs import seat_in
@@ -112,13 +114,14 @@ class Cluster:
         body = await self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/pods", params=params)
         return [
             pod
-            for pod in json.loads(body)["items"]
+            for pod in msgspec.json.decode(body)["items"]
             if "deletionTimestamp" not in pod["metadata"]
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
 
     async def nodes(self) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = json.loads(await self.api.request("GET", "/api/v1/nodes"))["items"]
+        body = await self.api.request("GET", "/api/v1/nodes")
+        items: list[dict[str, Any]] = msgspec.json.decode(body)["items"]
         return items
 
     async def classes(self) -> dict[str, str]:

@@ -14,6 +14,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _POLL = 0.1
+_LONGEST_POLL = 1.0
+_REST = 4.0
+"""How many times as long as a check takes the pause after it lasts: looking shall not slow down what is looked at."""
 _ROUNDS = 500_000
 _ORDINARY = 0.03
 """Seconds of processor time that the rounds take on an ordinary machine."""
@@ -60,11 +63,12 @@ async def eventually(
     """Poll `check` until `good`; at the limit the last value seen is the failure's text."""
     patience = Patience(seconds)
     while True:
+        began = time.monotonic()
         value = await check()
         if good(value):
             return value
         assert patience.left() > 0, f"{what}: not within {seconds:.0f} s, last seen {value!r}"
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(min(max(_POLL, _REST * (time.monotonic() - began)), _LONGEST_POLL))
 
 
 @contextlib.asynccontextmanager

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
+from msgspec import Struct
 from support.cluster import Cluster
 from support.patience import eventually
 
@@ -160,6 +162,27 @@ def draw_cases(now: float) -> list[Case]:
     return cases
 
 
+class Metadata(Struct):
+    name: str
+    generation: int
+
+
+class Status(Struct, rename="camel"):
+    replicas: int
+    observed_generation: int = 0
+
+
+class ReplicaSet(Struct):
+    metadata: Metadata
+    status: Status
+
+
+class ReplicaSets(Struct):
+    """A list of which little is read: it is long, and asked for often."""
+
+    items: list[ReplicaSet]
+
+
 class Fleet:
     """The pods and ReplicaSets of the cases on a control plane without kubelets."""
 
@@ -201,11 +224,11 @@ class Fleet:
 
     async def sizes(self) -> dict[str, int]:
         """How many pods each ReplicaSet says it has, once it has seen its spec."""
-        body = json.loads(await self._api.request("GET", self.cluster.path("ReplicaSet")))
+        body = await self._api.request("GET", self.cluster.path("ReplicaSet"))
         return {
-            item["metadata"]["name"]: item["status"]["replicas"]
-            for item in body["items"]
-            if item["status"].get("observedGeneration") == item["metadata"]["generation"]
+            each.metadata.name: each.status.replicas
+            for each in msgspec.json.decode(body, type=ReplicaSets).items
+            if each.status.observed_generation == each.metadata.generation
         }
 
     async def has_seen_everything(self) -> None:
