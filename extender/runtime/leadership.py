@@ -125,9 +125,12 @@ class Leadership:
     def faults(self) -> list[str]:
         """Why this replica is not ready as far as the election goes, a line each.
 
-        Until it has seen the Lease it cannot tell whether anybody would decide, and so would admit pods ungated.
+        Until it has seen the Lease it cannot tell whether anybody would decide, and so would admit pods ungated. It
+        looks at it once the cluster is known, a moment after the last list has come.
         """
-        unknown = self._synced and self._elector is not None and not self._elector.looked
+        if not self._synced:
+            return ["the election has not begun: it waits for the cluster to be read"]
+        unknown = self._elector is not None and not self._elector.looked
         return ["the Lease of the leader has not been read yet"] if unknown else []
 
     def obstacle(self) -> Reason | None:

@@ -170,6 +170,18 @@ def test_one_decides_and_says_so_on_its_pod(virtually: Virtually) -> None:
     virtually(check)
 
 
+def test_nobody_is_ready_before_the_election_has_begun(virtually: Virtually) -> None:
+    async def check(room: LeadingRoom) -> None:
+        replica = room.replica("a")
+        # All lists may have come: what follows from them is not done yet.
+        assert replica.leadership.faults() == ["the election has not begun: it waits for the cluster to be read"]
+        replica.start()
+        await replica.until(None)
+        assert replica.leadership.faults() == []
+
+    virtually(check)
+
+
 def test_a_follower_is_not_ready_before_it_knows_who_leads(virtually: Virtually) -> None:
     async def check(room: LeadingRoom) -> None:
         one, two = room.replica("a"), room.replica("b")
