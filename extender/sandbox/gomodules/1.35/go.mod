@@ -2,7 +2,7 @@
 //
 //	go build -o DIR/ tool
 //
-// etcd is that of ../1.36/go.mod. The module proxy lacks some staging modules of some patch releases: the next older one
+// etcd is that of ../etcd/go.mod. The module proxy lacks some staging modules of some patch releases: the next older one
 // that it has stands in, of modules that hold types alone.
 module spotmix.io/controlplane
 
