@@ -61,11 +61,11 @@ test-fast: lint types layers ## all that needs no control plane
 test: lint types layers controlplane tools ## everything, on a real control plane too
 	@$(PYTEST)
 
-COMPAT = 1.33 1.37
+COMPAT = 1.33 1.36
 # What talks to the scheduler, webhooks, evictions, Leases, gates and definitions of kinds.
 COMPAT_TESTS = $(addprefix tests/integration/,kube placement webhook drift policyobjects)
 
-compat: $(READY) ## run what talks to Kubernetes on other versions of it: COMPAT="1.33 1.37"
+compat: $(READY) ## run what talks to Kubernetes on other versions of it: COMPAT="1.33 1.36"
 	@for version in $(COMPAT); do \
 	  echo "Kubernetes $$version"; \
 	  $(BIN)/spotmix sandbox assets --kubernetes $$version && \

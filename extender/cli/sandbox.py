@@ -9,7 +9,7 @@ _kubernetes = click.option(
     "--kubernetes",
     default="",
     metavar="VERSION",
-    help="The version of Kubernetes to run, 1.31 to 1.37, or a full one of these; 1.36 unless it is given. The first "
+    help="The version of Kubernetes to run, 1.31 to 1.37, or a full one of these; 1.37 unless it is given. The first "
     "use of another one builds it, which takes five to ten minutes.",
 )
 

@@ -15,6 +15,7 @@ from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.paths import api_path
 from extender.kube.resources import NODES, PODS
 from extender.sandbox.bulk import bulk
+from extender.sandbox.versions import KUBERNETES
 
 CapacityClass = Literal["spot", "on-demand"]
 Taint = Mapping[str, str]
@@ -127,7 +128,7 @@ class SimNode:
                 "nodeInfo": {
                     "architecture": "amd64",
                     "operatingSystem": "linux",
-                    "kubeletVersion": "v1.36.3",
+                    "kubeletVersion": KUBERNETES,
                     "kubeProxyVersion": "",
                     "containerRuntimeVersion": "sandbox://1",
                     "osImage": "sandbox",

@@ -11,7 +11,7 @@ from extender.core.model.errors import SandboxError
 
 
 def minor_of(release: str) -> str:
-    """The minor version of a release: `1.36` of `v1.36.3`."""
+    """The minor version of a release: `1.37` of `v1.37.1`."""
     return release.removeprefix("v").rpartition(".")[0]
 
 
@@ -28,13 +28,13 @@ def release_named(name: str) -> str:
     raise SandboxError(f"Kubernetes {name!r} is not among those that can be had; name one of {', '.join(RELEASES)}")
 
 
-KUBERNETES = "v1.36.3"
+KUBERNETES = "v1.37.1"
 """Kubernetes release of kube-apiserver, kube-controller-manager and kube-scheduler, where nobody asks for another."""
 
 RELEASES: Mapping[str, str] = MappingProxyType(
     {
         minor_of(release): release
-        for release in ("v1.31.14", "v1.32.13", "v1.33.13", "v1.34.4", "v1.35.4", KUBERNETES, "v1.37.2")
+        for release in ("v1.31.14", "v1.32.13", "v1.33.13", "v1.34.4", "v1.35.4", "v1.36.3", KUBERNETES)
     }
 )
 """The releases that can be asked for, by minor version. But for the one above they are built, never downloaded."""
@@ -54,12 +54,12 @@ BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler
 CHECKSUMS: Mapping[str, str] = MappingProxyType(
     {
         f"{KUBERNETES}/kubernetes-server-linux-amd64.tar.gz": (
-            "sha512:b0fc15554233d9dcf7284bca259bc238aa89003dc2d821f7074f385f3825dead"
-            "854ae175482ccb5632a0930ffc1d3c0eff1cda2ada972fba9a5d46033a8b1e52"
+            "sha512:7460f368c6049dfec1121a0bb3528257f47439e4a0c3d8b1740377cf21073e45"
+            "c7d911845b8de61d68aae6b57cafa24885d8378f183a26bc2df0d321c4993afd"
         ),
         f"{KUBERNETES}/kubernetes-server-linux-arm64.tar.gz": (
-            "sha512:65c78d6893d683fc5e7f232f8638243886c8b1b7dbe055746ae7d38fdf801645"
-            "6b1710ce4fc1133127880a65aed9492f737995694462baad13495a7f3d9ef0c5"
+            "sha512:c832cfb9ad04180cf6c4469a8950bf58c0c28066b4543e520a7a25460bbb6f76"
+            "3b17cc535e010f5ddfcef7c695f2faceb9c584936b4d62a554c6b015be199f16"
         ),
         f"{ETCD}/etcd-{ETCD}-linux-amd64.tar.gz": (
             "sha256:ffe840ff9295808e88cce2794a18a5ac87f12a5203c8314d0bf6aa119b41bac5"
@@ -71,7 +71,7 @@ CHECKSUMS: Mapping[str, str] = MappingProxyType(
 )
 """`ALGORITHM:HEX` of each archive of the official releases, keyed by its path below the base URL.
 
-Kubernetes' are those of CHANGELOG-1.36.md as of the release after it, whose Go module go.sum's database vouches for;
+Kubernetes' are those of CHANGELOG-1.37.md as of the release after it, whose Go module go.sum's database vouches for;
 etcd's are of its release's SHA256SUMS. An archive that differs is refused, and the next way (a build from source, which
 go.sum pins) is taken.
 """

@@ -44,7 +44,7 @@ def test_six_workers_of_two_classes_in_three_zones_one_of_them_tainted() -> None
     ]
 
 
-@pytest.mark.parametrize("version", ["v1.35.0", KUBERNETES, "v1.37.0"])
+@pytest.mark.parametrize("version", ["v1.35.0", "v1.36.3", KUBERNETES])
 def test_the_scheduler_is_started_with_the_mounted_file(version: str) -> None:
     node = read(version)["nodes"][0]
     assert node["mounts"] == [

@@ -43,9 +43,9 @@ def test_it_builds_the_four_stamped_with_their_version(tmp_path: Path) -> None:
     builder(tmp_path).build(KUBERNETES, out)
     assert missing_binaries(out) == []
     kubernetes, etcd = (tmp_path / "bin" / "called").read_text().splitlines()
-    assert "1.36 0 local build -v -trimpath" in kubernetes
-    assert "version.gitVersion=v1.36." in kubernetes
-    assert "version.gitMinor=36" in kubernetes
+    assert "1.37 0 local build -v -trimpath" in kubernetes
+    assert "version.gitVersion=v1.37." in kubernetes
+    assert "version.gitMinor=37" in kubernetes
     assert "etcd 0 local build -v -trimpath" in etcd
     assert "gitVersion" not in etcd
 
