@@ -4,18 +4,20 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from support.cluster import Cluster, pod_template, policy
 from support.patience import eventually
 from support.stage import ZONES, Stage, open_stage
 
 from extender.sandbox import SimNode, node_pool, terminate_node
 
-pytestmark = [pytest.mark.controlplane]
+pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = Path(sys.executable).with_name("spotmix")
 STEADY = 3.0
@@ -52,16 +54,19 @@ class WhatIfCommand:
 
     async def settled(self, app: str, replicas: int) -> dict[str, int]:
         """The split once all pods are there and nothing has changed for a while."""
-        seen: list[dict[str, int]] = []
+        last: dict[str, int] = {}
+        since = time.monotonic()
 
         async def look() -> dict[str, int]:
+            nonlocal last, since
             split = await self.cluster.split(app)
             whole = sum(split.values()) == replicas and "gone" not in split
-            seen[:] = [*seen, split] if whole and (not seen or seen[-1] == split) else []
+            if not whole or split != last:
+                last, since = split if whole else {}, time.monotonic()
             return split
 
-        await eventually(look, lambda _: len(seen) > STEADY / 0.1, f"{app} comes to rest")
-        return seen[-1]
+        await eventually(look, lambda _: bool(last) and time.monotonic() - since > STEADY, f"{app} comes to rest")
+        return last
 
     async def lose(self, pools: Sequence[SimNode]) -> None:
         await asyncio.gather(*(terminate_node(self.stage.api, node.name, marker=None) for node in pools))
@@ -80,15 +85,22 @@ def row(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
 DRIFT = ("--drift-min-pod-age", "0s", "--drift-dwell", "0s", "--drift-interval", "5s")
 
 
-async def test_on_a_roomy_cluster(tmp_path: Path) -> None:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def still() -> AsyncIterator[Stage]:
+    """A stage without nodes, and without moves."""
+    async with open_stage([], ("--drift-enabled", "false")) as stage:
+        yield stage
+
+
+async def test_on_a_roomy_cluster(still: Stage, tmp_path: Path) -> None:
     lost = node_pool(2, capacity_class="spot", prefix="lost", zones=("a",), instance_types=("c.large",))
     nodes = [
         *lost,
         *node_pool(4, capacity_class="spot", zones=ZONES),
         *node_pool(4, capacity_class="on-demand", zones=ZONES),
     ]
-    async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = WhatIfCommand(stage, cluster, tmp_path)
+    async with still.alone(nodes) as cluster:
+        asking = WhatIfCommand(still, cluster, tmp_path)
         await cluster.deployment("web", 10, policy(spot_percentage=70, min_on_demand=2))
         await cluster.deployment("cart", 8, policy(spot_percentage=50))
         await cluster.ready("web", 10)
@@ -139,7 +151,7 @@ async def both_at_once(asking: WhatIfCommand) -> None:
     assert await asking.settled("db", 9) == foretold(expected["after"])
 
 
-async def test_on_a_tight_cluster(tmp_path: Path) -> None:
+async def test_on_a_tight_cluster(still: Stage, tmp_path: Path) -> None:
     """Nodes take so many pods and no more: some fall back, some find nothing."""
     lost = node_pool(1, capacity_class="spot", prefix="lost", zones=("b",), pods=5)
     nodes = [
@@ -147,8 +159,8 @@ async def test_on_a_tight_cluster(tmp_path: Path) -> None:
         *node_pool(2, capacity_class="spot", zones=("a",), pods=4),
         *node_pool(2, capacity_class="on-demand", zones=("a",), pods=4),
     ]
-    async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = WhatIfCommand(stage, cluster, tmp_path)
+    async with still.alone(nodes) as cluster:
+        asking = WhatIfCommand(still, cluster, tmp_path)
         await cluster.deployment("web", 10, policy(spot_percentage=80, min_on_demand=1, fallback_after="2s"))
         assert await asking.settled("web", 10) == {"spot": 8, "on-demand": 2}
         await cluster.deployment("base", 1, policy())
@@ -195,10 +207,10 @@ async def test_another_policy_and_the_moves_it_makes(tmp_path: Path) -> None:
         await cluster.expect("web", spot=4, on_demand=6)
 
 
-async def test_errors_teach(tmp_path: Path) -> None:
+async def test_errors_teach(still: Stage, tmp_path: Path) -> None:
     nodes = node_pool(1, capacity_class="on-demand", zones=("a",))
-    async with open_stage(nodes, ("--drift-enabled", "false")) as stage, stage.namespace() as cluster:
-        asking = WhatIfCommand(stage, cluster, tmp_path)
+    async with still.alone(nodes) as cluster:
+        asking = WhatIfCommand(still, cluster, tmp_path)
         await cluster.deployment("web", 1, policy(spot_percentage=70))
         await cluster.ready("web", 1)
         for arguments, code, says in (
