@@ -26,7 +26,7 @@ READY = ""
 Probe = Callable[[], Awaitable[str]]
 """Says `READY`, or in a few words what is not ready yet. It never raises for a component that is starting."""
 
-_POLL = 0.03
+_POLL = 0.1
 _LOG_LINES = 15
 
 # Runs in the child between fork and exec of the real program, as a program of its own: code that Python runs
