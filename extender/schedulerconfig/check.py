@@ -116,7 +116,7 @@ def _unknown_fields(index: int, entry: YamlNode) -> Iterator[Finding]:
         name = key.target.value[:60]
         near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
         near = near or [field for field in FIELDS if field.lower() == name.lower()]
-        fix = f"did you mean {near[0]}?" if near else "remove it, unless your Kubernetes is newer than 1.36"
+        fix = f"did you mean {near[0]}?" if near else "remove it, unless your Kubernetes is newer than 1.37"
         text = f"is no field of an extender, and kube-scheduler refuses what it does not know; {fix}"
         yield Finding("error" if near else "warning", key.line, f"extenders[{index}].{name}", text)
 

@@ -127,6 +127,7 @@ class WatchedSpec(Struct, frozen=True, rename="camel", gc=False):
     topology_spread_constraints: Raw = ABSENT
     host_users: bool | None = None
     scheduling_gates: list[_Gate] | None = None
+    eviction_responders: Raw = ABSENT
     resource_claims: Raw = ABSENT
     resources: Raw = ABSENT
     workload_ref: Raw = ABSENT

@@ -2,7 +2,7 @@
 
 Where the replacement of a pod may run has to be known before the pod is evicted. So each field that the API has is in
 here, with what it means for that. A field that is not in here may mean anything: whose pod has one is not evicted.
-Sources: `k8s.io/api/core/v1/types.go` and `pkg/scheduler/framework/plugins` of Kubernetes 1.36.
+Sources: `k8s.io/api/core/v1/types.go` and `pkg/scheduler/framework/plugins` of Kubernetes 1.37.
 """
 
 from collections.abc import Mapping
@@ -51,6 +51,7 @@ POD_SPEC: Mapping[str, Field] = {
     "resourceClaims": Field(Treatment.STAYS, "which nodes have devices to spare is not known"),
     "schedulingGroup": Field(Treatment.STAYS, "pods of a group are placed together"),
     "workloadRef": Field(Treatment.STAYS, "pods of a group are placed together"),
+    "evictionResponders": Field(Treatment.STAYS, "they answer requests of evictions, which Spotmix does not make"),
     "hostUsers": Field(Treatment.FREE, "but see `hostNetwork`"),
     "runtimeClassName": Field(Treatment.FREE, "the API server writes what it asks for into the other fields"),
     **_free(

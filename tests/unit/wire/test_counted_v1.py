@@ -99,6 +99,7 @@ RULES = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "val
     ("spec", "fields"),
     [
         ({"resourceClaims": [{"name": "g"}]}, ("spec.resourceClaims",)),
+        ({"evictionResponders": [{"name": "r", "priority": 1}]}, ("spec.evictionResponders",)),
         ({"schedulingGroup": {"podGroupName": "g"}}, ("spec.schedulingGroup",)),
         ({"workloadRef": {"name": "w"}}, ("spec.workloadRef",)),
         ({"hostUsers": False, "hostNetwork": True}, ("spec.hostUsers",)),

@@ -8,12 +8,12 @@ _HEAD = """\
 # What is counted before a pod is evicted
 
 A pod is evicted once a node of the class that wants it has room for its replacement: by the rules of the scheduler
-(Kubernetes 1.36), with what Pending pods and earlier moves need deducted. What Spotmix does not count may send the
+(Kubernetes 1.37), with what Pending pods and earlier moves need deducted. What Spotmix does not count may send the
 replacement nowhere, so **the pod stays**: `spotmix drift plan` and the console give the reason `unmodelled` with the
 field, and `spotmix explain` says `never moved`. Placement by filter is not concerned: there the scheduler runs its own
 checks.
 
-The field lists are complete for Kubernetes 1.36. A pod with a field that is on none of them is read as one of a newer
+The field lists are complete for Kubernetes 1.37. A pod with a field that is on none of them is read as one of a newer
 Kubernetes, and is not evicted either.
 
 This page is made from the code by `make reference`.
