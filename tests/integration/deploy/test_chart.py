@@ -296,19 +296,21 @@ def test_metrics_and_console_by_tls_and_for_those_who_may() -> None:
     assert set(pick(open_to_all, "ServiceMonitor")["spec"]["endpoints"][0]) == {"port", "interval", "honorLabels"}
 
 
-def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject() -> None:
-    objects = template(VALUE_SETS["certificates of one's own"])
+@pytest.mark.parametrize("weight", [0, 15])
+def test_the_stanza_of_the_scheduler_is_what_the_webhook_is_told_to_inject(weight: int) -> None:
+    objects = template({**VALUE_SETS["certificates of one's own"], "schedulerConfig": {"weight": weight}})
     told = yaml.safe_load(pick(objects, "ConfigMap")["data"]["config.yaml"])["schedulerConfig"]
     scheduler = yaml.safe_load(pick(objects, "ConfigMap", "spotmix-scheduler")["data"]["scheduler-config.yaml"])
     (stanza,) = scheduler["extenders"]
     assert told == {
         "urlPrefix": "https://spotmix-extender.spotmix-system.svc:8888/scheduler",
-        "weight": stanza["weight"],
+        "weight": weight,
         "ignorable": stanza["ignorable"],
         "httpTimeout": stanza["httpTimeout"],
         "caFile": stanza["tlsConfig"]["caFile"],
     }
     assert stanza["urlPrefix"] == told["urlPrefix"]
+    assert (stanza.get("prioritizeVerb", ""), stanza.get("weight", 0)) == ("prioritize" if weight else "", weight)
     assert stanza["enableHTTPS"] is True
     assert stanza["nodeCacheCapable"] is True
 

@@ -65,8 +65,10 @@ def test_the_scheduler_asks_the_address_that_the_chart_reserves() -> None:
     assert stanza["urlPrefix"] == f"http://{service['clusterIP']}:{service['ports'][0]['port']}/scheduler"
     assert read()["serviceSubnet"] == "10.96.0.0/16"
     told = yaml.safe_load(pick(objects, "ConfigMap")["data"]["config.yaml"])["schedulerConfig"]
-    assert {key: stanza[key] for key in ("weight", "httpTimeout", "ignorable")} == {
-        key: told[key] for key in ("weight", "httpTimeout", "ignorable")
+    # No scores are asked for where they have no weight.
+    assert (told["weight"], stanza.keys() & {"prioritizeVerb", "weight"}) == (0, set())
+    assert {key: stanza[key] for key in ("httpTimeout", "ignorable")} == {
+        key: told[key] for key in ("httpTimeout", "ignorable")
     }
 
 
