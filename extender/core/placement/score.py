@@ -55,9 +55,9 @@ def score_nodes(
     def parts(record: NodeRecord, capacity_class: str) -> Parts:
         return Parts(
             CLASS_POINTS if capacity_class == wanted else 0,
-            POOL_POINTS * (most - held.pools.get(record.pool, 0)) // most if most else POOL_POINTS,
-            max(0, NODE_POINTS - held.nodes.get(record.name, 0)),
-            HEALTH_POINTS if _healthy(state, record.pool, now) else 0,
+            _pool_points(held.pools.get(record.pool, 0), most),
+            _node_points(held.nodes.get(record.name, 0)),
+            _health_points(state, record.pool, now),
         )
 
     result: dict[str, Parts] = {}
@@ -77,6 +77,18 @@ def score_nodes(
     return result
 
 
+def _pool_points(held: int, most: int) -> int:
+    return POOL_POINTS * (most - held) // most if most else POOL_POINTS
+
+
+def _node_points(held: int) -> int:
+    return max(0, NODE_POINTS - held)
+
+
+def _health_points(state: ClusterState, pool: Pool, now: float) -> int:
+    return HEALTH_POINTS if _healthy(state, pool, now) else 0
+
+
 def _healthy(state: ClusterState, pool: Pool, now: float) -> bool:
     return state.interruptions.of(pool, now) < 0.5
 
@@ -90,11 +102,23 @@ def relative_scores(parts: dict[str, Parts]) -> list[tuple[str, int]]:
 def best_nodes(
     state: ClusterState, revision: Revision | None, found: Sequence[NodeRecord], limit: int, now: float
 ) -> list[str]:
-    """The names of at most `limit` (0: all) of those of the nodes `found`, all of one class, that score highest."""
-    parts = score_nodes(state, revision, "", (record.name for record in found), now)
-    most = max((part.total for part in parts.values()), default=0)
-    best = [record for record in found if parts[record.name].total == most]
-    return spread_over(state, revision, best, limit, now) if 0 < limit < len(best) else [each.name for each in best]
+    """The names of at most `limit` (0: all) of those of the nodes `found` that score highest, their pools in turn.
+
+    The nodes are placeable and all of one class. They score as in `score_nodes`, but by the group.
+    """
+    held = revision.siblings if revision is not None else _NOWHERE
+    most = max(held.pools.values(), default=0)
+    crowded = {state.nodes[name].group for name in held.nodes}
+    scored: defaultdict[int, list[list[NodeRecord]]] = defaultdict(list)
+    for group, row in _grouped(found).items():
+        points = _pool_points(held.pools.get(row[0].pool, 0), most) + _health_points(state, row[0].pool, now)
+        if group in crowded:
+            nodes = [_node_points(held.nodes.get(record.name, 0)) for record in row]
+            best = max(nodes)
+            scored[points + best].append([record for record, node in zip(row, nodes, strict=True) if node == best])
+        else:
+            scored[points + NODE_POINTS].append(row)
+    return _in_turn(scored[max(scored)], limit or None) if scored else []
 
 
 def spread_over(
@@ -104,9 +128,7 @@ def spread_over(
     first.
     """
     held = revision.siblings if revision is not None else _NOWHERE
-    groups: defaultdict[str, list[NodeRecord]] = defaultdict(list)
-    for record in found:
-        groups[record.group].append(record)
+    groups = _grouped(found)
     for group in {state.nodes[name].group for name in held.nodes} & groups.keys():
         groups[group].sort(key=lambda record: held.nodes.get(record.name, 0))
     rows = list(groups.values())
@@ -114,6 +136,17 @@ def spread_over(
         rows.sort(key=lambda row: not _healthy(state, row[0].pool, now))
     if held.pools:
         rows.sort(key=lambda row: held.pools.get(row[0].pool, 0))
-    # The rows are of unequal length.
+    return _in_turn(rows, limit)
+
+
+def _grouped(found: Sequence[NodeRecord]) -> dict[str, list[NodeRecord]]:
+    groups: defaultdict[str, list[NodeRecord]] = defaultdict(list)
+    for record in found:
+        groups[record.group].append(record)
+    return groups
+
+
+def _in_turn(rows: Sequence[Sequence[NodeRecord]], limit: int | None) -> list[str]:
+    """The names of the first of each row, then of the second, and so on; the rows are of unequal length."""
     in_turn = filter(None, chain.from_iterable(zip_longest(*rows)))
     return [record.name for record in islice(in_turn, limit)]

@@ -78,7 +78,7 @@ def test_the_best_are_those_that_score_highest_and_no_more_than_asked_for(world:
     names = ["a1", "a2", "b1", "b2", "c1", "c2", "c3"]
     world.up(*(make_node(name, zone=name[0]) for name in names))
     found = [world.state.nodes[name] for name in names]
-    assert best_nodes(world.state, None, found, 0, world.now) == names
+    assert best_nodes(world.state, None, found, 0, world.now) == ["a1", "b1", "c1", "a2", "b2", "c2", "c3"]
     assert best_nodes(world.state, None, found, 3, world.now) == ["a1", "b1", "c1"]
     siblings = revision(world, ("p1", "a1"), ("p2", "b1"), ("p3", "b2"), ("p4", "c3"))
     assert best_nodes(world.state, siblings, found, 0, world.now) == ["a2", "c1", "c2"]
