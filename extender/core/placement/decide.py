@@ -186,18 +186,20 @@ class _Offer:
     def _in_best_pool(
         self, capacity_class: str, known: Mapping[str, NodeRecord], now: float
     ) -> tuple[Sequence[str], Pool | None]:
-        pools: dict[Pool, list[str]] = {}
+        pools: dict[Pool, list[NodeRecord]] = {}
         for name in self.offered:
             node = known.get(name)
             if node is not None:
-                pools.setdefault(node.pool, []).append(name)
+                pools.setdefault(node.pool, []).append(node)
         free = [pool for pool in pools if self._pool_takes(capacity_class, pool)]
         self.pool_full = bool(pools) and not free
         if not free:
             return (), None
         held = self._pods_by_pool(capacity_class)
         best = min(free, key=lambda p: (held.get(p, 0), self.state.interruptions.of(p, now), p))
-        return pools[best][: self.limit] if self.limit else pools[best], best
+        if self.best:
+            return best_nodes(self.state, self.revision, pools[best], self.limit, now), best
+        return [node.name for node in islice(pools[best], self.limit or None)], best
 
     def _pods_by_pool(self, capacity_class: str) -> dict[Pool, int]:
         """How many other pods of the revision each pool of a class holds, seen or reserved."""

@@ -84,6 +84,18 @@ def test_of_a_class_those_pass_that_score_highest_or_all_that_scores_are_asked_o
     assert left("p4") == names
 
 
+def test_of_the_pool_that_a_cap_leaves_those_nodes_pass_that_hold_no_sibling() -> None:
+    world = World()
+    names = ["a0", "a1", "a2"]
+    world.up(*(make_node(name, zone="a") for name in names))
+    owner = world.deployment("web", 5, spot_percentage=100, max_per_pool="4")
+    world.up(make_pod("p1", owner, "a0"))
+    placement = PlacementController(world.state, 0, best=True)
+    view = make_view("p2", owner)
+    world.meet(view)
+    assert placement.filter(view, placement.owner(view), names, world.now).nodes == ["a1", "a2"]
+
+
 def waits_for_sample() -> Scene:
     """A pod was rejected, for a node outside of the sample."""
     scene = Scene(spot=1)
