@@ -75,6 +75,23 @@ class Objects:
         if await self.get(thing) is not None:
             await self.delete(thing)
 
+    async def gone(self, thing: Object) -> None:
+        """Wait until the object is not there; the failure's text is what holds it."""
+        # While a definition's storage starts ("storage is (re)initializing") the API server cannot empty it, and it
+        # waits twice as long after each try: half a minute of that makes more than a minute.
+        seconds = 180.0 if thing["kind"] == "CustomResourceDefinition" else 60.0
+
+        async def held() -> dict[str, Any]:
+            found = await self.get(thing)
+            if found is None:
+                return {}
+            says = ("deletionTimestamp", "finalizers", "generation", "ownerReferences")
+            held_by = {field: found["metadata"].get(field) for field in says}
+            return {**held_by, "conditions": (found.get("status") or {}).get("conditions")}
+
+        name = f"{thing['kind']} {thing['metadata']['name']}"
+        await eventually(held, lambda by: not by, f"{name} goes", seconds)
+
 
 async def install_crds(objects: Objects) -> None:
     """Make the API server know the kinds of cert-manager and the Prometheus operator that the chart renders."""

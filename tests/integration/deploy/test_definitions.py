@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,4 +73,4 @@ async def test_policies_outlive_upgrades_and_an_uninstall(
     assert await is_there()
     await helm("uninstall", "--no-hooks")
     for each in definitions:
-        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['metadata']['name']} goes")
+        await objects.gone(each)

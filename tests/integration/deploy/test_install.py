@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from generate.manifests import MANIFESTS
 from support.certificates import Authority
 from support.chartvalues import HOST_NETWORK, VALUE_SETS
 from support.objects import Objects, namespace
-from support.patience import eventually
 from support.policyobjects import placement_policy, served, shares
 
 from extender.core.model.errors import ApiError
@@ -126,8 +124,8 @@ async def test_install_upgrade_and_uninstall(
     definitions = [each for each in rendered if each["kind"] == "CustomResourceDefinition"]
     for each in rendered:
         if each not in definitions:
-            await eventually(partial(objects.get, each), lambda found: found is None, f"{each['kind']} goes")
+            await objects.gone(each)
     assert await objects.get(users), "an uninstall keeps everybody's policies"
     for each in definitions:
         await objects.delete(each)
-        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['metadata']['name']} goes")
+        await objects.gone(each)

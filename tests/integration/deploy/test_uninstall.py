@@ -9,7 +9,6 @@ import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +198,6 @@ async def test_uninstalled_in_a_burst_no_pod_keeps_the_gate(installed: Installed
     for each in (*installed.rendered, *template(hooks=True)):
         if each in kept:
             continue
-        await eventually(partial(installed.objects.get, each), lambda found: found is None, f"{each['kind']} goes")
+        await installed.objects.gone(each)
     await cluster.deployment("after", 3, SEVENTY)
     await cluster.ready("after", 3)

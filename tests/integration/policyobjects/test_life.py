@@ -1,6 +1,5 @@
 """Policy objects over time: every level is edited while pods run, and the definitions go and come back."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +106,7 @@ async def test_definitions_go_and_come_back(stage: Stage, objects: Objects, clus
     await cluster.scale("Deployment", "own", 4)
     await cluster.expect("own", spot=2, on_demand=2)
     for each in definitions():
-        await eventually(partial(objects.get, each), lambda found: found is None, f"{each['metadata']['name']} goes")
+        await objects.gone(each)
     await objects.apply_all(definitions())
     await served(objects)
     await objects.apply(thing)
