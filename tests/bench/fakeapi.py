@@ -2,7 +2,8 @@
 
     python -m bench.fakeapi PORT NODES WORKLOADS REPLICAS PODS [FORM [POLICIES [SECURE_PORT CERT KEY]]]
 
-It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away.
+It answers the lists and watches of `spotmix serve`; of its patches those have an effect that take a gate away. Whoever
+wants to lead finds that another replica does.
 `POST /bench/pods` sends the lines of its body to all who watch pods, and gives when it did that; `POST /bench/patched`
 gives when each pod, by its name, was first patched (seconds of the same clock). `GET /bench/made` says how many seconds
 it took to make list pages; the next page is made while the client works on the last one, so little of that is waited
@@ -41,6 +42,7 @@ class FakeApi:
         self._made = 0.0
         self._patched: dict[str, float] = {}
         self._sending = asyncio.Lock()
+        self._renewals = 0
 
     async def serve(self, port: int, secure: tuple[int, str, str] | None = None) -> None:
         """Serve for ever; by TLS too at a `secure` port, with the files of a certificate and its key."""
@@ -90,9 +92,17 @@ class FakeApi:
             await self._released(resource, body)
         if method != "GET":
             return b"{}"
+        if "/leases/" in path:
+            return self._lease()
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
         self._prepare(resource, start, limit)
         return self._ready.pop((resource, start))
+
+    def _lease(self) -> bytes:
+        """A Lease that somebody else holds, and has just renewed."""
+        self._renewals += 1
+        spec = {"holderIdentity": "another", "leaseDurationSeconds": 15, "leaseTransitions": 0}
+        return json.dumps({"metadata": {"resourceVersion": str(self._renewals)}, "spec": spec}).encode()
 
     def _prepare(self, resource: str, start: int, limit: int) -> None:
         """Make a page, unless that is done."""

@@ -118,7 +118,8 @@ def python(name: str, module: str, arguments: Sequence[str], folder: Path, port:
 class Serve(Component):
     """`spotmix serve` as users run it, against the API server at `api`: plain HTTP and no credentials, by a kubeconfig.
 
-    With the folder of an `account` it is a pod's, by TLS.
+    With the folder of an `account` it is a pod's: by TLS, with the environment and byte code that chart and image give
+    it. The byte code is kept in that folder, so the first start makes it, and a second is as in a pod.
 
     Attributes:
         port: of the extender.
@@ -145,7 +146,12 @@ class Serve(Component):
         if account is not None:
             address = urlsplit(api)
             program = ["bench.inpod", str(account), "serve"]
-            env |= {incluster.HOST: str(address.hostname), incluster.PORT: str(address.port), "HOME": str(folder)}
+            env |= {
+                **{incluster.HOST: str(address.hostname), incluster.PORT: str(address.port), "HOME": str(folder)},
+                "SSL_CERT_FILE": str(account / "ca.crt"),
+                **{"PYTHONPYCACHEPREFIX": str(account / "bytecode"), "PYTHONNODEBUGRANGES": "1"},
+                "PYTHONDONTWRITEBYTECODE": "",
+            }
         super().__init__(
             name,
             [

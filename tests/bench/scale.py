@@ -25,6 +25,7 @@ from bench.programs import (
     events_taken,
     fetch,
     measured,
+    metrics,
     python,
     running,
     scratch,
@@ -40,6 +41,7 @@ EVENT, SCRAPE = Target("<=", 50.0), Target("<=", 100.0)
 PING = 0.01
 CHUNK = 500
 SCRAPES = 20
+FOLLOWS = ("--leader-election-enabled=true", "--leader-election-namespace", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,19 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
         arguments = [str(n) for n in (port, size.nodes, size.workloads, size.replicas, cluster.pods)]
         arguments += ["bound", "0", str(secure), str(pair.cert), str(pair.key)]
         api = await stack.enter_async_context(running(python("fakeapi", "bench.fakeapi", arguments, folder, port)))
+        secured = f"https://{LOOPBACK}:{secure}"
         series = ("--metrics-workload-series", str(size.workloads))
-        serve = Serve("spotmix", folder, f"https://{LOOPBACK}:{secure}", *series, account=folder)
+        follower = Serve("follower", folder, secured, *series, *FOLLOWS, account=folder)
+        async with running(follower):
+            # What makes its byte code is no measure of a pod.
+            pass
+        async with running(follower):
+            if (await metrics(follower.metrics_url))["spotmix_leader"]:
+                raise RuntimeError("the follower leads")
+            followed = usage(follower.pid)
+            await asyncio.sleep(3.0)
+            followed = max(followed, usage(follower.pid), key=lambda each: each.rss)
+        serve = Serve("spotmix", folder, secured, *series, account=folder)
         began = time.perf_counter()
         await stack.enter_async_context(running(serve))
         seconds = time.perf_counter() - began
@@ -147,6 +160,11 @@ async def _process(bench: Bench, size: Size, folder: Path, count: int) -> None:
         busy, busy_stall = usage(serve.pid), stalls.longest()
         scrapes, length = await _scrapes(serve, SCRAPES)
         scraped, scrape_stall = usage(serve.pid), stalls.longest()
+    bench.add(
+        *(NAME, f"resident memory of a follower, {size.text}", "spotmix serve", followed.rss, "MB"),
+        target=size.memory,
+        note=f"in the 3 s after ready, peak {followed.peak:.0f}",
+    )
     who = "spotmix serve"
     bench.add(
         *(NAME, f"start to ready, {size.text}", who, seconds, "s"),

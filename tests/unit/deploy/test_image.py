@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from importlib.machinery import SourcelessFileLoader
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_it_runs_without_a_shell_as_nobody_in_particular() -> None:
 
 def test_traces_can_be_had() -> None:
     assert '"$(echo /wheels/*.whl)[otel]"' in DOCKERFILE.read_text()
+
+
+def test_pythons_own_library_has_byte_code_without_columns(tmp_path: Path) -> None:
+    (compiles,) = (json.loads(run) for run in instructions("RUN") if "compileall" in run)
+    library = tmp_path / "library"
+    (library / "room").mkdir(parents=True)
+    source = library / "room" / "module.py"
+    source.write_text("found = 1 + len([])\n")
+    where = "import sysconfig; sysconfig.get_path = lambda name: {'stdlib': %r}[name]; " % str(library)  # noqa: UP031
+    set_in_image = dict(line.split("=", 1) for line in instructions("ENV")[0].split())
+    subprocess.run([sys.executable, "-c", where + compiles[-1]], env=set_in_image, check=True)
+    (cached,) = library.rglob("*.pyc")
+    code = SourcelessFileLoader("module", str(cached)).get_code("module")
+    assert code is not None
+    assert {column for position in code.co_positions() for column in position[2:]} == {None}
 
 
 def context(target: Path) -> Path:
