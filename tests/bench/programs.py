@@ -147,9 +147,12 @@ class Serve(Component):
             address = urlsplit(api)
             program = ["bench.inpod", str(account), "serve"]
             env |= {
-                **{incluster.HOST: str(address.hostname), incluster.PORT: str(address.port), "HOME": str(folder)},
+                incluster.HOST: str(address.hostname),
+                incluster.PORT: str(address.port),
+                "HOME": str(folder),
                 "SSL_CERT_FILE": str(account / "ca.crt"),
-                **{"PYTHONPYCACHEPREFIX": str(account / "bytecode"), "PYTHONNODEBUGRANGES": "1"},
+                "PYTHONPYCACHEPREFIX": str(account / "bytecode"),
+                "PYTHONNODEBUGRANGES": "1",
                 "PYTHONDONTWRITEBYTECODE": "",
             }
         super().__init__(
