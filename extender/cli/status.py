@@ -108,8 +108,7 @@ def status(
 
 def _follow(settings: "Settings", target: Target, meant: Wanted, output: Output) -> None:
     """Show workloads as they change, until Ctrl-C."""
-    import asyncio
-
+    from extender.cli.interrupt import until_interrupted
     from extender.cli.status_follow import follow
     from extender.cli.status_text import Rows
 
@@ -122,10 +121,7 @@ def _follow(settings: "Settings", target: Target, meant: Wanted, output: Output)
         print_answer(replace(output, headers=headers), rows, named, lambda: [table.table(shown, rows)])
         headers = False
 
-    try:
-        asyncio.run(follow(target, settings, meant, show))
-    except KeyboardInterrupt:
-        click.get_current_context().exit(INTERRUPTED)
+    until_interrupted(follow(target, settings, meant, show))
 
 
 def _seen(

@@ -91,8 +91,7 @@ def watch(
     The running Spotmix is found through the kubeconfig. When the connection is lost it is looked for again, and what it
     decided meanwhile is shown as far as it is kept. Standard error says so, and says how many decisions were lost.
     """
-    import asyncio
-
+    from extender.cli.interrupt import until_interrupted
     from extender.cli.watch_follow import Watching
     from extender.cli.watch_text import Lines
 
@@ -100,10 +99,7 @@ def watch(
     meant = namespace_meant(settings, target, namespace, all_namespaces=all_namespaces)
     wanted = _wanted(what, name, meant, classes, reasons)
     watching = Watching(target, settings, wanted, Lines(as_json=output == "json"), note)
-    try:
-        asyncio.run(watching.run(last))
-    except KeyboardInterrupt:
-        click.get_current_context().exit(INTERRUPTED)
+    until_interrupted(watching.run(last))
 
 
 def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reasons: tuple[str, ...]) -> "Wanted":
