@@ -13,7 +13,7 @@ from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading, Readings
-from extender.telemetry.workloads import Sums, WorkloadText, invalid_series, oldest
+from extender.telemetry.workloads import Sums, WorkloadText, invalid_series, oldest_first
 
 SLICE = 50
 """Workloads looked at in one go: about a millisecond."""
@@ -54,41 +54,49 @@ class Scrapes:
 
     async def render(self) -> tuple[Sequence[bytes], bytes]:
         """The exposition in pieces, and its content type."""
-        found: dict[Name, Standing] = {}
+        # One for each name: the Jobs of a CronJob together, and namesakes, of which one is about to go.
+        named: dict[Name, list[Workload]] = {}
         wrong: list[tuple[Name, str]] = []
         sums = Sums()
         async for workload in _in_turns(list(self._state.workloads.by_uid.values())):
+            name = name_of(self._state, workload)
+            named.setdefault(name, []).append(workload)
             if not workload.parsed.valid:
                 sums.invalid += 1
-                name = name_of(self._state, workload)
                 wrong += ((name, problem.key) for problem in workload.parsed.problems if not problem.warning)
-            standing = self._standing_of(workload)
-            if standing is not None:
-                # One for each name: the Jobs of a CronJob together, and namesakes, of which one is about to go.
-                known = found.setdefault(standing.name, standing)
-                if known is not standing:
-                    known.replicas.add(standing.replicas)
-        standings = list(found.values())
-        async for standing in _in_turns(standings):
+        limit, text = self._limit, WorkloadText()
+        listed = 0
+        # Each is forgotten once it is written: 10,000 of them weigh as many MB.
+        async for name in _in_turns(oldest_first(named, limit), text.flush):
+            standing = self._standing_of(named[name])
+            if standing is None:
+                continue
             sums.add(standing)
-        sums.unlisted = max(0, len(standings) - self._limit)
-        parts: list[bytes] = []
-        if self._limit:
-            text = WorkloadText()
-            async for standing in _in_turns(oldest(standings, self._limit), text.flush):
+            if listed < limit:
                 text.write(standing)
-            parts = [*text.parts(), invalid_series(wrong, self._limit)]
+                listed += 1
+            else:
+                sums.unlisted += 1
+        parts = [*text.parts(), invalid_series(wrong, limit)] if limit else []
         # Written and read without an await in between, so that no other scrape gets these.
         self._sums = sums
         body, content_type = self._metrics.render()
         return [body, *parts], content_type
 
-    def _standing_of(self, workload: Workload) -> Standing | None:
-        try:
-            return standing_of(self._state, workload)
-        except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
-            self._faulty(workload, repr(error))
-            return None
+    def _standing_of(self, namesakes: Sequence[Workload]) -> Standing | None:
+        """How all of one name stand together."""
+        found: Standing | None = None
+        for workload in namesakes:
+            try:
+                standing = standing_of(self._state, workload)
+            except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone
+                self._faulty(workload, repr(error))
+                continue
+            if found is None:
+                found = standing
+            elif standing is not None:
+                found.replicas.add(standing.replicas)
+        return found
 
     def _readings(self) -> Iterator[Reading]:
         yield from self._read()

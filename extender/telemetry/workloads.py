@@ -8,7 +8,7 @@ another away, and every replica, restarted or not, shows the same ones. (The wor
 and what Prometheus kept of each would be in pieces.)
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
@@ -99,9 +99,9 @@ class Sums:
         yield Reading(REPLICAS_BELOW_FLOOR, {(mode,): mine.replicas.below_floor for mode, mine in found})
 
 
-def oldest(standings: Sequence[Standing], limit: int) -> Sequence[Standing]:
-    """Those that have series."""
-    return standings if len(standings) <= limit else sorted(standings, key=lambda each: each.name)[:limit]
+def oldest_first(names: Collection[Name], limit: int) -> Sequence[Name]:
+    """The names of all, those that have series before the others."""
+    return list(names) if len(names) <= limit else sorted(names)
 
 
 class WorkloadText:

@@ -11,6 +11,7 @@ for.
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import sys
@@ -28,6 +29,8 @@ _STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encodi
 _CHUNK = 64 * 1024
 BOOKMARKS = 20.0
 """Seconds between two that a watch gets: one that says nothing is taken for one that has died."""
+_NOTHING = b'{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}'
+"""What labels select: no object here has any of ours."""
 _BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n'
 _STILL_THERE = b"%x\r\n%b\r\n" % (len(_BOOKMARK), _BOOKMARK)
 
@@ -65,7 +68,9 @@ class FakeApi:
                 query = dict(parse_qsl(url.query))
                 resource = url.path.rpartition("/")[2]
                 if query.get("watch") == "true":
-                    await self._watch(resource, reader, writer)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(float(query.get("timeoutSeconds", "inf"))):
+                            await self._watch(resource, reader, writer)
                     return
                 answer = await self._answer(method, url.path, resource, query, body)
                 writer.write(_OK % (b"200 OK", len(answer)) + answer)
@@ -92,6 +97,8 @@ class FakeApi:
             await self._released(resource, body)
         if method != "GET":
             return b"{}"
+        if "labelSelector" in query:
+            return _NOTHING
         if "/leases/" in path:
             return self._lease()
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
