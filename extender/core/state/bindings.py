@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sys import intern
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.classes import ON_DEMAND
 from extender.core.model.objects import Node, Notice, Pod, Requests
@@ -15,7 +16,16 @@ from extender.core.state.indexes import PodsByLabels
 from extender.core.state.interruptions import Interruption, Interruptions
 from extender.core.state.outbox import Met, Outbox, Placed
 from extender.core.state.provisional import Provisional
-from extender.core.state.records import ALONE, NodeRecord, PodRecord, Pool, Reservation, Revision, is_replacing
+from extender.core.state.records import (
+    ALONE,
+    NodeRecord,
+    PodRecord,
+    Pool,
+    Reservation,
+    Revision,
+    is_replacing,
+    traits_of,
+)
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
 from extender.core.state.schedulers import Schedulers
@@ -308,15 +318,10 @@ class Bindings:
             requests=pod.requests,
             created=pod.created,
             cost=pod.cost,
-            terminating=pod.terminating,
             ready=pod.ready,
-            pending=pod.pending,
-            due=pod.due,
             constraints=pod.constraints,
-            protection=pod.protection,
             ready_after=pod.ready_after,
-            gates=pod.gates,
-            written=pod.written,
+            traits=traits_of(pod),
         )
         self._revisions.add(record)
         if self.provisional:
@@ -347,11 +352,8 @@ class Bindings:
             if pod.ready is not record.ready or pod.terminating is not record.terminating:
                 self._outbox.touch(revision)
         record.cost = pod.cost
-        record.ready, record.pending = pod.ready, pod.pending
-        record.ready_after = pod.ready_after
-        record.terminating, record.due = pod.terminating, pod.due
-        record.protection = pod.protection
-        record.gates, record.written = pod.gates, pod.written
+        record.ready, record.ready_after = pod.ready, pod.ready_after
+        record.traits = traits_of(pod)
         if record.constraints is not pod.constraints and record.constraints != pod.constraints:
             self.repelling.discard(record)
             record.constraints = pod.constraints
@@ -367,7 +369,7 @@ class Bindings:
         if record is None:
             return
         node = record.node
-        record.terminating = True
+        record.traits = replace(record.traits, terminating=True)
         self._recount(record)
         self.labels.remove(record)
         self._unqueue(uid)

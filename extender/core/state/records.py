@@ -6,12 +6,13 @@ by identity and stay out of the garbage collector: `state` takes their cycles ap
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from msgspec import Struct
 
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
-from extender.core.model.objects import Node, OwnerRef, PodId, Protection, Requests
+from extender.core.model.objects import Node, OwnerRef, Pod, PodId, Protection, Requests
 
 K = TypeVar("K")
 Pool = tuple[str, str]
@@ -187,11 +188,33 @@ class PodLabels(Struct, eq=False, gc=False):
     pods: "list[PodRecord]"
 
 
+class PodTraits(Struct, frozen=True, gc=False):
+    """What a pod has in common with most others, which share one of these. The fields are those of `Pod`."""
+
+    terminating: bool = False
+    pending: bool = False
+    due: float = 0.0
+    protection: Protection | None = None
+    gates: tuple[str, ...] = ()
+    written: str = ""
+
+
+_PLAIN = PodTraits()
+_shared_traits = lru_cache(maxsize=1024)(PodTraits)
+
+
+def traits_of(pod: Pod) -> PodTraits:
+    """Those of a pod."""
+    if pod.terminating or pod.pending or pod.protection is not None or pod.gates or pod.written:
+        return _shared_traits(pod.terminating, pod.pending, pod.due, pod.protection, pod.gates, pod.written)
+    return _PLAIN
+
+
 class PodRecord(Struct, eq=False, gc=False):
     """A pod. `counted` is the class under which its revision counts it, empty while it holds no seat.
 
-    `due`, `protection`, `gates`, `written` and `ready_after` are as in `Pod`; the last most often is a small number
-    that Python keeps anyway, while a time would weigh 32 bytes. `labels` is None once it is gone.
+    `ready_after` is as in `Pod`: it most often is a small number that Python keeps anyway, while a time would weigh 32
+    bytes. `labels` is None once it is gone.
     """
 
     uid: str
@@ -203,16 +226,41 @@ class PodRecord(Struct, eq=False, gc=False):
     created: float
     counted: str = ""
     cost: str | None = None
-    terminating: bool = False
     ready: bool = False
-    pending: bool = False
-    due: float = 0.0
     labels: PodLabels | None = None
     constraints: Constraints = NO_CONSTRAINTS
-    protection: Protection | None = None
     ready_after: int = 0
-    gates: tuple[str, ...] = ()
-    written: str = ""
+    traits: PodTraits = _PLAIN
+
+    @property
+    def terminating(self) -> bool:
+        """As of `Pod`."""
+        return self.traits.terminating
+
+    @property
+    def pending(self) -> bool:
+        """As of `Pod`."""
+        return self.traits.pending
+
+    @property
+    def due(self) -> float:
+        """As of `Pod`."""
+        return self.traits.due
+
+    @property
+    def protection(self) -> Protection | None:
+        """As of `Pod`."""
+        return self.traits.protection
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """As of `Pod`."""
+        return self.traits.gates
+
+    @property
+    def written(self) -> str:
+        """As of `Pod`."""
+        return self.traits.written
 
     @property
     def id(self) -> PodId:

@@ -23,7 +23,7 @@ from extender.core.policy.values import MAX_REPLICAS
 from extender.core.scalein.costs import costs_to_write
 from extender.core.scalein.removal_order import removal_order
 from extender.core.state.counting import OpenSeats
-from extender.core.state.records import NodeRecord, PodRecord, Revision, tally
+from extender.core.state.records import NodeRecord, PodRecord, PodTraits, Revision, tally
 from extender.core.state.state import ClusterState
 from extender.core.whatif.change import SupposedController, policy_of
 
@@ -209,13 +209,9 @@ class PodForecast:
             created=self._now,
             counted="",
             cost=None,
-            terminating=False,
             ready=True,
-            pending=False,
-            due=0.0,
             constraints=constraints,
-            gates=(),
-            written="",
+            traits=PodTraits(protection=like.protection),
         )
 
     def _unbound(self, pod: PodRecord) -> PodRecord:

@@ -5,7 +5,7 @@ from support.doubles import ON_DEMAND, SPOT, make_node
 
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.state.outbox import Outbox
-from extender.core.state.records import NodeRecord, PodRecord, Reservation, replacing
+from extender.core.state.records import NodeRecord, PodRecord, PodTraits, Reservation, replacing
 from extender.core.state.revisions import Revisions
 
 OWNER = OwnerRef("rs", "apps/v1", "ReplicaSet", "web")
@@ -48,7 +48,7 @@ def test_a_pod_counts_under_the_class_of_its_node(revisions: Revisions, outbox: 
     where.facts = make_node("n", ON_DEMAND)
     revisions.recount(pod)
     assert revision.filled == {SPOT: 0, ON_DEMAND: 1}
-    pod.terminating = True
+    pod.traits = PodTraits(terminating=True)
     revisions.recount(pod)
     assert (pod.counted, revision.filled) == ("", {SPOT: 0, ON_DEMAND: 0})
 
