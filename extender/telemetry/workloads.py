@@ -38,6 +38,8 @@ from extender.telemetry.catalogue import (
 from extender.telemetry.readings import Reading
 
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+PIECE = 256 * 1024
+"""Bytes: blocks of memory that are smaller are not given back to the kernel once the text is sent."""
 WRITTEN = (WORKLOAD_INFO, WORKLOAD_WANTED, WORKLOAD_ACTUAL, WORKLOAD_SURPLUS, WORKLOAD_MISSING, WORKLOAD_BELOW_FLOOR)
 
 
@@ -109,7 +111,8 @@ class WorkloadText:
 
     def __init__(self) -> None:
         self._lines: dict[Family, list[str]] = {family: _head(family) for family in WRITTEN}
-        self._parts: dict[Family, list[bytes]] = {family: [] for family in WRITTEN}
+        self._pieces: dict[Family, list[bytes]] = {family: [] for family in WRITTEN}
+        self._buffers = {family: bytearray() for family in WRITTEN}
 
     def write(self, standing: Standing) -> None:
         """Add a workload's series."""
@@ -131,12 +134,18 @@ class WorkloadText:
     def flush(self) -> None:
         """Make bytes of what was written since the last call: of all at once it would take long."""
         for family, lines in self._lines.items():
-            self._parts[family].append(_joined(lines))
+            buffer = self._buffers[family]
+            buffer += _joined(lines)
             lines.clear()
+            if len(buffer) >= PIECE:
+                self._pieces[family].append(bytes(buffer))
+                buffer.clear()
 
     def parts(self) -> Iterator[bytes]:
         """What was flushed, in pieces; a metric's series are one after the other."""
-        return (part for parts in self._parts.values() for part in parts)
+        for family, pieces in self._pieces.items():
+            yield from pieces
+            yield bytes(self._buffers[family])
 
 
 def invalid_series(wrong: Iterable[tuple[Name, str]], limit: int) -> bytes:
