@@ -32,6 +32,8 @@ PAGE_SIZE = 200
 PAGE_GROWTH = 4
 # The server ends a watch after a random time in this range (seconds), so that clients move among API servers.
 WATCH_SECONDS = (300.0, 600.0)
+# Likewise where there are no bookmarks: before its silence is taken for that of a dead connection.
+SILENT_WATCH_SECONDS = (60.0, 90.0)
 # A watch that lived this long (seconds) was a success, whatever ended it.
 LIVED = 5.0
 # Answers of whoever stands before the server while it is away.
@@ -217,7 +219,8 @@ class Reflector:
         if self._anew:
             self._version = ""
         if self._version:
-            body = await self._api.request("GET", self.resource.path, params={"limit": "1", **self._selected})
+            # Of any object: to find one that is selected the server may have to read all.
+            body = await self._api.request("GET", self.resource.path, params={"limit": "1"})
             shown = version_of(body)
             if is_older(shown, self._version):
                 self._report(self.resource.key, _went_back(self._version, shown))
@@ -353,10 +356,11 @@ class Reflector:
         self._events += len(objects)
 
     async def _watch(self) -> None:
+        seconds = WATCH_SECONDS if self.resource.bookmarked else SILENT_WATCH_SECONDS
         params = {
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(int(self._timing.uniform(*WATCH_SECONDS))),
+            "timeoutSeconds": str(int(self._timing.uniform(*seconds))),
             **self._selected,
         }
         lines = self._api.watch(

@@ -13,7 +13,9 @@ class ApiResource(Struct, frozen=True):
 
     `key` names it everywhere else (`pods`, `replicasets.apps`); `path` is its list over all namespaces. `size_path` is
     where its objects say how many replicas they want, as its scale subresource has it (`.spec.instances`); empty for
-    `.spec.replicas`. `selector` is the field selector of those that are followed; empty for all.
+    `.spec.replicas`. `selector` is the field selector of those that are followed; empty for all. `bookmarked` says that
+    the API server tells a watch about every minute how far it is: of Events, which it does not keep in memory, it does
+    not.
     """
 
     key: str
@@ -23,6 +25,7 @@ class ApiResource(Struct, frozen=True):
     kind: str
     size_path: str = ""
     selector: str = ""
+    bookmarked: bool = True
 
     @property
     def api_version(self) -> str:
@@ -84,7 +87,7 @@ def events_of(reason: str, *but_by: str, namespace: str | None = None) -> ApiRes
     """The Events with one reason, but for those of some sources: all of them are too many."""
     selector = ",".join((f"reason={reason}", *(f"source!={each}" for each in but_by)))
     path = api_path("", "v1", "events", namespace=namespace)
-    return ApiResource(f"{EVENTS}{reason}", path, "", "v1", "Event", selector=selector)
+    return ApiResource(f"{EVENTS}{reason}", path, "", "v1", "Event", selector=selector, bookmarked=False)
 
 
 # What tells of interruptions: without it those are not counted that show on no node.

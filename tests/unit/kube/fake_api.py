@@ -86,6 +86,7 @@ class FakeResource:
         self.version = 10
         self.shown: int | Fault = 10**6
         self.looks = 0
+        self.looked_for: Mapping[str, str] = {}
         self.list_faults: deque[Fault | None] = deque()
         self.watch_scripts: deque[Fault | list[bytes | str]] = deque()
         self.lists: list[Mapping[str, str]] = []
@@ -97,6 +98,7 @@ class FakeResource:
         if "watch" in request.query:
             return await self._watch(request)
         if self.watches and request.query["limit"] == "1":
+            self.looked_for = dict(request.query)
             return self._look()
         self.lists.append(dict(request.query))
         fault = self.list_faults.popleft() if self.list_faults else None

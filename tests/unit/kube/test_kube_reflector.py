@@ -28,9 +28,9 @@ from unit.kube.fake_api import (
 
 from extender.core.model.errors import ApiError
 from extender.core.state.events import Event, Gone, Listed, Upsert
-from extender.kube.client import ApiClient
+from extender.kube.client import WATCH_IDLE_TIMEOUT, ApiClient
 from extender.kube.reflector import FORBIDDEN_PATIENCE, Reflector, WatchOptions
-from extender.kube.resources import NAMESPACES
+from extender.kube.resources import NAMESPACES, ApiResource, events_of
 
 
 class ReflectedWorld:
@@ -58,14 +58,15 @@ async def follow(
     tmp_path: Path,
     time: VirtualTime,
     script: Callable[[FakeResource, Store], None],
+    resource: ApiResource = NAMESPACES,
     **options: float,
 ) -> AsyncIterator[ReflectedWorld]:
-    world = ReflectedWorld(api.resource(NAMESPACES.path), time)
+    world = ReflectedWorld(api.resource(resource.path), time)
     script(world.resource, world.store)
     async with await ApiClient.connect(write_kubeconfig(tmp_path / "config", api.url)) as client:
         world.reflector = Reflector(
             client,
-            NAMESPACES,
+            resource,
             ThingDecoder(),
             world.store,
             lambda _key, text: world.reports.append(text),
@@ -101,6 +102,21 @@ async def test_pages_are_applied_then_the_watch_goes_on_from_the_list(
         assert (health.relists, health.failures, health.last_error, health.events) == (0, 0, "", 7)
         assert health.rewatches == 0
         assert health.last_contact == time.now
+
+
+async def test_where_nothing_is_told_of_silence_the_server_ends_watches_before_it_counts_as_a_fault(
+    api: FakeApi, tmp_path: Path, time: VirtualTime
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts.append([])
+
+    async with follow(api, tmp_path, time, script, resource=events_of("Nominated")) as world:
+        await world.settled()
+        for query in world.resource.watches:
+            assert query["fieldSelector"] == "reason=Nominated"
+            assert int(query["timeoutSeconds"]) < WATCH_IDLE_TIMEOUT
+        assert world.resource.looked_for == {"limit": "1"}, "of a selected one the server would read all"
+        assert (world.reports, world.reflector.health().failures) == ([], 0)
 
 
 class Pages:
