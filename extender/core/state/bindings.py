@@ -8,32 +8,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.model.classes import ON_DEMAND
-from extender.core.model.objects import Node, Notice, Pod, Requests
+from extender.core.model.objects import Pod, Requests
 from extender.core.model.reasons import Reason
-from extender.core.state.census import Census
 from extender.core.state.holdings import Holdings
 from extender.core.state.indexes import PodsByLabels
-from extender.core.state.interruptions import Interruption, Interruptions
+from extender.core.state.nodes import Nodes
 from extender.core.state.outbox import Met, Outbox, Placed
 from extender.core.state.provisional import Provisional
-from extender.core.state.records import (
-    ALONE,
-    NodeRecord,
-    PodRecord,
-    Pool,
-    Reservation,
-    Revision,
-    is_replacing,
-    traits_of,
-)
+from extender.core.state.records import PodRecord, Reservation, Revision, is_replacing, traits_of
 from extender.core.state.repelling import Repelling
 from extender.core.state.revisions import Revisions
 from extender.core.state.schedulers import Schedulers
 from extender.core.state.waiting import Waiting, WaitingPods
 
 _TOMBSTONES = 8192
-# An Event about a node may come after its end.
-_LEFT = 256
 _NO_REQUESTS = Requests()
 
 
@@ -45,20 +33,17 @@ class Queued(Struct, frozen=True, gc=False):
 
 
 class Bindings:
-    """The part of the cluster state that knows nodes and pods.
+    """The part of the cluster state that knows pods.
 
     Args:
+        nodes: that they run on.
         revisions: is told of pods that come, go, or come to count otherwise.
         waiting: a pod that is bound or gone waits no more.
-        interruptions: is told of spot nodes that are taken away.
         outbox: is told of revisions that others have to look at.
         is_asked_about: whether a scheduler that asks would have been noticed for a revision's pods.
 
     Attributes:
-        nodes: by name; those too that only a pod names yet.
         pods: by UID.
-        placeable: the nodes that pods may hold seats on, by class and name.
-        interrupted_nodes: those that are about to be taken away and that nobody else drains.
         unbound: live pods without a node, by UID.
         placing: the schedulers that have placed a pod.
         gated: of those without a node, the ones that a scheduling gate keeps from every scheduler.
@@ -67,7 +52,6 @@ class Bindings:
         ran: likewise, and of those that had ended when they were met.
         lost: is told of pods that interruptions took, as often as they are met.
         repelling: pods on a node with required anti-affinity, in groups of equal terms.
-        census: how nodes of each class are marked.
         labels: the pods in groups of equal labels, by namespace.
         provisional: the seats that were asked for in the name of pods that are not known.
         schedulers: which of them ask the extender.
@@ -76,16 +60,13 @@ class Bindings:
 
     def __init__(
         self,
+        nodes: Nodes,
         revisions: Revisions,
         waiting: WaitingPods,
-        interruptions: Interruptions,
         outbox: Outbox,
         is_asked_about: Callable[[Revision], bool],
     ) -> None:
-        self.nodes: dict[str, NodeRecord] = {}
         self.pods: dict[str, PodRecord] = {}
-        self.placeable: dict[str, dict[str, NodeRecord]] = {}
-        self.interrupted_nodes: set[NodeRecord] = set()
         self.unbound: dict[str, PodRecord] = {}
         self.placing = {""}
         self._queued: dict[str, Queued] = {}
@@ -95,21 +76,15 @@ class Bindings:
         self.ran: Callable[[Pod], None] = lambda _pod: None
         self.lost: Callable[[Pod], None] = lambda _pod: None
         self.repelling = Repelling()
-        self.census = Census()
         self.labels = PodsByLabels()
         self.provisional = Provisional()
         self.schedulers = Schedulers()
         self.holdings = Holdings(self.pods, self.labels, revisions, outbox)
-        self._node_uids: dict[str, str] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
-        self._left: OrderedDict[str, tuple[Node, Pool]] = OrderedDict()
-        self._revisions, self._waiting = revisions, waiting
-        self._interruptions, self._outbox = interruptions, outbox
+        self._nodes, self._revisions, self._waiting, self._outbox = nodes, revisions, waiting, outbox
         self._is_asked_about = is_asked_about
         # Each event about a pod asks for these.
         self._recount, self._release = revisions.recount, revisions.release
-
-    # Pods
 
     def is_gone(self, pod: str) -> bool:
         """Whether the watch has delivered the end of this pod: the scheduler may still ask about it."""
@@ -235,10 +210,7 @@ class Bindings:
 
         What is lost on on-demand would be so again.
         """
-        known = self.nodes.get(pod.node)
-        node = known.facts if known is not None else None
-        if node is None and pod.node in self._left:
-            node = self._left[pod.node][0]
+        node = self._nodes.last_facts(pod.node)
         taken = (pod.disrupted and (pod.terminating or pod.failed)) or (
             pod.failed and node is not None and node.reclaimed
         )
@@ -248,10 +220,7 @@ class Bindings:
 
     def _bind(self, record: PodRecord, pod: Pod) -> None:
         """A pod is on a node from now on."""
-        node = self.nodes.get(pod.node)
-        if node is None:
-            node = self.nodes[pod.node] = NodeRecord(pod.node, None, [])
-        record.node = node
+        node = record.node = self._nodes.named(pod.node)
         node.pods.append(record)
         if record.written and record.revision is not None:
             # It may be counted already, but not as one that is on a node.
@@ -378,8 +347,7 @@ class Bindings:
             self._charge(record, -1)
             node.pods.remove(record)
             record.node = None
-            if node.facts is None and not node.pods:
-                self.nodes.pop(node.name, None)
+            self._nodes.forget_unknown(node)
         self._revisions.remove(record)
         if self.holdings.accounts:
             self.holdings.look_at(uid, record.namespace)
@@ -403,118 +371,8 @@ class Bindings:
             for name, amount in asked.extended:
                 used[name] = used.get(name, 0) + sign * amount
 
-    def _count_anew(self, record: PodRecord) -> None:
+    def count_anew(self, record: PodRecord) -> None:
         """What is known of the node of a pod has changed."""
         self._recount(record)
         if self.holdings.accounts:
             self.holdings.look_at(record.uid, record.namespace)
-
-    # Nodes
-
-    def node_uids(self) -> list[str]:
-        """The UIDs of the nodes that the watch has delivered."""
-        return list(self._node_uids)
-
-    def upsert_node(self, node: Node, now: float) -> None:
-        """A node was met, or changed."""
-        record = self.nodes.get(node.name)
-        if record is None:
-            record = self.nodes[node.name] = NodeRecord(node.name, node, [])
-            old = None
-        else:
-            old = record.facts
-        record.facts = node
-        self.census.change(old, node)
-        _place(record, node)
-        self._node_uids[node.uid] = node.name
-        if old is not None and old.uid != node.uid:
-            self._node_uids.pop(old.uid, None)
-        record.steady_since = _steady_since(record, old, node, now)
-        self._judge_marker(record, node, now)
-        moved = (
-            old is None or old.capacity_class != node.capacity_class or bool(old.going_away) != bool(node.going_away)
-        )
-        if moved:
-            if old is not None:
-                self.placeable.get(old.capacity_class, {}).pop(node.name, None)
-            if record.placeable:
-                self.placeable.setdefault(node.capacity_class, {})[node.name] = record
-            for pod in record.pods:
-                self._count_anew(pod)
-        if node.interrupted != (record in self.interrupted_nodes):
-            self._touch_pods_of(record)
-            self.interrupted_nodes ^= {record}
-
-    def _judge_marker(self, record: NodeRecord, node: Node, now: float) -> None:
-        """Record that a spot node is about to be taken away; take that back when it is not after all."""
-        if not node.going_away:
-            self._interruptions.withdraw(node.uid, now)
-        elif node.interruptible and node.reclaimed:
-            self._interruptions.record(node.uid, Interruption(record.pool, now, marker=True), now)
-
-    def notice(self, said: Notice, now: float) -> None:
-        """An Event says that a node is interrupted: believed of spot nodes that there are, or were a moment ago."""
-        node, pool = (None, None) if said.void else self._meant(said)
-        if node is None or pool is None or not node.interruptible:
-            return
-        if said.deliberate and (node.going_away or node.unschedulable):
-            return
-        self._interruptions.record(node.uid, Interruption(pool, said.at), now)
-
-    def _meant(self, said: Notice) -> tuple[Node | None, Pool | None]:
-        """The node that an Event is about, and its pool."""
-        record = self.nodes.get(said.name)
-        here = (record.facts, record.pool) if record is not None else (None, None)
-        for node, pool in (here, self._left.get(said.name, (None, None))):
-            # Some write the name in place of the UID, or nothing: then it may be about an older node of that name.
-            nameless = said.about in ("", said.name)
-            if node is not None and (node.uid == said.about or (nameless and said.at >= node.since)):
-                return node, pool
-        return None, None
-
-    def remove_node(self, uid: str, now: float | None) -> None:
-        """A node is gone; `now` is None when its end was missed, and with it any sign of what was to come."""
-        name = self._node_uids.pop(uid, None)
-        record = self.nodes.get(name) if name is not None else None
-        if record is None or record.facts is None or record.facts.uid != uid:
-            return
-        facts = record.facts
-        if now is not None and facts.interruptible and not facts.going_away and not facts.unschedulable:
-            # Whoever gives a node back on purpose marks or cordons it first: this one was taken without notice.
-            self._interruptions.record(facts.uid, Interruption(record.pool, now), now)
-        if facts.interruptible:
-            self._left[record.name] = (facts, record.pool)
-            if len(self._left) > _LEFT:
-                self._left.popitem(last=False)
-        self.placeable.get(facts.capacity_class, {}).pop(record.name, None)
-        self.census.change(facts, None)
-        self.interrupted_nodes.discard(record)
-        record.facts = None
-        for pod in record.pods:
-            self._count_anew(pod)
-        if not record.pods:
-            del self.nodes[record.name]
-
-    def _touch_pods_of(self, record: NodeRecord) -> None:
-        self._outbox.touch(*(pod.revision for pod in record.pods if pod.revision is not None))
-
-
-def _steady_since(record: NodeRecord, old: Node | None, node: Node, now: float) -> float:
-    """Since when a node has been Ready and not going away, as far as it is known: a restart forgets a withdrawal."""
-    if old is None or old.uid != node.uid:
-        return node.since
-    withdrawn = old.going_away and not node.going_away
-    return max(node.since, now if withdrawn else record.steady_since)
-
-
-def _place(record: NodeRecord, node: Node) -> None:
-    """Take in where a node is. What is counted by pool is counted anew when a node's labels were changed."""
-    pool = (intern(node.instance_type), intern(node.zone))
-    if pool == ("", ""):
-        pool = (intern(f"{ALONE}{node.name}"), "")
-    if pool != record.pool:
-        record.pool = pool
-        for pod in record.pods:
-            if pod.revision is not None:
-                pod.revision.spread = None
-    record.group = intern(f"{node.capacity_class}/{pool[0]}/{pool[1]}")

@@ -48,6 +48,7 @@ from extender.core.state.fleets import Fleets
 from extender.core.state.indexes import BudgetIndex, Index
 from extender.core.state.interruptions import Interruptions
 from extender.core.state.losses import Losses
+from extender.core.state.nodes import Nodes
 from extender.core.state.outbox import GoesOnDemand, Outbox, Wake
 from extender.core.state.records import PodLabels, PodRecord, Reservation, Revision
 from extender.core.state.revisions import Revisions
@@ -112,14 +113,17 @@ class ClusterState:
         self._ttl = reservation_ttl
         self._revisions = Revisions(self.outbox)
         self.fleets = Fleets(self.workloads, self._revisions)
-        self._bindings = Bindings(self._revisions, self.waiting, self.interruptions, self.outbox, self._is_asked_about)
+        self._nodes = Nodes(self.interruptions, self.outbox)
+        self._bindings = Bindings(self._nodes, self._revisions, self.waiting, self.outbox, self._is_asked_about)
+        self._nodes.moved = self._bindings.count_anew
         self.revisions, self._changed = self._revisions.by_uid, self._revisions.changed
-        self.nodes, self.pods, self.placeable = self._bindings.nodes, self._bindings.pods, self._bindings.placeable
-        self.interrupted_nodes, self.unbound = self._bindings.interrupted_nodes, self._bindings.unbound
+        self.nodes, self.placeable = self._nodes.by_name, self._nodes.placeable
+        self.interrupted_nodes, self.census = self._nodes.interrupted, self._nodes.census
+        self.pods, self.unbound = self._bindings.pods, self._bindings.unbound
         self.gated, self.decided = self._bindings.gated, self._bindings.decided
         self.autoscaling = Autoscaling(self.pods, self.unbound, frozenset(classes.labels), startup)
         self._bindings.bound = self.autoscaling.bound
-        self.repelling, self.census = self._bindings.repelling, self._bindings.census
+        self.repelling = self._bindings.repelling
         self.provisional = self._bindings.provisional
         self.schedulers = self._bindings.schedulers
         self.holdings = self._bindings.holdings
@@ -167,7 +171,7 @@ class ClusterState:
                 self._upsert_pod(pod)
             case Upsert(object=Node() as node):
                 new = node.name not in self.nodes or self.nodes[node.name].facts is None
-                self._bindings.upsert_node(node, now)
+                self._nodes.upsert(node, now)
                 if new:
                     self.runs.stir()
             case Upsert(object=Owner() as owner):
@@ -176,7 +180,7 @@ class ClusterState:
                 self._policies_changed(self.workloads.upsert_namespace(namespace))
                 self._limit(namespace.name)
             case Upsert(object=Notice() as notice):
-                self._bindings.notice(notice, now)
+                self._nodes.notice(notice, now)
             case Upsert(object=(Budget() | Claim() | Volume() | AttachLimits()) as fact):
                 self._put(fact)
             case Upsert(object=NodeClaim() as claim):
@@ -261,7 +265,7 @@ class ClusterState:
         if resource == "pods":
             return list(self.pods)
         if resource == "nodes":
-            return self._bindings.node_uids()
+            return self._nodes.uids()
         if resource == "namespaces":
             return [n.uid for n in self.workloads.namespaces.values()]
         if resource in POLICY_OBJECTS:
@@ -276,7 +280,7 @@ class ClusterState:
         if resource == "pods":
             self._bindings.remove_pod(uid)
         elif resource == "nodes":
-            self._bindings.remove_node(uid, now)
+            self._nodes.remove(uid, now)
         elif resource == "namespaces":
             self._policies_changed(self.workloads.remove_namespace(uid))
             self._limit_all()
