@@ -218,6 +218,7 @@ class Reflector:
         """Go on from where we are, or from a list, until the watch ends."""
         if self._anew:
             self._version = ""
+        shown = ""
         if self._version:
             # Of any object: to find one that is selected the server may have to read all.
             body = await self._api.request("GET", self.resource.path, params={"limit": "1"})
@@ -230,7 +231,13 @@ class Reflector:
             self._anew, self._version = False, ""
             await self._list()
             attempt.started = self._timing.clock()
+        opened = self._timing.clock()
         await self._watch()
+        lived = self._timing.clock() - opened
+        if not self.resource.bookmarked and lived >= SILENT_WATCH_SECONDS[0] and is_older(self._version, shown):
+            # What had happened before it began it has told long since. From a version that nothing moves on there is
+            # no watch once the store has forgotten it, and all is listed.
+            self._advance(shown)
 
     async def reach(self, version: str, patience: float) -> None:
         """Return once the sink has been given all that happened up to `version`, a resourceVersion of the whole store.

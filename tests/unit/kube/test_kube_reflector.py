@@ -119,6 +119,54 @@ async def test_where_nothing_is_told_of_silence_the_server_ends_watches_before_i
         assert (world.reports, world.reflector.health().failures) == ([], 0)
 
 
+class Quiet:
+    """A client of a store in which nothing happens that is followed: watches end after 75 s."""
+
+    def __init__(self, path: str, time: VirtualTime) -> None:
+        self.path, self.time, self.version = path, time, 10
+        self.watched: list[str] = []
+        self.lists = 0
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, **_options: Any
+    ) -> bytes:
+        assert (method, path) == ("GET", self.path)
+        self.lists += (params or {}).get("limit") != "1"
+        return json.dumps({"metadata": {"resourceVersion": str(self.version)}, "items": []}).encode()
+
+    async def watch(self, path: str, params: Mapping[str, str], **options: Any) -> AsyncGenerator[bytes, None]:
+        assert path == self.path
+        options["on_open"]()
+        self.watched.append(params["resourceVersion"])
+        self.version += 100
+        self.time.now += 75.0
+        if len(self.watched) == 4:
+            await asyncio.Event().wait()
+        for line_ in list[bytes]():
+            yield line_
+
+
+@pytest.mark.parametrize(
+    ("resource", "versions"),
+    [(events_of("Nominated"), ["10", "10", "110", "210"]), (NAMESPACES, ["10", "10", "10", "10"])],
+    ids=["events", "with bookmarks"],
+)
+async def test_a_version_that_nothing_moves_on_is_moved_by_what_a_watch_that_lived_began_after(
+    time: VirtualTime, resource: ApiResource, versions: list[str]
+) -> None:
+    api = Quiet(resource.path, time)
+    reflector = Reflector(
+        api, resource, ThingDecoder(), lambda _event: None, lambda _key, _text: None, timing=time.timing()
+    )
+    task = asyncio.create_task(reflector.run())
+    async with asyncio.timeout(10):
+        while len(api.watched) < len(versions):  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (api.watched, api.lists) == (versions, 1)
+
+
 class Pages:
     """A client whose lists have `count` pages of one thing. The page `hanging` never comes; watches end at once."""
 
