@@ -68,7 +68,7 @@ class Scrapes:
         listed = 0
         # Each is forgotten once it is written: 10,000 of them weigh as many MB.
         async for name in _in_turns(oldest_first(named, limit), text.flush):
-            standing = self._standing_of(named[name])
+            standing = await self._standing_of(named[name])
             if standing is None:
                 continue
             sums.add(standing)
@@ -83,10 +83,10 @@ class Scrapes:
         body, content_type = self._metrics.render()
         return [body, *parts], content_type
 
-    def _standing_of(self, namesakes: Sequence[Workload]) -> Standing | None:
-        """How all of one name stand together."""
+    async def _standing_of(self, namesakes: Sequence[Workload]) -> Standing | None:
+        """How all of one name stand together; a CronJob may have any number of Jobs."""
         found: Standing | None = None
-        for workload in namesakes:
+        async for workload in _in_turns(namesakes):
             try:
                 standing = standing_of(self._state, workload)
             except Exception as error:  # noqa: BLE001 - a bug that one workload meets is its own alone

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.doubles import ENABLED, ON_DEMAND, SPOT, World, keys, make_namespace, make_node, make_owner, make_pod
 from support.doubles_drift import DriftRoom
@@ -288,10 +289,16 @@ async def test_caches_and_process() -> None:
     assert [found[f"spotmix_cache_{name}_total"]["pods",] for name in names] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-async def test_others_have_their_turn_while_many_workloads_are_written() -> None:
+@pytest.mark.parametrize("namesakes", [False, True], ids=["each its name", "Jobs of one CronJob"])
+async def test_others_have_their_turn_while_many_workloads_are_written(*, namesakes: bool) -> None:
     scene = ScrapeScene(limit=1000)
     many = 5 * SLICE
-    scene.world.up(*(make_owner("StatefulSet", f"db-{n}", 1, labels=ENABLED) for n in range(many)))
+    if namesakes:
+        cron = make_owner("CronJob", "report", labels=ENABLED, annotations=keys(spot_percentage=50))
+        jobs = [make_owner("Job", f"report-{n}", 1, owner=cron.ref) for n in range(many)]
+        scene.world.up(cron, *jobs, *(make_pod(f"{job.name}-0", job.ref, "spot-0") for job in jobs))
+    else:
+        scene.world.up(*(make_owner("StatefulSet", f"db-{n}", 1, labels=ENABLED) for n in range(many)))
     turns = 0
 
     async def count() -> None:
@@ -304,8 +311,9 @@ async def test_others_have_their_turn_while_many_workloads_are_written() -> None
     first, second = await asyncio.gather(scene.scrape(), scene.scrape())
     task.cancel()
     assert turns >= 2 * many // SLICE
-    assert first["spotmix_workloads"] == second["spotmix_workloads"] == {("enforce",): many, ("audit",): 0.0}
-    assert len(first["spotmix_workload_info"]) == many
+    names = 1 if namesakes else many
+    assert first["spotmix_workloads"] == second["spotmix_workloads"] == {("enforce",): names, ("audit",): 0.0}
+    assert len(first["spotmix_workload_info"]) == names
 
 
 def families_of(readings: Iterable[Reading]) -> list[str]:
