@@ -97,8 +97,10 @@ class PodPatches:
             "metadata": {"annotations": release.annotations},
             "spec": {"schedulingGates": [{"$patch": "delete", "name": release.gate}]},
         }
-        if release.terms:
-            required = {"nodeSelectorTerms": [node_selector_term(term) for term in release.terms]}
+        if release.requires.selector:
+            patch["spec"]["nodeSelector"] = dict(release.requires.selector)
+        if release.requires.terms:
+            required = {"nodeSelectorTerms": [node_selector_term(term) for term in release.requires.terms]}
             affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
             patch["spec"]["affinity"] = affinity
         self._releasing(release.pod)

@@ -22,8 +22,6 @@ from extender.core.model.objects import (
     Volume,
 )
 from extender.core.model.policies import PlacementPolicy
-from extender.core.model.taints import Toleration
-from extender.core.placement.requirement import Term
 from extender.core.state.events import Event, Gone, Upsert
 from extender.simulate.clock import Clock
 
@@ -62,8 +60,7 @@ class VirtualPod(Struct, eq=False):
 
     `created`, `ready_since` and `unscheduled_since` are in seconds since the epoch. `serving` is whether it works: it
     may be down before anybody has noticed. `cause` is who ended it. `gates` are the scheduling gates that it still has.
-    Its class was `written` with the `terms` of its node affinity, which stand in place of its template's, and with
-    `tolerations` that its template lacks.
+    Where its class was `written` it `demands` more of its node than its template.
     """
 
     uid: str
@@ -87,16 +84,12 @@ class VirtualPod(Struct, eq=False):
     cause: Cause | None = None
     gates: tuple[str, ...] = ()
     written: str = ""
-    terms: tuple[Term, ...] = ()
-    tolerations: tuple[Toleration, ...] = ()
+    demands: Constraints | None = None
 
     @property
     def constraints(self) -> Constraints:
         """What it demands of its node, its class included."""
-        demands = self.template.constraints
-        if self.tolerations:
-            demands = replace(demands, tolerations=(*demands.tolerations, *self.tolerations))
-        return replace(demands, node_terms=self.terms) if self.terms else demands
+        return self.demands or self.template.constraints
 
     @property
     def node_name(self) -> str:
@@ -211,6 +204,7 @@ class VirtualApi:
 
     def adopt_pod(self, pod: Pod, owner: OwnerRef, template: PodTemplate) -> VirtualPod:
         """Take over a pod as it is."""
+        selector, terms = pod.constraints.node_selector, pod.constraints.node_terms
         found = VirtualPod(
             pod.uid,
             pod.namespace,
@@ -228,7 +222,7 @@ class VirtualApi:
             cost=pod.cost,
             gates=pod.gates,
             written=pod.written,
-            terms=pod.constraints.node_terms or (),
+            demands=replace(template.constraints, node_selector=selector, node_terms=terms),
         )
         self.pods[pod.uid] = found
         self._by_owner.setdefault(owner.uid, {})[pod.uid] = found

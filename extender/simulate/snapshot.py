@@ -16,7 +16,7 @@ from extender.core.model.constraints import Constraints
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
-from extender.core.placement.requirement import own_terms
+from extender.core.placement.requirement import own_demands
 from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.state.events import Unavailable
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES
@@ -112,8 +112,7 @@ class Snapshot(Struct, frozen=True):
 
     def _own(self, pod: Pod) -> Constraints:
         """What the template of a pod demands: without the class that was written on it."""
-        demands = pod.constraints
-        return replace(demands, node_terms=own_terms(self.classes, demands.node_terms)) if pod.written else demands
+        return own_demands(self.classes, pod.constraints) if pod.written else pod.constraints
 
     def _adopt_owners(self, cluster: Cluster) -> None:
         youngest: dict[str, Pod] = {}

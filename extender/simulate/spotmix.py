@@ -195,8 +195,9 @@ class VirtualSpotmix(Watcher):
         found = self._api.pods.get(release.pod.uid)
         if found is not None and release.gate in found.gates:
             found.gates = tuple(gate for gate in found.gates if gate != release.gate)
-            found.written, found.terms = release.capacity_class, release.terms
-            found.tolerations = release.tolerations
+            demands = release.requires.on(found.template.constraints)
+            found.demands = replace(demands, tolerations=(*demands.tolerations, *release.tolerations))
+            found.written = release.capacity_class
             self._api.changed(found)
 
     def _replace(self, action: Replace) -> None:

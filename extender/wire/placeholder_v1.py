@@ -40,7 +40,6 @@ class _Affinity(Struct, frozen=True, rename="camel"):
 class _Spec(Struct, frozen=True, rename="camel"):
     scheduler_name: str = ""
     tolerations: list[dict[str, Any]] | None = None
-    node_selector: dict[str, str] | None = None
     affinity: _Affinity | None = None
     topology_spread_constraints: list[dict[str, Any]] | None = None
 
@@ -117,7 +116,7 @@ def placeholder(body: bytes, ask: Ask, making: Making) -> dict[str, Any]:
             },
             "containers": [_container(ask, making.image)],
             "tolerations": spec.tolerations or [],
-            "nodeSelector": spec.node_selector or {},
+            "nodeSelector": dict(ask.selector),
             "affinity": _affinity(spec.affinity or _Affinity(), ask, wish.pod.namespace, siblings),
             "topologySpreadConstraints": [
                 _spread(each, siblings)
@@ -160,9 +159,10 @@ def _quantities(asked: Requests) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _affinity(said: _Affinity, ask: Ask, namespace: str, siblings: Part) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [node_selector_term(term) for term in ask.terms]}}
-    }
+    made: dict[str, Any] = {}
+    if ask.terms:
+        terms = [node_selector_term(term) for term in ask.terms]
+        made["nodeAffinity"] = {_REQUIRED: {"nodeSelectorTerms": terms}}
     near = [_abroad(term, namespace) for term in _terms(said.pod_affinity)]
     if near:
         made["podAffinity"] = {_REQUIRED: near}

@@ -11,6 +11,7 @@ from typing import Literal
 
 from bench import objects
 from bench.template import Template
+from bench.written import decided_pod, written_pod
 from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.policy.seats import TwoClassSeats
 from extender.core.scalein.costs import cost_of
@@ -78,12 +79,8 @@ class Cluster:
         self._unready = [Template(objects.running_pod(*shape, ready=False)) for shape in SHAPES]
         self._requests = [Template(objects.pending_pod(*shape)) for shape in SHAPES]
         self._gated = [Template(objects.gated_pod(*shape, GATE)) for shape in SHAPES]
-        self._written = {
-            name: [Template(objects.written_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS
-        }
-        self._decided = {
-            name: [Template(objects.decided_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS
-        }
+        self._written = {name: [Template(written_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS}
+        self._decided = {name: [Template(decided_pod(*shape, name)) for shape in SHAPES] for name in CLASS_LABELS}
         self._form = form
         self._policies = policies
         self._policy = Template(objects.placement_policy())

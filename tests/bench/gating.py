@@ -10,7 +10,8 @@
 * The whole chain on a real control plane, from the first pod made to the last one bound, in turn with and without
   gates. Without: no Spotmix and no webhook, so two writes for each pod instead of three.
 * The stock scheduler, in turn, with the class written on pods, with the same pods as their owner wrote them, and with
-  what an owner would write who wants the same class: a node affinity, a node selector.
+  what an owner would write who wants the same class: a node affinity, a node selector. Where some on-demand nodes have
+  no label, more has to be written.
 * Memory: the same process with the same pods, written and not, gated and not; then without the log of decisions and
   the costs of seats, which pods get in every way that gives them a seat, and of which those in the base have none.
 """
@@ -29,11 +30,12 @@ from support.webhook import CONFIGURATIONS, Hook
 
 from bench.client import Connection
 from bench.cluster import Cluster, Form
-from bench.objects import CAPACITY_TYPE, class_affinity, own_affinity
+from bench.objects import CAPACITY_TYPE, own_affinity
 from bench.programs import Serve, buckets, metrics, on_cpu, python, running, scratch, until_rest, usage
 from bench.report import Bench, Target, quantile, spread, within
 from bench.throughput import Stage, control_plane
 from bench.workloads import Fleet, Requires, Workload, add_nodes, nodes
+from bench.written import class_spec
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 from extender.sandbox.ports import free_port
@@ -46,10 +48,12 @@ PACES = {"one every 2 ms": 0.002, "all at once": 0.0}
 PROMPT, CHAIN, SCHEDULER, MEMORY = Target("<=", 5.0), Target(">=", 0.6), Target(">=", 0.98), Target("<=", 5.0)
 GATED, UNGATED = "gated, class written", "ungated, without Spotmix"
 WRITTEN, PLAIN = "class written", "as the owner wrote them"
+MIXED = "class written, on-demand nodes without a label too"
 OWN_AFFINITY, OWN_SELECTOR = "a node affinity of the owner's", "a node selector of the owner's"
 REQUIRES: dict[str, Requires | None] = {
     PLAIN: None,
-    WRITTEN: lambda name: {"affinity": class_affinity(name)},
+    WRITTEN: class_spec,
+    MIXED: lambda name: class_spec(name, unlabelled=True),
     OWN_AFFINITY: lambda name: {"affinity": own_affinity(name)},
     OWN_SELECTOR: lambda name: {"nodeSelector": {CAPACITY_TYPE: name}},
 }
@@ -243,6 +247,16 @@ async def _scheduler(bench: Bench, progress: Progress) -> None:
             target=SCHEDULER if name == WRITTEN else None,
             note=f"ratios of {spread(ratios)}",
         )
+        if name in {WRITTEN, MIXED}:
+            owners = rates[[*REQUIRES].index(OWN_AFFINITY) :: len(REQUIRES)]
+            ratios = [ours / theirs for ours, theirs in zip(own, owners, strict=True)]
+            bench.add(
+                *(NAME, what, name, median(own), "pods/s"),
+                against=OWN_AFFINITY,
+                ratio=median(ratios),
+                target=SCHEDULER,
+                note=f"ratios of {spread(ratios)}",
+            )
 
 
 async def _memory(bench: Bench, progress: Progress) -> None:

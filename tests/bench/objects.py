@@ -220,42 +220,18 @@ def pending_pod(cpu: str, memory: str) -> dict[str, Any]:
 CAPACITY_TYPE = "karpenter.sh/capacity-type"
 
 
-def class_affinity(capacity_class: str) -> dict[str, Any]:
-    """What is written on a pod of a class, as for nodes of these benchmarks."""
-    operator = "In" if capacity_class == "spot" else "NotIn"
-    term = {"matchExpressions": [{"key": CAPACITY_TYPE, "operator": operator, "values": ["spot"]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
-
-
 def own_affinity(capacity_class: str) -> dict[str, Any]:
     """What owners themselves write where they want a class of Karpenter's nodes."""
     term = {"matchExpressions": [{"key": CAPACITY_TYPE, "operator": "In", "values": [capacity_class]}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
 
 
-def _written(pod: dict[str, Any], capacity_class: str) -> dict[str, Any]:
-    pod["metadata"]["annotations"]["spotmix.io/class"] = capacity_class
-    pod["spec"]["affinity"] = class_affinity(capacity_class)
-    return pod
-
-
-def written_pod(cpu: str, memory: str, capacity_class: str) -> dict[str, Any]:
-    """A bound pod on which its class is written."""
-    return _written(running_pod(cpu, memory), capacity_class)
-
-
-def decided_pod(cpu: str, memory: str, capacity_class: str) -> dict[str, Any]:
-    """A pod without a node on which its class is written, as a watch shows it."""
-    pod = _written(pending_pod(cpu, memory), capacity_class)
-    pod["metadata"]["managedFields"] = [managed("kube-controller-manager", _SPEC_PATHS)]
-    return pod
-
-
-def gated_pod(cpu: str, memory: str, gate: str) -> dict[str, Any]:
-    """A new pod with a scheduling gate as a watch shows it."""
+def gated_pod(cpu: str, memory: str, *gates: str) -> dict[str, Any]:
+    """A new pod with scheduling gates as a watch shows it."""
     pod = pending_pod(cpu, memory)
     pod["metadata"]["managedFields"] = [managed("kube-controller-manager", _SPEC_PATHS)]
-    pod["spec"]["schedulingGates"] = [{"name": gate}]
+    if gates:
+        pod["spec"]["schedulingGates"] = [{"name": gate} for gate in gates]
     return pod
 
 

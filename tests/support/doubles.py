@@ -260,7 +260,7 @@ CAPACITY_TYPE = "karpenter.sh/capacity-type"
 
 def written_pod(uid: str, owner: OwnerRef | None, capacity_class: str = SPOT, **fields: Any) -> Pod:
     """A pod that waits for a node of the class that is written on it, and has been looked at in vain."""
-    asked = Constraints(node_terms=((Requirement(CAPACITY_TYPE, "In", (capacity_class,)),),))
+    asked = Constraints(node_selector=((CAPACITY_TYPE, capacity_class),))
     given: dict[str, Any] = {"written": capacity_class, "constraints": asked, "unscheduled": True, "pending": True}
     return make_pod(uid, owner, **{**given, **fields})
 

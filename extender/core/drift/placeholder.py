@@ -5,14 +5,15 @@ from itertools import product
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.drift.moves import Wish
-from extender.core.drift.replacement import terms_of_its_own
+from extender.core.drift.replacement import demands_of_its_own
 from extender.core.model.constraints import HostPort
 from extender.core.model.objects import Requests
 from extender.core.model.selectors import Requirement
 from extender.core.model.textenum import TextEnum
-from extender.core.placement.requirement import Term, written_terms
+from extender.core.placement.requirement import Term, class_on
 from extender.core.policy.keys import PLACEHOLDER
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -45,15 +46,16 @@ IN_VAIN = frozenset({Ending.REFUSED, Ending.TIMED_OUT, Ending.UNUSED, Ending.DEN
 class Ask(Struct, frozen=True, gc=False):
     """Make a placeholder.
 
-    It has the pod's own scheduler, tolerations, node selector, pod affinity and spread, which whoever makes it reads
-    from the pod; and by this, what it `requests` of a node, the `terms` of its required node affinity, its class
+    It has the pod's own scheduler, tolerations, pod affinity and spread, which whoever makes it reads from the pod; and
+    by this, what it `requests` of a node, its node `selector`, the `terms` of its required node affinity, its class
     among them, and the ports of the node that it takes.
     """
 
     name: str
     wish: Wish
     requests: Requests
-    terms: tuple[Term, ...]
+    selector: tuple[tuple[str, str], ...] = ()
+    terms: tuple[Term, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
 
 
@@ -100,20 +102,25 @@ class NotMade(Struct, frozen=True, gc=False):
 
 def ask_for(state: ClusterState, wish: Wish, pod: PodRecord) -> Ask | None:
     """What to make for a pod; None where no label of nodes tells the class that it is to go to."""
-    own = [*_own(state, pod)]
-    classes = state.workloads.rules.classes
-    terms = written_terms(state.census, classes, wish.capacity_class, tuple(own) if own else None)
-    if not terms:
+    own = demands_of_its_own(state, pod)
+    own = replace(own, node_terms=tuple(_near(state, pod, own.node_terms)) or None)
+    requires = class_on(state.census, state.workloads.rules.classes, wish.capacity_class, own)
+    if requires is None:
         return None
-    return Ask(f"{PREFIX}{pod.uid}", wish, pod.requests, terms, pod.constraints.host_ports)
+    demands = requires.on(own)
+    return Ask(
+        f"{PREFIX}{pod.uid}",
+        wish,
+        pod.requests,
+        demands.node_selector,
+        demands.node_terms or (),
+        pod.constraints.host_ports,
+    )
 
 
-def _own(state: ClusterState, pod: PodRecord) -> Iterator[Term]:
+def _near(state: ClusterState, pod: PodRecord, own: tuple[Term, ...] | None) -> Iterator[Term]:
     """The terms of a pod's own, each with what its volumes ask for: it is to be where they are."""
-    asked: list[tuple[Term, ...]] = []
-    own = terms_of_its_own(state, pod)
-    if own is not None:
-        asked.append(own)
+    asked: list[tuple[Term, ...]] = [] if own is None else [own]
     for name in pod.constraints.claims:
         claim = state.claims.get((pod.namespace, name))
         volume = state.volumes.get(claim.volume) if claim is not None else None

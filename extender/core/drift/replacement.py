@@ -6,7 +6,7 @@ A class that was written on a pod keeps it off the nodes of all others; its repl
 from msgspec.structs import replace
 
 from extender.core.model.constraints import Constraints
-from extender.core.placement.requirement import Term, own_terms, written_terms
+from extender.core.placement.requirement import class_on, own_demands
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -32,14 +32,12 @@ class Replacements:
         key = (pod.constraints, bool(pod.written), capacity_class)
         demands = self._demands.get(key)
         if demands is None:
-            own = terms_of_its_own(self._state, pod)
-            classes = self._state.workloads.rules.classes
-            terms = written_terms(self._state.census, classes, capacity_class, own)
-            demands = self._demands[key] = replace(pod.constraints, node_terms=terms or own)
+            own = demands_of_its_own(self._state, pod)
+            requires = class_on(self._state.census, self._state.workloads.rules.classes, capacity_class, own)
+            demands = self._demands[key] = own if requires is None else requires.on(own)
         return replace(pod, constraints=demands)
 
 
-def terms_of_its_own(state: ClusterState, pod: PodRecord) -> tuple[Term, ...] | None:
-    """The terms of a pod's required node affinity without the class that we wrote; None asks for nothing."""
-    terms = pod.constraints.node_terms
-    return own_terms(state.workloads.rules.classes, terms) if pod.written else terms
+def demands_of_its_own(state: ClusterState, pod: PodRecord) -> Constraints:
+    """What a pod demands without the class that we wrote."""
+    return own_demands(state.workloads.rules.classes, pod.constraints) if pod.written else pod.constraints

@@ -168,7 +168,7 @@ class EventReason(Enum):
         "PoolCapNotKept",
         "Warning",
         "workload",
-        "A class was written on pods of a workload with `max-per-pool`, which no node affinity can keep.",
+        "A class was written on pods of a workload with `max-per-pool`, which no requirement of nodes can keep.",
         "Spread the pods by `topologySpreadConstraints`, or have `spotmix.io/enforcement: extender`.",
     )
 

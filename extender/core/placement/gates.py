@@ -21,7 +21,7 @@ from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.gatelimits import Kept, StandIn, keep, within_limits
 from extender.core.placement.limits import limit_on
-from extender.core.placement.requirement import ClassTerms, Term, class_requirement, with_own
+from extender.core.placement.requirement import ClassTerms, Requires, class_requirement, required_on
 from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.managed import Managed, Missing
@@ -60,8 +60,8 @@ def gate_name(prefixes: Sequence[str]) -> str:
 class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
-    `terms` are what the pod's node affinity has to require from now on, those included that it required before;
-    `tolerations` what it has to tolerate besides: of taints that were not known when it was created. Where the class
+    `requires` is how the class is written, `tolerations` what the pod has to tolerate besides: of taints that were not
+    known when it was created. Where the class
     stands in for the one that is `wanted`, `why` says what closed that. `doubts` are what the owner of its `workload`
     has to know about it. `fault` is one of ours that the decision met: the pod runs all the same.
     """
@@ -70,7 +70,7 @@ class Release(Struct, frozen=True, gc=False):
     gate: str
     annotations: dict[str, str]
     capacity_class: str = ""
-    terms: tuple[Term, ...] = ()
+    requires: Requires = Requires()
     tolerations: tuple[Toleration, ...] = ()
     wanted: str = ""
     why: str = ""
@@ -278,10 +278,9 @@ class GateController:
     def _release(
         self, record: PodRecord, workload: Workload, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
     ) -> Release:
-        own = record.constraints.node_terms
-        found = self._requirement(wanted, one_term=bool(own))
-        terms = with_own(found.terms, own)
-        if not terms or self._refused.get(record.uid, 0) >= REFUSALS:
+        found = self._requirement(wanted, one_term=bool(record.constraints.node_terms))
+        requires = required_on(found, record.constraints)
+        if requires is None or self._refused.get(record.uid, 0) >= REFUSALS:
             # No label tells the class, the pod can run nowhere, or somebody forbids it: nothing can be added.
             return Release(record.id, self.gate, {})
         self._state.apply(
@@ -296,7 +295,7 @@ class GateController:
             self.gate,
             {self._class_key: wanted},
             wanted,
-            terms,
+            requires,
             self._tolerations.missing(record.constraints.tolerations) if wanted in self._rules.interruptible else (),
             workload=workload,
             doubts=tuple(doubts),

@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
+from extender.core.model.constraints import Constraints
 from extender.core.model.providers import KARPENTER, PROVIDERS
 from extender.core.model.selectors import Requirement
 from extender.core.state.census import Census, Marks
@@ -29,6 +31,30 @@ class ClassTerms(Struct, frozen=True, gc=False):
 
     terms: tuple[Term, ...] = ()
     guessed: bool = False
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The label and its value, where one says it all."""
+        match self.terms:
+            case ((Requirement(key=label, operator="In", values=(value,), field=False),),):
+                return label, value
+        return None
+
+
+class Requires(Struct, frozen=True, gc=False):
+    """What a pod says so that it runs on its class alone.
+
+    `selector` is added to its node selector. `terms`, if there are any, take the place of its required node affinity:
+    what it required before is in them.
+    """
+
+    selector: tuple[tuple[str, str], ...] = ()
+    terms: tuple[Term, ...] = ()
+
+    def on(self, demands: Constraints) -> Constraints:
+        """What a pod demands once this is written on it."""
+        selector = tuple(sorted((*demands.node_selector, *self.selector)))
+        return replace(demands, node_selector=selector, node_terms=self.terms or demands.node_terms)
 
 
 def class_requirement(census: Census, rules: ClassRules, capacity_class: str, *, one_term: bool) -> ClassTerms:
@@ -53,33 +79,43 @@ def class_requirement(census: Census, rules: ClassRules, capacity_class: str, *,
     return ClassTerms(_cut(terms, one_term=one_term), guessed)
 
 
-def written_terms(
-    census: Census, rules: ClassRules, capacity_class: str, own: tuple[Term, ...] | None
-) -> tuple[Term, ...]:
-    """What the node affinity of a pod has to require once its class is written; empty where nothing can be added.
+def class_on(census: Census, rules: ClassRules, capacity_class: str, demands: Constraints) -> Requires | None:
+    """What is written on a pod so that it runs on a class alone; None where nothing can be.
 
     Args:
         census: how the nodes that are seen now are marked.
         rules: how nodes are told apart.
         capacity_class: the class.
-        own: the terms that the pod has by itself, None for none.
+        demands: what the pod demands by itself.
     """
-    return with_own(class_requirement(census, rules, capacity_class, one_term=bool(own)).terms, own)
+    found = class_requirement(census, rules, capacity_class, one_term=bool(demands.node_terms))
+    return required_on(found, demands)
 
 
-def with_own(terms: tuple[Term, ...], own: tuple[Term, ...] | None) -> tuple[Term, ...]:
-    """The terms of a class together with those that a pod has by itself, None for none."""
-    if own is None or not terms:
-        return terms
+def required_on(found: ClassTerms, demands: Constraints) -> Requires | None:
+    """The terms of a class as they are written on a pod that demands this by itself; None where nothing can be.
+
+    A node selector where that can say it: a scheduler looks at it at less cost than at a node affinity.
+    """
+    own = demands.node_terms
+    if not found.terms or (own is not None and not any(own)):
+        return None
+    pair = found.pair
+    if pair is not None and all(pair[0] != label for label, _ in demands.node_selector):
+        return Requires((pair,))
+    if own is None:
+        return Requires((), found.terms)
     # An empty term matches no node: nothing may be added to it, or it would match some.
-    return tuple((*term, *terms[0]) if term else () for term in own) if any(own) else ()
+    return Requires((), tuple((*term, *found.terms[0]) if term else () for term in own))
 
 
-def own_terms(rules: ClassRules, terms: tuple[Term, ...] | None) -> tuple[Term, ...] | None:
-    """What a pod on which a class was written requires by itself: of class labels its owner said nothing."""
+def own_demands(rules: ClassRules, demands: Constraints) -> Constraints:
+    """What a pod on which a class was written demands by itself: of class labels its owner said nothing."""
     labels = frozenset(rules.labels)
+    selector = tuple(pair for pair in demands.node_selector if pair[0] not in labels)
+    terms = demands.node_terms
     left = tuple(tuple(each for each in term if each.field or each.key not in labels) for term in terms or ())
-    return left if any(left) else None
+    return replace(demands, node_selector=selector, node_terms=left if any(left) else None)
 
 
 def _cut(terms: list[Term], *, one_term: bool) -> tuple[Term, ...]:
@@ -94,7 +130,11 @@ def _unmarked(census: Census, rules: ClassRules, capacity_class: str, *, one_ter
     """One term for the class of nodes that carry no mark: no mark of any other.
 
     Nodes that carry one, and are of the class all the same by a rule that counts before it, have a term of their own.
+    Where all nodes are Karpenter's the value of its own label says it: there is no node without.
     """
+    value = _launched(census, capacity_class)
+    if value:
+        return ClassTerms(((Requirement(KARPENTER, "In", (value,)),),))
     others: dict[str, tuple[str, ...]] = dict(_values(census, rules, lambda name: name != capacity_class))
     for name, labels in rules.required_labels.items():
         for label, values in labels.items() if name != capacity_class else ():
@@ -114,6 +154,17 @@ def _unmarked(census: Census, rules: ClassRules, capacity_class: str, *, one_ter
             overruled.setdefault(decisive[0], {})[dict(marks)[decisive[0]]] = None
     terms += [(Requirement(label, "In", tuple(values)),) for label, values in overruled.items()]
     return ClassTerms(_cut(terms, one_term=one_term))
+
+
+def _launched(census: Census, capacity_class: str) -> str:
+    """What Karpenter's label says on all nodes of a class, now and to come, and on none of another; empty for nothing.
+
+    Groups of other autoscalers that have no node yet may be without any label, so only where nodes are Karpenter's.
+    """
+    own, others = set[str](), set[str]()
+    for name, marks in {*census.marks(), *census.offered()}:
+        (own if name == capacity_class else others).add(dict(marks).get(KARPENTER, ""))
+    return next(iter(own)) if len(own) == 1 and not own & others else ""
 
 
 def _labels(census: Census, rules: ClassRules, capacity_class: str, values: _Values) -> tuple[list[str], bool]:

@@ -14,7 +14,7 @@ from extender.core.capacity.room import Group
 from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.placement.enforcement import enforced
-from extender.core.placement.requirement import own_terms
+from extender.core.placement.requirement import own_demands
 from extender.core.policy.floored import own_seats
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.owners import NEVER_MANAGED
@@ -196,8 +196,7 @@ class PodForecast:
     def _new(self, like: PodRecord, name: str, uid: str) -> PodRecord:
         constraints = like.constraints
         if like.written:
-            own = own_terms(self._state.workloads.rules.classes, constraints.node_terms)
-            constraints = replace(constraints, node_terms=own)
+            constraints = own_demands(self._state.workloads.rules.classes, constraints)
         if constraints.claims:
             claims = (_claim(claim, like.name, name) for claim in constraints.claims)
             constraints = replace(constraints, claims=tuple(each for each in claims if self._is_bound(like, each)))

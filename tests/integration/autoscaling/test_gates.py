@@ -135,6 +135,8 @@ async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> 
     await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK, affinity=affinity)
     await cluster.expect("web", spot=7, on_demand=3)
     for pod in await cluster.pods("web"):
+        spot = {"karpenter.sh/capacity-type": "spot"}
+        assert pod["spec"].get("nodeSelector") == (spot if pod["spec"]["nodeName"].startswith("spot") else None)
         terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         for before, after in zip(required["nodeSelectorTerms"], terms["nodeSelectorTerms"], strict=True):
             for key, expressions in before.items():

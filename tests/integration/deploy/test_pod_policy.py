@@ -19,6 +19,7 @@ from extender.core.model.objects import PodId
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Toleration
 from extender.core.placement.gates import Release
+from extender.core.placement.requirement import Requires
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION
 from extender.kube.patches import PodPatches
@@ -171,14 +172,14 @@ NOT_WITH_A_GATE: Mapping[str, Any] = {
     "an image": [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}],
     **{f"a toleration of {key}": [tolerating(key)] for key in ("", "node.kubernetes.io/unschedulable", CONTROL_PLANE)},
     "a shorter toleration": [{"op": "replace", "path": "/spec/tolerations/0/tolerationSeconds", "value": 1}],
-    "a node selector": [{"op": "add", "path": "/spec/nodeSelector", "value": {"x": "y"}}],
+    "another value in a node selector": [{"op": "replace", "path": "/spec/nodeSelector/disk", "value": "y"}],
     "the gate of others": [{"op": "remove", "path": "/spec/schedulingGates/0"}],
     "an annotation": [{"op": "add", "path": "/metadata/annotations/x", "value": "y"}],
 }
 
 
 async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: PolicyScene) -> None:
-    await make_pod(scene.admin, SHOP, "gated", schedulingGates=[OTHER, GATE])
+    await make_pod(scene.admin, SHOP, "gated", schedulingGates=[OTHER, GATE], nodeSelector={"disk": "ssd"})
     path = f"/api/v1/namespaces/{SHOP}/pods/gated"
     try:
         for what, more in NOT_WITH_A_GATE.items():
@@ -186,12 +187,15 @@ async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: Polic
             assert await refused(scene, change, name="gated"), what
         assert await refused(scene, {"metadata": {"annotations": {"spotmix.io/class": "spot"}}}, name="gated")
         uid = json.loads(await scene.admin.request("GET", path))["metadata"]["uid"]
-        terms = ((Requirement("karpenter.sh/capacity-type", "In", ("spot",)),),)
-        release = Release(PodId(SHOP, "gated", uid), GATE["name"], {"spotmix.io/class": "spot"}, "spot", terms, (SPOT,))
+        label = "karpenter.sh/capacity-type"
+        requires = Requires(((label, "spot"),), ((Requirement(label, "In", ("spot",)),),))
+        pod, written = PodId(SHOP, "gated", uid), {"spotmix.io/class": "spot"}
+        release = Release(pod, GATE["name"], written, "spot", requires, (SPOT,))
         assert await PodPatches(scene.us).release(release)
         before = (await scene.pod())["spec"]["tolerations"]
         seen = json.loads(await scene.admin.request("GET", path))
         assert seen["spec"]["schedulingGates"] == [OTHER]
+        assert seen["spec"]["nodeSelector"] == {"disk": "ssd", label: "spot"}
         assert seen["spec"]["tolerations"] == [*before, {"key": "spot", "operator": "Exists", "effect": "NoSchedule"}]
         assert seen["metadata"]["annotations"]["spotmix.io/class"] == "spot"
     finally:

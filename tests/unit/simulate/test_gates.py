@@ -11,8 +11,8 @@ from support.simulated import DRIFT, SETTLED, add, pods_of, pool, virtual
 from extender.core.drift.rules import DriftOptions
 from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
-from extender.core.model.selectors import Requirement
 from extender.core.placement.gates import GateController, Release
+from extender.core.placement.requirement import Requires
 from extender.settings import Settings
 from extender.simulate.build import build
 from extender.simulate.cluster import Cluster
@@ -66,8 +66,8 @@ def test_a_fault_of_the_controller_shows(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def wrong(self: GateController, now: float) -> list[Any]:
         def turned(action: Any) -> Any:
-            terms = ((Requirement(LABEL, "In", ("spot",)),),)
-            return replace(action, capacity_class="spot", terms=terms) if isinstance(action, Release) else action
+            spot = Requires(((LABEL, "spot"),))
+            return replace(action, capacity_class="spot", requires=spot) if isinstance(action, Release) else action
 
         return [turned(action) for action in real(self, now)]
 
@@ -83,10 +83,10 @@ def test_a_fault_of_the_controller_shows(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_requirement_that_no_node_meets_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler goes by what is required of the node, not by the class that it is said to be."""
     real = GateController.due
-    none = ((Requirement(LABEL, "In", ("none",)),),)
+    none = Requires(((LABEL, "none"),))
 
     def wrong(self: GateController, now: float) -> list[Any]:
-        return [replace(each, terms=none) if isinstance(each, Release) else each for each in real(self, now)]
+        return [replace(each, requires=none) if isinstance(each, Release) else each for each in real(self, now)]
 
     monkeypatch.setattr(GateController, "due", wrong)
     cluster = virtual(*pools())
@@ -135,15 +135,15 @@ def test_a_snapshot_of_written_pods_goes_on() -> None:
     top = kubectl.add("Deployment", "web", spec={"replicas": 3}, labels=ENABLED, annotations=policy)
     owner = kubectl.add("ReplicaSet", "web-new", owner=top, spec={"replicas": 3})
     for number, (name, node) in enumerate((("on-demand", "n0"), ("spot", "n2"), ("spot", ""))):
-        only = {"matchExpressions": [{"key": LABEL, "operator": "In", "values": [name]}]}
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [only]}}
+        terms = [{"matchExpressions": [{"key": LABEL, "operator": "NotIn", "values": ["spot"]}]}]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         kubectl.pod(
             f"web-{number}",
             owner,
             node,
             labels={"app": "web"},
             annotations={"spotmix.io/class": name},
-            spec={"affinity": {"nodeAffinity": required}},
+            spec={"nodeSelector": {LABEL: "spot"}} if name == "spot" else {"affinity": {"nodeAffinity": required}},
         )
     taken = parse_snapshot(kubectl.text.encode(), "cluster.json", ClassRules(), ("spotmix.io",))
     cluster = build(Scenario(), Settings(), "day.yaml", seed=1, snapshot=taken).cluster

@@ -28,7 +28,8 @@ def made(spec: dict[str, Any], making: Making = MAKING, **ask: Any) -> dict[str,
 
 def test_it_asks_for_the_class_by_what_the_pod_needs() -> None:
     toleration = {"key": "spot", "operator": "Exists"}
-    spec = made({"schedulerName": "mine", "tolerations": [toleration], "nodeSelector": {"disk": "ssd"}})["spec"]
+    said = {"schedulerName": "mine", "tolerations": [toleration], "nodeSelector": {"of": "the pod that stands in"}}
+    spec = made(said, selector=(("disk", "ssd"),))["spec"]
     assert (spec["schedulerName"], spec["tolerations"], spec["nodeSelector"]) == ("mine", [toleration], {"disk": "ssd"})
     assert spec["affinity"] == {
         "nodeAffinity": {
@@ -44,6 +45,11 @@ def test_it_asks_for_the_class_by_what_the_pod_needs() -> None:
     (container,) = spec["containers"]
     assert container["image"] == "registry.example/pause:1"
     assert container["resources"] == {"requests": {"cpu": "500m", "memory": "1048576"}, "limits": {}}
+
+
+def test_a_node_selector_alone_may_tell_the_class() -> None:
+    spec = made({}, selector=(("karpenter.sh/capacity-type", "spot"),), terms=())["spec"]
+    assert (spec["nodeSelector"], spec["affinity"]) == ({"karpenter.sh/capacity-type": "spot"}, {})
 
 
 def test_it_is_nobodys_pod_and_says_whose_room_it_keeps() -> None:
@@ -100,4 +106,4 @@ def test_it_is_spread_among_placeholders_like_it() -> None:
 )
 def test_what_is_no_pod_or_another_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        placeholder(body, Ask("name", WISH, Requests(), (SPOT,)), MAKING)
+        placeholder(body, Ask("name", WISH, Requests()), MAKING)

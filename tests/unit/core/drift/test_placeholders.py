@@ -143,8 +143,8 @@ def test_surplus_asks_for_room_that_is_not_there(scene: PlaceholderScene) -> Non
     for ask in asks:
         assert ask.requests == Requests(cpu=500)
         # What was written on the pod that stands in is not asked for, the class that is wanted is.
-        assert ask.terms
-        assert all(each.operator == "In" for term in ask.terms for each in term)
+        assert ask.selector == ()
+        assert {each.operator for term in ask.terms for each in term} == {"In"}
         assert (ask.wish.capacity_class, ask.wish.workload.name) == ("spot", "web")
     assert scene.asks() == []
 
@@ -514,15 +514,22 @@ def test_a_plan_says_what_is_done_about_it(scene: PlaceholderScene) -> None:
     assert scene.drift.view.stays == {Reason.PLACEHOLDER_REFUSED: 1}
 
 
-def test_surplus_spot_asks_for_on_demand(scene: PlaceholderScene) -> None:
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_surplus_spot_asks_for_on_demand(scene: PlaceholderScene, unlabelled: bool) -> None:
     owner = scene.world.deployment("web", 2, spot_percentage=0, enforcement="affinity")
     scene.world.up(labelled("on-demand-0", "on-demand", allocatable=Requests(cpu=10)))
     scene.spot()
-    scene.world.pods(owner, 2, "spot-0", written="spot")
+    if unlabelled:
+        scene.world.up(make_node("unlabelled", "on-demand", unschedulable=True))
+    spot = Constraints(node_selector=(("disk", "ssd"), ("karpenter.sh/capacity-type", "spot")))
+    scene.world.pods(owner, 2, "spot-0", written="spot", constraints=spot)
     scene.cycle()
     asks = scene.asks()
     assert {ask.wish.capacity_class for ask in asks} == {"on-demand"}
-    assert all(each.operator == "NotIn" for ask in asks for term in ask.terms for each in term)
+    own, karpenters = ("disk", "ssd"), ("karpenter.sh/capacity-type", "on-demand")
+    assert {ask.selector for ask in asks} == {(own,) if unlabelled else (own, karpenters)}
+    asked = {each.operator for ask in asks for term in ask.terms for each in term}
+    assert asked == ({"NotIn"} if unlabelled else set())
 
 
 def test_a_placeholder_is_where_the_volumes_are(scene: PlaceholderScene) -> None:
@@ -535,6 +542,5 @@ def test_a_placeholder_is_where_the_volumes_are(scene: PlaceholderScene) -> None
     record = scene.world.state.pods["a"]
     ask = ask_for(scene.world.state, Wish(record.id, WorkloadRef("", "", "", "", ""), "spot"), record)
     assert ask is not None
-    ((*mine, spot),) = ask.terms
-    assert mine == [own, zone]
-    assert (spot.operator, spot.values) == ("In", ("spot",))
+    assert ask.terms == ((own, zone),)
+    assert ask.selector == (("karpenter.sh/capacity-type", "spot"),)

@@ -38,7 +38,7 @@ def decided(world: World, count: int, **pod: Any) -> list[Pod]:
     written = []
     for release in GateController(world.state, RULES).due(world.now):
         before = pods[release.pod.uid]
-        constraints = replace(before.constraints, node_terms=release.terms)
+        constraints = release.requires.on(before.constraints)
         written.append(
             replace(before, gates=(), unscheduled=True, written=release.capacity_class, constraints=constraints)
         )

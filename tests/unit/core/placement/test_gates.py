@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from msgspec.structs import replace
-from support.doubles import World, make_node, make_pod
+from support.doubles import CAPACITY_TYPE, World, make_node, make_pod
 from support.fleets import FleetWorld
 
 from extender.core.model.classes import ClassRules
@@ -13,6 +13,7 @@ from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.gates import AGAIN, BACKLOG, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
+from extender.core.placement.requirement import Requires
 from extender.core.placement.tolerations import SPOT_TOLERATIONS
 from extender.core.state.records import Reservation, replacing
 
@@ -100,30 +101,59 @@ def test_a_pod_of_nobody_and_one_of_an_unknown_owner(world: World, gates: GateCo
     assert gates.due(world.now) == []
     assert gates.next_at == world.now + OWNER_WAIT
     (release,) = gates.due(world.now + OWNER_WAIT)
-    assert (release.pod.name, release.capacity_class, release.terms, release.annotations) == ("a", "", (), {})
+    assert (release.pod.name, release.capacity_class, release.requires, release.annotations) == (
+        "a",
+        "",
+        Requires(),
+        {},
+    )
 
 
-def test_the_class_is_required_in_each_term_of_the_pods_own(world: World, gates: GateController) -> None:
-    own = ((Requirement("zone", "In", ("a",)),), (Requirement("zone", "In", ("b",)),))
-    owner = world.deployment("web", 1, spot_percentage=100)
-    world.nodes(spot=1)
-    world.up(make_pod("a", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=own)))
+@pytest.mark.parametrize("marked", ["on-demand", "spot"])
+def test_what_a_pod_requires_itself_stays(world: World, gates: GateController, marked: str) -> None:
+    """The class comes on top: as a node selector where one label tells it, else in each term."""
+    zones = ((Requirement("zone", "In", ("a",)),), (Requirement("zone", "In", ("b",)),))
+    own = replace(NO_CONSTRAINTS, node_selector=(("disk", "ssd"),), node_terms=zones)
+    owner = world.deployment("web", 1, spot_percentage=100 if marked == "spot" else 0)
+    world.up(make_node("node", marked, labels={CAPACITY_TYPE: marked}, marks=((CAPACITY_TYPE, marked),)))
+    world.up(make_node("unlabelled", "on-demand"))
+    world.up(make_pod("a", owner, gates=(GATE,), constraints=own))
     (release,) = gates.due(world.now)
-    assert release.annotations == {"spotmix.io/class": "spot"}
-    assert [term[0] for term in release.terms] == [term[0] for term in own]
-    assert all(term[1].values[0] == "spot" for term in release.terms)
+    assert release.annotations == {"spotmix.io/class": marked}
+    demands = release.requires.on(own)
+    if marked == "spot":
+        assert demands == replace(own, node_selector=(("disk", "ssd"), (CAPACITY_TYPE, "spot")))
+        return
+    assert demands.node_selector == own.node_selector
+    assert [term[0] for term in demands.node_terms or ()] == [term[0] for term in zones]
+    assert all(Requirement(CAPACITY_TYPE, "NotIn", ("spot",)) in term for term in demands.node_terms or ())
+
+
+def test_several_labels_that_tell_a_class_are_alternatives(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    for label, value in ((CAPACITY_TYPE, "spot"), ("eks.amazonaws.com/capacityType", "SPOT")):
+        world.up(make_node(value, "spot", labels={label: value}, marks=((label, value),)))
+    gate(world, owner, "a")
+    (release,) = gates.due(world.now)
+    assert release.requires.selector == ()
+    assert [[each.key for each in term] for term in release.requires.terms] == [
+        [CAPACITY_TYPE],
+        ["eks.amazonaws.com/capacityType"],
+    ]
 
 
 def test_a_term_that_matches_no_node_stays_as_it_is(world: World, gates: GateController) -> None:
     """An empty term matches nothing, and the API server lets nobody add to it."""
     own = ((Requirement("zone", "In", ("a",)),), ())
-    owner = world.deployment("web", 1, spot_percentage=100)
-    world.nodes(spot=1)
+    owner = world.deployment("web", 1, spot_percentage=0)
+    world.up(make_node("node", "spot", labels={CAPACITY_TYPE: "spot"}, marks=((CAPACITY_TYPE, "spot"),)))
     world.up(make_pod("a", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=own)))
     world.up(make_pod("b", owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, node_terms=((),))))
     first, second = gates.due(world.now)
-    assert [len(term) for term in first.terms] == [2, 0]
-    assert (second.capacity_class, second.terms) == ("", ())
+    kept, empty = first.requires.terms
+    assert (kept[0], empty) == (own[0][0], ())
+    assert Requirement(CAPACITY_TYPE, "NotIn", ("spot",)) in kept
+    assert (second.capacity_class, second.requires) == ("", Requires())
 
 
 def test_a_pod_that_the_server_lets_nobody_change_is_let_go(world: World, gates: GateController) -> None:

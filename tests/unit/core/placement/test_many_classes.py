@@ -171,6 +171,7 @@ def test_a_class_is_written_by_the_label_of_its_rule() -> None:
     rules = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
     world = World()
     world.up(*(make_node(name, name, marks=(("karpenter.sh/capacity-type", name),)) for name in SEATS.classes))
+    world.up(make_node("unlabelled", ON_DEMAND))
     terms = {
         name: class_requirement(world.state.census, rules, name, one_term=True).terms[0][0] for name in SEATS.classes
     }
@@ -248,11 +249,14 @@ def test_a_written_burst_is_exact() -> None:
     releases = gated(fleet, 40).due(fleet.world.now)
     assert Counter(each.capacity_class for each in releases) == counts(40)
     assert [each.capacity_class for each in releases] == [SEATS.class_at(seat) for seat in range(1, 41)]
-    told = {each.capacity_class: (each.terms[0][0].operator, each.terms[0][0].values) for each in releases}
+    told = {each.capacity_class: (each.requires.selector, each.requires.terms) for each in releases}
+    label = "karpenter.sh/capacity-type"
+    (unmarked,) = told[ON_DEMAND][1]
+    assert unmarked[0] == Requirement(label, "NotIn", (RESERVED, SPOT))
     assert told == {
-        RESERVED: ("In", (RESERVED,)),
-        SPOT: ("In", (SPOT,)),
-        ON_DEMAND: ("NotIn", (RESERVED, SPOT)),
+        RESERVED: (((label, RESERVED),), ()),
+        SPOT: (((label, SPOT),), ()),
+        ON_DEMAND: ((), (unmarked,)),
     }
 
 

@@ -6,8 +6,9 @@ import pytest
 from support.doubles import World, make_node
 
 from extender.core.model.classes import ClassRule, ClassRules
+from extender.core.model.constraints import Constraints
 from extender.core.model.objects import NodePool
-from extender.core.placement.requirement import Term, class_requirement, own_terms
+from extender.core.placement.requirement import Requires, Term, class_requirement, own_demands
 
 KARPENTER, EKS, AKS = (
     "karpenter.sh/capacity-type",
@@ -87,6 +88,39 @@ def test_on_demand_is_never_told_by_absence_where_labels_have_values(world: Worl
     assert {KARPENTER, EKS, AKS} <= {requirement.key for requirement in term}
 
 
+ALL = ({KARPENTER: "spot"}, {KARPENTER: "on-demand"})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "offers", "by_value"),
+    [
+        (ALL, (), True),
+        ((), ALL, True),
+        ((), ALL[1:], True),
+        (ALL[:1], ALL, True),
+        ((), (), False),
+        (ALL[:1], (), False),
+        ((*ALL, {}), (), False),
+        (({EKS: "ON_DEMAND"},), ALL, False),
+        ((*ALL, {KARPENTER: "on-demand", OWN: "spot"}), (), False),
+        ((*ALL, {KARPENTER: "unheard-of"}), (), False),
+        (({EKS: "SPOT"}, {EKS: "ON_DEMAND"}), (), False),
+    ],
+)
+def test_on_demand_is_told_by_karpenters_value_where_every_node_has_it(
+    world: World, nodes: tuple[dict[str, str], ...], offers: tuple[dict[str, str], ...], by_value: bool
+) -> None:
+    for number, marks in enumerate(nodes):
+        marked(world, f"node-{number}", RULES, marks)
+    for number, marks in enumerate(offers):
+        world.up(NodePool(f"uid-{number}", "pool", ((RULES.class_of(marks), tuple(marks.items())),)))
+    found = class_requirement(world.state.census, RULES, "on-demand", one_term=False)
+    assert (found.pair == (KARPENTER, "on-demand")) is by_value
+    for marks in (*nodes, *offers):
+        met = any(all(each.matches("", marks) for each in term) for term in found.terms)
+        assert met is (RULES.class_of(marks) == "on-demand")
+
+
 def test_a_label_without_values(world: World) -> None:
     label = "machine.openshift.io/interruptible-instance"
     marked(world, "a", RULES, {label: ""})
@@ -117,4 +151,6 @@ def test_the_settings_count_before_all(world: World) -> None:
     (term,) = class_requirement(world.state.census, rules, "on-demand", one_term=True).terms
     assert ("example.org/tier", ("cheap",)) in [(each.key, each.values) for each in term]
     terms = class_requirement(world.state.census, rules, "spot", one_term=False).terms
-    assert own_terms(rules, terms) is None
+    own = Constraints(node_selector=(("disk", "ssd"),))
+    for requires in (Requires((), terms), Requires((("example.org/tier", "cheap"),))):
+        assert own_demands(rules, requires.on(own)) == own

@@ -22,8 +22,10 @@ MARKED = {"labels": {"karpenter.sh/capacity-type": SPOT}}
 
 def required(capacity_class: str) -> Constraints:
     """As it is written on a pod."""
-    label, negated = "karpenter.sh/capacity-type", "NotIn" if capacity_class == ON_DEMAND else "In"
-    return replace(NO_CONSTRAINTS, node_terms=((Requirement(label, negated, (SPOT,)),),))
+    label = "karpenter.sh/capacity-type"
+    if capacity_class == SPOT:
+        return replace(NO_CONSTRAINTS, node_selector=((label, SPOT),))
+    return replace(NO_CONSTRAINTS, node_terms=((Requirement(label, "NotIn", (SPOT,)),),))
 
 
 def written(world: World, owner: OwnerRef, uid: str, capacity_class: str, node: str = "", **fields: Any) -> None:
