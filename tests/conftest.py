@@ -69,10 +69,15 @@ def pytest_timeout_set_timer(item: Any, settings: Any) -> bool:
 
     def tick(*_: object) -> None:
         if patience.left() <= 0:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             item.config.pluginmanager.getplugin("timeout").timeout_sigalrm(item, settings)
+        else:
+            wait()
+
+    def wait() -> None:
+        # Set anew once it was looked at: to look may take longer than that, and must not be interrupted by itself.
+        signal.setitimer(signal.ITIMER_REAL, 1.0)
 
     item.cancel_timeout = cancel
     signal.signal(signal.SIGALRM, tick)
-    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
+    wait()
     return True
