@@ -1,6 +1,7 @@
 """Classes that are written on gated pods: exact with a scheduler that asks no extender, and with one that does."""
 
 import asyncio
+import contextlib
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ from extender.sandbox.controlplane import ADMIN_GROUP
 pytestmark = [pytest.mark.controlplane, pytest.mark.asyncio(loop_scope="module")]
 
 STOCK = "stock"
+LABEL = "karpenter.sh/capacity-type"
 SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
 
 
@@ -128,15 +130,35 @@ async def test_what_if_says_what_comes(stage: Stage, cluster: Cluster, tmp_path:
         await cluster.expect("web", spot=actual["spot"], on_demand=actual["on-demand"])
 
 
+@contextlib.asynccontextmanager
+async def unlabelled_node(stage: Stage, cluster: Cluster) -> AsyncIterator[None]:
+    """A node that no label tells the class of, so that the value of a label does not say all of on-demand."""
+
+    async def known() -> float:
+        return stage.metric('spotmix_nodes{capacity_class="on-demand"}') or 0.0
+
+    before = await known()
+    body = {"metadata": {"name": "bare", "labels": {"app": "none"}}, "spec": {"unschedulable": True}}
+    await cluster.api.request("POST", "/api/v1/nodes", body=body)
+    try:
+        await eventually(known, lambda count: count > before, "Spotmix has seen the node")
+        yield
+    finally:
+        await cluster.api.request("DELETE", "/api/v1/nodes/bare")
+
+
 @pytest.mark.parametrize("name", AFFINITIES)
-async def test_what_a_pod_requires_itself_stays(cluster: Cluster, name: str) -> None:
+@pytest.mark.parametrize("labelled", [True, False])
+async def test_what_a_pod_requires_itself_stays(stage: Stage, cluster: Cluster, name: str, labelled: bool) -> None:
     required = AFFINITIES[name]
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK, affinity=affinity)
-    await cluster.expect("web", spot=7, on_demand=3)
+    selectors = [{LABEL: "spot"}] * 7 + [{LABEL: "on-demand"} if labelled else None] * 3
+    async with contextlib.nullcontext() if labelled else unlabelled_node(stage, cluster):
+        await cluster.deployment("web", 10, SEVENTY, schedulerName=STOCK, affinity=affinity)
+        await cluster.expect("web", spot=7, on_demand=3)
+    found = [pod["spec"].get("nodeSelector") for pod in await cluster.pods("web")]
+    assert sorted(found, key=str) == sorted(selectors, key=str)
     for pod in await cluster.pods("web"):
-        spot = {"karpenter.sh/capacity-type": "spot"}
-        assert pod["spec"].get("nodeSelector") == (spot if pod["spec"]["nodeName"].startswith("spot") else None)
         terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         for before, after in zip(required["nodeSelectorTerms"], terms["nodeSelectorTerms"], strict=True):
             for key, expressions in before.items():
