@@ -20,7 +20,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -210,11 +210,13 @@ def _configuration(hook: Hook) -> dict[str, Any]:
 
 async def _until_bound(fleet: Fleet) -> float:
     """Make the pods; seconds until all are bound."""
+    version = await fleet.version()
     began = time.perf_counter()
-    await fleet.create_pods()
-    while await fleet.unbound():  # noqa: ASYNC110 - it is another process
-        await asyncio.sleep(0.02)
-    return time.perf_counter() - began
+    creating = asyncio.create_task(fleet.create_pods())
+    async with aclosing(fleet.bindings(version)) as bindings:
+        bound = [moment async for moment in bindings]
+    await creating
+    return bound[-1] - began
 
 
 async def _scheduler(bench: Bench, progress: Progress) -> None:

@@ -11,7 +11,6 @@ by the mean of the bare rounds before and after it: throughput drifts. Everythin
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from rich.progress import Progress
 from bench import goextender
 from bench.programs import metrics, running, usage
 from bench.report import Bench, Target, spread
-from bench.workloads import PODS, Fleet, Requires, Workload, add_nodes, nodes
+from bench.workloads import Fleet, Requires, Workload, add_nodes, nodes
 from extender.kube.client import ApiClient
 from extender.sandbox import ControlPlane
 from extender.sandbox.process import Component
@@ -106,31 +105,15 @@ class Stage:
     async def _watch(self, version: str, result: Round, progress: Progress, name: str) -> None:
         """Take the time of every binding until all pods are bound."""
         task = progress.add_task(f"binding: {name}", total=self._fleet.pods)
-        params = {"fieldSelector": "spec.nodeName!=", "timeoutSeconds": "600", "allowWatchBookmarks": "true"}
-        clock = time.perf_counter
-        seen: set[bytes] = set()
         try:
-            # The server ends a watch that it thinks too slow: go on where it ended.
-            while len(seen) < self._fleet.pods:
-                lines = self._api.watch(PODS, {**params, "resourceVersion": version})
-                async with aclosing(lines):
-                    async for line in lines:
-                        found = _IDENTITY.search(line)
-                        if found is None:
-                            raise RuntimeError(f"the watch of bound pods says {line[:300]!r}")
-                        version = found["version"].decode()
-                        # To a watch with this selector a pod is new when it gets its node.
-                        if line.startswith(b'{"type":"ADDED"') and found["uid"] not in seen:
-                            seen.add(found["uid"])
-                            result.bound.append(clock())
-                            progress.advance(task)
-                            if len(seen) == self._fleet.pods:
-                                return
+            async with aclosing(self._fleet.bindings(version)) as bindings:
+                async for moment in bindings:
+                    result.bound.append(moment)
+                    progress.advance(task)
         finally:
             progress.remove_task(task)
 
 
-_IDENTITY = re.compile(rb'(?:"uid":"(?P<uid>[^"]+)",)?"resourceVersion":"(?P<version>\d+)"')
 REJECTED = re.compile(r'spotmix_decisions_total\{.*outcome="rejected"')
 
 

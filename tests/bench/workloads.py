@@ -5,8 +5,11 @@ sees in a cluster, default topology spread included, and nobody but the schedule
 """
 
 import asyncio
+import re
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -124,6 +127,9 @@ async def add_nodes(api: ApiClient, progress: Progress, made: Sequence[SimNode])
     progress.remove_task(task)
 
 
+_IDENTITY = re.compile(rb'(?:"uid":"(?P<uid>[^"]+)",)?"resourceVersion":"(?P<version>\d+)"')
+
+
 class Fleet:
     """Workloads in a namespace of their own, and their pods."""
 
@@ -201,9 +207,24 @@ class Fleet:
             counts[pod.metadata.labels["app"]]["pending" if not node else _class_of(node)] += 1
         return {name: dict(count) for name, count in counts.items()}
 
-    async def unbound(self) -> bool:
-        """Whether a pod has no node yet."""
-        return bool((await self._list(PODS, fieldSelector="spec.nodeName=", limit="1")).items)
+    async def bindings(self, version: str) -> AsyncGenerator[float, None]:
+        """When each pod was bound that is since a resource version (monotonic seconds); ends when all are."""
+        params = {"fieldSelector": "spec.nodeName!=", "timeoutSeconds": "600", "allowWatchBookmarks": "true"}
+        seen: set[bytes] = set()
+        # The server ends a watch that it thinks too slow: go on where it ended.
+        while len(seen) < self.pods:
+            async with aclosing(self._api.watch(PODS, {**params, "resourceVersion": version})) as lines:
+                async for line in lines:
+                    found = _IDENTITY.search(line)
+                    if found is None:
+                        raise RuntimeError(f"the watch of bound pods says {line[:300]!r}")
+                    version = found["version"].decode()
+                    # To a watch with this selector a pod is new when it gets its node.
+                    if line.startswith(b'{"type":"ADDED"') and found["uid"] not in seen:
+                        seen.add(found["uid"])
+                        yield time.perf_counter()
+                        if len(seen) == self.pods:
+                            return
 
     async def wrong(self) -> list[str]:
         """The workloads whose split is not exactly what their owner asked for, in words."""
