@@ -105,9 +105,9 @@ class PodPatches:
             patch["spec"]["affinity"] = affinity
         self._releasing(release.pod)
         try:
-            present = await self._tolerations(release.pod) if release.tolerations else None
+            present = await self._tolerations(release.pod) if release.requires.tolerations else None
             if present is not None:
-                patch["spec"]["tolerations"] = [*present, *map(raw_toleration, release.tolerations)]
+                patch["spec"]["tolerations"] = [*present, *map(raw_toleration, release.requires.tolerations)]
             return await self._patch(release.pod, patch, kind=STRATEGIC_PATCH)
         except ApiError as error:
             if is_gone(error):

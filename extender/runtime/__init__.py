@@ -103,7 +103,6 @@ class Runtime:
             policy_rules(settings),
             parse_duration(settings.extender.reservation_ttl),
             parse_duration(settings.extender.interruption_half_life),
-            settings.classes,
             parse_duration(settings.placement.node_startup),
         )
         self._decoders = decoders = Decoders(settings.classes, settings.policy.prefixes)

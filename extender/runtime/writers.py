@@ -33,7 +33,6 @@ from extender.runtime.gates import GateReports
 from extender.runtime.pending import PendingPods
 from extender.runtime.workloadfaults import WorkloadFaults
 from extender.settings import Settings
-from extender.settings.rules import mutation_rules
 from extender.settings.sections.placing import PlacementSettings
 from extender.telemetry.metrics import Metrics
 from extender.wire.objects_v1 import Decoders
@@ -84,9 +83,7 @@ class Writers:
         self._seats = SeatController(placement.state, parse_duration(settings.scale_in.settle))
         self.recorder = EventRecorder(client, report, counted=metrics.told, allowed=decides)
         foreign = ForeignCosts(placement.state, self._seats, self.recorder, metrics.sent_cost)
-        self.gates = GateController(
-            placement.state, settings.classes, mutation_rules(settings).extra_tolerations, self._room
-        )
+        self.gates = GateController(placement.state, self._room)
         patches = PodPatches(client, foreign.told, self._refused, self._releasing)
         self._wakes = PatchQueue(patches, report, allowed=decides)
         cost_limits = replace(LIMITS, rate=settings.scale_in.rate)
@@ -122,7 +119,6 @@ class Writers:
         self._seats.go_by(parse_duration(settings.scale_in.settle))
         self._costs.allow(settings.scale_in.rate, LIMITS.burst)
         self._releases.allow(*_releases(placement))
-        self.gates.go_by(settings.classes, mutation_rules(settings).extra_tolerations)
         self.pending.go_by(parse_duration(placement.node_startup), time.time(), replaces=placement.replace_pending)
         self._pending_pods.hasten()
 

@@ -32,6 +32,7 @@ def rules_of(settings: Settings, own_namespaces: Iterable[str] = (), *, serves: 
         frozenset(asking - {"", DEFAULT_SCHEDULER}) | {*settings.placement.asking_schedulers},
         frozenset(settings.policy.namespaces),
         settings.policy.namespace_selector.selector(),
+        tuple(parse_taint(text) for text in settings.webhook.extra_spot_taints),
     )
 
 
@@ -39,10 +40,8 @@ def mutation_rules(settings: Settings) -> MutationRules:
     """What pods get under these settings."""
     webhook = settings.webhook
     return MutationRules(
-        settings.classes,
         webhook.default_scheduler_name,
         webhook.preference_weight,
-        tuple(parse_taint(text) for text in webhook.extra_spot_taints),
     )
 
 

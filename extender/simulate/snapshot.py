@@ -16,7 +16,7 @@ from extender.core.model.constraints import Constraints
 from extender.core.model.errors import WireError
 from extender.core.model.objects import Budget, Claim, Namespace, Node, Object, Owner, OwnerRef, Pod, Requests, Volume
 from extender.core.model.policies import CLUSTER_PLACEMENT_POLICIES, PLACEMENT_POLICIES, PlacementPolicy
-from extender.core.placement.requirement import own_demands
+from extender.core.placement.written import own_demands
 from extender.core.policy.owners import NEVER_MANAGED
 from extender.core.state.events import Unavailable
 from extender.core.state.state import BUDGETS, CLAIMS, CSI_NODES, VOLUMES

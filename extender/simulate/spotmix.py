@@ -74,14 +74,12 @@ class VirtualSpotmix(Watcher):
         self._api = api
         self._clock = api.clock
         self._options = options
-        self.state = ClusterState(
-            rules, options.reservation_ttl, options.half_life, options.mutation.classes, options.node_startup
-        )
+        self.state = ClusterState(rules, options.reservation_ttl, options.half_life, options.node_startup)
         self._mutator = Mutator(self.state, options.mutation, gating=lambda: True)
         self._coming: deque[tuple[float, Event]] = deque()
         self._placement = PlacementController(self.state, options.max_candidates, best=options.best)
         self._seats = SeatController(self.state, options.settle)
-        self._gates = GateController(self.state, options.mutation.classes, options.mutation.extra_tolerations)
+        self._gates = GateController(self.state)
         self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)
         observers = [self._placement.observe, self._gates.observe, self._pending.observe]
         self._replacing: Drive[Replace] = Drive(self._clock, self._pending, self._replace)
@@ -195,8 +193,7 @@ class VirtualSpotmix(Watcher):
         found = self._api.pods.get(release.pod.uid)
         if found is not None and release.gate in found.gates:
             found.gates = tuple(gate for gate in found.gates if gate != release.gate)
-            demands = release.requires.on(found.template.constraints)
-            found.demands = replace(demands, tolerations=(*demands.tolerations, *release.tolerations))
+            found.demands = release.requires.on(found.template.constraints)
             found.written = release.capacity_class
             self._api.changed(found)
 

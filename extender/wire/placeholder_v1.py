@@ -13,7 +13,7 @@ from msgspec import Struct
 from extender.core.drift.placeholder import Ask, placeholder_label
 from extender.core.model.errors import WireError
 from extender.core.model.objects import OwnerRef, Requests
-from extender.wire.podspec_v1 import node_selector_term
+from extender.wire.podspec_v1 import node_selector_term, raw_toleration
 
 PRIORITY_CLASS = "spotmix-placeholder"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -115,7 +115,7 @@ def placeholder(body: bytes, ask: Ask, making: Making) -> dict[str, Any]:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [_container(ask, making.image)],
-            "tolerations": spec.tolerations or [],
+            "tolerations": [*(spec.tolerations or ()), *map(raw_toleration, ask.tolerations)],
             "nodeSelector": dict(ask.selector),
             "affinity": _affinity(spec.affinity or _Affinity(), ask, wish.pod.namespace, siblings),
             "topologySpreadConstraints": [

@@ -4,11 +4,14 @@ from functools import cache
 from typing import Any
 
 from bench.objects import CAPACITY_TYPE, gated_pod, running_pod
-from extender.core.model.classes import ON_DEMAND, SPOT, ClassRules
+from extender.core.model.classes import ON_DEMAND, SPOT
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import NodePool
-from extender.core.placement.requirement import class_on
-from extender.core.state.census import Census, Marks
+from extender.core.placement.written import ClassWriter
+from extender.core.policy.rules import PolicyRules
+from extender.core.state.census import Marks
+from extender.core.state.events import Upsert
+from extender.core.state.state import ClusterState
 from extender.wire.podspec_v1 import node_selector_term
 
 
@@ -21,9 +24,9 @@ def class_spec(capacity_class: str, *, unlabelled: bool = False) -> dict[str, An
     ]
     if unlabelled:
         offers.append((ON_DEMAND, ()))
-    census = Census()
-    census.put_pool(NodePool("uid", "pool", tuple(offers)))
-    requires = class_on(census, ClassRules(), capacity_class, NO_CONSTRAINTS)
+    state = ClusterState(PolicyRules())
+    state.apply(Upsert(NodePool("uid", "pool", tuple(offers))), 0.0)
+    requires = ClassWriter(state).requires(capacity_class, NO_CONSTRAINTS)
     assert requires is not None
     if requires.selector:
         return {"nodeSelector": dict(requires.selector)}

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from extender.core.admission.preference import Term, class_terms
-from extender.core.model.classes import ClassRules
 from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.enforcement import enforced
@@ -18,6 +17,7 @@ from extender.core.placement.gates import gate_name
 from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Policy
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.stand_ins import may_run_on
 from extender.core.state.schedulers import DEFAULT_SCHEDULER
 from extender.core.state.state import ClusterState
@@ -27,16 +27,12 @@ class MutationRules(Struct, frozen=True):
     """How pods are mutated.
 
     Attributes:
-        classes: how nodes are told apart, and which taints say that a node is going away.
         default_scheduler: for pods whose workload and Namespace name no scheduler; empty leaves them alone.
         weight: of the preference, 1 to 100; 0 adds none.
-        extra_tolerations: of further spot taints.
     """
 
-    classes: ClassRules = ClassRules()
     default_scheduler: str = ""
     weight: int = 50
-    extra_tolerations: tuple[Toleration, ...] = ()
 
 
 class Draft(Struct, frozen=True):
@@ -68,7 +64,7 @@ class Mutation(Struct, frozen=True):
 
 
 class Mutator:
-    """Says what pods get. What follows from the nodes alone is kept until they change.
+    """Says what pods get. What follows from nodes and rules alone is kept until they change.
 
     Args:
         state: the cluster state.
@@ -81,25 +77,25 @@ class Mutator:
         self._gating = gating
         self._gate = gate_name(state.workloads.rules.prefixes)
         self._terms: dict[str, tuple[Term, ...]] = {}
+        self._found_by: tuple[PolicyRules, int] | None = None
+        self._tolerations = SpotTolerations(state)
         self.go_by(rules)
 
     def go_by(self, rules: MutationRules) -> None:
         """Go by these rules from now on."""
         self._rules = rules
-        self._labels = frozenset(rules.classes.labels)
-        self._version = -1
-        self._tolerations = SpotTolerations(self._state.census, rules.classes, rules.extra_tolerations)
 
     def mutate(self, managed: Managed, draft: Draft) -> Mutation:
         """Say what a pod of a managed workload gets; in audit mode, nothing."""
         policy = managed.workload.policy
         if policy.mode == "audit":
             return Mutation()
-        spot = any(may_run_on(policy, name) for name in self._rules.classes.interruptible)
+        classes = self._state.workloads.rules.classes
+        spot = any(may_run_on(policy, name) for name in classes.interruptible)
         tolerations = self._tolerations.missing(draft.tolerations) if spot else ()
         preferences: tuple[Term, ...] = ()
         # Whoever names a class on the pod itself has decided.
-        undecided = self._labels.isdisjoint(draft.node_labels)
+        undecided = draft.node_labels.isdisjoint(classes.labels)
         scheduler = _scheduler(policy, draft.scheduler_name, self._rules)
         if undecided and self._is_written(policy, scheduler or draft.scheduler_name) and self._gating():
             return Mutation(scheduler, tolerations, gate=self._gate)
@@ -119,13 +115,13 @@ class Mutator:
         return how is not None and how.enforcement == "affinity"
 
     def _terms_of(self, capacity_class: str) -> tuple[Term, ...]:
-        census = self._state.census
-        if self._version != census.version:
-            self._version = census.version
+        rules, census = self._state.workloads.rules, self._state.census
+        if self._found_by != (rules, census.version):
+            self._found_by = (rules, census.version)
             self._terms.clear()
         terms = self._terms.get(capacity_class)
         if terms is None:
-            terms = class_terms(census, self._rules.classes, capacity_class)
+            terms = class_terms(census, rules.classes, capacity_class)
             self._terms[capacity_class] = terms
         return terms
 

@@ -12,8 +12,10 @@ from extender.core.drift.replacement import demands_of_its_own
 from extender.core.model.constraints import HostPort
 from extender.core.model.objects import Requests
 from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 from extender.core.model.textenum import TextEnum
-from extender.core.placement.requirement import Term, class_on
+from extender.core.placement.requirement import Term
+from extender.core.placement.written import ClassWriter
 from extender.core.policy.keys import PLACEHOLDER
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -48,7 +50,7 @@ class Ask(Struct, frozen=True, gc=False):
 
     It has the pod's own scheduler, tolerations, pod affinity and spread, which whoever makes it reads from the pod; and
     by this, what it `requests` of a node, its node `selector`, the `terms` of its required node affinity, its class
-    among them, and the ports of the node that it takes.
+    among them, the ports of the node that it takes, and `tolerations` that the pod lacks and its replacement will have.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Ask(Struct, frozen=True, gc=False):
     selector: tuple[tuple[str, str], ...] = ()
     terms: tuple[Term, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
 
 
 class Drop(Struct, frozen=True, gc=False):
@@ -104,7 +107,7 @@ def ask_for(state: ClusterState, wish: Wish, pod: PodRecord) -> Ask | None:
     """What to make for a pod; None where no label of nodes tells the class that it is to go to."""
     own = demands_of_its_own(state, pod)
     own = replace(own, node_terms=tuple(_near(state, pod, own.node_terms)) or None)
-    requires = class_on(state.census, state.workloads.rules.classes, wish.capacity_class, own)
+    requires = ClassWriter(state).requires(wish.capacity_class, own)
     if requires is None:
         return None
     demands = requires.on(own)
@@ -115,6 +118,7 @@ def ask_for(state: ClusterState, wish: Wish, pod: PodRecord) -> Ask | None:
         demands.node_selector,
         demands.node_terms or (),
         pod.constraints.host_ports,
+        requires.tolerations,
     )
 
 

@@ -6,7 +6,7 @@ A class that was written on a pod keeps it off the nodes of all others; its repl
 from msgspec.structs import replace
 
 from extender.core.model.constraints import Constraints
-from extender.core.placement.requirement import class_on, own_demands
+from extender.core.placement.written import ClassWriter, own_demands
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
@@ -20,6 +20,7 @@ class Replacements:
 
     def __init__(self, state: ClusterState) -> None:
         self._state = state
+        self._writer = ClassWriter(state)
         self._demands: dict[tuple[Constraints, bool, str], Constraints] = {}
 
     def of(self, pod: PodRecord, capacity_class: str) -> PodRecord:
@@ -33,7 +34,7 @@ class Replacements:
         demands = self._demands.get(key)
         if demands is None:
             own = demands_of_its_own(self._state, pod)
-            requires = class_on(self._state.census, self._state.workloads.rules.classes, capacity_class, own)
+            requires = self._writer.requires(capacity_class, own)
             demands = self._demands[key] = own if requires is None else requires.on(own)
         return replace(pod, constraints=demands)
 

@@ -13,16 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extender.core.capacity.fit import Needs
-from extender.core.model.classes import ClassRules
 from extender.core.model.control import NEVER
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import OwnerRef, Pod, PodId
-from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
 from extender.core.placement.gatelimits import Kept, StandIn, keep, within_limits
 from extender.core.placement.limits import limit_on
-from extender.core.placement.requirement import ClassTerms, Requires, class_requirement, required_on
-from extender.core.placement.tolerations import SpotTolerations
+from extender.core.placement.written import ClassWriter, Requires
 from extender.core.policy.keys import CLASS, GATE
 from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.ordinals import seat_of_ordinal
@@ -60,8 +57,7 @@ def gate_name(prefixes: Sequence[str]) -> str:
 class Release(Struct, frozen=True, gc=False):
     """Take our gate off a pod, and write its class on it; without a class the pod goes where it may.
 
-    `requires` is how the class is written, `tolerations` what the pod has to tolerate besides: of taints that were not
-    known when it was created. Where the class
+    `requires` is how the class is written. Where the class
     stands in for the one that is `wanted`, `why` says what closed that. `doubts` are what the owner of its `workload`
     has to know about it. `fault` is one of ours that the decision met: the pod runs all the same.
     """
@@ -71,7 +67,6 @@ class Release(Struct, frozen=True, gc=False):
     annotations: dict[str, str]
     capacity_class: str = ""
     requires: Requires = Requires()
-    tolerations: tuple[Toleration, ...] = ()
     wanted: str = ""
     why: str = ""
     workload: Workload | None = None
@@ -95,8 +90,6 @@ class GateController:
 
     Args:
         state: the cluster; decisions are reserved in it.
-        rules: how nodes of each class are told.
-        extra_tolerations: of further spot taints.
         room: asked how many more releases may wait to be sent: those of pods that are decided later take no memory.
 
     Attributes:
@@ -105,23 +98,15 @@ class GateController:
         kept: is told of pods that begin to wait for a limit.
     """
 
-    def __init__(
-        self,
-        state: ClusterState,
-        rules: ClassRules,
-        extra_tolerations: tuple[Toleration, ...] = (),
-        room: Callable[[], int] = lambda: maxsize,
-    ) -> None:
+    def __init__(self, state: ClusterState, room: Callable[[], int] = lambda: maxsize) -> None:
         self.prover: Prover | None = None
         self.kept: Callable[[Kept], None] = lambda _kept: None
         prefixes = state.workloads.rules.prefixes
         self.gate = gate_name(prefixes)
         self.next_at = NEVER
         self._class_key = f"{prefixes[0]}/{CLASS}"
-        self._state, self._rules, self._room = state, rules, room
-        self._tolerations = SpotTolerations(state.census, rules, extra_tolerations)
-        self._version = -1
-        self._found: dict[tuple[str, bool], ClassTerms] = {}
+        self._state, self._room = state, room
+        self._writer = ClassWriter(state)
         self._sent: dict[str, float] = {}
         self._refused: dict[str, int] = {}
         self._line: list[PodRecord] = []
@@ -138,11 +123,6 @@ class GateController:
         if not isinstance(event, Upsert) or not isinstance(event.object, Pod) or self.gate in event.object.gates:
             # An owner, a Namespace or a node may be what a gated pod waits for.
             self.next_at = now
-
-    def go_by(self, rules: ClassRules, extra_tolerations: tuple[Toleration, ...]) -> None:
-        """Tell nodes in another way from now on; arguments as of the class."""
-        self._rules, self._version = rules, -1
-        self._tolerations = SpotTolerations(self._state.census, rules, extra_tolerations)
 
     def take_over(self, now: float) -> None:
         """This replica leads from now on: what another sent is not waited for."""
@@ -278,15 +258,14 @@ class GateController:
     def _release(
         self, record: PodRecord, workload: Workload, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
     ) -> Release:
-        found = self._requirement(wanted, one_term=bool(record.constraints.node_terms))
-        requires = required_on(found, record.constraints)
+        requires = self._writer.requires(wanted, record.constraints)
         if requires is None or self._refused.get(record.uid, 0) >= REFUSALS:
             # No label tells the class, the pod can run nowhere, or somebody forbids it: nothing can be added.
             return Release(record.id, self.gate, {})
         self._state.apply(
             Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in, written=True), now
         )
-        doubts = [EventReason.CLASS_LABEL_UNKNOWN] if found.guessed else []
+        doubts = [EventReason.CLASS_LABEL_UNKNOWN] if requires.guessed else []
         if workload.policy.pool_cap(wanted) is not None:
             # No requirement keeps pods of a burst out of one pool: where each will be is not known when it is decided.
             doubts.append(EventReason.POOL_CAP_NOT_KEPT)
@@ -296,19 +275,6 @@ class GateController:
             {self._class_key: wanted},
             wanted,
             requires,
-            self._tolerations.missing(record.constraints.tolerations) if wanted in self._rules.interruptible else (),
             workload=workload,
             doubts=tuple(doubts),
         )
-
-    def _requirement(self, capacity_class: str, *, one_term: bool) -> ClassTerms:
-        """Of the nodes as they are now; the same for all pods of a burst."""
-        census = self._state.census
-        if self._version != census.version:
-            self._version = census.version
-            self._found.clear()
-        key = (capacity_class, one_term)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = class_requirement(census, self._rules, capacity_class, one_term=one_term)
-        return found

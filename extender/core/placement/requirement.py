@@ -12,10 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from extender.core.model.classes import ClassRules
-from extender.core.model.constraints import Constraints
 from extender.core.model.providers import KARPENTER, PROVIDERS
 from extender.core.model.selectors import Requirement
 from extender.core.state.census import Census, Marks
@@ -41,22 +39,6 @@ class ClassTerms(Struct, frozen=True, gc=False):
         return None
 
 
-class Requires(Struct, frozen=True, gc=False):
-    """What a pod says so that it runs on its class alone.
-
-    `selector` is added to its node selector. `terms`, if there are any, take the place of its required node affinity:
-    what it required before is in them.
-    """
-
-    selector: tuple[tuple[str, str], ...] = ()
-    terms: tuple[Term, ...] = ()
-
-    def on(self, demands: Constraints) -> Constraints:
-        """What a pod demands once this is written on it."""
-        selector = tuple(sorted((*demands.node_selector, *self.selector)))
-        return replace(demands, node_selector=selector, node_terms=self.terms or demands.node_terms)
-
-
 def class_requirement(census: Census, rules: ClassRules, capacity_class: str, *, one_term: bool) -> ClassTerms:
     """The terms for a class.
 
@@ -77,45 +59,6 @@ def class_requirement(census: Census, rules: ClassRules, capacity_class: str, *,
     labels, guessed = _labels(census, rules, capacity_class, values)
     terms = [(_marked(label, values[label]), *_apart(census, rules, capacity_class, label)) for label in labels]
     return ClassTerms(_cut(terms, one_term=one_term), guessed)
-
-
-def class_on(census: Census, rules: ClassRules, capacity_class: str, demands: Constraints) -> Requires | None:
-    """What is written on a pod so that it runs on a class alone; None where nothing can be.
-
-    Args:
-        census: how the nodes that are seen now are marked.
-        rules: how nodes are told apart.
-        capacity_class: the class.
-        demands: what the pod demands by itself.
-    """
-    found = class_requirement(census, rules, capacity_class, one_term=bool(demands.node_terms))
-    return required_on(found, demands)
-
-
-def required_on(found: ClassTerms, demands: Constraints) -> Requires | None:
-    """The terms of a class as they are written on a pod that demands this by itself; None where nothing can be.
-
-    A node selector where that can say it: a scheduler looks at it at less cost than at a node affinity.
-    """
-    own = demands.node_terms
-    if not found.terms or (own is not None and not any(own)):
-        return None
-    pair = found.pair
-    if pair is not None and all(pair[0] != label for label, _ in demands.node_selector):
-        return Requires((pair,))
-    if own is None:
-        return Requires((), found.terms)
-    # An empty term matches no node: nothing may be added to it, or it would match some.
-    return Requires((), tuple((*term, *found.terms[0]) if term else () for term in own))
-
-
-def own_demands(rules: ClassRules, demands: Constraints) -> Constraints:
-    """What a pod on which a class was written demands by itself: of class labels its owner said nothing."""
-    labels = frozenset(rules.labels)
-    selector = tuple(pair for pair in demands.node_selector if pair[0] not in labels)
-    terms = demands.node_terms
-    left = tuple(tuple(each for each in term if each.field or each.key not in labels) for term in terms or ())
-    return replace(demands, node_selector=selector, node_terms=left if any(left) else None)
 
 
 def _cut(terms: list[Term], *, one_term: bool) -> tuple[Term, ...]:

@@ -4,11 +4,12 @@ Known are those of the platforms, those of the settings, and those that spot nod
 would launch. Never one that says that a node is going away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from extender.core.model.classes import ClassRules
 from extender.core.model.taints import Taint, Toleration
-from extender.core.state.census import Census
+from extender.core.policy.rules import PolicyRules
+from extender.core.state.state import ClusterState
 
 SPOT_TOLERATIONS: tuple[Toleration, ...] = (
     Toleration("cloud.google.com/gke-spot", "Equal", "true", "NoSchedule"),
@@ -41,40 +42,38 @@ def parse_taint(text: str) -> Toleration:
 
 
 class SpotTolerations:
-    """Says what pods lack. What follows from the nodes alone is kept until they change.
+    """Says what pods lack. What follows from nodes and rules alone is kept until they change.
 
     Args:
-        census: which taints nodes have.
-        classes: how nodes are told apart, and which taints say that a node is going away.
-        extra: of further spot taints.
+        state: the cluster: which taints nodes have, how nodes are told apart, which further taints spot nodes have.
     """
 
-    def __init__(self, census: Census, classes: ClassRules, extra: tuple[Toleration, ...] = ()) -> None:
-        self._census, self._classes = census, classes
-        self._known = (*SPOT_TOLERATIONS, *extra)
-        self._version = -1
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+        self._found_by: tuple[PolicyRules, int] | None = None
         self._all: tuple[Toleration, ...] = ()
         self._keys: frozenset[str] = frozenset()
 
     def missing(self, present: Iterable[Toleration]) -> tuple[Toleration, ...]:
         """The tolerations of spot taints that `present` lacks."""
-        if self._version != self._census.version:
-            self._version = self._census.version
-            never = self._classes.going_away_keys
-            wanted = (*self._known, *self._seen())
+        rules, census = self._state.workloads.rules, self._state.census
+        if self._found_by != (rules, census.version):
+            self._found_by = (rules, census.version)
+            never = rules.classes.going_away_keys
+            known = (*SPOT_TOLERATIONS, *rules.spot_tolerations)
+            wanted = (*known, *self._seen(rules.classes, {each.key for each in known}))
             self._all = _lacking([each for each in wanted if each.key not in never], ())
             self._keys = frozenset(each.key for each in self._all)
         held = [each for each in present if not each.key or each.key in self._keys]
         return _lacking(self._all, held) if held else self._all
 
-    def _seen(self) -> Iterable[Toleration]:
+    def _seen(self, classes: ClassRules, keys: Collection[str]) -> Iterable[Toleration]:
         """Of the taints on spot nodes, those that say so: by a known taint's key, or as a label of theirs would."""
-        keys = {each.key for each in self._known}
-        labels, interruptible = self._classes.labels, self._classes.interruptible
+        labels, interruptible = classes.labels, classes.interruptible
         for taint in sorted(
-            self._census.spot_taints(interruptible), key=lambda taint: (taint.key, taint.value, taint.effect)
+            self._state.census.spot_taints(interruptible), key=lambda taint: (taint.key, taint.value, taint.effect)
         ):
-            says_spot = taint.key in labels and self._classes.class_of({taint.key: taint.value}) in interruptible
+            says_spot = taint.key in labels and classes.class_of({taint.key: taint.value}) in interruptible
             if taint.key in keys or says_spot:
                 yield Toleration(taint.key, "Equal", taint.value, taint.effect)
 

@@ -9,6 +9,7 @@ from extender.core.model.objects import EMPTY, Namespace, Owner
 from extender.core.model.policies import EVERYTHING
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import LabelSelector
+from extender.core.model.taints import Toleration
 from extender.core.policy.objects import PolicyObject
 from extender.core.policy.policy import ENABLED, Layer, Problem, parse_enabled
 
@@ -20,7 +21,7 @@ class PolicyRules(Struct, frozen=True):
     pods of `protected_namespaces` are never managed, so that a cluster can boot; `classes` tell nodes apart. `gates`
     says whether a webhook of ours gates pods, None where that is not known; `asking` are schedulers that are said to
     ask the extender. Where `namespaces` names some, nothing is managed outside of these; nor is it outside of those
-    whose labels `selector` selects.
+    whose labels `selector` selects. `spot_tolerations` are of taints of spot nodes that nobody else knows.
     """
 
     prefixes: tuple[str, ...] = ("spotmix.io", "spotalis.io")
@@ -31,6 +32,7 @@ class PolicyRules(Struct, frozen=True):
     asking: frozenset[str] = frozenset()
     namespaces: frozenset[str] = frozenset()
     selector: LabelSelector = EVERYTHING
+    spot_tolerations: tuple[Toleration, ...] = ()
 
     def outside(self, namespace: str, labels: Mapping[str, str] | None) -> tuple[Reason, str] | None:
         """Why nothing in a namespace is managed, and for people which setting says so; None where it may be.

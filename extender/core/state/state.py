@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.objects import (
     EMPTY,
     Announcement,
@@ -57,7 +56,6 @@ from extender.core.state.waiting import Waiting, WaitingPods
 
 BUDGETS, CLAIMS, VOLUMES = "poddisruptionbudgets.policy", "persistentvolumeclaims", "persistentvolumes"
 CSI_NODES = "csinodes.storage.k8s.io"
-DEFAULT_CLASSES = ClassRules()
 NODE_POOLS = "nodepools.karpenter.sh"
 POLICY_OBJECTS = (PLACEMENT_POLICIES, CLUSTER_PLACEMENT_POLICIES)
 
@@ -79,7 +77,6 @@ class ClusterState:
         reservation_ttl: seconds after which the seat is given back that was held for the replacement of an evicted pod
             and that no pod came for.
         half_life: seconds in which a recorded interruption of a pool loses half its weight.
-        classes: how nodes are told apart.
         startup: seconds that a node may take to come, once an autoscaler launches it.
 
     Attributes:
@@ -103,7 +100,6 @@ class ClusterState:
         rules: PolicyRules,
         reservation_ttl: float = 900.0,
         half_life: float = 3600.0,
-        classes: ClassRules = DEFAULT_CLASSES,
         startup: float = 600.0,
     ) -> None:
         self.outbox = Outbox()
@@ -121,7 +117,7 @@ class ClusterState:
         self.interrupted_nodes, self.census = self._nodes.interrupted, self._nodes.census
         self.pods, self.unbound = self._bindings.pods, self._bindings.unbound
         self.gated, self.decided = self._bindings.gated, self._bindings.decided
-        self.autoscaling = Autoscaling(self.pods, self.unbound, frozenset(classes.labels), startup)
+        self.autoscaling = Autoscaling(self.pods, self.unbound, frozenset(rules.classes.labels), startup)
         self._bindings.bound = self.autoscaling.bound
         self.repelling = self._bindings.repelling
         self.provisional = self._bindings.provisional

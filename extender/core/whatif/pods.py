@@ -14,7 +14,7 @@ from extender.core.capacity.room import Group
 from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.placement.enforcement import enforced
-from extender.core.placement.requirement import own_demands
+from extender.core.placement.written import own_demands
 from extender.core.policy.floored import own_seats
 from extender.core.policy.ordinals import ordinal_of
 from extender.core.policy.owners import NEVER_MANAGED

@@ -19,7 +19,7 @@ from extender.core.model.objects import PodId
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Toleration
 from extender.core.placement.gates import Release
-from extender.core.placement.requirement import Requires
+from extender.core.placement.written import Requires
 from extender.kube.client import MERGE_PATCH, ApiClient
 from extender.kube.ownpod import LEADER_LABEL, TERM_ANNOTATION
 from extender.kube.patches import PodPatches
@@ -190,9 +190,9 @@ async def test_a_class_is_written_only_where_our_gate_is_taken_away(scene: Polic
             await scene.patch({"spec": {"nodeSelector": {"disk": "any"}}}, name="gated")
         uid = json.loads(await scene.admin.request("GET", path))["metadata"]["uid"]
         label = "karpenter.sh/capacity-type"
-        requires = Requires(((label, "spot"),), ((Requirement(label, "In", ("spot",)),),))
+        requires = Requires(((label, "spot"),), ((Requirement(label, "In", ("spot",)),),), (SPOT,))
         pod, written = PodId(SHOP, "gated", uid), {"spotmix.io/class": "spot"}
-        release = Release(pod, GATE["name"], written, "spot", requires, (SPOT,))
+        release = Release(pod, GATE["name"], written, "spot", requires)
         assert await PodPatches(scene.us).release(release)
         before = (await scene.pod())["spec"]["tolerations"]
         seen = json.loads(await scene.admin.request("GET", path))

@@ -16,6 +16,7 @@ from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
 from extender.core.model.taints import Toleration
 from extender.core.placement.gates import Release
+from extender.core.placement.written import Requires
 from extender.kube.limits import Limits, TokenBucket
 from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
 from extender.kube.patches import PodPatches, is_gone
@@ -583,7 +584,7 @@ async def test_tolerations_are_added_to_those_that_the_pod_has_word_for_word(api
     second = {"key": "cheap", "effect": "NoSchedule"}
     api.answer = json.dumps({"spec": {"tolerations": [first, second]}}).encode()
     added = (Toleration("a", "Equal", "b", "NoSchedule"), Toleration("c", "Exists", "", "NoExecute"))
-    assert await PodPatches(api).release(Release(POD, "spotmix.io/placement", {}, "spot", tolerations=added))
+    assert await PodPatches(api).release(Release(POD, "spotmix.io/placement", {}, "spot", Requires(tolerations=added)))
     path = "/api/v1/namespaces/shop/pods/web-1"
     assert [(request[0], request[1]) for request in api.requests] == [("GET", path), ("PATCH", path)]
     patch = api.bodies[1]
@@ -599,7 +600,7 @@ async def test_tolerations_are_added_to_those_that_the_pod_has_word_for_word(api
 async def test_a_pod_without_tolerations_gets_some_and_one_that_is_gone_none(api: Recording) -> None:
     refused: list[PodId] = []
     patches = PodPatches(api, refused=refused.append)
-    release = Release(POD, "spotmix.io/placement", {}, "spot", tolerations=(Toleration("a", "Exists"),))
+    release = Release(POD, "spotmix.io/placement", {}, "spot", Requires(tolerations=(Toleration("a", "Exists"),)))
     assert await patches.release(release)
     assert len(api.bodies[1]["spec"]["tolerations"]) == 1
     api.faults = [ApiError("x", status=404)]

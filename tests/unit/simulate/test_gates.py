@@ -12,7 +12,7 @@ from extender.core.drift.rules import DriftOptions
 from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.placement.gates import GateController, Release
-from extender.core.placement.requirement import Requires
+from extender.core.placement.written import Requires
 from extender.settings import Settings
 from extender.simulate.build import build
 from extender.simulate.cluster import Cluster

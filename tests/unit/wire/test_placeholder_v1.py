@@ -11,6 +11,7 @@ from extender.core.model.constraints import HostPort
 from extender.core.model.errors import WireError
 from extender.core.model.objects import OwnerRef, PodId, Requests
 from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Toleration
 from extender.wire.placeholder_v1 import Making, placeholder
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -45,6 +46,14 @@ def test_it_asks_for_the_class_by_what_the_pod_needs() -> None:
     (container,) = spec["containers"]
     assert container["image"] == "registry.example/pause:1"
     assert container["resources"] == {"requests": {"cpu": "500m", "memory": "1048576"}, "limits": {}}
+
+
+def test_it_tolerates_what_the_replacement_of_the_pod_will() -> None:
+    taint = "karpenter.sh/capacity-type"
+    own = {"key": "gpu", "operator": "Exists"}
+    spec = made({"tolerations": [own]}, tolerations=(Toleration(taint, "Equal", "spot", "NoSchedule"),))["spec"]
+    added = {"key": taint, "operator": "Equal", "value": "spot", "effect": "NoSchedule"}
+    assert spec["tolerations"] == [own, added]
 
 
 def test_a_node_selector_alone_may_tell_the_class() -> None:

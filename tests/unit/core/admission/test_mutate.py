@@ -140,7 +140,8 @@ class TestTolerations:
         with_nodes(world, spot=says_spot + says_else, on_demand=(Taint("scheduling.cast.ai/spot", "", "NoExecute"),))
         owner = world.deployment("web", 2, spot_percentage=50)
         extra = parse_taint("cheap:NoSchedule")
-        added = ask(world, owner, MutationRules(extra_tolerations=(extra,))).tolerations
+        world.state.workloads.go_by(PolicyRules(spot_tolerations=(extra,)))
+        added = ask(world, owner).tolerations
         assert added[:6] == (*SPOT_TOLERATIONS, extra)
         assert set(added[6:]) == {Toleration(t.key, "Equal", t.value, t.effect) for t in says_spot}
 
@@ -150,17 +151,18 @@ class TestTolerations:
         taint = Taint("tier", "cheap", "NoSchedule")
         world.up(make_node("cheap-0", "cheap", interruptible=True, taints=(taint,)))
         owner = world.deployment("web", 2, classes="cheap weight=1", fallback_to="on-demand")
-        added = ask(world, owner, MutationRules(rules)).tolerations
+        added = ask(world, owner).tolerations
         assert added[-1] == Toleration("tier", "Equal", "cheap", "NoSchedule")
         alone = ClassRules(extra_rules=rules.extra_rules)
-        assert ask(world, owner, MutationRules(alone)).tolerations == ()
+        world.state.workloads.go_by(PolicyRules(classes=alone))
+        assert ask(world, owner).tolerations == ()
 
     def test_with_spot_as_the_default_class_no_taint_says_spot_by_itself(self) -> None:
         world = World()
         with_nodes(world, spot=(Taint("dedicated", "db", "NoSchedule"),))
         owner = world.deployment("web", 2, spot_percentage=50)
-        rules = MutationRules(ClassRules(default_class=SPOT))
-        assert ask(world, owner, rules).tolerations == SPOT_TOLERATIONS
+        world.state.workloads.go_by(PolicyRules(classes=ClassRules(default_class=SPOT)))
+        assert ask(world, owner).tolerations == SPOT_TOLERATIONS
 
     def test_what_says_that_a_node_goes_away_is_never_tolerated(self) -> None:
         world = World()
@@ -168,8 +170,9 @@ class TestTolerations:
         classes = ClassRules(extra_going_away_taints=(key, "cheap"))
         with_nodes(world, spot=(Taint(key, "true", "NoExecute"), Taint("karpenter.sh/disrupted", "", "NoSchedule")))
         owner = world.deployment("web", 2, spot_percentage=50)
-        rules = MutationRules(classes, extra_tolerations=(parse_taint("cheap:NoSchedule"),))
-        assert ask(world, owner, rules).tolerations == SPOT_TOLERATIONS[1:]
+        cheap = (parse_taint("cheap:NoSchedule"),)
+        world.state.workloads.go_by(PolicyRules(classes=classes, spot_tolerations=cheap))
+        assert ask(world, owner).tolerations == SPOT_TOLERATIONS[1:]
 
 
 class TestPreference:
@@ -266,10 +269,11 @@ def test_what_was_mutated_is_not_mutated_again(  # noqa: PLR0917 - drawn by name
     extra: list[Toleration],
     more: bool,
 ) -> None:
-    world = World()
+    known = PolicyRules(spot_tolerations=tuple(extra))
+    world = World(known)
     with_nodes(world, spot=tuple(taints))
     owner = world.deployment("web", 5, **policy)
-    rules = MutationRules(default_scheduler="general", extra_tolerations=tuple(extra))
+    rules = MutationRules(default_scheduler="general")
     before = Draft(make_view("", owner), scheduler, tuple(present), labels)
     first = ask(world, owner, rules, scheduler_name=scheduler, tolerations=before.tolerations, node_labels=labels)
     after = msgspec.structs.replace(
@@ -290,7 +294,7 @@ def test_what_was_mutated_is_not_mutated_again(  # noqa: PLR0917 - drawn by name
         node_labels=after.node_labels,
     )
     assert again == Mutation()
-    assert not {t.key for t in first.tolerations} & rules.classes.going_away_keys
+    assert not {t.key for t in first.tolerations} & known.classes.going_away_keys
     assert len(set(first.tolerations)) == len(first.tolerations)
     for toleration in first.tolerations:
         if toleration.operator == "Equal":

@@ -10,7 +10,6 @@ from extender.core.drift.gated import RoomForGated
 from extender.core.drift.placeholder import Ask, Clear, Ended, Ending, Made, NotMade
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.rules import DriftRules
-from extender.core.model.classes import ClassRules
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.placement.gates import GateController
 
@@ -27,7 +26,7 @@ class Jobs:
         self.placeholders.take_over(self.world.now)
         self.placeholders.due(self.world.now)
         self.placeholders.done(Clear(), True, self.world.now)
-        self.gates = GateController(self.world.state, ClassRules())
+        self.gates = GateController(self.world.state)
         self.gates.prover = RoomForGated(self.world.state, self.placeholders)
 
     def job(self, *names: str, **policy: Any) -> OwnerRef:

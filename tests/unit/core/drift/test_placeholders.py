@@ -22,6 +22,8 @@ from extender.core.model.control import NEVER
 from extender.core.model.objects import Node, OwnerRef, Requests
 from extender.core.model.reasons import Reason
 from extender.core.model.selectors import Requirement
+from extender.core.model.taints import Taint
+from extender.core.placement.tolerations import SPOT_TOLERATIONS
 
 RULES = DriftRules(min_age=0.0, dwell=300.0, max_unavailable=100, workload_in_flight=100)
 EVICTED = Outcome(Answer.EVICTED, 201)
@@ -146,6 +148,7 @@ def test_surplus_asks_for_room_that_is_not_there(scene: PlaceholderScene) -> Non
         assert ask.selector == ()
         assert {each.operator for term in ask.terms for each in term} == {"In"}
         assert (ask.wish.capacity_class, ask.wish.workload.name) == ("spot", "web")
+        assert ask.tolerations == SPOT_TOLERATIONS
     assert scene.asks() == []
 
 
@@ -512,6 +515,16 @@ def test_a_plan_says_what_is_done_about_it(scene: PlaceholderScene) -> None:
     scene.end(ask.name)
     scene.cycle()
     assert scene.drift.view.stays == {Reason.PLACEHOLDER_REFUSED: 1}
+
+
+def test_a_pod_that_lacks_a_toleration_returns_since_its_replacement_has_it(scene: PlaceholderScene) -> None:
+    """It was created before anybody knew the taint, or while the webhook was away."""
+    scene.standing_in()
+    taint = Taint("karpenter.sh/capacity-type", "spot", "NoSchedule")
+    scene.world.up(labelled("spot-0", taints=(taint,)))
+    scene.world.state.nodes["spot-0"].steady_since = 0.0
+    assert scene.cycle()
+    assert scene.reasons() == []
 
 
 @pytest.mark.parametrize("unlabelled", [False, True])

@@ -36,7 +36,7 @@ def decided(world: World, count: int, **pod: Any) -> list[Pod]:
     }
     world.up(*pods.values())
     written = []
-    for release in GateController(world.state, RULES).due(world.now):
+    for release in GateController(world.state).due(world.now):
         before = pods[release.pod.uid]
         constraints = release.requires.on(before.constraints)
         written.append(

@@ -7,14 +7,14 @@ from msgspec.structs import replace
 from support.doubles import CAPACITY_TYPE, World, make_node, make_pod
 from support.fleets import FleetWorld
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
 from extender.core.placement.gates import AGAIN, BACKLOG, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
-from extender.core.placement.requirement import Requires
 from extender.core.placement.tolerations import SPOT_TOLERATIONS
+from extender.core.placement.written import Requires
+from extender.core.policy.rules import PolicyRules
 from extender.core.state.records import Reservation, replacing
 
 GATE = "spotmix.io/placement"
@@ -28,7 +28,7 @@ def world() -> World:
 
 @pytest.fixture
 def gates(world: World) -> GateController:
-    return GateController(world.state, ClassRules())
+    return GateController(world.state)
 
 
 def gate(world: World, owner: OwnerRef, *names: str, gates: tuple[str, ...] = (GATE,), created: float = 0.0) -> None:
@@ -60,7 +60,7 @@ def test_what_was_decided_counts_before_and_after_it_is_written(world: World, ga
     assert revision.filled == {"on-demand": 1, "spot": 1}
     # Another replica, which has decided nothing, goes on from what is on the pods.
     gate(world, owner, "c")
-    assert classes(GateController(world.state, ClassRules()).due(world.now)) == {"c": "on-demand"}
+    assert classes(GateController(world.state).due(world.now)) == {"c": "on-demand"}
 
 
 def test_a_bound_pod_is_counted_once(world: World) -> None:
@@ -122,7 +122,8 @@ def test_what_a_pod_requires_itself_stays(world: World, gates: GateController, m
     assert release.annotations == {"spotmix.io/class": marked}
     demands = release.requires.on(own)
     if marked == "spot":
-        assert demands == replace(own, node_selector=(("disk", "ssd"), (CAPACITY_TYPE, "spot")))
+        selector = (("disk", "ssd"), (CAPACITY_TYPE, "spot"))
+        assert demands == replace(own, node_selector=selector, tolerations=SPOT_TOLERATIONS)
         return
     assert demands.node_selector == own.node_selector
     assert [term[0] for term in demands.node_terms or ()] == [term[0] for term in zones]
@@ -200,22 +201,24 @@ def test_a_taint_that_is_first_seen_while_a_pod_is_gated_is_tolerated(world: Wor
     world.up(
         make_node("spot-0", "spot", marks=((LATE.key, "spot"),), taints=(LATE, Taint("dedicated", "", "NoSchedule")))
     )
-    added = {release.capacity_class: release.tolerations for release in gates.due(world.now)}
+    added = {release.capacity_class: release.requires.tolerations for release in gates.due(world.now)}
     assert added == {"on-demand": (), "spot": (Toleration(LATE.key, "Equal", "spot", "NoExecute"),)}
 
 
-def test_what_the_settings_call_a_spot_taint_is_tolerated_and_nothing_twice(world: World) -> None:
+def test_what_the_settings_call_a_spot_taint_is_tolerated_and_nothing_twice(
+    world: World, gates: GateController
+) -> None:
     extra = Toleration("cheap", "Exists", "", "NoSchedule")
-    gates = GateController(world.state, ClassRules(), (extra,))
+    world.state.workloads.go_by(PolicyRules(spot_tolerations=(extra,)))
     owner = world.deployment("web", 2, spot_percentage=100)
     for name, held in (("a", SPOT_TOLERATIONS), ("b", (Toleration(operator="Exists"),))):
         world.up(make_pod(name, owner, gates=(GATE,), constraints=replace(NO_CONSTRAINTS, tolerations=held)))
-    assert [release.tolerations for release in gates.due(world.now)] == [(extra,), ()]
+    assert [release.requires.tolerations for release in gates.due(world.now)] == [(extra,), ()]
 
 
 def test_no_more_pods_are_decided_than_there_is_room_to_send(world: World) -> None:
     room = 2
-    gates = GateController(world.state, ClassRules(), room=lambda: room)
+    gates = GateController(world.state, room=lambda: room)
     owner = world.deployment("web", 6, spot_percentage=50)
     gate(world, owner, "a", "b", "c", "d", "e")
     now = world.now + 10
@@ -234,7 +237,7 @@ def test_no_more_pods_are_decided_than_there_is_room_to_send(world: World) -> No
 
 def test_pods_of_workloads_that_are_counted_together_are_decided_together() -> None:
     world = FleetWorld()
-    gates = GateController(world.state, ClassRules())
+    gates = GateController(world.state)
     for number in range(40):
         world.deploy(f"w-{number:02}", wait=True, enforcement="affinity")
         gate(world, world.sets[f"w-{number:02}"][-1].ref, f"pod-{number:02}")

@@ -9,7 +9,6 @@ from support.doubles import World, make_namespace, make_node, make_pod, make_vie
 from support.examples import examples
 from support.limits import counted, limit_policy, used
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.objects import OwnerRef, Pod, Requests
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import Annotate, PlacementController
@@ -186,7 +185,7 @@ def test_a_gated_pod_keeps_its_gate_until_there_is_enough() -> None:
     world = limited("on-demand cpu 1")
     world.nodes(on_demand=1, spot=1)
     owner = world.deployment("web", 5)
-    gates = GateController(world.state, ClassRules())
+    gates = GateController(world.state)
     controller = PlacementController(world.state, 0)
     intake = Intake(world.state, [controller.observe, gates.observe], [controller.observe, gates.observe])
     told: list[Kept] = []
@@ -215,7 +214,7 @@ def test_a_class_stands_in_for_one_that_is_limited_on_a_gated_pod() -> None:
     world = limited("spot cpu 0")
     world.nodes(on_demand=1, spot=1)
     owner = world.deployment("web", 5, spot_percentage=100, fallback_after="30s")
-    gates = GateController(world.state, ClassRules())
+    gates = GateController(world.state)
     world.up(make_pod("p", owner, requests=HALF, gates=(GATE,)))
     assert gates.due(world.now) == []
     assert gates.next_at == world.now + 30
@@ -228,7 +227,7 @@ def test_a_stand_in_that_cannot_be_had_either_is_looked_for_again() -> None:
     world = limited("spot cpu 0")
     world.nodes(on_demand=1, spot=1)
     owner = world.deployment("web", 5, spot_percentage=100)
-    gates = GateController(world.state, ClassRules())
+    gates = GateController(world.state)
     world.up(make_pod("p", owner, requests=HALF, gates=(GATE,)))
     said = world.state.autoscaling
     said.closures.close("on-demand", said.demand(world.state.pods["p"]), world.now, "there is none")
@@ -254,7 +253,7 @@ class Team:
             self.world.deployment("b", 9, when_unsatisfiable="any"),
             self.world.deployment("c", 9, spot_percentage=100, when_unsatisfiable="wait"),
         ]
-        self.gates = GateController(self.world.state, ClassRules())
+        self.gates = GateController(self.world.state)
         self.live: dict[str, Pod] = {}
         self.most: dict[str, int] = {}
         self.change()

@@ -21,6 +21,7 @@ from extender.core.placement.gates import GateController
 from extender.core.placement.requirement import class_requirement
 from extender.core.policy.apportionment import ApportionedSeats, ClassShare
 from extender.core.policy.policy import ParsedPolicy, Policy
+from extender.core.policy.rules import PolicyRules
 from extender.core.policy.stand_ins import may_run_on, stand_ins
 from extender.core.policy.values import PoolCap
 from extender.core.scalein.costs import costs_to_write
@@ -31,11 +32,14 @@ SEATS = ApportionedSeats(
 )
 
 
+WITH_RESERVED = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
+
+
 class ThreeClasses:
     """A Deployment whose replicas three classes share."""
 
     def __init__(self, replicas: int, policy: Policy = Policy(SEATS)) -> None:  # noqa: B008 - it is frozen
-        self.world = World()
+        self.world = World(PolicyRules(classes=WITH_RESERVED))
         self.offered = self.world.nodes(spot=2, on_demand=2)
         self.owner: OwnerRef = self.world.deployment("web", replicas)
         self.policy = policy
@@ -232,16 +236,13 @@ def test_moves_keep_the_cap_of_their_class() -> None:
     }
 
 
-WITH_RESERVED = ClassRules(extra_rules=(ClassRule("karpenter.sh/capacity-type", RESERVED, (RESERVED,)),))
-
-
 def gated(fleet: ThreeClasses, count: int) -> GateController:
     """So many pods that wait for their class, on a cluster whose nodes tell it by one label."""
     marked = (make_node(f"{name}-0", name, marks=(("karpenter.sh/capacity-type", name),)) for name in SEATS.classes)
     fleet.world.up(*marked)
     gate = "spotmix.io/placement"
     fleet.world.up(*(make_pod(f"p-{n:02}", fleet.owner, gates=(gate,), created=float(n)) for n in range(count)))
-    return GateController(fleet.world.state, WITH_RESERVED)
+    return GateController(fleet.world.state)
 
 
 def test_a_written_burst_is_exact() -> None:

@@ -16,7 +16,6 @@ from support.doubles import (
     written_pod,
 )
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.objects import OwnerRef, Pod
 from extender.core.placement.gates import GateController
 from extender.core.placement.pending import HEARD, RATE, PendingController, Replace, is_as_judged
@@ -32,7 +31,7 @@ class Ground(World):
     def __init__(self, **settings: Any) -> None:
         super().__init__()
         self.pending = PendingController(self.state, 600.0, **settings)
-        self.gates = GateController(self.state, ClassRules())
+        self.gates = GateController(self.state)
 
     def take(self, *objects: Any) -> None:
         for thing in objects:

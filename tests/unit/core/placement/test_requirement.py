@@ -8,7 +8,8 @@ from support.doubles import World, make_node
 from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import NodePool
-from extender.core.placement.requirement import Requires, Term, class_requirement, own_demands
+from extender.core.placement.requirement import Term, class_requirement
+from extender.core.placement.written import Requires, own_demands
 
 KARPENTER, EKS, AKS = (
     "karpenter.sh/capacity-type",

@@ -2,7 +2,6 @@
 
 from support.doubles import World, make_pod, make_view
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.reasons import Reason
 from extender.core.placement.controller import PlacementController
 from extender.core.placement.gates import GateController
@@ -14,7 +13,7 @@ def test_a_class_that_is_being_written_is_followed_before_the_watch_shows_it() -
     world.nodes(on_demand=101)
     owner = world.deployment("web", 1, spot_percentage=100)
     world.up(make_pod("a", owner, gates=("spotmix.io/placement",)))
-    (release,) = GateController(world.state, ClassRules()).due(world.now)
+    (release,) = GateController(world.state).due(world.now)
     assert release.capacity_class == "spot"
     placement = PlacementController(world.state, 100)
     view = make_view("a", owner)

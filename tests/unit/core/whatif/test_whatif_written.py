@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from support.doubles import ON_DEMAND, SPOT, World, make_pod
 from support.whatif import WEB, ask, nodes, one, some
 
-from extender.core.model.classes import ClassRules
 from extender.core.model.constraints import NO_CONSTRAINTS, Constraints
 from extender.core.model.objects import OwnerRef
 from extender.core.model.reasons import Reason
@@ -44,7 +43,7 @@ def decided(world: World, owner: OwnerRef, count: int) -> dict[str, int]:
     """What the real controller writes on so many new pods, beside what is there."""
     for number in range(count):
         world.up(make_pod(f"new-{number}", owner, gates=(GATE,)))
-    for release in GateController(world.state, ClassRules()).due(world.now + 60):
+    for release in GateController(world.state).due(world.now + 60):
         assert isinstance(release, Release)
         written(world, owner, release.pod.uid, release.capacity_class)
     revision = world.state.revisions[owner.uid]
