@@ -58,6 +58,7 @@ def _summary(report: Report) -> Table:
         ("moves", _counts(drift.outcomes) + (f"; {drift.circuits} workloads given up" if drift.circuits else "")),
         ("refused", _counts(drift.refused)),
         ("stay off their class", _counts(drift.stays)),
+        *([("placeholders", _counts(drift.placeholders))] if drift.placeholders else []),
         ("cost of the pods", _cost(report)),
         ("cost of the nodes", f"{report.node_cost:.2f}, used or not"),
     ]

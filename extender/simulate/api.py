@@ -66,7 +66,7 @@ class VirtualPod(Struct, eq=False):
     uid: str
     namespace: str
     name: str
-    owner: OwnerRef
+    owner: OwnerRef | None
     template: PodTemplate
     labels: Mapping[str, str]
     created: float
@@ -95,6 +95,11 @@ class VirtualPod(Struct, eq=False):
     def node_name(self) -> str:
         """As in `PodRecord`."""
         return self.node
+
+    @property
+    def owner_uid(self) -> str:
+        """The UID of its controller; empty where it has none."""
+        return self.owner.uid if self.owner is not None else ""
 
     @property
     def pending(self) -> bool:
@@ -186,18 +191,17 @@ class VirtualApi:
         """The pod of a name."""
         return self._by_name.get((namespace, name))
 
-    def create_pod(
-        self, namespace: str, name: str, owner: OwnerRef, template: PodTemplate, uid: str = ""
-    ) -> VirtualPod:
+    def create_pod(self, namespace: str, name: str, owner: OwnerRef | None, template: PodTemplate) -> VirtualPod:
         """Create a pod; it is given a name that begins with `name` when that ends with a dash."""
         uid = self.new_uid("pod")
-        template = self.admit(namespace, owner, template)
+        if owner is not None:
+            template = self.admit(namespace, owner, template)
         if name.endswith("-"):
             name += uid.rpartition("-")[2]
         labels = self._labels.setdefault(template.labels, dict(template.labels))
         pod = VirtualPod(uid, namespace, name, owner, template, labels, self.clock.now, gates=template.gates)
         self.pods[uid] = pod
-        self._by_owner.setdefault(owner.uid, {})[uid] = pod
+        self._by_owner.setdefault(pod.owner_uid, {})[uid] = pod
         self._by_name[namespace, name] = pod
         self.changed(pod)
         return pod
@@ -265,9 +269,9 @@ class VirtualApi:
         if self.pods.pop(pod.uid, None) is None:
             return
         pod.ready = pod.serving = False
-        self._by_owner[pod.owner.uid].pop(pod.uid)
-        if not self._by_owner[pod.owner.uid]:
-            del self._by_owner[pod.owner.uid]
+        self._by_owner[pod.owner_uid].pop(pod.uid)
+        if not self._by_owner[pod.owner_uid]:
+            del self._by_owner[pod.owner_uid]
         if pod.node:
             self._by_node[pod.node].pop(pod.uid)
         if self._by_name.get((pod.namespace, pod.name)) is pod:

@@ -135,7 +135,7 @@ class DisruptionController(Watcher):
         """What the controllers of the pods want in all: a Deployment's replicas count once."""
         tops = {}
         for pod in pods:
-            owner = self._api.owners.get(pod.owner.uid)
+            owner = self._api.owners.get(pod.owner_uid)
             if owner is not None and owner.owner is not None:
                 owner = self._api.owners.get(owner.owner.uid, owner)
             if owner is not None:

@@ -105,7 +105,8 @@ class Cluster:
         if self.spotmix is not None:
             self.api.admit = self._admit
         if self.spotmix is not None and options.drift is not None:
-            self.drift = VirtualDrift(self.api, self.spotmix, self.budgets, options.drift, Random(drift))
+            startup = options.spotmix.node_startup if options.spotmix and options.autoscaler else None
+            self.drift = VirtualDrift(self.api, self.spotmix, self.budgets, options.drift, Random(drift), startup)
         self.api.watchers += [self.truth, self.meter, self.kubelets, self.controllers, self.budgets]
         self.api.watchers += [self.spotmix] if self.spotmix is not None else []
         self.api.watchers.append(self.scheduler)

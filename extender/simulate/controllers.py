@@ -47,10 +47,10 @@ class Controllers(Watcher):
 
     def pod(self, pod: VirtualPod, event: Event) -> None:
         """See `Watcher`."""
-        if pod.ended and isinstance(event, Upsert) and pod.owner.uid in self.completions:
-            self.completions[pod.owner.uid] -= 1
-        self._worker.ask(pod.owner.uid)
-        owner = self._api.owners.get(pod.owner.uid)
+        if pod.ended and isinstance(event, Upsert) and pod.owner_uid in self.completions:
+            self.completions[pod.owner_uid] -= 1
+        self._worker.ask(pod.owner_uid)
+        owner = self._api.owners.get(pod.owner_uid)
         if owner is not None and owner.owner is not None:
             self._worker.ask(owner.owner.uid)
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from extender.core.drift.actions import Action, Cycle, Evict, Judged, OpenStore, SaveStore, Swept
 from extender.core.drift.controller import TICK, DriftController
 from extender.core.drift.eviction import Answer, Outcome
+from extender.core.drift.gated import RoomForGated
 from extender.core.drift.history import Remembered
 from extender.core.drift.last_plans import LastPlans
 from extender.core.drift.moves import PlanFault
@@ -17,6 +18,7 @@ from extender.simulate.api import VirtualApi
 from extender.simulate.budgets import DisruptionController
 from extender.simulate.clock import Timer
 from extender.simulate.drive import Drive
+from extender.simulate.placeholders import VirtualPlaceholders
 from extender.simulate.spotmix import VirtualSpotmix
 
 POST = 0.05
@@ -32,6 +34,7 @@ class VirtualDrift:
         budgets: the eviction API.
         options: how careful to be, and how often to look. It is not polled: the virtual watch tells.
         rng: for jitter.
+        startup: seconds that a node may take to come, if there is who brings nodes: they are asked for by placeholders.
 
     Attributes:
         options: as it runs.
@@ -41,15 +44,17 @@ class VirtualDrift:
         refused: evictions that were refused, by HTTP status; dry runs are not counted.
         outcomes: of moves, by reason.
         circuits: how often a workload was given up.
+        placeholders: have nodes brought; None where nobody does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - each of a type of its own
         self,
         api: VirtualApi,
         spotmix: VirtualSpotmix,
         budgets: DisruptionController,
         options: DriftOptions,
         rng: Random,
+        startup: float | None = None,
     ) -> None:
         self._api = api
         self._clock = api.clock
@@ -58,7 +63,17 @@ class VirtualDrift:
         self.memory = Remembered(opened=True)
         self.options = replace(options, polled=False)
         self._interruptions = spotmix.state.interruptions
-        self._controller = DriftController(spotmix.state, self.memory, self.options, rng.uniform)
+        self.placeholders: VirtualPlaceholders | None = None
+        if startup is not None:
+            rules = replace(options.rules, node_startup=startup)
+            self.placeholders = VirtualPlaceholders(api, spotmix.state, rules, self._touched)
+        self._controller = DriftController(
+            spotmix.state,
+            self.memory,
+            self.options,
+            rng.uniform,
+            placeholders=self.placeholders.controller if self.placeholders is not None else None,
+        )
         self._drive: Drive[Action] = Drive(self._clock, self._controller, self._perform)
         self._soon = Timer(None)
         self.cycles = 0
@@ -75,6 +90,9 @@ class VirtualDrift:
     def start(self) -> None:
         """Look at everything, again and again, and at what has changed."""
         self._spotmix.on_touched = self._touched
+        if self.placeholders is not None:
+            self._spotmix.prove_by(RoomForGated(self._spotmix.state, self.placeholders.controller))
+            self.placeholders.start()
         self._drive.wake()
 
     def _touched(self) -> None:

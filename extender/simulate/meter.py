@@ -139,15 +139,15 @@ class Meter(Watcher):
             gauge.advance(now)
         found = {uid: copy(gauge.tally) for uid, gauge in self._gauges.items()}
         for pod in self._api.pods.values():
-            if not pod.node:
-                self._waited(pod, found[self._top(pod.owner.uid)])
+            if not pod.node and pod.owner is not None:
+                self._waited(pod, found[self._top(pod.owner_uid)])
         return list(found.values())
 
     # What happens
 
     def pod(self, pod: VirtualPod, event: Event) -> None:
         """See `Watcher`."""
-        gauge = self._gauge_of(pod.owner.uid)
+        gauge = self._gauge_of(pod.owner_uid)
         if gauge is None:
             return
         gauge.advance(self._api.clock.now)
@@ -162,7 +162,7 @@ class Meter(Watcher):
             self._bound.discard(pod.uid)
             gauge.tally.evictions += pod.cause is Cause.SPOTMIX
             gauge.tally.lost += pod.cause is Cause.NODE
-        self._measure(gauge, pod.owner.uid)
+        self._measure(gauge, pod.owner_uid)
         cause = pod.cause
         if cause is None and pod.ready and not pod.serving:
             cause = Cause.NODE
@@ -180,7 +180,7 @@ class Meter(Watcher):
         elif isinstance(event, Upsert):
             thing = event.object
             if isinstance(thing, Node):
-                for revision in {pod.owner.uid: None for pod in self._api.pods_on(thing.name)}:
+                for revision in {pod.owner_uid: None for pod in self._api.pods_on(thing.name)}:
                     self._look(revision, Cause.NODE.value)
             elif isinstance(thing, Owner):
                 self._look(thing.uid, SCALE)

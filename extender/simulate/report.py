@@ -1,15 +1,18 @@
 """What a simulation says: a summary, and a row for each pool and workload. Costs are in the currency of the prices."""
 
-from collections import Counter
+from collections.abc import Mapping
+from typing import TypeVar
 
 from msgspec import Struct
 
 from extender.core.model.reasons import Reason
+from extender.core.model.textenum import TextEnum
 from extender.simulate.build import Built
 from extender.simulate.drift import VirtualDrift
 from extender.simulate.meter import Tally
 
 HOUR = 3600.0
+T = TypeVar("T", bound=TextEnum)
 
 
 class PoolOutcome(Struct, frozen=True, rename="camel"):
@@ -71,6 +74,7 @@ class DriftTotals(Struct, frozen=True, rename="camel"):
         outcomes: of moves, by reason.
         circuits: how often a workload was given up.
         stays: pods off their class at the end, by the reason for which they stay.
+        placeholders: those that asked an autoscaler for a node, by how they ended.
     """
 
     cycles: int = 0
@@ -80,6 +84,7 @@ class DriftTotals(Struct, frozen=True, rename="camel"):
     outcomes: dict[str, int] = {}
     circuits: int = 0
     stays: dict[str, int] = {}
+    placeholders: dict[str, int] = {}
 
 
 class Report(Struct, frozen=True, rename="camel"):
@@ -172,10 +177,11 @@ def _drift(loop: VirtualDrift | None) -> DriftTotals:
         _by_reason(loop.outcomes),
         loop.circuits,
         _by_reason(loop.view.stays),
+        _by_reason(loop.placeholders.endings) if loop.placeholders is not None else {},
     )
 
 
-def _by_reason(counts: Counter[Reason]) -> dict[str, int]:
+def _by_reason(counts: Mapping[T, int]) -> dict[str, int]:
     return {str(reason): count for reason, count in sorted(counts.items(), key=lambda each: str(each[0]))}
 
 

@@ -11,7 +11,7 @@ from extender.core.capacity.fit import Needs
 from extender.core.model.objects import PodId
 from extender.core.placement.controller import Action, Annotate, PlacementController
 from extender.core.placement.decide import Decision, PodView
-from extender.core.placement.gates import GateController, Release
+from extender.core.placement.gates import GateController, Prover, Release
 from extender.core.placement.pending import Outcome, PendingController, Replace
 from extender.core.policy.managed import Managed, Missing
 from extender.core.policy.rules import PolicyRules
@@ -104,6 +104,10 @@ class VirtualSpotmix(Watcher):
         tolerations = (*demands.tolerations, *mutation.tolerations)
         gates = (*template.gates, mutation.gate) if mutation.gate else template.gates
         return replace(template, constraints=replace(demands, tolerations=tolerations), gates=gates)
+
+    def prove_by(self, prover: Prover) -> None:
+        """Let pods that cannot be replaced go once there is room for them."""
+        self._gates.prover = prover
 
     def start(self) -> None:
         """Take in what there is at once, as after a list, and begin."""

@@ -45,6 +45,7 @@ class Placeholders:
         self._open: dict[str, OpenPlaceholder] = {}
         self._back_off = PlaceholderBackoff(state, rules)
         self._steady: dict[str, str] = {}
+        self._in_vain: frozenset[Shut] | None = None
         self._due: list[Action] = []
         self._clear_at, self._leads = NEVER, False
         self._paused_until = self._looked = 0.0
@@ -54,7 +55,7 @@ class Placeholders:
 
     def go_by(self, rules: DriftRules) -> None:
         """Go by other rules from now on."""
-        self._rules = rules
+        self._rules, self._in_vain = rules, None
         self._back_off.go_by(rules)
 
     # What others want, and are told
@@ -67,7 +68,8 @@ class Placeholders:
     def want(self, source: str, wishes: Sequence[Wish]) -> None:
         """Take in for which pods a source (a workload's UID, or a gated pod's) wants room, in place of before."""
         if wishes and self._leads:
-            self._wishes[source] = tuple(wishes)
+            if self._wishes.get(source) != tuple(wishes):
+                self._wishes[source], self._in_vain = tuple(wishes), None
             self.on_wish()
         else:
             self._wishes.pop(source, None)
@@ -136,6 +138,7 @@ class Placeholders:
 
     def _forget(self) -> None:
         self._wishes.clear()
+        self._in_vain = None
         self._open.clear()
         self._back_off.clear()
         self._steady.clear()
@@ -170,8 +173,9 @@ class Placeholders:
             self._due.append(Clear())
         for each in list(self._open.values()):
             self._review(each, now)
-        for each in list(unneeded(self._free(), self._wanted())):
-            each.end(Ending.UNNEEDED)
+        if self._open:
+            for each in list(unneeded(self._free(), self._wanted())):
+                each.end(Ending.UNNEEDED)
         for each in list(self._open.values()):
             self._delete(each, now)
         if self._clear_at == NEVER and now >= self._paused_until:
@@ -276,7 +280,7 @@ class Placeholders:
     def _ask(self, now: float) -> None:
         """Ask for as many at once as there may be, so that nodes are brought that fit them; each place in its turn."""
         left = self._rules.placeholder_limit - len(self._open)
-        if left <= 0 or not self._wishes:
+        if left <= 0 or not self._wishes or self._is_in_vain(now):
             return
         held = Counter(each.wish.place for each in self._free())
         shut: dict[Shut, bool] = {}
@@ -288,6 +292,12 @@ class Placeholders:
             pod = self._state.pods[ask.wish.pod.uid]
             self._open[ask.name] = OpenPlaceholder(ask.name, ask.wish, self._state.autoscaling.demand(pod), now)
             self._due.append(ask)
+        # Where any is open, not all wishes were looked at.
+        self._in_vain = frozenset(shut) if not self._open and all(shut.values()) else None
+
+    def _is_in_vain(self, now: float) -> bool:
+        """Whether nothing that is wanted may be asked for, as when all wishes, perhaps thousands, were looked at."""
+        return self._in_vain is not None and all(self._back_off.is_shut(key, now) for key in self._in_vain)
 
     def _asks(self, wishes: Iterable[Wish], shut: dict[Shut, bool], now: float) -> Iterator[Ask]:
         for wish in wishes:
