@@ -26,13 +26,14 @@ WAVE = 900.0
 
 
 class Case(Struct, eq=False):
-    """What the guards of a workload look at."""
+    """What the guards of a workload look at. `written` says that classes are written on its pods."""
 
     drift: Drift
     availability: Availability
     history: WorkloadHistory | None
     rules: DriftRules
     now: float
+    written: bool = False
 
     @property
     def policy(self) -> Policy:

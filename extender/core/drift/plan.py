@@ -30,6 +30,7 @@ from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, drifted
 from extender.core.drift.wishing import CURABLE, Unplaced, unplaced, wishes_of
 from extender.core.model.reasons import Reason, Refusal
+from extender.core.placement.enforcement import is_written
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
@@ -158,7 +159,8 @@ class _Planner:
     def _settle(self, drift: Drift, refusal: Refusal | None) -> None:
         workload = drift.managed.workload
         if refusal is None:
-            case = Case(drift, self.ledger.availability(workload), self.history.get(workload.uid), self.rules, self.now)
+            standing, past = self.ledger.availability(workload), self.history.get(workload.uid)
+            case = Case(drift, standing, past, self.rules, self.now, is_written(self.state, workload))
             refusal = workload_refusal(case)
             if refusal is None:
                 for excess in drift.excess:
@@ -294,8 +296,7 @@ class _Leaving:
     def _outlook(self, pod: PodRecord, destination: str, refusal: Refusal) -> Refusal:
         """What is done about it that there is no room, if anything is."""
         place = (self.case.drift.revision.owner.uid, destination)
-        asks = self.case.policy.enforcement == "affinity" and refusal.reason in CURABLE
-        if not asks:
+        if not (self.case.written and refusal.reason in CURABLE):
             return refusal
         return self.planner.proofs.outlook(place, self.planner.state.autoscaling.demand(pod)) or refusal
 

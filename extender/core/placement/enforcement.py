@@ -86,6 +86,12 @@ def enforced_for(state: ClusterState, workload: Workload) -> Enforced | None:
     return enforced(state, workload.policy, _scheduler_of(state, workload))
 
 
+def is_written(state: ClusterState, workload: Workload) -> bool:
+    """Whether the class of a workload's next pods is written on them."""
+    how = enforced_for(state, workload)
+    return how is not None and how.enforcement == "affinity"
+
+
 def _scheduler_of(state: ClusterState, workload: Workload) -> str:
     asked = workload.policy.scheduler_name
     if asked:

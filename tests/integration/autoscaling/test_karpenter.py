@@ -17,7 +17,7 @@ from support.webhook import SECOND, open_hooked_stage
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="module")]
 
 STOCK = "stock"
-SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
+SEVENTY = policy(spot_percentage=70, min_on_demand=2)
 
 
 @dataclass
@@ -78,7 +78,7 @@ async def test_ten_workloads_at_once(cluster: Cluster) -> None:
 
 
 async def test_a_stateful_set_and_a_job(cluster: Cluster) -> None:
-    half = policy(spot_percentage=50, enforcement="affinity")
+    half = policy(spot_percentage=50)
     pod = pod_template({"app": "db"}, cpu="500m", schedulerName=STOCK)
     spec = {
         "replicas": 6,
@@ -103,7 +103,7 @@ async def test_only_what_the_platform_takes_is_an_interruption(ground: Ground, c
         "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": {"matchLabels": {"app": "web"}},
     }
-    spot = policy(spot_percentage=100, enforcement="affinity")
+    spot = policy(spot_percentage=100)
     await cluster.deployment("web", 2, spot, schedulerName=STOCK, topologySpreadConstraints=[spread])
     await cluster.expect("web", spot=2, on_demand=0)
     nodes = {node["metadata"]["name"]: node for node in await cluster.nodes()}

@@ -22,8 +22,8 @@ from extender.core.model.errors import ApiError
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="module")]
 
 STOCK = "stock"
-SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity", max_moves_per_hour=100)
-ON_DEMAND = policy(spot_percentage=0, enforcement="affinity")
+SEVENTY = policy(spot_percentage=70, min_on_demand=2, max_moves_per_hour=100)
+ON_DEMAND = policy(spot_percentage=0)
 LABEL = "spotmix.io/placeholder"
 MOST = 3
 """Placeholders at the same time, as the default is."""
@@ -169,7 +169,7 @@ async def job(cluster: Cluster, name: str, pods: int, **keys: str) -> None:
     """A Job that fails by its first failed pod; half of its pods want spot."""
     template = pod_template({"app": name}, cpu="500m", schedulerName=STOCK, restartPolicy="Never")
     spec = {"parallelism": pods, "completions": pods, "backoffLimit": 0, "template": template}
-    await cluster.create("Job", name, spec, policy(spot_percentage=50, enforcement="affinity", **keys))
+    await cluster.create("Job", name, spec, policy(spot_percentage=50, **keys))
 
 
 async def failed(cluster: Cluster, name: str) -> int:

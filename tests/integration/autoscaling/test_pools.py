@@ -14,7 +14,7 @@ from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
-SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
+SEVENTY = policy(spot_percentage=70, min_on_demand=2)
 SPOT_TAINT = {"key": CAPACITY_TYPE, "value": "spot", "effect": "NoSchedule"}
 TOLERATED = {"key": CAPACITY_TYPE, "operator": "Equal", "value": "spot", "effect": "NoExecute"}
 QUARTER = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}

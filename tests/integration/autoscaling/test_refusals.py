@@ -13,7 +13,7 @@ from support.patience import eventually
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
-SEVENTY = policy(spot_percentage=70, min_on_demand=2, enforcement="affinity")
+SEVENTY = policy(spot_percentage=70, min_on_demand=2)
 
 
 @dataclass
@@ -116,9 +116,9 @@ async def test_a_stateful_set_is_made_anew_too_and_who_is_to_wait_waits(scaled: 
         "selector": {"matchLabels": {"app": "db"}},
         "template": scaled.template("db"),
     }
-    waits = policy(spot_percentage=50, when_unsatisfiable="wait", enforcement="affinity")
+    waits = policy(spot_percentage=50, when_unsatisfiable="wait")
     async with watching(scaled) as seen:
-        await scaled.create("StatefulSet", "db", spec, policy(spot_percentage=50, enforcement="affinity"))
+        await scaled.create("StatefulSet", "db", spec, policy(spot_percentage=50))
         await scaled.deployment("waits", 2, waits)
         await scaled.expect("db", on_demand=4)
         await scaled.ready("db", 4)
@@ -142,7 +142,7 @@ async def test_a_floor_waits_for_its_class(scaled: Autoscaled) -> None:
 
 async def test_slow_nodes_are_waited_for(scaled: Autoscaled) -> None:
     await scaled.pool("spot", "on-demand", registration="20s")
-    impatient = policy(spot_percentage=50, enforcement="affinity", fallback_after="1s")
+    impatient = policy(spot_percentage=50, fallback_after="1s")
     async with watching(scaled) as seen:
         await scaled.deployment("web", 6, impatient)
         await scaled.expect("web", spot=3, on_demand=3, seconds=120)

@@ -24,6 +24,8 @@ from extender.core.model.reasons import Reason
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint
 from extender.core.placement.tolerations import SPOT_TOLERATIONS
+from extender.core.policy.rules import PolicyRules
+from extender.core.state.schedulers import DEFAULT_SCHEDULER
 
 RULES = DriftRules(min_age=0.0, dwell=300.0, max_unavailable=100, workload_in_flight=100)
 EVICTED = Outcome(Answer.EVICTED, 201)
@@ -515,6 +517,20 @@ def test_a_plan_says_what_is_done_about_it(scene: PlaceholderScene) -> None:
     scene.end(ask.name)
     scene.cycle()
     assert scene.drift.view.stays == {Reason.PLACEHOLDER_REFUSED: 1}
+
+
+@pytest.mark.parametrize(("gates", "seen", "asks"), [(True, True, True), (True, False, False), (None, True, False)])
+def test_with_enforcement_auto_it_asks_where_classes_are_written(
+    scene: PlaceholderScene, gates: bool | None, seen: bool, asks: bool
+) -> None:
+    """Where an autoscaler is seen, that is; nobody knows it who does not serve the webhook."""
+    asking = frozenset({DEFAULT_SCHEDULER})
+    scene.world.state.workloads.go_by(PolicyRules(gates=gates, asking=asking))
+    if seen:
+        scene.world.up(labelled("on-demand-1", "on-demand", autoscaler="Karpenter", allocatable=Requests()))
+    scene.standing_in(enforcement="auto")
+    scene.cycle()
+    assert bool(scene.asks()) is asks
 
 
 def test_a_pod_that_lacks_a_toleration_returns_since_its_replacement_has_it(scene: PlaceholderScene) -> None:
