@@ -94,9 +94,8 @@ class _Builder:
         self.origin = origin
         self.snapshot = snapshot
         rules = rules_of(settings)
-        # No autoscaler asks the extender: in doubt classes are written then.
-        scaled = scenario.autoscaler is not None
-        self.rules = msgspec.structs.replace(rules, gates=True, asking=frozenset()) if scaled else rules
+        # Where an autoscaler is seen the webhook has classes written on pods.
+        self.rules = msgspec.structs.replace(rules, gates=True) if scenario.autoscaler is not None else rules
         self.pods = Decoders(settings.classes, settings.policy.prefixes).make("pods", "v1", "Pod")
         self.prefixes = tuple(f"{prefix}/" for prefix in settings.policy.prefixes)
 

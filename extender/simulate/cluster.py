@@ -11,7 +11,7 @@ from extender.core.model.classes import ON_DEMAND, ClassRules
 from extender.core.model.objects import Budget, Namespace, Owner, OwnerRef, Pod
 from extender.core.model.selectors import LabelSelector
 from extender.core.policy.rules import PolicyRules
-from extender.core.state.events import Event
+from extender.core.state.events import Event, Sighted
 from extender.simulate.api import PodTemplate, VirtualApi, make_owner
 from extender.simulate.autoscaler import Autoscaler, AutoscalerOptions
 from extender.simulate.budgets import BudgetSpec, DisruptionController
@@ -137,10 +137,11 @@ class Cluster:
         """Bring up the nodes and Spotmix, which takes in at once what there is."""
         for pool in self.pools.values():
             pool.fill()
+        if self.autoscaler is not None:
+            self.tell(Sighted("the autoscaler of the simulation", there=True))
+            self.autoscaler.start()
         if self.spotmix is not None:
             self.spotmix.start()
-        if self.autoscaler is not None:
-            self.autoscaler.start()
 
     def begin(self) -> None:
         """Have nodes reclaimed, pods moved and all of it measured from now on."""

@@ -26,14 +26,14 @@ WAVE = 900.0
 
 
 class Case(Struct, eq=False):
-    """What the guards of a workload look at. `written` says that classes are written on its pods."""
+    """What the guards of a workload look at. `brought` says that nodes may be brought for its pods."""
 
     drift: Drift
     availability: Availability
     history: WorkloadHistory | None
     rules: DriftRules
     now: float
-    written: bool = False
+    brought: bool = False
 
     @property
     def policy(self) -> Policy:

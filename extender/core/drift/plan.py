@@ -30,7 +30,7 @@ from extender.core.drift.rules import DriftRules
 from extender.core.drift.surplus import Drift, drifted
 from extender.core.drift.wishing import CURABLE, Unplaced, unplaced, wishes_of
 from extender.core.model.reasons import Reason, Refusal
-from extender.core.placement.enforcement import is_written
+from extender.core.placement.enforcement import may_be_brought
 from extender.core.scalein.removal_order import eviction_order
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
@@ -160,7 +160,7 @@ class _Planner:
         workload = drift.managed.workload
         if refusal is None:
             standing, past = self.ledger.availability(workload), self.history.get(workload.uid)
-            case = Case(drift, standing, past, self.rules, self.now, is_written(self.state, workload))
+            case = Case(drift, standing, past, self.rules, self.now, may_be_brought(self.state, workload))
             refusal = workload_refusal(case)
             if refusal is None:
                 for excess in drift.excess:
@@ -296,7 +296,7 @@ class _Leaving:
     def _outlook(self, pod: PodRecord, destination: str, refusal: Refusal) -> Refusal:
         """What is done about it that there is no room, if anything is."""
         place = (self.case.drift.revision.owner.uid, destination)
-        if not (self.case.written and refusal.reason in CURABLE):
+        if not (self.case.brought and refusal.reason in CURABLE):
             return refusal
         return self.planner.proofs.outlook(place, self.planner.state.autoscaling.demand(pod)) or refusal
 

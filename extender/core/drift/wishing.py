@@ -40,7 +40,7 @@ class Unplaced(Struct, frozen=True, eq=False):
 def unplaced(case: Case, excess: Excess, left: int, ledger: Ledger) -> Unplaced | None:
     """At most `left` of the pods of an excess, less those that the plan moves; None where there are none."""
     policy, availability = case.policy, case.availability
-    if not case.written or policy.mode == "audit" or not case.rules.placeholder_limit:
+    if not case.brought or policy.mode == "audit" or not case.rules.placeholder_limit:
         return None
     moving = availability.in_flight > availability.away
     refusal = share_refusal(case)

@@ -86,10 +86,14 @@ def enforced_for(state: ClusterState, workload: Workload) -> Enforced | None:
     return enforced(state, workload.policy, _scheduler_of(state, workload))
 
 
-def is_written(state: ClusterState, workload: Workload) -> bool:
-    """Whether the class of a workload's next pods is written on them."""
+def may_be_brought(state: ClusterState, workload: Workload) -> bool:
+    """Whether nodes may be brought for a workload's next pods: their class is written, and an autoscaler is seen.
+
+    Who asks for `affinity` may have one that is not seen.
+    """
     how = enforced_for(state, workload)
-    return how is not None and how.enforcement == "affinity"
+    known = {Reason.AUTOSCALER_SEEN, Reason.ENFORCED_BY_POLICY}
+    return how is not None and how.enforcement == "affinity" and how.reason in known
 
 
 def _scheduler_of(state: ClusterState, workload: Workload) -> str:

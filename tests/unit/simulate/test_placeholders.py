@@ -9,9 +9,13 @@ from support.simulated import DRIFT, SETTLED, add, budget, pods_of, pool, virtua
 from extender.core.drift.placeholder import Ending
 from extender.core.drift.rules import DriftOptions, DriftRules
 from extender.core.model.reasons import Reason
+from extender.settings.load import settings_of
 from extender.simulate.autoscaler import AutoscalerOptions
+from extender.simulate.build import build
 from extender.simulate.cluster import Cluster
 from extender.simulate.placeholders import NAMESPACE
+from extender.simulate.run import run
+from extender.simulate.scenario import parse_scenario
 
 AFFINITY: dict[str, Any] = {
     "spot_percentage": 70,
@@ -116,3 +120,32 @@ def test_other_kinds_return_too(kind: str) -> None:
     cluster.run(OUTAGE + 900.0)
     assert cluster.split(uid) == {"spot": 2, "on-demand": 2}
     assert left(cluster) == []
+
+
+SCENARIO = """
+apiVersion: spotmix.io/v1alpha1
+kind: Simulation
+duration: 3h
+workloads:
+  - name: web
+    replicas: 10
+    labels: {spotmix.io/enabled: "true"}
+    annotations: {spotmix.io/spot-percentage: "70"}
+pools:
+  - {name: a, class: spot, size: 0, max: 20, price: 0.06}
+  - {name: b, class: on-demand, size: 0, max: 20, price: 0.20}
+autoscaler: {launch: 20s}
+events:
+  - {at: 10m, lose: {pool: a, for: 10m}}
+  - {at: 10m, refuse: {class: spot, for: 10m}}
+"""
+
+
+def test_a_scenario_that_says_nothing_of_enforcement() -> None:
+    scenario = parse_scenario(SCENARIO, "day.yaml")
+    built = build(scenario, settings_of(scenario.settings, "day.yaml"), "day.yaml", seed=1)
+    report = run(built, 1, lambda _share: None)
+    (uid,) = built.workloads["web"]
+    assert built.cluster.split(uid) == {"on-demand": 3, "spot": 7}
+    assert report.drift.outcomes == {"moved": 7}
+    assert report.drift.placeholders["refused"] > 0

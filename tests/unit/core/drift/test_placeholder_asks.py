@@ -164,11 +164,12 @@ def test_a_plan_says_what_is_done_about_it(scene: PlaceholderScene) -> None:
 
 
 @pytest.mark.parametrize(("gates", "seen", "asks"), [(True, True, True), (True, False, False), (None, True, False)])
-def test_with_enforcement_auto_it_asks_where_classes_are_written(
-    scene: PlaceholderScene, gates: bool | None, seen: bool, asks: bool
+@pytest.mark.parametrize("scheduler_asks", [True, False])
+def test_with_enforcement_auto_it_asks_where_an_autoscaler_is_seen(
+    scene: PlaceholderScene, gates: bool | None, seen: bool, asks: bool, scheduler_asks: bool
 ) -> None:
-    """Where an autoscaler is seen, that is; nobody knows it who does not serve the webhook."""
-    asking = frozenset({DEFAULT_SCHEDULER})
+    """Nobody knows it who does not serve the webhook; without an autoscaler no placeholder would ever run."""
+    asking = frozenset({DEFAULT_SCHEDULER}) if scheduler_asks else frozenset[str]()
     scene.world.state.workloads.go_by(PolicyRules(gates=gates, asking=asking))
     if seen:
         scene.world.up(labelled("on-demand-1", "on-demand", autoscaler="Karpenter", allocatable=Requests()))
