@@ -189,7 +189,7 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
 
 
 async def _create(cluster: Cluster, asked: Asked) -> None:
-    annotations = policy(spot_percentage=asked.spot_percentage, min_on_demand=asked.floor, enforcement="affinity")
+    annotations = policy(spot_percentage=asked.spot_percentage, min_on_demand=asked.floor)
     if asked.kind == "Deployment":
         await cluster.deployment(asked.name, asked.replicas, annotations, cpu=asked.cpu, schedulerName=STOCK)
         return

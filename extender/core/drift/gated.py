@@ -90,7 +90,8 @@ class RoomForGated:
             self._since = {uid: at for uid, at in self._since.items() if uid in state.gated}
             self._given = {uid: node for uid, node in self._given.items() if uid in state.gated}
             room = Room(state, frozenset(), now)
-            Arrivals(state, History(), room, self._placeholders.proofs(now).uids).deduct()
+            # Placeholders too: where one is about to be, it is what proves room, and whoever came before would meet it.
+            Arrivals(state, History(), room).deduct()
             self._look = _Look(now, room, Replacements(state))
             for uid, node in self._given.items():
                 # What was let go a moment ago, and is not seen so yet.

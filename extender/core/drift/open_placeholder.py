@@ -10,14 +10,21 @@ from extender.core.state.closures import Demand
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
 
+GIVES_WAY = 5.0
+"""Seconds that a scheduler has to make a placeholder give way to a pod that it has refused (preemption).
+
+Only then is it deleted here: kube-scheduler 1.37 leaves a pod alone for five minutes if another deletes its victim in
+the moment between its decision and its own request (`pkg/scheduler/framework/preemption/executor.go`).
+"""
+
 
 class OpenPlaceholder(Struct, eq=False):
     """A placeholder that is there, or asked for since `at`.
 
     `uid` is empty until it is made, `seen` once the watch has delivered it, `proven` once it has run, and `gone` once
     it is not there any more. `spent` is the UID of the pod that it makes room for: `gated` where a gate let that go,
-    else `evicted` once that is known. `ending` is why it is to go, and `detail` says more; `deleting` while that is
-    asked for, and `again` from when on it may be asked again.
+    and then refused by a scheduler since `refused`; else `evicted` once that is known. `ending` is why it is to go, and
+    `detail` says more; `deleting` while that is asked for, and `again` from when on it may be asked again.
     """
 
     name: str
@@ -30,6 +37,7 @@ class OpenPlaceholder(Struct, eq=False):
     gone: bool = False
     spent: str = ""
     gated: bool = False
+    refused: float = 0.0
     evicted: bool = False
     ending: Ending | None = None
     detail: str = ""
@@ -80,7 +88,7 @@ def look_at(state: ClusterState, rules: DriftRules, each: OpenPlaceholder, now: 
     runs = running(state, each) is not None
     each.proven |= runs
     if each.spent:
-        if _is_served(state, each):
+        if _is_served(state, each, now):
             each.end(Ending.USED)
         return
     refused = state.autoscaling.refused(each.uid) if record is not None and record.node is None else ""
@@ -92,15 +100,21 @@ def look_at(state: ClusterState, rules: DriftRules, each: OpenPlaceholder, now: 
         each.end(Ending.UNUSED if each.proven else Ending.TIMED_OUT, detail)
 
 
-def _is_served(state: ClusterState, each: OpenPlaceholder) -> bool:
+def _is_served(state: ClusterState, each: OpenPlaceholder, now: float) -> bool:
     """Whether what a placeholder makes room for is about to come, or has.
 
     A replacement would have it give way: but that takes the scheduler two attempts, a second apart. So it goes when the
-    controller is about to make the replacement; any pod may have had its room before, too.
+    controller is about to make the replacement; any pod may have had its room before, too. A pod that a gate let go
+    may be looked at any moment: for that the scheduler has it give way.
     """
     pod, revision = state.pods.get(each.spent), state.revisions.get(each.wish.place[0])
     if each.gated:
-        return pod is None or pod.node is not None or (not pod.gates and state.was_refused(pod.uid))
+        if pod is None or pod.node is not None:
+            return True
+        if pod.gates or not state.was_refused(pod.uid):
+            return False
+        each.refused = each.refused or now
+        return now - each.refused >= GIVES_WAY
     if pod is None or revision is None:
         return True
     # A StatefulSet's pod is replaced once it has ended.
