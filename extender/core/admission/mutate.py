@@ -95,7 +95,7 @@ class Mutator:
         tolerations = self._tolerations.missing(draft.tolerations) if spot else ()
         preferences: tuple[Term, ...] = ()
         # Whoever names a class on the pod itself has decided.
-        undecided = draft.node_labels.isdisjoint(classes.labels)
+        undecided = not draft.node_labels or draft.node_labels.isdisjoint(classes.labels)
         scheduler = _scheduler(policy, draft.scheduler_name, self._rules)
         if undecided and self._is_written(policy, scheduler or draft.scheduler_name) and self._gating():
             return Mutation(scheduler, tolerations, gate=self._gate)
