@@ -141,7 +141,13 @@ class Cluster:
     async def expect(self, app: str, seconds: float = 60.0, **wanted: int) -> None:
         """Wait until the split is exactly `wanted` (`on_demand` is on-demand), and nothing else."""
         target = {key.replace("_", "-"): count for key, count in wanted.items() if count}
-        await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
+        try:
+            await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
+        except AssertionError as error:
+            for pod in await self.pods(app):
+                if not pod["spec"].get("nodeName"):
+                    error.add_note(f"{pod['metadata']['name']}: {why_pending(pod)}")
+            raise
 
     async def ready(self, app: str, count: int, seconds: float = 60.0) -> None:
         """Wait until exactly `count` pods are live, and all of them Ready."""
@@ -190,6 +196,14 @@ class Cluster:
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+
+
+def why_pending(pod: Mapping[str, Any]) -> str:
+    """What an unbound pod waits for, as far as its object says."""
+    spec, status = pod["spec"], pod["status"]
+    gates = [gate["name"] for gate in spec.get("schedulingGates", ())]
+    nominated, selector = status.get("nominatedNodeName", "no node"), spec.get("nodeSelector")
+    return f"gates {gates}, nominated for {nominated}, needs {selector}, conditions {status.get('conditions', [])}"
 
 
 def scheduled_message(pod: Mapping[str, Any]) -> str:

@@ -17,17 +17,17 @@ CLASS_KEY = "spotmix.io/class"
 
 def _made() -> tuple[Any, Any, Any]:
     """Messages of the expander, its stub, and messages of Kubernetes."""
-    folder = tempfile.mkdtemp(prefix="expander-")
-    outputs = [f"--{kind}_out={folder}" for kind in ("python", "grpc_python")]
     own = Path(__file__).parent / "protos"
-    for path, file in ((ROOT / "proto", "grpcplugin/expander.proto"), (own, "kubernetes.proto")):
-        assert protoc.main(["protoc", f"-I{path}", *outputs, file]) == 0
-    sys.path.insert(0, folder)
-    try:
-        names = ("grpcplugin.expander_pb2", "grpcplugin.expander_pb2_grpc", "kubernetes_pb2")
-        messages, stubs, kubernetes = (importlib.import_module(name) for name in names)
-    finally:
-        sys.path.remove(folder)
+    names = ("grpcplugin.expander_pb2", "grpcplugin.expander_pb2_grpc", "kubernetes_pb2")
+    with tempfile.TemporaryDirectory(prefix="expander-") as folder:
+        outputs = [f"--{kind}_out={folder}" for kind in ("python", "grpc_python")]
+        for path, file in ((ROOT / "proto", "grpcplugin/expander.proto"), (own, "kubernetes.proto")):
+            assert protoc.main(["protoc", f"-I{path}", *outputs, file]) == 0
+        sys.path.insert(0, folder)
+        try:
+            messages, stubs, kubernetes = (importlib.import_module(name) for name in names)
+        finally:
+            sys.path.remove(folder)
     return messages, stubs, kubernetes
 
 

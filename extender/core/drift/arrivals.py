@@ -27,12 +27,20 @@ class Arrivals:
         state: the cluster.
         history: of moves in flight.
         room: what is taken from.
-        placeholders: UIDs of pods that give way to any other.
+        placeholders: UIDs of pods that give way to any other, and are left out.
+        coming: UIDs of pods that are to come, although it is not known whether their scheduler places any.
     """
 
-    def __init__(self, state: ClusterState, history: History, room: Room, placeholders: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        state: ClusterState,
+        history: History,
+        room: Room,
+        placeholders: Container[str] = (),
+        coming: Container[str] = (),
+    ) -> None:
         self._state, self._history, self._room = state, history, room
-        self._placeholders = placeholders
+        self._placeholders, self._coming = placeholders, coming
         self._replacements = Replacements(state)
         self._seats: dict[str, OpenSeats] = {}
 
@@ -41,7 +49,7 @@ class Arrivals:
         unbound = [
             pod
             for pod in self._state.unbound.values()
-            if pod.revision not in without and self._state.is_coming(pod) and pod.uid not in self._placeholders
+            if pod.revision not in without and self._is_coming(pod) and pod.uid not in self._placeholders
         ]
         self._room.expect(len(unbound))
         for pod in sorted(unbound, key=lambda pod: (pod.created, pod.uid)):
@@ -54,6 +62,9 @@ class Arrivals:
             by_revision.setdefault(entry.move.workload.revision, []).append(entry)
         for uid, entries in sorted(by_revision.items()):
             self._replace(self._state.revisions.get(uid), entries)
+
+    def _is_coming(self, pod: PodRecord) -> bool:
+        return pod.uid in self._coming or self._state.is_coming(pod)
 
     def _counted_alone(self, pod: PodRecord) -> PodRecord:
         """The pod without the demands that are not counted, unless its scheduler found no node for it because of them,

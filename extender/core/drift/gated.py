@@ -1,8 +1,12 @@
-"""Room for gated pods that cannot be replaced once they are let go: those of Jobs.
+"""Room for gated pods: when they are let go to it, and proof of it where they cannot be replaced later (those of Jobs).
 
 A Job counts a pod that is deleted or evicted as failed, running or not. So such a pod is let go with a class that
 another may stand in for only once there is room: on a node that is there, or where a placeholder runs. Until then it
 stays gated, and where the class cannot be had it is let go with the one that stands in.
+
+No pod is let go while a placeholder is deleted for it: a scheduler might choose that as its victim. kube-scheduler 1.37
+leaves a pod alone for five minutes whose last victim another deletes in the moment between its choice and its own
+request (`executor.go` in `pkg/scheduler/framework/preemption`).
 """
 
 from msgspec import Struct
@@ -10,13 +14,17 @@ from msgspec import Struct
 from extender.core.capacity.room import Room
 from extender.core.drift.arrivals import Arrivals
 from extender.core.drift.history import History
-from extender.core.drift.moves import Spent, Wish
+from extender.core.drift.moves import Wish
+from extender.core.drift.open_placeholder import takes_pods
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.replacement import Replacements
 from extender.core.drift.surplus import subject_of
 from extender.core.policy.managed import Managed
 from extender.core.state.records import NodeRecord, PodRecord
 from extender.core.state.state import ClusterState
+
+STALE = 1.0
+"""Seconds after which a pod is let go all the same while placeholders are deleted: these may never be gone."""
 
 
 class _Look(Struct, eq=False):
@@ -27,8 +35,17 @@ class _Look(Struct, eq=False):
     replacements: Replacements
 
 
+class _Given(Struct, frozen=True):
+    """A gated pod has room on a node of a class since `at`, or once a `placeholder` (UID) is gone from there."""
+
+    node: NodeRecord
+    capacity_class: str
+    at: float
+    placeholder: str = ""
+
+
 class RoomForGated:
-    """Proves room for gated pods, by what is there and by placeholders.
+    """Proves room for gated pods, by what is there and by placeholders; `Prover` says what is asked.
 
     Args:
         state: the cluster.
@@ -38,43 +55,59 @@ class RoomForGated:
     def __init__(self, state: ClusterState, placeholders: Placeholders) -> None:
         self._state, self._placeholders = state, placeholders
         self._since: dict[str, float] = {}
-        self._given: dict[str, NodeRecord] = {}
+        self._given: dict[str, _Given] = {}
+        self._promised: dict[str, _Given] = {}
+        self._held: dict[str, float] = {}
         self._look: _Look | None = None
 
     def prove(self, pod: PodRecord, managed: Managed, capacity_class: str, now: float) -> bool | None:
-        """Whether there is room of a class for a pod; False when it cannot be had, None while that is not known.
-
-        Args:
-            pod: it is gated, and our gate is the last one.
-            managed: whose it is.
-            capacity_class: the class.
-            now: seconds since the epoch.
-        """
+        """See `Prover`."""
         revision = pod.revision
         if revision is None:
             return False
         wish = Wish(pod.id, subject_of(managed, revision), capacity_class)
         proven = self._is_proven(pod, wish, now)
-        if proven is None and self._waits(pod, wish, managed.workload.policy.written_after, now):
-            self._placeholders.want(pod.uid, (wish,))
-            return None
+        if proven is None and pod.uid not in self._promised:
+            if self._waits(pod, wish, managed.workload.policy.written_after, now):
+                self._placeholders.want(pod.uid, (wish,))
+                return None
+            proven = False
         self._placeholders.want(pod.uid, ())
-        self._since.pop(pod.uid, None)
-        return bool(proven)
+        if proven is not None:
+            self._since.pop(pod.uid, None)
+            self._promised.pop(pod.uid, None)
+        return proven
+
+    def is_clear(self, pod: PodRecord, capacity_class: str, now: float) -> bool:
+        """See `Prover`."""
+        revision = pod.revision
+        if revision is None or not self._placeholders.make_way_at((revision.owner.uid, capacity_class)):
+            self._held.pop(pod.uid, None)
+            return True
+        if pod.uid not in self._held:
+            self._held = {uid: at for uid, at in self._held.items() if uid in self._state.gated}
+        return now - self._held.setdefault(pod.uid, now) >= STALE
 
     def _is_proven(self, pod: PodRecord, wish: Wish, now: float) -> bool | None:
         proofs = self._placeholders.proofs(now)
         look = self._looked(now)
+        given = self._given.get(pod.uid)
+        if given is not None and given.capacity_class == wish.capacity_class:
+            return True
+        promised = self._promised.get(pod.uid)
+        if promised is not None and promised.capacity_class == wish.capacity_class:
+            return True if now - promised.at >= STALE else None
         like = look.replacements.of(pod, wish.capacity_class)
         found = look.room.find(like, wish.capacity_class, dwell=False)
         if isinstance(found, NodeRecord):
             look.room.occupy(like, found)
-            self._given[pod.uid] = found
+            self._given[pod.uid] = _Given(found, wish.capacity_class, now)
             return True
         for placeholder in proofs.held.get(wish.place, ()):
-            if placeholder.requests == pod.requests:
-                self._placeholders.spend(Spent(placeholder.uid, pod.uid, gated=True))
-                return True
+            if placeholder.node is not None and placeholder.requests == pod.requests:
+                self._promised[pod.uid] = _Given(placeholder.node, wish.capacity_class, now, placeholder.uid)
+                self._placeholders.make_way(placeholder.uid, pod.uid)
+                return None
         return False if (wish.capacity_class, self._state.autoscaling.demand(pod)) in proofs.refused else None
 
     def _waits(self, pod: PodRecord, wish: Wish, patience: float, now: float) -> bool:
@@ -88,12 +121,25 @@ class RoomForGated:
         if self._look is None or self._look.at != now:
             state = self._state
             self._since = {uid: at for uid, at in self._since.items() if uid in state.gated}
-            self._given = {uid: node for uid, node in self._given.items() if uid in state.gated}
             room = Room(state, frozenset(), now)
             # Placeholders too: where one is about to be, it is what proves room, and whoever came before would meet it.
-            Arrivals(state, History(), room).deduct()
+            Arrivals(state, History(), room, coming=self._placeholders.proofs(now).uids).deduct()
             self._look = _Look(now, room, Replacements(state))
-            for uid, node in self._given.items():
-                # What was let go a moment ago, and is not seen so yet.
-                room.occupy(state.pods[uid], node)
+            self._hold(self._look)
         return self._look
+
+    def _hold(self, look: _Look) -> None:
+        """Hold the room of pods that were let go and are not seen so yet, and of those whose placeholder is gone."""
+        state, given = self._state, self._given
+        for uid, promised in list(self._promised.items()):
+            if promised.placeholder not in state.pods:
+                given[uid] = self._promised.pop(uid)
+        self._given = {}
+        for uid, each in given.items():
+            pod = state.gated.get(uid)
+            if pod is None or not takes_pods(each.node, each.capacity_class):
+                continue
+            like = look.replacements.of(pod, each.capacity_class)
+            if look.room.fits(like, each.node):
+                look.room.occupy(like, each.node)
+                self._given[uid] = each

@@ -73,11 +73,10 @@ class Wish(Struct, frozen=True, gc=False):
 
 
 class Spent(Struct, frozen=True, gc=False):
-    """The room that a placeholder (UID) keeps is for the replacement of a pod (UID), or for a pod that was `gated`."""
+    """The room that a placeholder (UID) keeps is for the replacement of a pod (UID)."""
 
     placeholder: str
     pod: str
-    gated: bool = False
 
 
 class OffTarget(Struct, frozen=True):

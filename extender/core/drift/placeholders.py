@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from extender.core.drift.moves import Place, Spent, Wish
-from extender.core.drift.open_placeholder import OpenPlaceholder, look_at, running
+from extender.core.drift.open_placeholder import OpenPlaceholder, look_at, makes_way, running
 from extender.core.drift.placeholder import IN_VAIN, Action, Ask, Clear, Drop, Ended, Ending, Made, NotMade, ask_for
 from extender.core.drift.placeholder_backoff import PlaceholderBackoff
 from extender.core.drift.placeholder_turns import share_out, unneeded
@@ -102,10 +102,22 @@ class Placeholders:
         return any(record is not None and (record.node is not None or coming(record.uid, now)) for record in records)
 
     def spend(self, spent: Spent) -> None:
-        """The room of a placeholder is for what replaces a pod, or for that pod itself where a gate let it go."""
+        """The room of a placeholder is for what replaces a pod."""
         for each in self._open.values():
             if each.uid == spent.placeholder:
-                each.spent, each.gated = spent.pod, spent.gated
+                each.spent = spent.pod
+
+    def make_way(self, placeholder: str, pod: str) -> None:
+        """A placeholder (UID) is to go for a gated pod (UID), which is let go once it is gone."""
+        for each in self._open.values():
+            if each.uid == placeholder:
+                each.spent = pod
+                each.end(Ending.USED)
+                self.on_wish()
+
+    def make_way_at(self, place: Place) -> bool:
+        """Whether any of a place that has a node is about to be deleted."""
+        return any(each.wish.place == place and makes_way(self._state, each) for each in self._open.values())
 
     def evicted(self, pod: str) -> None:
         """The eviction of a pod (UID) was granted: its replacement is about to be made."""

@@ -33,6 +33,9 @@ from extender.core.state.state import ClusterState
 HELD = 0.25
 """How often is looked whether room was proven for a pod of a Job (seconds)."""
 
+CLEARED = 0.05
+"""How often is looked whether a pod's placeholder is gone (seconds)."""
+
 AGAIN = 5.0
 """Seconds after which a pod whose gate was to be taken away, and still is there, is decided anew."""
 
@@ -75,10 +78,17 @@ class Release(Struct, frozen=True, gc=False):
 
 
 class Prover(Protocol):
-    """Proves room of a class for gated pods; `core.drift.placeholders` has one."""
+    """Proves room of a class for gated pods (our gate is the last one); `core.drift.gated` has one.
+
+    Times are in seconds since the epoch.
+    """
 
     def prove(self, pod: PodRecord, managed: Managed, capacity_class: str, now: float) -> bool | None:
         """Whether there is room of a class for a pod; False when it cannot be had, None while that is not known."""
+        ...
+
+    def is_clear(self, pod: PodRecord, capacity_class: str, now: float) -> bool:
+        """Whether a pod may be let go to a class: no placeholder is about to be deleted for it, or for one like it."""
         ...
 
 
@@ -209,15 +219,21 @@ class GateController:
             # Once it is let go nothing can be changed: its Job would count it as failed.
             proven = self.prover.prove(record, managed, wanted, now)
             if proven is None:
-                self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
-                return now + HELD
+                return self._hold(record, owner, wanted, now, HELD)
             return self._release(
                 record, managed.workload, owner, wanted if proven else others[0], now, stand_in=not proven
             )
+        if self.prover is not None and not self.prover.is_clear(record, wanted, now):
+            return self._hold(record, owner, wanted, now, CLEARED)
         said = self._state.autoscaling
         if others and len(said.closures):
             said.closures.let_try(wanted, said.demand(record), managed.workload.uid, record.uid)
         return self._release(record, managed.workload, owner, wanted, now)
+
+    def _hold(self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, seconds: float) -> float:
+        """Keep the seat of a pod that stays gated, until it is looked at again."""
+        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
+        return now + seconds
 
     def _limited(
         self, record: PodRecord, managed: Managed, owner: OwnerRef, wanted: str, now: float

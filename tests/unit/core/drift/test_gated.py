@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
 from support.drifting import DriftWorld
 
 from extender.core.drift.gated import RoomForGated
-from extender.core.drift.open_placeholder import GIVES_WAY
 from extender.core.drift.placeholder import Ask, Clear, Drop, Ended, Ending, Made, NotMade
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.rules import DriftRules
@@ -60,12 +60,18 @@ class Jobs:
         self.world.now += seconds
         return [action.uid for action in self.placeholders.due(self.world.now) if isinstance(action, Drop)]
 
-    def run(self, ask: Ask, node: str, *, pending: bool = False) -> None:
+    def end(self, ask: Ask) -> None:
+        """A placeholder is deleted."""
+        self.world.gone("pods", f"uid-{ask.name}")
+        self.placeholders.done(Drop(ask.name, f"uid-{ask.name}"), True, self.world.now)
+        self.placeholders.due(self.world.now)
+
+    def run(self, ask: Ask, node: str, *, pending: bool = False, scheduler: str | None = "") -> None:
         """A placeholder is made, and runs on a node, or is about to."""
         uid = f"uid-{ask.name}"
         self.placeholders.done(ask, Made(uid), self.world.now)
         pod = make_pod(uid, None, node, name=ask.name, namespace="spotmix", requests=ask.requests, pending=pending)
-        self.world.up(pod)
+        self.world.up(replace(pod, scheduler=scheduler))
 
 
 @pytest.fixture
@@ -83,35 +89,49 @@ def test_room_that_is_there_is_given_once(jobs: Jobs) -> None:
 
 
 def test_without_room_they_wait_gated_behind_placeholders(jobs: Jobs) -> None:
-    owner = jobs.job("a", "b", "c", "d")
+    jobs.job("a", "b", "c", "d")
     assert jobs.classes() == {}
     asks = jobs.asks()
     assert [ask.wish.pod.name for ask in asks] == ["a", "b", "c"]
     jobs.node("new", 500)
     jobs.run(asks[0], "new")
     jobs.placeholders.due(jobs.world.now)
-    (name,) = jobs.classes()
-    # Its room is for it alone.
+    # A scheduler might choose it as a victim while it is deleted here: so it is gone before any pod is let go.
     assert jobs.classes() == {}
-    jobs.world.up(make_pod(name, owner, written="spot", unscheduled=True, requests=Requests(cpu=500)))
-    # A scheduler that refused it has it give way by itself, if it can.
-    assert jobs.drops() == []
-    assert jobs.drops(GIVES_WAY - 0.1) == []
-    assert jobs.drops(0.2) == [f"uid-{asks[0].name}"]
+    assert jobs.drops() == [f"uid-{asks[0].name}"]
+    assert jobs.classes() == {}
+    jobs.end(asks[0])
+    # Its room is for one alone.
+    assert jobs.classes() == {"a": "spot"}
+    assert jobs.classes() == {}
 
 
-def test_it_goes_once_its_pod_has_a_node(jobs: Jobs) -> None:
-    owner = jobs.job("a")
+def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None:
+    jobs.job("a")
     assert jobs.classes() == {}
     (ask,) = jobs.asks()
     jobs.node("new", 500)
     jobs.run(ask, "new")
     jobs.placeholders.due(jobs.world.now)
-    assert jobs.classes() == {"a": "spot"}
-    assert jobs.drops() == []
-    jobs.node("other", 500)
-    jobs.world.up(make_pod("a", owner, "other", written="spot", requests=Requests(cpu=500)))
-    assert jobs.drops() == [f"uid-{ask.name}"]
+    assert jobs.classes() == {}
+    jobs.world.up(make_pod("another", None, "new", requests=Requests(cpu=500)))
+    jobs.end(ask)
+    assert jobs.classes() == {}
+    assert [ask.wish.pod.name for ask in jobs.asks()] == ["a"]
+
+
+def test_a_node_that_goes_with_its_placeholder_is_no_room(jobs: Jobs) -> None:
+    jobs.job("a")
+    assert jobs.classes() == {}
+    (ask,) = jobs.asks()
+    jobs.node("new", 500)
+    jobs.run(ask, "new")
+    jobs.placeholders.due(jobs.world.now)
+    assert jobs.classes() == {}
+    jobs.world.gone("nodes", "uid-new")
+    jobs.end(ask)
+    assert jobs.classes() == {}
+    assert [ask.wish.pod.name for ask in jobs.asks()] == ["a"]
 
 
 def test_who_waits_behind_a_placeholder_is_not_let_go_to_where_that_is_about_to_be(jobs: Jobs) -> None:
@@ -120,13 +140,18 @@ def test_who_waits_behind_a_placeholder_is_not_let_go_to_where_that_is_about_to_
     assert jobs.classes() == {}
     asks = jobs.asks()
     for ask in asks:
-        jobs.run(ask, "", pending=True)
+        # Nothing is known yet of a scheduler that has placed no pod.
+        jobs.run(ask, "", pending=True, scheduler="new-here")
     jobs.node("new", 1900)
     assert jobs.classes() == {}
     assert jobs.drops() == []
     for ask in asks:
         jobs.run(ask, "new")
     jobs.placeholders.due(jobs.world.now)
+    assert jobs.classes() == {}
+    assert len(jobs.drops()) == len(asks)
+    for ask in asks:
+        jobs.end(ask)
     assert jobs.classes() == {"a": "spot", "b": "spot", "c": "spot"}
 
 
@@ -152,14 +177,17 @@ def test_what_takes_too_long_is_stood_in_for(placeholders: int) -> None:
 
 def test_while_nodes_come_for_others_like_it_its_turn_comes(jobs: Jobs) -> None:
     jobs = Jobs(1)
-    jobs.job("a", "b")
+    owner = jobs.job("a", "b")
     assert jobs.classes() == {}
     (ask,) = jobs.asks()
     jobs.world.now += WAIT - 1.0
     jobs.node("new", 500)
     jobs.run(ask, "new")
     jobs.placeholders.due(jobs.world.now)
-    assert len(jobs.classes()) == 1
+    assert jobs.classes() == {}
+    jobs.end(ask)
+    (name,) = jobs.classes()
+    jobs.world.up(make_pod(name, owner, "new", written="spot", requests=Requests(cpu=500)))
     assert jobs.classes(WAIT - 10.0) == {}
     assert list(jobs.classes(20.0).values()) == ["on-demand"]
 
@@ -172,6 +200,8 @@ def test_a_placeholder_that_is_about_to_run_is_waited_for(jobs: Jobs) -> None:
     jobs.run(ask, "new", pending=True)
     assert jobs.classes(WAIT + 1.0) == {}
     jobs.run(ask, "new")
+    assert jobs.classes() == {}
+    jobs.end(ask)
     assert jobs.classes() == {"a": "spot"}
 
 

@@ -7,12 +7,14 @@ from support.placeholderscene import EVICTED, RULES, PlaceholderScene, labelled
 
 from extender.core.drift.actions import Evict
 from extender.core.drift.eviction import Answer, Outcome
+from extender.core.drift.gated import STALE, RoomForGated
 from extender.core.drift.placeholder import Ask, Clear, Drop, Ended, Ending, Made, NotMade
 from extender.core.drift.placeholder_backoff import FIRST
 from extender.core.drift.placeholders import AGAIN, POLL
 from extender.core.model.control import NEVER
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
+from extender.core.placement.gates import CLEARED, GateController
 
 
 @pytest.fixture
@@ -70,6 +72,39 @@ def test_that_of_a_stateful_set_stays_until_its_pod_has_ended() -> None:
     assert scene.drops() == []
     scene.world.gone("pods", uid)
     assert scene.drops() == [ask.name]
+
+
+def test_a_replacement_is_let_go_once_the_placeholder_is_gone() -> None:
+    """A scheduler might choose it as a victim while it is deleted here."""
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
+    owner = scene.standing_in(count=1)
+    gates = GateController(scene.world.state)
+    gates.prover = RoomForGated(scene.world.state, scene.placeholders)
+    ask, _ = moved(scene, owner)
+    new = make_pod("new", owner, gates=(gates.gate,), scheduler=None, created=scene.now)
+    other = make_pod("other", scene.world.deployment("other", 1, spot_percentage=100), gates=(gates.gate,))
+    scene.world.up(new, other)
+    # That of another workload is not waited for.
+    assert [release.pod.name for release in gates.due(scene.now)] == ["other"]
+    assert gates.next_at == scene.now + CLEARED
+    assert scene.drops() == [ask.name]
+    scene.world.now += CLEARED
+    assert gates.due(scene.now) == []
+    scene.end(ask.name)
+    scene.world.now += CLEARED
+    assert [(each.pod.name, each.capacity_class) for each in gates.due(scene.now)] == [("new", "spot")]
+
+
+def test_a_placeholder_that_does_not_go_holds_no_replacement_for_long() -> None:
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
+    owner = scene.standing_in(count=1)
+    gates = GateController(scene.world.state)
+    gates.prover = RoomForGated(scene.world.state, scene.placeholders)
+    moved(scene, owner)
+    scene.world.up(make_pod("new", owner, gates=(gates.gate,), scheduler=None, created=scene.now))
+    assert gates.due(scene.now) == []
+    scene.world.now += STALE
+    assert [release.pod.name for release in gates.due(scene.now)] == ["new"]
 
 
 def test_one_that_gave_way_was_used() -> None:
