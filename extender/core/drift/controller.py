@@ -275,10 +275,9 @@ class DriftController:
 
     def _prune(self, now: float) -> None:
         """Forget what matters no more, and make up for what could not be stored."""
-        rules, known = self._options.rules, self._state.workloads.by_uid
+        rules = self._options.rules
         self.view.paused = None
         self._moves.forget(now)
-        self.view.keep(known)
         memory = max(rules.circuit_window, rules.circuit_reset, rules.max_back_off)
         self._memory.history.prune(self._state, now, memory)
         self._unreviewed = True

@@ -21,7 +21,10 @@ class LastPlans:
         self._stays: dict[str, Counter[Reason]] = {}
 
     def put(self, looked_at: Iterable[str], plan: DriftPlan) -> None:
-        """Take in a plan for the workloads `looked_at` (UIDs), in place of what was said of them before."""
+        """Take in a plan for the workloads `looked_at` (UIDs), in place of what was said of them before.
+
+        One of them may be gone by now: whatever is off its split is looked at until it is right, or is no more.
+        """
         for uid in looked_at:
             self.off_target.discard(uid)
             self._stays.pop(uid, None)
@@ -29,11 +32,6 @@ class LastPlans:
             self.off_target.add(each.workload.uid)
         for stay in plan.stays:
             self._stays.setdefault(stay.workload.uid, Counter())[stay.reason] += 1
-
-    def keep(self, known: Iterable[str]) -> None:
-        """Drop what was said of workloads that are not among `known` (UIDs) any more."""
-        for uid in (self.off_target | self._stays.keys()).difference(known):
-            self.put((uid,), DriftPlan())
 
     @property
     def stays(self) -> Counter[Reason]:

@@ -342,3 +342,20 @@ def test_what_no_move_is_made_for_is_not_glanced_at() -> None:
     driven.world.drifted()
     assert driven.evictions(TICK / 2) == []
     assert len(driven.evictions(TICK / 2)) == 1
+
+
+def test_of_a_workload_that_is_gone_nothing_is_said_any_more() -> None:
+    driven = Driven(replace(RULES, max_in_flight=0))
+    owner = driven.world.deployment("web", 4, spot_percentage=50)
+    driven.world.pods(owner, 4, "on-demand-0")
+    driven.due()
+    view = driven.controller.view
+    assert (len(view.off_target), view.stays.total()) == (1, 2)
+    for pod in list(driven.world.state.pods):
+        driven.world.gone("pods", pod)
+    for each in list(driven.world.state.workloads.owners):
+        driven.world.gone("deployments", each)
+    assert driven.world.state.workloads.by_uid == {}
+    driven.world.now += INTERVAL
+    driven.due()
+    assert (view.off_target, view.stays.total()) == (set(), 0)

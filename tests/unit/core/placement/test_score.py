@@ -24,8 +24,10 @@ def test_the_parts_of_a_score(world: World) -> None:
     for name, zone in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("c1", "c")):
         world.up(make_node(name, zone=zone))
     world.up(make_node("od", "on-demand", zone="d"), make_node("leaving", zone="b", going_away="taint", reclaimed=True))
-    siblings = revision(world, ("p1", "a1"), ("p2", "a1"), ("p3", "b1"))
-    parts = score_nodes(world.state, siblings, "spot", ["a1", "a2", "b1", "c1", "od", "leaving", "unknown"], world.now)
+    # A pod may be seen before its node is.
+    siblings = revision(world, ("p1", "a1"), ("p2", "a1"), ("p3", "b1"), ("p4", "unseen"))
+    names = ["a1", "a2", "b1", "c1", "od", "leaving", "unseen", "unknown"]
+    parts = score_nodes(world.state, siblings, "spot", names, world.now)
     assert parts == {
         "a1": Parts(4, 0, 0, 1),
         "a2": Parts(4, 0, 2, 1),
@@ -33,6 +35,7 @@ def test_the_parts_of_a_score(world: World) -> None:
         "c1": Parts(4, 3, 2, 1),
         "od": Parts(0, 3, 2, 1),
         "leaving": Parts(),
+        "unseen": Parts(),
         "unknown": Parts(),
     }
 

@@ -9,7 +9,7 @@ from support.doubles import CAPACITY_TYPE, World, announce, make_node, make_node
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import NodeClaim, OwnerRef, Pod, Requests
 from extender.core.model.selectors import Requirement
-from extender.core.state.autoscaling import MOST_GONE, MOST_SAID, NODE_CLAIMS, Autoscaling
+from extender.core.state.autoscaling import ARRIVED, MOST_GONE, MOST_SAID, NODE_CLAIMS, Autoscaling
 from extender.core.state.events import Gone, Listed
 
 ZONE = "topology.kubernetes.io/zone"
@@ -57,7 +57,9 @@ def test_a_pod_that_is_nominated_waits_for_its_node_claim(world: World, said: Au
     pod, claim = written_pod("p", owner), make_node_claim("spot-x", labels={})
     world.up(pod, claim, announce(pod, coming=True, claim="spot-x"))
     assert said.coming("p", world.now) == "nodeclaim/spot-x"
-    assert said.coming("p", world.now + 601) == ""
+    assert said.coming("p", world.now + 598.0)
+    # Its node is to be there within 600 s.
+    assert said.coming("p", world.now + 600.0) == ""
     world.gone(NODE_CLAIMS, claim.uid)
     assert said.coming("p", world.now) == ""
 
@@ -111,8 +113,8 @@ def test_a_node_that_has_come_is_waited_for_a_moment_longer(world: World, said: 
     world.up(written_pod("p", owner), make_node_claim("spot-x"))
     world.now += 500
     world.up(make_node_claim("spot-x", launched=True, registered=True, ready=True, node="n"))
-    assert said.coming("p", world.now + 29)
-    assert not said.coming("p", world.now + 31)
+    assert said.coming("p", world.now + ARRIVED - 2.0)
+    assert not said.coming("p", world.now + ARRIVED)
 
 
 def test_nodes_that_were_there_all_along_are_not_waited_for(world: World, said: Autoscaling, owner: OwnerRef) -> None:

@@ -328,7 +328,7 @@ def test_a_view_adds_up_the_latest_word_on_each_workload() -> None:
     assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 2, Reason.YOUNG: 1}, {"a", "b", "c"})
     view.put(["a", "c"], a_plan("a", 1, Reason.YOUNG))
     assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 1, Reason.YOUNG: 1}, {"a", "b"})
-    view.keep(["b"])
+    view.put(["a"], DriftPlan())
     assert (view.stays, view.off_target) == ({Reason.NO_ROOM: 1}, {"b"})
 
 
