@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 
 from extender.core.model.errors import ConfigError
 from extender.kube.incluster import HOST, account_namespace, load_pod_account, token_file
+from extender.kube.inline import reading, written_out
 from extender.kube.overrides import Overrides, impersonation_of
 
 HOME_KUBECONFIG = "~/.kube/config"
@@ -87,6 +88,10 @@ class ConnectionSource:
 
     def load(self) -> Connection:
         """Read everything anew, running exec plugins: the first time, and when the server refused us or we it."""
+        with reading():
+            return self._load()
+
+    def _load(self) -> Connection:
         # The loader indexes into whatever YAML it was given: any error means that this is no kubeconfig.
         try:
             configuration = self._kubeconfig() if self._files else load_pod_account(self._environ)
@@ -102,7 +107,9 @@ class ConnectionSource:
         # Before the files are read again for TLS: what changes in between is noticed the next time.
         trusted = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
         token = user.get("tokenFile") if self._files else str(token_file())
-        self._read = tuple(file for file in (*self._files.split(os.pathsep), *trusted, token) if file)
+        inline = written_out()
+        files = (*self._files.split(os.pathsep), *trusted, token)
+        self._read = tuple(file for file in files if file and file not in inline)
         self._stamps = tuple(map(_stamp, self._read))
         self._trust = b"".join(map(_digest, filter(None, trusted)))
         self._configuration = configuration
@@ -120,7 +127,8 @@ class ConnectionSource:
         if hook is None:
             return self._connection
         try:
-            hook(self._configuration)
+            with reading():
+                hook(self._configuration)
         except Exception as error:
             raise ConfigError(self._explain(error)) from error
         authorization = self._configuration.api_key.get("BearerToken", "").strip()

@@ -4,6 +4,9 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +192,30 @@ def test_every_file_is_followed(tmp_path: Path) -> None:
     assert len(set(map(id, seen))) == len({id(each.tls) for each in seen}) == 4
     ca.touch()
     assert source.refresh() is seen[-1]
+
+
+def test_inline_credentials_do_not_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever kills a process leaves no key behind; two connections may have the same credentials."""
+    authority = Authority("ca")
+    pair = authority.issue(tmp_path, "me")
+    contents = {"client-certificate-data": pair.cert, "client-key-data": pair.key}
+    user = {key: b64encode(file.read_bytes()).decode() for key, file in contents.items()}
+    ca = b64encode(authority.write(tmp_path / "ca.pem").read_bytes()).decode()
+    config = write_kubeconfig(tmp_path / "config", URL, user, **{"certificate-authority-data": ca})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    sources = [ConnectionSource(config), ConnectionSource(config)]
+    with ThreadPoolExecutor() as threads:
+        loaded = list(threads.map(ConnectionSource.load, sources))
+    assert list(temporary.iterdir()) == []
+    assert all(each.tls is not None and each.tls.get_ca_certs() for each in loaded)
+    assert [each.refresh() for each in sources] == loaded
+    user["client-key-data"] = ca
+    write_kubeconfig(Path(config), URL, user, **{"certificate-authority-data": ca})
+    with pytest.raises(ConfigError, match="do not load"):
+        sources[0].refresh()
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
