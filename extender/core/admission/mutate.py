@@ -12,7 +12,7 @@ from msgspec import Struct
 from extender.core.admission.preference import Term, class_terms
 from extender.core.model.taints import Toleration
 from extender.core.placement.decide import PodView, wanted_class
-from extender.core.placement.enforcement import enforced
+from extender.core.placement.enforcement import enforced, is_written
 from extender.core.placement.gates import gate_name
 from extender.core.placement.tolerations import SpotTolerations
 from extender.core.policy.managed import Managed
@@ -111,8 +111,7 @@ class Mutator:
 
     def _is_written(self, policy: Policy, scheduler: str) -> bool:
         """Whether a pod's class is to be written on it."""
-        how = enforced(self._state, policy, scheduler)
-        return how is not None and how.enforcement == "affinity"
+        return is_written(enforced(self._state, policy, scheduler))
 
     def _terms_of(self, capacity_class: str) -> tuple[Term, ...]:
         rules, census = self._state.workloads.rules, self._state.census

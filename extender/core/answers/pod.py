@@ -30,7 +30,7 @@ from extender.core.capacity.fit import Needs
 from extender.core.drift.surplus import drift_of
 from extender.core.model.steps import run_steps
 from extender.core.placement.decide import PodView
-from extender.core.placement.enforcement import Enforced, enforced_for
+from extender.core.placement.enforcement import Enforced, enforced_for, is_written
 from extender.core.placement.limits import limits_told
 from extender.core.placement.score import score_nodes
 from extender.core.policy.managed import Managed, Missing
@@ -135,6 +135,7 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
     now: float,
 ) -> PodExplanation:
     workload, wanted = owner.workload, found.decision.wanted
+    how = enforced_for(state, workload)
     count = count_of(state, owner, record.revision)
     return replace(
         explained,
@@ -146,9 +147,9 @@ def _of_managed(  # noqa: PLR0917 - what is known so far, each of a type of its 
         seats=seats_of(count),
         surplus=_surplus(state, record, owner),
         scores=_scores(state, record, found, wanted, now),
-        settings=settings_in_force(state.workloads, workload),
+        settings=settings_in_force(state.workloads, workload, on_pods=is_written(how)),
         problems=problems_of(state.workloads, workload, size_of_workload(state, workload)),
-        enforcement=enforced_for(state, workload),
+        enforcement=how,
         counted=count.fleet.text if count.fleet is not None else "",
         runs=runs_of(state, owner),
     )

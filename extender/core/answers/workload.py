@@ -22,7 +22,7 @@ from extender.core.answers.seats import (
 from extender.core.drift.surplus import drift_of
 from extender.core.model.objects import Owner
 from extender.core.model.reasons import Reason
-from extender.core.placement.enforcement import Enforced, enforced_for
+from extender.core.placement.enforcement import Enforced, enforced_for, is_written
 from extender.core.policy.managed import Managed
 from extender.core.policy.policy import Problem
 from extender.core.policy.provenance import Setting, Unmanaged, problems_of, settings_in_force, why_unmanaged
@@ -105,6 +105,7 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
     controllers = [(each, *controller) for each in members for controller in managed_controllers(state, each)]
     controllers.sort(key=lambda each: (-each[1].created, each[1].name))
     pods = [row for each, owner, revision in controllers for row in _Pods(state, each, owner, revision, now).rows()]
+    how = enforced_for(state, workload)
     pods.sort(key=lambda pod: (bool(pod.node), pod.terminating, pod.seat is None, pod.seat or 0, pod.created, pod.name))
     return WorkloadExplanation(
         subject_of(workload),
@@ -112,9 +113,9 @@ def explain_workload(state: ClusterState, workload: Workload, now: float) -> Wor
         rows[0] if rows else None,
         tuple(_revision_row(state, *controller) for controller in controllers),
         tuple(pods),
-        settings_in_force(state.workloads, workload),
+        settings_in_force(state.workloads, workload, on_pods=is_written(how)),
         problems_of(state.workloads, workload, size_of_workload(state, workload)),
-        enforced_for(state, workload),
+        how,
         next((runs for each, owner, _ in controllers if (runs := runs_of(state, Managed(each, owner)))), None),
     )
 

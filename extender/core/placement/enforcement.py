@@ -38,6 +38,11 @@ class Enforced(Struct, frozen=True, gc=False, rename="camel"):
         return f"{self.enforcement}{of}: {self.reason.text}{seen}"
 
 
+def is_written(how: Enforced | None) -> bool:
+    """Whether classes are written on pods where they are enforced like this."""
+    return how is not None and how.enforcement == "affinity"
+
+
 def enforced(state: ClusterState, policy: Policy, scheduler: str) -> Enforced | None:
     """How the class of a pod is enforced; None where nobody can say, as nobody is asked here.
 
@@ -93,7 +98,7 @@ def may_be_brought(state: ClusterState, workload: Workload) -> bool:
     """
     how = enforced_for(state, workload)
     known = {Reason.AUTOSCALER_SEEN, Reason.ENFORCED_BY_POLICY}
-    return how is not None and how.enforcement == "affinity" and how.reason in known
+    return how is not None and is_written(how) and how.reason in known
 
 
 def _scheduler_of(state: ClusterState, workload: Workload) -> str:

@@ -49,9 +49,9 @@ class Unmanaged(Struct, frozen=True, gc=False, rename="camel"):
     detail: str = ""
 
 
-def settings_in_force(workloads: Workloads, workload: Workload) -> tuple[Setting, ...]:
-    """Every key of a workload's policy."""
-    values = _values(workload.policy)
+def settings_in_force(workloads: Workloads, workload: Workload, *, on_pods: bool = False) -> tuple[Setting, ...]:
+    """Every key of a workload's policy; `on_pods` where its class is written on its pods."""
+    values = _values(workload.policy, on_pods=on_pods)
     owner = workloads.owners.get(workload.uid)
     layers = [layer for layer, _ in workloads.layers(owner)] if owner is not None else []
     layers.append(workloads.default_layer)
@@ -152,14 +152,15 @@ def _split(seats: Seats) -> dict[str, str]:
     }
 
 
-def _values(policy: Policy) -> dict[str, str]:
+def _values(policy: Policy, *, on_pods: bool) -> dict[str, str]:
     cap = policy.max_per_pool
+    patience = policy.written_after if on_pods else policy.fallback_after
     return {
         **_split(policy.seats),
         "classes": split_text(policy.seats, policy.pool_caps),
         "when-unsatisfiable": policy.when_unsatisfiable,
         "fallback-to": ", ".join(policy.fallback_to),
-        "fallback-after": f"{policy.fallback_after:g}s",
+        "fallback-after": f"{patience:g}s",
         "max-per-pool": "" if cap is None else cap.text,
         "disruption-schedule": policy.disruption_schedule,
         "disruption-duration": f"{policy.disruption_duration:g}s" if policy.disruption_schedule else "",

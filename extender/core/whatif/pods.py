@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from extender.core.capacity.room import Group
 from extender.core.model.objects import Owner, OwnerRef, Requests
 from extender.core.model.reasons import Reason
-from extender.core.placement.enforcement import enforced
+from extender.core.placement.enforcement import enforced, is_written
 from extender.core.placement.written import own_demands
 from extender.core.policy.floored import own_seats
 from extender.core.policy.ordinals import ordinal_of
@@ -120,7 +120,7 @@ class PodForecast:
         if future.policy is not None:
             # A class that is written on pods has no pools.
             how = enforced(self._state, future.policy, revision.scheduler if revision is not None else "")
-            future.written = how is not None and how.enforcement == "affinity"
+            future.written = is_written(how)
             future.group = Group(future.revision, {} if future.written else future.policy.pool_limits(size))
         return future
 

@@ -1,6 +1,7 @@
 """What an explanation says of pods in every state that a user asks about."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -306,6 +307,20 @@ def test_each_key_with_its_place() -> None:
     assert shown["fallback-after"] == ("60s", "configuration policy.defaults", True)
     assert shown["max-per-pool"] == ("25%", "Deployment shop/web", True)
     assert shown["max-spot"] == ("", "default", True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [({"enforcement": "extender"}, "0s"), ({"enforcement": "affinity"}, "180s"), ({"fallback_after": "20s"}, "20s")],
+)
+def test_how_long_a_pod_waits_goes_by_how_its_class_is_enforced(
+    world: World, policy: dict[str, Any], seconds: str
+) -> None:
+    owner = world.deployment("web", 2, spot_percentage=50, **policy)
+    world.up(make_pod("p", owner))
+    assert {each.key: each.value for each in explain(world, "p").settings}["fallback-after"] == seconds
+    workload = explain_workload(world.state, world.workload(owner), world.now)
+    assert {each.key: each.value for each in workload.settings}["fallback-after"] == seconds
 
 
 def test_explaining_changes_nothing(world: World) -> None:
