@@ -106,7 +106,8 @@ def test_without_room_they_wait_gated_behind_placeholders(jobs: Jobs) -> None:
     assert jobs.classes() == {}
 
 
-def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None:
+def making_way(jobs: Jobs) -> Ask:
+    """A Job's only pod waits until its placeholder is gone."""
     jobs.job("a")
     assert jobs.classes() == {}
     (ask,) = jobs.asks()
@@ -114,6 +115,11 @@ def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None
     jobs.run(ask, "new")
     jobs.placeholders.due(jobs.world.now)
     assert jobs.classes() == {}
+    return ask
+
+
+def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None:
+    ask = making_way(jobs)
     jobs.world.up(make_pod("another", None, "new", requests=Requests(cpu=500)))
     jobs.end(ask)
     assert jobs.classes() == {}
@@ -121,13 +127,7 @@ def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None
 
 
 def test_a_node_that_goes_with_its_placeholder_is_no_room(jobs: Jobs) -> None:
-    jobs.job("a")
-    assert jobs.classes() == {}
-    (ask,) = jobs.asks()
-    jobs.node("new", 500)
-    jobs.run(ask, "new")
-    jobs.placeholders.due(jobs.world.now)
-    assert jobs.classes() == {}
+    ask = making_way(jobs)
     jobs.world.gone("nodes", "uid-new")
     jobs.end(ask)
     assert jobs.classes() == {}
