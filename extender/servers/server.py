@@ -27,6 +27,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -41,6 +42,16 @@ class _Server(uvicorn.Server):
             self._begin(self._accept(listener))
         self._begin(self._connections.watch())
         self.started = True
+
+    async def main_loop(self) -> None:
+        """Serve until it is to end; uvicorn's own looks for that ten times a second."""
+        await self.on_tick(0)
+        await self._ending.wait()
+
+    def end(self) -> None:
+        """Take no more connections, and return from `serve` once those that there are have ended."""
+        self.should_exit = True
+        self._ending.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and end."""
@@ -157,7 +168,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Take no more connections, answer what is in flight, close."""
-        self._server.should_exit = True
+        self._server.end()
         if self._task is not None:
             await self._task
         self._listener.close()
