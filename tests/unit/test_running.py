@@ -72,5 +72,5 @@ def test_modules_that_share_exist(pytestconfig: pytest.Config) -> None:
             assert (pytestconfig.rootpath / INTEGRATION / folder / f"{module}.py").is_file()
 
 
-def test_tests_that_wait_get_two_lanes_more() -> None:
-    assert lanes("") == lanes("not controlplane and not tools") + 2
+def test_tests_that_wait_get_one_lane_more() -> None:
+    assert lanes("") == lanes("not controlplane and not tools") + 1
