@@ -31,7 +31,7 @@ def lanes(selected: str) -> int:
     """How many lanes use the processors well, for tests that are selected by an expression of markers.
 
     Those on a control plane wait for a part of their time, the others for nothing. Control planes that wait are not
-    free: each takes a seventh of a processor, and what takes turns on the processors is slower for it.
+    free, either, and what takes turns on the processors is slower for it: of two more, one was too many.
     """
     return (os.cpu_count() or 1) + (0 if "not controlplane" in selected else 1)
 
