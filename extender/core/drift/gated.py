@@ -10,6 +10,7 @@ request (`executor.go` in `pkg/scheduler/framework/preemption`).
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extender.core.capacity.room import Room
 from extender.core.drift.arrivals import Arrivals
@@ -36,7 +37,7 @@ class _Look(Struct, eq=False):
 
 
 class _Given(Struct, frozen=True):
-    """A gated pod has room on a node of a class since `at`, or once a `placeholder` (UID) is gone from there."""
+    """A gated pod has room on a node of a class: found at `at`, and there once a `placeholder` (UID) is gone."""
 
     node: NodeRecord
     capacity_class: str
@@ -56,7 +57,6 @@ class RoomForGated:
         self._state, self._placeholders = state, placeholders
         self._since: dict[str, float] = {}
         self._given: dict[str, _Given] = {}
-        self._promised: dict[str, _Given] = {}
         self._held: dict[str, float] = {}
         self._look: _Look | None = None
 
@@ -67,7 +67,7 @@ class RoomForGated:
             return False
         wish = Wish(pod.id, subject_of(managed, revision), capacity_class)
         proven = self._is_proven(pod, wish, now)
-        if proven is None and pod.uid not in self._promised:
+        if proven is None and pod.uid not in self._given:
             if self._waits(pod, wish, managed.workload.policy.written_after, now):
                 self._placeholders.want(pod.uid, (wish,))
                 return None
@@ -75,7 +75,6 @@ class RoomForGated:
         self._placeholders.want(pod.uid, ())
         if proven is not None:
             self._since.pop(pod.uid, None)
-            self._promised.pop(pod.uid, None)
         return proven
 
     def is_clear(self, pod: PodRecord, capacity_class: str, now: float) -> bool:
@@ -93,10 +92,9 @@ class RoomForGated:
         look = self._looked(now)
         given = self._given.get(pod.uid)
         if given is not None and given.capacity_class == wish.capacity_class:
-            return True
-        promised = self._promised.get(pod.uid)
-        if promised is not None and promised.capacity_class == wish.capacity_class:
-            return True if now - promised.at >= STALE else None
+            return True if not given.placeholder or now - given.at >= STALE else None
+        # It may have been for a class that the pod's owner has changed since.
+        self._given.pop(pod.uid, None)
         like = look.replacements.of(pod, wish.capacity_class)
         found = look.room.find(like, wish.capacity_class, dwell=False)
         if isinstance(found, NodeRecord):
@@ -105,8 +103,8 @@ class RoomForGated:
             return True
         for placeholder in proofs.held.get(wish.place, ()):
             if placeholder.node is not None and placeholder.requests == pod.requests:
-                self._promised[pod.uid] = _Given(placeholder.node, wish.capacity_class, now, placeholder.uid)
-                self._placeholders.make_way(placeholder.uid, pod.uid)
+                self._given[pod.uid] = _Given(placeholder.node, wish.capacity_class, now, placeholder.uid)
+                self._placeholders.make_way(placeholder.uid)
                 return None
         return False if (wish.capacity_class, self._state.autoscaling.demand(pod)) in proofs.refused else None
 
@@ -130,16 +128,16 @@ class RoomForGated:
 
     def _hold(self, look: _Look) -> None:
         """Hold the room of pods that were let go and are not seen so yet, and of those whose placeholder is gone."""
-        state, given = self._state, self._given
-        for uid, promised in list(self._promised.items()):
-            if promised.placeholder not in state.pods:
-                given[uid] = self._promised.pop(uid)
-        self._given = {}
-        for uid, each in given.items():
+        state, held = self._state, {}
+        for uid, each in self._given.items():
             pod = state.gated.get(uid)
-            if pod is None or not takes_pods(each.node, each.capacity_class):
+            if pod is None:
+                continue
+            if each.placeholder in state.pods:
+                held[uid] = each
                 continue
             like = look.replacements.of(pod, each.capacity_class)
-            if look.room.fits(like, each.node):
+            if takes_pods(each.node, each.capacity_class) and look.room.fits(like, each.node):
                 look.room.occupy(like, each.node)
-                self._given[uid] = each
+                held[uid] = replace(each, placeholder="")
+        self._given = held

@@ -107,11 +107,10 @@ class Placeholders:
             if each.uid == spent.placeholder:
                 each.spent = spent.pod
 
-    def make_way(self, placeholder: str, pod: str) -> None:
-        """A placeholder (UID) is to go for a gated pod (UID), which is let go once it is gone."""
+    def make_way(self, placeholder: str) -> None:
+        """A placeholder (UID) is to go for a gated pod, which is let go once it is gone."""
         for each in self._open.values():
             if each.uid == placeholder:
-                each.spent = pod
                 each.end(Ending.USED)
                 self.on_wish()
 

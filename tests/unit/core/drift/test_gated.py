@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from support.doubles import ENABLED, keys, make_node, make_owner, make_pod
 from support.drifting import DriftWorld
 
-from extender.core.drift.gated import RoomForGated
+from extender.core.drift.gated import STALE, RoomForGated
 from extender.core.drift.placeholder import Ask, Clear, Drop, Ended, Ending, Made, NotMade
 from extender.core.drift.placeholders import Placeholders
 from extender.core.drift.rules import DriftRules
@@ -132,6 +132,22 @@ def test_a_node_that_goes_with_its_placeholder_is_no_room(jobs: Jobs) -> None:
     jobs.end(ask)
     assert jobs.classes() == {}
     assert [ask.wish.pod.name for ask in jobs.asks()] == ["a"]
+
+
+def test_a_placeholder_that_does_not_go_holds_no_pod_for_long(jobs: Jobs) -> None:
+    making_way(jobs)
+    assert jobs.classes(STALE) == {"a": "spot"}
+
+
+def test_whose_class_changes_meanwhile_waits_as_long_as_any_other(jobs: Jobs) -> None:
+    """The placeholder of its class before may never go."""
+    making_way(jobs)
+    given = {"spot_percentage": 0, "enforcement": "affinity", "when_unsatisfiable": "any"}
+    policy = keys(**given, fallback_after=f"{WAIT:.0f}s")
+    jobs.world.up(make_owner("Job", "job", 1, labels=ENABLED, annotations=policy))
+    assert jobs.classes() == {}
+    assert jobs.classes(WAIT - 1.0) == {}
+    assert jobs.classes(2.0) == {"a": "spot"}
 
 
 def test_who_waits_behind_a_placeholder_is_not_let_go_to_where_that_is_about_to_be(jobs: Jobs) -> None:
