@@ -1,5 +1,6 @@
 """Finding the API server: every way a configuration can be given, and be wrong."""
 
+import json
 import os
 import ssl
 import subprocess
@@ -216,6 +217,25 @@ def test_inline_credentials_do_not_stay_on_disk(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigError, match="do not load"):
         sources[0].refresh()
     assert list(temporary.iterdir()) == []
+
+
+def test_a_plugin_is_asked_again_though_the_inline_ca_is_on_disk_no_more(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    plugin = tmp_path / "plugin"
+    said = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    status = {"token": "TOKEN", "expirationTimestamp": "2020-01-01T00:00:00Z"}
+    answer = json.dumps({**said, "status": status})
+    plugin.write_text(f"#!/bin/sh\necho '{answer}' | sed \"s/TOKEN/$(cat {token})/\"\n")
+    plugin.chmod(0o700)
+    ca = b64encode(Authority("ca").write(tmp_path / "ca.pem").read_bytes()).decode()
+    user = {"exec": {"apiVersion": said["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}}
+    source = ConnectionSource(write_kubeconfig(tmp_path / "config", URL, user, **{"certificate-authority-data": ca}))
+    token.write_text("first")
+    loaded = source.load()
+    token.write_text("second")
+    refreshed = source.refresh()
+    assert (loaded.authorization, refreshed.authorization) == ("Bearer first", "Bearer second")
+    assert refreshed.tls is loaded.tls
 
 
 @pytest.mark.parametrize(
