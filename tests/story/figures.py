@@ -17,7 +17,7 @@ _ROWS: Sequence[tuple[str, Callable[[Result], float], str]] = (
     ("the same over the whole story", lambda r: r.surplus, ".2f"),
     ("replicas off their class at rest, before the loss", lambda r: r.off_before_loss, ".0f"),
     ("replicas off their class at the end", lambda r: r.off_at_end, ".0f"),
-    ("workload-seconds below the floor", lambda r: r.below_floor, ".0f"),
+    ("workload-seconds below the floor", lambda r: sum(r.below_floor.values()), ".0f"),
     ("all Ready again after the loss (s)", lambda r: r.ready_after_loss, ".0f"),
     ("all right again after spot is back (s)", lambda r: r.right_after_return, ".0f"),
     ("replicas that had to come back", lambda r: r.stood_in, ".0f"),

@@ -116,7 +116,9 @@ class Meter:
         now: the last look.
         phase: what is to be expected now.
         sums: what added up in each phase.
-        below_floor: workload-seconds with fewer Ready on-demand replicas than the floor, once it was first reached.
+        act: what happens now.
+        below_floor: seconds with fewer Ready on-demand replicas than the floor, once it was first reached; by act and
+            workload.
         most_missing: most replicas of a workload that were not Ready at the same time while others came back to spot.
         missed: looks that the API server did not answer.
     """
@@ -125,8 +127,9 @@ class Meter:
     asked: dict[str, Asked]
     now: Look = field(default_factory=lambda: Look(0.0, {}, {}, Counter(), 0.0))
     phase: Phase = Phase.ORDINARY
+    act: str = ""
     sums: dict[Phase, Sums] = field(default_factory=lambda: {phase: Sums() for phase in Phase})
-    below_floor: float = 0.0
+    below_floor: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     most_missing: int = 0
     missed: int = 0
     _had_floor: set[str] = field(default_factory=set)
@@ -160,7 +163,7 @@ class Meter:
             if held >= asked.floor:
                 self._had_floor.add(asked.name)
             elif asked.name in self._had_floor:
-                self.below_floor += passed
+                self.below_floor[self.act, asked.name] += passed
             if self.phase is Phase.RETURN:
                 missing = asked.replicas - look.ready.get(asked.name, Counter()).total()
                 self.most_missing = max(self.most_missing, missing)

@@ -45,7 +45,7 @@ class Result:
         surplus_ordinary: the same without the time in which there was no spot, or replicas came back to it.
         off_before_loss: replicas off their class at rest, before the loss.
         off_at_end: the same at the end.
-        below_floor: workload-seconds.
+        below_floor: workload-seconds, by act and workload ("rollout: web").
         ready_after_loss: seconds until all were Ready again.
         right_after_return: seconds until all were right again.
         most_missing: most replicas of a workload that were not Ready at once while they came back.
@@ -61,7 +61,7 @@ class Result:
     surplus_ordinary: float = 0.0
     off_before_loss: int = 0
     off_at_end: int = 0
-    below_floor: float = 0.0
+    below_floor: dict[str, float] = field(default_factory=dict)
     ready_after_loss: float = 0.0
     right_after_return: float = 0.0
     most_missing: int = 0
@@ -142,6 +142,7 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
         meter, cluster, karpenter = scene.meter, scene.cluster, scene.karpenter
 
         async def act(name: str, what: Callable[[], Awaitable[None]], done: Callable[[], bool] = meter.right) -> float:
+            meter.act = name
             seconds = await scene.act(what, done, told)
             result.acts[name] = seconds
             told(f"{name}: {seconds:.1f} s, {meter.off()} replicas off")
@@ -182,7 +183,10 @@ async def tell(flags: Sequence[str], told: Callable[[str], None]) -> Result:
         total, ordinary = meter.total, meter.sums[Phase.ORDINARY]
         result.surplus, result.surplus_ordinary = total.surplus_on_average, ordinary.surplus_on_average
         result.price, result.price_ordinary = total.price_of_1000, ordinary.price_of_1000
-        result.below_floor, result.most_missing = meter.below_floor, meter.most_missing
+        result.most_missing = meter.most_missing
+        result.below_floor = {f"{act}: {name}": seconds for (act, name), seconds in meter.below_floor.items()}
+        for where, seconds in result.below_floor.items():
+            told(f"{seconds:.1f} s below the floor, {where}")
         if meter.missed:
             told(f"{meter.missed} looks were not answered")
     return result
