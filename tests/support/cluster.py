@@ -14,6 +14,8 @@ from extender.kube.client import ApiClient
 from extender.wire.kube_v1 import DELETION_COST
 from support.patience import eventually
 
+_EVENTS = 12
+"""How many of the latest Events the text of a failure has."""
 ENABLED = {"spotmix.io/enabled": "true"}
 RESERVED, TIER = "reserved", "example.org/tier"
 """A class beside spot and on-demand, and the label of its nodes."""
@@ -144,10 +146,17 @@ class Cluster:
         try:
             await eventually(lambda: self.split(app), lambda seen: seen == target, f"{app} wants {target}", seconds)
         except AssertionError as error:
-            for pod in await self.pods(app):
-                if not pod["spec"].get("nodeName"):
-                    error.add_note(f"{pod['metadata']['name']}: {why_pending(pod)}")
+            for line in await self._what_is_amiss():
+                error.add_note(line)
             raise
+
+    async def _what_is_amiss(self) -> list[str]:
+        """What live pods wait for, placeholders among them, and what Events tell, the latest last."""
+        waiting = [pod for pod in await self.pods() if not is_ready(pod)]
+        lines = [f"{pod['metadata']['name']}: {why_waiting(pod)}" for pod in waiting]
+        body = await self.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events")
+        events = sorted(json.loads(body)["items"], key=_last_seen)[-_EVENTS:]
+        return [*lines, *(f"{_last_seen(each)} {each['reason']}: {each.get('note', '')}" for each in events)]
 
     async def ready(self, app: str, count: int, seconds: float = 60.0) -> None:
         """Wait until exactly `count` pods are live, and all of them Ready."""
@@ -198,12 +207,18 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
 
 
-def why_pending(pod: Mapping[str, Any]) -> str:
-    """What an unbound pod waits for, as far as its object says."""
+def why_waiting(pod: Mapping[str, Any]) -> str:
+    """What a pod waits for that is not Ready, as far as its object says."""
     spec, status = pod["spec"], pod["status"]
+    where = f"on {spec['nodeName']}" if spec.get("nodeName") else f"nominated for {status.get('nominatedNodeName')}"
     gates = [gate["name"] for gate in spec.get("schedulingGates", ())]
-    nominated, selector = status.get("nominatedNodeName", "no node"), spec.get("nodeSelector")
-    return f"gates {gates}, nominated for {nominated}, needs {selector}, conditions {status.get('conditions', [])}"
+    return f"{where}, gates {gates}, needs {spec.get('nodeSelector')}, conditions {status.get('conditions', [])}"
+
+
+def _last_seen(event: Mapping[str, Any]) -> str:
+    series = event.get("series") or {}
+    at: str = series.get("lastObservedTime") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    return at
 
 
 def scheduled_message(pod: Mapping[str, Any]) -> str:
