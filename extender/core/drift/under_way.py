@@ -122,7 +122,7 @@ class UnderWay:
                 # Hold a seat for the replacement.
                 key, namespace = replacing(move.pod.uid), move.pod.namespace
                 limited = limit_on(self._state, namespace, move.pod.uid, move.destination) is not None
-                held = Reservation(key, namespace, revision.owner, move.destination, now, waits=limited)
+                held = Reservation(key, namespace, revision.owner, move.destination, now, waits=limited, proven=True)
                 self._state.apply(held, now)
         return fault
 

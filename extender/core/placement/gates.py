@@ -232,7 +232,8 @@ class GateController:
 
     def _hold(self, record: PodRecord, owner: OwnerRef, wanted: str, now: float, seconds: float) -> float:
         """Keep the seat of a pod that stays gated, until it is looked at again."""
-        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now), now)
+        proven = self._is_proven(record, wanted)
+        self._state.apply(Reservation(record.uid, record.namespace, owner, wanted, now, proven=proven), now)
         return now + seconds
 
     def _limited(
@@ -267,9 +268,8 @@ class GateController:
 
     def _is_proven(self, record: PodRecord, wanted: str) -> bool:
         """Whether a pod replaces one that was moved to this class: there was room when it left."""
-        revision = record.revision
-        held = revision.reservations.get(revision.replacing[0]) if revision is not None and revision.replacing else None
-        return held is not None and held.capacity_class == wanted
+        held = record.revision.reservation(record.uid) if record.revision is not None else None
+        return held is not None and held.proven and held.capacity_class == wanted
 
     def _release(
         self, record: PodRecord, workload: Workload, owner: OwnerRef, wanted: str, now: float, *, stand_in: bool = False
@@ -278,9 +278,11 @@ class GateController:
         if requires is None or self._refused.get(record.uid, 0) >= REFUSALS:
             # No label tells the class, the pod can run nowhere, or somebody forbids it: nothing can be added.
             return Release(record.id, self.gate, {})
-        self._state.apply(
-            Reservation(record.uid, record.namespace, owner, wanted, now, stand_in=stand_in, written=True), now
+        proven = self._is_proven(record, wanted)
+        held = Reservation(
+            record.uid, record.namespace, owner, wanted, now, stand_in=stand_in, written=True, proven=proven
         )
+        self._state.apply(held, now)
         doubts = [EventReason.CLASS_LABEL_UNKNOWN] if requires.guessed else []
         if workload.policy.pool_cap(wanted) is not None:
             # No requirement keeps pods of a burst out of one pool: where each will be is not known when it is decided.

@@ -7,13 +7,11 @@ only; the others are told by what they ask for, and by the room that is coming.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
-
-from extender.core.model.objects import Announcement, NodeClaim, Requests
-from extender.core.model.selectors import Requirement
-from extender.core.state.closures import Closures, Demand, demand_of, size_of
+from extender.core.model.objects import Announcement, NodeClaim
+from extender.core.state.closures import Closures, Demand, demand_of
+from extender.core.state.launches import ARRIVED, Launch, LaunchRoom, is_proof, may_be_for
 from extender.core.state.records import PodRecord
 
 NODE_CLAIMS = "nodeclaims.karpenter.sh"
@@ -23,47 +21,9 @@ EVENTS = "events/"
 MOST_SAID = 4096
 """Pods of which it is kept what was said about them; who was spoken of longest ago gives way."""
 
-MOST_GONE = 256
-GONE_SECONDS = 120.0
-"""How many NodeClaims that are gone, and refusals of such, are kept for each other, and for how long (seconds)."""
-
-ARRIVED = 30.0
-"""How long the scheduler may take to place pods on a node that has come (seconds)."""
-
-
-class _Launch(Struct, eq=False):
-    """A NodeClaim that is to become a node; `ready_at` is when it was seen to have, 0 before (seconds)."""
-
-    claim: NodeClaim
-    ready_at: float = 0.0
-
-    def is_open(self, now: float, startup: float) -> bool:
-        """Whether pods may wait for it."""
-        claim = self.claim
-        if claim.going:
-            return False
-        return now - self.ready_at < ARRIVED if self.ready_at else now - claim.created < startup
-
-
-class _Room:
-    """What is left of a node that is coming."""
-
-    def __init__(self, claim: NodeClaim) -> None:
-        room = claim.offered if claim.offered.cpu or claim.offered.memory else claim.asked
-        self.cpu, self.memory, self.extended = room.cpu, room.memory, dict(room.extended)
-
-    def take(self, asked: Requests) -> bool:
-        """Take what a pod asks for; say whether it was there."""
-        more = dict(asked.extended)
-        if asked.cpu > self.cpu or asked.memory > max(self.memory, 0):
-            return False
-        if any(amount > self.extended.get(name, 0) for name, amount in more.items()):
-            return False
-        self.cpu -= asked.cpu
-        self.memory -= asked.memory
-        for name, amount in more.items():
-            self.extended[name] -= amount
-        return True
+MOST_KEPT = 256
+KEPT_SECONDS = 120.0
+"""How many NodeClaims that are gone or came, and refusals of such, are kept for each other, and how long (seconds)."""
 
 
 class Autoscaling:
@@ -92,9 +52,10 @@ class Autoscaling:
         self.closures = Closures(unbound.__contains__)
         self.seen = False
         self._said: OrderedDict[str, Announcement] = OrderedDict()
-        self._launches: dict[str, _Launch] = {}
+        self._launches: dict[str, Launch] = {}
         self._gone: OrderedDict[str, tuple[NodeClaim, float]] = OrderedDict()
-        self._refusals: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._came: OrderedDict[str, tuple[NodeClaim, float]] = OrderedDict()
+        self._refusals: OrderedDict[str, tuple[Announcement, float]] = OrderedDict()
         self._coming: tuple[float, dict[str, str]] | None = None
 
     def go_by(self, class_labels: frozenset[str], startup: float) -> None:
@@ -110,7 +71,7 @@ class Autoscaling:
             return
         self.seen = True
         if not said.namespace:
-            self._refusals[said.about] = (said.text, now)
+            self._refusals[said.about] = (said, now)
             _trim(self._refusals, now)
             self._judge(said.about, now)
             return
@@ -127,13 +88,13 @@ class Autoscaling:
         """A NodeClaim was met, or changed."""
         self.seen, self._coming = True, None
         launch = self._launches.get(claim.uid)
+        if claim.registered and not (launch is not None and launch.claim.registered):
+            self._prove(claim, now)
         if launch is None:
             if claim.ready and not claim.going:
                 # Its node has long been there.
                 return
-            launch = self._launches[claim.uid] = _Launch(claim)
-        elif claim.registered and not launch.claim.registered:
-            self._prove(claim)
+            launch = self._launches[claim.uid] = Launch(claim)
         launch.claim = claim
         if claim.ready and not launch.ready_at:
             launch.ready_at = now
@@ -210,7 +171,7 @@ class Autoscaling:
         if not claims:
             return {}
         found: dict[str, str] = {}
-        rooms = {claim.uid: _Room(claim) for claim in claims}
+        rooms = {claim.uid: LaunchRoom(claim) for claim in claims}
         named = {claim.name: claim for claim in claims}
         left = []
         for pod in self._waiting():
@@ -228,7 +189,7 @@ class Autoscaling:
         return found
 
     def _claim_for(
-        self, pod: PodRecord, claims: Iterable[NodeClaim], rooms: Mapping[str, _Room], now: float | None
+        self, pod: PodRecord, claims: Iterable[NodeClaim], rooms: Mapping[str, LaunchRoom], now: float | None
     ) -> NodeClaim | None:
         """The NodeClaim that has room for a pod; with `now`, any that may be for it while nothing speaks against it."""
         said = self._said_of(pod.uid)
@@ -265,50 +226,30 @@ class Autoscaling:
             for pod in self._waiting()
             if pod.created <= claim.created and pod.uid not in assigned and may_be_for(claim, pod)
         }
+        # Times of objects are whole seconds.
+        said, since = refusal[0], min(now, float(int(refusal[0].at)))
+        came = [
+            each
+            for each, _ in self._came.values()
+            if each.capacity_class == claim.capacity_class and each.created >= since
+        ]
         for demand in sorted(demands, key=lambda each: (len(each.narrow), each.size)):
-            self.closures.close(claim.capacity_class, demand, now, refusal[0])
+            # What is heard late, as after a start, may long be otherwise.
+            if not any(is_proof(each, demand) for each in came):
+                self.closures.close(claim.capacity_class, demand, now, said.text, refused=since)
         self._coming = None
 
-    def _prove(self, claim: NodeClaim) -> None:
+    def _prove(self, claim: NodeClaim, now: float) -> None:
         """A node came for a NodeClaim."""
-        size = size_of(claim.offered)
-
-        def proven(demand: Demand) -> bool:
-            return demand.size <= size and all(_gives(claim, item) for item in demand.narrow)
-
-        self.closures.prove(claim.capacity_class, proven, claim.created)
-
-
-def may_be_for(claim: NodeClaim, pod: PodRecord) -> bool:
-    """Whether a NodeClaim may have been made for a pod, among others: its node will have all that the pod requires."""
-    asked = pod.constraints
-    if not all(claim.labels.get(key) == (value,) for key, value in asked.node_selector):
-        return False
-    if asked.node_terms is not None and not any(
-        term and all(_meets(claim, each) for each in term) for term in asked.node_terms
-    ):
-        return False
-    return all(
-        taint.effect == "PreferNoSchedule" or any(each.tolerates(taint) for each in asked.tolerations)
-        for taint in claim.taints
-    )
+        if now - claim.created < KEPT_SECONDS:
+            self._came[claim.uid] = (claim, now)
+            _trim(self._came, now)
+        if len(self.closures):
+            self.closures.prove(claim.capacity_class, lambda demand: is_proof(claim, demand), claim.created)
 
 
-def _meets(claim: NodeClaim, requirement: Requirement) -> bool:
-    """Whether any node that comes of a NodeClaim meets a requirement."""
-    if requirement.field:
-        return False
-    values = claim.labels.get(requirement.key)
-    if values is None:
-        return requirement.matches("", {})
-    return all(requirement.matches("", {requirement.key: value}) for value in values)
-
-
-def _gives(claim: NodeClaim, item: Hashable) -> bool:
-    """Whether a node of a NodeClaim proves that one demand can be met; what is not about labels is."""
-    return not isinstance(item, Requirement) or _meets(claim, item)
-
-
-def _trim(kept: "OrderedDict[str, tuple[NodeClaim, float]] | OrderedDict[str, tuple[str, float]]", now: float) -> None:
-    while kept and (len(kept) > MOST_GONE or now - next(iter(kept.values()))[1] > GONE_SECONDS):
+def _trim(
+    kept: "OrderedDict[str, tuple[NodeClaim, float]] | OrderedDict[str, tuple[Announcement, float]]", now: float
+) -> None:
+    while kept and (len(kept) > MOST_KEPT or now - next(iter(kept.values()))[1] > KEPT_SECONDS):
         kept.popitem(last=False)

@@ -69,7 +69,8 @@ class Closure(Struct, eq=False):
     """A class that is closed for a demand, for all workloads, or for the one of which `scope` is the UID.
 
     It was closed last at `since`, until `until` at the latest (seconds since the epoch), for the `level`-th time in a
-    row, because of `reason`. `probe` is the UID of the pod that is let try after that; empty while there is none.
+    row, because of `reason`. What it asks for was `refused` then, or earlier where that was heard late. `probe` is the
+    UID of the pod that is let try after that; empty while there is none.
     """
 
     capacity_class: str
@@ -78,6 +79,7 @@ class Closure(Struct, eq=False):
     since: float
     until: float
     reason: str
+    refused: float
     level: int = 0
     probe: str = ""
 
@@ -128,8 +130,25 @@ class Closures:
             if each.capacity_class == capacity_class and each.scope in ("", scope) and demand.covers(each.demand):
                 each.probe = pod
 
-    def close(self, capacity_class: str, demand: Demand, now: float, reason: str, scope: str = "") -> None:
-        """A class was refused for a demand: close it for longer than before, unless it is closed already."""
+    def close(  # noqa: PLR0917 - as `closed`
+        self,
+        capacity_class: str,
+        demand: Demand,
+        now: float,
+        reason: str,
+        scope: str = "",
+        refused: float | None = None,
+    ) -> None:
+        """A class was refused for a demand: close it for longer than before, unless it is closed already.
+
+        Args:
+            capacity_class: the class.
+            demand: what was asked for of a node of it.
+            now: seconds since the epoch.
+            reason: why, in words.
+            scope: the UID of the workload that it is closed for; empty for all.
+            refused: when it was refused (seconds since the epoch), where that was not now.
+        """
         wider = [
             each
             for each in self._all.values()
@@ -139,11 +158,12 @@ class Closures:
             return
         closure = self._all.get((capacity_class, demand, scope)) or (wider[0] if wider else None)
         if closure is None:
-            closure = Closure(capacity_class, demand, scope, now, 0.0, reason)
+            closure = Closure(capacity_class, demand, scope, now, 0.0, reason, now)
             self._all[capacity_class, demand, scope] = closure
         else:
             closure.level += 1
         closure.since, closure.reason, closure.probe = now, reason, ""
+        closure.refused = now if refused is None else refused
         closure.until = now + min(SHORTEST * 2.0**closure.level, LONGEST)
         if len(self._all) > MOST:
             soonest = min(self._all, key=lambda key: self._all[key].until)
@@ -158,5 +178,5 @@ class Closures:
             since: when the node was asked for, or came (seconds since the epoch): what was refused later stays closed.
         """
         for key, each in list(self._all.items()):
-            if each.capacity_class == capacity_class and each.since <= since and proven(each.demand):
+            if each.capacity_class == capacity_class and each.refused <= since and proven(each.demand):
                 del self._all[key]

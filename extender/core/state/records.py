@@ -56,7 +56,8 @@ class Reservation(Struct, frozen=True, gc=False):
 
     `stand_in` marks a fallback: it is judged anew when the pod is tried again, an own class's seat is kept. `written`
     says that the class is being written on the pod. `pod` is a UID, or what `replacing` makes of one: then the seat is
-    for the next new pod of the revision. `waits` says that the pod was rejected: it has the seat and no more.
+    for the next new pod of the revision. `waits` says that the pod was rejected: it has the seat and no more. It is
+    `proven` where a pod was moved for it: there was room when that left.
     """
 
     pod: str
@@ -68,6 +69,7 @@ class Reservation(Struct, frozen=True, gc=False):
     stand_in: bool = False
     written: bool = False
     waits: bool = False
+    proven: bool = False
 
 
 ALONE = "node "

@@ -11,11 +11,21 @@ from extender.core.model.constraints import NO_CONSTRAINTS
 from extender.core.model.objects import OwnerRef
 from extender.core.model.selectors import Requirement
 from extender.core.model.taints import Taint, Toleration
-from extender.core.placement.gates import AGAIN, BACKLOG, OWNER_WAIT, READ_AGAIN, REFUSALS, GateController, Release
+from extender.core.placement.gates import (
+    AGAIN,
+    BACKLOG,
+    CLEARED,
+    OWNER_WAIT,
+    READ_AGAIN,
+    REFUSALS,
+    GateController,
+    Release,
+)
 from extender.core.placement.tolerations import SPOT_TOLERATIONS
 from extender.core.placement.written import Requires
+from extender.core.policy.managed import Managed
 from extender.core.policy.rules import PolicyRules
-from extender.core.state.records import Reservation, replacing
+from extender.core.state.records import PodRecord, Reservation, replacing
 
 GATE = "spotmix.io/placement"
 OTHER = "kueue.x-k8s.io/admission"
@@ -181,13 +191,32 @@ def test_a_refusal_says_nothing_of_a_pod_whose_gate_is_gone(world: World, gates:
     assert gates.due(world.now + AGAIN) == []
 
 
+class MakesWay:
+    """A prover before whose eyes a placeholder makes way for some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def prove(self, pod: PodRecord, managed: Managed, capacity_class: str, now: float) -> bool | None:
+        raise NotImplementedError
+
+    def is_clear(self, pod: PodRecord, capacity_class: str, now: float) -> bool:  # noqa: ARG002
+        self.looks -= 1
+        return self.looks < 0
+
+
 def test_what_replaces_a_moved_pod_gets_the_class_whose_room_was_proven(world: World, gates: GateController) -> None:
     owner = world.deployment("web", 2, spot_percentage=100)
     gate(world, owner, "a", "b")
     demand = world.state.autoscaling.demand(world.state.pods["a"])
     world.state.autoscaling.closures.close("spot", demand, world.now, "no capacity")
-    world.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", world.now), world.now)
-    assert classes(gates.due(world.now)) == {"a": "spot", "b": "on-demand"}
+    world.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", world.now, proven=True), world.now)
+    gates.prover = MakesWay(looks=2)
+    assert classes(gates.due(world.now)) == {"b": "on-demand"}
+    assert classes(gates.due(world.now + CLEARED)) == {}
+    # The room stays proven while a placeholder makes way, and where the first release never arrives.
+    for now in (world.now + 2 * CLEARED, world.now + 2 * CLEARED + AGAIN):
+        assert classes(gates.due(now))["a"] == "spot"
 
 
 LATE = Taint("karpenter.sh/capacity-type", "spot", "NoExecute")

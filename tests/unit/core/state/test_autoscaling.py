@@ -9,8 +9,9 @@ from support.doubles import CAPACITY_TYPE, World, announce, make_node, make_node
 from extender.core.model.constraints import Constraints
 from extender.core.model.objects import NodeClaim, OwnerRef, Pod, Requests
 from extender.core.model.selectors import Requirement
-from extender.core.state.autoscaling import ARRIVED, MOST_GONE, MOST_SAID, NODE_CLAIMS, Autoscaling
+from extender.core.state.autoscaling import MOST_KEPT, MOST_SAID, NODE_CLAIMS, Autoscaling
 from extender.core.state.events import Gone, Listed
+from extender.core.state.launches import ARRIVED
 
 ZONE = "topology.kubernetes.io/zone"
 
@@ -203,12 +204,12 @@ def test_node_claims_that_a_list_lacks_are_gone(world: World, said: Autoscaling,
 def test_nothing_grows_without_bound(world: World, said: Autoscaling, owner: OwnerRef) -> None:
     for number in range(MOST_SAID + 10):
         world.up(announce(make_pod(f"p{number}", owner)))
-    for number in range(MOST_GONE + 10):
+    for number in range(MOST_KEPT + 10):
         world.up(announce(make_node_claim(f"c{number}")))
-        world.up(make_node_claim(f"d{number}"))
+        world.up(make_node_claim(f"d{number}"), make_node_claim(f"e{number}", registered=True, ready=True))
         world.gone(NODE_CLAIMS, f"uid-d{number}")
     assert len(said._said) == MOST_SAID
-    assert len(said._refusals) == len(said._gone) == MOST_GONE
+    assert len(said._refusals) == len(said._gone) == len(said._came) == MOST_KEPT
 
 
 # What opens
@@ -240,4 +241,37 @@ def test_a_pod_that_got_a_node_which_came_since_opens(world: World, owner: Owner
     world.up(make_pod("q", owner, "old", requests=Requests(cpu=100)))
     assert closed(world, pod)
     world.up(make_pod("r", owner, "new", requests=Requests(cpu=100)))
+    assert not closed(world, pod)
+
+
+OFFER: dict[str, Any] = {"launched": True, "registered": True, "offered": Requests(cpu=1900, memory=2**31)}
+
+
+@pytest.mark.parametrize(
+    ("created", "cpu", "still_closed"),
+    [(1000.0, 1900, False), (999.0, 1900, True), (1001.0, 100, True)],
+)
+def test_a_refusal_that_is_heard_after_a_node_came_is_over(
+    world: World, owner: OwnerRef, created: float, cpu: int, still_closed: bool
+) -> None:
+    pod, claim = written_pod("p", owner, requests=Requests(cpu=500)), make_node_claim("x")
+    world.now = 1005.0
+    offer = {**OFFER, "offered": Requests(cpu=cpu, memory=cpu * 2**20)}
+    world.up(pod, claim, make_node_claim("new", created=created, ready=True, **offer))
+    world.up(replace(claim, going=True))
+    world.gone(NODE_CLAIMS, claim.uid)
+    world.up(announce(claim, at=1000.7))
+    assert closed(world, pod) is still_closed
+
+
+def test_a_node_that_was_asked_for_after_the_refusal_opens_though_that_was_heard_late(
+    world: World, owner: OwnerRef
+) -> None:
+    pod, other = (written_pod(name, owner, requests=Requests(cpu=500)) for name in ("p", "q"))
+    claim, new = make_node_claim("x"), make_node_claim("new", created=1001.0)
+    world.now = 1005.0
+    world.up(pod, other, claim, new)
+    refuse(world, claim)
+    assert closed(world, pod)
+    world.up(replace(new, **OFFER))
     assert not closed(world, pod)
