@@ -23,6 +23,9 @@ from extender.core.state.state import ClusterState
 POLL = 0.25
 """How often placeholders are looked at while there are any, or any is wanted (seconds)."""
 
+COMES = 1.0
+"""How long no other is asked for once one has made way: it would take the room before the pod it is for (seconds)."""
+
 AGAIN = 5.0
 """How soon is tried again what the API server did not answer or take (seconds)."""
 
@@ -272,7 +275,9 @@ class Placeholders:
         """It is no more."""
         self._open.pop(each.name, None)
         ending, until = each.ending or (Ending.USED if each.spent else Ending.LOST), 0.0
-        if ending in IN_VAIN:
+        if ending is Ending.USED:
+            self._paused_until = max(self._paused_until, now + COMES)
+        elif ending in IN_VAIN:
             until = self._back_off.failed(each.shut, ending, each.detail, each.at, now)
         self._due.append(Ended(each.wish, ending, max(0.0, now - each.at), each.detail, until))
 

@@ -9,7 +9,7 @@ from support.drifting import DriftWorld
 
 from extender.core.drift.gated import STALE, RoomForGated
 from extender.core.drift.placeholder import Ask, Clear, Drop, Ended, Ending, Made, NotMade
-from extender.core.drift.placeholders import Placeholders
+from extender.core.drift.placeholders import COMES, Placeholders
 from extender.core.drift.rules import DriftRules
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.placement.gates import GateController
@@ -123,6 +123,7 @@ def test_room_that_another_took_meanwhile_is_asked_for_again(jobs: Jobs) -> None
     jobs.world.up(make_pod("another", None, "new", requests=Requests(cpu=500)))
     jobs.end(ask)
     assert jobs.classes() == {}
+    jobs.world.now += COMES
     assert [ask.wish.pod.name for ask in jobs.asks()] == ["a"]
 
 
@@ -131,6 +132,7 @@ def test_a_node_that_goes_with_its_placeholder_is_no_room(jobs: Jobs) -> None:
     jobs.world.gone("nodes", "uid-new")
     jobs.end(ask)
     assert jobs.classes() == {}
+    jobs.world.now += COMES
     assert [ask.wish.pod.name for ask in jobs.asks()] == ["a"]
 
 

@@ -10,7 +10,7 @@ from extender.core.drift.eviction import Answer, Outcome
 from extender.core.drift.gated import STALE, RoomForGated
 from extender.core.drift.placeholder import Ask, Clear, Drop, Ended, Ending, Made, NotMade
 from extender.core.drift.placeholder_backoff import FIRST
-from extender.core.drift.placeholders import AGAIN, POLL
+from extender.core.drift.placeholders import AGAIN, COMES, POLL
 from extender.core.model.control import NEVER
 from extender.core.model.objects import OwnerRef, Requests
 from extender.core.model.reasons import Reason
@@ -112,8 +112,19 @@ def test_one_that_gave_way_was_used() -> None:
     owner = scene.standing_in(count=2)
     ask, _ = moved(scene, owner)
     assert [each.ending for each in scene.end(ask.name)] == [Ending.USED]
-    # The next one asks in its turn.
-    assert scene.placeholders.count == 1
+
+
+def test_the_next_asks_once_the_pod_had_time_to_come_for_which_one_made_way() -> None:
+    scene = PlaceholderScene(replace(RULES, placeholders=1))
+    owner = scene.standing_in(count=2)
+    ask, evict = moved(scene, owner)
+    scene.end(ask.name)
+    # Its scheduler would place it where the other was, and the pod would have to preempt it.
+    scene.world.now += COMES - POLL
+    assert scene.asks() == []
+    scene.world.now += POLL
+    (following,) = scene.asks()
+    assert following.wish.pod.uid not in ("", evict.move.pod.uid)
 
 
 def test_an_eviction_that_is_refused_leaves_the_room_for_another_pod(scene: PlaceholderScene) -> None:
