@@ -192,6 +192,10 @@ def _kept(prefixes: tuple[str, ...], values: dict[str, str]) -> Iterator[tuple[s
                 yield intern(full), intern(short)
 
 
+_REGISTERS = 5.0
+"""How long after a node was created its kubelet may say for the first time that it is not Ready (seconds)."""
+
+
 def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
     """The core's view of a node, classified by `rules`, which ask about the labels `asked`."""
     labels = {intern(k): intern(v) for k, v in (raw.metadata.labels or {}).items()}
@@ -222,6 +226,7 @@ def to_node(raw: RawNode, rules: ClassRules, asked: Sequence[str]) -> Node:
         marks=tuple((label, labels[label]) for label in asked if label in labels),
         ready=ready,
         since=since,
+        starting=not ready and since - raw.metadata.created() <= _REGISTERS,
         interrupted=reclaimed and interruptible and not (deleting or cordoned or rules.drained(taints)),
         reclaimed=reclaimed,
         doubt=intern(rules.doubt(labels, taints)),

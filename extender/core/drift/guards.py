@@ -51,7 +51,8 @@ def cluster_refusal(state: ClusterState, rules: DriftRules, now: float, *, curre
     """Why nothing is moved at all.
 
     In a wave of nodes that are lost it is not known what comes next. Nodes that are going away are expected to be not
-    Ready before long, and what was lost longer than `WAVE` ago is how the cluster is now: it counts neither way.
+    Ready before long. What was lost longer than `WAVE` ago is how the cluster is now, and what an autoscaler has just
+    brought has yet to come: they count neither way.
     """
     if not current:
         return Reason.STALE
@@ -62,7 +63,7 @@ def cluster_refusal(state: ClusterState, rules: DriftRules, now: float, *, curre
             continue
         if facts.ready or facts.going_away:
             ready += 1
-        elif not facts.since or now - facts.since < WAVE:
+        elif not facts.starting and (not facts.since or now - facts.since < WAVE):
             lost += 1
     return Reason.NODES_NOT_READY if lost * 100 > rules.not_ready * (lost + ready) else None
 

@@ -76,12 +76,13 @@ class Requests(Struct, frozen=True, gc=False):
 class Node(Struct, frozen=True):
     """A node: its capacity class, where it is, what it offers, and whether it is going away.
 
-    `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are the
-    labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition, True
-    while there is none; `since` is when that was last changed, else when the node was created (seconds since the
-    epoch). `interruptible` says that its platform may take it back, as spot nodes; `reclaimed`, that it is about to;
-    `interrupted`, that both are so and nobody else drains it. `doubt` is what speaks against its class, for people, or
-    empty; so is `autoscaler`, what its labels say of one. `provider` is a key of `PROVIDERS`, or empty.
+    `going_away` is the marker that says so (a taint key, a condition, `deletionTimestamp`), or empty. `marks` are
+    the labels, with their values, that class rules ask about, in the rules' order. `ready` is the Ready condition,
+    True while there is none; `since` is when that was last changed, else when the node was created (seconds since
+    the epoch). It is `starting` as long as it has never been Ready. `interruptible` says that its platform may take
+    it back, as spot nodes; `reclaimed`, that it is about to; `interrupted`, that both are so and nobody else drains
+    it. `doubt` is what speaks against its class, for people, or empty; so is `autoscaler`, what its labels say of
+    one. `provider` is a key of `PROVIDERS`, or empty.
     """
 
     uid: str
@@ -98,6 +99,7 @@ class Node(Struct, frozen=True):
     marks: tuple[tuple[str, str], ...] = ()
     ready: bool = True
     since: float = 0.0
+    starting: bool = False
     interrupted: bool = False
     reclaimed: bool = False
     doubt: str = ""

@@ -232,6 +232,20 @@ def test_a_node_with_nothing_said() -> None:
     node = decode("nodes", spec={"taints": None}, status={"allocatable": None, "conditions": None})
     assert (node.capacity_class, node.going_away, node.max_pods, node.taints) == ("on-demand", "", 0, ())
     assert (node.ready, node.since) == (True, 1767225600.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "since", "starting"),
+    [
+        ("False", "00:00:01", True),
+        ("Unknown", "00:00:50", False),
+        ("False", "00:01:00", False),
+        ("True", "00:00:01", False),
+    ],
+)
+def test_a_node_that_has_never_been_ready_is_starting(status: str, since: str, starting: bool) -> None:
+    ready = {"type": "Ready", "status": status, "lastTransitionTime": f"2026-01-01T{since}Z"}
+    assert decode("nodes", status={"conditions": [ready]}).starting is starting
     deleted = decode("nodes", metadata={**META, "deletionTimestamp": "2026-01-01T00:00:00Z"})
     assert deleted.going_away == "deletionTimestamp"
 

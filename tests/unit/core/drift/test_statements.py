@@ -411,7 +411,9 @@ def test_statement_29_many_nodes_are_not_ready(world: DriftWorld) -> None:
     plan = world.plan()
     assert (plan.paused, plan.moves) == (Reason.NODES_NOT_READY, ())
     assert [stay.reason for stay in plan.stays] == [Reason.NODES_NOT_READY]
-    # One that is taken away is expected to go.
+    # One that is taken away is expected to go, and one that an autoscaler brings has yet to come.
+    world.up(make_node("spot-3", ready=False, starting=True))
+    assert world.plan().paused is None
     world.up(make_node("spot-3", ready=False, going_away="taint"))
     assert world.plan().paused is None
 
