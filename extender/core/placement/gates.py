@@ -256,7 +256,10 @@ class GateController:
         is to go to its own.
         """
         said, scope = self._state.autoscaling, managed.workload.uid
-        if not len(said.closures) or self._is_proven(record, wanted):
+        if not len(said.closures):
+            return None
+        if self._is_proven(record, wanted):
+            said.closures.let_through(record.uid)
             return None
         demand = said.demand(record)
         closed = said.closures.closed(wanted, demand, now, scope, record.uid)

@@ -156,7 +156,7 @@ class PendingController:
         workload, wanted = managed.workload, record.written
         said, demand = self._state.autoscaling, self._state.autoscaling.demand(record)
         closure = said.closures.closed(wanted, demand, now, workload.uid, record.uid)
-        if closure is not None and record.created > closure.since:
+        if closure is not None and record.created > closure.since and record.uid not in said.closures.through:
             # We have not given it a class that was closed: it came with it, and the next would as well.
             return None
         stand_in = next(
@@ -187,7 +187,7 @@ class PendingController:
         if refused and not coming:
             return "refused", refused
         closure = said.closures.closed(record.written, said.demand(record), now, workload.uid, uid)
-        if closure is not None and not coming:
+        if closure is not None and not coming and uid not in said.closures.through:
             return "closed", closure.reason
         patience = self._startup if coming else workload.policy.written_after
         if said.seen or self._state.autoscalers:

@@ -89,11 +89,15 @@ class Closures:
 
     Args:
         waits: whether a pod (UID) still waits for a node.
+
+    Attributes:
+        through: UIDs of pods that were given a class although it was closed, and may still wait for a node.
     """
 
     def __init__(self, waits: Callable[[str], bool]) -> None:
         self._waits = waits
         self._all: dict[tuple[str, Demand, str], Closure] = {}
+        self.through: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -129,6 +133,10 @@ class Closures:
         for each in self._all.values():
             if each.capacity_class == capacity_class and each.scope in ("", scope) and demand.covers(each.demand):
                 each.probe = pod
+
+    def let_through(self, pod: str) -> None:
+        """A pod (UID) is given a class that is closed: there is room for it."""
+        self.through = {uid for uid in self.through if self._waits(uid)} | {pod}
 
     def close(  # noqa: PLR0917 - as `closed`
         self,

@@ -21,6 +21,7 @@ from extender.core.placement.gates import GateController
 from extender.core.placement.pending import HEARD, RATE, PendingController, Replace, is_as_judged
 from extender.core.state.autoscaling import NODE_CLAIMS
 from extender.core.state.events import Event, Gone, Sighted, Upsert
+from extender.core.state.records import Reservation, replacing
 
 GATE = "spotmix.io/placement"
 
@@ -244,6 +245,23 @@ def test_pods_that_come_while_a_class_is_closed_go_to_the_stand_in_at_once_and_o
     assert decided("d") == "on-demand"
     ground.now += 60
     assert decided("e") == "spot"
+
+
+def test_whose_proven_room_was_taken_by_another_does_not_wait_for_as_long_as_its_class_is_closed() -> None:
+    ground = Ground()
+    owner = ground.web(fallback_after="20s")
+    ground.take(*waiting(owner))
+    ground.refuse()
+    ground.now += 1.0
+    # Its class was closed when it came: one was moved for it, the other has its class from its owner.
+    ground.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", ground.now, proven=True), ground.now)
+    ground.take(make_pod("moved", owner, gates=(GATE,), scheduler=None, created=ground.now))
+    (release,) = ground.gates.due(ground.now)
+    assert release.capacity_class == "spot"
+    ground.take(*(written_pod(uid, owner, created=ground.now) for uid in ("moved", "own")))
+    assert uids(ground.replaced()) == ["p0"]
+    assert uids(ground.replaced(19.0)) == []
+    assert uids(ground.replaced(1.0)) == ["moved"]
 
 
 @pytest.mark.parametrize(
