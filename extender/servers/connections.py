@@ -9,9 +9,15 @@ from extender.servers.bodies import BodyRoom
 HANDSHAKE = 10.0
 """Seconds for the handshake of TLS."""
 HEADERS = 10.0
-"""Seconds from the start of a connection, or of a further request, until its headers are complete."""
+"""Seconds from the start of a request until its headers are complete."""
 BODY = 15.0
 """Seconds from the start of a request until its body is complete."""
+KEEP_ALIVE = 120
+"""Seconds for which a connection is kept that nothing is asked on.
+
+Go's clients, such as API server and scheduler, open more than they need and keep them for 90 s, those included on which
+they have asked nothing yet. Whoever closes first may meet a request, which is then lost.
+"""
 STALLED = 30.0
 """Seconds for which a client may take nothing of its answer."""
 LAST = 1.0

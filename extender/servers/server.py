@@ -11,11 +11,9 @@ import uvicorn
 
 from extender.core.model.errors import ConfigError
 from extender.servers.bodies import BodyRoom
-from extender.servers.connections import HANDSHAKE, Connections
+from extender.servers.connections import HANDSHAKE, KEEP_ALIVE, Connections
 from extender.servers.protocol import ClientConnection
 
-# The scheduler keeps idle connections for 90 s; whoever closes first loses the race with a request.
-KEEP_ALIVE = 120
 # Seconds between attempts to accept a connection, after one has failed.
 _AGAIN = 0.1
 

@@ -67,7 +67,7 @@ async def ends(client: HttpClient) -> None:
 @pytest.mark.parametrize(
     ("sent", "limit", "why"),
     [
-        (b"", "HEADERS", "headers"),
+        (b"", "KEEP_ALIVE", "idle"),
         (HEAD[:20], "HEADERS", "headers"),
         (b"POST / HTTP/1.1\r\nA: " + b"b" * 100, "HEADERS", "headers"),
         (HEAD, "BODY", "body"),
@@ -84,6 +84,15 @@ async def test_what_is_not_sent_in_time_is_ended(
         await ends(client)
     assert port.told == [why]
     await port.counts(0)
+
+
+async def test_who_has_asked_nothing_yet_is_not_late(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the API server keeps connections that it has opened beside the one it used."""
+    monkeypatch.setattr(protocol, "HEADERS", 0.0)
+    async with connected(port.server) as client:
+        await asyncio.sleep(2 * connections.SWEEP)
+        assert (await client.send("POST", FILTER, BODY)).status == 200
+    assert port.told == []
 
 
 async def test_a_second_request_has_its_own_deadline(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
