@@ -282,14 +282,16 @@ class Reflector:
         return not self.synced.is_set() or now - self._forbidden_since >= FORBIDDEN_PATIENCE
 
     def _failed(self, error: Exception) -> None:
+        status = error.status if isinstance(error, ApiError) else None
+        # The server asks to come again in a moment, as while the storage of a new definition starts.
+        asked = status == 429 and not self._last_error
         self._failures += 1
         self._last_error = str(error)
-        status = error.status if isinstance(error, ApiError) else None
         if status is not None:
             refused = 400 <= status < 500 and status not in KEEP_VERSION
             if refused or (status in AWAY and not self._attempt.accepted):
                 self._former, self._version = self._version or self._former, ""
-        if status != 410:
+        if status != 410 and not asked:
             self._report(self.resource.key, str(error))
 
     def _contact(self) -> None:

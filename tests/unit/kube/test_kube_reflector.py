@@ -256,6 +256,18 @@ async def test_retry_after_is_respected(api: FakeApi, tmp_path: Path, time: Virt
         assert len(world.resource.lists) == 2
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_being_asked_to_come_again_is_a_fault_from_the_second_time_on(
+    api: FakeApi, tmp_path: Path, time: VirtualTime, times: int
+) -> None:
+    def script(resource: FakeResource, _store: Store) -> None:
+        resource.watch_scripts += [Fault(429, "TooManyRequests", {"Retry-After": "1"})] * times
+
+    async with follow(api, tmp_path, time, script) as world:
+        await world.settled()
+        assert (len(world.reports), world.reflector.health().failures) == (times - 1, times)
+
+
 async def test_server_errors_back_off_and_keep_the_version(api: FakeApi, tmp_path: Path, time: VirtualTime) -> None:
     def script(resource: FakeResource, _store: Store) -> None:
         resource.watch_scripts += [Fault(500, "InternalError") for _ in range(10)]
