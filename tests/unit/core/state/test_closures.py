@@ -1,11 +1,18 @@
 """A class is closed for longer each time, for whom it was refused, and opened by proof, or by time for one pod."""
 
+from collections.abc import Hashable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.doubles import CAPACITY_TYPE, World, make_pod
 
+from extender.core.model.constraints import Constraints
 from extender.core.model.objects import Requests
-from extender.core.state.closures import LONGEST, MOST, Closures, Demand, size_of
+from extender.core.model.selectors import Requirement
+from extender.core.state.closures import LONGEST, MOST, Closures, Demand, demand_of, size_of
 
+ZONE = "topology.kubernetes.io/zone"
 SMALL, BIG, ZONAL = Demand(size=2), Demand(size=5), Demand(frozenset({"a"}), 2)
 
 
@@ -82,6 +89,63 @@ def test_there_are_not_more_than_a_few() -> None:
         kept.close("spot", Demand(frozenset({number})), float(number), "none")
     assert len(kept) == MOST
     assert not is_closed(kept, Demand(frozenset({0})), 5.0)
+
+
+def test_a_workload_s_pod_that_is_let_try_holds_up_none_of_another() -> None:
+    kept = closures("probe")
+    for scope in ("web", "db"):
+        kept.close("spot", SMALL, 0.0, "none", scope=scope)
+    kept.let_try("spot", SMALL, "web", "probe")
+    assert (is_closed(kept, SMALL, 61.0, "web"), is_closed(kept, SMALL, 61.0, "db")) == (True, False)
+
+
+def test_who_was_let_through_is_known_while_it_waits() -> None:
+    waiting = {"a", "b"}
+    kept = Closures(waiting.__contains__)
+    kept.let_through("a")
+    kept.let_through("b")
+    assert kept.through == {"a", "b"}
+    waiting.remove("a")
+    kept.let_through("b")
+    assert kept.through == {"b"}
+
+
+IN_A, IN_B = Requirement(ZONE, "In", ("a",)), Requirement(ZONE, "In", ("b",))
+OF_SPOT = Requirement(CAPACITY_TYPE, "In", ("spot",))
+
+
+@pytest.mark.parametrize(
+    ("terms", "narrow"),
+    [
+        (None, frozenset()),
+        (((OF_SPOT,),), frozenset()),
+        (((OF_SPOT, IN_A),), frozenset({IN_A})),
+        (((OF_SPOT, IN_A), (IN_A,)), frozenset({IN_A})),
+        (((IN_A,), (IN_B,)), frozenset({frozenset({(IN_A,), (IN_B,)})})),
+        # One of several terms asks for nothing but the class: so does the pod.
+        (((IN_A,), (OF_SPOT,)), frozenset()),
+    ],
+)
+def test_what_is_asked_of_a_node_beside_its_class(
+    terms: tuple[tuple[Requirement, ...], ...] | None, narrow: frozenset[Hashable]
+) -> None:
+    world = World()
+    world.up(make_pod("p", constraints=Constraints(node_terms=terms)))
+    assert demand_of(world.state.pods["p"], frozenset({CAPACITY_TYPE})).narrow == narrow
+
+
+@pytest.mark.parametrize(
+    ("asked", "bucket"),
+    [
+        (Requests(cpu=125), 1),
+        (Requests(cpu=126), 2),
+        (Requests(memory=512 * 2**20), 1),
+        (Requests(memory=512 * 2**20 + 1), 2),
+        (Requests(cpu=125, memory=4 * 2**30), 4),
+    ],
+)
+def test_sizes_are_told_apart_by_twos(asked: Requests, bucket: int) -> None:
+    assert size_of(asked) == bucket
 
 
 @given(st.integers(1, 10**6), st.integers(0, 2**40))
