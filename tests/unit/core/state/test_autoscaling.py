@@ -153,6 +153,16 @@ def test_a_refused_node_claim_closes_its_class_for_what_it_was_for(
     assert not closed(world, pod, "on-demand")
 
 
+@pytest.mark.parametrize(("created", "of_it"), [(1000.0, True), (1001.0, False)])
+def test_a_node_claim_is_not_refused_for_pods_that_came_after_it(
+    world: World, owner: OwnerRef, created: float, *, of_it: bool
+) -> None:
+    pod = written_pod("p", owner, created=created)
+    world.up(pod, make_node_claim("x"))
+    refuse(world, make_node_claim("x"))
+    assert closed(world, pod) is of_it
+
+
 def test_a_refused_zone_says_nothing_of_pods_that_may_be_anywhere(world: World, owner: OwnerRef) -> None:
     zonal, free = written_pod("z", owner, constraints=in_zone("a")), written_pod("f", owner, created=2000.0)
     claim = make_node_claim("spot-x", labels={CAPACITY_TYPE: ("spot",), ZONE: ("a",)})

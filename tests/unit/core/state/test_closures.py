@@ -91,12 +91,13 @@ def test_there_are_not_more_than_a_few() -> None:
     assert not is_closed(kept, Demand(frozenset({0})), 5.0)
 
 
-def test_a_workload_s_pod_that_is_let_try_holds_up_none_of_another() -> None:
+def test_a_pod_that_is_let_try_holds_up_none_of_another_workload_or_class() -> None:
     kept = closures("probe")
-    for scope in ("web", "db"):
-        kept.close("spot", SMALL, 0.0, "none", scope=scope)
+    for capacity_class, scope in (("spot", "web"), ("spot", "db"), ("on-demand", "web")):
+        kept.close(capacity_class, SMALL, 0.0, "none", scope=scope)
     kept.let_try("spot", SMALL, "web", "probe")
     assert (is_closed(kept, SMALL, 61.0, "web"), is_closed(kept, SMALL, 61.0, "db")) == (True, False)
+    assert kept.closed("on-demand", SMALL, 61.0, "web") is None
 
 
 def test_who_was_let_through_is_known_while_it_waits() -> None:
