@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from support.autoscaled import Autoscaled
 from support.cluster import Cluster, is_ready, policy
 from support.patience import eventually
 
+from extender.core.model.errors import ApiError
+
 pytestmark = [pytest.mark.controlplane, pytest.mark.tools, pytest.mark.asyncio(loop_scope="session")]
 
 SEVENTY = policy(spot_percentage=70, min_on_demand=2)
@@ -18,40 +21,53 @@ SEVENTY = policy(spot_percentage=70, min_on_demand=2)
 
 @dataclass
 class Watched:
-    """Pods by UID, with the class that was written on each, and those of them that were gone without a node."""
+    """Pods by UID, as a watch shows them: the class that was written on each, which are there, and which had a node."""
 
     classes: dict[str, str] = field(default_factory=dict)
-    nodes: dict[str, str] = field(default_factory=dict)
+    placed: set[str] = field(default_factory=set)
     there: set[str] = field(default_factory=set)
 
     @property
     def replaced(self) -> list[str]:
         """The class of each pod that was deleted before it had a node."""
-        return [self.classes[uid] for uid in self.classes if uid not in self.there and uid not in self.nodes]
+        return [self.classes[uid] for uid in self.classes if uid not in self.there and uid not in self.placed]
+
+    async def follow(self, cluster: Cluster) -> None:
+        """Look at every change until cancelled: a pod may have a node, and lose it, between two looks of a poll."""
+        while True:
+            with contextlib.suppress(ApiError):
+                lines = cluster.api.watch(f"/api/v1/namespaces/{cluster.namespace}/pods", {})
+                async with contextlib.aclosing(lines):
+                    async for line in lines:
+                        self._see(**json.loads(line))
+
+    def _see(self, type: str, object: dict[str, Any]) -> None:  # noqa: A002 - as the API has it
+        uid = object["metadata"]["uid"]
+        written = object["metadata"].get("annotations", {}).get("spotmix.io/class", "")
+        if written:
+            self.classes[uid] = written
+        if object["spec"].get("nodeName"):
+            self.placed.add(uid)
+        if type == "DELETED":
+            self.there.discard(uid)
+        else:
+            self.there.add(uid)
 
 
 @contextlib.asynccontextmanager
 async def watching(cluster: Cluster) -> AsyncIterator[Watched]:
     seen = Watched()
+    task = asyncio.create_task(seen.follow(cluster))
 
-    def look(pods: list[dict[str, Any]]) -> None:
-        seen.there = {pod["metadata"]["uid"] for pod in pods}
-        for pod in pods:
-            uid, written = pod["metadata"]["uid"], pod["metadata"].get("annotations", {}).get("spotmix.io/class", "")
-            if written:
-                seen.classes[uid] = written
-            if pod["spec"].get("nodeName"):
-                seen.nodes[uid] = pod["spec"]["nodeName"]
+    async def unseen() -> set[str]:
+        body = await cluster.api.request("GET", f"/api/v1/namespaces/{cluster.namespace}/pods")
+        return seen.there ^ {pod["metadata"]["uid"] for pod in json.loads(body)["items"]}
 
-    async def watch() -> None:
-        while True:
-            look(await cluster.pods())
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(watch())
     try:
+        await eventually(unseen, lambda uids: not uids, "the watch has come as far")
         yield seen
-        look(await cluster.pods())
+        await eventually(unseen, lambda uids: not uids, "the watch has come as far")
+        assert not task.done()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
