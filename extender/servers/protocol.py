@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from extender.servers.asgi import KEPT_NO_MORE
-from extender.servers.connections import BODY, HEADERS, KEEP_ALIVE, LAST, STALLED, Connections
+from extender.servers.connections import BODY, HANDSHAKE, HEADERS, KEEP_ALIVE, LAST, STALLED, Connections
 
 MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request that are no body, one after the other: request line and headers, trailers, marks of a chunk."""
@@ -103,6 +103,8 @@ class ClientConnection(HttpToolsProtocol):
     def late(self, now: float) -> str:
         """See `Connected`."""
         passed = now - self.since
+        if not self._opened and passed > HANDSHAKE:
+            return "headers"
         if self._phase == "idle" and not self.answered and passed > KEEP_ALIVE:
             return "idle"
         if self._phase == "headers" and passed > HEADERS:

@@ -11,7 +11,7 @@ import uvicorn
 
 from extender.core.model.errors import ConfigError
 from extender.servers.bodies import BodyRoom
-from extender.servers.connections import HANDSHAKE, KEEP_ALIVE, Connections
+from extender.servers.connections import HANDSHAKE, KEEP_ALIVE, SWEEP, Connections
 from extender.servers.protocol import ClientConnection
 
 # Seconds between attempts to accept a connection, after one has failed.
@@ -82,9 +82,11 @@ class _Server(uvicorn.Server):
 
     async def _open(self, connection: ClientConnection, accepted: socket.socket) -> None:
         tls = self.config.ssl
+        # Who watches the connections is first, and tells of it.
+        limit = HANDSHAKE + 4 * SWEEP if tls is not None else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, accepted, ssl=tls, ssl_handshake_timeout=HANDSHAKE if tls is not None else None
+                lambda: connection, accepted, ssl=tls, ssl_handshake_timeout=limit
             )
         except (OSError, TimeoutError):
             # No handshake came of it, which is the client's affair.

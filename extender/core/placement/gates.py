@@ -258,15 +258,16 @@ class GateController:
         said, scope = self._state.autoscaling, managed.workload.uid
         if not len(said.closures):
             return None
+        demand = said.demand(record)
+        closed = said.closures.closed(wanted, demand, now, scope, record.uid)
+        if closed is None:
+            return None
         if self._is_proven(record, wanted):
             said.closures.let_through(record.uid)
             return None
-        demand = said.demand(record)
-        closed = said.closures.closed(wanted, demand, now, scope, record.uid)
-        others = stand_ins(managed.workload.policy, wanted) if closed is not None else ()
-        for other in within_limits(self._state, record, others):
+        for other in within_limits(self._state, record, stand_ins(managed.workload.policy, wanted)):
             if said.closures.closed(other, demand, now, scope, record.uid) is None:
-                return other, closed.reason if closed is not None else ""
+                return other, closed.reason
         return None
 
     def _is_proven(self, record: PodRecord, wanted: str) -> bool:

@@ -183,6 +183,25 @@ def test_connections_count_before_their_handshake(tmp_path: Path) -> None:
             runner.run(play())
 
 
+def test_a_handshake_that_does_not_come_is_ended_and_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Authority("servers").issue(tmp_path, "server", ("127.0.0.1",))
+    files = Path(pair.cert).read_bytes(), Path(pair.key).read_bytes()
+    monkeypatch.setattr(protocol, "HANDSHAKE", 0.1)
+
+    async def play() -> None:
+        tls = MemoryTls()
+        tls.load(*files)
+        async with Port(Bench().app, 4, tls) as port:
+            async with connected(port.server) as silent:
+                await ends(silent)
+            assert port.told == ["headers"]
+            await port.counts(0)
+
+    for loop in (asyncio.new_event_loop, uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(play())
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("sent", [b"a: " + b"b" * 100 + b"\r\n", b"c" * 500])
 async def test_trailers_have_the_limit_of_headers(port: Port, sent: bytes, *, at_once: bool) -> None:

@@ -191,6 +191,16 @@ def test_a_refusal_says_nothing_of_a_pod_whose_gate_is_gone(world: World, gates:
     assert gates.due(world.now + AGAIN) == []
 
 
+def test_who_is_given_a_class_that_is_open_is_not_let_through_a_closed_one(world: World, gates: GateController) -> None:
+    owner = world.deployment("web", 1, spot_percentage=100)
+    gate(world, owner, "a")
+    closures = world.state.autoscaling.closures
+    closures.close("on-demand", world.state.autoscaling.demand(world.state.pods["a"]), world.now, "no capacity")
+    world.state.apply(Reservation(replacing("gone"), "shop", owner, "spot", world.now, proven=True), world.now)
+    assert classes(gates.due(world.now)) == {"a": "spot"}
+    assert closures.through == set()
+
+
 class MakesWay:
     """A prover before whose eyes a placeholder makes way for some looks."""
 
@@ -214,6 +224,7 @@ def test_what_replaces_a_moved_pod_gets_the_class_whose_room_was_proven(world: W
     gates.prover = MakesWay(looks=2)
     assert classes(gates.due(world.now)) == {"b": "on-demand"}
     assert classes(gates.due(world.now + CLEARED)) == {}
+    assert world.state.autoscaling.closures.through == {"a"}
     # The room stays proven while a placeholder makes way, and where the first release never arrives.
     for now in (world.now + 2 * CLEARED, world.now + 2 * CLEARED + AGAIN):
         assert classes(gates.due(now))["a"] == "spot"
