@@ -78,20 +78,24 @@ class Stage:
     async def alone(self, nodes: Sequence[SimNode]) -> AsyncIterator[Cluster]:
         """A namespace of the test's own on nodes of its own, of a stage that has no others; all go at the end."""
         await create_nodes(self.api, nodes)
-
-        async def known() -> float:
-            pools = [line for line in metric_lines(self.spotmix) if line.startswith("spotmix_pool_nodes{")]
-            return sum(float(line.rsplit(" ", 1)[1]) for line in pools)
-
-        await eventually(known, lambda count: count == len(nodes), "the nodes are known")
+        await self._knows(len(nodes))
         try:
             async with self.namespace() as cluster:
                 yield cluster
         finally:
             await self._clear()
 
+    async def _knows(self, nodes: int) -> None:
+        """Wait until the service knows of so many nodes."""
+
+        async def known() -> float:
+            pools = [line for line in metric_lines(self.spotmix) if line.startswith("spotmix_pool_nodes{")]
+            return sum(float(line.rsplit(" ", 1)[1]) for line in pools)
+
+        await eventually(known, lambda count: count == nodes, f"{nodes} nodes are known")
+
     async def _clear(self) -> None:
-        """Take all nodes away, once none has a pod."""
+        """Take all nodes away, once none has a pod; those of the next test shall not be taken for them."""
 
         async def pods() -> list[Any]:
             found: list[Any] = json.loads(await self.api.request("GET", "/api/v1/pods"))["items"]
@@ -101,6 +105,7 @@ class Stage:
         nodes = json.loads(await self.api.request("GET", "/api/v1/nodes"))["items"]
         names = [node["metadata"]["name"] for node in nodes]
         await bulk(names, lambda name: self.api.request("DELETE", f"/api/v1/nodes/{name}"))
+        await self._knows(0)
 
     def scheduler_errors(self) -> list[str]:
         """Error lines in the scheduler's log since the last call that tell of more than the API server's absence."""

@@ -93,13 +93,15 @@ class Lot:
         await create_nodes(self.api, [self.node(name, **shape) for name in names])
 
     async def usable(self, count: int, capacity: CapacityClass = "spot") -> None:
-        """Wait until so many nodes are ones that pods may come to, as far as the service knows."""
+        """Wait until so many of its nodes are ones that pods may come to, as far as the service knows."""
 
         async def seen() -> float:
             lines = metric_lines(self.stage.spotmix)
+            # Those of the test before may not be forgotten yet.
+            pools = f'{{capacity_class="{capacity}",instance_type="{self.cluster.namespace}",'
 
             def total(name: str) -> float:
-                mine = (line for line in lines if line.startswith(f'{name}{{capacity_class="{capacity}"'))
+                mine = (line for line in lines if line.startswith(name + pools))
                 return sum(float(line.rsplit(" ", 1)[1]) for line in mine)
 
             return total("spotmix_pool_nodes") - total("spotmix_pool_nodes_going_away")
