@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.controlplane]
 STREAM_SECONDS = 120.0
 PODS, CERTIFICATES, BUNDLES = 100, 4, 3
 """How many of each there have to be before the stream ends."""
+PACE = 0.05
+"""Seconds between pods that come together: a certificate has to be found changed, not the machine busy."""
 # A certificate every few seconds, and new CAs as well, by settings that nobody would choose.
 FAST = {"validity": "16s", "ca-validity": "40s", "renew-before": "8s"}
 SHOP = "shop"
@@ -122,6 +124,7 @@ async def test_certificates_rotate_under_a_stream_of_pods() -> None:
                 seen = await asyncio.gather(*(create_pod(api, name, owner) for name in names))
                 assert set(seen) == {SECOND}, f"pod {count} was admitted as it came"
                 count += len(names)
+                await asyncio.sleep(PACE)
         serve.check()
 
 
