@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from support.examples import register_profiles
-from support.lanes import Units, lanes, unit_of
+from support.lanes import Units, considerate, give_way, lanes, unit_of
 from support.lastwords import last_words
 from support.patience import Patience
 
 register_profiles()
+
+UNIT = pytest.StashKey[str]()
+"""What this lane runs: see `unit_of`."""
 
 # No test trusts the authorities of the machine, which aiohttp loads in each process: a tenth of the start of a command.
 os.environ["SSL_CERT_FILE"] = os.devnull
@@ -43,6 +46,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     if hasattr(config, "workerinput"):
         items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Start nothing costly before it is this lane's turn; whoever sets a test's limit is called later."""
+    unit = unit_of(item.nodeid)
+    number = considerate(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if number and unit != item.config.stash.get(UNIT, "") and item.get_closest_marker("controlplane") is not None:
+        give_way(number)
+    item.config.stash[UNIT] = unit
+    return (yield)
 
 
 def pytest_collection_finish() -> None:

@@ -1,7 +1,14 @@
-"""Lanes: test processes side by side. Tests that share what is costly to start go through the same one."""
+"""Lanes: test processes side by side. Tests that share what is costly to start go through the same one.
+
+Tests on a control plane wait for much of their time: for a kubelet, a Lease, an autoscaler's batch. How much, depends
+on the machine: one with fast processors waits as long, and computes less. So there are more lanes than processors can
+serve, and those beyond a few start something only where a processor has nothing to do.
+"""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +34,53 @@ SHARING: Mapping[str, Sequence[str]] = {
 """By folder of the integration tests: the modules whose tests share what the folder's conftest.py starts."""
 
 
-def lanes(selected: str) -> int:
-    """How many lanes use the processors well, for tests that are selected by an expression of markers.
+CONSIDERATE = 2
+"""Lanes that give way to others."""
+IDLE = 0.3
+"""The share of all processors' time in which they had nothing to do, from which on a considerate lane goes on."""
+WINDOW = 2.0
+"""Seconds over which it is measured; control planes that start together would take more than was idle."""
+GIVES_WAY = 30.0
+"""Seconds for which a considerate lane gives way at most."""
 
-    Those on a control plane wait for a part of their time, the others for nothing; but a control plane that waits
-    takes processor time, too. On two processors three lanes were faster than two or four.
+
+def _eager() -> int:
+    """How many lanes never give way: on two processors that work all the time three were faster than two or four."""
+    return (os.cpu_count() or 1) + 1
+
+
+def lanes(selected: str) -> int:
+    """How many lanes use the processors well, for tests that are selected by an expression of markers."""
+    return os.cpu_count() or 1 if "not controlplane" in selected else _eager() + CONSIDERATE
+
+
+def considerate(worker: str) -> int:
+    """The number of a considerate lane, from 1 on; 0 of the others.
+
+    Args:
+        worker: what pytest-xdist calls the lane: gw0, gw1 and so on; empty where tests are not run side by side.
     """
-    return (os.cpu_count() or 1) + (0 if "not controlplane" in selected else 1)
+    return max(0, int(worker.removeprefix("gw") or 0) + 1 - _eager())
+
+
+def _idle() -> tuple[float, float]:
+    """For how long processors had nothing to do since the machine started, and all they had, in the kernel's ticks."""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def give_way(number: int) -> None:
+    """Wait until a processor has nothing to do, as the considerate lane `number`; each looks at another length of time,
+    so that not all see the same.
+    """
+    until = time.monotonic() + GIVES_WAY
+    idle, spent = _idle()
+    while time.monotonic() < until:
+        time.sleep(WINDOW * number)
+        idle_now, spent_now = _idle()
+        if idle_now - idle >= IDLE * (spent_now - spent):
+            return
+        idle, spent = idle_now, spent_now
 
 
 def unit_of(nodeid: str) -> str:

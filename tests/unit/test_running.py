@@ -1,11 +1,13 @@
 """How tests are run: limits that stretch on a slow machine, and what goes through one lane."""
 
 import asyncio
+import sys
 from types import SimpleNamespace
 
 import pytest
+from support import lanes as running
 from support import patience
-from support.lanes import INTEGRATION, SHARING, lanes, unit_of
+from support.lanes import INTEGRATION, SHARING, considerate, give_way, lanes, unit_of
 from support.patience import Patience, eventually, stretched, within
 
 ROOT_MODULE = "tests/unit/test_running.py"
@@ -72,5 +74,33 @@ def test_modules_that_share_exist(pytestconfig: pytest.Config) -> None:
             assert (pytestconfig.rootpath / INTEGRATION / folder / f"{module}.py").is_file()
 
 
-def test_tests_that_wait_get_one_lane_more() -> None:
-    assert lanes("") == lanes("not controlplane and not tools") + 1
+def test_tests_that_wait_get_more_lanes_of_which_the_last_are_considerate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "os", SimpleNamespace(cpu_count=lambda: 2))
+    assert lanes("not controlplane and not tools") == 2
+    assert lanes("") == 5
+    assert [considerate(f"gw{number}") for number in range(lanes(""))] == [0, 0, 0, 1, 2]
+    assert considerate("") == 0
+
+
+@pytest.mark.parametrize(
+    ("idle", "waited"),
+    [([40], 2), ([20, 20, 30], 6), ([20] * 20, 30)],
+    ids=["there is time", "later", "never: it goes on all the same"],
+)
+def test_a_considerate_lane_waits_for_a_processor_with_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, idle: list[int], waited: int
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    seen = [(sum(idle[:number]), 100 * number) for number in range(len(idle) + 1)]
+    monkeypatch.setattr(running, "time", clock)
+    monkeypatch.setattr(running, "_idle", iter(seen).__next__)
+    give_way(1)
+    assert clock.now == waited
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what the kernel tells of its processors")
+def test_the_time_of_processors_is_read() -> None:
+    idle, spent = running._idle()
+    assert 0 <= idle < spent
