@@ -9,7 +9,7 @@ from extender.cli.options import options_of, settings_from
 from extender.cli.output import note, print_json, print_line
 
 if TYPE_CHECKING:
-    from extender.lint.findings import Finding, Report
+    from extender.lint.findings import Finding, LintReport
 
 SHOWN = 5
 """Workloads of a policy that are named."""
@@ -94,11 +94,11 @@ def lint(
     context.exit(1 if report.count("error") or (strict and report.findings) else 0)
 
 
-def _as_json(report: "Report") -> None:
+def _as_json(report: "LintReport") -> None:
     print_json(report, indent=2)
 
 
-def _as_text(report: "Report") -> None:
+def _as_text(report: "LintReport") -> None:
     for finding in report.findings:
         print_line(f"{_place(finding)}: {finding.severity}: {finding.text}")
     for policy in report.policies:
@@ -110,7 +110,7 @@ def _as_text(report: "Report") -> None:
     print_line(_summary(report))
 
 
-def _as_github(report: "Report") -> None:
+def _as_github(report: "LintReport") -> None:
     """Workflow commands.
 
     Source: docs.github.com, "Workflow commands for GitHub Actions".
@@ -133,6 +133,6 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _summary(report: "Report") -> str:
+def _summary(report: "LintReport") -> str:
     looked = f"objects: {report.objects}, workloads: {report.workloads}, policies that act: {len(report.policies)}"
     return f"{looked}; errors: {report.count('error')}, warnings: {report.count('warning')}"

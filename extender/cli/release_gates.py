@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from extender.kube.client import ApiClient
-    from extender.kube.ungating import Ungated, Ungating, Unplaced
+    from extender.kube.ungating import PodsWithoutNode, Ungating, UngatingResult
     from extender.settings import Settings
 
     T = TypeVar("T")
@@ -69,7 +69,7 @@ def release_gates(
         _show(_run(settings, lambda _, ungating: ungating.look()))
         return
 
-    async def release(client: "ApiClient", ungating: "Ungating") -> "Ungated":
+    async def release(client: "ApiClient", ungating: "Ungating") -> "UngatingResult":
         if webhook:
             there = await ungating.unhook(webhook)
             note(f"mutatingwebhookconfiguration/{webhook} {'deleted' if there else 'is not there'}")
@@ -99,14 +99,14 @@ def _run(settings: "Settings", what: "Callable[[ApiClient, Ungating], Awaitable[
     return asyncio.run(run())
 
 
-def _show(waiting: "Unplaced") -> None:
+def _show(waiting: "PodsWithoutNode") -> None:
     for pod in waiting.gated:
         print_line(f"pod/{pod.namespace}/{pod.name} (dry run)")
     note(f"{len(waiting.gated)} pods have the gate")
     _note_decided(waiting.decided)
 
 
-def _tell(done: "Ungated", timeout: str) -> None:
+def _tell(done: "UngatingResult", timeout: str) -> None:
     for pod in done.released:
         print_line(f"pod/{pod.namespace}/{pod.name}")
     note(f"{len(done.released)} pods had the gate")

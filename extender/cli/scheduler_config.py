@@ -9,7 +9,7 @@ import click
 from extender.cli.help import CommandGroup
 from extender.cli.options import options_of, settings_from
 from extender.cli.output import Screen, note, print_file, print_line
-from extender.schedulerconfig.scheduler import Finding
+from extender.schedulerconfig.scheduler import Remark
 
 SECTIONS = ("schedulerConfig", "extender.addr", "extender.urlPrefix", "extender.tls.cert", "extender.tls.key")
 """The settings that our entry in a scheduler's configuration is made of."""
@@ -204,7 +204,7 @@ def check(
     context.exit(1 if counts["error"] else 0)
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(findings: Sequence[Remark]) -> None:
     if not findings:
         return
     from rich.box import SIMPLE_HEAD

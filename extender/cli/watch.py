@@ -14,7 +14,7 @@ from extender.cli.service import Target, namespace_meant, service_options
 from extender.core.model.reasons import OBSTACLES, OF_DECISIONS, Reason
 
 if TYPE_CHECKING:
-    from extender.cli.watch_follow import Wanted
+    from extender.cli.watch_follow import Narrowing
 
 MOST = 10_000
 _REASONS = {str(reason): reason for reason in OF_DECISIONS if reason not in (Reason.UNMANAGED, *OBSTACLES)}
@@ -102,8 +102,8 @@ def watch(
     until_interrupted(watching.run(last))
 
 
-def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reasons: tuple[str, ...]) -> "Wanted":
-    from extender.cli.watch_follow import Wanted
+def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reasons: tuple[str, ...]) -> "Narrowing":
+    from extender.cli.watch_follow import Narrowing
     from extender.core.state.lookup import kind_named
 
     kind, pod = "", ""
@@ -111,4 +111,4 @@ def _wanted(what: str, name: str, namespace: str, classes: tuple[str, ...], reas
         kind, name = parts_of(what, name)
         if kind_named(kind) == ("pod", ""):
             kind, pod, name = "", name, ""
-    return Wanted(namespace, kind, name, pod, classes, tuple(_REASONS[each] for each in reasons))
+    return Narrowing(namespace, kind, name, pod, classes, tuple(_REASONS[each] for each in reasons))

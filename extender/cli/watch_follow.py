@@ -25,7 +25,7 @@ LONGEST = 30.0
 """Between two attempts to find the service again (seconds)."""
 
 
-class Wanted(Struct, frozen=True):
+class Narrowing(Struct, frozen=True):
     """Which decisions; each field that is not empty narrows them."""
 
     namespace: str = ""
@@ -82,7 +82,7 @@ class Watching:
         self,
         target: Target,
         settings: Settings,
-        wanted: Wanted,
+        wanted: Narrowing,
         show: Callable[[Entry], None],
         note: Callable[[str], None],
         *,

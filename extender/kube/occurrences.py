@@ -82,7 +82,7 @@ class Occurrences:
         self._known.pop(key, None)
 
 
-class Allowances:
+class EventAllowances:
     """How many Events each object may have: `BURST` at once, then one each `REFILL` seconds.
 
     Args:

@@ -59,7 +59,7 @@ def api_path(
     return path
 
 
-class Subject(NamedTuple):
+class PathSubject(NamedTuple):
     """What a path leads to.
 
     `resource` is in the plural, with its group behind a dot and its subresource behind a slash, as RBAC writes them:
@@ -70,7 +70,7 @@ class Subject(NamedTuple):
     named: bool
 
 
-def subject_of(path: str) -> Subject:
+def subject_of(path: str) -> PathSubject:
     """What a path that `api_path` has made leads to."""
     _, root, *parts = path.split("/")
     group = parts.pop(0) if root == "apis" and parts else ""
@@ -79,9 +79,9 @@ def subject_of(path: str) -> Subject:
     if len(parts) > 2 and parts[0] == "namespaces" and parts[2] not in ("status", "finalize"):
         parts = parts[2:]
     if not parts or root not in ("api", "apis"):
-        return Subject("", named=False)
+        return PathSubject("", named=False)
     resource = f"{parts[0]}.{group}" if group else parts[0]
-    return Subject("/".join((resource, *parts[2:3])), named=len(parts) > 1)
+    return PathSubject("/".join((resource, *parts[2:3])), named=len(parts) > 1)
 
 
 def _checked(what: str, text: str, *, subdomain: bool = False) -> str:

@@ -20,7 +20,7 @@ from msgspec import Struct
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.kube.limits import Backoff, Limits, TokenBucket, is_transient
-from extender.kube.occurrences import POD_LIMIT, Allowances, Key, Occurrence, Occurrences
+from extender.kube.occurrences import POD_LIMIT, EventAllowances, Key, Occurrence, Occurrences
 from extender.kube.paths import api_path
 from extender.kube.regarding import Regarding
 from extender.kube.seams import KubeApi, Report, Timing
@@ -84,7 +84,7 @@ class EventRecorder:
         # Pods come by the hundred thousand: they do not push out what is remembered of workloads.
         self._workloads_told = Occurrences(self._timing.clock)
         self._pods_told = Occurrences(self._timing.clock, POD_LIMIT)
-        self._allowances = Allowances(self._timing.clock)
+        self._allowances = EventAllowances(self._timing.clock)
         self._stamp = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()

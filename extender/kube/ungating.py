@@ -61,7 +61,7 @@ class _Pods(Struct, frozen=True):
 _pods = msgspec.json.Decoder(_Pods)
 
 
-class Unplaced(Struct, frozen=True):
+class PodsWithoutNode(Struct, frozen=True):
     """Pods without a node.
 
     Attributes:
@@ -73,14 +73,14 @@ class Unplaced(Struct, frozen=True):
     decided: int = 0
 
 
-class Ungated(Struct, frozen=True):
+class UngatingResult(Struct, frozen=True):
     """What became of the pods.
 
     Attributes:
         released: those whose gate was taken away, in that order.
         left: why not, of each that still has it.
         settled: whether none came any more; else the time was over before that.
-        decided: see `Unplaced`.
+        decided: see `PodsWithoutNode`.
     """
 
     released: tuple[PodId, ...]
@@ -121,7 +121,7 @@ class Ungating:
             return False
         return True
 
-    async def look(self) -> Unplaced:
+    async def look(self) -> PodsWithoutNode:
         """The pods that have no node.
 
         Raises:
@@ -136,10 +136,10 @@ class Ungating:
                 elif self._class_key in pod.metadata.annotations:
                     decided += 1
             if not page.metadata.more:
-                return Unplaced(tuple(sorted(gated, key=lambda pod: (pod.namespace, pod.name))), decided)
+                return PodsWithoutNode(tuple(sorted(gated, key=lambda pod: (pod.namespace, pod.name))), decided)
             params = {**params, "continue": page.metadata.more}
 
-    async def release(self, seconds: float) -> Ungated:
+    async def release(self, seconds: float) -> UngatingResult:
         """Take the gate away wherever it is, until none comes any more, for at most so many seconds.
 
         Raises:
@@ -149,7 +149,7 @@ class Ungating:
         began = changed = clock()
         released: dict[PodId, None] = {}
         while True:
-            waiting, left, later = Unplaced(), dict[PodId, str](), False
+            waiting, left, later = PodsWithoutNode(), dict[PodId, str](), False
             try:
                 waiting = await self.look()
                 left, later = await self._take_away(waiting.gated)
@@ -163,7 +163,7 @@ class Ungating:
                 changed = clock()
             settled = clock() - changed >= QUIET
             if settled or clock() - began >= seconds:
-                return Ungated(tuple(released), left, settled, waiting.decided)
+                return UngatingResult(tuple(released), left, settled, waiting.decided)
             await self._timing.sleep(_PAUSE)
 
     async def _take_away(self, pods: tuple[PodId, ...]) -> tuple[dict[PodId, str], bool]:

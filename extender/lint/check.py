@@ -25,9 +25,9 @@ from extender.core.policy.rules import PolicyRules
 from extender.core.policy.shortfall import alone, shortfall
 from extender.core.policy.workloads import Workloads
 from extender.lint.documents import Document, documents
-from extender.lint.findings import ERROR, REFUSED, SHOWN, WARNING, Finding, Report, Spoken
+from extender.lint.findings import ERROR, REFUSED, SHOWN, WARNING, Finding, LintReport, Spoken
 from extender.lint.manifests import NAME, Thing, says, things
-from extender.lint.schema import Path, Refusal, Schema, named, path_of, refusals, unknown_field
+from extender.lint.schema import Flaw, Path, Schema, flaws, named, path_of, unknown_field
 from extender.wire.placementpolicy_v1 import RawPlacementPolicy, to_placement_policy
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -43,7 +43,7 @@ def definitions() -> Mapping[str, Schema]:
     return found
 
 
-def check(texts: Iterable[tuple[str, str]], rules: PolicyRules, namespace: str = "default") -> Report:
+def check(texts: Iterable[tuple[str, str]], rules: PolicyRules, namespace: str = "default") -> LintReport:
     """Check manifests that are applied together.
 
     Args:
@@ -91,7 +91,7 @@ class _Checker:
             Finding(WARNING, file, document.number, document.line, "", f"document {document.number}", "", fault)
         )
 
-    def report(self) -> Report:
+    def report(self) -> LintReport:
         spaces = [each for each in self.things if each.is_namespace]
         policies = [each for each in self.things if each.is_policy]
         workloads = [each for each in self.things if each.is_workload and not each.is_controlled]
@@ -114,7 +114,7 @@ class _Checker:
         self._no_workloads()
         spoken = tuple(self._spoken(policies, workloads))
         self.findings.sort(key=lambda each: (self._files.index(each.file), each.document, each.line))
-        return Report(tuple(dict.fromkeys(self.findings)), len(self.things), len(workloads), spoken)
+        return LintReport(tuple(dict.fromkeys(self.findings)), len(self.things), len(workloads), spoken)
 
     def _tell(self, severity: str, thing: Thing, path: Path, *said: str, value: Any = None) -> None:
         shown = "" if value is None or isinstance(value, dict | list) else repr(value)
@@ -143,29 +143,29 @@ class _Checker:
         if not wrong:
             self._take(thing)
 
-    def _outer(self, thing: Thing) -> Iterator[Refusal]:
+    def _outer(self, thing: Thing) -> Iterator[Flaw]:
         """What is wrong with an object beside its spec."""
         for key, value in thing.value.items():
             if key not in _TOP:
                 yield unknown_field((key,), value, _TOP)
         name: Any = thing.metadata.get("name")
         if name is None and not thing.metadata.get("generateName"):
-            yield Refusal(("metadata", "name"), None, "Required value: name or generateName is required", "add a name")
+            yield Flaw(("metadata", "name"), None, "Required value: name or generateName is required", "add a name")
         elif name is not None and not (isinstance(name, str) and len(name) <= LONGEST and _NAME.fullmatch(name)):
             fix = "write lower case letters, digits, - and ., such as web"
-            yield Refusal(("metadata", "name"), name, "Invalid value: no name of an object", fix)
+            yield Flaw(("metadata", "name"), name, "Invalid value: no name of an object", fix)
         for field in ("labels", "annotations"):
             texts = thing.metadata.get(field)
             for key, value in texts.items() if isinstance(texts, dict) else ():
                 if not isinstance(value, str):
-                    yield Refusal(("metadata", field, key), value, "not a text", "write it in quotes")
+                    yield Flaw(("metadata", field, key), value, "not a text", "write it in quotes")
 
     @staticmethod
-    def _spec(thing: Thing, schema: Schema) -> Iterable[Refusal]:
+    def _spec(thing: Thing, schema: Schema) -> Iterable[Flaw]:
         spec = thing.value.get("spec")
         if spec is None:
-            return [Refusal(("spec",), None, "Required value", "add a spec")]
-        return refusals(schema, spec, ("spec",))
+            return [Flaw(("spec",), None, "Required value", "add a spec")]
+        return flaws(schema, spec, ("spec",))
 
     def _take(self, thing: Thing) -> None:
         """Take in a policy that the API server takes, and tell what its status would say."""

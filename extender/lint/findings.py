@@ -58,7 +58,7 @@ class Spoken(Struct, frozen=True, rename="camel"):
     loses: Mapping[str, str]
 
 
-class Report(Struct, frozen=True, rename="camel"):
+class LintReport(Struct, frozen=True, rename="camel"):
     """All findings, in the order of the text; how many objects were looked at; and whom each policy speaks for."""
 
     findings: tuple[Finding, ...]

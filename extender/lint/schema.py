@@ -33,7 +33,7 @@ _MOST = 100
 """Items of a list, or keys of a map, that are looked at beyond what the schema allows."""
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class Flaw(Struct, frozen=True, gc=False):
     """What is wrong with a value: where it is, the value, and the API server's words.
 
     `fix` is empty where these say what to do. `blocks` where no rule is asked any more: the value is of another shape.
@@ -56,7 +56,7 @@ def unknown_parts(schema: Schema) -> Iterator[str]:
         yield from (f"x-kubernetes-validations.{key}" for key in each if key not in ("rule", "message"))
 
 
-def refusals(schema: Schema, value: Any, path: Path = ()) -> list[Refusal]:
+def flaws(schema: Schema, value: Any, path: Path = ()) -> list[Flaw]:
     """What is wrong with a value by a schema; it says nothing of null, which nothing of ours may be."""
     found = list(_shape(schema, value, path))
     return found if any(each.blocks for each in found) else [*found, *_by_rules(schema, value, path)]
@@ -73,29 +73,29 @@ def path_of(field: str) -> Path:
     return tuple(int(match[2]) if match[2] else match[1] for match in parts)
 
 
-def unknown_field(path: Path, value: Any, known: Iterable[str]) -> Refusal:
+def unknown_field(path: Path, value: Any, known: Iterable[str]) -> Flaw:
     """There is no such field: the name that was meant, if one of those known is near, or all of them."""
     names = list(known)
     near = difflib.get_close_matches(str(path[-1])[:_LONGEST], names, 1)
     fix = f"did you mean {near[0]}?" if near else f"fields are {', '.join(names)}"
-    return Refusal(path, value, f'unknown field "{named(path)}"', fix)
+    return Flaw(path, value, f'unknown field "{named(path)}"', fix)
 
 
-def _shape(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
+def _shape(schema: Schema, value: Any, path: Path) -> Iterator[Flaw]:
     if schema.get("x-kubernetes-int-or-string"):
         if isinstance(value, bool) or not isinstance(value, int | str):
-            yield Refusal(path, value, f"Invalid value: must be of type integer or string: {_kind(value)!r}")
+            yield Flaw(path, value, f"Invalid value: must be of type integer or string: {_kind(value)!r}")
         else:
             yield from _text(schema, value, path)
             yield from _bounds(schema, value, path)
         return
     wanted = schema.get("type", "object")
     if not _IS[wanted](value):
-        yield Refusal(path, value, f"Invalid value: {_kind(value)!r}: must be of type {wanted}")
+        yield Flaw(path, value, f"Invalid value: {_kind(value)!r}: must be of type {wanted}")
         return
     if "enum" in schema and value not in schema["enum"]:
         supported = ", ".join(f'"{each}"' for each in schema["enum"])
-        yield Refusal(path, value, f"Unsupported value: {value!r}: supported values: {supported}")
+        yield Flaw(path, value, f"Unsupported value: {value!r}: supported values: {supported}")
     if wanted == "object":
         yield from _object(schema, value, path)
     elif wanted == "array":
@@ -105,14 +105,14 @@ def _shape(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
         yield from _bounds(schema, value, path)
 
 
-def _object(schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Refusal]:
+def _object(schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Flaw]:
     properties, others = schema.get("properties", {}), schema.get("additionalProperties")
     for name in schema.get("required", ()):
         if value.get(name) is None:
-            yield Refusal((*path, name), None, "Required value", f"add {name}")
+            yield Flaw((*path, name), None, "Required value", f"add {name}")
     most = schema.get("maxProperties")
     if most is not None and len(value) > most:
-        yield Refusal(path, len(value), f"Too many: {len(value)}: must have at most {most} items")
+        yield Flaw(path, len(value), f"Too many: {len(value)}: must have at most {most} items")
         return
     for name, inner in list(value.items())[:_MOST]:
         here = (*path, name)
@@ -123,14 +123,12 @@ def _object(schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Re
             yield from _shape(known, inner, here)
 
 
-def _array(schema: Schema, value: Sequence[Any], path: Path) -> Iterator[Refusal]:
+def _array(schema: Schema, value: Sequence[Any], path: Path) -> Iterator[Flaw]:
     least, most = schema.get("minItems", 0), schema.get("maxItems")
     if len(value) < least:
-        yield Refusal(
-            path, len(value), f"Invalid value: {len(value)}: should have at least {least} items", blocks=False
-        )
+        yield Flaw(path, len(value), f"Invalid value: {len(value)}: should have at least {least} items", blocks=False)
     if most is not None and len(value) > most:
-        yield Refusal(path, len(value), f"Too many: {len(value)}: must have at most {most} items")
+        yield Flaw(path, len(value), f"Too many: {len(value)}: must have at most {most} items")
         return
     for number, item in enumerate(value[:_MOST]):
         yield from _shape(schema["items"], item, (*path, number))
@@ -140,21 +138,21 @@ def _array(schema: Schema, value: Sequence[Any], path: Path) -> Iterator[Refusal
         mark = [item.get(key) for key in keys] if isinstance(item, dict) else item
         if mark in seen:
             said = mark[0] if isinstance(item, dict) and len(keys) == 1 else mark
-            yield Refusal((*path, number), said, "Duplicate value", "name each once", blocks=False)
+            yield Flaw((*path, number), said, "Duplicate value", "name each once", blocks=False)
         seen.append(mark)
 
 
-def _text(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
+def _text(schema: Schema, value: Any, path: Path) -> Iterator[Flaw]:
     if not isinstance(value, str):
         return
     if len(value) > schema.get("maxLength", len(value)):
-        yield Refusal(path, value, f"Too long: may not be more than {schema['maxLength']} bytes")
+        yield Flaw(path, value, f"Too long: may not be more than {schema['maxLength']} bytes")
     if len(value) < schema.get("minLength", 0):
         least = schema["minLength"]
-        yield Refusal(path, value, f"Invalid value: {value!r}: should be at least {least} chars long", blocks=False)
+        yield Flaw(path, value, f"Invalid value: {value!r}: should be at least {least} chars long", blocks=False)
     pattern = schema.get("pattern")
     if pattern is not None and not re.search(pattern, value, re.ASCII):
-        yield Refusal(path, value, f"Invalid value: {value!r}: should match '{pattern}'", _fix(schema), blocks=False)
+        yield Flaw(path, value, f"Invalid value: {value!r}: should match '{pattern}'", _fix(schema), blocks=False)
 
 
 def _fix(schema: Schema) -> str:
@@ -163,17 +161,17 @@ def _fix(schema: Schema) -> str:
     return f"write t{said[1:].removesuffix('.')}" if said.startswith("The ") else ""
 
 
-def _bounds(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
+def _bounds(schema: Schema, value: Any, path: Path) -> Iterator[Flaw]:
     if isinstance(value, str):
         return
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and value < low:
-        yield Refusal(path, value, f"Invalid value: {value}: should be greater than or equal to {low}", blocks=False)
+        yield Flaw(path, value, f"Invalid value: {value}: should be greater than or equal to {low}", blocks=False)
     if high is not None and value > high:
-        yield Refusal(path, value, f"Invalid value: {value}: should be less than or equal to {high}", blocks=False)
+        yield Flaw(path, value, f"Invalid value: {value}: should be less than or equal to {high}", blocks=False)
 
 
-def _by_rules(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
+def _by_rules(schema: Schema, value: Any, path: Path) -> Iterator[Flaw]:
     value = with_defaults(schema, value)
     for each in schema.get("x-kubernetes-validations", ()):
         try:
@@ -183,7 +181,7 @@ def _by_rules(schema: Schema, value: Any, path: Path) -> Iterator[Refusal]:
         else:
             why = ""
         if not right:
-            yield Refusal(path, value, f"Invalid value: {each['message']}{why}")
+            yield Flaw(path, value, f"Invalid value: {each['message']}{why}")
     if isinstance(value, dict):
         properties, others = schema.get("properties", {}), schema.get("additionalProperties")
         for name, inner in value.items():

@@ -13,7 +13,7 @@ from extender.core.policy.workload import Workload
 from extender.core.state.state import ClusterState
 from extender.telemetry.metrics import Metrics
 from extender.telemetry.readings import Reading, Readings
-from extender.telemetry.workloads import Sums, WorkloadText, invalid_series, oldest_first
+from extender.telemetry.workloads import WorkloadSums, WorkloadText, invalid_series, oldest_first
 
 SLICE = 50
 """Workloads looked at in one go: about a millisecond."""
@@ -45,7 +45,7 @@ class Scrapes:
         self._read = read
         self._limit = limit
         self._faulty = faulty
-        self._sums = Sums()
+        self._sums = WorkloadSums()
         metrics.registry.register(Readings(self._readings))
 
     def go_by(self, limit: int) -> None:
@@ -57,7 +57,7 @@ class Scrapes:
         # One for each name: the Jobs of a CronJob together, and namesakes, of which one is about to go.
         named: dict[Name, list[Workload]] = {}
         wrong: list[tuple[Name, str]] = []
-        sums = Sums()
+        sums = WorkloadSums()
         async for workload in _in_turns(list(self._state.workloads.by_uid.values())):
             name = name_of(self._state, workload)
             named.setdefault(name, []).append(workload)

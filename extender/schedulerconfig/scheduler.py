@@ -11,7 +11,7 @@ from extender.schedulerconfig.yamltree import YamlNode
 Severity = Literal["error", "warning", "info"]
 
 
-class Finding(Struct, frozen=True):
+class Remark(Struct, frozen=True):
     """Something worth knowing about a configuration.
 
     Attributes:
@@ -27,7 +27,7 @@ class Finding(Struct, frozen=True):
     text: str
 
 
-def sample(root: YamlNode) -> Iterator[Finding]:
+def sample(root: YamlNode) -> Iterator[Remark]:
     """How many of the nodes Spotmix gets to see."""
     profiles = root.find("profiles")
     places = [("percentageOfNodesToScore", root)]
@@ -55,29 +55,29 @@ def sample(root: YamlNode) -> Iterator[Finding]:
             text = (
                 f"is not set: from 100 nodes up the scheduler offers a sample, of many nodes a smaller share; {missed}"
             )
-        yield Finding("info", node.line if node else root.line, path, text)
+        yield Remark("info", node.line if node else root.line, path, text)
 
 
-def own_pods(root: YamlNode, ignorable: bool, own_scheduler_name: str) -> Iterator[Finding]:
+def own_pods(root: YamlNode, ignorable: bool, own_scheduler_name: str) -> Iterator[Remark]:
     """Whose pods Spotmix is asked about, and whether its own are among them."""
     names = profile_names(root)
     line = (root.find("profiles") or root).line
     if len(names) > 1:
         text = f"{', '.join(names)} share all extenders: Spotmix is asked about the pods of each"
-        yield Finding("info", line, "profiles", text)
+        yield Remark("info", line, "profiles", text)
     if own_scheduler_name not in names:
         return
     if ignorable:
         text = (
             f"Spotmix's own pods are placed by {own_scheduler_name}, which goes on without Spotmix as it is ignorable"
         )
-        yield Finding("info", line, "profiles", text)
+        yield Remark("info", line, "profiles", text)
         return
     text = (
         f"{own_scheduler_name} places Spotmix's own pods too: once all are gone none comes back, as it waits for them; "
         "set ignorable: true, give those pods another schedulerName, or run Spotmix as a static pod"
     )
-    yield Finding("warning", line, "profiles", text)
+    yield Remark("warning", line, "profiles", text)
 
 
 def profile_names(root: YamlNode) -> list[str]:
@@ -87,7 +87,7 @@ def profile_names(root: YamlNode) -> list[str]:
     return [name or DEFAULT_SCHEDULER for name in names] or [DEFAULT_SCHEDULER]
 
 
-def leader_election(root: YamlNode) -> Iterator[Finding]:
+def leader_election(root: YamlNode) -> Iterator[Remark]:
     """Whether the scheduler stands in the way of the cluster's own."""
     election = root.find("leaderElection")
     off = election is not None and (node := election.find("leaderElect")) is not None and node.scalar is False
@@ -95,10 +95,10 @@ def leader_election(root: YamlNode) -> Iterator[Finding]:
     if off or named or DEFAULT_SCHEDULER in profile_names(root):
         return
     text = "elects by the Lease kube-scheduler, the cluster's own scheduler's, and waits for it for ever; name another"
-    yield Finding("error", (election or root).line, "leaderElection.resourceName", text)
+    yield Remark("error", (election or root).line, "leaderElection.resourceName", text)
 
 
-def connection(root: YamlNode) -> Iterator[Finding]:
+def connection(root: YamlNode) -> Iterator[Remark]:
     """Whether a scheduler of the control plane reaches its API server."""
     client = root.find("clientConnection")
     if DEFAULT_SCHEDULER not in profile_names(root) or (client and text_of(client, "kubeconfig")):
@@ -107,4 +107,4 @@ def connection(root: YamlNode) -> Iterator[Finding]:
         "is not set: with --config the flag --kubeconfig is ignored, and a static pod has no service account to fall "
         "back on; write the flag's file here, such as /etc/kubernetes/scheduler.conf"
     )
-    yield Finding("warning", (client or root).line, "clientConnection.kubeconfig", text)
+    yield Remark("warning", (client or root).line, "clientConnection.kubeconfig", text)

@@ -19,7 +19,7 @@ from extender.core.state.records import NodeRecord
 from extender.simulate.api import VirtualApi, VirtualPod, Watcher
 from extender.simulate.clock import Timer
 from extender.simulate.feasible import Feasible
-from extender.simulate.machines import JOINING, LEAVING, NodePool
+from extender.simulate.machines import JOINING, LEAVING, SimulatedPool
 from extender.simulate.truth import Truth
 
 AGAIN = 10.0
@@ -86,12 +86,12 @@ class Autoscaler(Watcher):
     """
 
     def __init__(
-        self, api: VirtualApi, truth: Truth, pools: Mapping[str, NodePool], options: AutoscalerOptions
+        self, api: VirtualApi, truth: Truth, pools: Mapping[str, SimulatedPool], options: AutoscalerOptions
     ) -> None:
         self._api, self._clock, self._state, self._options = api, api.clock, truth.state, options
         self._pools = sorted((pool for pool in pools.values() if pool.spec.most), key=lambda pool: pool.spec.price)
         self._refused: dict[str, float] = {}
-        self._coming: dict[str, NodePool] = {}
+        self._coming: dict[str, SimulatedPool] = {}
         self._empty_since: dict[str, float] = {}
         self._look = Timer(None)
         self.launched = self.removed = 0
@@ -158,7 +158,7 @@ class Autoscaler(Watcher):
                 return [offer]
         return []
 
-    def _of(self, pool: NodePool) -> int:
+    def _of(self, pool: SimulatedPool) -> int:
         """How many nodes of a pool are still to come."""
         return sum(each is pool and name not in pool.machines for name, each in self._coming.items())
 
@@ -195,11 +195,11 @@ class Autoscaler(Watcher):
         """The nodes with pods, those too that the scheduler has just chosen."""
         return {name for name, node in self._state.nodes.items() if node.pods}
 
-    def _remove(self, pool: NodePool, name: str) -> None:
+    def _remove(self, pool: SimulatedPool, name: str) -> None:
         pool.taint(name, LEAVING, on=True)
         self._clock.after(MARKED, lambda: self._marked(pool, name))
 
-    def _marked(self, pool: NodePool, name: str) -> None:
+    def _marked(self, pool: SimulatedPool, name: str) -> None:
         self._empty_since.pop(name, None)
         if name in self._used():
             pool.taint(name, LEAVING, on=False)

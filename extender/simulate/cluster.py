@@ -19,7 +19,7 @@ from extender.simulate.clock import Clock
 from extender.simulate.controllers import Controllers
 from extender.simulate.drift import VirtualDrift
 from extender.simulate.kubelet import Kubelets
-from extender.simulate.machines import NodePool, PoolSpec
+from extender.simulate.machines import PoolSpec, SimulatedPool
 from extender.simulate.meter import Meter
 from extender.simulate.prices import Prices
 from extender.simulate.scheduler import SchedulerOptions, SimulatedScheduler
@@ -89,7 +89,7 @@ class Cluster:
         self.refused: set[str] = set()
         specs = tuple(pools)
         self.pools = {
-            spec.name: NodePool(
+            spec.name: SimulatedPool(
                 spec, self.api, self.kubelets, options.classes, Random(f"{base}/{spec.name}"), self.refused
             )
             for spec in specs

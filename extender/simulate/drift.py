@@ -17,7 +17,7 @@ from extender.core.model.reasons import Reason
 from extender.simulate.api import VirtualApi
 from extender.simulate.budgets import DisruptionController
 from extender.simulate.clock import Timer
-from extender.simulate.drive import Drive
+from extender.simulate.drive import VirtualDrive
 from extender.simulate.placeholders import VirtualPlaceholders
 from extender.simulate.spotmix import VirtualSpotmix
 
@@ -74,7 +74,7 @@ class VirtualDrift:
             rng.uniform,
             placeholders=self.placeholders.controller if self.placeholders is not None else None,
         )
-        self._drive: Drive[Action] = Drive(self._clock, self._controller, self._perform)
+        self._drive: VirtualDrive[Action] = VirtualDrive(self._clock, self._controller, self._perform)
         self._soon = Timer(None)
         self.cycles = 0
         self.evictions: Counter[Reason] = Counter()

@@ -9,7 +9,7 @@ from extender.simulate.clock import Clock, Timer
 A = TypeVar("A")
 
 
-class Drive(Generic[A]):
+class VirtualDrive(Generic[A]):
     """Runs one controller by virtual time.
 
     Args:

@@ -63,7 +63,7 @@ class Machine(Struct, eq=False):
     died: float | None = None
 
 
-class NodePool:
+class SimulatedPool:
     """One node pool, alive.
 
     Args:

@@ -25,7 +25,7 @@ class Gap(Struct, frozen=True, gc=False):
     missing: int = 0
 
 
-class Share(Struct, frozen=True, gc=False):
+class PodShare(Struct, frozen=True, gc=False):
     """What a pod adds to its workload while it is as it is. Rates are per hour."""
 
     ready: bool = False
@@ -35,7 +35,7 @@ class Share(Struct, frozen=True, gc=False):
     on_demand_rate: float = 0.0
 
 
-_NOTHING = Share()
+_NOTHING = PodShare()
 
 
 class Tally(Struct, eq=False):
@@ -117,7 +117,7 @@ class Meter(Watcher):
         self._truth = truth
         self._prices = prices
         self._gauges: dict[str, _Gauge] = {}
-        self._shares: dict[str, Share] = {}
+        self._shares: dict[str, PodShare] = {}
         self._bound: set[str] = set()
         self._started = api.clock.now
 
@@ -254,12 +254,12 @@ class Meter(Watcher):
             return
         gauge.splits[uid] = split_of(policy.seats.target(wanted), filled)
 
-    def _share(self, pod: VirtualPod) -> Share:
+    def _share(self, pod: VirtualPod) -> PodShare:
         node = self._api.nodes.get(pod.node)
         if node is None or pod.ended:
             return _NOTHING
         rate, on_demand = self._prices.of(node, pod.template.requests)
-        return Share(
+        return PodShare(
             pod.ready and pod.serving and not pod.terminating,
             node.capacity_class == ON_DEMAND,
             node.capacity_class,
@@ -267,7 +267,7 @@ class Meter(Watcher):
             on_demand,
         )
 
-    def _count(self, gauge: _Gauge, pod: VirtualPod, new: Share) -> None:
+    def _count(self, gauge: _Gauge, pod: VirtualPod, new: PodShare) -> None:
         old = self._shares.get(pod.uid, _NOTHING)
         if old == new:
             return

@@ -14,7 +14,7 @@ from extender.core.model.constraints import Constraints
 from extender.core.state.state import ClusterState
 from extender.simulate.api import Cause, PodTemplate, VirtualApi
 from extender.simulate.clock import Timer
-from extender.simulate.drive import Drive
+from extender.simulate.drive import VirtualDrive
 
 NAMESPACE = "spotmix"
 REQUEST = 0.05
@@ -43,7 +43,7 @@ class VirtualPlaceholders:
         self._api, self._clock, self._news = api, api.clock, news
         self.controller = Placeholders(state, rules)
         self.controller.on_wish = self._soon
-        self._drive: Drive[Action] = Drive(self._clock, self.controller, self._perform)
+        self._drive: VirtualDrive[Action] = VirtualDrive(self._clock, self.controller, self._perform)
         self._timer = Timer(None)
         self.asked = 0
         self.endings: Counter[Ending] = Counter()

@@ -8,7 +8,7 @@ import msgspec
 
 from extender.core.model.policies import PlacementPolicy
 from extender.lint.check import definitions
-from extender.lint.schema import named, refusals
+from extender.lint.schema import flaws, named
 from extender.simulate.scenario import API_VERSION, DeleteAct, PolicyPart
 from extender.wire.placementpolicy_v1 import read_policy
 
@@ -19,7 +19,7 @@ def policy_of(part: PolicyPart) -> PlacementPolicy:
     Raises:
         ValueError: the API server would refuse it; the text names field, value and fix.
     """
-    wrong = refusals(definitions()[part.kind], part.spec, ("spec",))
+    wrong = flaws(definitions()[part.kind], part.spec, ("spec",))
     if wrong:
         first = wrong[0]
         seen = "" if isinstance(first.value, dict | list) or first.value is None else f" is {first.value!r}"

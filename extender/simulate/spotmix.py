@@ -20,7 +20,7 @@ from extender.core.state.events import Continued, Event
 from extender.core.state.intake import Intake
 from extender.core.state.state import ClusterState
 from extender.simulate.api import Cause, PodTemplate, VirtualApi, VirtualPod, Watcher
-from extender.simulate.drive import Drive
+from extender.simulate.drive import VirtualDrive
 
 
 class SpotmixOptions(Struct, frozen=True):
@@ -82,11 +82,11 @@ class VirtualSpotmix(Watcher):
         self._gates = GateController(self.state)
         self._pending = PendingController(self.state, options.node_startup, replaces=options.replaces)
         observers = [self._placement.observe, self._gates.observe, self._pending.observe]
-        self._replacing: Drive[Replace] = Drive(self._clock, self._pending, self._replace)
+        self._replacing: VirtualDrive[Replace] = VirtualDrive(self._clock, self._pending, self._replace)
         self._intake = Intake(self.state, observers, [self._placement.observe, self._gates.observe])
-        self._releases: Drive[Release] = Drive(self._clock, self._gates, self._let_go)
-        self._wakes: Drive[Action] = Drive(self._clock, self._placement, self._wake)
-        self._costs: Drive[WriteCosts | Unseated] = Drive(self._clock, self._seats, self._write)
+        self._releases: VirtualDrive[Release] = VirtualDrive(self._clock, self._gates, self._let_go)
+        self._wakes: VirtualDrive[Action] = VirtualDrive(self._clock, self._placement, self._wake)
+        self._costs: VirtualDrive[WriteCosts | Unseated] = VirtualDrive(self._clock, self._seats, self._write)
         self.on_touched: Callable[[], None] = self.state.outbox.touched.clear
 
     def admit(self, managed: Managed | Missing | None, template: PodTemplate) -> PodTemplate:

@@ -62,7 +62,7 @@ class Sum(Struct):
                 wanted[name] = wanted.get(name, 0) + count - counted.wanted.get(name, 0)
 
 
-class Sums:
+class WorkloadSums:
     """Of all workloads.
 
     Attributes:

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 from extender.core.capacity.volumes import ZONE_LABELS
 from extender.core.model.objects import MAX_DISRUPTED, AttachLimits, Budget, Claim, Volume
 from extender.wire.kube_v1 import Identity, Metadata
-from extender.wire.podspec_v1 import Selector
+from extender.wire.podspec_v1 import NodeSelector
 from extender.wire.selectors_v1 import RawLabelSelector
 
 
@@ -54,7 +54,7 @@ class RawClaim(Struct, frozen=True):
 
 
 class _VolumeAffinity(Struct, frozen=True, gc=False):
-    required: Selector | None = None
+    required: NodeSelector | None = None
 
 
 class _CsiSource(Struct, frozen=True, rename="camel", gc=False):

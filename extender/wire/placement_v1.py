@@ -70,7 +70,7 @@ MESSAGES: Mapping[type[Struct], type[Message]] = {
     plan.WorkloadName: pb.WorkloadName,
     enforcement.Enforced: pb.Enforced,
     nodes.ClassVerdict: pb.ClassVerdict,
-    nodes.NodeGroup: pb.NodeGroup,
+    nodes.JudgedNodes: pb.NodeGroup,
     pod_parts.Held: pb.Held,
     pod_parts.NodeScore: pb.NodeScore,
     pod_parts.ExpectedDecision: pb.Outcome,

@@ -31,7 +31,7 @@ class Term(Struct, frozen=True, rename="camel", gc=False):
         )
 
 
-class Selector(Struct, frozen=True, rename="camel", gc=False):
+class NodeSelector(Struct, frozen=True, rename="camel", gc=False):
     """A node selector: its terms are ORed."""
 
     node_selector_terms: list[Term] | None = None
@@ -54,7 +54,7 @@ class NodeAffinity(
 ):
     """`affinity.nodeAffinity`."""
 
-    required: Selector | None = None
+    required: NodeSelector | None = None
     preferred: list[PreferredTerm] | None = None
 
     def terms(self) -> Iterator[Term]:

@@ -43,7 +43,7 @@ _STEPS = {
 Cause = tuple[Reason, str]
 
 
-class NodeGroup(Struct, frozen=True, gc=False, rename="camel"):
+class JudgedNodes(Struct, frozen=True, gc=False, rename="camel"):
     """Nodes of a class with one verdict. `detail` is the taint or marker that makes it; `examples` are some names."""
 
     reason: Reason
@@ -59,7 +59,7 @@ class ClassVerdict(Struct, frozen=True, rename="camel"):
     role: Role
     given: bool
     nodes: int
-    groups: tuple[NodeGroup, ...]
+    groups: tuple[JudgedNodes, ...]
 
 
 class Verdicts(Struct, frozen=True, rename="camel"):
@@ -189,7 +189,7 @@ class _Judge:
 
 def _class_verdict(name: str, role: Role, passing: frozenset[str], groups: dict[Cause, list[str]]) -> ClassVerdict:
     found = [
-        NodeGroup(reason, detail, len(names), tuple(names[:EXAMPLES])) for (reason, detail), names in groups.items()
+        JudgedNodes(reason, detail, len(names), tuple(names[:EXAMPLES])) for (reason, detail), names in groups.items()
     ]
     found.sort(key=lambda group: (group.reason is not Reason.FITS, -group.count, group.reason.value, group.detail))
     given = any(each in passing for names in groups.values() for each in names)

@@ -30,7 +30,7 @@ LOOKS = 2_000_000
 """How many nodes may be looked at in vain before the search gives up, all revisions together: some seconds' work."""
 
 
-class Placed(Struct, eq=False):
+class Placement(Struct, eq=False):
     """Every pod on its node, or pending.
 
     Attributes:
@@ -51,7 +51,7 @@ def place_pods(
     touched: Mapping[str, Sequence[SupposedController]],
     lost: Mapping[str, NodeRecord],
     now: float,
-) -> Generator[None, None, Placed]:
+) -> Generator[None, None, Placement]:
     """Tell which pods stay, leave or are made, and find nodes for those without one; pause after every few pods.
 
     Args:
@@ -88,7 +88,7 @@ def place_pods(
         (Counter({reason: n for (reason, _), n in future.pending.items()}) for future in bystanders), Counter()
     )
     placed = sum(sum(future.actual.values()) for future in bystanders)
-    return Placed(futures, room, Bystanders(placed, dict(pending), gone), fleets)
+    return Placement(futures, room, Bystanders(placed, dict(pending), gone), fleets)
 
 
 class _Placing:

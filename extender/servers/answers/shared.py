@@ -37,7 +37,7 @@ class ClusterPlan(Struct, frozen=True):
     off: int
 
 
-class Kept(Generic[T]):
+class KeptAnswer(Generic[T]):
     """An answer that is made when it is asked for, once for all who ask at the same time, and kept for a moment.
 
     Args:
@@ -75,8 +75,8 @@ class SharedAnswers:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self.pace = Pace()
-        self._overview = Kept(self._make_overview)
-        self._plan = Kept(self._make_plan)
+        self._overview = KeptAnswer(self._make_overview)
+        self._plan = KeptAnswer(self._make_plan)
 
     async def overview(self) -> Overview:
         """The cluster, at most a moment ago."""

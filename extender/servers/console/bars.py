@@ -19,7 +19,7 @@ class Stretch(Struct, frozen=True, gc=False):
     width: float
 
 
-class Count(Struct, frozen=True, gc=False):
+class BarCount(Struct, frozen=True, gc=False):
     """Replicas of a class, actual and wanted."""
 
     capacity_class: str
@@ -32,14 +32,14 @@ class Bar(Struct, frozen=True):
 
     wanted: tuple[Stretch, ...]
     actual: tuple[Stretch, ...]
-    counts: tuple[Count, ...]
+    counts: tuple[BarCount, ...]
 
 
 def bar_of(wanted: Mapping[str, int], actual: Mapping[str, int]) -> Bar:
     """Lay out a split: the larger of the two sums is as wide as the bar."""
     names = sorted({*wanted, *actual}, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
     scale = WIDTH / max(sum(wanted.values()), sum(actual.values()), 1)
-    counts = tuple(Count(name, actual.get(name, 0), wanted.get(name, 0)) for name in names)
+    counts = tuple(BarCount(name, actual.get(name, 0), wanted.get(name, 0)) for name in names)
     return Bar(_stretches(names, wanted, scale), _stretches(names, actual, scale), counts)
 
 

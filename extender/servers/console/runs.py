@@ -7,7 +7,7 @@ from msgspec import Struct
 from extender.core.answers.decisions import Entry
 
 
-class Run(Struct):
+class Repetition(Struct):
     """The newest of `times` decisions in a row that say the same of a pod, and when the first was made (seconds)."""
 
     newest: Entry
@@ -15,10 +15,10 @@ class Run(Struct):
     first: float
 
 
-def runs_of(entries: Iterable[Entry], most: int) -> list[Run]:
+def runs_of(entries: Iterable[Entry], most: int) -> list[Repetition]:
     """The runs of decisions that come newest first; at most so many. Decisions on other pods do not end a run."""
-    found: list[Run] = []
-    of_pod: dict[str, Run] = {}
+    found: list[Repetition] = []
+    of_pod: dict[str, Repetition] = {}
     for entry in entries:
         run = of_pod.get(entry.pod_uid)
         if run is not None and _said(run.newest) == _said(entry):
@@ -27,7 +27,7 @@ def runs_of(entries: Iterable[Entry], most: int) -> list[Run]:
             continue
         if len(found) == most:
             break
-        run = of_pod[entry.pod_uid] = Run(entry, 1, entry.at)
+        run = of_pod[entry.pod_uid] = Repetition(entry, 1, entry.at)
         found.append(run)
     return found
 

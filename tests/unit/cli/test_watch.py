@@ -19,7 +19,7 @@ from unit.kube.fake_api import VirtualTime
 
 from extender.cli import cli
 from extender.cli.service import Target
-from extender.cli.watch_follow import MEANWHILE, Wanted, Watching
+from extender.cli.watch_follow import MEANWHILE, Narrowing, Watching
 from extender.cli.watch_text import line_of
 from extender.core.answers.decisions import Entry
 from extender.core.model.errors import ServiceError
@@ -78,7 +78,7 @@ class WatchReader:
         self._watching = Watching(
             target,
             Settings(),
-            Wanted("shop"),
+            Narrowing("shop"),
             self.shown.append,
             self.notes.append,
             connect=self.script.connect,
@@ -195,7 +195,7 @@ def test_filters_go_to_the_service_json_is_a_line_each_and_ctrl_c_is_130() -> No
     assert process.returncode == 130
     assert "Traceback" not in told
     _, request, _ = service.seen[0]
-    assert request == Wanted("shop", "deploy", "web", "", ("spot",), (Reason.FALLBACK, Reason.SEAT)).request(7)
+    assert request == Narrowing("shop", "deploy", "web", "", ("spot",), (Reason.FALLBACK, Reason.SEAT)).request(7)
     assert (request.kind, request.workload, request.replay) == ("deploy", "web", 7)
 
 

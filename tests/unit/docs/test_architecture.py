@@ -7,8 +7,6 @@ import pytest
 from programs import ROOT
 
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
-DEFINED = {"Drive": 2}
-"""Names that are defined more than once: one thing driven by asyncio, and by the virtual clock."""
 SOURCES = [path.read_text() for path in sorted((ROOT / "extender").rglob("*.py"))]
 
 
@@ -46,4 +44,4 @@ def test_each_name_of_the_glossary_is_defined_once_and_explained_once() -> None:
         for name in re.findall(r"`(\w+)`", names):
             pattern = re.compile(rf"^(?:class|def) {name}\b|^{name}\b.* = ", re.MULTILINE)
             found = sum(len(pattern.findall(source)) for source in SOURCES)
-            assert found == DEFINED.get(name, 1), name
+            assert found == 1, name

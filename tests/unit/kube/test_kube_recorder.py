@@ -13,7 +13,7 @@ from unit.kube.recording import Recording, until
 from extender.core.model.errors import ApiError
 from extender.core.model.eventreasons import EventReason
 from extender.core.model.objects import PodId
-from extender.kube.occurrences import BURST, REFILL, WINDOW, Allowances, Occurrences
+from extender.kube.occurrences import BURST, REFILL, WINDOW, EventAllowances, Occurrences
 from extender.kube.recorder import LIMITS as OF_EVENTS
 from extender.kube.recorder import SERIES_DELAY, EventRecorder
 from extender.kube.regarding import Regarding
@@ -198,7 +198,7 @@ async def test_news_of_workloads_come_first_and_repetitions_last(api: Recording,
 def test_what_is_remembered_is_bounded() -> None:
     now = 0.0
     told = Occurrences(lambda: now, limit=10)
-    allowances = Allowances(lambda: now, limit=10)
+    allowances = EventAllowances(lambda: now, limit=10)
     for number in range(100):
         told.add((str(number), "r", 0), "path")
         assert told.repeated((str(number - number % 2), "r", 0))

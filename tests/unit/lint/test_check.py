@@ -9,7 +9,7 @@ from extender.core.model.classes import ClassRule, ClassRules
 from extender.core.policy import objects
 from extender.core.policy.rules import PolicyRules
 from extender.lint.check import check
-from extender.lint.findings import Report
+from extender.lint.findings import LintReport
 
 POLICY = "spotmix.io/v1alpha1"
 
@@ -30,7 +30,7 @@ def shop(**metadata: Any) -> dict[str, Any]:
     return thing("Namespace", "shop", api="v1", **metadata)
 
 
-def checked(*things: Any, **rules: Any) -> Report:
+def checked(*things: Any, **rules: Any) -> LintReport:
     return check([("a.yaml", yaml.safe_dump_all(things))], PolicyRules(**rules))
 
 

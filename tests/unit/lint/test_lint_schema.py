@@ -6,13 +6,13 @@ import pytest
 from integration.policyobjects.test_schema import INVALID, INVALID_OF_CLUSTER, VALID, VALID_OF_CLUSTER
 
 from extender.lint.check import definitions
-from extender.lint.schema import named, refusals
+from extender.lint.schema import flaws, named
 
 
 def judged(spec: Any, kind: str) -> str:
     if spec is None:
         return "spec: Required value"
-    return "; ".join(f"{named(each.path)}: {each.text}" for each in refusals(definitions()[kind], spec, ("spec",)))
+    return "; ".join(f"{named(each.path)}: {each.text}" for each in flaws(definitions()[kind], spec, ("spec",)))
 
 
 @pytest.mark.parametrize("kind", ["PlacementPolicy", "ClusterPlacementPolicy"])
@@ -30,18 +30,18 @@ def test_what_is_wrong_is_refused_in_the_same_words(cases: list[tuple[Any, str]]
 
 def test_a_default_stands_in_for_null_and_no_other_field_may_be_null() -> None:
     schema = definitions()["PlacementPolicy"]
-    assert refusals(schema, {"mode": "Audit", "priority": None, "selector": None}) == []
-    (found,) = refusals(schema, {"mode": "Audit", "classes": None})
+    assert flaws(schema, {"mode": "Audit", "priority": None, "selector": None}) == []
+    (found,) = flaws(schema, {"mode": "Audit", "classes": None})
     assert (found.path, found.text) == (("classes",), "Invalid value: 'null': must be of type array")
 
 
 def test_of_a_field_that_there_is_not_the_one_that_was_meant_is_told() -> None:
-    (found,) = refusals(definitions()["PlacementPolicy"], {"mode": "Audit", "clases": []})
+    (found,) = flaws(definitions()["PlacementPolicy"], {"mode": "Audit", "clases": []})
     assert found.fix == "did you mean classes?"
-    (found,) = refusals(definitions()["PlacementPolicy"], {"mode": "Audit", "zzz": 1})
+    (found,) = flaws(definitions()["PlacementPolicy"], {"mode": "Audit", "zzz": 1})
     assert found.fix.startswith("fields are selector, priority")
 
 
 def test_a_huge_list_takes_no_time() -> None:
-    (found,) = refusals(definitions()["PlacementPolicy"], {"classes": [[]] * 1_000_000})
+    (found,) = flaws(definitions()["PlacementPolicy"], {"classes": [[]] * 1_000_000})
     assert found.text == "Too many: 1000000: must have at most 16 items"

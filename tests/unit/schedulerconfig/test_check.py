@@ -10,7 +10,7 @@ from extender.core.model.errors import WireError
 from extender.schedulerconfig.check import check
 from extender.schedulerconfig.read import API_VERSION, KIND, Stanza
 from extender.schedulerconfig.render import render
-from extender.schedulerconfig.scheduler import Finding
+from extender.schedulerconfig.scheduler import Remark
 
 HEAD = f"apiVersion: {API_VERSION}\nkind: {KIND}\n"
 STANZA = Stanza(url_prefix="http://127.0.0.1:8888/scheduler", weight=15)
@@ -37,7 +37,7 @@ def config(*extenders: dict[str, Any], **fields: Any) -> str:
     return HEAD + text
 
 
-def found(findings: list[Finding]) -> Found:
+def found(findings: list[Remark]) -> Found:
     seen: Found = {(finding.severity, finding.field) for finding in findings}
     # Said of every configuration, one way or another.
     return seen - {("info", "extenders[0].ignorable"), ("info", "percentageOfNodesToScore")}

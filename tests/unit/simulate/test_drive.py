@@ -6,7 +6,7 @@ import pytest
 
 from extender.core.model.control import NEVER
 from extender.simulate.clock import Clock
-from extender.simulate.drive import Drive
+from extender.simulate.drive import VirtualDrive
 
 
 class VirtualAlarms:
@@ -18,7 +18,7 @@ class VirtualAlarms:
         self.done: list[tuple[float, float]] = []
         self.asked = 0
         self._clock = clock
-        self.drive: Drive[float] = Drive(clock, self, self._perform)
+        self.drive: VirtualDrive[float] = VirtualDrive(clock, self, self._perform)
 
     def due(self, now: float) -> Sequence[float]:
         self.asked += 1

@@ -10,7 +10,7 @@ from extender.core.answers.replicas import standing_of
 from extender.core.policy.provenance import settings_in_force
 from extender.core.policy.workload import Workload
 from extender.telemetry.catalogue import OFF_TARGET, REPLICAS_SURPLUS, REPLICAS_WANTED
-from extender.telemetry.workloads import Sums
+from extender.telemetry.workloads import WorkloadSums
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_is_missing_is_wanted_on_the_seats_that_are_free(world: FleetWorld)
 
 
 def test_metrics_have_the_sum_of_all(world: FleetWorld) -> None:
-    sums = Sums()
+    sums = WorkloadSums()
     for workload in world.state.workloads.by_uid.values():
         standing = standing_of(world.state, workload)
         assert standing is not None
