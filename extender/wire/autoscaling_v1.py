@@ -22,7 +22,6 @@ KARPENTER = frozenset({"karpenter", "eks-auto-mode/compute"})
 
 CLUSTER_AUTOSCALER = frozenset({"cluster-autoscaler"})
 
-CAPACITY_TYPE = "karpenter.sh/capacity-type"
 LONGEST_TEXT = 300
 """Characters of a reason that are kept."""
 

@@ -135,15 +135,6 @@ class PendingController:
         if outcome in ("changed", "failed"):
             self._again[action.pod.uid] = now + (AGAIN if outcome == "failed" else POLL)
 
-    def why_not(self, record: PodRecord) -> str:
-        """Why a pod would never be replaced, in words; empty where it may be."""
-        managed = self._managed(record)
-        if not self._replaces:
-            return "placement.replacePending is off"
-        if managed is None or not stand_ins(managed.workload.policy, record.written):
-            return "no class may stand in"
-        return "" if recreates(managed) else "its owner would not make it anew"
-
     def _managed(self, record: PodRecord) -> Managed | None:
         owner = record.revision.owner if record.revision is not None else None
         managed = self._state.workloads.resolve(record.namespace, owner)

@@ -196,7 +196,6 @@ def test_it_can_be_switched_off() -> None:
     (pod,) = waiting(ground.web())
     ground.take(pod, announce(pod))
     assert not ground.replaced(1000.0)
-    assert ground.pending.why_not(ground.state.pods["p0"]) == "placement.replacePending is off"
 
 
 def test_what_came_of_it_is_gone_on_from() -> None:
