@@ -309,6 +309,11 @@ def test_spread_leaves_the_old_place_out(world: DriftWorld) -> None:
     assert reason(world, spread("rack")) is Reason.SPREAD
 
 
+def test_spread_leaves_nodes_out_that_are_not_known_yet(world: DriftWorld) -> None:
+    put(world, "second", "to-come")
+    assert fitting(world, spread()) == {"spot-a1", "spot-a2", "spot-b1"}
+
+
 def test_spread_over_fewer_domains_than_there_have_to_be(world: DriftWorld) -> None:
     put(world, "second", "spot-a1")
     put(world, "third", "spot-b1")

@@ -72,7 +72,8 @@ def test_everything_at_once(world: World) -> None:
     change = Change(
         WEB, 20, {"spot": "80%", "max-per-pool": "4"}, (LostPool(SPOT, zone="a"),), {SPOT: 0.3, ON_DEMAND: 1.0}
     )
-    before, after = one(ask(world, change))
+    seen = ask(world, change)
+    before, after = one(seen)
     assert (some(after.wanted), some(after.actual), after.stand_ins) == (
         {SPOT: 16, ON_DEMAND: 4},
         {SPOT: 4, ON_DEMAND: 16},
@@ -82,3 +83,4 @@ def test_everything_at_once(world: World) -> None:
     assert after.moves == MoveForecast(12, 0, {Reason.STAY_POOL_FULL: 12})
     assert before.nodes == {SPOT: 0.25, ON_DEMAND: 0.167}
     assert (before.cost, after.cost) == (0.242, 0.593)
+    assert (seen.before.nodes, seen.after.cost) == (before.nodes, after.cost)
