@@ -233,8 +233,9 @@ def test_floored_seats_are_house_monotone_and_agree_with_themselves(
 ) -> None:
     inner = TwoClassSeats(percentage, base=base)
     seats = FlooredSeats(inner, floor)
-    target = seats.target(replicas)
-    assert target == TwoClassSeats(percentage, floor, base=base).target(replicas)
+    target, alike = seats.target(replicas), TwoClassSeats(percentage, floor, base=base)
+    assert target == alike.target(replicas)
+    assert [seats.least(name) for name in target] == [alike.least(name) for name in target]
     more = seats.target(replicas + 1)
     assert sum(more.values()) == replicas + 1
     assert all(more[name] >= target[name] for name in target)
