@@ -284,6 +284,13 @@ def test_the_first_that_asks_for_its_own_company_may_go_anywhere(world: DriftWor
     assert fitting(world, alone) == {"spot-b1"}
 
 
+def test_affinity_holds_for_every_key(world: DriftWorld) -> None:
+    put(world, "db", "spot-a1", labels={"app": "db"})
+    both = Constraints(affinity=(*together().affinity, *together(HOSTNAME).affinity))
+    assert fitting(world, together()) == {"spot-a1", "spot-a2"}
+    assert fitting(world, both) == {"spot-a1"}
+
+
 def test_affinity_to_pods_of_other_namespaces(world: DriftWorld) -> None:
     world.up(make_namespace("bank", all_labels={"team": "db"}))
     put(world, "db", "spot-b1", labels={"app": "db"}, namespace="bank")

@@ -52,6 +52,7 @@ def test_nothing_said_is_all_on_demand() -> None:
         (keys(fallback_after="0"), Policy(written_after=0.0)),
         (keys(max_per_pool="3"), Policy(max_per_pool=PoolCap(3))),
         (keys(max_per_pool="25%"), Policy(max_per_pool=PoolCap(25, percent=True))),
+        (keys(max_per_pool="100%"), Policy(max_per_pool=PoolCap(100, percent=True))),
         (
             keys(disruption_schedule="0 2 * * 1-5", disruption_duration="2h", timezone="Europe/Berlin"),
             Policy(disruption_schedule="0 2 * * 1-5", disruption_duration=7200, timezone="Europe/Berlin"),

@@ -10,7 +10,7 @@ from support.doubles import make_pod
 
 from extender.core.model.objects import OwnerRef
 from extender.core.policy.rules import PolicyRules
-from extender.core.scalein.removal_order import deletion_cost, removal_order
+from extender.core.scalein.removal_order import _magnitude, deletion_cost, removal_order
 from extender.core.state.events import Upsert
 from extender.core.state.records import PodRecord
 from extender.core.state.state import ClusterState
@@ -77,6 +77,10 @@ def test_of_pods_that_are_not_ready_the_younger_leaves_and_then_the_lower_uid() 
 
 def test_a_time_that_is_still_to_come_has_no_magnitude() -> None:
     assert order(make("b", ready_since=NOW + 60), make("a", ready_since=NOW - 1)) == ["b", "a"]
+
+
+def test_a_nanosecond_has_a_magnitude() -> None:
+    assert [_magnitude(0.0, nanoseconds * 1e-9) for nanoseconds in (0, 1, 2, 3, 4)] == [-1, 0, 1, 1, 2]
 
 
 def test_costs_may_be_supposed() -> None:

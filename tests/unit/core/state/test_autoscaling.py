@@ -220,6 +220,8 @@ def test_nothing_grows_without_bound(world: World, said: Autoscaling, owner: Own
         world.gone(NODE_CLAIMS, f"uid-d{number}")
     assert len(said._said) == MOST_SAID
     assert len(said._refusals) == len(said._gone) == len(said._came) == MOST_KEPT
+    # The newest are kept.
+    assert f"uid-e{MOST_KEPT + 9}" in said._came
 
 
 # What opens
