@@ -1,9 +1,11 @@
 """Placeholders: when they end, what is given up, and that none is left."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from support.doubles import announce, make_pod
-from support.placeholderscene import EVICTED, RULES, PlaceholderScene, labelled
+from support.placeholderscene import EVICTED, ON_DEMAND_ALONE, RULES, PlaceholderScene, labelled
 
 from extender.core.drift.actions import Evict
 from extender.core.drift.eviction import Answer, Outcome
@@ -155,6 +157,20 @@ def test_what_does_not_come_in_time_is_given_up_and_asked_again_later_each_time(
         assert scene.asks() == []
         scene.world.now += 1.0
     assert len(scene.asks()) == 1
+
+
+def test_those_of_pods_that_went_are_for_others_of_their_workload(scene: PlaceholderScene) -> None:
+    owner = scene.standing_in(count=2)
+    scene.cycle()
+    asks = scene.asks()
+    scene.make(*asks)
+    given: dict[str, Any] = {"requests": Requests(cpu=500), "written": "on-demand", "constraints": ON_DEMAND_ALONE}
+    for ask in asks:
+        scene.world.gone("pods", ask.wish.pod.uid)
+        scene.world.up(make_pod(f"new-{ask.name}", owner, "on-demand-0", **given))
+    scene.cycle()
+    assert len(asks) == 2
+    assert scene.due() == []
 
 
 def test_those_that_were_asked_together_fail_once(scene: PlaceholderScene) -> None:

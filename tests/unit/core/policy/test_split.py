@@ -146,6 +146,8 @@ def test_explained_key_by_key() -> None:
     assert found["classes"] == (TEXT.replace("base=2", "base=5"), True)
     assert found["min-on-demand"] == ("5", True)
     assert found["spot-percentage"] == ("", True)
+    assert found["max-spot"] == ("", True)
+    assert settings(rules, max_spot=7)["max-spot"] == ("7", True)
     found = settings(rules, spot_percentage=50)
     assert found["classes"] == ("", False)
     assert found["spot-percentage"] == ("50", True)

@@ -179,6 +179,17 @@ def test_a_pod_that_is_bound_waits_no_more(world: World) -> None:
 POOL = ("m.large", "a")
 
 
+@pytest.mark.parametrize("change", [{"ready": False}, {"terminating": True}])
+def test_a_pod_that_serves_no_more_touches_its_workload(world: World, change: dict[str, Any]) -> None:
+    owner = world.deployment("web", 1)
+    world.up(make_pod("p", owner, ready=True))
+    world.state.outbox.touched.clear()
+    world.up(make_pod("p", owner, ready=True))
+    assert world.state.outbox.touched == set()
+    world.up(make_pod("p", owner, **{"ready": True, **change}))
+    assert world.state.outbox.touched == {world.state.revisions[owner.uid]}
+
+
 @pytest.fixture
 def counting(world: World) -> ClusterState:
     return ClusterState(world.state.workloads.rules, half_life=100.0)
