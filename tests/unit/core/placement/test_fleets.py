@@ -83,6 +83,14 @@ def test_a_larger_workload_rolls_out_within_the_sum() -> None:
     assert world.on() == split(28, 12)
 
 
+def test_one_that_grows_within_a_rollout_counts_as_large_as_its_newest_revision_says() -> None:
+    world = small(10)
+    world.roll_out("w-00")
+    # The ReplicaSet is heard of before the Deployment.
+    world.up(replace(world.sets["w-00"][-1], replicas=3))
+    assert world.fleet.replicas == 12
+
+
 def test_a_rollback_makes_the_old_revision_the_newest() -> None:
     world = small(10)
     world.roll_out("w-00")
