@@ -17,6 +17,8 @@ from support.cluster import Cluster
 from support.patience import eventually, stretched
 
 ZONES = ("a", "b", "c")
+TERMINATION = 0.3
+"""Seconds that pods take to end which have a grace period."""
 # kube-scheduler logs errors as E1121 08:00:00. These are not ours: they tell of the API server's restarts.
 _ERROR = re.compile(r"^[EF]\d{4} ")
 NO_VARIABLES: Mapping[str, str] = {}
@@ -145,7 +147,9 @@ async def open_stage(
         # The scheduler is started once its extender can be named.
         plane = await stack.enter_async_context(ControlPlane(with_scheduler=False, apiserver_flags=apiserver_flags))
         api = await stack.enter_async_context(await plane.connect())
-        kubelet = await stack.enter_async_context(SimKubelet(api, startup_taints=STARTUP_TAINTS))
+        kubelet = await stack.enter_async_context(
+            SimKubelet(api, startup_taints=STARTUP_TAINTS, termination_delay=TERMINATION)
+        )
         await create_nodes(api, standard_nodes() if nodes is None else nodes)
         spotmix = SpotmixServe(plane, "--log-level", "debug", *flags, **environ)
         stack.push_async_callback(spotmix.stop)
